@@ -1,0 +1,104 @@
+# Everything needs only Python 3.11 or newer and make: each target installs what it uses, into .venv and .tools.
+
+PYTHON ?= python3
+WORKERS ?= 2
+# Directories that hold generated files and nothing else.
+GENERATED := runsvc/v1
+BASELINE := protos/.baseline/v1.json
+
+BIN := .venv/bin
+BUF := $(BIN)/buf
+SHELL := bash
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check format lint types imports protos baseline gen check-gen soak clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.server ## Start a server (options: make run ARGS="--help")
+	@$(BIN)/runsvc serve $(ARGS)
+
+test: .venv/.dev ## Run the tests with coverage (a part of them, without: make test ARGS="tests/unit -x")
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(or $(ARGS),--cov)
+
+check: lint types imports protos check-gen test ## Run every check there is: what a change must pass
+
+format: .venv/.dev ## Format the code and the protos, and fix what lint can fix
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+	@$(BUF) format --write
+
+lint: .venv/.dev ## Check formatting and lint rules
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+
+types: .venv/.dev ## Check types
+	@$(BIN)/mypy
+
+imports: .venv/.dev ## Check which module may import which
+	@$(BIN)/lint-imports
+
+protos: .venv/.dev ## Lint the protos, check their format and that they break no client
+	@$(BUF) lint
+	@$(BUF) format --diff --exit-code
+	@if [ -e $(BASELINE) ]; then $(BUF) breaking --against $(BASELINE); \
+	else echo "No $(BASELINE) yet: breaking changes are not checked."; fi
+
+baseline: .venv/.dev ## Make the protos as they are now what later ones may not break (at a release only)
+	@mkdir -p $(dir $(BASELINE))
+	@$(BUF) build --exclude-source-info --output $(BASELINE)
+
+gen: .tools/fresh ## Generate code from the protos
+	@for dir in $(GENERATED); do rm -rf $$dir && mkdir -p $$dir && cp -R .tools/fresh/$$dir/. $$dir; done
+
+check-gen: .tools/fresh ## Check that the generated code is what the protos say
+	@for dir in $(GENERATED); do diff -rq -x __pycache__ $$dir .tools/fresh/$$dir; done > .tools/stale 2>&1; \
+	if [ -s .tools/stale ]; then \
+	  sed -E -e 's|^Files (.*) and .* differ$$|  stale:      \1|' -e 's|^Only in \.tools/fresh/(.*): |  missing:    \1/|' \
+	    -e 's|^Only in (.*): |  left over:  \1/|' .tools/stale; \
+	  echo "The generated code is not what the protos say. Run make gen."; exit 1; fi
+
+soak: .venv/.dev ## Run the long forms of the tests
+	@$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
+
+clean: ## Remove everything the other targets made, .venv and .tools included
+	@rm -rf .venv .tools build dist .coverage .coverage.* htmlcov .*_cache .hypothesis .import_linter_cache
+	@find runsvc tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Set-up. A stamp is older than what it was installed from when that has to be done again.
+
+.venv/.server: pyproject.toml | .venv/bin/pip
+	$(call install,runsvc with its server,-e '.[server]')
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/pip
+	$(call install,runsvc and the development tools,-e '.[dev]')
+	@touch $@ .venv/.server
+
+.tools/.ready: protos/requirements.txt | .tools/bin/pip
+	$(call install,the code generators,-r $<)
+	@touch $@
+
+.PHONY: .tools/fresh
+.tools/fresh: .tools/.ready .venv/.dev
+	@rm -rf $@
+	@$(BUF) generate --output $@
+
+.venv/bin/pip .tools/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+	  echo "runsvc needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo "$(PYTHON) cannot create virtual environments: venv or ensurepip is missing."; \
+	  echo "On Debian and Ubuntu: apt install python3-venv. Then again: make $(MAKECMDGOALS)"; exit 1; } >&2
+	@echo "Creating $(@D:/bin=)"
+	@$(PYTHON) -m venv --clear $(@D:/bin=)
+
+# $(call install,what,pip's arguments): pip's progress without what is there already.
+define install
+	@echo "Installing $(1) into $(@D); the first time takes a minute"
+	@set -o pipefail; $(@D)/bin/pip install --progress-bar off $(2) | { grep --line-buffered -E '^(Collecting|Successfully)' || true; }
+endef

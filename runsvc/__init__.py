@@ -1,0 +1,5 @@
+"""runsvc: the run service for agent platforms."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,242 @@
+"""The rules of a run's life: pure functions from a run, a report and a stamp to the run after it.
+
+A function returns the very run it was given when the report changes nothing. A new revision marks a change of status or
+an acknowledgement; any other change keeps the revision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Final
+
+from runsvc.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
+from runsvc.model import (
+    Cancellation,
+    CancelOutcome,
+    Progress,
+    Run,
+    RunStatus,
+    StatusReason,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runsvc.model import CancelAction, RunSpec, Stamp
+
+_ENDINGS = frozenset({RunStatus.SUCCESS, RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.INTERRUPTED})
+
+#: Every transition there is; a pair that is not here is refused.
+TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
+    RunStatus.PENDING: _ENDINGS | {RunStatus.RUNNING},
+    RunStatus.RUNNING: _ENDINGS,
+    **dict.fromkeys(_ENDINGS, frozenset()),
+}
+
+#: Longest preview of a message that is kept, in characters.
+PREVIEW_LIMIT: Final = 2_000
+
+
+def create(spec: RunSpec, *, run_id: str, owner: str, at: Stamp) -> Run:
+    """The run that a spec begins as."""
+    return Run(
+        run_id=run_id,
+        owner=owner,
+        thread_id=spec.thread_id,
+        status=RunStatus.PENDING,
+        revision=at.revision,
+        created_at=at.time,
+        updated_at=at.time,
+        on_disconnect=spec.on_disconnect,
+        multitask_strategy=spec.multitask_strategy,
+        assistant_id=spec.assistant_id,
+        model_name=spec.model_name,
+        metadata=spec.metadata,
+        worker_id=spec.worker_id,
+    )
+
+
+def report(
+    run: Run, to: RunStatus, at: Stamp, *, worker_id: str | None, error: str | None = None
+) -> Run:
+    """The run after its executor reported a status; RUNNING makes the worker the holder."""
+    _check_holder(run, worker_id)
+    if run.status is to:
+        return run
+    return _advance(run, to, at, error=error, worker_id=run.worker_id or worker_id)
+
+
+def complete(
+    run: Run,
+    to: RunStatus,
+    at: Stamp,
+    *,
+    worker_id: str | None,
+    error: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """The run after its executor reported the end and, with it, the final usage."""
+    ended = report(run, to, at, worker_id=worker_id, error=error)
+    return _with_final(ended, progress, at)
+
+
+def report_progress(
+    run: Run,
+    progress: Progress,
+    at: Stamp,
+    *,
+    worker_id: str | None,
+    sequence: int | None = None,
+    final: bool = False,
+) -> Run:
+    """The run after a report of usage; the same run when the report is late, out of order or no longer accepted."""
+    _check_holder(run, worker_id)
+    if sequence is not None and sequence <= run.progress_sequence:
+        return run
+    if not _accepts_progress(run, final=final):
+        return run
+    return replace(
+        run,
+        progress=merge(run.progress, progress, final=final),
+        progress_sequence=run.progress_sequence if sequence is None else sequence,
+        updated_at=at.time,
+    )
+
+
+def cancel(
+    run: Run, action: CancelAction, at: Stamp, *, note: str | None = None
+) -> tuple[Run, CancelOutcome]:
+    """The run after a cancel, and what the cancel found."""
+    if run.status is RunStatus.INTERRUPTED:
+        return run, CancelOutcome.ALREADY_CANCELLED
+    if run.status.terminal:
+        return run, CancelOutcome.ALREADY_FINISHED
+    cancelled = _advance(
+        run,
+        RunStatus.INTERRUPTED,
+        at,
+        reason=StatusReason.CANCEL_REQUESTED,
+        cancellation=Cancellation(action, note, at.time),
+    )
+    return cancelled, CancelOutcome.CANCELLED
+
+
+def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str) -> Run:
+    """The run after the newer run `by` displaced it."""
+    return _advance(
+        run,
+        RunStatus.INTERRUPTED,
+        at,
+        reason=StatusReason.SUPERSEDED,
+        cancellation=Cancellation(action, None, at.time),
+        superseded_by=by,
+    )
+
+
+def acknowledge_cancel(
+    run: Run, at: Stamp, *, worker_id: str | None, progress: Progress | None = None
+) -> Run:
+    """The run after its executor said that it has stopped; a second acknowledgement changes nothing."""
+    _check_holder(run, worker_id)
+    if run.cancellation is None:
+        raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
+    if run.cancellation.acknowledged_at is not None:
+        return run
+    acknowledged = replace(
+        run,
+        revision=at.revision,
+        updated_at=at.time,
+        cancellation=replace(run.cancellation, acknowledged_at=at.time),
+    )
+    return _with_final(acknowledged, progress, at)
+
+
+def orphan(run: Run, at: Stamp, *, error: str) -> Run:
+    """The run after reconciliation found that no living executor holds it."""
+    return _advance(run, RunStatus.ERROR, at, reason=StatusReason.ORPHANED, error=error)
+
+
+def rename_model(run: Run, model_name: str | None, at: Stamp) -> Run:
+    """The run with another model name, or with none."""
+    if run.status.terminal:
+        raise RunEnded(run.run_id, run.status, run.status)
+    if run.model_name == model_name:
+        return run
+    return replace(run, model_name=model_name, updated_at=at.time)
+
+
+def check_deletable(run_id: str, status: RunStatus) -> None:
+    """Refuse to delete a run that is still active. Takes no Run: what cannot be read must be deletable."""
+    if not status.terminal:
+        raise RunActive(run_id, status, status)
+
+
+def awaits_acknowledgement(run: Run) -> bool:
+    """Whether an acknowledgement of this run's cancel can still come: an executor had started and has not answered."""
+    return (
+        run.cancellation is not None
+        and run.cancellation.acknowledged_at is None
+        and run.started_at is not None
+    )
+
+
+def merge(present: Progress | None, report: Progress, *, final: bool) -> Progress:
+    """The fields that the report sets over those that are present, previews cut."""
+    known = {
+        name: _preview(value)
+        for name in _PROGRESS_FIELDS
+        if (value := getattr(report, name)) is not None
+    }
+    return replace(present or Progress(), **known, final=final)
+
+
+_PROGRESS_FIELDS = tuple(field.name for field in fields(Progress) if field.name != "final")
+
+
+def _preview(value: int | str) -> int | str:
+    return value[:PREVIEW_LIMIT] if isinstance(value, str) else value
+
+
+def _with_final(run: Run, progress: Progress | None, at: Stamp) -> Run:
+    if progress is None or (run.progress is not None and run.progress.final):
+        return run
+    return replace(run, progress=merge(run.progress, progress, final=True), updated_at=at.time)
+
+
+def _accepts_progress(run: Run, *, final: bool) -> bool:
+    if run.progress is not None and run.progress.final:
+        return False
+    return run.status is RunStatus.RUNNING or (final and run.status.terminal)
+
+
+def _check_holder(run: Run, worker_id: str | None) -> None:
+    if run.worker_id is not None and run.worker_id != worker_id:
+        raise NotHolder(run.run_id)
+
+
+def _advance(
+    run: Run,
+    to: RunStatus,
+    at: Stamp,
+    *,
+    reason: StatusReason = StatusReason.UNSPECIFIED,
+    error: str | None = None,
+    worker_id: str | None = None,
+    cancellation: Cancellation | None = None,
+    superseded_by: str | None = None,
+) -> Run:
+    if to not in TRANSITIONS[run.status]:
+        raise InvalidTransition(run.run_id, run.status, to)
+    return replace(
+        run,
+        status=to,
+        status_reason=reason,
+        revision=at.revision,
+        updated_at=at.time,
+        started_at=at.time if to is RunStatus.RUNNING else run.started_at,
+        ended_at=at.time if to.terminal else None,
+        error=error or run.error,
+        worker_id=worker_id or run.worker_id,
+        cancellation=cancellation,
+        superseded_by=superseded_by,
+    )

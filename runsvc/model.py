@@ -1,0 +1,184 @@
+"""What a run is made of: frozen values without behaviour, known to every room.
+
+Meanings, limits and who sets what are told once, in protos/runsvc/v1/run.proto. Enum numbers are the wire's and the
+store's. Times are aware datetimes in UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+
+class RunStatus(IntEnum):
+    """Where a run stands; 7 is kept free for QUEUED."""
+
+    PENDING = 1
+    RUNNING = 2
+    SUCCESS = 3
+    ERROR = 4
+    TIMEOUT = 5
+    INTERRUPTED = 6
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a run in this status has ended for good."""
+        return self not in ACTIVE
+
+
+#: A thread is busy while it has a run in one of these.
+ACTIVE = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
+
+
+class StatusReason(IntEnum):
+    """Why a run has its status, where the status alone does not say."""
+
+    UNSPECIFIED = 0
+    CANCEL_REQUESTED = 1
+    SUPERSEDED = 2
+    CLIENT_DISCONNECTED = 3
+    LEASE_EXPIRED = 4
+    ORPHANED = 5
+    TIMEOUT_EXCEEDED = 6
+    START_TIMEOUT_EXCEEDED = 7
+
+
+class CancelAction(IntEnum):
+    """What the executor is to do with the state of a cancelled run."""
+
+    INTERRUPT = 1
+    ROLLBACK = 2
+
+
+class CancelOutcome(IntEnum):
+    """What a cancel found and did."""
+
+    CANCELLED = 1
+    ALREADY_CANCELLED = 2
+    ALREADY_FINISHED = 3
+
+
+class DisconnectMode(IntEnum):
+    """What happens to a run when its last attached watcher has left."""
+
+    CANCEL = 1
+    CONTINUE = 2
+
+
+class MultitaskStrategy(IntEnum):
+    """What a new run does to the active ones of its thread."""
+
+    REJECT = 1
+    INTERRUPT = 2
+    ROLLBACK = 3
+    ENQUEUE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What marks a change: its store-wide revision and its time. Both only ever grow."""
+
+    revision: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What an executor has reported about its work; None is unset."""
+
+    total_input_tokens: int | None = None
+    total_output_tokens: int | None = None
+    total_tokens: int | None = None
+    llm_call_count: int | None = None
+    lead_agent_tokens: int | None = None
+    subagent_tokens: int | None = None
+    middleware_tokens: int | None = None
+    message_count: int | None = None
+    last_ai_message: str | None = None
+    first_human_message: str | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A holder's promise to send heartbeats."""
+
+    ttl: timedelta
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """That, when and how a run was cancelled or displaced."""
+
+    action: CancelAction
+    note: str | None
+    requested_at: datetime
+    acknowledged_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What a caller asks for, after defaults and trimming."""
+
+    thread_id: str
+    assistant_id: str | None = None
+    on_disconnect: DisconnectMode = DisconnectMode.CANCEL
+    multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
+    model_name: str | None = None
+    worker_id: str | None = None
+    #: An encoded JSON object, opaque below the transport, like kwargs.
+    metadata: bytes = b""
+    kwargs: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The scope in which a request_id is unique."""
+
+    owner: str
+    method: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A creation that may be repeated: its key, and a hash of its canonical spec to tell a retry from a reuse."""
+
+    key: RequestKey
+    spec_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of an assistant on a thread. The executor's input (kwargs) is kept beside it, not in it."""
+
+    run_id: str
+    owner: str
+    thread_id: str
+    status: RunStatus
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    on_disconnect: DisconnectMode
+    multitask_strategy: MultitaskStrategy
+    status_reason: StatusReason = StatusReason.UNSPECIFIED
+    assistant_id: str | None = None
+    model_name: str | None = None
+    error: str | None = None
+    cancellation: Cancellation | None = None
+    metadata: bytes = field(default=b"", repr=False)
+    progress: Progress | None = None
+    #: Sequence of the newest report that was applied; 0 before the first that bears one.
+    progress_sequence: int = 0
+    worker_id: str | None = None
+    lease: Lease | None = None
+    start_timeout: timedelta | None = None
+    timeout: timedelta | None = None
+    superseded_by: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None

@@ -1,0 +1,282 @@
+"""The contract of a store: what every engine does, and what a caller may rely on.
+
+A store keeps runs, the log of their changes, and one clock. It searches and carries; it decides nothing. The writing
+side is synchronous and belongs to one thread, the writer's. The reading side is asynchronous and sees only what was
+committed. A cancelled read leaves nothing open.
+
+Both sides raise StoreUnavailable when the engine cannot do its work now (StoreBusy when another process holds it), and
+recover by themselves once the cause is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from runsvc.model import Request, RequestKey, Run, RunStatus
+
+
+class Record(NamedTuple):
+    """A run as stored: the columns that are searched, and the encoded run that is only carried."""
+
+    run_id: str
+    owner: str
+    thread_id: str
+    assistant_id: str | None
+    status: RunStatus
+    created_at: datetime
+    revision: int
+    progress_sequence: int
+    #: Hash of the spec that its request_id was used with; None when it was created without one.
+    spec_hash: bytes | None
+    body: bytes
+    #: None where a read leaves it out.
+    kwargs: bytes | None = None
+
+
+class LogEntry(NamedTuple):
+    """One change as the log holds it."""
+
+    revision: int
+    #: Last revision of the call that made this change: changes of one call stay together.
+    call_end: int
+    run_id: str
+    owner: str
+    thread_id: str
+    assistant_id: str | None
+    status: RunStatus
+    #: None at creation.
+    previous_status: RunStatus | None
+    #: The run was removed by this change.
+    deleted: bool
+    #: The encoded run as of this change; None once the run was removed.
+    body: bytes | None
+
+
+class Codec(Protocol):
+    """How a run becomes bytes and comes back; handed in by the transport."""
+
+    def encode(self, run: Run) -> bytes:
+        """The run without what only columns hold (progress_sequence)."""
+        ...
+
+    def decode(self, record: Record) -> Run:
+        """The run in a record. CorruptRow when the bytes are none, or are another run's than the columns say."""
+        ...
+
+
+class TopicKind(Enum):
+    """What a watcher can follow."""
+
+    RUN = "run"
+    THREAD = "thread"
+    ASSISTANT = "assistant"
+    ALL = "all"
+
+
+class Topic(NamedTuple):
+    """Whose changes a watcher follows: `key` is an id of that kind, empty for ALL."""
+
+    kind: TopicKind
+    owner: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """Asks for the run with this id, without kwargs: one record or none."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByRequest:
+    """Asks for the run that this request created: one record or none."""
+
+    key: RequestKey
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveOnThread:
+    """Asks for a thread's active runs, newest first."""
+
+    owner: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Asks for active runs without a lease, created at or before a time, oldest first."""
+
+    before: datetime
+    limit: int
+
+
+Query = ById | ByRequest | ActiveOnThread | Orphans
+
+
+class Now(NamedTuple):
+    """The clock as a transaction finds it."""
+
+    #: Never before the time of the last change, whatever the machine's clock does.
+    time: datetime
+    revision: int
+    #: How many transactions were committed before this one.
+    commits: int
+
+
+class Saved(NamedTuple):
+    """The newest state of a run that a transaction created or changed."""
+
+    run: Run
+    body: bytes
+    #: Set when this transaction created the run.
+    creation: Creation | None
+
+
+class Creation(NamedTuple):
+    """What is stored with a run once, when it is created."""
+
+    kwargs: bytes
+    request: Request | None
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one transaction does to the store."""
+
+    time: datetime
+    revision: int
+    runs: Sequence[Saved] = ()
+    log: Sequence[LogEntry] = ()
+    #: Runs to remove; their log entries lose the body.
+    deleted: Collection[str] = ()
+    #: Log entries at or below this revision go.
+    forgotten: int = 0
+
+
+class Snapshot(NamedTuple):
+    """What matched a topic at one revision."""
+
+    #: The run of a RUN topic, in any status; of other topics the active runs, oldest first.
+    records: Sequence[Record]
+    revision: int
+
+
+class LogSlice(NamedTuple):
+    """A stretch of the log, filtered by a topic."""
+
+    entries: Sequence[LogEntry]
+    #: No further entry at or below this revision matches.
+    scanned_to: int
+
+
+class Clock(NamedTuple):
+    """Where a store stands."""
+
+    store_id: str
+    revision: int
+    #: Oldest revision in the log; revision + 1 when the log is empty.
+    oldest_revision: int
+
+
+class PageKey(NamedTuple):
+    """Position of a run in its thread's list."""
+
+    created_at: datetime
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """Which of a thread's runs to list."""
+
+    owner: str
+    thread_id: str
+    #: Empty: all.
+    statuses: frozenset[RunStatus] = field(default_factory=frozenset)
+    #: The last run of the page before.
+    after: PageKey | None = None
+    limit: int
+    #: The first record beyond this many bytes of bodies is the last one returned.
+    max_bytes: int
+
+
+class WritingStore(Protocol):
+    """The writer thread's side: one transaction at a time, begin to commit or rollback."""
+
+    def begin(self) -> Now:
+        """Open a transaction, holding the write lock of the whole store. Afterwards none is open when it raises."""
+        ...
+
+    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+        """Answer each query, as of this transaction."""
+        ...
+
+    def save(self, changes: Changes) -> None:
+        """Stage the changes. Nothing of them may be committed after it raises: roll back."""
+        ...
+
+    def commit(self) -> None:
+        """Make it durable. StoreUnavailable: it did not happen. OutcomeUnknown: that could not be found out."""
+        ...
+
+    def rollback(self) -> None:
+        """Drop the open transaction, if there is one. Never raises."""
+        ...
+
+
+class ReadingStore(Protocol):
+    """Everyone's side: reads of what was committed, each in one read transaction."""
+
+    async def get(self, run_id: str) -> Record | None:
+        """The run with its kwargs."""
+        ...
+
+    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
+        """Ids of the thread's active runs, newest first."""
+        ...
+
+    async def page(self, query: PageQuery) -> Sequence[Record]:
+        """Runs of a thread, newest first by (created_at, run_id)."""
+        ...
+
+    async def displaced_by(self, run_id: str) -> Sequence[Record]:
+        """The runs whose superseded_by is this one, oldest first."""
+        ...
+
+    async def snapshot(self, topic: Topic) -> Snapshot:
+        """What matches, and the revision it is as of."""
+        ...
+
+    async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
+        """Entries after a revision, oldest first. RevisionCompacted when the log starts later than that."""
+        ...
+
+    async def clock(self) -> Clock:
+        """Where the store stands."""
+        ...
+
+    async def count_active(self) -> int:
+        """How many runs are active."""
+        ...
+
+
+class Store(WritingStore, ReadingStore, Protocol):
+    """A whole engine."""
+
+    #: Name of the engine, such as sqlite.
+    kind: str
+
+    async def open(self) -> None:
+        """Make ready, creating or migrating what is stored. StoreRefused when this is not a store for us."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; only after the writer has stopped. A closed store is StoreUnavailable."""
+        ...
