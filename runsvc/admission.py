@@ -33,9 +33,13 @@ def check_room(thread_id: str, active: int, limit: int) -> None:
         raise ThreadFull(thread_id)
 
 
-def displaced(strategy: MultitaskStrategy, active: Sequence[Run]) -> Sequence[Run]:
-    """The active runs (newest first) that a new run displaces, oldest first; ThreadBusy when it may not."""
-    if active and strategy not in DISPLACING:
+def displaced(
+    strategy: MultitaskStrategy, active: Sequence[Run]
+) -> Sequence[tuple[Run, CancelAction]]:
+    """The active runs (newest first) that a new run displaces, oldest first, and how; ThreadBusy when it may not."""
+    if not active:
+        return ()
+    if strategy not in DISPLACING:
         newest = active[0]
         raise ThreadBusy(newest.thread_id, newest.run_id, newest.status)
-    return active[::-1]
+    return [(run, DISPLACING[strategy]) for run in reversed(active)]

@@ -7,7 +7,7 @@ an acknowledgement; any other change keeps the revision.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
 from runsvc.model import (
@@ -182,7 +182,7 @@ def awaits_acknowledgement(run: Run) -> bool:
 
 def merge(present: Progress | None, report: Progress, *, final: bool) -> Progress:
     """The fields that the report sets over those that are present, previews cut."""
-    known = {
+    known: dict[str, Any] = {
         name: _preview(value)
         for name in _PROGRESS_FIELDS
         if (value := getattr(report, name)) is not None

@@ -65,8 +65,11 @@ class Codec(Protocol):
         """The run without what only columns hold (progress_sequence)."""
         ...
 
-    def decode(self, record: Record) -> Run:
-        """The run in a record. CorruptRow when the bytes are none, or are another run's than the columns say."""
+    def decode(self, subject: Record | LogEntry) -> Run:
+        """The run in a record or in a log entry that has a body.
+
+        CorruptRow when the bytes are no run, or are another run's than the columns say.
+        """
         ...
 
 
@@ -111,9 +114,9 @@ class ActiveOnThread:
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Asks for active runs without a lease, created at or before a time, oldest first."""
+    """Asks for active runs without a lease, created at or before a time (None: at any), oldest first."""
 
-    before: datetime
+    before: datetime | None
     limit: int
 
 
@@ -146,16 +149,17 @@ class Creation(NamedTuple):
     request: Request | None
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(NamedTuple):
     """All that one transaction does to the store."""
 
+    #: The clock after it.
     time: datetime
     revision: int
+    #: Each changed run once, as it is in the end.
     runs: Sequence[Saved] = ()
     log: Sequence[LogEntry] = ()
-    #: Runs to remove; their log entries lose the body.
-    deleted: Collection[str] = ()
+    #: Runs to remove; the log entries they had before lose the body.
+    deleted: Sequence[str] = ()
     #: Log entries at or below this revision go.
     forgotten: int = 0
 
@@ -203,7 +207,7 @@ class PageQuery:
     #: The last run of the page before.
     after: PageKey | None = None
     limit: int
-    #: The first record beyond this many bytes of bodies is the last one returned.
+    #: The page ends with the record that brings its bodies beyond this many bytes.
     max_bytes: int
 
 
@@ -256,6 +260,10 @@ class ReadingStore(Protocol):
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
         """Entries after a revision, oldest first. RevisionCompacted when the log starts later than that."""
+        ...
+
+    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
+        """The newest entries of every owner, oldest first."""
         ...
 
     async def clock(self) -> Clock:

@@ -1,0 +1,94 @@
+"""Care of the store as a whole, over every owner's runs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runsvc import __version__, lifecycle
+from runsvc.errors import CorruptRow
+from runsvc.store.base import ById, Orphans
+from runsvc.transaction import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from runsvc.hub import StatusHub
+    from runsvc.model import Run
+    from runsvc.store.base import Clock, Codec, Record, Store
+    from runsvc.transaction import Transaction
+    from runsvc.writer import Writer
+
+#: Error of a reconciled run when none is given.
+ORPHAN_ERROR: Final = "No executor was left to finish this run."
+
+
+class Reconciled(NamedTuple):
+    """Runs that became ERROR, oldest first, and whether there are more."""
+
+    runs: Sequence[Run]
+    more: bool
+
+
+class ServerInfo(NamedTuple):
+    """What a server is and what it holds."""
+
+    version: str
+    store_kind: str
+    clock: Clock
+    active_runs: int
+    watchers: int
+
+
+class Admin:
+    """Reconciles, removes and reports."""
+
+    def __init__(self, writer: Writer, store: Store, hub: StatusHub, codec: Codec) -> None:
+        self._writer = writer
+        self._store = store
+        self._hub = hub
+        self._codec = codec
+
+    async def reconcile_orphans(
+        self, *, error: str, before: datetime | None, limit: int
+    ) -> Reconciled:
+        """End active runs that no living executor holds, oldest first. CorruptRow when one cannot be read."""
+        query = Orphans(before, limit + 1)
+
+        def decide(tx: Transaction) -> Reconciled:
+            found = tx.orphans(query)
+            ended = [
+                tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
+                for run in found[:limit]
+            ]
+            return Reconciled(ended, len(found) > limit)
+
+        return await self._writer.submit(Command(decide, (query,), alone=True))
+
+    async def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""
+
+        def decide(tx: Transaction) -> None:
+            record = tx.record(run_id)
+            if self._readable(record):
+                lifecycle.check_deletable(run_id, record.status)
+            tx.delete(record)
+
+        await self._writer.submit(Command(decide, (ById(run_id),), alone=True))
+
+    async def server_info(self) -> ServerInfo:
+        """What this server is and holds."""
+        return ServerInfo(
+            version=__version__,
+            store_kind=self._store.kind,
+            clock=await self._store.clock(),
+            active_runs=await self._store.count_active(),
+            watchers=self._hub.watchers,
+        )
+
+    def _readable(self, record: Record) -> bool:
+        with suppress(CorruptRow):
+            self._codec.decode(record)
+            return True
+        return False

@@ -1,0 +1,239 @@
+"""The hub: what was committed last, and who waits for it.
+
+The newest log entries stay in one ring, bounded in bytes and indexed by topic. A watcher is a cursor: a position in the
+log. It reads the ring, or, when it fell behind, the store. Nothing is queued for it, so a slow one costs nothing and
+misses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from runsvc.errors import ServerDraining
+from runsvc.store.base import Topic, TopicKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from runsvc.group_commit import Committed
+    from runsvc.model import Run
+    from runsvc.store.base import LogEntry, ReadingStore
+
+#: Bytes that the ring may hold.
+CAPACITY: Final = 16 << 20
+#: What an entry costs beside its body, in bytes: the tuple, its strings, its places in the index.
+ENTRY_COST: Final = 1_000
+#: Entries that a cursor reads at once, and that the ring starts with.
+STRETCH: Final = 128
+TAIL: Final = 4_096
+
+_revision = attrgetter("revision")
+
+
+def topics_of(subject: LogEntry | Run) -> Iterator[Topic]:
+    """Every topic that a change of this run belongs to."""
+    yield Topic(TopicKind.RUN, subject.owner, subject.run_id)
+    yield Topic(TopicKind.THREAD, subject.owner, subject.thread_id)
+    if subject.assistant_id is not None:
+        yield Topic(TopicKind.ASSISTANT, subject.owner, subject.assistant_id)
+    yield Topic(TopicKind.ALL, subject.owner)
+
+
+class Ring:
+    """The newest entries of the log, without a gap, each findable by every topic it belongs to."""
+
+    def __init__(self, revision: int, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._size = 0
+        self._entries: deque[LogEntry] = deque()
+        self._index: dict[Topic, deque[LogEntry]] = {}
+        #: The ring holds every entry after `floor`, up to `revision`.
+        self.floor = revision
+        self.revision = revision
+
+    def extend(self, entries: Iterable[LogEntry]) -> None:
+        """Add newer entries; the oldest make room. After a gap the ring starts anew."""
+        for entry in entries:
+            if entry.revision != self.revision + 1:
+                self.restart(entry.revision - 1)
+            self._append(entry)
+        while self._size > self._capacity and self._entries:
+            self._evict()
+
+    def restart(self, revision: int) -> None:
+        """Empty the ring; whoever is behind reads the store."""
+        self._entries.clear()
+        self._index.clear()
+        self._size = 0
+        self.floor = self.revision = revision
+
+    def after(self, topic: Topic, revision: int, limit: int) -> Sequence[LogEntry]:
+        """The topic's entries after a revision at or above the floor."""
+        entries = self._index.get(topic)
+        if entries is None or entries[-1].revision <= revision:
+            return ()
+        start = bisect_right(entries, revision, key=_revision)
+        return [entries[at] for at in range(start, min(start + limit, len(entries)))]
+
+    def redact(self, run: Topic) -> None:
+        """Take the bodies out of a removed run's entries."""
+        for entry in list(self._index.get(run, ())):
+            bare = entry._replace(body=None)
+            for kept in (self._entries, *(self._index[topic] for topic in topics_of(entry))):
+                kept[bisect_left(kept, entry.revision, key=_revision)] = bare
+            self._size -= len(entry.body or b"")
+
+    def _append(self, entry: LogEntry) -> None:
+        self._entries.append(entry)
+        self._size += _cost(entry)
+        self.revision = entry.revision
+        for topic in topics_of(entry):
+            self._index.setdefault(topic, deque()).append(entry)
+
+    def _evict(self) -> None:
+        entry = self._entries.popleft()
+        self._size -= _cost(entry)
+        self.floor = entry.revision
+        for topic in topics_of(entry):
+            entries = self._index[topic]
+            entries.popleft()
+            if not entries:
+                del self._index[topic]
+
+
+def _cost(entry: LogEntry) -> int:
+    return ENTRY_COST + len(entry.body or b"")
+
+
+class Cursor:
+    """One watcher's position in the log. Every matching entry at or below `position` has been read."""
+
+    __slots__ = ("_hub", "_woken", "position", "topic", "touched")
+
+    def __init__(self, hub: StatusHub, topic: Topic) -> None:
+        self._hub = hub
+        self._woken = asyncio.Event()
+        self.topic = topic
+        self.position = 0
+        #: Runs whose progress moved since the watcher last looked; only for those who asked.
+        self.touched: set[str] = set()
+
+    async def read(self) -> Sequence[LogEntry]:
+        """The next entries, with the whole of each call's; none when the cursor has caught up."""
+        self._hub.check_open()
+        self._woken.clear()
+        entries = await self._stretch()
+        # What one call did stays together.
+        while entries and entries[-1].call_end > self.position:
+            entries = [*entries, *await self._stretch()]
+        return entries
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new, at the latest after this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._woken.set()
+
+    async def _stretch(self) -> Sequence[LogEntry]:
+        ring = self._hub.ring
+        if self.position < ring.floor:
+            found = await self._hub.store.log_since(self.topic, self.position, STRETCH)
+            self.position = found.scanned_to
+            return found.entries
+        entries = ring.after(self.topic, self.position, STRETCH)
+        # A snapshot may be ahead of the hub.
+        newest = entries[-1].revision if len(entries) == STRETCH else ring.revision
+        self.position = max(self.position, newest)
+        return entries
+
+
+class StatusHub:
+    """Tells watchers what was committed. Lives on the event loop; publishing never waits for a watcher."""
+
+    def __init__(self, store: ReadingStore, revision: int = 0, capacity: int = CAPACITY) -> None:
+        self.store = store
+        self.ring = Ring(revision, capacity)
+        self._cursors: dict[Topic, set[Cursor]] = {}
+        self._progress: dict[Topic, set[Cursor]] = {}
+        self._draining = False
+
+    async def start(self) -> None:
+        """Fill the ring from the end of the log."""
+        revision = (await self.store.clock()).revision
+        self.ring.restart(revision)
+        if tail := await self.store.log_tail(TAIL):
+            self.ring.extend(tail)
+
+    @property
+    def watchers(self) -> int:
+        """How many cursors are open."""
+        return sum(map(len, self._cursors.values()))
+
+    def open(self, topic: Topic, *, progress: bool = False) -> Cursor:
+        """A cursor that is woken from now on; close it when done."""
+        cursor = Cursor(self, topic)
+        self._cursors.setdefault(topic, set()).add(cursor)
+        if progress:
+            self._progress.setdefault(topic, set()).add(cursor)
+        return cursor
+
+    def close(self, cursor: Cursor) -> None:
+        """Forget a cursor."""
+        for cursors in (self._cursors, self._progress):
+            if (same_topic := cursors.get(cursor.topic)) is not None:
+                same_topic.discard(cursor)
+                if not same_topic:
+                    del cursors[cursor.topic]
+
+    def publish(self, committed: Committed) -> None:
+        """Take in what a batch did and wake those whom it concerns."""
+        if committed.entries:
+            self._take_in(committed.entries)
+        if self._progress:
+            for run in committed.touched:
+                self._touch(run)
+
+    def drain(self) -> None:
+        """End every watch, now and from now on, with ServerDraining."""
+        self._draining = True
+        self._wake_all()
+
+    def check_open(self) -> None:
+        """ServerDraining once the hub drains."""
+        if self._draining:
+            raise ServerDraining
+
+    def _take_in(self, entries: Sequence[LogEntry]) -> None:
+        # A commit whose fate was not known at first may have left entries that nobody published.
+        gap = entries[0].revision != self.ring.revision + 1
+        self.ring.extend(entries)
+        for entry in entries:
+            if entry.deleted:
+                self.ring.redact(Topic(TopicKind.RUN, entry.owner, entry.run_id))
+        if gap:
+            self._wake_all()
+            return
+        for topic in {topic for entry in entries for topic in topics_of(entry)}:
+            for cursor in self._cursors.get(topic, ()):
+                cursor.wake()
+
+    def _touch(self, run: Run) -> None:
+        for topic in topics_of(run):
+            for cursor in self._progress.get(topic, ()):
+                cursor.touched.add(run.run_id)
+                cursor.wake()
+
+    def _wake_all(self) -> None:
+        for cursors in self._cursors.values():
+            for cursor in cursors:
+                cursor.wake()

@@ -1,0 +1,254 @@
+"""The use-cases of a run: one short method each. Reads go to the store, changes through the writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runsvc import admission, lifecycle
+from runsvc.errors import RunNotFound
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, PageKey, PageQuery
+from runsvc.transaction import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runsvc.model import (
+        CancelAction,
+        CancelOutcome,
+        Progress,
+        Request,
+        Run,
+        RunSpec,
+        RunStatus,
+        Stamp,
+    )
+    from runsvc.store.base import Codec, Query, ReadingStore, Record
+    from runsvc.transaction import Transaction
+    from runsvc.writer import Writer
+
+#: Bytes of runs that a page holds at most, unless its first run alone is larger.
+PAGE_BYTES: Final = 1 << 20
+#: What a command adds to a batch beside its payload, in bytes.
+COMMAND_COST: Final = 1_000
+
+
+class Created(NamedTuple):
+    """A run that a creation made, or found made by an earlier call with its request_id."""
+
+    run: Run
+    replayed: bool = False
+    #: The runs that it displaced, oldest first.
+    superseded: Sequence[Run] = ()
+
+
+class Reported(NamedTuple):
+    """A run after a report, and whether the report changed it."""
+
+    run: Run
+    changed: bool
+
+
+class Cancelled(NamedTuple):
+    """A run after a cancel, and what the cancel found."""
+
+    run: Run
+    outcome: CancelOutcome
+
+
+class Page(NamedTuple):
+    """A page of a thread's runs."""
+
+    records: Sequence[Record]
+    #: Where the next page starts; None on the last one.
+    next: PageKey | None
+
+
+class RunManager:
+    """Creates, reads, reports on and cancels runs. Every run belongs to an owner; another's is RunNotFound."""
+
+    def __init__(
+        self, writer: Writer, store: ReadingStore, codec: Codec, *, max_active_per_thread: int
+    ) -> None:
+        self._writer = writer
+        self._store = store
+        self._codec = codec
+        self._max_active_per_thread = max_active_per_thread
+
+    async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
+        """Admit a run beside those that the thread has. ThreadFull, UnsupportedStrategy, RequestIdReused."""
+        admission.check_supported(spec.multitask_strategy)
+
+        def decide(tx: Transaction) -> Created:
+            if (earlier := tx.replay(request)) is not None:
+                return Created(earlier, replayed=True)
+            active = tx.count_active(owner, spec.thread_id)
+            admission.check_room(spec.thread_id, active, self._max_active_per_thread)
+            run_id = tx.new_run_id()
+            return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
+
+        return await self._writer.submit(_creation(decide, owner, spec, request))
+
+    async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
+        """Admit a run by its strategy. ThreadBusy, UnsupportedStrategy, RequestIdReused."""
+        admission.check_supported(spec.multitask_strategy)
+
+        def decide(tx: Transaction) -> Created:
+            if (earlier := tx.replay(request)) is not None:
+                return Created(earlier, replayed=True)
+            active = tx.active(owner, spec.thread_id)
+            run_id = tx.new_run_id()
+            superseded = [
+                tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=run_id))
+                for run, action in admission.displaced(spec.multitask_strategy, active)
+            ]
+            run = tx.create(spec, run_id=run_id, owner=owner, request=request)
+            return Created(run, superseded=superseded)
+
+        created = await self._writer.submit(_creation(decide, owner, spec, request))
+        if not created.replayed:
+            return created
+        records = await self._store.displaced_by(created.run.run_id)
+        return created._replace(superseded=[self._codec.decode(record) for record in records])
+
+    async def get(self, owner: str, run_id: str) -> Record:
+        """A run with its kwargs."""
+        record = await self._store.get(run_id)
+        if record is None or record.owner != owner:
+            raise RunNotFound(run_id)
+        return record
+
+    async def list_by_thread(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        statuses: frozenset[RunStatus],
+        after: PageKey | None,
+        page_size: int,
+    ) -> Page:
+        """A thread's runs, newest first, from a position on."""
+        records = await self._store.page(
+            PageQuery(
+                owner=owner,
+                thread_id=thread_id,
+                statuses=statuses,
+                after=after,
+                limit=page_size + 1,
+                max_bytes=PAGE_BYTES,
+            )
+        )
+        fitting = _fitting(records[:page_size])
+        if len(fitting) == len(records):
+            return Page(fitting, None)
+        last = fitting[-1]
+        return Page(fitting, PageKey(last.created_at, last.run_id))
+
+    async def has_inflight(self, owner: str, thread_id: str) -> Sequence[str]:
+        """Ids of a thread's active runs, newest first."""
+        return await self._store.active_on_thread(owner, thread_id)
+
+    async def set_status(
+        self, owner: str, run_id: str, to: RunStatus, *, error: str | None, worker_id: str | None
+    ) -> Reported:
+        """Take an executor's report of a status. NotHolder, InvalidTransition."""
+        return await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error),
+        )
+
+    async def complete(
+        self,
+        owner: str,
+        run_id: str,
+        to: RunStatus,
+        *,
+        error: str | None,
+        progress: Progress | None,
+        worker_id: str | None,
+    ) -> Reported:
+        """Take an executor's last report: status, error and usage at once. NotHolder, InvalidTransition."""
+        return await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.complete(
+                run, to, at, worker_id=worker_id, error=error, progress=progress
+            ),
+        )
+
+    async def update_progress(
+        self,
+        owner: str,
+        run_id: str,
+        progress: Progress,
+        *,
+        sequence: int | None,
+        final: bool,
+        worker_id: str | None,
+    ) -> Reported:
+        """Take an executor's report of its usage. NotHolder."""
+        return await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.report_progress(
+                run, progress, at, worker_id=worker_id, sequence=sequence, final=final
+            ),
+        )
+
+    async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Reported:
+        """Set or clear the model name. InvalidTransition once the run has ended."""
+        return await self._report(
+            owner, run_id, lambda run, at: lifecycle.rename_model(run, model_name, at)
+        )
+
+    async def cancel(
+        self, owner: str, run_id: str, action: CancelAction, note: str | None
+    ) -> Cancelled:
+        """Cancel a run, or find out that it is over."""
+
+        def decide(tx: Transaction) -> Cancelled:
+            before = tx.run(run_id, owner)
+            after, outcome = lifecycle.cancel(before, action, tx.stamp(), note=note)
+            return Cancelled(tx.save(before, after), outcome)
+
+        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+
+    async def acknowledge_cancel(
+        self, owner: str, run_id: str, *, worker_id: str | None, progress: Progress | None
+    ) -> Reported:
+        """Take an executor's report that it has stopped. NotHolder, InvalidTransition."""
+        return await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.acknowledge_cancel(
+                run, at, worker_id=worker_id, progress=progress
+            ),
+        )
+
+    async def _report(
+        self, owner: str, run_id: str, advance: Callable[[Run, Stamp], Run]
+    ) -> Reported:
+        def decide(tx: Transaction) -> Reported:
+            before = tx.run(run_id, owner)
+            after = tx.save(before, advance(before, tx.stamp()))
+            return Reported(after, after is not before)
+
+        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+
+
+def _creation(
+    decide: Callable[[Transaction], Created], owner: str, spec: RunSpec, request: Request | None
+) -> Command[Created]:
+    reads: tuple[Query, ...] = (ActiveOnThread(owner, spec.thread_id),)
+    if request is not None:
+        reads += (ByRequest(request.key),)
+    return Command(decide, reads, COMMAND_COST + len(spec.metadata) + len(spec.kwargs))
+
+
+def _fitting(records: Sequence[Record]) -> Sequence[Record]:
+    size = 0
+    for count, record in enumerate(records):
+        size += len(record.body)
+        if size > PAGE_BYTES and count:
+            return records[:count]
+    return records

@@ -1,0 +1,187 @@
+"""What surrounds every call: request ids, the translation of failures, and the registry of calls under way."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from itertools import count
+from secrets import token_hex
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from runsvc.errors import CorruptRow, InvalidRequest, OutcomeUnknown, StoreUnavailable, Violation
+from runsvc.rpc.status import REQUEST_ID_KEY, to_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
+
+#: The id of the call that the present task serves; empty outside of calls.
+request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
+
+_PRINTABLE: Final = re.compile(r"[ -~]{1,128}")
+
+#: Failures that somebody has to look at, and how urgently. INTERNAL is always an error.
+_LEVELS: Final = (
+    (StoreUnavailable, logging.WARNING),
+    (OutcomeUnknown, logging.ERROR),
+    (CorruptRow, logging.ERROR),
+)
+
+# Handlers are of every message type, and the stubs tell none of their kinds apart.
+Handler = Any
+Behavior = Callable[[Any, Any], Awaitable[Any]]
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Surrounds every coroutine handler of unary requests; others, such as reflection's, pass as they are.
+
+    Comes last among interceptors: a handler that it has met once is not asked for again.
+    """
+
+    def __init__(self) -> None:
+        self._guarded: dict[str, Handler] = {}
+        self._active: set[asyncio.Task[Any]] = set()
+        # Ids are unique among servers and restarts, and cost next to nothing.
+        self._prefix = token_hex(4)
+        self._numbers = count(1)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The guarded handler of a method, made at its first call."""
+        # The handler runs in this very task and finds the id there.
+        request_id.set(self._request_id(handler_call_details.invocation_metadata))
+        method = handler_call_details.method
+        if (known := self._guarded.get(method)) is not None:
+            return known
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            # Not kept: whoever calls unknown methods must not fill the memory.
+            return None
+        guarded = self._guarded[method] = self._guard(method, handler)
+        return guarded
+
+    async def drained(self) -> None:
+        """Return when no call is under way."""
+        while self._active:
+            await asyncio.wait(tuple(self._active))
+
+    def _request_id(self, metadata: Iterable[tuple[str, Any]]) -> str:
+        for key, value in metadata:
+            if key == REQUEST_ID_KEY and _PRINTABLE.fullmatch(value):
+                return str(value)
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def _guard(self, method: str, handler: Handler) -> Handler:
+        if inspect.iscoroutinefunction(handler.unary_unary):
+            call = self._wrap(method, handler.unary_unary, handler, handler.response_serializer)
+            return grpc.unary_unary_rpc_method_handler(call)
+        if inspect.iscoroutinefunction(handler.unary_stream):
+            call = self._wrap(method, handler.unary_stream, handler, _nothing)
+            return grpc.unary_stream_rpc_method_handler(
+                call, response_serializer=handler.response_serializer
+            )
+        return handler
+
+    def _wrap(
+        self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
+    ) -> Behavior:
+        # The transport tells clients what an exception of a (de)serializer says; so both run in here.
+        parse = handler.request_deserializer
+
+        async def call(request: bytes, context: Any) -> Any:
+            task = _current_task()
+            self._active.add(task)
+            started = perf_counter()
+            outcome = "CANCELLED"
+            try:
+                answer = serialize(await behavior(_parse(parse, request), context))
+                outcome = "OK"
+            except BaseException as error:
+                await _settle(error, context, method)
+                raise
+            else:
+                return answer
+            finally:
+                self._active.discard(task)
+                if logger.isEnabledFor(logging.DEBUG):
+                    _log_call(method, context, outcome, perf_counter() - started)
+
+        return call
+
+
+async def _settle(error: BaseException, context: Any, method: str) -> None:
+    """Abort the call with the status of a failure; return when the failure itself says all there is to say."""
+    if isinstance(error, grpc.aio.AbortError) or not _is_failure(error):
+        return
+    if _is_vanished(error, context):
+        # A write that failed because its client has gone: to the transport, as any other cancelled call.
+        raise asyncio.CancelledError from error
+    status = to_status(error, request_id.get())
+    _log_failure(error, status.code, method)
+    try:
+        await context.abort(*status)
+    except grpc.aio.InternalError as vanished:
+        raise asyncio.CancelledError from vanished
+
+
+def _is_failure(error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        # One that leaked from a task of somebody else's would leave the client without any status.
+        return not _current_task().cancelling()
+    return isinstance(error, Exception)
+
+
+def _is_vanished(error: BaseException, context: Any) -> bool:
+    if isinstance(error, grpc.aio.UsageError):
+        return bool(context.done())
+    return isinstance(error, grpc.aio.InternalError)
+
+
+def _log_failure(error: BaseException, code: grpc.StatusCode, method: str) -> None:
+    if code is grpc.StatusCode.INTERNAL:
+        logger.error("%s failed, request %s", method, request_id.get(), exc_info=error)
+        return
+    for kind, level in _LEVELS:
+        if isinstance(error, kind):
+            logger.log(level, "%s: %s Request %s.", method, error, request_id.get())
+
+
+def _log_call(method: str, context: Any, outcome: str, seconds: float) -> None:
+    code = context.code()
+    logger.debug(
+        "%s %s %.1f ms, request %s",
+        method,
+        outcome if code is None else code.name,
+        seconds * 1_000,
+        request_id.get(),
+    )
+
+
+def _parse(parse: Callable[[bytes], Any], request: bytes) -> Any:
+    try:
+        return parse(request)
+    except DecodeError as error:
+        # The deserializer is a message class's own FromString.
+        message = cast("Any", parse).__self__.DESCRIPTOR.full_name
+        raise InvalidRequest((Violation("", f"does not parse as {message}"),)) from error
+
+
+def _nothing(answer: object) -> None:
+    """A stream has written its answers itself."""
+
+
+def _current_task() -> asyncio.Task[Any]:
+    """The task that serves the present call."""
+    return cast("asyncio.Task[Any]", asyncio.current_task())

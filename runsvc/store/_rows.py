@@ -1,0 +1,133 @@
+"""Runs and log entries as rows and back: the one place that knows which value goes into which column."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.model import ACTIVE, RunStatus
+from runsvc.store.base import LogEntry, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runsvc.model import Run
+    from runsvc.store.base import Saved
+
+Row = tuple[Any, ...]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_STATUSES: Final = {int(status): status for status in RunStatus}
+
+#: Columns that change with a run, in the order of `changing`.
+CHANGING: Final = (
+    "status",
+    "revision",
+    "started_at",
+    "ended_at",
+    "lease_expires_at",
+    "timeout_at",
+    "superseded_by",
+    "progress_sequence",
+    "body",
+)
+#: Columns that are set once, in the order of `lasting`.
+LASTING: Final = (
+    "run_id",
+    "owner",
+    "thread_id",
+    "assistant_id",
+    "created_at",
+    "request_method",
+    "request_id",
+    "spec_hash",
+    "kwargs",
+)
+#: Columns of a record, in the order of `to_record`; kwargs may follow.
+RECORD: Final = (
+    "run_id",
+    "owner",
+    "thread_id",
+    "assistant_id",
+    "status",
+    "created_at",
+    "revision",
+    "progress_sequence",
+    "spec_hash",
+    "body",
+)
+#: Columns of a log entry, in the order of `from_entry` and `to_entry`.
+LOG: Final = LogEntry._fields
+
+
+def microseconds(time: datetime) -> int:
+    """A time as a column holds it."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """The time that a column holds."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def changing(run: Run, body: bytes) -> Row:
+    """What an update of a run writes."""
+    return (
+        int(run.status),
+        run.revision,
+        _optional(run.started_at),
+        _optional(run.ended_at),
+        _optional(run.lease.expires_at) if run.lease else None,
+        _timeout_at(run),
+        run.superseded_by,
+        run.progress_sequence,
+        body,
+    )
+
+
+def lasting(saved: Saved) -> Row:
+    """What only the insertion of a run writes."""
+    run, _, creation = saved
+    request = creation.request if creation else None
+    return (
+        run.run_id,
+        run.owner,
+        run.thread_id,
+        run.assistant_id,
+        microseconds(run.created_at),
+        request.key.method if request else None,
+        request.key.request_id if request else None,
+        request.spec_hash if request else None,
+        creation.kwargs if creation else b"",
+    )
+
+
+def to_record(row: Sequence[Any]) -> Record:
+    """The record in a row of RECORD, with or without kwargs behind it."""
+    kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
+    time = from_microseconds(row[5])
+    return Record._make((*row[:4], _STATUSES[row[4]], time, *row[6 : len(RECORD)], kwargs))
+
+
+def from_entry(entry: LogEntry) -> Row:
+    """What the log writes."""
+    return tuple(entry)
+
+
+def to_entry(row: Sequence[Any]) -> LogEntry:
+    """The entry in a row of LOG."""
+    previous = None if row[7] is None else _STATUSES[row[7]]
+    return LogEntry._make((*row[:6], _STATUSES[row[6]], previous, bool(row[8]), row[9]))
+
+
+def _optional(time: datetime | None) -> int | None:
+    return None if time is None else microseconds(time)
+
+
+def _timeout_at(run: Run) -> int | None:
+    if run.status not in ACTIVE:
+        return None
+    if run.started_at is not None:
+        return microseconds(run.started_at + run.timeout) if run.timeout else None
+    return microseconds(run.created_at + run.start_timeout) if run.start_timeout else None

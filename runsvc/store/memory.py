@@ -1,0 +1,223 @@
+"""The store in memory: for tests, and the contract in its simplest form. Lost with the process."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from runsvc.errors import RevisionCompacted, StoreUnavailable
+from runsvc.model import ACTIVE
+from runsvc.store.base import (
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    Clock,
+    LogSlice,
+    Now,
+    Orphans,
+    Record,
+    Snapshot,
+    TopicKind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from runsvc.model import Request, Run
+    from runsvc.store.base import Changes, LogEntry, PageQuery, Query, Saved, Topic
+
+
+class _Row(NamedTuple):
+    """A run with what only queries look at."""
+
+    record: Record
+    run: Run
+    request: Request | None
+
+
+class MemoryStore:
+    """Implements Store in dictionaries, which only a commit touches."""
+
+    kind = "memory"
+
+    def __init__(self) -> None:
+        #: Held while the writer's thread changes what the loop's thread reads.
+        self._lock = threading.Lock()
+        self._rows: dict[str, _Row] = {}
+        self._log: list[LogEntry] = []
+        self._store_id = str(uuid4())
+        self._time = datetime.fromtimestamp(0, UTC)
+        self._revision = 0
+        self._commits = 0
+        self._staged: Changes | None = None
+        self._is_open = False
+
+    async def open(self) -> None:
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+
+    def begin(self) -> Now:
+        self._check_open()
+        return Now(max(datetime.now(UTC), self._time), self._revision, self._commits)
+
+    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+        return {query: self._find(query) for query in queries}
+
+    def save(self, changes: Changes) -> None:
+        self._check_open()
+        self._staged = changes
+
+    def commit(self) -> None:
+        self._check_open()
+        if (changes := self._staged) is None:
+            return
+        self._staged = None
+        with self._lock:
+            for saved in changes.runs:
+                run_id = saved.run.run_id
+                self._rows[run_id] = _row(saved, self._rows.get(run_id))
+            for run_id in changes.deleted:
+                del self._rows[run_id]
+            self._log = [
+                entry._replace(body=None) if entry.run_id in changes.deleted else entry
+                for entry in (*self._log, *changes.log)
+                if entry.revision > changes.forgotten
+            ]
+            self._time, self._revision = changes.time, changes.revision
+            self._commits += 1
+
+    def rollback(self) -> None:
+        self._staged = None
+
+    async def get(self, run_id: str) -> Record | None:
+        self._check_open()
+        row = self._rows.get(run_id)
+        return row.record if row else None
+
+    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
+        self._check_open()
+        return [record.run_id for record in self._active_on_thread(owner, thread_id)]
+
+    async def page(self, query: PageQuery) -> Sequence[Record]:
+        found = self._search(
+            lambda run: (
+                (run.owner, run.thread_id) == (query.owner, query.thread_id)
+                and (not query.statuses or run.status in query.statuses)
+                and (query.after is None or (run.created_at, run.run_id) < query.after)
+            )
+        )
+        page: list[Record] = []
+        size = 0
+        for record in reversed(found):
+            if len(page) == query.limit or size > query.max_bytes:
+                break
+            page.append(record)
+            size += len(record.body)
+        return page
+
+    async def displaced_by(self, run_id: str) -> Sequence[Record]:
+        return sorted(
+            self._search(lambda run: run.superseded_by == run_id), key=lambda found: found.revision
+        )
+
+    async def snapshot(self, topic: Topic) -> Snapshot:
+        with self._lock:
+            found = self._search(
+                lambda run: (
+                    _matches(topic, run) and (topic.kind is TopicKind.RUN or run.status in ACTIVE)
+                )
+            )
+            return Snapshot(found, self._revision)
+
+    async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
+        clock = await self.clock()
+        if revision < clock.oldest_revision - 1:
+            raise RevisionCompacted(clock.oldest_revision, clock.revision)
+        newer = (entry for entry in self._log if revision < entry.revision <= clock.revision)
+        entries = [entry for entry in newer if _matches(topic, entry)][:limit]
+        return LogSlice(entries, entries[-1].revision if len(entries) == limit else clock.revision)
+
+    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
+        self._check_open()
+        return self._log[-limit:]
+
+    async def clock(self) -> Clock:
+        self._check_open()
+        with self._lock:
+            oldest = self._log[0].revision if self._log else self._revision + 1
+            return Clock(self._store_id, self._revision, oldest)
+
+    async def count_active(self) -> int:
+        return len(self._search(lambda run: run.status in ACTIVE))
+
+    def _find(self, query: Query) -> Sequence[Record]:
+        match query:
+            case ById(run_id):
+                return self._search(lambda run: run.run_id == run_id)
+            case ByRequest(key):
+                rows = self._rows.values()
+                return _without_kwargs(
+                    row.record for row in rows if row.request and row.request.key == key
+                )
+            case ActiveOnThread(owner, thread_id):
+                return self._active_on_thread(owner, thread_id)
+            case Orphans(before, limit):
+                return self._search(
+                    lambda run: (
+                        run.status in ACTIVE
+                        and run.lease is None
+                        and (before is None or run.created_at <= before)
+                    )
+                )[:limit]
+
+    def _active_on_thread(self, owner: str, thread_id: str) -> Sequence[Record]:
+        return self._search(
+            lambda run: run.status in ACTIVE and (run.owner, run.thread_id) == (owner, thread_id)
+        )[::-1]
+
+    def _search(self, matches: Callable[[Run], bool]) -> Sequence[Record]:
+        """Runs that match, oldest first, without kwargs."""
+        self._check_open()
+        found = [row.record for row in list(self._rows.values()) if matches(row.run)]
+        return _without_kwargs(sorted(found, key=lambda record: (record.created_at, record.run_id)))
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable("it is closed")
+
+
+def _row(saved: Saved, before: _Row | None) -> _Row:
+    run, body, creation = saved
+    request = creation.request if creation else before and before.request
+    record = Record(
+        run_id=run.run_id,
+        owner=run.owner,
+        thread_id=run.thread_id,
+        assistant_id=run.assistant_id,
+        status=run.status,
+        created_at=run.created_at,
+        revision=run.revision,
+        progress_sequence=run.progress_sequence,
+        spec_hash=request.spec_hash if request else None,
+        body=body,
+        kwargs=creation.kwargs if creation else before and before.record.kwargs,
+    )
+    return _Row(record, run, request)
+
+
+def _without_kwargs(records: Iterable[Record]) -> Sequence[Record]:
+    return [record._replace(kwargs=None) for record in records]
+
+
+def _matches(topic: Topic, subject: Run | LogEntry) -> bool:
+    key = {
+        TopicKind.RUN: subject.run_id,
+        TopicKind.THREAD: subject.thread_id,
+        TopicKind.ASSISTANT: subject.assistant_id,
+        TopicKind.ALL: topic.key,
+    }[topic.kind]
+    return subject.owner == topic.owner and key == topic.key

@@ -1,0 +1,172 @@
+"""The readers' side of the SQLite store.
+
+Point reads run on the event loop itself: they take microseconds, a hop to a thread ten times that. Whatever may return
+many rows runs on aiosqlite's threads. Each is one statement, so it is one read transaction, and a caller that gives up
+leaves none open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import aiosqlite
+
+from runsvc.errors import RevisionCompacted, StoreUnavailable
+from runsvc.store import _rows
+from runsvc.store.base import Clock, LogSlice, Snapshot, TopicKind
+from runsvc.store.sqlite.connection import connect_reader, translated
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from runsvc.store.base import LogEntry, PageQuery, Record, Topic
+
+_RECORD: Final = ", ".join(_rows.RECORD)
+_LOG: Final = ", ".join(_rows.LOG)
+_ACTIVE: Final = "status IN (1, 2)"
+_OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
+
+#: How each kind of topic is searched for; every one has an index made for it.
+_MATCHES: Final = {
+    TopicKind.RUN: "owner = :owner AND run_id = :key",
+    TopicKind.THREAD: "owner = :owner AND thread_id = :key",
+    TopicKind.ASSISTANT: "owner = :owner AND assistant_id = :key",
+    TopicKind.ALL: "owner = :owner",
+}
+
+
+class Reading:
+    """Implements ReadingStore."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inline: sqlite3.Connection | None = None
+        #: One for pages, one for watchers: a page does not wait for a long catch-up.
+        self._pages: aiosqlite.Connection | None = None
+        self._log: aiosqlite.Connection | None = None
+
+    async def open_reading(self) -> None:
+        """Connect; the file must be in order already."""
+        with translated():
+            self._inline = connect_reader(self._path)
+            self._pages = await self._connect()
+            self._log = await self._connect()
+
+    async def close_reading(self) -> None:
+        """Disconnect."""
+        for connection in (self._pages, self._log):
+            if connection is not None:
+                await connection.close()
+        if self._inline is not None:
+            self._inline.close()
+        self._inline = self._pages = self._log = None
+
+    async def get(self, run_id: str) -> Record | None:
+        rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", run_id)
+        return _rows.to_record(rows[0]) if rows else None
+
+    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
+        where = f"owner = ? AND thread_id = ? AND {_ACTIVE}"
+        newest_first = "ORDER BY created_at DESC, run_id DESC"
+        rows = self._now(f"SELECT run_id FROM runs WHERE {where} {newest_first}", owner, thread_id)
+        return [row[0] for row in rows]
+
+    async def clock(self) -> Clock:
+        rows = self._now(f"SELECT store_id, revision, {_OLDEST} FROM clock")
+        return Clock(*rows[0])
+
+    async def count_active(self) -> int:
+        rows = await self._fetch(self._pages, f"SELECT count(*) FROM runs WHERE {_ACTIVE}", {})
+        return int(rows[0][0])
+
+    async def page(self, query: PageQuery) -> Sequence[Record]:
+        where = ["owner = :owner AND thread_id = :thread_id"]
+        if query.statuses:
+            where.append(f"status IN ({', '.join(str(int(status)) for status in query.statuses)})")
+        if query.after is not None:
+            where.append("(created_at, run_id) < (:created_at, :run_id)")
+        newest_first = "ORDER BY created_at DESC, run_id DESC"
+        # `before` is the size of the bodies in front of a row: a page of long ones is not read to its end.
+        statement = f"""
+            SELECT {_RECORD} FROM (
+              SELECT {_RECORD}, sum(length(body)) OVER ({newest_first}) - length(body) AS before
+              FROM runs WHERE {" AND ".join(where)} {newest_first} LIMIT :limit
+            ) WHERE before <= :max_bytes {newest_first}
+        """
+        parameters: dict[str, object] = {
+            "owner": query.owner,
+            "thread_id": query.thread_id,
+            "limit": query.limit,
+            "max_bytes": query.max_bytes,
+        }
+        if query.after is not None:
+            parameters["created_at"] = _rows.microseconds(query.after.created_at)
+            parameters["run_id"] = query.after.run_id
+        return _records(await self._fetch(self._pages, statement, parameters))
+
+    async def displaced_by(self, run_id: str) -> Sequence[Record]:
+        statement = f"SELECT {_RECORD} FROM runs WHERE superseded_by = :run_id ORDER BY revision"
+        return _records(await self._fetch(self._pages, statement, {"run_id": run_id}))
+
+    async def snapshot(self, topic: Topic) -> Snapshot:
+        matches = _MATCHES[topic.kind]
+        if topic.kind is not TopicKind.RUN:
+            matches += f" AND {_ACTIVE}"
+        # The clock comes in front of each row, and alone when there are none.
+        statement = f"""
+            SELECT clock.revision, found.* FROM clock LEFT JOIN (
+              SELECT {_RECORD} FROM runs WHERE {matches}
+            ) AS found ORDER BY found.created_at, found.run_id
+        """
+        rows = await self._fetch(self._log, statement, {"owner": topic.owner, "key": topic.key})
+        records = [_rows.to_record(row[1:]) for row in rows if row[1] is not None]
+        return Snapshot(records, rows[0][0])
+
+    async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
+        statement = f"""
+            SELECT clock.revision, clock.oldest, found.* FROM (
+              SELECT revision, {_OLDEST} AS oldest FROM clock
+            ) AS clock LEFT JOIN (
+              SELECT {_LOG} FROM log WHERE {_MATCHES[topic.kind]} AND revision > :revision
+              ORDER BY revision LIMIT :limit
+            ) AS found ORDER BY found.revision
+        """
+        rows = await self._fetch(
+            self._log,
+            statement,
+            {"owner": topic.owner, "key": topic.key, "revision": revision, "limit": limit},
+        )
+        current, oldest = rows[0][:2]
+        if revision < oldest - 1:
+            raise RevisionCompacted(oldest, current)
+        entries = [_rows.to_entry(row[2:]) for row in rows if row[2] is not None]
+        return LogSlice(entries, entries[-1].revision if len(entries) == limit else current)
+
+    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
+        statement = f"SELECT {_LOG} FROM log ORDER BY revision DESC LIMIT :limit"
+        rows = await self._fetch(self._log, statement, {"limit": limit})
+        return [_rows.to_entry(row) for row in reversed(rows)]
+
+    def _now(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        if self._inline is None:
+            raise StoreUnavailable("it is closed")
+        with translated():
+            return self._inline.execute(statement, parameters).fetchall()
+
+    async def _fetch(
+        self, connection: aiosqlite.Connection | None, statement: str, parameters: dict[str, object]
+    ) -> Sequence[tuple[Any, ...]]:
+        if connection is None:
+            raise StoreUnavailable("it is closed")
+        with translated():
+            rows = await connection.execute_fetchall(statement, parameters)
+        return [tuple(row) for row in rows]
+
+    async def _connect(self) -> aiosqlite.Connection:
+        return await aiosqlite.Connection(lambda: connect_reader(self._path), iter_chunk_size=64)
+
+
+def _records(rows: Iterable[tuple[Any, ...]]) -> Sequence[Record]:
+    return [_rows.to_record(row) for row in rows]

@@ -1,0 +1,85 @@
+"""Which files are ours, and how one is brought to the present version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from runsvc.errors import StoreRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: "RUNS", in the header of every file of ours.
+APPLICATION_ID: Final = 0x52554E53
+_ANOTHER: Final = "name another file with --db, or move this one away"
+
+
+def check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """StoreRefused when the file is another program's, or a newer release's. Leaves it as it is."""
+    version, known = _version(connection, path), len(_migrations())
+    if version > known:
+        raise StoreRefused(
+            str(path),
+            f"it was written by a newer runsvc (schema {version}, this one knows {known}): update runsvc",
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the tables, or bring them to the present version, in one transaction."""
+    scripts, version = _migrations(), _version(connection, path)
+    if version == len(scripts):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for script in scripts[version:]:
+        for statement in _statements(script):
+            connection.execute(statement)
+    if version == 0:
+        connection.execute("INSERT INTO clock VALUES (1, ?, 0, 0, 0)", (str(uuid4()),))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(scripts)}")
+    connection.execute("COMMIT")
+
+
+def check_usable(path: Path) -> None:
+    """StoreRefused when nothing can be opened or created there."""
+    if path.is_dir():
+        raise StoreRefused(str(path), "it is a folder: name a file with --db")
+    if not path.parent.is_dir():
+        raise StoreRefused(str(path), f"the folder {path.parent} does not exist: create it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise StoreRefused(str(path), "this user may not write it: grant it, or name another file")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            raise
+        raise StoreRefused(str(path), f"it is not a database: {_ANOTHER}") from error
+    if application_id != APPLICATION_ID and (tables or application_id or version):
+        raise StoreRefused(str(path), f"it is another program's database: {_ANOTHER}")
+    return int(version)
+
+
+def _migrations() -> list[str]:
+    folder = resources.files("runsvc.store") / "migrations" / "sqlite"
+    scripts = [script for script in folder.iterdir() if script.name.endswith(".sql")]
+    return [script.read_text("utf-8") for script in sorted(scripts, key=lambda found: found.name)]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The script's statements. sqlite3's own executescript would commit in between."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

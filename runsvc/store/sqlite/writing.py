@@ -1,0 +1,221 @@
+"""The writer's side of the SQLite store: transactions on the one connection that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
+from runsvc.store import _rows
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, Now, Orphans
+from runsvc.store.sqlite.connection import (
+    connect,
+    connect_reader,
+    make_writer,
+    translated,
+    translation,
+)
+from runsvc.store.sqlite.schema import check_ours, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from runsvc.store.base import Changes, Query, Record, Saved
+
+_RECORD: Final = ", ".join(_rows.RECORD)
+_INSERT: Final = (
+    f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
+    f"VALUES ({', '.join('?' * len((*_rows.LASTING, *_rows.CHANGING)))})"
+)
+_UPDATE: Final = (
+    f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _rows.CHANGING)} WHERE run_id = ?"
+)
+_END_OF_TIME: Final = 2**63 - 1
+_APPEND: Final = (
+    f"INSERT INTO log ({', '.join(_rows.LOG)}) VALUES ({', '.join('?' * len(_rows.LOG))})"
+)
+
+
+class Writing:
+    """Implements WritingStore. After any failure but a lock it opens the file anew, so it recovers by itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        #: The file that was opened; another one in its place is not written to.
+        self._identity: int | None = None
+        self._store_id = ""
+        #: Commits before the present transaction.
+        self._commits = 0
+
+    def open_writing(self) -> None:
+        """Open the file, creating or migrating it. StoreRefused when it is not ours."""
+        with translated():
+            self._connection = connect(self._path, create=True)
+            check_ours(self._connection, self._path)
+            make_writer(self._connection)
+            migrate(self._connection, self._path)
+            self._store_id = _store_id(self._connection)
+        self._identity = self._path.stat().st_ino
+
+    def close_writing(self) -> None:
+        """Let go of the file for good. The last connection to close folds the write-ahead log in."""
+        self._identity = None
+        self._discard()
+
+    def begin(self) -> Now:
+        with self._watched():
+            connection = self._usable()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                row = connection.execute("SELECT time, revision, commits FROM clock").fetchone()
+            except sqlite3.Error:
+                self.rollback()
+                raise
+        recorded, revision, self._commits = row
+        now = max(time.time_ns() // 1_000, recorded)
+        return Now(_rows.from_microseconds(now), revision, self._commits)
+
+    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+        with self._watched():
+            return {query: self._find(query) for query in queries}
+
+    def save(self, changes: Changes) -> None:
+        with self._watched():
+            self._save_runs(changes.runs)
+            self._many(_APPEND, map(_rows.from_entry, changes.log))
+            for run_id in changes.deleted:
+                self._run("DELETE FROM runs WHERE run_id = ?", run_id)
+                self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
+            if changes.forgotten:
+                self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
+            self._run(
+                "UPDATE clock SET revision = ?, time = ?, commits = ?",
+                changes.revision,
+                _rows.microseconds(changes.time),
+                self._commits + 1,
+            )
+
+    def commit(self) -> None:
+        try:
+            self._open().execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._happened():
+                self._discard()
+                return
+            failure = translation(error)
+            if not isinstance(failure, StoreBusy):
+                self._discard()
+            raise failure from error
+
+    def rollback(self) -> None:
+        if self._connection is None or not self._connection.in_transaction:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._discard()
+
+    def _happened(self) -> bool:
+        """Whether a commit that failed took effect all the same."""
+        self.rollback()
+        try:
+            with closing(connect_reader(self._path)) as fresh:
+                (commits,) = fresh.execute("SELECT commits FROM clock").fetchone()
+        except sqlite3.Error as error:
+            self._discard()
+            raise OutcomeUnknown from error
+        return bool(commits > self._commits)
+
+    def _save_runs(self, runs: Sequence[Saved]) -> None:
+        created = [saved for saved in runs if saved.creation is not None]
+        changed = [saved for saved in runs if saved.creation is None]
+        self._many(
+            _INSERT, (_rows.lasting(new) + _rows.changing(new.run, new.body) for new in created)
+        )
+        self._many(_UPDATE, ((*_rows.changing(run, body), run.run_id) for run, body, _ in changed))
+
+    def _find(self, query: Query) -> Sequence[Record]:
+        match query:
+            case ById(run_id):
+                return self._records("WHERE run_id = ?", run_id)
+            case ByRequest(key):
+                where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
+                return self._records(where, key.owner, key.method, key.request_id)
+            case ActiveOnThread(owner, thread_id):
+                where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
+                newest_first = "ORDER BY created_at DESC, run_id DESC"
+                return self._records(f"{where} {newest_first}", owner, thread_id)
+            case Orphans(before, limit):
+                where = "WHERE status IN (1, 2) AND lease_expires_at IS NULL AND created_at <= ?"
+                at = _END_OF_TIME if before is None else _rows.microseconds(before)
+                return self._records(f"{where} ORDER BY created_at LIMIT ?", at, limit)
+
+    def _records(self, rest: str, *parameters: object) -> Sequence[Record]:
+        rows = self._open().execute(f"SELECT {_RECORD} FROM runs {rest}", parameters)
+        return [_rows.to_record(row) for row in rows.fetchall()]
+
+    def _run(self, statement: str, *parameters: object) -> None:
+        self._open().execute(statement, parameters)
+
+    def _many(self, statement: str, rows: Iterable[_rows.Row]) -> None:
+        self._open().executemany(statement, rows)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with translated():
+                yield
+        except StoreBusy:
+            raise
+        except StoreUnavailable:
+            self._discard()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreUnavailable("it is closed")
+        return self._connection
+
+    def _usable(self) -> sqlite3.Connection:
+        """The connection, opened anew when a failure closed it."""
+        self._check_file()
+        if self._connection is None:
+            self._connection = self._reopened()
+        return self._connection
+
+    def _check_file(self) -> None:
+        """What is written into a file that was moved or replaced would be gone at the next start."""
+        if self._identity is None:
+            raise StoreUnavailable("it is closed")
+        try:
+            found = self._path.stat().st_ino
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
+        if found != self._identity:
+            raise StoreUnavailable(f"{self._path} was replaced while it was in use")
+
+    def _reopened(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        try:
+            make_writer(connection)
+            if _store_id(connection) != self._store_id:
+                raise StoreUnavailable(f"{self._path} holds another store now")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _discard(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _store_id(connection: sqlite3.Connection) -> str:
+    (store_id,) = connection.execute("SELECT store_id FROM clock").fetchone()
+    return str(store_id)

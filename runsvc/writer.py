@@ -1,0 +1,153 @@
+"""The one writer: commands in on the event loop, batches out on a thread of its own, answers back.
+
+Batches do not form by themselves: a transport delivers calls one at a time, and a commit is as quick as a call. So the
+loop collects. After a batch it expects the callers just answered to come back, and waits for them, for a few
+milliseconds at most; a lone caller never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from runsvc.errors import Overloaded, ServerDraining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runsvc.group_commit import Committed, GroupCommit
+    from runsvc.transaction import Command
+
+T = TypeVar("T")
+
+#: Bounds of a batch: commands, and bytes.
+MAX_COMMANDS: Final = 64
+MAX_BYTES: Final = 4 << 20
+#: Longest wait for callers that are expected to come back, in seconds.
+PATIENCE: Final = 0.004
+#: Commands that may wait for their batch.
+MAX_WAITING: Final = 10_000
+
+
+class _Call(NamedTuple):
+    command: Command[Any]
+    answer: asyncio.Future[Any]
+
+
+class Writer:
+    """Takes commands and answers each once its batch is durable.
+
+    A command whose caller gave up before its batch began is dropped; after that it takes effect whether or not anyone
+    waits for the answer.
+    """
+
+    def __init__(
+        self,
+        group: GroupCommit,
+        publish: Callable[[Committed], None],
+        *,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._group = group
+        #: Called on the loop before the callers are answered.
+        self._publish = publish
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Call] = deque()
+        self._busy = False
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._expected = 1
+        #: Until when, on the loop's clock, the expected callers are waited for.
+        self._patient_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._inbox: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="runsvc-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, command: Command[T]) -> T:
+        """Have a command carried out; its answer, or what it raised. Overloaded when too many wait, ServerDraining."""
+        if self._closing:
+            raise ServerDraining
+        if len(self._waiting) >= self._max_waiting:
+            raise Overloaded
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.append(_Call(command, answer))
+        self._collect()
+        return await answer
+
+    async def close(self) -> None:
+        """Carry out what waits, then stop."""
+        self._closing = True
+        self._collect()
+        await self._idle.wait()
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _collect(self) -> None:
+        if self._busy:
+            return
+        if self._is_due():
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._patient_until, self._hand_over)
+
+    def _is_due(self) -> bool:
+        return (
+            self._closing
+            or len(self._waiting) >= self._expected
+            or self._loop.time() >= self._patient_until
+        )
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if batch := self._take():
+            self._busy = True
+            self._idle.clear()
+            self._inbox.put(batch)
+
+    def _take(self) -> list[_Call]:
+        batch: list[_Call] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_COMMANDS:
+            command, answer = self._waiting[0]
+            if not answer.done():
+                if batch and (
+                    command.alone or batch[0].command.alone or size + command.size > MAX_BYTES
+                ):
+                    break
+                size += command.size
+                batch.append(self._waiting[0])
+            self._waiting.popleft()
+        return batch
+
+    def _work(self) -> None:
+        while (batch := self._inbox.get()) is not None:
+            committed = self._group.run([call.command for call in batch])
+            self._loop.call_soon_threadsafe(self._answer, batch, committed)
+
+    def _answer(self, batch: list[_Call], committed: Committed) -> None:
+        self._publish(committed)
+        for (_, answer), outcome in zip(batch, committed.outcomes, strict=True):
+            if answer.done():
+                continue
+            if outcome.error is not None:
+                answer.set_exception(outcome.error)
+            else:
+                answer.set_result(outcome.answer)
+        self._expect(len(batch))
+
+    def _expect(self, answered: int) -> None:
+        self._busy = False
+        self._expected = min(MAX_COMMANDS, answered + len(self._waiting))
+        self._patient_until = self._loop.time() + PATIENCE
+        if self._waiting:
+            self._collect()
+        if not self._busy:
+            self._idle.set()
