@@ -6,7 +6,9 @@ RunsvcError
 ├── RunNotFound
 ├── ThreadBusy · ThreadFull
 ├── UnsupportedStrategy · UnsupportedFeature
-├── InvalidTransition · NotHolder
+├── InvalidTransition
+│   └── RunEnded · RunActive · NotCancelled
+├── NotHolder
 ├── RequestIdReused
 ├── InvalidRequest
 ├── RevisionCompacted · RevisionUnknown
@@ -16,7 +18,7 @@ RunsvcError
 ├── ServerDraining
 ├── Overloaded
 ├── CorruptRow
-└── StoreRefused
+└── StoreRefused · ListenRefused
 """
 
 from __future__ import annotations
@@ -129,7 +131,7 @@ class InvalidRequest(RunsvcError):
     @property
     def summary(self) -> str:
         """The first faults in words; a hostile request may have thousands."""
-        named = [f"{fault.field} {fault.description}" for fault in self.violations[:3]]
+        named = [f"{fault.field} {fault.description}".strip() for fault in self.violations[:3]]
         return "; ".join(named) + ("; …" if len(self.violations) > len(named) else "")
 
     def __str__(self) -> str:
@@ -188,7 +190,15 @@ class CorruptRow(RunsvcError):
 
 @dataclass(eq=False)
 class StoreRefused(RunsvcError):
-    """{path}: {detail}."""
+    """Cannot use {path}: {detail}."""
 
     path: str
+    detail: str
+
+
+@dataclass(eq=False)
+class ListenRefused(RunsvcError):
+    """Cannot listen on {address}: {detail}."""
+
+    address: str
     detail: str

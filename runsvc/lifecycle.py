@@ -63,7 +63,8 @@ def report(
     _check_holder(run, worker_id)
     if run.status is to:
         return run
-    return _advance(run, to, at, error=error, worker_id=run.worker_id or worker_id)
+    holder = worker_id if to is RunStatus.RUNNING else None
+    return _advance(run, to, at, error=error, worker_id=holder)
 
 
 def complete(
@@ -91,9 +92,7 @@ def report_progress(
 ) -> Run:
     """The run after a report of usage; the same run when the report is late, out of order or no longer accepted."""
     _check_holder(run, worker_id)
-    if sequence is not None and sequence <= run.progress_sequence:
-        return run
-    if not _accepts_progress(run, final=final):
+    if _is_late(run, sequence) or not _accepts_progress(run, final=final):
         return run
     return replace(
         run,
@@ -136,12 +135,12 @@ def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str) -> Run:
 def acknowledge_cancel(
     run: Run, at: Stamp, *, worker_id: str | None, progress: Progress | None = None
 ) -> Run:
-    """The run after its executor said that it has stopped; a second acknowledgement changes nothing."""
+    """The run after its executor said that it has stopped; a second time it may add the usage that was missing."""
     _check_holder(run, worker_id)
     if run.cancellation is None:
         raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
     if run.cancellation.acknowledged_at is not None:
-        return run
+        return _with_final(run, progress, at)
     acknowledged = replace(
         run,
         revision=at.revision,
@@ -203,6 +202,14 @@ def _with_final(run: Run, progress: Progress | None, at: Stamp) -> Run:
     return replace(run, progress=merge(run.progress, progress, final=True), updated_at=at.time)
 
 
+def _is_late(run: Run, sequence: int | None) -> bool:
+    return (
+        sequence is not None
+        and run.progress_sequence is not None
+        and sequence <= run.progress_sequence
+    )
+
+
 def _accepts_progress(run: Run, *, final: bool) -> bool:
     if run.progress is not None and run.progress.final:
         return False
@@ -235,7 +242,7 @@ def _advance(
         updated_at=at.time,
         started_at=at.time if to is RunStatus.RUNNING else run.started_at,
         ended_at=at.time if to.terminal else None,
-        error=error or run.error,
+        error=error,
         worker_id=worker_id or run.worker_id,
         cancellation=cancellation,
         superseded_by=superseded_by,

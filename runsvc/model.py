@@ -132,8 +132,8 @@ class RunSpec:
     model_name: str | None = None
     worker_id: str | None = None
     #: An encoded JSON object, opaque below the transport, like kwargs.
-    metadata: bytes = b""
-    kwargs: bytes = b""
+    metadata: bytes = field(default=b"", repr=False)
+    kwargs: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,8 @@ class Run:
     cancellation: Cancellation | None = None
     metadata: bytes = field(default=b"", repr=False)
     progress: Progress | None = None
-    #: Sequence of the newest report that was applied; 0 before the first that bears one.
-    progress_sequence: int = 0
+    #: Sequence of the newest report that was applied; None before the first that bears one.
+    progress_sequence: int | None = None
     worker_id: str | None = None
     lease: Lease | None = None
     start_timeout: timedelta | None = None

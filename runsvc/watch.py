@@ -13,7 +13,7 @@ from runsvc.errors import RevisionCompacted, RevisionUnknown, RunNotFound
 from runsvc.store.base import LogEntry, TopicKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from runsvc.hub import Cursor, StatusHub
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, Topic
@@ -71,7 +71,7 @@ class Watches:
         self._hub = hub
         self._codec = codec
 
-    async def events(self, request: WatchRequest) -> AsyncIterator[Event]:
+    async def events(self, request: WatchRequest) -> AsyncGenerator[Event, None]:
         """The events of a watch, until it ends by itself. Close the iterator when leaving early.
 
         RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.

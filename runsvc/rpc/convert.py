@@ -55,7 +55,7 @@ class RunCodec:
 
     def decode(self, subject: Record | LogEntry) -> Run:
         """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
-        sequence = subject.progress_sequence if isinstance(subject, Record) else 0
+        sequence = subject.progress_sequence if isinstance(subject, Record) else None
         try:
             run = _to_run(run_pb2.Run.FromString(subject.body or b""), sequence)
         except (DecodeError, KeyError, ValueError, OverflowError) as error:
@@ -133,7 +133,7 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
     answer = []
     for run in runs:
         if run.ByteSize() > room:
-            for name in ("metadata", "progress", "model_name"):
+            for name in ("metadata", "progress", "model_name", "error"):
                 run.ClearField(name)
         room -= run.ByteSize()
         answer.append(run)
@@ -256,7 +256,7 @@ def _merge(message: Any, encoded: bytes, run_id: str) -> None:
         raise CorruptRow(run_id) from error
 
 
-def _to_run(message: run_pb2.Run, progress_sequence: int) -> Run:
+def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
     has = message.HasField
     if not (has("created_at") and has("updated_at")):
         raise ValueError("a run without its times")

@@ -13,6 +13,7 @@ from runsvc.errors import (
     CorruptRow,
     InvalidRequest,
     InvalidTransition,
+    ListenRefused,
     NotHolder,
     OutcomeUnknown,
     Overloaded,
@@ -43,7 +44,7 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 REQUEST_ID_KEY: Final = "x-request-id"
 
 #: Raised before a server serves, so that no client ever meets it.
-UNSENT: Final = frozenset({StoreRefused})
+UNSENT: Final = frozenset({StoreRefused, ListenRefused})
 
 #: Seconds after which trying again is worth it.
 _RETRY_AFTER: Final = 1

@@ -31,7 +31,7 @@ class Record(NamedTuple):
     status: RunStatus
     created_at: datetime
     revision: int
-    progress_sequence: int
+    progress_sequence: int | None
     #: Hash of the spec that its request_id was used with; None when it was created without one.
     spec_hash: bytes | None
     body: bytes

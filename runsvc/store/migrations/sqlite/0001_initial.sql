@@ -29,7 +29,7 @@ CREATE TABLE runs (
   request_method TEXT,
   request_id TEXT,
   spec_hash BLOB,
-  progress_sequence INTEGER NOT NULL CHECK (progress_sequence >= 0),
+  progress_sequence INTEGER CHECK (progress_sequence >= 0),
   body BLOB NOT NULL,
   kwargs BLOB NOT NULL,
   CHECK ((request_id IS NULL) = (request_method IS NULL) AND (request_id IS NULL) = (spec_hash IS NULL))

@@ -1,0 +1,51 @@
+"""AdminService: each handler checks its request, makes one call and writes down the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runsvc.admin import ORPHAN_ERROR
+from runsvc.rpc.convert import fitting, to_message
+from runsvc.rpc.validation import Check
+from runsvc.v1 import admin_service_pb2 as pb
+from runsvc.v1.admin_service_pb2_grpc import AdminServiceServicer
+
+if TYPE_CHECKING:
+    from runsvc.admin import Admin
+
+
+class AdminServicer(AdminServiceServicer):
+    """Serves AdminService."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    async def ReconcileOrphans(
+        self, request: pb.ReconcileOrphansRequest, context: Any
+    ) -> pb.ReconcileOrphansResponse:
+        with Check() as check:
+            error = check.orphan_error(request.error, ORPHAN_ERROR)
+            before = check.before(request)
+            limit = check.limit(request.limit)
+        runs, more = await self._admin.reconcile_orphans(error=error, before=before, limit=limit)
+        return pb.ReconcileOrphansResponse(runs=fitting(map(to_message, runs)), more=more)
+
+    async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+        await self._admin.delete(run_id)
+        return pb.DeleteResponse()
+
+    async def GetServerInfo(
+        self, request: pb.GetServerInfoRequest, context: Any
+    ) -> pb.GetServerInfoResponse:
+        info = await self._admin.server_info()
+        return pb.GetServerInfoResponse(
+            version=info.version,
+            store_kind=info.store_kind,
+            store_id=info.clock.store_id,
+            current_revision=info.clock.revision,
+            oldest_revision=info.clock.oldest_revision,
+            active_runs=info.active_runs,
+            watchers=info.watchers,
+        )

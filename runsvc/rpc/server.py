@@ -1,0 +1,200 @@
+"""The server: what it is made of, and how it starts, serves and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runsvc.admin import ORPHAN_ERROR, Admin
+from runsvc.errors import ListenRefused
+from runsvc.group_commit import GroupCommit
+from runsvc.hub import StatusHub
+from runsvc.manager import RunManager
+from runsvc.rpc.admin_servicer import AdminServicer
+from runsvc.rpc.convert import RunCodec
+from runsvc.rpc.health import SERVICES, Health
+from runsvc.rpc.interceptors import Guard
+from runsvc.rpc.servicer import RunServicer
+from runsvc.store.sqlite import SqliteStore
+from runsvc.sweeper import Sweeper
+from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
+from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
+from runsvc.watch import Watches
+from runsvc.writer import Writer
+
+try:
+    import uvloop
+except (
+    ImportError
+):  # pragma: no cover - there is none for Windows; asyncio's own loop serves, slower.
+    _new_loop = None
+else:
+    _new_loop = uvloop.new_event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from runsvc.store.base import Store
+
+logger = logging.getLogger(__name__)
+
+_OPTIONS: Final = (
+    # Otherwise a second server would share the port, and get half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 4 << 20),
+    # A burst beyond the default of about 1,000 waiting calls would be shed as CANCELLED, at random.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 30_000),
+    # A client that froze is noticed within half a minute; the timeout takes both settings.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # What a client may do without being sent away for too many pings.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a server can be told."""
+
+    #: Address to listen on; port 0 picks a free one.
+    listen: str
+    #: The store's file.
+    db: Path
+    #: What to do at start with runs that were left active without a lease: keep or fail.
+    orphans: str = "keep"
+    #: Error of the runs that are failed.
+    orphan_error: str = ORPHAN_ERROR
+    #: Log entries that are kept for watchers to resume from.
+    log_keep: int = 100_000
+    max_active_per_thread: int = 1_000
+    #: Allow an address that other machines reach, though nothing is encrypted.
+    insecure_listen: bool = False
+    #: Seconds that calls in flight have to end at shutdown.
+    grace: float = 10.0
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+    Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
+    """
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(_serve(settings, ready))
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """A server for as long as the block lasts; yields its address. Errors as in serve."""
+    check_listen(settings)
+    # What started last stops first, also when something in between fails to start.
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(settings.db)
+        await store.open()
+        stack.push_async_callback(store.close)
+        yield await _start(store, settings, stack)
+
+
+def check_listen(settings: Settings) -> None:
+    """ListenRefused for an address that other machines reach, unless that was asked for."""
+    if not settings.insecure_listen and not _is_loopback(settings.listen):
+        raise ListenRefused(
+            settings.listen,
+            "other machines reach it and nothing is encrypted: listen on 127.0.0.1, or add --insecure-listen",
+        )
+
+
+async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        logger.info("%s: draining", signal.Signals(number).name)
+        stop.set()
+        for each in _SIGNALS:
+            # The next one kills, as if nobody had asked.
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in _SIGNALS:
+        loop.add_signal_handler(each, on_signal, each)
+    async with running(settings) as address:
+        ready(address)
+        await stop.wait()
+
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str:
+    codec = RunCodec()
+    hub = StatusHub(store)
+    await hub.start()
+    writer = Writer(GroupCommit(store, codec), hub.publish)
+    stack.push_async_callback(writer.close)
+    admin = Admin(writer, store, hub, codec)
+    sweeper = Sweeper(writer, store, admin, log_keep=settings.log_keep)
+    if settings.orphans == "fail":
+        count = await sweeper.reconcile(settings.orphan_error)
+        logger.info("Runs that were left active and are ERROR now: %d", count)
+    sweeping = asyncio.create_task(sweeper.run())
+    stack.push_async_callback(_cancelled, sweeping)
+
+    manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
+    guard, health = Guard(), Health()
+    server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
+    add_RunServiceServicer_to_server(RunServicer(manager, Watches(store, hub, codec)), server)
+    add_AdminServiceServicer_to_server(AdminServicer(admin), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    port = _bind(server, settings.listen)
+    await server.start()
+
+    async def drain() -> None:
+        health.end()
+        hub.drain()
+        await server.stop(settings.grace)
+        # stop() returns before the handlers have come to their ends.
+        await guard.drained()
+
+    stack.push_async_callback(drain)
+    health.serving(True)
+    return f"{settings.listen.rpartition(':')[0]}:{port}"
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> int:
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise ListenRefused(
+            listen, "it is no address of this machine, or is in use: name another with --listen"
+        ) from error
+    return port
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,174 @@
+"""RunService: each handler checks its request, makes one call and writes down the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.model import Progress
+from runsvc.rpc import page_token
+from runsvc.rpc.convert import fitting, from_record, to_message, to_response
+from runsvc.rpc.validation import Check, creation
+from runsvc.v1 import run_service_pb2 as pb
+from runsvc.v1.run_service_pb2_grpc import RunServiceServicer
+
+if TYPE_CHECKING:
+    from runsvc.manager import RunManager
+    from runsvc.model import Request, RunSpec
+    from runsvc.watch import Watches
+
+#: Whose runs these are; without authentication everyone's are nobody's.
+OWNER: Final = ""
+#: A creation beyond this many bytes is checked on a thread, so that other calls do not wait for it.
+LARGE: Final = 64 << 10
+
+
+class RunServicer(RunServiceServicer):
+    """Serves RunService from the manager's use-cases and the hub's watches."""
+
+    def __init__(self, manager: RunManager, watches: Watches) -> None:
+        self._manager = manager
+        self._watches = watches
+
+    async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
+        spec, wanted = await _creation(request, "Create")
+        created = await self._manager.create(OWNER, spec, wanted)
+        return pb.CreateResponse(
+            run=to_message(created.run, spec.kwargs), replayed=created.replayed
+        )
+
+    async def CreateOrReject(
+        self, request: pb.CreateOrRejectRequest, context: Any
+    ) -> pb.CreateOrRejectResponse:
+        spec, wanted = await _creation(request, "CreateOrReject")
+        created = await self._manager.create_or_reject(OWNER, spec, wanted)
+        return pb.CreateOrRejectResponse(
+            run=to_message(created.run, spec.kwargs),
+            replayed=created.replayed,
+            superseded=fitting(map(to_message, created.superseded)),
+        )
+
+    async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+        return pb.GetResponse(run=from_record(await self._manager.get(OWNER, run_id)))
+
+    async def ListByThread(
+        self, request: pb.ListByThreadRequest, context: Any
+    ) -> pb.ListByThreadResponse:
+        with Check() as check:
+            thread_id = check.thread_id(request.thread_id)
+            statuses = check.statuses(request.statuses)
+            page_size = check.page_size(request.page_size)
+            after = check.page_token(
+                request.page_token, owner=OWNER, thread_id=thread_id, statuses=statuses
+            )
+        page = await self._manager.list_by_thread(
+            OWNER, thread_id, statuses=statuses, after=after, page_size=page_size
+        )
+        token = page.next and page_token.encode(
+            page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
+        )
+        return pb.ListByThreadResponse(
+            runs=map(from_record, page.records), next_page_token=token or ""
+        )
+
+    async def HasInflight(
+        self, request: pb.HasInflightRequest, context: Any
+    ) -> pb.HasInflightResponse:
+        with Check() as check:
+            thread_id = check.thread_id(request.thread_id)
+        run_ids = await self._manager.has_inflight(OWNER, thread_id)
+        return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
+
+    async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> pb.SetStatusResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            status = check.status(request.status)
+            error = check.error(request, status)
+            worker_id = check.optional_worker_id(request)
+            check.lease_ttl(request, worker_id)
+        run, changed = await self._manager.set_status(
+            OWNER, run_id, status, error=error, worker_id=worker_id
+        )
+        return pb.SetStatusResponse(run=to_message(run), changed=changed)
+
+    async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            status = check.terminal_status(request.status)
+            error = check.error(request, status)
+            progress = check.progress(request)
+            worker_id = check.optional_worker_id(request)
+        run, changed = await self._manager.complete(
+            OWNER, run_id, status, error=error, progress=progress, worker_id=worker_id
+        )
+        return pb.CompleteResponse(run=to_message(run), changed=changed)
+
+    async def UpdateProgress(
+        self, request: pb.UpdateProgressRequest, context: Any
+    ) -> pb.UpdateProgressResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            progress = check.progress(request) or Progress()
+            sequence = check.sequence(request)
+            worker_id = check.optional_worker_id(request)
+        run, applied = await self._manager.update_progress(
+            OWNER, run_id, progress, sequence=sequence, final=request.final, worker_id=worker_id
+        )
+        return pb.UpdateProgressResponse(run=to_message(run), applied=applied)
+
+    async def UpdateModelName(
+        self, request: pb.UpdateModelNameRequest, context: Any
+    ) -> pb.UpdateModelNameResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            model_name = check.model_name(request)
+        run, _ = await self._manager.update_model_name(OWNER, run_id, model_name)
+        return pb.UpdateModelNameResponse(run=to_message(run))
+
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
+        with Check() as check:
+            check.run_id(request.run_id)
+            check.worker_id(request.worker_id)
+            check.unserved("Heartbeat")
+        raise AssertionError("What is not served was refused.")
+
+    async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            action = check.action(request.action)
+            note = check.note(request)
+        run, outcome = await self._manager.cancel(OWNER, run_id, action, note)
+        return pb.CancelResponse(run=to_message(run), outcome=f"CANCEL_OUTCOME_{outcome.name}")
+
+    async def AcknowledgeCancel(
+        self, request: pb.AcknowledgeCancelRequest, context: Any
+    ) -> pb.AcknowledgeCancelResponse:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            worker_id = check.optional_worker_id(request)
+            progress = check.progress(request)
+        run, changed = await self._manager.acknowledge_cancel(
+            OWNER, run_id, worker_id=worker_id, progress=progress
+        )
+        return pb.AcknowledgeCancelResponse(run=to_message(run), changed=changed)
+
+    # Writes instead of yielding: what a generator leaves behind is cleaned up late, and by another task.
+    async def StreamStatus(  # type: ignore[override]
+        self, request: pb.StreamStatusRequest, context: Any
+    ) -> None:
+        with Check() as check:
+            watch = check.watch(request, OWNER)
+        async with aclosing(self._watches.events(watch)) as events:
+            async for event in events:
+                await context.write(to_response(event))
+
+
+async def _creation(
+    request: pb.CreateRequest | pb.CreateOrRejectRequest, method: str
+) -> tuple[RunSpec, Request | None]:
+    if request.ByteSize() > LARGE:
+        return await asyncio.to_thread(creation, request, owner=OWNER, method=method)
+    return creation(request, owner=OWNER, method=method)

@@ -1,0 +1,119 @@
+"""Servers for tests: in this process, or as a process of their own that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+
+from runsvc.rpc.server import Settings, running
+from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
+from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+READY = "serves on "
+
+
+class Client:
+    """Both stubs over one channel."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        # Channels of equal options share their connections otherwise, also to a server that is gone.
+        self.channel = grpc.aio.insecure_channel(
+            address, options=[("grpc.use_local_subchannel_pool", 1)]
+        )
+        self.runs = RunServiceStub(self.channel)
+        self.admin = AdminServiceStub(self.channel)
+
+    async def close(self) -> None:
+        await self.channel.close()
+
+
+@asynccontextmanager
+async def client_of(address: str) -> AsyncIterator[Client]:
+    """A client for as long as the block lasts."""
+    client = Client(address)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def in_process(db: Path, **settings: object) -> AsyncIterator[Client]:
+    """A whole server in this process and loop, and a client of it."""
+    everything = Settings(**{"listen": "127.0.0.1:0", "db": db, "grace": 2.0, **settings})  # type: ignore[arg-type]
+    async with running(everything) as address, client_of(address) as client:
+        yield client
+
+
+class Process:
+    """A server as a process of its own, started by its command line."""
+
+    def __init__(self, db: Path, *arguments: str) -> None:
+        self.db = db
+        self.arguments = arguments
+        self.address = ""
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> str:
+        """Start it, and return its address once it is ready."""
+        command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", "127.0.0.1:0"]
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            "--db",
+            str(self.db),
+            *self.arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        assert self._process.stdout is not None
+        line = (await self._process.stdout.readline()).decode()
+        assert READY in line, f"no ready line: {line!r}"
+        self.address = line.partition(READY)[2].split()[0]
+        return self.address
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        self.signal(signal.SIGKILL)
+        await self.ended()
+
+    async def stop(self) -> int:
+        """End it in order; its exit status."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; its exit status."""
+        assert self._process is not None
+        status = await self._process.wait()
+        self._process = None
+        return status
+
+    async def __aenter__(self) -> Process:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
