@@ -28,8 +28,9 @@ MAX_COMMANDS: Final = 64
 MAX_BYTES: Final = 4 << 20
 #: Longest wait for callers that are expected to come back, in seconds.
 PATIENCE: Final = 0.004
-#: Commands that may wait for their batch.
+#: What may wait for a batch: commands, and bytes.
 MAX_WAITING: Final = 10_000
+MAX_WAITING_BYTES: Final = 256 << 20
 
 
 class _Call(NamedTuple):
@@ -50,12 +51,15 @@ class Writer:
         publish: Callable[[Committed], None],
         *,
         max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self._group = group
         #: Called on the loop before the callers are answered.
         self._publish = publish
         self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Call] = deque()
+        self._waiting_bytes = 0
         self._busy = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -73,10 +77,11 @@ class Writer:
         """Have a command carried out; its answer, or what it raised. Overloaded when too many wait, ServerDraining."""
         if self._closing:
             raise ServerDraining
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes:
             raise Overloaded
         answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Call(command, answer))
+        self._waiting_bytes += command.size
         self._collect()
         return await answer
 
@@ -125,6 +130,7 @@ class Writer:
                 size += command.size
                 batch.append(self._waiting[0])
             self._waiting.popleft()
+            self._waiting_bytes -= command.size
         return batch
 
     def _work(self) -> None:

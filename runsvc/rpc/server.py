@@ -109,6 +109,8 @@ async def running(settings: Settings) -> AsyncIterator[str]:
 
 def check_listen(settings: Settings) -> None:
     """ListenRefused for an address that other machines reach, unless that was asked for."""
+    if not settings.listen.rpartition(":")[2].isdecimal():
+        raise ListenRefused(settings.listen, "write it as HOST:PORT, such as 127.0.0.1:50051")
     if not settings.insecure_listen and not _is_loopback(settings.listen):
         raise ListenRefused(
             settings.listen,

@@ -1,0 +1,355 @@
+"""The calls of RunService: one command each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import grpc
+from rich.text import Text
+
+from runsvc.cli import render
+from runsvc.cli.arguments import (
+    STATUS,
+    TERMINAL,
+    EnumChoice,
+    JsonObject,
+    error_option,
+    option,
+    progress_of,
+    progress_options,
+    worker_option,
+)
+from runsvc.cli.errors import CallFailed
+from runsvc.cli.session import Session, calls
+from runsvc.client import RunError
+from runsvc.v1.run_pb2 import (
+    CancelAction,
+    CancelOutcome,
+    DisconnectMode,
+    MultitaskStrategy,
+    RunSpec,
+)
+from runsvc.v1.run_service_pb2 import (
+    AcknowledgeCancelRequest,
+    CancelRequest,
+    CompleteRequest,
+    CreateOrRejectRequest,
+    CreateOrRejectResponse,
+    CreateRequest,
+    CreateResponse,
+    GetRequest,
+    HasInflightRequest,
+    ListByThreadRequest,
+    ListByThreadResponse,
+    SetStatusRequest,
+    UpdateModelNameRequest,
+    UpdateProgressRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.struct_pb2 import Struct
+
+    from runsvc.v1.run_pb2 import Run, RunStatus
+
+_MAX_PAGE: Final = 2**31 - 1
+_MAX_UINT64: Final = 2**64 - 1
+
+_OUTCOMES: Final = {
+    CancelOutcome.CANCEL_OUTCOME_CANCELLED: "was cancelled",
+    CancelOutcome.CANCEL_OUTCOME_ALREADY_CANCELLED: "had been cancelled before: nothing changed",
+    CancelOutcome.CANCEL_OUTCOME_ALREADY_FINISHED: "had already ended: nothing changed",
+}
+
+_JSON: Final = JsonObject()
+
+
+@click.command(short_help="Create a run on a thread.")
+@click.argument("thread_id")
+@option("--assistant", metavar="ID", help="The assistant that the run executes.")
+@option("--metadata", type=_JSON, metavar="JSON", help="An object to show and to filter by.")
+@option("--kwargs", type=_JSON, metavar="JSON", help="An object: the executor's input.")
+@option("--strategy", type=EnumChoice(MultitaskStrategy), help="What if the thread is busy.")
+@option("--on-disconnect", type=EnumChoice(DisconnectMode), help="What if its clients leave.")
+@option("--model", metavar="NAME", help="The model in use.")
+@option("--worker", metavar="ID", help="The only worker that may report on the run.")
+@option("--request-id", default="", metavar="ID", help="Makes it safe to repeat the command.")
+@option("--always", is_flag=True, help="Admit it beside any other run; ignores the strategy.")
+@calls
+def create(session: Session, request_id: str, always: bool, **spec: Any) -> None:
+    """Create a run on THREAD_ID.
+
+    A thread that has an active run refuses another one (exit code 4), unless --strategy says to interrupt or roll back
+    what is active, or --always is given.
+
+    \b
+    Examples:
+      runsvc create chat-1
+      runsvc create chat-1 --strategy interrupt --kwargs '{"input": "hello"}'
+      runsvc create chat-1 --request-id 7f3a --json | jq -r .run.run_id
+    """
+    answer = _created(session, _spec(**spec), request_id, always)
+    headline = _created_headline(answer)
+    if isinstance(answer, CreateOrRejectResponse) and answer.superseded:
+        displaced = (Text("It displaced:"), render.runs_table(answer.superseded))
+        session.tell(answer, headline, render.details(answer.run), *displaced)
+    else:
+        session.tell(answer, headline, render.details(answer.run))
+
+
+@click.command(short_help="Show a run.")
+@click.argument("run_id")
+@calls
+def get(session: Session, run_id: str) -> None:
+    """Show the run RUN_ID with everything that is known of it."""
+    answer = session.call(session.runs.Get, GetRequest(run_id=run_id))
+    session.tell(answer, render.details(answer.run))
+
+
+@click.command("list", short_help="List a thread's runs, newest first.")
+@click.argument("thread_id")
+@option(
+    "--status",
+    "statuses",
+    type=STATUS,
+    multiple=True,
+    envvar="RUNSVC_LIST_STATUS",
+    help="Only these; may be repeated.",
+)
+@option(
+    "--page-size",
+    type=click.IntRange(min=0, max=_MAX_PAGE),
+    default=0,
+    metavar="N",
+    help="Runs per page; 0 is 100, and 500 are the most.",
+)
+@option("--page-token", default="", metavar="TOKEN", help="The page to show, from the one before.")
+@option("--all-pages", is_flag=True, help="Go on to the last page; with --json a line per page.")
+@calls
+def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
+    """List the runs of THREAD_ID, newest first.
+
+    \b
+    Examples:
+      runsvc list chat-1 --status pending --status running
+      runsvc list chat-1 --all-pages --json | jq -r '.runs[].run_id'
+    """
+    request = ListByThreadRequest(**page)
+    for answer in _pages(session, request, all_pages):
+        table = render.runs_table(answer.runs) if answer.runs else Text("No runs.")
+        rest = Text(f"More with: --page-token {render.clean(answer.next_page_token)}")
+        more = answer.next_page_token and not all_pages
+        session.tell(answer, table, *([rest] if more else []))
+
+
+@click.command("set-status", short_help="Report a status; running is the start.")
+@click.argument("run_id")
+@click.argument("status", type=STATUS)
+@error_option
+@worker_option
+@calls
+def set_status(session: Session, worker: str | None, **report: Any) -> None:
+    """Report that the run RUN_ID is STATUS.
+
+    `running` is the start: the worker that reports it becomes the run's holder.
+
+    \b
+    Examples:
+      runsvc set-status RUN_ID running --worker w1
+      runsvc set-status RUN_ID error --error "out of memory" --worker w1
+    """
+    request = SetStatusRequest(worker_id=worker, **report)
+    answer = session.call(session.runs.SetStatus, request)
+    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
+
+
+@click.command(short_help="Report usage.")
+@click.argument("run_id")
+@progress_options
+@option("--sequence", type=click.IntRange(0, _MAX_UINT64), metavar="N", help="Orders reports.")
+@option("--final", is_flag=True, help="The final figures: accepted once, also after the end.")
+@worker_option
+@calls
+def progress(
+    session: Session,
+    run_id: str,
+    sequence: int | None,
+    final: bool,
+    worker: str | None,
+    **fields: Any,
+) -> None:
+    """Report usage of the run RUN_ID: only what is given changes.
+
+    \b
+    Example:
+      runsvc progress RUN_ID --total-tokens 1200 --llm-call-count 3 --worker w1
+    """
+    request = UpdateProgressRequest(
+        run_id=run_id,
+        progress=progress_of(fields),
+        sequence=sequence,
+        final=final,
+        worker_id=worker,
+    )
+    answer = session.call(session.runs.UpdateProgress, request)
+    what = "was applied" if answer.applied else "changed nothing"
+    session.tell(answer, _headline(answer.run, f"the report {what}"), render.details(answer.run))
+
+
+@click.command(short_help="Report the end, with the usage.")
+@click.argument("run_id")
+@click.argument("status", type=TERMINAL)
+@error_option
+@worker_option
+@progress_options
+@calls
+def complete(
+    session: Session,
+    run_id: str,
+    status: RunStatus,
+    error: str | None,
+    worker: str | None,
+    **fields: Any,
+) -> None:
+    """Report that the run RUN_ID has ended as STATUS, with its final usage.
+
+    \b
+    Example:
+      runsvc complete RUN_ID success --total-tokens 4096 --worker w1
+    """
+    request = CompleteRequest(
+        run_id=run_id, status=status, error=error, progress=progress_of(fields), worker_id=worker
+    )
+    answer = session.call(session.runs.Complete, request)
+    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
+
+
+@click.command(short_help="Cancel a run, or what is active on a thread.")
+@click.argument("run_id", required=False)
+@option("--thread", metavar="ID", help="Instead of RUN_ID: the thread's newest active run.")
+@option("--action", type=EnumChoice(CancelAction), help="What becomes of the run's state.")
+@option("--note", metavar="TEXT", help="Why, for people.")
+@calls
+def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any) -> None:
+    """Cancel the run RUN_ID, or the newest active run of a thread.
+
+    A run that has ended is left alone; that is no error.
+
+    \b
+    Examples:
+      runsvc cancel RUN_ID --note "user pressed stop"
+      runsvc cancel --thread chat-1 --action rollback
+    """
+    if (run_id is None) == (thread is None):
+        raise click.UsageError("Name what to cancel: RUN_ID or --thread.")
+    wanted = run_id if thread is None else _newest_active(session, thread)
+    answer = session.call(session.runs.Cancel, CancelRequest(run_id=wanted, **how))
+    outcome = _OUTCOMES.get(answer.outcome, render.word(CancelOutcome, answer.outcome))
+    headline = Text(f"Run {render.clean(answer.run.run_id)} {outcome}.")
+    session.tell(answer, headline, render.details(answer.run))
+
+
+@click.command(short_help="Report that a cancelled run has stopped.")
+@click.argument("run_id")
+@worker_option
+@calls
+def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
+    """Report that the executor of the cancelled run RUN_ID has stopped."""
+    request = AcknowledgeCancelRequest(run_id=run_id, worker_id=worker)
+    answer = session.call(session.runs.AcknowledgeCancel, request)
+    when = "is acknowledged" if answer.changed else "had been acknowledged before: nothing changed"
+    session.tell(answer, _headline(answer.run, f"the cancel {when}"), render.details(answer.run))
+
+
+@click.command(short_help="Set or clear the model.")
+@click.argument("run_id")
+@click.argument("name", required=False)
+@calls
+def model(session: Session, run_id: str, name: str | None) -> None:
+    """Set the model of the active run RUN_ID to NAME; without NAME clear it."""
+    request = UpdateModelNameRequest(run_id=run_id, model_name=name)
+    answer = session.call(session.runs.UpdateModelName, request)
+    named = f"the model is {answer.run.model_name}" if answer.run.model_name else "no model is set"
+    session.tell(answer, _headline(answer.run, named), render.details(answer.run))
+
+
+COMMANDS: Final = (
+    create,
+    get,
+    list_runs,
+    set_status,
+    progress,
+    complete,
+    cancel,
+    acknowledge,
+    model,
+)
+
+
+def _spec(
+    *,
+    thread_id: str,
+    assistant: str | None,
+    metadata: Struct | None,
+    kwargs: Struct | None,
+    strategy: MultitaskStrategy | None,
+    on_disconnect: DisconnectMode | None,
+    model: str | None,
+    worker: str | None,
+) -> RunSpec:
+    return RunSpec(
+        thread_id=thread_id,
+        assistant_id=assistant,
+        metadata=metadata,
+        kwargs=kwargs,
+        multitask_strategy=strategy,
+        on_disconnect=on_disconnect,
+        model_name=model,
+        worker_id=worker,
+    )
+
+
+def _created(
+    session: Session, spec: RunSpec, request_id: str, always: bool
+) -> CreateResponse | CreateOrRejectResponse:
+    if always:
+        return session.call(session.runs.Create, CreateRequest(request_id=request_id, spec=spec))
+    request = CreateOrRejectRequest(request_id=request_id, spec=spec)
+    return session.call(session.runs.CreateOrReject, request)
+
+
+def _created_headline(answer: CreateResponse | CreateOrRejectResponse) -> Text:
+    how = "had been created before by this request id" if answer.replayed else "was created"
+    return Text(f"Run {render.clean(answer.run.run_id)} {how}.")
+
+
+def _report_headline(run: Run, changed: bool) -> Text:
+    return _headline(run, "the report was applied" if changed else "the report changed nothing")
+
+
+def _headline(run: Run, what: str) -> Text:
+    text = f"Run {run.run_id} is {render.status_of(run)}: {what}."
+    return Text(render.clean(text))
+
+
+def _pages(
+    session: Session, request: ListByThreadRequest, all_pages: bool
+) -> Iterator[ListByThreadResponse]:
+    while True:
+        answer = session.call(session.runs.ListByThread, request)
+        yield answer
+        if not (all_pages and answer.next_page_token):
+            return
+        request.page_token = answer.next_page_token
+
+
+def _newest_active(session: Session, thread_id: str) -> str:
+    request = HasInflightRequest(thread_id=thread_id)
+    answer = session.call(session.runs.HasInflight, request)
+    if not answer.run_ids:
+        message = f"Thread {thread_id} has no active run."
+        error = RunError(grpc.StatusCode.NOT_FOUND, message=message)
+        raise CallFailed(error, as_json=session.as_json)
+    return answer.run_ids[0]

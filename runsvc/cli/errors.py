@@ -1,0 +1,118 @@
+"""How failures are told to people and to programs, and the exit codes that they become."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+from grpc import StatusCode
+
+from runsvc.cli.render import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runsvc.client import RunError
+
+_OTHER: Final = 1
+_REFUSED: Final = 4
+
+_EXITS: Final = {
+    StatusCode.INVALID_ARGUMENT: 2,
+    StatusCode.NOT_FOUND: 3,
+    StatusCode.ABORTED: _REFUSED,
+    StatusCode.FAILED_PRECONDITION: _REFUSED,
+    StatusCode.ALREADY_EXISTS: _REFUSED,
+    StatusCode.OUT_OF_RANGE: _REFUSED,
+    StatusCode.UNAVAILABLE: 5,
+    StatusCode.DEADLINE_EXCEEDED: 5,
+    StatusCode.RESOURCE_EXHAUSTED: 5,
+}
+
+#: What to do next, by reason; filled in from the error's metadata.
+_HINTS: Final = {
+    "THREAD_BUSY": (
+        "Cancel it first: runsvc cancel {run_id}",
+        "Or take its place: --strategy interrupt",
+    ),
+    "THREAD_FULL": ("Cancel one of them: runsvc cancel --thread {thread_id}",),
+    "INVALID_TRANSITION": ("See where it stands: runsvc get {run_id}",),
+    "NOT_HOLDER": (
+        "Name the worker that holds it with --worker: runsvc get {run_id} shows which it is",
+    ),
+    "REQUEST_ID_REUSED": ("See what it created: runsvc get {run_id}",),
+    "REVISION_COMPACTED": ("Watch again without --after",),
+    "REVISION_UNKNOWN": ("Watch again without --after",),
+    "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or look with: runsvc list",),
+    "CORRUPT_ROW": ("Remove it: runsvc admin delete {run_id}",),
+}
+
+
+class CallFailed(click.ClickException):
+    """A call that failed, in words or as JSON; the exit code says of what kind."""
+
+    def __init__(
+        self, error: RunError, *, target: str = "", as_json: bool = False, hints: Sequence[str] = ()
+    ) -> None:
+        super().__init__(sentence_of(error, target))
+        self.error = error
+        # click reads it from the instance, but declares it the class's.
+        self.exit_code = exit_code_of(error)  # type: ignore[misc]
+        self.hints = (*hints_of(error), *hints)
+        self._as_json = as_json
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        lines = [json.dumps(self._object())] if self._as_json else self._lines()
+        for line in lines:
+            click.echo(line, file=file, err=file is None)
+
+    def _lines(self) -> list[str]:
+        faults = [": ".join(filter(None, violation)) for violation in self.error.violations]
+        return [
+            f"Error: {clean(self.message)}",
+            *(f"  {clean(fault)}" for fault in faults),
+            *(f"Hint: {clean(hint)}" for hint in self.hints),
+        ]
+
+    def _object(self) -> dict[str, Any]:
+        return {
+            "code": self.error.code.name,
+            "reason": self.error.reason,
+            "message": self.message,
+            "metadata": dict(self.error.metadata),
+            "violations": [violation._asdict() for violation in self.error.violations],
+            "retry_after": self.error.retry_after,
+            "hints": list(self.hints),
+            "exit_code": self.exit_code,
+        }
+
+
+def exit_code_of(error: RunError) -> int:
+    """The exit code of a failed call."""
+    if error.reason == "THREAD_FULL":
+        return _REFUSED
+    return _EXITS.get(error.code, _OTHER)
+
+
+def sentence_of(error: RunError, target: str) -> str:
+    """What happened. Failures of the transport carry no reason, and words that say little to people."""
+    if not error.reason and target:
+        if error.code is StatusCode.UNAVAILABLE:
+            return f"No runsvc server answers at {target}. Start one with: runsvc serve"
+        if error.code is StatusCode.DEADLINE_EXCEEDED:
+            return f"{target} did not answer in time; --timeout allows more."
+    return error.message or error.code.name
+
+
+def hints_of(error: RunError) -> tuple[str, ...]:
+    """What to do about it; hints that need a fact which the error does not tell are left out."""
+    hints = []
+    for hint in _HINTS.get(error.reason, ()):
+        try:
+            hints.append(hint.format_map(error.metadata))
+        except KeyError:
+            continue
+    if error.retry_after is not None:
+        hints.append(f"Try again in {error.retry_after:g} s")
+    return tuple(hints)

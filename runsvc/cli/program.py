@@ -1,0 +1,88 @@
+"""The program `runsvc`: its commands, its help, and what ends it early."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+import grpc
+
+from runsvc import __version__
+from runsvc.cli.admin import admin
+from runsvc.cli.arguments import AS_JSON
+from runsvc.cli.calls import COMMANDS
+from runsvc.cli.errors import CallFailed
+from runsvc.cli.serve import serve
+from runsvc.cli.watch import watch
+from runsvc.client import RunError
+
+_INTERRUPTED: Final = 130
+
+_HELP: Final = """Create, execute, cancel and watch runs on threads.
+
+\b
+Examples:
+  runsvc serve                              run a server, with runsvc.db here
+  runsvc create chat-1 --assistant demo     start a run on thread chat-1
+  runsvc watch --thread chat-1              follow the thread
+  runsvc list chat-1 --status running       what is running
+  runsvc cancel --thread chat-1             cancel its newest active run
+
+Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET, RUNSVC_TIMEOUT and
+RUNSVC_JSON count for all commands.
+
+\b
+Exit codes:
+  0    done
+  1    failed in another way than those below
+  2    usage, or an argument that the server refused
+  3    no such run
+  4    refused as things stand: thread busy or full, run ended, other worker
+  5    no server, no answer in time, or a server that is overloaded
+  6    the watched run ended otherwise than SUCCESS
+  130  Ctrl-C
+"""
+
+
+class Program(click.Group):
+    """A group that ends quietly on Ctrl-C, and tells misuse as JSON to those who asked for JSON."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the order of use, not of the alphabet."""
+        return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Known before a command's own options are, for these may be what is wrong.
+        ctx.meta[AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
+        except click.UsageError as misuse:
+            if not ctx.meta.get(AS_JSON):
+                raise
+            message = misuse.format_message()
+            error = RunError(grpc.StatusCode.INVALID_ARGUMENT, message=message)
+            raise CallFailed(error, as_json=True) from misuse
+
+
+@click.group(
+    cls=Program,
+    help=_HELP,
+    context_settings={
+        "auto_envvar_prefix": "RUNSVC",
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, prog_name="runsvc")
+def main() -> None:
+    """The entry point; its help is above."""
+
+
+for _command in (serve, *COMMANDS, watch, admin):
+    main.add_command(_command)

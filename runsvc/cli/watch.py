@@ -1,0 +1,224 @@
+"""`runsvc watch`: a table that is redrawn in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from rich.live import Live
+
+from runsvc.cli import render
+from runsvc.cli.arguments import option
+from runsvc.cli.errors import CallFailed
+from runsvc.cli.session import Session, streams
+from runsvc.client import RunError
+from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
+from runsvc.v1.run_service_pb2 import StreamStatusRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.table import Table
+
+    from runsvc.v1.run_pb2 import Run
+    from runsvc.v1.run_service_pb2 import StreamStatusResponse
+
+#: The watched run ended otherwise than SUCCESS.
+_ENDED_BADLY: Final = 6
+
+_ACTIVE: Final = (RunStatus.RUN_STATUS_PENDING, RunStatus.RUN_STATUS_RUNNING)
+_MAX_UINT64: Final = 2**64 - 1
+
+#: Lines of a terminal that are not runs: the head, the caption, the prompt.
+_OTHER_LINES: Final = 5
+_FEWEST_LINES: Final = 5
+
+
+@click.command(short_help="Watch a run, a thread or everything.")
+@click.argument("run_id", required=False)
+@option("--thread", metavar="ID", help="Watch the runs of a thread, also those to come.")
+@option(
+    "--all",
+    "everything",
+    is_flag=True,
+    envvar="RUNSVC_WATCH_ALL",
+    help="Watch all runs, also those to come.",
+)
+@option("--assistant", metavar="ID", help="With --all: only runs of this assistant.")
+@option(
+    "--after",
+    type=click.IntRange(0, _MAX_UINT64),
+    metavar="REVISION",
+    help="Start with the first change after it, without a snapshot.",
+)
+@option("--progress", is_flag=True, help="Also show usage as it is reported.")
+@option(
+    "--heartbeat",
+    type=click.FloatRange(min=0, max=300, min_open=True),
+    metavar="SECONDS",
+    help="Longest silence of the server; 1 to 300, 15 unless told.",
+)
+@option("--until-acknowledged", is_flag=True, help="With RUN_ID: wait until a cancel took effect.")
+@streams
+def watch(session: Session, **what: Any) -> None:
+    """Watch RUN_ID, a thread, or all runs.
+
+    Watching a run ends with the run: exit code 0 when it ended as SUCCESS, otherwise 6. Watching a thread or all runs
+    ends with Ctrl-C. In a terminal the runs are a table; elsewhere, and with --json, every event is a line.
+
+    \b
+    Examples:
+      runsvc watch RUN_ID && echo done
+      runsvc watch --thread chat-1
+      runsvc watch --all --after 0 --json | jq -r .run.status
+    """
+    request = _request(**what)
+    events = _followed(session, request)
+    last = _show(session, events)
+    failed = last is None or last.status != RunStatus.RUN_STATUS_SUCCESS
+    if request.WhichOneof("target") == "run_id" and failed:
+        click.get_current_context().exit(_ENDED_BADLY)
+
+
+class Board:
+    """The runs of a live table: as many as fit, those that changed last at the bottom."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._runs: dict[str, Run] = {}
+        self._revision = 0
+
+    def add(self, event: StreamStatusResponse) -> None:
+        self._revision = max(self._revision, event.revision)
+        if not event.HasField("run"):
+            return
+        self._runs.pop(event.run.run_id, None)
+        if event.event != StatusEvent.STATUS_EVENT_DELETED:
+            self._runs[event.run.run_id] = event.run
+        if len(self._runs) > self._rows:
+            del self._runs[self._least()]
+
+    def table(self) -> Table:
+        # Drawn by another thread than the one that adds.
+        return render.runs_table(
+            tuple(self._runs.values()), caption=f"Revision {self._revision}. Ctrl-C leaves."
+        )
+
+    def _least(self) -> str:
+        """The run to give up: the first that has ended, otherwise the first."""
+        runs = self._runs.values()
+        return next((run for run in runs if run.status not in _ACTIVE), next(iter(runs))).run_id
+
+
+def line_of(event: StreamStatusResponse) -> str:
+    """One event on one line. Empty: nothing that people need to see."""
+    if not event.HasField("run"):
+        return ""
+    run = event.run
+    parts = [
+        render.time_of(run.updated_at) if run.HasField("updated_at") else "",
+        run.run_id,
+        f"thread={run.thread_id}",
+        render.word(StatusEvent, event.event),
+        _step(event),
+        f"revision={event.revision}" if event.revision else "",
+        f"error={run.error}" if run.error else "",
+    ]
+    if event.event == StatusEvent.STATUS_EVENT_PROGRESS:
+        parts += [f"{name}={value}" for name, value in render.facts(run.progress)]
+    return render.clean(" ".join(filter(None, parts)))
+
+
+def _step(event: StreamStatusResponse) -> str:
+    before, now = render.word(RunStatus, event.previous_status), render.status_of(event.run)
+    return f"{before} -> {now}" if before else now
+
+
+def _request(
+    *,
+    run_id: str | None,
+    thread: str | None,
+    everything: bool,
+    assistant: str | None,
+    after: int | None,
+    progress: bool,
+    heartbeat: float | None,
+    until_acknowledged: bool,
+) -> StreamStatusRequest:
+    if (run_id is not None) + (thread is not None) + everything != 1:
+        raise click.UsageError("Name what to watch: RUN_ID, --thread or --all.")
+    if assistant is not None and not everything:
+        raise click.UsageError("--assistant needs --all.")
+    return StreamStatusRequest(
+        run_id=run_id,
+        thread_id=thread,
+        all=AllRuns(assistant_id=assistant) if everything else None,
+        after_revision=after,
+        include_progress=progress,
+        heartbeat_interval=_duration(heartbeat),
+        until_acknowledged=until_acknowledged,
+    )
+
+
+def _duration(seconds: float | None) -> Duration | None:
+    if seconds is None:
+        return None
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def _followed(session: Session, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
+    """The events; a stream that is cut off says where to go on from."""
+    position, begun = None, False
+    try:
+        for event in session.runs.StreamStatus(request):
+            begun = True
+            position = event.revision or position
+            yield event
+    except grpc.RpcError as failure:
+        if not begun:
+            raise
+        raise _cut_off(session, failure, position) from None
+
+
+def _cut_off(session: Session, failure: grpc.RpcError, position: int | None) -> CallFailed:
+    failed = session.failed(failure)
+    error = failed.error
+    if not error.reason and error.code is grpc.StatusCode.UNAVAILABLE:
+        message = f"The connection to {session.target} was lost."
+        error = RunError(error.code, message=message)
+    hints = (
+        [] if position is None else [f"Go on from here: the same command with --after {position}"]
+    )
+    return CallFailed(error, target="", as_json=session.as_json, hints=hints)
+
+
+def _show(session: Session, events: Iterator[StreamStatusResponse]) -> Run | None:
+    """Show events as they come; returns the last run told of."""
+    output = render.console()
+    if session.as_json:
+        return _each(events, lambda event: click.echo(render.as_json(event)))
+    if not render.is_live(output):
+        return _each(events, _print_line)
+    board = Board(max(output.height - _OTHER_LINES, _FEWEST_LINES))
+    with Live(console=output, get_renderable=board.table):
+        return _each(events, board.add)
+
+
+def _each(
+    events: Iterator[StreamStatusResponse], show: Callable[[StreamStatusResponse], None]
+) -> Run | None:
+    last = None
+    for event in events:
+        show(event)
+        last = event.run if event.HasField("run") else last
+    return last
+
+
+def _print_line(event: StreamStatusResponse) -> None:
+    line = line_of(event)
+    if line:
+        click.echo(line)

@@ -1,0 +1,67 @@
+"""One suite over every store: a case is an engine, fresh and empty for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runsvc.store.base import Store
+from runsvc.store.memory import MemoryStore
+from runsvc.store.sqlite import SqliteStore
+from tests.conformance.driver import Driver
+
+
+@dataclass(frozen=True)
+class StoreCase:
+    """An engine, and whether what it holds outlives it."""
+
+    name: str
+    make: Callable[[Path], Store]
+    durable: bool
+
+
+CASES = (
+    # Not durable: it is gone with its process, by design.
+    StoreCase("memory", lambda _: MemoryStore(), durable=False),
+    StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db"), durable=True),
+)
+DURABLE = tuple(case for case in CASES if case.durable)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> StoreCase:
+    found: StoreCase = request.param
+    return found
+
+
+@pytest.fixture
+async def store(case: StoreCase, tmp_path: Path) -> AsyncIterator[Store]:
+    store = case.make(tmp_path)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def driver(store: Store) -> Driver:
+    return Driver(store)
+
+
+@pytest.fixture
+async def reopen(
+    case: StoreCase, tmp_path: Path, store: Store
+) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
+    """Closes the store and opens what it left behind; for durable cases."""
+    opened = [store]
+
+    async def reopened() -> Store:
+        await opened[-1].close()
+        opened.append(case.make(tmp_path))
+        await opened[-1].open()
+        return opened[-1]
+
+    yield reopened
+    await opened[-1].close()

@@ -1,0 +1,167 @@
+"""Writes to a store as the writer's thread does, without the thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runsvc import lifecycle
+from runsvc.group_commit import GroupCommit
+from runsvc.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
+from runsvc.rpc.convert import RunCodec
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Topic, TopicKind
+from runsvc.transaction import Command, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runsvc.group_commit import Committed
+    from runsvc.model import Stamp
+    from runsvc.store.base import Query, Record, WritingStore
+
+T = TypeVar("T")
+
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+CODEC = RunCodec()
+
+OWNER = "o"
+ALL = Topic(TopicKind.ALL, OWNER)
+
+
+def run_topic(run: Run) -> Topic:
+    return Topic(TopicKind.RUN, run.owner, run.run_id)
+
+
+def thread_topic(thread_id: str, owner: str = OWNER) -> Topic:
+    return Topic(TopicKind.THREAD, owner, thread_id)
+
+
+def a_request(
+    request_id: str, spec_hash: bytes = b"#", *, owner: str = OWNER, method: str = "Create"
+) -> Request:
+    return Request(RequestKey(owner, method, request_id), spec_hash)
+
+
+class Driver:
+    """Every kind of change, each in a transaction of its own."""
+
+    def __init__(self, store: WritingStore) -> None:
+        self.store = store
+        self.group = GroupCommit(store, CODEC, pause=lambda _: None)
+        #: Told of every batch, as a hub is.
+        self.listeners: list[Callable[[Committed], None]] = []
+
+    def batch(self, *commands: Command[Any]) -> Committed:
+        committed = self.group.run(commands)
+        for listener in self.listeners:
+            listener(committed)
+        return committed
+
+    def carry_out(self, command: Command[T]) -> T:
+        (outcome,) = self.batch(command).outcomes
+        if outcome.error is not None:
+            raise outcome.error
+        answer: T = outcome.answer
+        return answer
+
+    def create(
+        self,
+        thread_id: str = "t",
+        *,
+        owner: str = OWNER,
+        run_id: str | None = None,
+        request: Request | None = None,
+        **spec: Any,
+    ) -> Run:
+        wanted = RunSpec(thread_id=thread_id, **spec)
+
+        def decide(tx: Transaction) -> Run:
+            chosen = run_id or tx.new_run_id()
+            return tx.create(wanted, run_id=chosen, owner=owner, request=request)
+
+        return self.carry_out(Command(decide))
+
+    def change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Run:
+        def decide(tx: Transaction) -> Run:
+            before = tx.run(run.run_id, run.owner)
+            return tx.save(before, advance(before, tx.stamp()))
+
+        return self.carry_out(Command(decide, (ById(run.run_id),)))
+
+    def report(self, run: Run, to: RunStatus, error: str | None = None) -> Run:
+        return self.change(
+            run, lambda run, at: lifecycle.report(run, to, at, worker_id=None, error=error)
+        )
+
+    def progress(self, run: Run, tokens: int, sequence: int | None = None) -> Run:
+        report = Progress(total_tokens=tokens)
+        return self.change(
+            run,
+            lambda run, at: lifecycle.report_progress(
+                run, report, at, worker_id=None, sequence=sequence
+            ),
+        )
+
+    def cancel(self, run: Run) -> Run:
+        return self.change(
+            run, lambda run, at: lifecycle.cancel(run, CancelAction.INTERRUPT, at)[0]
+        )
+
+    def acknowledge(self, run: Run) -> Run:
+        return self.change(
+            run, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id=None)
+        )
+
+    def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:
+        """A new run and those that gave way to it, in one call."""
+
+        def decide(tx: Transaction) -> tuple[Run, Sequence[Run]]:
+            run_id = tx.new_run_id()
+            gone = [
+                tx.save(
+                    run, lifecycle.supersede(run, CancelAction.INTERRUPT, tx.stamp(), by=run_id)
+                )
+                for run in reversed(tx.active(owner, thread_id))
+            ]
+            spec = RunSpec(thread_id=thread_id)
+            return tx.create(spec, run_id=run_id, owner=owner, request=None), gone
+
+        return self.carry_out(Command(decide, (ActiveOnThread(owner, thread_id),)))
+
+    def delete(self, run: Run) -> None:
+        def decide(tx: Transaction) -> None:
+            tx.delete(tx.record(run.run_id))
+
+        self.carry_out(Command(decide, (ById(run.run_id),), alone=True))
+
+    def forget(self, revision: int) -> None:
+        def decide(tx: Transaction) -> None:
+            tx.forget(revision)
+
+        self.carry_out(Command(decide, alone=True))
+
+    def load(self, query: Query) -> Sequence[Record]:
+        """What a query finds in a transaction that is dropped afterwards."""
+        self.store.begin()
+        try:
+            return self.store.load([query])[query]
+        finally:
+            self.store.rollback()
+
+
+__all__ = [
+    "ALL",
+    "CODEC",
+    "ERROR",
+    "INTERRUPTED",
+    "OWNER",
+    "PENDING",
+    "RUNNING",
+    "SUCCESS",
+    "TIMEOUT",
+    "ByRequest",
+    "Driver",
+    "Orphans",
+    "a_request",
+    "run_topic",
+    "thread_topic",
+]

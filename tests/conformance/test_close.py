@@ -1,0 +1,81 @@
+"""A store that is not open is StoreUnavailable, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from runsvc.errors import StoreUnavailable
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, Changes, Orphans, PageQuery, Store
+from tests.conformance.driver import ALL, Driver, a_request
+
+READS: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "get": lambda store: store.get("r"),
+    "active_on_thread": lambda store: store.active_on_thread("o", "t"),
+    "page": lambda store: store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)),
+    "displaced_by": lambda store: store.displaced_by("r"),
+    "snapshot": lambda store: store.snapshot(ALL),
+    "log_since": lambda store: store.log_since(ALL, 0, 1),
+    "log_tail": lambda store: store.log_tail(1),
+    "clock": lambda store: store.clock(),
+    "count_active": lambda store: store.count_active(),
+}
+QUERIES = {
+    "by id": ById("r"),
+    "by request": ByRequest(a_request("id").key),
+    "active on thread": ActiveOnThread("o", "t"),
+    "orphans": Orphans(None, 1),
+}
+WRITES: dict[str, Callable[[Store], object]] = {
+    "begin": lambda store: store.begin(),
+    "save": lambda store: store.save(Changes(datetime.now(UTC), 1)),
+    "commit": lambda store: store.commit(),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+async def test_a_closed_store_cannot_be_read(
+    store: Store, driver: Driver, read: Callable[[Store], Awaitable[object]]
+) -> None:
+    driver.create()
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="it is closed"):
+        await read(store)
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_closed_store_cannot_be_written(
+    store: Store, driver: Driver, write: Callable[[Store], object]
+) -> None:
+    driver.create()
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="it is closed"):
+        write(store)
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+async def test_a_closed_store_answers_no_query(
+    store: Store, query: ById | ByRequest | ActiveOnThread | Orphans
+) -> None:
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="it is closed"):
+        store.load([query])
+
+
+async def test_rollback_never_raises_on_a_closed_store_either(store: Store) -> None:
+    await store.close()
+    store.rollback()
+
+
+async def test_closing_twice_is_closing_once(store: Store) -> None:
+    await store.close()
+    await store.close()
+
+
+async def test_a_transaction_open_at_close_is_dropped(store: Store) -> None:
+    store.begin()
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        store.commit()

@@ -1,0 +1,118 @@
+"""Point reads, and what the queries of a transaction find."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from runsvc.model import Lease
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Store
+from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
+
+
+async def test_get_gives_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
+    run = driver.create(kwargs=b"input")
+    record = await store.get(run.run_id)
+    assert record is not None
+    assert record.kwargs == b"input"
+
+
+async def test_get_of_an_unknown_run_gives_none(store: Store) -> None:
+    assert await store.get("nobody") is None
+
+
+async def test_active_on_thread_gives_ids_newest_first(store: Store, driver: Driver) -> None:
+    old, ended, new = (driver.create() for _ in range(3))
+    driver.create("elsewhere")
+    driver.create(owner="another")
+    driver.report(old, RUNNING)
+    driver.report(ended, SUCCESS)
+    assert await store.active_on_thread("o", "t") == [new.run_id, old.run_id]
+    assert await store.active_on_thread("o", "unknown") == []
+
+
+async def test_count_active_counts_active_runs_of_every_owner(store: Store, driver: Driver) -> None:
+    assert await store.count_active() == 0
+    first = driver.create()
+    driver.create(owner="another")
+    driver.report(driver.create(), SUCCESS)
+    driver.report(first, RUNNING)
+    assert await store.count_active() == 2
+
+
+def test_by_id_finds_one_record_without_kwargs_or_none(driver: Driver) -> None:
+    run = driver.create(kwargs=b"input")
+    (record,) = driver.load(ById(run.run_id))
+    assert (record.run_id, record.kwargs) == (run.run_id, None)
+    assert driver.load(ById("nobody")) == []
+
+
+def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> None:
+    run = driver.create(request=a_request("id", b"hash"), kwargs=b"input")
+    (record,) = driver.load(ByRequest(a_request("id").key))
+    assert (record.run_id, record.spec_hash, record.kwargs) == (run.run_id, b"hash", None)
+    for other in (
+        a_request("ID"),
+        a_request("id", owner="another"),
+        a_request("id", method="CreateOrReject"),
+    ):
+        assert driver.load(ByRequest(other.key)) == []
+
+
+def test_one_request_id_may_serve_every_owner_and_method(driver: Driver) -> None:
+    requests = [
+        a_request("id"),
+        a_request("id", owner="another"),
+        a_request("id", method="CreateOrReject"),
+    ]
+    runs = [driver.create(owner=new.key.owner, request=new) for new in requests]
+    for request, run in zip(requests, runs, strict=True):
+        assert [found.run_id for found in driver.load(ByRequest(request.key))] == [run.run_id]
+
+
+def test_active_on_thread_finds_active_runs_newest_first(driver: Driver) -> None:
+    old, ended, new = (driver.create(kwargs=b"input") for _ in range(3))
+    driver.create(owner="another")
+    driver.create("elsewhere")
+    driver.report(ended, SUCCESS)
+    found = driver.load(ActiveOnThread("o", "t"))
+    assert [record.run_id for record in found] == [new.run_id, old.run_id]
+    assert {record.kwargs for record in found} == {None}
+
+
+def test_orphans_finds_active_runs_without_a_lease_oldest_first(
+    store: Store, driver: Driver
+) -> None:
+    first = driver.create("a", owner="one")
+    second = driver.create("b", owner="two", kwargs=b"input")
+    driver.report(driver.create(), SUCCESS)
+    last = driver.create()
+    driver.change(
+        driver.create(),
+        lambda run, at: replace(run, lease=Lease(timedelta(0, 9), at.time), revision=at.revision),
+    )
+    ids = [run.run_id for run in (first, second, last)]
+    found = driver.load(Orphans(None, 9))
+    assert [record.run_id for record in found] == ids
+    assert {record.kwargs for record in found} == {None}
+    assert [record.run_id for record in driver.load(Orphans(None, 2))] == ids[:2]
+    at = second.created_at
+    assert [record.run_id for record in driver.load(Orphans(at, 9))] == ids[:2]
+    before = at - timedelta(microseconds=1)
+    assert [record.run_id for record in driver.load(Orphans(before, 9))] == ids[:1]
+
+
+def test_load_answers_each_query(store: Store, driver: Driver) -> None:
+    run = driver.create()
+    queries = [ById(run.run_id), ById("nobody"), ActiveOnThread("o", "t"), Orphans(None, 1)]
+    store.begin()
+    answers = store.load(queries)
+    store.rollback()
+    assert set(answers) == set(queries)
+    assert [len(answers[query]) for query in queries] == [1, 0, 1, 1]
+
+
+def test_load_of_nothing_answers_nothing(store: Store) -> None:
+    store.begin()
+    assert store.load([]) == {}
+    store.rollback()

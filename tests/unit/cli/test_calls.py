@@ -1,0 +1,294 @@
+"""Every call: what the options become on the wire, and what the answer becomes for people and programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from runsvc.cli.arguments import STATUS
+from runsvc.v1 import admin_service_pb2 as admin
+from runsvc.v1 import run_service_pb2 as pb
+from runsvc.v1.run_pb2 import Progress, Run
+from tests.unit.cli.conftest import Refusal
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Cli
+
+RUN = Run(
+    run_id="r1",
+    thread_id="chat-1",
+    status="RUN_STATUS_RUNNING",
+    revision=7,
+    created_at=Timestamp(seconds=1),
+    updated_at=Timestamp(seconds=61),
+    progress=Progress(total_tokens=1_200),
+)
+CANCELLED = Run(
+    run_id="r0",
+    status="RUN_STATUS_INTERRUPTED",
+    status_reason="STATUS_REASON_SUPERSEDED",
+)
+
+
+def test_create_asks_for_all_that_it_was_told(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", pb.CreateOrRejectResponse(run=RUN, superseded=[CANCELLED]))
+    result = cli(
+        *("create", "chat-1", "--assistant", "a", "--metadata", '{"k": 1}', "--kwargs", "{}"),
+        *("--strategy", "INTERRUPT", "--on-disconnect", "continue", "--model", "m"),
+        *("--worker", "w", "--request-id", "q"),
+    )
+    assert result.exit_code == 0, result.output
+    spec = cli.asked.spec
+    assert (cli.asked.request_id, spec.thread_id, spec.assistant_id) == ("q", "chat-1", "a")
+    assert (dict(spec.metadata), spec.HasField("kwargs")) == ({"k": 1}, True)
+    assert (spec.multitask_strategy, spec.on_disconnect) == (2, 2)
+    assert (spec.model_name, spec.worker_id) == ("m", "w")
+    assert "Run r1 was created." in result.stdout
+    assert "It displaced:" in result.stdout
+    assert "SUPERSEDED" in result.stdout
+
+
+def test_create_leaves_unset_what_it_was_not_told(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", pb.CreateOrRejectResponse(run=RUN, replayed=True))
+    result = cli("create", "chat-1")
+    assert [each.name for each, _ in cli.asked.spec.ListFields()] == ["thread_id"]
+    assert "had been created before by this request id" in result.stdout
+
+
+def test_create_always_is_another_call(cli: Cli) -> None:
+    cli.script.will("Create", pb.CreateResponse(run=RUN))
+    result = cli("create", "chat-1", "--always", "--json")
+    assert isinstance(cli.asked, pb.CreateRequest)
+    answer = json.loads(result.stdout)
+    assert answer["run"]["run_id"] == "r1"
+    assert (answer["run"]["revision"], answer["replayed"]) == ("7", False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{", "not JSON"),
+        ('{"a": NaN}', "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"a": "\\ud800"}', "not usable"),
+        ('{"a":' * 150 + "1" + "}" * 150, "not usable"),
+    ],
+)
+def test_what_is_no_json_object_is_misuse(cli: Cli, given: str, told: str) -> None:
+    result = cli("create", "chat-1", "--metadata", given)
+    assert (result.exit_code, told in result.stderr) == (2, True)
+
+
+def test_get_shows_every_field_but_obeys_none(cli: Cli) -> None:
+    run = Run()
+    run.CopyFrom(RUN)
+    run.error = "\x1b[31m[bold]no[/bold]\nway\x9b"
+    run.metadata.update({"k": "é"})
+    run.timeout.seconds = 3
+    cli.script.will("Get", pb.GetResponse(run=run))
+    result = cli("get", "r1")
+    assert result.exit_code == 0
+    assert "[31m[bold]no[/bold] way" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "\x9b" not in result.stdout
+    for shown in ("RUNNING", "progress.total_tokens", "1200", '{"k": "é"}', "3s", "1970-01-01T"):
+        assert shown in result.stdout
+
+
+def test_list_shows_a_page_and_how_to_get_the_next(cli: Cli) -> None:
+    cli.script.will("ListByThread", pb.ListByThreadResponse(runs=[RUN], next_page_token="n"))
+    result = cli(
+        *("list", "chat-1", "--status", "running", "--status", "Error"),
+        *("--page-size", "1", "--page-token", "t"),
+    )
+    assert (list(cli.asked.statuses), cli.asked.page_size, cli.asked.page_token) == ([2, 4], 1, "t")
+    assert "1,200" in result.stdout
+    assert "1970-01-01 00:01:01Z" in result.stdout
+    assert "ASSISTANT" not in result.stdout
+    assert "More with: --page-token n" in result.stdout
+
+
+def test_list_all_pages_is_a_line_per_page(cli: Cli) -> None:
+    cli.script.will(
+        "ListByThread",
+        pb.ListByThreadResponse(runs=[RUN], next_page_token="n"),
+        pb.ListByThreadResponse(),
+    )
+    result = cli("list", "chat-1", "--all-pages", "--json")
+    assert [len(json.loads(line)["runs"]) for line in result.stdout.splitlines()] == [1, 0]
+    assert cli.asked.page_token == "n"
+
+
+def test_list_says_when_there_is_none(cli: Cli) -> None:
+    cli.script.will("ListByThread", pb.ListByThreadResponse())
+    assert cli("list", "chat-1").stdout == "No runs.\n"
+
+
+def test_options_are_environment_variables(cli: Cli) -> None:
+    cli.script.will("ListByThread", pb.ListByThreadResponse())
+    env = {"RUNSVC_LIST_STATUS": "running error", "RUNSVC_JSON": "1"}
+    result = cli("list", "chat-1", env=env)
+    assert list(cli.asked.statuses) == [2, 4]
+    assert json.loads(result.stdout)["runs"] == []
+
+
+@pytest.mark.parametrize(("changed", "told"), [(True, "was applied"), (False, "changed nothing")])
+def test_set_status(cli: Cli, changed: bool, told: str) -> None:
+    cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=changed))
+    result = cli("set-status", "r1", "running", "--worker", "w", "--error", "e")
+    assert cli.asked == pb.SetStatusRequest(
+        run_id="r1", status="RUN_STATUS_RUNNING", worker_id="w", error="e"
+    )
+    assert f"Run r1 is RUNNING: the report {told}." in result.stdout
+
+
+@pytest.mark.parametrize(("applied", "told"), [(True, "was applied"), (False, "changed nothing")])
+def test_progress(cli: Cli, applied: bool, told: str) -> None:
+    cli.script.will("UpdateProgress", pb.UpdateProgressResponse(run=RUN, applied=applied))
+    result = cli(
+        *("progress", "r1", "--total-tokens", "0", "--last-ai-message", "hi"),
+        *("--sequence", "3", "--final", "--worker", "w"),
+    )
+    assert cli.asked == pb.UpdateProgressRequest(
+        run_id="r1",
+        progress=Progress(total_tokens=0, last_ai_message="hi"),
+        sequence=3,
+        final=True,
+        worker_id="w",
+    )
+    assert told in result.stdout
+
+
+def test_complete_without_figures_reports_none(cli: Cli) -> None:
+    cli.script.will("Complete", pb.CompleteResponse(run=RUN, changed=True))
+    assert cli("complete", "r1", "success").exit_code == 0
+    assert cli.asked == pb.CompleteRequest(run_id="r1", status="RUN_STATUS_SUCCESS")
+
+
+def test_complete_takes_terminal_statuses_only(cli: Cli) -> None:
+    result = cli("complete", "r1", "running")
+    assert result.exit_code == 2
+    assert "not one of success, error, timeout, interrupted" in result.stderr
+
+
+def test_a_status_may_be_a_number_already() -> None:
+    assert STATUS.convert(2, None, None) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [(1, "was cancelled."), (2, "been cancelled before"), (3, "already ended"), (9, "r1 9.")],
+)
+def test_cancel(cli: Cli, outcome: Any, told: str) -> None:
+    cli.script.will("Cancel", pb.CancelResponse(run=RUN, outcome=outcome))
+    result = cli("cancel", "r1", "--action", "rollback", "--note", "n")
+    assert cli.asked == pb.CancelRequest(run_id="r1", action="CANCEL_ACTION_ROLLBACK", note="n")
+    assert (result.exit_code, told in result.stdout) == (0, True)
+
+
+def test_cancel_thread_takes_the_newest_active_run(cli: Cli) -> None:
+    cli.script.will("HasInflight", pb.HasInflightResponse(has_inflight=True, run_ids=["r9", "r8"]))
+    cli.script.will("Cancel", pb.CancelResponse(run=RUN, outcome="CANCEL_OUTCOME_CANCELLED"))
+    assert cli("cancel", "--thread", "chat-1").exit_code == 0
+    assert cli.asked.run_id == "r9"
+
+
+def test_cancel_thread_without_an_active_run(cli: Cli) -> None:
+    cli.script.will("HasInflight", pb.HasInflightResponse())
+    result = cli("cancel", "--thread", "chat-1")
+    assert result.exit_code == 3
+    assert result.stderr == "Error: Thread chat-1 has no active run.\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("r1", "--thread", "chat-1")])
+def test_cancel_needs_one_thing_to_cancel(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert cli("cancel", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_acknowledge(cli: Cli, changed: bool) -> None:
+    cli.script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=RUN, changed=changed))
+    result = cli("acknowledge", "r1", "--worker", "w")
+    assert cli.asked == pb.AcknowledgeCancelRequest(run_id="r1", worker_id="w")
+    assert ("is acknowledged" in result.stdout) is changed
+
+
+@pytest.mark.parametrize("name", ["gpt", None])
+def test_model(cli: Cli, name: str | None) -> None:
+    run = Run(run_id="r1", model_name=name)
+    cli.script.will("UpdateModelName", pb.UpdateModelNameResponse(run=run))
+    result = cli("model", "r1", *filter(None, [name]))
+    assert cli.asked == pb.UpdateModelNameRequest(run_id="r1", model_name=name)
+    assert ("the model is gpt" if name else "no model is set") in result.stdout
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_reconcile(cli: Cli, more: bool) -> None:
+    runs = [RUN] if more else []
+    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse(runs=runs, more=more))
+    result = cli("admin", "reconcile", "--error", "gone", "--limit", "1")
+    assert cli.asked == admin.ReconcileOrphansRequest(error="gone", limit=1)
+    assert ("More are left" in result.stdout) is more
+
+
+def test_delete(cli: Cli) -> None:
+    cli.script.will("Delete", admin.DeleteResponse(), admin.DeleteResponse())
+    assert cli("admin", "delete", "r1").stdout == "Run r1 is removed.\n"
+    assert cli("admin", "delete", "r1", "--json").stdout == "{}\n"
+
+
+def test_info_shows_zeros_too(cli: Cli) -> None:
+    cli.script.will("GetServerInfo", admin.GetServerInfoResponse(version="9.9"))
+    lines = cli("admin", "info").stdout.splitlines()
+    assert lines[0].split() == ["version", "9.9"]
+    assert ["active_runs", "0"] in [line.split() for line in lines]
+
+
+BUSY = Refusal(grpc.StatusCode.ABORTED, "Thread chat-1 is busy.", "THREAD_BUSY", {"run_id": "r1"})
+
+
+def test_a_busy_thread_comes_with_ways_out(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", BUSY)
+    result = cli("create", "chat-1")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.splitlines() == [
+        "Error: Thread chat-1 is busy.",
+        "Hint: Cancel it first: runsvc cancel r1",
+        "Hint: Or take its place: --strategy interrupt",
+    ]
+
+
+def test_errors_are_json_for_programs(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", BUSY)
+    result = cli("create", "chat-1", "--json")
+    error = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert (error["code"], error["reason"], error["exit_code"]) == ("ABORTED", "THREAD_BUSY", 4)
+    assert error["metadata"] == {"run_id": "r1"}
+
+
+def test_violations_are_a_line_each(cli: Cli) -> None:
+    faults = (("thread_id", "is required"), ("", "and 1 more"))
+    refusal = Refusal(
+        grpc.StatusCode.INVALID_ARGUMENT, "Invalid.", "INVALID_REQUEST", violations=faults
+    )
+    cli.script.will("CreateOrReject", refusal)
+    result = cli("create", "chat-1")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "Error: Invalid.",
+        "  thread_id: is required",
+        "  and 1 more",
+    ]
+
+
+def test_nobody_answers(cli: Cli) -> None:
+    result = cli("get", "r1", "--target", "127.0.0.1:1")
+    assert result.exit_code == 5
+    assert result.stderr == (
+        "Error: No runsvc server answers at 127.0.0.1:1. Start one with: runsvc serve\n"
+    )
