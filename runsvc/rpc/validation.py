@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from runsvc.errors import InvalidRequest, UnsupportedFeature, Violation
 from runsvc.model import (
     CancelAction,
     DisconnectMode,
@@ -21,7 +20,8 @@ from runsvc.model import (
     RunStatus,
 )
 from runsvc.rpc import page_token
-from runsvc.rpc.convert import progress_from, to_datetime, to_timedelta
+from runsvc.rpc.convert import progress_from, to_datetime
+from runsvc.rpc.fields import Fields, Lengths
 from runsvc.rpc.spec_hash import StructFault, plain, spec_hash
 from runsvc.store.base import Topic, TopicKind
 from runsvc.watch import WatchRequest
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
     from enum import IntEnum
-    from types import TracebackType
 
-    from google.protobuf.duration_pb2 import Duration
     from google.protobuf.message import Message
     from google.protobuf.struct_pb2 import Struct
 
@@ -67,11 +65,6 @@ _MOST_HEARTBEAT_INTERVAL: Final = 300.0
 #: A store's integers are signed.
 MAX_INTEGER: Final = 2**63 - 1
 
-# Matched in full: `$` would let a line break pass.
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
-_ID_FAULT: Final = (
-    "must be 1 to 128 characters: a letter or digit, then letters, digits and any of . _ : @ / -"
-)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _STATUSES: Final = {int(member): member for member in RunStatus}
@@ -87,14 +80,6 @@ _COUNTERS: Final = (
     "middleware_tokens",
     "message_count",
 )
-
-
-class Lengths(NamedTuple):
-    """Durations that a field takes, and the same in words."""
-
-    least: timedelta
-    most: timedelta
-    words: str
 
 
 _MOMENT: Final = timedelta(microseconds=1)
@@ -127,39 +112,11 @@ def creation(
     return draft.spec, Request(RequestKey(owner, method, request_id), spec_hash(*draft))
 
 
-class Check:
+class Check(Fields):
     """Checks one request: leaving the block raises InvalidRequest with every fault that was found.
 
     When there is none, what this release does not serve raises UnsupportedFeature.
     """
-
-    def __init__(self) -> None:
-        self._violations: list[Violation] = []
-        self._unserved: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            return
-        if self._violations:
-            raise InvalidRequest(tuple(self._violations))
-        if self._unserved:
-            raise UnsupportedFeature(self._unserved[0])
-
-    def fault(self, field: str, description: str) -> None:
-        """Note what is wrong with a field."""
-        self._violations.append(Violation(field, description))
-
-    def unserved(self, feature: str) -> None:
-        """Note that the request asks for what this release does not serve."""
-        self._unserved.append(feature)
 
     def run_id(self, value: str) -> str:
         """The run that the request is about."""
@@ -377,35 +334,6 @@ class Check:
             self.fault(field, str(fault))
             return {}
 
-    def _id(self, field: str, value: str) -> str:
-        if not _ID.fullmatch(value):
-            self.fault(field, _ID_FAULT if value else "is required")
-        return value
-
-    def _optional_id(self, message: Message, name: str, prefix: str = "") -> str | None:
-        if not message.HasField(name):
-            return None
-        value: str = getattr(message, name)
-        if not _ID.fullmatch(value):
-            self.fault(prefix + name, _ID_FAULT)
-        return value
-
-    def _enum(self, field: str, number: int, default: AnyEnum) -> AnyEnum:
-        """The member of the default's enum; the default itself for a field that was left unset."""
-        if not number:
-            return default
-        try:
-            return type(default)(number)
-        except ValueError:
-            self.fault(field, "has a number that is not known")
-            return default
-
-    def _optional_text(self, message: Message, name: str, limit: int) -> str | None:
-        """An empty text says as little as none."""
-        value: str = getattr(message, name)
-        self._size(name, len(value.encode()), limit)
-        return value or None
-
     def _model_name(self, message: Message, prefix: str) -> str | None:
         name: str = message.model_name.strip()  # type: ignore[attr-defined]
         if len(name) > MODEL_NAME_LENGTH:
@@ -413,27 +341,3 @@ class Check:
         elif _CONTROL.search(name):
             self.fault(f"{prefix}model_name", "has control characters")
         return name or None
-
-    def _size(self, field: str, size: int, limit: int) -> bool:
-        if size > limit:
-            self.fault(field, f"has {size} bytes; at most {limit} are taken")
-        return size <= limit
-
-    def _count(self, field: str, value: int, default: int, most: int) -> int:
-        if value < 0:
-            self.fault(field, "must not be negative")
-        return min(value, most) if value > 0 else default
-
-    def _duration(
-        self, message: Message, name: str, lengths: Lengths, prefix: str = ""
-    ) -> timedelta | None:
-        if not message.HasField(name):
-            return None
-        duration: Duration = getattr(message, name)
-        try:
-            length = to_timedelta(duration)
-        except OverflowError:
-            length = timedelta.max if duration.seconds > 0 else timedelta.min
-        if not lengths.least <= length <= lengths.most:
-            self.fault(prefix + name, lengths.words)
-        return length

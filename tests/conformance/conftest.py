@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from runsvc.store.base import Store
 from runsvc.store.memory import MemoryStore
 from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from runsvc.store.base import Store
 
 
 @dataclass(frozen=True)

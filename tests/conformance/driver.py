@@ -8,7 +8,7 @@ from runsvc import lifecycle
 from runsvc.group_commit import GroupCommit
 from runsvc.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
 from runsvc.rpc.convert import RunCodec
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Topic, TopicKind
+from runsvc.store.base import ActiveOnThread, ById, Topic, TopicKind
 from runsvc.transaction import Command, Transaction
 
 if TYPE_CHECKING:
@@ -146,22 +146,3 @@ class Driver:
             return self.store.load([query])[query]
         finally:
             self.store.rollback()
-
-
-__all__ = [
-    "ALL",
-    "CODEC",
-    "ERROR",
-    "INTERRUPTED",
-    "OWNER",
-    "PENDING",
-    "RUNNING",
-    "SUCCESS",
-    "TIMEOUT",
-    "ByRequest",
-    "Driver",
-    "Orphans",
-    "a_request",
-    "run_topic",
-    "thread_topic",
-]

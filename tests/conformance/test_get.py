@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from runsvc.model import Lease
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Store
+from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Query, Store
 from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
 
 
@@ -104,7 +104,12 @@ def test_orphans_finds_active_runs_without_a_lease_oldest_first(
 
 def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     run = driver.create()
-    queries = [ById(run.run_id), ById("nobody"), ActiveOnThread("o", "t"), Orphans(None, 1)]
+    queries: list[Query] = [
+        ById(run.run_id),
+        ById("nobody"),
+        ActiveOnThread("o", "t"),
+        Orphans(None, 1),
+    ]
     store.begin()
     answers = store.load(queries)
     store.rollback()

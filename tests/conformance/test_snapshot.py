@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from runsvc.model import Run
+from typing import TYPE_CHECKING
+
 from runsvc.store.base import Snapshot, Store, Topic, TopicKind
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, run_topic, thread_topic
+
+if TYPE_CHECKING:
+    from runsvc.model import Run
 
 
 async def ids(store: Store, topic: Topic) -> list[str]:

@@ -1,0 +1,667 @@
+"""What only the SQLite store has: the file, its pragmas, and the ways in which a disk fails."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock
+
+from runsvc.errors import (
+    CorruptRow,
+    OutcomeUnknown,
+    RunsvcError,
+    StoreBusy,
+    StoreRefused,
+    StoreUnavailable,
+)
+from runsvc.group_commit import GroupCommit
+from runsvc.model import RunSpec
+from runsvc.store.base import Changes
+from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite.connection import connect, make_writer, translation
+from runsvc.store.sqlite.schema import APPLICATION_ID
+from runsvc.transaction import Command, Transaction
+from tests.conformance.driver import ALL, CODEC, Driver, a_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def driver(store: SqliteStore) -> Driver:
+    return Driver(store)
+
+
+@contextmanager
+def other_connection(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+        yield connection
+
+
+def execute(path: Path, *statements: str) -> list[Any]:
+    rows: list[Any] = []
+    with other_connection(path) as connection:
+        for statement in statements:
+            rows = connection.execute(statement).fetchall()
+    return rows
+
+
+def pragma(connection: sqlite3.Connection | None, name: str) -> object:
+    assert connection is not None
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return value
+
+
+async def refusal(path: Path) -> str:
+    """The sentence with which opening this path is refused."""
+    store = SqliteStore(path)
+    with pytest.raises(StoreRefused) as caught:
+        await store.open()
+    assert caught.value.path == str(path)
+    assert str(caught.value).startswith(f"Cannot use {path}: ")
+    with pytest.raises(StoreUnavailable):
+        store.begin()
+    with pytest.raises(StoreUnavailable):
+        await store.clock()
+    return caught.value.detail
+
+
+# The file and its connections.
+
+
+def test_the_writer_is_durable(store: SqliteStore) -> None:
+    writer = store._connection
+    assert pragma(writer, "journal_mode") == "wal"
+    assert pragma(writer, "synchronous") == 2  # FULL
+    assert pragma(writer, "foreign_keys") == 1
+    assert pragma(writer, "journal_size_limit") == 64 << 20
+    assert pragma(writer, "application_id") == APPLICATION_ID
+    assert pragma(writer, "user_version") == 1
+
+
+async def test_readers_neither_write_nor_checkpoint(store: SqliteStore) -> None:
+    assert pragma(store._inline, "query_only") == 1
+    assert pragma(store._inline, "wal_autocheckpoint") == 0
+    for connection in (store._pages, store._log):
+        assert connection is not None
+        (row,) = await connection.execute_fetchall("PRAGMA query_only")
+        assert tuple(row) == (1,)
+
+
+async def test_an_empty_file_is_migrated(path: Path) -> None:
+    path.touch()
+    store = SqliteStore(path)
+    await store.open()
+    assert (await store.clock()).revision == 0
+    await store.close()
+    assert execute(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
+    tables = execute(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    assert tables == [("attachments",), ("clock",), ("log",), ("runs",)]
+
+
+async def test_a_store_keeps_its_id_and_another_gets_its_own(path: Path, tmp_path: Path) -> None:
+    ids = []
+    for name in (path, path, tmp_path / "another.db"):
+        store = SqliteStore(name)
+        await store.open()
+        ids.append((await store.clock()).store_id)
+        await store.close()
+    assert ids[0] == ids[1] != ids[2]
+
+
+async def test_a_migration_that_fails_leaves_an_empty_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ["CREATE TABLE clock (id INTEGER);\nCREATE TABLE clock (id INTEGER);\n"]
+    with monkeypatch.context() as patch:
+        patch.setattr("runsvc.store.sqlite.schema._migrations", lambda: broken)
+        with pytest.raises(StoreUnavailable, match="already exists"):
+            await SqliteStore(path).open()
+    assert execute(path, "SELECT * FROM sqlite_schema") == []
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "complaint"),
+    [
+        ("status = 0", "CHECK"),
+        ("status = 7", "CHECK"),
+        ("status = 3", "CHECK"),
+        ("ended_at = 5", "CHECK"),
+        ("revision = 0", "CHECK"),
+        ("progress_sequence = -1", "CHECK"),
+        ("request_id = NULL", "CHECK"),
+        ("spec_hash = NULL", "CHECK"),
+        ("body = NULL", "NOT NULL"),
+        ("created_at = 'noon'", "cannot store TEXT"),
+    ],
+)
+async def test_the_file_refuses_what_must_not_be(
+    store: SqliteStore, path: Path, assignment: str, complaint: str
+) -> None:
+    Driver(store).create(request=a_request("id"))
+    with pytest.raises(sqlite3.IntegrityError, match=complaint):
+        execute(path, f"UPDATE runs SET {assignment}")
+
+
+async def test_a_duplicate_request_id_is_refused_and_nothing_is_saved(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create(request=a_request("id"))
+    with pytest.raises(StoreUnavailable, match="UNIQUE"):
+        driver.create(request=a_request("id"))
+    assert await store.count_active() == 1
+    assert driver.create(request=a_request("another")).revision == 2
+
+
+# What is refused.
+
+
+async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 500)
+    before = path.read_bytes()
+    assert "it is not a database: name another file with --db" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE cats (name)", "PRAGMA application_id = 7", "PRAGMA user_version = 1"],
+)
+async def test_another_programs_database_is_refused_and_left_as_it_is(
+    path: Path, statement: str
+) -> None:
+    execute(path, statement)
+    before = path.read_bytes()
+    assert "it is another program's database: name another file" in await refusal(path)
+    assert path.read_bytes() == before
+    assert {found.name for found in path.parent.iterdir()} <= {"runs.db", "runs.db.lock"}
+
+
+async def test_another_programs_write_ahead_log_is_left_as_it_is(
+    path: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.db"
+    with other_connection(source) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("CREATE TABLE cats (name)")
+        # As a program that crashed leaves them.
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{source}{suffix}", f"{path}{suffix}")
+    before = path.read_bytes()
+    assert "another program's" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_file_is_refused(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    execute(path, "PRAGMA user_version = 99")
+    before = path.read_bytes()
+    sentence = await refusal(path)
+    assert "schema 99, this one knows 1" in sentence
+    assert sentence.endswith("update runsvc")
+    assert path.read_bytes() == before
+
+
+async def test_a_folder_is_refused(path: Path) -> None:
+    path.mkdir()
+    assert await refusal(path) == "it is a folder: name a file with --db"
+
+
+async def test_a_missing_parent_folder_is_refused(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert (
+        await refusal(missing / "runs.db")
+        == f"the folder {missing} does not exist: create it first"
+    )
+    assert not missing.exists()
+
+
+async def test_a_file_that_may_not_be_written_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "may not write it: grant it" in await refusal(path)
+
+
+async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: Path) -> None:
+    assert await refusal(path) == "another server uses it: stop that one, or name another file"
+    # By whatever name it is called.
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with pytest.raises(StoreRefused, match="another server uses it"):
+        await SqliteStore(link).open()
+    Driver(store).create()
+
+
+@pytest.mark.xfail(strict=True, reason="a lock file that cannot be made escapes as an OSError")
+async def test_a_lock_file_that_cannot_be_made_is_refused(path: Path) -> None:
+    Path(f"{path}.lock").mkdir()
+    with pytest.raises(RunsvcError):
+        await SqliteStore(path).open()
+
+
+async def test_a_damaged_file_is_unavailable(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    damaged = path.read_bytes()
+    path.write_bytes(damaged[:100] + b"\xff" * (len(damaged) - 100))
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await SqliteStore(path).open()
+
+
+# Closing.
+
+
+async def test_the_write_ahead_log_is_folded_in_at_close(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    Driver(store).create()
+    assert Path(f"{path}-wal").stat().st_size > 0
+    await store.close()
+    assert not Path(f"{path}-wal").exists()
+    assert execute(path, "SELECT count(*) FROM runs") == [(1,)]
+
+
+async def test_the_lock_file_is_released_at_close(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    with FileLock(f"{path}.lock", timeout=0):
+        pass
+
+
+async def test_the_lock_file_is_released_when_opening_fails(path: Path) -> None:
+    execute(path, "CREATE TABLE cats (name)")
+    await refusal(path)
+    with FileLock(f"{path}.lock", timeout=0):
+        pass
+
+
+# Failing and recovering.
+
+
+async def test_a_lock_of_another_process_is_busy_until_it_goes(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    with other_connection(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="locked"):
+            store.begin()
+        # Readers do not mind.
+        assert await store.count_active() == 1
+        with pytest.raises(StoreBusy):
+            driver.create()
+        other.execute("ROLLBACK")
+    assert driver.create().revision == 2
+
+
+async def test_a_lock_that_goes_during_the_pauses_goes_unnoticed(
+    store: SqliteStore, path: Path
+) -> None:
+    with other_connection(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                other.execute("ROLLBACK")
+
+        driver = Driver(store)
+        driver.group = GroupCommit(store, CODEC, pause)
+        assert driver.create().revision == 1
+    assert pauses == [0.05, 0.1, 0.2]
+
+
+async def test_a_locked_file_cannot_be_opened(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    with other_connection(path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("UPDATE clock SET time = 1")
+        other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        other.execute("COMMIT")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("UPDATE clock SET time = 2")
+        with pytest.raises(StoreUnavailable):
+            await store.open()
+    await store.open()
+    await store.close()
+
+
+async def test_a_full_disk_is_unavailable_and_saves_nothing_until_there_is_room(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.create()
+
+    def make_limited(connection: sqlite3.Connection) -> None:
+        make_writer(connection)
+        connection.execute("PRAGMA max_page_count = 1").fetchall()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "make_writer", make_limited)
+        store._discard()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="full"):
+                driver.create("large", kwargs=bytes(100_000))
+            assert await store.count_active() == 1
+            assert (await store.clock()).revision == 1
+            assert len(await store.log_tail(9)) == 1
+        store._discard()
+    assert driver.create("large", kwargs=bytes(100_000)).revision == 2
+
+
+async def test_what_fails_for_one_does_not_fail_for_the_others(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    assert store._connection is not None
+    store._connection.execute("PRAGMA max_page_count = 1").fetchall()
+
+    def creating(kwargs: bytes) -> Command[None]:
+        def decide(tx: Transaction) -> None:
+            spec = RunSpec(thread_id="t", kwargs=kwargs)
+            tx.create(spec, run_id=tx.new_run_id(), owner="o", request=None)
+
+        return Command(decide)
+
+    committed = driver.batch(creating(b""), creating(bytes(100_000)), creating(b""))
+    # The connection with the limit was closed by the first failure.
+    assert [outcome.error for outcome in committed.outcomes] == [None] * 3
+    assert await store.count_active() == 4
+
+
+async def test_a_read_only_connection_is_unavailable_and_opened_anew(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    before = store._connection
+    assert before is not None
+    before.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        driver.create()
+    assert store._connection is None
+    assert driver.create().revision == 2
+    assert store._connection is not before
+
+
+async def test_a_connection_that_broke_while_reading_the_clock_is_opened_anew(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    execute(path, "ALTER TABLE clock RENAME TO away")
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        store.begin()
+    assert store._connection is None
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        store.begin()
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        await store.count_active() and await store.clock()
+    execute(path, "ALTER TABLE away RENAME TO clock")
+    assert driver.create().revision == 2
+    assert (await store.clock()).revision == 2
+
+
+async def test_a_file_that_was_moved_away_is_unavailable_until_it_is_back(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    away = path.rename(path.with_name("away.db"))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="No such file"):
+            driver.create()
+    away.rename(path)
+    assert driver.create().revision == 2
+    assert (await store.clock()).revision == 2
+
+
+async def test_a_file_that_was_replaced_is_not_written(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    away = path.rename(path.with_name("away.db"))
+    path.write_bytes(b"mine")
+    with pytest.raises(StoreUnavailable, match="was replaced while it was in use"):
+        driver.create()
+    assert path.read_bytes() == b"mine"
+    away.replace(path)
+    assert driver.create().revision == 2
+
+
+async def test_another_store_in_the_same_file_is_not_written(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    (store_id,) = execute(path, "SELECT store_id FROM clock")[0]
+    execute(path, "UPDATE clock SET store_id = 'another'")
+    store._discard()
+    with pytest.raises(StoreUnavailable, match="holds another store now"):
+        driver.create()
+    execute(path, f"UPDATE clock SET store_id = '{store_id}'")
+    assert driver.create().revision == 2
+
+
+async def test_a_damaged_body_is_a_corrupt_row(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    run = driver.create()
+    execute(path, "UPDATE runs SET body = x'ffff'", "UPDATE log SET body = x'ffff'")
+    record = await store.get(run.run_id)
+    assert record is not None
+    (entry,) = (await store.log_since(ALL, 0, 9)).entries
+    for subject in (record, entry):
+        with pytest.raises(CorruptRow, match=run.run_id):
+            CODEC.decode(subject)
+    with pytest.raises(CorruptRow):
+        driver.cancel(run)
+
+
+# Commits whose fate has to be found out.
+
+
+class FailingCommit:
+    """A connection whose COMMIT fails, after or before it took effect."""
+
+    def __init__(self, real: sqlite3.Connection, *, happens: bool, also: Callable[[], object]):
+        self._real = real
+        self._happens = happens
+        self._also = also
+        self.code: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def execute(self, statement: str, *parameters: Any) -> Any:
+        if statement != "COMMIT":
+            return self._real.execute(statement, *parameters)
+        if self._happens:
+            self._real.execute(statement)
+        self._also()
+        error = sqlite3.OperationalError("disk I/O error")
+        if self.code is not None:
+            error.sqlite_errorcode = self.code
+        raise error
+
+
+def fail_commits(
+    store: SqliteStore, *, happens: bool, also: Callable[[], object] = bool
+) -> FailingCommit:
+    assert store._connection is not None
+    failing = FailingCommit(store._connection, happens=happens, also=also)
+    store._connection = failing  # type: ignore[assignment]
+    return failing
+
+
+async def test_a_commit_that_failed_but_happened_is_a_success(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    fail_commits(store, happens=True)
+    run = driver.create()
+    assert await store.get(run.run_id) is not None
+    assert store._connection is None
+    assert driver.create().revision == 3
+
+
+async def test_a_commit_that_did_not_happen_is_unavailable(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    fail_commits(store, happens=False)
+    with pytest.raises(StoreUnavailable, match="disk I/O error"):
+        driver.create()
+    assert await store.count_active() == 1
+    assert driver.create().revision == 2
+
+
+async def test_a_commit_that_was_locked_out_is_busy_and_keeps_its_connection(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    fail_commits(store, happens=False).code = sqlite3.SQLITE_BUSY_SNAPSHOT
+    now = store.begin()
+    store.save(Changes(time=now.time, revision=now.revision))
+    with pytest.raises(StoreBusy):
+        store.commit()
+    connection = store._connection
+    assert connection is not None
+    assert not connection.in_transaction
+    connection.close()
+    store._connection = None
+    assert driver.create().revision == 2
+
+
+@pytest.mark.parametrize("happens", [True, False])
+async def test_a_commit_whose_fate_cannot_be_found_out_is_unknown(
+    store: SqliteStore, driver: Driver, path: Path, *, happens: bool
+) -> None:
+    driver.create()
+    away = path.with_name("away.db")
+    fail_commits(store, happens=happens, also=lambda: path.rename(away))
+    with pytest.raises(OutcomeUnknown):
+        driver.create()
+    assert store._connection is None
+    away.rename(path)
+    # Nobody heard of it, but the revisions go on behind it.
+    assert driver.create().revision == 2 + happens
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the fate of a commit is read from whatever file is at the path"
+)
+async def test_the_fate_of_a_commit_is_not_asked_of_another_store(
+    store: SqliteStore, driver: Driver, path: Path, tmp_path: Path
+) -> None:
+    another = SqliteStore(tmp_path / "another.db")
+    await another.open()
+    for _ in range(3):
+        Driver(another).create()
+    await another.close()
+    driver.create()
+
+    def replace() -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").rename(f"{path}{suffix}.away")
+        shutil.copy(tmp_path / "another.db", path)
+
+    fail_commits(store, happens=False, also=replace)
+    with pytest.raises((OutcomeUnknown, StoreUnavailable)):
+        driver.create()
+
+
+async def test_a_rollback_that_fails_closes_the_connection(
+    store: SqliteStore, driver: Driver
+) -> None:
+    driver.create()
+    real = store._connection
+    assert real is not None
+
+    class FailingRollback:
+        in_transaction = True
+        close = staticmethod(real.close)
+
+        def execute(self, statement: str) -> None:
+            raise sqlite3.OperationalError(statement)
+
+    store._connection = FailingRollback()  # type: ignore[assignment]
+    store.rollback()
+    assert store._connection is None
+    assert driver.create().revision == 2
+
+
+async def test_after_a_failure_the_rest_of_the_transaction_is_unavailable(
+    store: SqliteStore, driver: Driver
+) -> None:
+    store.begin()
+    store._discard()
+    for step in (
+        lambda: store.save(Changes(store._connection or 0, 0)),  # type: ignore[arg-type]
+        store.commit,
+    ):
+        with pytest.raises(StoreUnavailable):
+            step()
+    store.rollback()
+    assert driver.create().revision == 1
+
+
+# Translation.
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, StoreBusy),
+        (sqlite3.SQLITE_BUSY_RECOVERY, StoreBusy),
+        (sqlite3.SQLITE_LOCKED_SHAREDCACHE, StoreBusy),
+        (sqlite3.SQLITE_FULL, StoreUnavailable),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreUnavailable),
+        (None, StoreUnavailable),
+    ],
+)
+def test_failures_are_told_apart_by_their_code(
+    code: int | None, kind: type[StoreUnavailable]
+) -> None:
+    error = sqlite3.OperationalError("words that change with the release")
+    if code is not None:
+        error.sqlite_errorcode = code
+    assert type(translation(error)) is kind
+    assert translation(error).detail == "words that change with the release"
+
+
+def test_a_path_may_hold_what_a_uri_reserves(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=ro&b#c%20d e.db"
+    with closing(connect(path, create=True)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    assert path.exists()
+
+
+def test_connecting_creates_no_file_unless_asked(path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        connect(path)
+    assert not path.exists()
