@@ -109,9 +109,10 @@ async def running(settings: Settings) -> AsyncIterator[str]:
 
 def check_listen(settings: Settings) -> None:
     """ListenRefused for an address that other machines reach, unless that was asked for."""
-    if not settings.listen.rpartition(":")[2].isdecimal():
+    host, _, port = settings.listen.rpartition(":")
+    if not host or not port.isdecimal():
         raise ListenRefused(settings.listen, "write it as HOST:PORT, such as 127.0.0.1:50051")
-    if not settings.insecure_listen and not _is_loopback(settings.listen):
+    if not settings.insecure_listen and not _is_loopback(host):
         raise ListenRefused(
             settings.listen,
             "other machines reach it and nothing is encrypted: listen on 127.0.0.1, or add --insecure-listen",
@@ -192,11 +193,10 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
 
 
-def _is_loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False

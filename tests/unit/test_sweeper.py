@@ -1,0 +1,227 @@
+"""The care of a store: orphans, removals, and a log that does not grow for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from runsvc import __version__
+from runsvc import sweeper as sweeper_module
+from runsvc.admin import Admin, Reconciled
+from runsvc.errors import CorruptRow, RunActive, RunNotFound, StoreUnavailable
+from runsvc.group_commit import GroupCommit
+from runsvc.hub import StatusHub
+from runsvc.model import Run, RunStatus, StatusReason
+from runsvc.store.base import ById
+from runsvc.store.memory import MemoryStore
+from runsvc.sweeper import Sweeper
+from runsvc.writer import Writer
+from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class House(NamedTuple):
+    """A whole core over a store in memory."""
+
+    store: MemoryStore
+    driver: Driver
+    hub: StatusHub
+    writer: Writer
+    admin: Admin
+
+    def sweeper(self, log_keep: int = 0) -> Sweeper:
+        return Sweeper(self.writer, self.store, self.admin, log_keep=log_keep)
+
+    def corrupt(self, run: Run) -> None:
+        row = self.store._rows[run.run_id]
+        self.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+
+    async def status(self, run: Run) -> RunStatus:
+        record = await self.store.get(run.run_id)
+        assert record is not None
+        return record.status
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    store = MemoryStore()
+    await store.open()
+    hub = StatusHub(store)
+    writer = Writer(GroupCommit(store, CODEC), hub.publish)
+    yield House(store, Driver(store), hub, writer, Admin(writer, store, hub, CODEC))
+    async with asyncio.timeout(30):
+        await writer.close()
+    await store.close()
+
+
+# Reconciling.
+
+
+async def test_reconciling_ends_active_runs_oldest_first(house: House) -> None:
+    old, ended, new = (house.driver.create(owner=owner) for owner in "abc")
+    house.driver.report(old, RUNNING)
+    house.driver.report(ended, SUCCESS)
+    answer = await house.admin.reconcile_orphans(error="gone", before=None, limit=9)
+    assert [run.run_id for run in answer.runs] == [old.run_id, new.run_id]
+    assert not answer.more
+    for run in answer.runs:
+        assert (run.status, run.status_reason) == (ERROR, StatusReason.ORPHANED)
+        assert run.error == "gone"
+    assert await house.status(ended) is SUCCESS
+
+
+async def test_reconciling_is_repeated_until_more_is_false_and_then_finds_nothing(
+    house: House,
+) -> None:
+    for _ in range(5):
+        house.driver.create()
+    counts = []
+    more = True
+    while more:
+        runs, more = await house.admin.reconcile_orphans(error="gone", before=None, limit=2)
+        counts.append(len(runs))
+    assert counts == [2, 2, 1]
+    again = await house.admin.reconcile_orphans(error="gone", before=None, limit=2)
+    assert again == Reconciled([], more=False)
+
+
+async def test_reconciling_leaves_younger_runs_alone(house: House) -> None:
+    old, new = house.driver.create(), house.driver.create()
+    await house.admin.reconcile_orphans(error="gone", before=old.created_at, limit=9)
+    assert await house.status(old) is ERROR
+    assert await house.status(new) is not ERROR
+
+
+async def test_the_sweeper_reconciles_in_several_transactions(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper_module, "RECONCILE_LIMIT", 2)
+    for _ in range(5):
+        house.driver.create()
+    assert await house.sweeper().reconcile("gone") == 5
+    assert await house.store.count_active() == 0
+    assert await house.sweeper().reconcile("gone") == 0
+
+
+async def test_a_corrupt_row_stops_reconciling_and_is_logged(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sweeper_module, "RECONCILE_LIMIT", 1)
+    house.driver.create()
+    house.driver.create()
+    corrupt = house.driver.create()
+    house.corrupt(corrupt)
+    assert await house.sweeper().reconcile("gone") == 1
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert f"Stored run {corrupt.run_id} cannot be read" in record.message
+    assert "runsvc admin reconcile" in record.message
+    with pytest.raises(CorruptRow):
+        await house.admin.reconcile_orphans(error="gone", before=None, limit=9)
+    await house.admin.delete(corrupt.run_id)
+    assert await house.sweeper().reconcile("gone") == 1
+
+
+# Removing.
+
+
+async def test_a_run_that_ended_can_be_deleted(house: House) -> None:
+    run = house.driver.create(request=a_request("id"))
+    with pytest.raises(RunActive):
+        await house.admin.delete(run.run_id)
+    house.driver.report(run, SUCCESS)
+    await house.admin.delete(run.run_id)
+    assert await house.store.get(run.run_id) is None
+    # A late report does not bring it back.
+    with pytest.raises(RunNotFound):
+        house.driver.progress(run, 1)
+    with pytest.raises(RunNotFound):
+        await house.admin.delete(run.run_id)
+
+
+async def test_an_active_run_that_cannot_be_read_can_be_deleted(house: House) -> None:
+    run = house.driver.create()
+    house.corrupt(run)
+    await house.admin.delete(run.run_id)
+    assert house.driver.load(ById(run.run_id)) == []
+    assert (await house.store.log_tail(1))[0].deleted
+
+
+async def test_server_info_tells_what_there_is(house: House) -> None:
+    house.driver.create()
+    cursor = house.hub.open(ALL)
+    info = await house.admin.server_info()
+    house.hub.close(cursor)
+    assert info == (__version__, "memory", await house.store.clock(), 1, 1)
+
+
+# Compacting.
+
+
+async def log(house: House) -> list[int]:
+    return [entry.revision for entry in await house.store.log_tail(999)]
+
+
+@pytest.mark.parametrize("keep", range(9))
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100])
+async def test_compaction_keeps_the_newest_in_steps_of_a_chunk(
+    house: House, monkeypatch: pytest.MonkeyPatch, keep: int, chunk: int
+) -> None:
+    monkeypatch.setattr(sweeper_module, "CHUNK", chunk)
+    for _ in range(7):
+        house.driver.create()
+    gone: list[int] = []
+    left = len(await log(house))
+    house.writer._publish = lambda _: gone.append(left - len(house.store._log))
+    await house.sweeper(keep).compact()
+    assert await log(house) == list(range(max(7 - keep, 0) + 1, 8))
+    steps = [now - before for before, now in zip([0, *gone], gone, strict=False)]
+    assert all(0 < step <= chunk for step in steps)
+    # A second look finds nothing to do.
+    gone.clear()
+    await house.sweeper(keep).compact()
+    assert gone == []
+
+
+async def test_compaction_goes_on_where_it_left_off(house: House) -> None:
+    sweeper = house.sweeper(3)
+    for count in (5, 4, 1):
+        for _ in range(count):
+            house.driver.create()
+        await sweeper.compact()
+        assert len(await log(house)) == 3
+    clock = await house.store.clock()
+    assert (clock.oldest_revision, clock.revision) == (8, 10)
+
+
+async def test_the_sweeper_goes_on_after_a_failure(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sweeper_module, "INTERVAL", 0)
+    sweeper = house.sweeper()
+    compacted = asyncio.Event()
+    failures: list[Exception] = [StoreUnavailable("full"), ValueError("?")]
+
+    async def compact() -> None:
+        if failures:
+            raise failures.pop(0)
+        compacted.set()
+
+    monkeypatch.setattr(sweeper, "compact", compact)
+    running = asyncio.create_task(sweeper.run())
+    async with asyncio.timeout(30):
+        await compacted.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    expected, unforeseen = caplog.records
+    assert expected.message == (
+        "The log was not compacted: The store is unavailable, nothing changed: full."
+    )
+    assert expected.exc_info is None
+    assert unforeseen.exc_info is not None

@@ -1,0 +1,492 @@
+"""The protocol of a watch: every beginning, every end, and what comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runsvc import watch as watch_module
+from runsvc.errors import (
+    CorruptRow,
+    RevisionCompacted,
+    RevisionUnknown,
+    RunNotFound,
+    ServerDraining,
+    StoreUnavailable,
+)
+from runsvc.hub import StatusHub
+from runsvc.store.base import LogEntry, Record, Topic, TopicKind
+from runsvc.store.memory import MemoryStore
+from runsvc.watch import Event, StatusEvent, Watches, WatchRequest
+from tests.conformance.driver import (
+    ALL,
+    CODEC,
+    INTERRUPTED,
+    RUNNING,
+    SUCCESS,
+    Driver,
+    run_topic,
+    thread_topic,
+)
+
+if TYPE_CHECKING:
+    from runsvc.model import Run
+
+SNAPSHOT, SNAPSHOT_END, CHANGED, PROGRESS, HEARTBEAT, DELETED = StatusEvent
+
+Stream = AsyncGenerator[Event, None]
+
+
+class Watching:
+    """A store, its hub, and watches on it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.hub = StatusHub(store)
+        self.driver = Driver(store)
+        self.driver.listeners.append(self.hub.publish)
+        self.watches = Watches(store, self.hub, CODEC)
+
+    def open(self, topic: Topic, **wanted: Any) -> aclosing[Stream]:
+        request = WatchRequest(topic=topic, **wanted)
+        return aclosing(self.watches.events(request))
+
+    async def all_of(self, topic: Topic, **wanted: Any) -> list[Event]:
+        """A watch that ends by itself, to its end."""
+        async with asyncio.timeout(30), self.open(topic, **wanted) as stream:
+            return [event async for event in stream]
+
+    async def error_of(self, topic: Topic, **wanted: Any) -> None:
+        async with asyncio.timeout(30), self.open(topic, **wanted) as stream:
+            await anext(stream)
+
+
+@pytest.fixture
+async def on() -> AsyncIterator[Watching]:
+    store = MemoryStore()
+    await store.open()
+    on = Watching(store)
+    yield on
+    assert on.hub.watchers == 0
+    await store.close()
+
+
+async def take(stream: Stream, count: int) -> list[Event]:
+    async with asyncio.timeout(30):
+        return [await anext(stream) for _ in range(count)]
+
+
+def told(events: list[Event]) -> list[tuple[StatusEvent, int]]:
+    return [(event.event, event.revision) for event in events]
+
+
+def subject(event: Event) -> Record | LogEntry:
+    assert event.subject is not None
+    return event.subject
+
+
+def ids(events: list[Event]) -> list[str]:
+    return [subject(event).run_id for event in events]
+
+
+# Beginnings.
+
+
+async def test_a_snapshot_of_active_runs_comes_first_then_its_end(on: Watching) -> None:
+    first, ended, second = (on.driver.create() for _ in range(3))
+    on.driver.report(ended, SUCCESS)
+    store_id = (await on.store.clock()).store_id
+    async with on.open(ALL) as stream:
+        events = await take(stream, 3)
+        assert told(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 4)]
+        assert ids(events[:2]) == [first.run_id, second.run_id]
+        assert [event.store_id for event in events] == ["", "", store_id]
+        on.driver.create()
+        assert told(await take(stream, 1)) == [(CHANGED, 5)]
+
+
+async def test_an_empty_snapshot_still_has_its_end(on: Watching) -> None:
+    async with on.open(thread_topic("t")) as stream:
+        assert told(await take(stream, 1)) == [(SNAPSHOT_END, 0)]
+
+
+async def test_nothing_is_lost_or_repeated_between_snapshot_and_changes(on: Watching) -> None:
+    on.driver.create()
+    snapshot = on.store.snapshot
+
+    async def slow_snapshot(topic: Topic) -> Any:
+        on.driver.create()
+        found = await snapshot(topic)
+        on.driver.create()
+        return found
+
+    on.store.snapshot = slow_snapshot  # type: ignore[method-assign]
+    async with on.open(ALL) as stream:
+        events = await take(stream, 4)
+    assert told(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 2), (CHANGED, 3)]
+
+
+async def test_after_a_revision_there_is_no_snapshot(on: Watching) -> None:
+    for _ in range(3):
+        on.driver.create()
+    async with on.open(ALL, after_revision=1) as stream:
+        assert told(await take(stream, 2)) == [(CHANGED, 2), (CHANGED, 3)]
+    async with on.open(ALL, after_revision=0) as stream:
+        assert told(await take(stream, 3)) == [(CHANGED, 1), (CHANGED, 2), (CHANGED, 3)]
+
+
+async def test_a_revision_just_given_to_a_writer_is_known_before_the_hub_knows(
+    on: Watching,
+) -> None:
+    on.driver.listeners.clear()
+    revision = on.driver.create().revision
+    async with on.open(ALL, after_revision=revision, heartbeat_interval=0.001) as stream:
+        assert told(await take(stream, 1)) == [(HEARTBEAT, revision)]
+
+
+async def test_a_resumed_watch_goes_on_from_the_log_of_before_the_restart(on: Watching) -> None:
+    run = on.driver.create()
+    on.driver.report(run, RUNNING)
+    again = StatusHub(on.store)
+    await again.start()
+    on.driver.listeners = [again.publish]
+    request = WatchRequest(topic=ALL, after_revision=1)
+    async with aclosing(Watches(on.store, again, CODEC).events(request)) as stream:
+        assert told(await take(stream, 1)) == [(CHANGED, 2)]
+        on.driver.report(run, SUCCESS)
+        assert told(await take(stream, 1)) == [(CHANGED, 3)]
+
+
+async def test_a_revision_that_was_compacted_is_refused(on: Watching) -> None:
+    for _ in range(4):
+        on.driver.create()
+    on.driver.forget(2)
+    with pytest.raises(RevisionCompacted) as caught:
+        await on.error_of(ALL, after_revision=1)
+    assert (caught.value.oldest_revision, caught.value.current_revision) == (3, 4)
+    async with on.open(ALL, after_revision=2) as stream:
+        assert told(await take(stream, 2)) == [(CHANGED, 3), (CHANGED, 4)]
+
+
+async def test_a_revision_that_never_was_is_refused(on: Watching) -> None:
+    on.driver.create()
+    with pytest.raises(RevisionUnknown) as caught:
+        await on.error_of(ALL, after_revision=2)
+    assert caught.value.current_revision == 1
+    assert caught.value.store_id == (await on.store.clock()).store_id
+
+
+async def test_a_revision_of_another_store_is_refused(on: Watching) -> None:
+    on.driver.create()
+    with pytest.raises(RevisionUnknown):
+        await on.error_of(ALL, after_revision=1, store_id="another")
+    store_id = (await on.store.clock()).store_id
+    async with on.open(ALL, after_revision=0, store_id=store_id) as stream:
+        assert told(await take(stream, 1)) == [(CHANGED, 1)]
+
+
+@pytest.mark.parametrize("after", [None, 0, 1])
+async def test_an_unknown_run_is_not_found(on: Watching, after: int | None) -> None:
+    run = on.driver.create()
+    for topic in (
+        Topic(TopicKind.RUN, "o", "nobody"),
+        Topic(TopicKind.RUN, "another", run.run_id),
+    ):
+        with pytest.raises(RunNotFound) as caught:
+            await on.error_of(topic, after_revision=after)
+        assert caught.value.run_id == topic.key
+
+
+async def test_a_closed_store_is_unavailable(on: Watching) -> None:
+    await on.store.close()
+    with pytest.raises(StoreUnavailable):
+        await on.error_of(ALL)
+
+
+# Ends.
+
+
+async def test_a_watch_of_a_run_ends_after_its_terminal_change(on: Watching) -> None:
+    run = on.driver.create()
+    async with on.open(run_topic(run)) as stream:
+        assert told(await take(stream, 2)) == [(SNAPSHOT, 0), (SNAPSHOT_END, 1)]
+        on.driver.report(run, RUNNING)
+        on.driver.create()
+        on.driver.report(run, SUCCESS)
+        events = await take(stream, 2)
+        assert told(events) == [(CHANGED, 2), (CHANGED, 4)]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_a_watch_of_a_run_that_is_over_ends_with_its_snapshot(on: Watching) -> None:
+    run = on.driver.report(on.driver.create(), SUCCESS)
+    assert told(await on.all_of(run_topic(run))) == [(SNAPSHOT, 0), (SNAPSHOT_END, 2)]
+
+
+async def test_a_resumed_watch_of_a_run_that_is_over_sends_what_is_left(on: Watching) -> None:
+    run = on.driver.report(on.driver.create(), SUCCESS)
+    topic = run_topic(run)
+    on.driver.create()
+    assert told(await on.all_of(topic, after_revision=0)) == [(CHANGED, 1), (CHANGED, 2)]
+    assert told(await on.all_of(topic, after_revision=1)) == [(CHANGED, 2)]
+    assert await on.all_of(topic, after_revision=2) == []
+    assert await on.all_of(topic, after_revision=3) == []
+
+
+async def test_a_watch_of_many_runs_does_not_end_with_one_of_them(on: Watching) -> None:
+    run = on.driver.create()
+    async with on.open(ALL) as stream:
+        await take(stream, 2)
+        on.driver.report(run, SUCCESS)
+        on.driver.delete(run)
+        on.driver.create()
+        assert told(await take(stream, 3)) == [(CHANGED, 2), (DELETED, 3), (CHANGED, 4)]
+
+
+async def test_a_watch_ends_when_its_run_is_deleted(on: Watching) -> None:
+    run = on.driver.create()
+    async with on.open(run_topic(run)) as stream:
+        await take(stream, 2)
+        on.driver.delete(run)
+        (event,) = await take(stream, 1)
+        assert (event.event, event.revision) == (DELETED, 2)
+        assert subject(event).run_id == run.run_id
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_a_resumed_watch_of_a_deleted_run_sends_what_the_log_holds(on: Watching) -> None:
+    run = on.driver.report(on.driver.create(), SUCCESS)
+    topic = run_topic(run)
+    on.driver.delete(run)
+    events = await on.all_of(topic, after_revision=0)
+    assert told(events) == [(CHANGED, 1), (CHANGED, 2), (DELETED, 3)]
+    assert {getattr(subject(event), "body", b"") for event in events} == {None}
+    assert told(await on.all_of(topic, after_revision=2)) == [(DELETED, 3)]
+    with pytest.raises(RunNotFound):
+        await on.error_of(topic, after_revision=3)
+    with pytest.raises(RunNotFound):
+        await on.error_of(topic)
+
+
+async def test_until_acknowledged_stays_for_the_acknowledgement(on: Watching) -> None:
+    run = on.driver.report(on.driver.create(), RUNNING)
+    async with on.open(run_topic(run), until_acknowledged=True) as stream:
+        await take(stream, 2)
+        on.driver.cancel(run)
+        assert told(await take(stream, 1)) == [(CHANGED, 3)]
+        on.driver.acknowledge(run)
+        (event,) = await take(stream, 1)
+        entry = subject(event)
+        assert isinstance(entry, LogEntry)
+        assert (entry.status, entry.previous_status) == (INTERRUPTED, INTERRUPTED)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_until_acknowledged_ends_when_no_acknowledgement_can_come(on: Watching) -> None:
+    never_ran = on.driver.cancel(on.driver.create())
+    finished = on.driver.report(on.driver.report(on.driver.create(), RUNNING), SUCCESS)
+    acknowledged = on.driver.cancel(on.driver.report(on.driver.create(), RUNNING))
+    on.driver.acknowledge(acknowledged)
+    for run in (never_ran, finished, acknowledged):
+        events = await on.all_of(run_topic(run), until_acknowledged=True)
+        assert [event.event for event in events] == [SNAPSHOT, SNAPSHOT_END]
+        events = await on.all_of(run_topic(run), until_acknowledged=True, after_revision=0)
+        assert {event.event for event in events} == {CHANGED}
+        last = events[-1].revision
+        assert await on.all_of(run_topic(run), until_acknowledged=True, after_revision=last) == []
+
+
+@pytest.mark.parametrize("after", [None, 3])
+async def test_until_acknowledged_waits_on_a_run_that_was_cancelled_before(
+    on: Watching, after: int | None
+) -> None:
+    run = on.driver.cancel(on.driver.report(on.driver.create(), RUNNING))
+    async with on.open(run_topic(run), until_acknowledged=True, after_revision=after) as stream:
+        if after is None:
+            await take(stream, 2)
+        waiting = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        on.driver.acknowledge(run)
+        async with asyncio.timeout(30):
+            assert (await waiting).revision == 4
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_without_until_acknowledged_the_cancel_is_the_end(on: Watching) -> None:
+    run = on.driver.cancel(on.driver.report(on.driver.create(), RUNNING))
+    assert told(await on.all_of(run_topic(run), after_revision=2)) == [(CHANGED, 3)]
+
+
+async def test_a_corrupt_run_ends_the_watch_that_must_read_it(on: Watching) -> None:
+    run = on.driver.cancel(on.driver.report(on.driver.create(), RUNNING))
+    row = on.store._rows[run.run_id]
+    on.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    with pytest.raises(CorruptRow):
+        await on.error_of(run_topic(run), until_acknowledged=True)
+
+
+async def test_draining_ends_open_watches_and_refuses_new_ones(on: Watching) -> None:
+    async with on.open(ALL) as stream:
+        await take(stream, 1)
+        waiting = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        on.hub.drain()
+        async with asyncio.timeout(30):
+            with pytest.raises(ServerDraining):
+                await waiting
+    with pytest.raises(ServerDraining):
+        await on.error_of(ALL)
+
+
+async def test_leaving_early_leaves_nothing_behind(on: Watching) -> None:
+    async with on.open(ALL) as stream:
+        await take(stream, 1)
+        assert on.hub.watchers == 1
+    assert on.hub.watchers == 0
+
+
+# In between.
+
+
+async def test_the_changes_of_one_call_are_marked_and_come_together(on: Watching) -> None:
+    on.driver.create()
+    on.driver.create()
+    async with on.open(ALL, after_revision=0) as stream:
+        await take(stream, 2)
+        on.driver.displace()
+        on.driver.create()
+        events = await take(stream, 4)
+    assert [(event.revision, event.more) for event in events] == [
+        (3, True),
+        (4, True),
+        (5, False),
+        (6, False),
+    ]
+
+
+async def test_more_counts_only_changes_that_the_watcher_gets(on: Watching) -> None:
+    on.driver.create()
+    new, _ = on.driver.displace()
+    async with on.open(run_topic(new), after_revision=0) as stream:
+        (event,) = await take(stream, 1)
+    assert (event.revision, event.more) == (3, False)
+
+
+async def test_a_heartbeat_tells_the_position(on: Watching) -> None:
+    store_id = (await on.store.clock()).store_id
+    async with on.open(thread_topic("quiet"), heartbeat_interval=0.001) as stream:
+        await take(stream, 1)
+        on.driver.create("busy")
+        events = await take(stream, 2)
+    assert told(events) == [(HEARTBEAT, 1), (HEARTBEAT, 1)]
+    assert {event.store_id for event in events} == {store_id}
+
+
+async def test_silence_is_no_longer_than_the_heartbeat_interval(
+    on: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    wait = watch_module._Watch._pause
+
+    def pause(watch: Any) -> float:
+        pauses.append(wait(watch))
+        return 0.001
+
+    monkeypatch.setattr(watch_module._Watch, "_pause", pause)
+    async with on.open(ALL, heartbeat_interval=0.05) as stream:
+        await take(stream, 2)
+    assert 0 <= pauses[-1] <= 0.05
+
+
+@pytest.fixture
+def running(on: Watching) -> Run:
+    return on.driver.report(on.driver.create(), RUNNING)
+
+
+async def test_progress_comes_only_to_those_who_asked(on: Watching, running: Run) -> None:
+    async with (
+        on.open(ALL, include_progress=True) as asked,
+        on.open(ALL, heartbeat_interval=0.001) as plain,
+    ):
+        await take(asked, 2)
+        await take(plain, 2)
+        on.driver.progress(running, 7)
+        (event,) = await take(asked, 1)
+        assert (event.event, event.revision) == (PROGRESS, 0)
+        record = subject(event)
+        assert isinstance(record, Record)
+        progress = CODEC.decode(record).progress
+        assert progress is not None
+        assert progress.total_tokens == 7
+        assert told(await take(plain, 1)) == [(HEARTBEAT, 2)]
+
+
+async def test_progress_is_coalesced_to_the_latest(
+    on: Watching, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "PROGRESS_INTERVAL", 0.01)
+    async with on.open(ALL, include_progress=True) as stream:
+        await take(stream, 2)
+        tokens = []
+        for burst in range(2):
+            for count in range(5):
+                on.driver.progress(running, 10 * burst + count)
+            (event,) = await take(stream, 1)
+            record = subject(event)
+            assert isinstance(record, Record)
+            progress = CODEC.decode(record).progress
+            assert progress is not None
+            tokens.append(progress.total_tokens)
+    assert tokens == [4, 14]
+
+
+async def test_progress_keeps_its_interval(
+    on: Watching, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "PROGRESS_INTERVAL", 1_000)
+    async with on.open(ALL, include_progress=True, heartbeat_interval=0.001) as stream:
+        await take(stream, 2)
+        on.driver.progress(running, 1)
+        assert told(await take(stream, 1)) == [(PROGRESS, 0)]
+        on.driver.progress(running, 2)
+        assert told(await take(stream, 2)) == [(HEARTBEAT, 2), (HEARTBEAT, 2)]
+
+
+async def test_progress_comes_only_after_the_runs_newest_change(
+    on: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "PROGRESS_INTERVAL", 0.001)
+    run = on.driver.report(on.driver.create(), RUNNING)
+    async with on.open(ALL, include_progress=True, heartbeat_interval=0.02) as stream:
+        await take(stream, 2)
+        # The store is ahead of what was published.
+        on.driver.listeners.clear()
+        committed = on.driver.group.run([])
+        ended = on.driver.report(run, SUCCESS)
+        on.hub.publish(committed._replace(touched=[ended]))
+        assert told(await take(stream, 1)) == [(HEARTBEAT, 2)]
+        (entry,) = (await on.store.log_since(ALL, 2, 9)).entries
+        on.hub.publish(committed._replace(entries=[entry]))
+        events: list[Event] = []
+        while not events or events[-1].event is not PROGRESS:
+            events += await take(stream, 1)
+    assert [found for found in told(events) if found[0] is not HEARTBEAT] == [
+        (CHANGED, 3),
+        (PROGRESS, 0),
+    ]
+
+
+async def test_progress_of_a_run_that_is_gone_is_left_out(on: Watching, running: Run) -> None:
+    async with on.open(ALL, include_progress=True, heartbeat_interval=0.02) as stream:
+        await take(stream, 2)
+        on.driver.progress(running, 1)
+        on.driver.delete(running)
+        assert told(await take(stream, 2)) == [(DELETED, 3), (HEARTBEAT, 3)]
