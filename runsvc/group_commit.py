@@ -89,8 +89,9 @@ def _attempt(transaction: Transaction, command: Command[Any]) -> Outcome:
 
 
 def _failed(commands: Sequence[Command[Any]], error: Exception) -> Committed:
-    # Each caller raises an exception of its own: a shared one would collect all their tracebacks.
-    return Committed([Outcome(error=copy(error)) for _ in commands])
+    # Each further caller raises an exception of its own: a shared one would collect all their tracebacks.
+    copies = (copy(error) for _ in commands[1:])
+    return Committed([Outcome(error=each) for each in (error, *copies)])
 
 
 def _joined(parts: Iterable[Committed]) -> Committed:

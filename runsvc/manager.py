@@ -138,7 +138,7 @@ class RunManager:
             )
         )
         fitting = _fitting(records[:page_size])
-        if len(fitting) == len(records):
+        if _size(records) <= PAGE_BYTES and len(fitting) == len(records):
             return Page(fitting, None)
         last = fitting[-1]
         return Page(fitting, PageKey(last.created_at, last.run_id))
@@ -246,9 +246,8 @@ def _creation(
 
 
 def _fitting(records: Sequence[Record]) -> Sequence[Record]:
-    size = 0
-    for count, record in enumerate(records):
-        size += len(record.body)
-        if size > PAGE_BYTES and count:
-            return records[:count]
-    return records
+    return records[:-1] if len(records) > 1 and _size(records) > PAGE_BYTES else records
+
+
+def _size(records: Sequence[Record]) -> int:
+    return sum(len(record.body) for record in records)

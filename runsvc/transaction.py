@@ -66,11 +66,14 @@ class Transaction:
     def apply(self, command: Command[T]) -> T:
         """Make a command's decision and keep what it saved, or, when it raises, nothing."""
         time, revision = self._time, self._revision
+        logged, deleted, forgotten = len(self._log), len(self._deleted), self._forgotten
         self._staged = []
         try:
             answer = command.decide(self)
         except BaseException:
             self._time, self._revision = time, revision
+            del self._log[logged:], self._deleted[deleted:]
+            self._forgotten = forgotten
             raise
         for change in self._staged:
             self._keep(change)

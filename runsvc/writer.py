@@ -18,7 +18,7 @@ from runsvc.errors import Overloaded, ServerDraining
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runsvc.group_commit import Committed, GroupCommit
+    from runsvc.group_commit import Committed, GroupCommit, Outcome
     from runsvc.transaction import Command
 
 T = TypeVar("T")
@@ -139,15 +139,12 @@ class Writer:
             self._loop.call_soon_threadsafe(self._answer, batch, committed)
 
     def _answer(self, batch: list[_Call], committed: Committed) -> None:
-        self._publish(committed)
-        for (_, answer), outcome in zip(batch, committed.outcomes, strict=True):
-            if answer.done():
-                continue
-            if outcome.error is not None:
-                answer.set_exception(outcome.error)
-            else:
-                answer.set_result(outcome.answer)
-        self._expect(len(batch))
+        try:
+            self._publish(committed)
+        finally:
+            for call, outcome in zip(batch, committed.outcomes, strict=True):
+                _settle(call.answer, outcome)
+            self._expect(len(batch))
 
     def _expect(self, answered: int) -> None:
         self._busy = False
@@ -157,3 +154,12 @@ class Writer:
             self._collect()
         if not self._busy:
             self._idle.set()
+
+
+def _settle(answer: asyncio.Future[Any], outcome: Outcome) -> None:
+    if answer.done():
+        return
+    if outcome.error is not None:
+        answer.set_exception(outcome.error)
+    else:
+        answer.set_result(outcome.answer)

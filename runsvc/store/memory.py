@@ -65,6 +65,7 @@ class MemoryStore:
         return Now(max(datetime.now(UTC), self._time), self._revision, self._commits)
 
     def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+        self._check_open()
         return {query: self._find(query) for query in queries}
 
     def save(self, changes: Changes) -> None:
@@ -134,10 +135,12 @@ class MemoryStore:
             return Snapshot(found, self._revision)
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
-        clock = await self.clock()
+        self._check_open()
+        with self._lock:
+            clock, log = self._clock(), self._log
         if revision < clock.oldest_revision - 1:
             raise RevisionCompacted(clock.oldest_revision, clock.revision)
-        newer = (entry for entry in self._log if revision < entry.revision <= clock.revision)
+        newer = (entry for entry in log if entry.revision > revision)
         entries = [entry for entry in newer if _matches(topic, entry)][:limit]
         return LogSlice(entries, entries[-1].revision if len(entries) == limit else clock.revision)
 
@@ -148,8 +151,7 @@ class MemoryStore:
     async def clock(self) -> Clock:
         self._check_open()
         with self._lock:
-            oldest = self._log[0].revision if self._log else self._revision + 1
-            return Clock(self._store_id, self._revision, oldest)
+            return self._clock()
 
     async def count_active(self) -> int:
         return len(self._search(lambda run: run.status in ACTIVE))
@@ -173,6 +175,10 @@ class MemoryStore:
                         and (before is None or run.created_at <= before)
                     )
                 )[:limit]
+
+    def _clock(self) -> Clock:
+        oldest = self._log[0].revision if self._log else self._revision + 1
+        return Clock(self._store_id, self._revision, oldest)
 
     def _active_on_thread(self, owner: str, thread_id: str) -> Sequence[Record]:
         return self._search(

@@ -84,7 +84,6 @@ async def test_a_transaction_open_at_close_is_dropped(store: Store) -> None:
         store.commit()
 
 
-@pytest.mark.xfail(strict=True, reason="a closed MemoryStore answers ByRequest with no record")
 async def test_a_closed_memory_store_answers_no_query_by_request() -> None:
     store = MemoryStore()
     with pytest.raises(StoreUnavailable, match="it is closed"):

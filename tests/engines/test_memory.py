@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from runsvc.errors import RevisionCompacted
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import ALL, Driver
@@ -14,10 +12,6 @@ if TYPE_CHECKING:
     from runsvc.store.base import Clock
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="log_since reads the clock and the log apart: what is forgotten between them is skipped",
-)
 async def test_log_since_reads_clock_and_log_at_once() -> None:
     store = MemoryStore()
     await store.open()

@@ -229,9 +229,6 @@ async def test_a_page_holds_what_fits_and_the_next_goes_on(
     assert last.next is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a page whose first run alone is too large is told to be the last page"
-)
 async def test_a_page_of_one_oversized_run_is_not_the_last(
     manager: RunManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,9 +207,6 @@ def test_a_command_that_raises_leaves_no_trace() -> None:
     assert (changes.revision, changes.time) == (11, NOW.time + TICK)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="delete and forget write past what apply drops when a command raises"
-)
 @pytest.mark.parametrize(
     "act",
     [lambda tx: tx.delete(a_record(a_run())), lambda tx: tx.forget(5)],

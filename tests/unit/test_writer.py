@@ -290,11 +290,6 @@ async def test_an_idle_writer_closes_at_once(group: Group) -> None:
         await writer.submit(answering(1))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="a fault in publishing leaves this caller and every later one without an answer",
-)
 async def test_a_fault_in_publishing_keeps_no_caller_waiting(group: Group) -> None:
     def publish(_: Committed) -> None:
         raise LookupError

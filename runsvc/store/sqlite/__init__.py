@@ -34,6 +34,8 @@ class SqliteStore(Writing, Reading):
             raise StoreRefused(
                 str(self._path), "another server uses it: stop that one, or name another file"
             ) from None
+        except OSError as error:
+            raise StoreRefused(str(self._path), f"its lock cannot be taken ({error})") from error
         try:
             self.open_writing()
             await self.open_reading()

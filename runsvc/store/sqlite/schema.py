@@ -19,6 +19,19 @@ APPLICATION_ID: Final = 0x52554E53
 _ANOTHER: Final = "name another file with --db, or move this one away"
 
 
+def check_header(path: Path) -> None:
+    """StoreRefused when the file says that it is another program's. Asks no database engine, which might write."""
+    # A journal that a crash left behind would have to be rolled back first.
+    if not path.exists() or path.with_name(f"{path.name}-journal").exists():
+        return
+    with path.open("rb") as file:
+        header = file.read(100)
+    if header and not header.startswith(b"SQLite format 3\0"):
+        raise StoreRefused(str(path), f"it is not a database: {_ANOTHER}")
+    if header and header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+        raise StoreRefused(str(path), f"it is another program's database: {_ANOTHER}")
+
+
 def check_ours(connection: sqlite3.Connection, path: Path) -> None:
     """StoreRefused when the file is another program's, or a newer release's. Leaves it as it is."""
     version, known = _version(connection, path), len(_migrations())
@@ -51,8 +64,10 @@ def check_usable(path: Path) -> None:
         raise StoreRefused(str(path), "it is a folder: name a file with --db")
     if not path.parent.is_dir():
         raise StoreRefused(str(path), f"the folder {path.parent} does not exist: create it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise StoreRefused(str(path), "this user may not write it: grant it, or name another file")
+    if not (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):
+        raise StoreRefused(
+            str(path), "this user may not write it or its folder: grant it, or name another file"
+        )
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -17,7 +17,7 @@ from runsvc.store.sqlite.connection import (
     translated,
     translation,
 )
-from runsvc.store.sqlite.schema import check_ours, migrate
+from runsvc.store.sqlite.schema import check_header, check_ours, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -54,10 +54,12 @@ class Writing:
     def open_writing(self) -> None:
         """Open the file, creating or migrating it. StoreRefused when it is not ours."""
         with translated():
+            check_header(self._path)
             self._connection = connect(self._path, create=True)
             check_ours(self._connection, self._path)
-            make_writer(self._connection)
+            # Before the switch to a write-ahead log, so that a new file's header names us from its first moment.
             migrate(self._connection, self._path)
+            make_writer(self._connection)
             self._store_id = _store_id(self._connection)
         self._identity = self._path.stat().st_ino
 
@@ -124,10 +126,13 @@ class Writing:
         self.rollback()
         try:
             with closing(connect_reader(self._path)) as fresh:
-                (commits,) = fresh.execute("SELECT commits FROM clock").fetchone()
+                commits, store_id = fresh.execute("SELECT commits, store_id FROM clock").fetchone()
         except sqlite3.Error as error:
             self._discard()
             raise OutcomeUnknown from error
+        if store_id != self._store_id:
+            self._discard()
+            raise OutcomeUnknown
         return bool(commits > self._commits)
 
     def _save_runs(self, runs: Sequence[Saved]) -> None:
