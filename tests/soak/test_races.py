@@ -1,0 +1,45 @@
+"""The long forms of the races and crashes in tests/service."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.races import (
+    check_given_up,
+    crash_cycles,
+    give_up,
+    log_of,
+    race_to_the_end,
+)
+from tests.support.server import in_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_hundred_kills_lose_nothing_that_was_answered(tmp_path: Path, seed: int) -> None:
+    await crash_cycles(tmp_path / "runs.db", 20, Random(seed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_thousands_of_calls_given_up(tmp_path: Path, seed: int) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        await give_up(client, 500, Random(seed))
+        before = await check_given_up(client, 500)
+    async with in_process(db) as client:
+        assert await check_given_up(client, 500) == before
+    log_of(db)
+
+
+async def test_thousands_of_races_to_the_end(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        await race_to_the_end(client, 3_000)
+    log_of(db)
