@@ -1,0 +1,218 @@
+"""What is refused, and how: limits at their edges, faults of every field, bytes from hostile clients."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.protobuf.struct_pb2 import Struct
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from runsvc.client import error_of
+from tests.support.calls import RUNNING, SUCCESS, call, created, refused
+
+if TYPE_CHECKING:
+    from tests.support.server import Client
+
+HUGE = "x" * 200_000
+SERVICE = "/runsvc.v1.RunService/"
+
+
+def nested(levels: int) -> Struct:
+    """A Struct with so many objects in one another, itself included."""
+    outer = Struct()
+    inner = outer
+    for _ in range(levels - 1):
+        inner = inner.get_or_create_struct("a")
+    return outer
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    """A spec in a creation."""
+    return {"spec": {"thread_id": "t", **fields}}
+
+
+def text_of(size: int) -> Struct:
+    """A Struct of exactly so many bytes."""
+    made = Struct()
+    made["k"] = ""
+    empty = made.ByteSize()
+    made["k"] = "x" * (size - empty - 16)
+    made["k"] = "x" * (size - 16 - empty + (size - made.ByteSize()))
+    assert made.ByteSize() == size
+    return made
+
+
+ALLOWED: list[tuple[str, dict[str, Any]]] = [
+    ("Create", spec(thread_id="x" * 128)),
+    ("Create", spec(metadata=text_of(64 << 10))),
+    ("Create", spec(kwargs=text_of(1 << 20))),
+    ("Create", spec(metadata=nested(16), kwargs=nested(16))),
+    ("Create", spec(model_name="m" * 128)),
+    ("Create", {"request_id": "é" * 255, **spec()}),
+    ("ListByThread", {"thread_id": "t", "page_size": 2**31 - 1}),
+    ("ReconcileOrphans", {"error": "e" * (16 << 10), "limit": 2**31 - 1}),
+]
+
+FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("Create", {}, "spec"),
+    ("Create", spec(thread_id=""), "spec.thread_id"),
+    ("Create", spec(thread_id="x" * 129), "spec.thread_id"),
+    ("Create", spec(thread_id=HUGE), "spec.thread_id"),
+    ("Create", spec(thread_id="a\x00"), "spec.thread_id"),
+    ("Create", spec(thread_id="a\n"), "spec.thread_id"),
+    ("Create", spec(thread_id="-a"), "spec.thread_id"),
+    ("Create", spec(thread_id="ä"), "spec.thread_id"),
+    ("Create", spec(assistant_id=""), "spec.assistant_id"),
+    ("Create", spec(worker_id=" "), "spec.worker_id"),
+    ("Create", spec(on_disconnect=9), "spec.on_disconnect"),
+    ("Create", spec(multitask_strategy=99), "spec.multitask_strategy"),
+    ("Create", spec(model_name="m" * 129), "spec.model_name"),
+    ("Create", spec(model_name="a\x1b[31m"), "spec.model_name"),
+    ("Create", spec(metadata=text_of((64 << 10) + 1)), "spec.metadata"),
+    ("Create", spec(kwargs=text_of((1 << 20) + 1)), "spec.kwargs"),
+    ("Create", spec(metadata=nested(17)), "spec.metadata"),
+    ("Create", spec(metadata={"n": float("nan")}), "spec.metadata"),
+    ("Create", spec(kwargs={"n": [float("-inf")]}), "spec.kwargs"),
+    ("Create", spec(lease_ttl={"seconds": 5}), "spec.lease_ttl"),
+    ("Create", spec(timeout={"seconds": -1}), "spec.timeout"),
+    ("Create", spec(start_timeout={"seconds": 31 * 86_400}), "spec.start_timeout"),
+    ("CreateOrReject", {"request_id": "r" * 256, **spec()}, "request_id"),
+    ("CreateOrReject", {"request_id": "\x07", **spec()}, "request_id"),
+    ("Get", {"run_id": ""}, "run_id"),
+    ("Get", {"run_id": HUGE}, "run_id"),
+    ("ListByThread", {"thread_id": "t", "page_size": -1}, "page_size"),
+    ("ListByThread", {"thread_id": "t", "page_token": "forged"}, "page_token"),
+    ("ListByThread", {"thread_id": "t", "page_token": HUGE}, "page_token"),
+    ("ListByThread", {"thread_id": "t", "statuses": [1, 77]}, "statuses"),
+    ("HasInflight", {"thread_id": ""}, "thread_id"),
+    ("SetStatus", {"run_id": "r"}, "status"),
+    ("SetStatus", {"run_id": "r", "status": 7}, "status"),
+    ("SetStatus", {"run_id": "r", "status": RUNNING, "error": "e"}, "error"),
+    ("Complete", {"run_id": "r", "status": RUNNING}, "status"),
+    ("Complete", {"run_id": "r", "status": SUCCESS, "error": "e" * 16_385}, "error"),
+    ("UpdateProgress", {"run_id": "r", "progress": {"total_tokens": -1}}, "progress.total_tokens"),
+    ("UpdateProgress", {"run_id": "r", "sequence": 2**64 - 1}, "sequence"),
+    ("UpdateModelName", {"run_id": "r", "model_name": "m" * 129}, "model_name"),
+    ("Heartbeat", {"run_id": "r"}, "worker_id"),
+    ("Cancel", {"run_id": "r", "action": 3}, "action"),
+    ("Cancel", {"run_id": "r", "note": "n" * 1_025}, "note"),
+    ("ReconcileOrphans", {"limit": -1}, "limit"),
+    ("ReconcileOrphans", {"error": "e" * 16_385}, "error"),
+    ("ReconcileOrphans", {"before": {"seconds": 2**62}}, "before"),
+    ("Delete", {"run_id": "\x00"}, "run_id"),
+]
+
+UNSERVED: list[tuple[str, dict[str, Any]]] = [
+    ("Create", spec(worker_id="w", lease_ttl={"seconds": 5})),
+    ("Create", spec(timeout={"seconds": 5})),
+    ("Create", spec(start_timeout={"seconds": 5})),
+    ("SetStatus", {"run_id": "r", "status": 2, "worker_id": "w", "lease_ttl": {"seconds": 5}}),
+    ("Heartbeat", {"run_id": "r", "worker_id": "w"}),
+]
+
+
+@pytest.mark.parametrize(("method", "fields"), ALLOWED)
+async def test_what_is_just_within_a_limit_is_taken(
+    client: Client, method: str, fields: dict[str, Any]
+) -> None:
+    await call(client, method, **fields)
+
+
+@pytest.mark.parametrize(("method", "fields", "field"), FAULTS)
+async def test_a_fault_names_its_field(
+    client: Client, method: str, fields: dict[str, Any], field: str
+) -> None:
+    error = await refused(client, method, **fields)
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert [violation.field for violation in error.violations] == [field]
+    assert len(error.message) < 1_000
+    assert (await call(client, "GetServerInfo")).current_revision == 0
+
+
+@pytest.mark.parametrize(("method", "fields"), UNSERVED)
+async def test_what_this_release_does_not_offer_is_refused(
+    client: Client, method: str, fields: dict[str, Any]
+) -> None:
+    error = await refused(client, method, **fields)
+    assert (error.code, error.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_FEATURE")
+
+
+async def test_all_faults_of_a_request_come_at_once(client: Client) -> None:
+    error = await refused(
+        client, "Create", request_id="\x00", **spec(thread_id="", assistant_id="!", on_disconnect=5)
+    )
+    assert {violation.field for violation in error.violations} == {
+        "request_id",
+        "spec.thread_id",
+        "spec.assistant_id",
+        "spec.on_disconnect",
+    }
+
+
+async def test_a_page_token_belongs_to_its_list(client: Client) -> None:
+    for _ in range(3):
+        await created(client)
+    page = await call(client, "ListByThread", thread_id="t", page_size=1)
+    for fields in (
+        {"thread_id": "u", "page_token": page.next_page_token},
+        {"thread_id": "t", "page_token": page.next_page_token, "statuses": [1]},
+        {"thread_id": "t", "page_token": page.next_page_token[:-2] + "AA"},
+    ):
+        error = await refused(client, "ListByThread", **fields)
+        assert [violation.field for violation in error.violations] == ["page_token"]
+
+
+def _field(number: int, body: bytes) -> bytes:
+    length = len(body)
+    size = b""
+    while length > 0x7F:
+        size += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return bytes([number << 3 | 2]) + size + bytes([length]) + body
+
+
+def _deep(levels: int) -> bytes:
+    """A creation whose kwargs nest deeper than any parser follows."""
+    value = b""
+    for _ in range(levels):
+        value = _field(1, _field(1, b"a") + _field(2, _field(5, value)))
+    return _field(2, _field(1, b"t") + _field(5, value))
+
+
+HOSTILE = [
+    pytest.param("Create", b"\xff\xff\xff", id="garbage"),
+    pytest.param("Create", b"\x0a\x05ab", id="cut"),
+    pytest.param("Create", _field(2, _field(1, b"\xff\xfe")), id="no UTF-8"),
+    pytest.param("Create", _deep(5_000), id="deep"),
+    pytest.param("UpdateProgress", _field(2, b"\x48"), id="cut number"),
+    pytest.param("StreamStatus", struct.pack("<Q", 2**63 + 5), id="stream"),
+]
+
+
+@pytest.mark.parametrize(("method", "request_bytes"), HOSTILE)
+async def test_bytes_that_do_not_parse_are_a_fault_of_the_request(
+    client: Client, method: str, request_bytes: bytes
+) -> None:
+    channel: Any = client.channel
+    kind = channel.unary_stream if method == "StreamStatus" else channel.unary_unary
+    answer = kind(SERVICE + method)(request_bytes)
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await (answer.read() if method == "StreamStatus" else answer)
+    assert error_of(refusal.value).reason == "INVALID_REQUEST"
+    await _is_healthy(client)
+
+
+async def test_a_message_of_ten_mebibytes_is_refused(client: Client) -> None:
+    error = await refused(client, "Create", **spec(kwargs={"k": "x" * (10 << 20)}))
+    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await _is_healthy(client)
+
+
+async def _is_healthy(client: Client) -> None:
+    health: Any = health_pb2_grpc.HealthStub(client.channel)
+    answer = await health.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    await created(client)

@@ -1,0 +1,212 @@
+"""StreamStatus as a client meets it: beginnings, changes, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.calls import (
+    CHANGED,
+    DELETED,
+    HEARTBEAT,
+    INTERRUPT,
+    INTERRUPTED,
+    PENDING,
+    PROGRESS,
+    RUNNING,
+    SNAPSHOT,
+    SNAPSHOT_END,
+    SUCCESS,
+    Refused,
+    call,
+    created,
+    in_status,
+    watched,
+    watching,
+)
+from tests.support.server import in_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runsvc.client import RunError
+    from tests.support.server import Client
+
+
+async def refusal(client: Client, **fields: object) -> RunError:
+    """How a watch is refused."""
+    with pytest.raises(Refused) as caught:
+        await watched(client, **fields)
+    return caught.value.error
+
+
+async def test_a_run_is_followed_from_its_snapshot_to_its_end(client: Client) -> None:
+    run = await created(client)
+    async with watching(client, run_id=run.run_id) as stream:
+        first, end = await stream.read(), await stream.read()
+        assert (first.event, first.revision, first.run) == (SNAPSHOT, 0, run)
+        assert (end.event, end.revision) == (SNAPSHOT_END, 1)
+        assert end.store_id == (await call(client, "GetServerInfo")).store_id
+        await call(client, "SetStatus", run_id=run.run_id, status=RUNNING)
+        done = (await call(client, "SetStatus", run_id=run.run_id, status=SUCCESS)).run
+        rest = await stream.rest()
+    assert [(event.event, event.revision, event.previous_status) for event in rest] == [
+        (CHANGED, 2, PENDING),
+        (CHANGED, 3, RUNNING),
+    ]
+    assert rest[-1].run == done
+
+
+async def test_a_run_that_is_over_tells_what_is_left_and_ends(client: Client) -> None:
+    run = await in_status(client, SUCCESS)
+    assert await watched(client, run_id=run.run_id) == [
+        (SNAPSHOT, 0, SUCCESS),
+        (SNAPSHOT_END, 2, 0),
+    ]
+    assert await watched(client, run_id=run.run_id, after_revision=1) == [(CHANGED, 2, SUCCESS)]
+    assert await watched(client, run_id=run.run_id, after_revision=2) == []
+
+
+async def test_changes_of_one_call_come_together(client: Client) -> None:
+    await created(client)
+    await created(client)
+    async with watching(client, thread_id="t") as stream:
+        opening = [(await stream.read()).event for _ in range(3)]
+        assert opening == [SNAPSHOT, SNAPSHOT, SNAPSHOT_END]
+        spec = {"thread_id": "t", "multitask_strategy": INTERRUPT}
+        await call(client, "CreateOrReject", spec=spec)
+        changes = [await stream.read() for _ in range(3)]
+    assert [(change.run.status, change.more) for change in changes] == [
+        (INTERRUPTED, True),
+        (INTERRUPTED, True),
+        (PENDING, False),
+    ]
+    assert not any(change.run.HasField("kwargs") for change in changes)
+
+
+async def test_a_revision_just_returned_to_a_writer_is_never_refused(client: Client) -> None:
+    for _ in range(50):
+        run = await created(client)
+        async with watching(client, all={}, after_revision=run.revision) as stream:
+            again = asyncio.create_task(stream.read())
+            await created(client)
+            assert (await again).revision == run.revision + 1
+
+
+async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "runs.db") as client:
+        runs = [await created(client, f"t{n}", assistant_id=f"a{n % 2}") for n in range(4)]
+        store_id = (await call(client, "GetServerInfo")).store_id
+    async with in_process(tmp_path / "runs.db") as client:
+        await call(client, "SetStatus", run_id=runs[2].run_id, status=SUCCESS)
+        for target, revisions in (
+            ({"all": {}}, [2, 3, 4, 5]),
+            ({"all": {"assistant_id": "a0"}}, [3, 5]),
+            ({"thread_id": "t1"}, [2]),
+            ({"run_id": runs[2].run_id}, [3, 5]),
+        ):
+            async with watching(client, **target, after_revision=1, store_id=store_id) as stream:
+                assert [(await stream.read()).revision for _ in revisions] == revisions
+
+
+async def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        for _ in range(10):
+            await created(client)
+        store_id = (await call(client, "GetServerInfo")).store_id
+        future = await refusal(client, all={}, after_revision=11)
+        assert future.reason == "REVISION_UNKNOWN"
+        assert future.metadata == {"current_revision": "10", "store_id": store_id}
+        other = await refusal(client, all={}, after_revision=1, store_id="another")
+        assert other.reason == "REVISION_UNKNOWN"
+    with closing(sqlite3.connect(db)) as file:
+        file.execute("DELETE FROM log WHERE revision <= 5")
+        file.commit()
+    async with in_process(db) as client:
+        gone = await refusal(client, all={}, after_revision=4)
+        assert gone.reason == "REVISION_COMPACTED"
+        assert gone.metadata == {"oldest_revision": "6", "current_revision": "10"}
+        async with watching(client, all={}, after_revision=5) as stream:
+            assert (await stream.read()).revision == 6
+
+
+@pytest.mark.parametrize("after", [{}, {"after_revision": 0}])
+async def test_an_unknown_run_is_not_found(client: Client, after: dict[str, int]) -> None:
+    assert (await refusal(client, run_id="nobody", **after)).reason == "RUN_NOT_FOUND"
+
+
+async def test_a_removed_run_tells_what_is_left_of_it(client: Client) -> None:
+    run = await in_status(client, SUCCESS)
+    async with watching(client, all={}) as everything:
+        assert (await everything.read()).event == SNAPSHOT_END
+        await call(client, "Delete", run_id=run.run_id)
+        event = await everything.read()
+        assert (event.event, event.revision, event.run.thread_id) == (DELETED, 3, run.thread_id)
+    assert await watched(client, run_id=run.run_id, after_revision=0) == [
+        (CHANGED, 1, PENDING),
+        (CHANGED, 2, SUCCESS),
+        (DELETED, 3, SUCCESS),
+    ]
+    assert (await refusal(client, run_id=run.run_id)).reason == "RUN_NOT_FOUND"
+
+
+async def test_a_cancelled_run_is_followed_to_its_acknowledgement(client: Client) -> None:
+    run = await in_status(client, RUNNING)
+    async with watching(client, run_id=run.run_id, until_acknowledged=True) as stream:
+        await stream.read()
+        await stream.read()
+        await call(client, "Cancel", run_id=run.run_id)
+        assert (await stream.read()).run.status == INTERRUPTED
+        await call(client, "AcknowledgeCancel", run_id=run.run_id)
+        (last,) = await stream.rest()
+        assert last.run.cancellation.HasField("acknowledged_at")
+    never = await created(client)
+    await call(client, "Cancel", run_id=never.run_id)
+    ended = await watched(client, run_id=never.run_id, until_acknowledged=True)
+    assert [event for event, _, _ in ended] == [SNAPSHOT, SNAPSHOT_END]
+
+
+async def test_progress_comes_to_those_who_ask(client: Client) -> None:
+    run = await in_status(client, RUNNING)
+    async with watching(client, run_id=run.run_id, include_progress=True) as stream:
+        await stream.read()
+        await stream.read()
+        await call(client, "UpdateProgress", run_id=run.run_id, progress={"total_tokens": 5})
+        event = await stream.read()
+        assert (event.event, event.revision) == (PROGRESS, 0)
+        assert event.run.progress.total_tokens == 5
+        for tokens in range(6, 40):
+            fields = {"run_id": run.run_id, "progress": {"total_tokens": tokens}}
+            await call(client, "UpdateProgress", **fields)
+        later = await stream.read()
+        while later.run.progress.total_tokens < 39:
+            later = await stream.read()
+        await call(client, "Complete", run_id=run.run_id, status=SUCCESS)
+        assert [event.event for event in await stream.rest()] == [CHANGED]
+
+
+async def test_silence_is_broken_by_heartbeats(client: Client) -> None:
+    await created(client)
+    interval = {"nanos": 1_000}
+    async with watching(client, thread_id="u", heartbeat_interval=interval) as stream:
+        assert (await stream.read()).event == SNAPSHOT_END
+        await created(client)
+        beat = await stream.read()
+    assert (beat.event, beat.revision) == (HEARTBEAT, 2)
+    assert beat.store_id
+
+
+async def test_leaving_a_watch_leaves_nothing_behind_and_cancels_nothing(client: Client) -> None:
+    run = await created(client)
+    async with watching(client, run_id=run.run_id) as stream:
+        await stream.read()
+        assert (await call(client, "GetServerInfo")).watchers == 1
+    async with asyncio.timeout(10):
+        while (await call(client, "GetServerInfo")).watchers:
+            pass
+    assert (await call(client, "Get", run_id=run.run_id)).run.status == PENDING

@@ -1,0 +1,101 @@
+"""Short words for calls and for how they are refused."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from runsvc.client import error_of
+from runsvc.v1 import admin_service_pb2, run_pb2, run_service_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runsvc.client import RunError
+    from tests.support.server import Client
+
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = range(1, 7)
+REJECT, INTERRUPT, ROLLBACK, ENQUEUE = range(1, 5)
+SNAPSHOT, SNAPSHOT_END, CHANGED, PROGRESS, HEARTBEAT, DELETED = range(1, 7)
+
+
+class Refused(Exception):
+    """A call that was refused, with what its answer says."""
+
+    def __init__(self, error: RunError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+async def call(client: Client, method: str, **fields: Any) -> Any:
+    """One unary call by name; Refused when it fails."""
+    messages: Any = run_service_pb2
+    stub: Any = client.runs
+    if hasattr(admin_service_pb2, f"{method}Request"):
+        messages, stub = admin_service_pb2, client.admin
+    try:
+        return await getattr(stub, method)(getattr(messages, f"{method}Request")(**fields))
+    except grpc.aio.AioRpcError as error:
+        raise Refused(error_of(error)) from error
+
+
+async def refused(client: Client, method: str, **fields: Any) -> RunError:
+    """How a call is refused."""
+    with pytest.raises(Refused) as refusal:
+        await call(client, method, **fields)
+    return refusal.value.error
+
+
+async def created(client: Client, thread_id: str = "t", **spec: Any) -> run_pb2.Run:
+    """A run beside whatever the thread has."""
+    answer = await call(client, "Create", spec=run_pb2.RunSpec(thread_id=thread_id, **spec))
+    run: run_pb2.Run = answer.run
+    return run
+
+
+async def in_status(client: Client, status: int) -> run_pb2.Run:
+    """A run that has come to a status by its executor's reports."""
+    run = await created(client, f"s{status}")
+    if status != PENDING:
+        run = (await call(client, "SetStatus", run_id=run.run_id, status=status)).run
+    return run
+
+
+class Stream:
+    """An open watch."""
+
+    def __init__(self, responses: AsyncIterator[run_service_pb2.StreamStatusResponse]) -> None:
+        self._responses = responses
+
+    async def read(self) -> run_service_pb2.StreamStatusResponse:
+        """The next event."""
+        return await anext(self._responses)
+
+    async def rest(self) -> list[run_service_pb2.StreamStatusResponse]:
+        """Everything up to the end, which the server must come to by itself."""
+        return [event async for event in self._responses]
+
+
+@asynccontextmanager
+async def watching(client: Client, **fields: Any) -> AsyncIterator[Stream]:
+    """An open watch, left at the end of the block."""
+    call = client.runs.StreamStatus(run_service_pb2.StreamStatusRequest(**fields))
+    try:
+        yield Stream(aiter(call))
+    finally:
+        call.cancel()
+
+
+async def watched(client: Client, **fields: Any) -> list[tuple[int, int, int]]:
+    """Event, revision and status of everything on a stream that ends by itself; Refused when it fails."""
+    events: list[tuple[int, int, int]] = []
+    try:
+        async with watching(client, **fields) as stream:
+            for event in await stream.rest():
+                events.append((event.event, event.revision, event.run.status))
+    except grpc.aio.AioRpcError as error:
+        raise Refused(error_of(error)) from error
+    return events
