@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from runsvc.errors import CorruptRow, InvalidRequest, OutcomeUnknown, StoreUnavailable, Violation
+from runsvc.errors import (
+    CorruptRow,
+    InvalidRequest,
+    OutcomeUnknown,
+    ServerDraining,
+    StoreUnavailable,
+    Violation,
+)
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
 
 if TYPE_CHECKING:
@@ -36,6 +43,12 @@ _LEVELS: Final = (
     (CorruptRow, logging.ERROR),
 )
 
+#: A load balancer asks to the very end.
+_HEALTH: Final = "/grpc.health.v1.Health/"
+#: Seconds without a new call after which a draining server counts as quiet, and how often that is awaited.
+_QUIET: Final = 0.05
+_QUIET_ROUNDS: Final = 20
+
 # Handlers are of every message type, and the stubs tell none of their kinds apart.
 Handler = Any
 Behavior = Callable[[Any, Any], Awaitable[Any]]
@@ -49,6 +62,9 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def __init__(self) -> None:
         self._guarded: dict[str, Handler] = {}
+        self._draining = False
+        #: How many calls have come so far.
+        self._arrived = 0
         self._active: set[asyncio.Task[Any]] = set()
         # Ids are unique among servers and restarts, and cost next to nothing.
         self._prefix = token_hex(4)
@@ -71,6 +87,20 @@ class Guard(grpc.aio.ServerInterceptor):
             return None
         guarded = self._guarded[method] = self._guard(method, handler)
         return guarded
+
+    async def drain(self) -> None:
+        """Refuse further calls; return when those that were on their way have been met.
+
+        The transport would end a call that it has received but not handed on yet as CANCELLED, which tells a client
+        nothing.
+        """
+        self._draining = True
+        met = -1
+        for _ in range(_QUIET_ROUNDS):
+            if met == self._arrived:
+                return
+            met = self._arrived
+            await asyncio.sleep(_QUIET)
 
     async def drained(self) -> None:
         """Return when no call is under way."""
@@ -103,9 +133,12 @@ class Guard(grpc.aio.ServerInterceptor):
         async def call(request: bytes, context: Any) -> Any:
             task = _current_task()
             self._active.add(task)
+            self._arrived += 1
             started = perf_counter()
             outcome = "CANCELLED"
             try:
+                if self._draining and not method.startswith(_HEALTH):
+                    raise ServerDraining
                 answer = serialize(await behavior(_parse(parse, request), context))
                 outcome = "OK"
             except BaseException as error:

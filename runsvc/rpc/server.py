@@ -169,6 +169,7 @@ async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str
     async def drain() -> None:
         health.end()
         hub.drain()
+        await guard.drain()
         await server.stop(settings.grace)
         # stop() returns before the handlers have come to their ends.
         await guard.drained()

@@ -1,0 +1,138 @@
+"""How a server starts and stops: addresses, drains, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from contextlib import AsyncExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from runsvc.client import error_of
+from runsvc.errors import ListenRefused, StoreRefused
+from runsvc.rpc.server import Settings, running
+from tests.support.calls import Refused, call, created, watching
+from tests.support.server import Process, client_of, in_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.server import Client
+
+
+async def _last_word(client: Client, ready: asyncio.Event) -> Any:
+    """How a watch of everything is ended by the server."""
+    async with watching(client, all={}) as stream:
+        await stream.read()
+        ready.set()
+        with pytest.raises(grpc.aio.AioRpcError) as end:
+            await stream.rest()
+    return error_of(end.value)
+
+
+async def _answer(client: Client, number: int) -> str | None:
+    """The run that a call created, or None when the server did not take the call on any more."""
+    try:
+        return (await created(client, f"t{number}")).run_id
+    except Refused as refusal:
+        if refusal.error.code is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return None
+
+
+async def test_a_stop_tells_watchers_and_answers_callers(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with AsyncExitStack() as server, asyncio.timeout(20):
+        settings = Settings(listen="127.0.0.1:0", db=db, grace=5.0)
+        address = await server.enter_async_context(running(settings))
+        async with client_of(address) as client:
+            ready = asyncio.Event()
+            watch = asyncio.create_task(_last_word(client, ready))
+            await ready.wait()
+            calls = [asyncio.create_task(_answer(client, number)) for number in range(50)]
+            await calls[0]
+            await server.aclose()
+            answered = {run_id for run_id in await asyncio.gather(*calls) if run_id}
+            error = await watch
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")
+    assert error.retry_after
+    # Closed in order, the file needs no write-ahead log beside it.
+    assert not db.with_name("runs.db-wal").exists()
+    with closing(sqlite3.connect(db)) as file:
+        stored = {run_id for (run_id,) in file.execute("SELECT run_id FROM runs")}
+    assert answered <= stored
+
+
+async def test_sigterm_drains_a_process_and_a_second_one_ends_it(tmp_path: Path) -> None:
+    async with Process(tmp_path / "a.db") as process, client_of(process.address) as client:
+        ready = asyncio.Event()
+        watch = asyncio.create_task(_last_word(client, ready))
+        await ready.wait()
+        assert await process.stop() == 0
+        assert (await watch).reason == "SERVER_DRAINING"
+    db = tmp_path / "b.db"
+    async with Process(db) as process, client_of(process.address) as client:
+        await created(client)
+        with closing(sqlite3.connect(db, isolation_level=None)) as other:
+            # A call that waits for the lock keeps the first signal's drain from coming to its end.
+            other.execute("BEGIN IMMEDIATE")
+            call_in_flight = asyncio.create_task(_answer(client, 1))
+            ready = asyncio.Event()
+            watch = asyncio.create_task(_last_word(client, ready))
+            await ready.wait()
+            process.signal(signal.SIGINT)
+            await watch
+            process.signal(signal.SIGTERM)
+            assert await process.ended() == -signal.SIGTERM
+        await call_in_flight
+
+
+async def test_one_server_a_file(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        with pytest.raises(StoreRefused, match="another server uses it: stop that one"):
+            async with in_process(db):
+                pass
+        await created(client)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "example.com:0", "50051", "127.0.0.1:x"])
+async def test_an_address_that_others_reach_must_be_asked_for(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(ListenRefused, match=r"--insecure-listen|HOST:PORT"):
+        async with in_process(tmp_path / "runs.db", listen=listen):
+            pass
+    assert not (tmp_path / "runs.db").exists()
+
+
+async def test_it_can_be_asked_for(tmp_path: Path) -> None:
+    settings = Settings(listen="0.0.0.0:0", db=tmp_path / "runs.db", insecure_listen=True)
+    async with running(settings) as address:
+        port = address.rpartition(":")[2]
+        async with client_of(f"localhost:{port}") as client:
+            await created(client)
+
+
+async def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "a.db") as client:
+        with pytest.raises(ListenRefused, match="is in use"):
+            async with in_process(tmp_path / "b.db", listen=client.address):
+                pass
+        await call(client, "GetServerInfo")
+
+
+async def test_health_and_reflection_answer(client: Client) -> None:
+    health: Any = health_pb2_grpc.HealthStub(client.channel)
+    for service in ("", "runsvc.v1.RunService", "runsvc.v1.AdminService"):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    channel: Any = client.channel
+    reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    async for listed in reflection.ServerReflectionInfo(asked):
+        names = {service.name for service in listed.list_services_response.service}
+        assert {"runsvc.v1.RunService", "runsvc.v1.AdminService"} <= names

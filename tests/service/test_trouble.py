@@ -1,0 +1,182 @@
+"""A store in trouble: the caller is told, nothing changes, and it goes on by itself once the cause is gone."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from runsvc import writer
+from runsvc.errors import OutcomeUnknown
+from runsvc.group_commit import GroupCommit
+from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite import connection as sqlite_connection
+from tests.support.calls import (
+    INTERRUPT,
+    PENDING,
+    call,
+    created,
+    refused,
+)
+from tests.support.server import in_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.server import Client
+
+DISPLACE = {"thread_id": "t", "multitask_strategy": INTERRUPT}
+
+
+@pytest.fixture
+def pragmas(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has every statement run on the server's writing connections, the present one and those to come."""
+    connections: list[sqlite3.Connection] = []
+    present: list[str] = []
+    make_writer = sqlite_connection.make_writer
+
+    def recorded(connection: sqlite3.Connection) -> None:
+        make_writer(connection)
+        for pragma in present:
+            connection.execute(pragma)
+        connections.append(connection)
+
+    def run(*statements: str) -> None:
+        present[:] = statements
+        # A connection that failed is closed; the next one is opened when it is needed.
+        with suppress(sqlite3.ProgrammingError):
+            for statement in statements:
+                connections[-1].execute(statement)
+
+    monkeypatch.setattr(writing, "make_writer", recorded)
+    return run
+
+
+async def _nothing_changes(client: Client, run_id: str) -> None:
+    """A call that would change two runs changes none, and says when to try again."""
+    before = (await call(client, "GetServerInfo")).current_revision
+    error = await refused(client, "CreateOrReject", spec=DISPLACE)
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert error.retry_after
+    assert (await call(client, "Get", run_id=run_id)).run.status == PENDING
+    assert (await call(client, "GetServerInfo")).current_revision == before
+    assert len((await call(client, "ListByThread", thread_id="t")).runs) == 1
+
+
+async def _all_is_well(client: Client, run_id: str) -> None:
+    answer = await call(client, "CreateOrReject", spec=DISPLACE)
+    assert [run.run_id for run in answer.superseded] == [run_id]
+
+
+async def test_a_file_locked_by_another_process(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        run = await created(client)
+        with closing(sqlite3.connect(db, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await _nothing_changes(client, run.run_id)
+        await _all_is_well(client, run.run_id)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cure"),
+    [
+        pytest.param("PRAGMA query_only = ON", "PRAGMA query_only = OFF", id="read-only"),
+        pytest.param(
+            "PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000", id="disk full"
+        ),
+    ],
+)
+async def test_a_file_that_cannot_be_written(
+    tmp_path: Path, pragmas: Callable[..., None], trouble: str, cure: str
+) -> None:
+    async with in_process(tmp_path / "runs.db") as client:
+        run = await created(client)
+        # Until the file must grow, a full disk hurts nobody.
+        large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}, "multitask_strategy": INTERRUPT}
+        pragmas(trouble)
+        error = await refused(client, "CreateOrReject", spec=large)
+        assert error.reason == "STORE_UNAVAILABLE"
+        assert (await call(client, "Get", run_id=run.run_id)).run == run
+        pragmas(cure)
+        answer = await call(client, "CreateOrReject", spec=large)
+        assert [each.run_id for each in answer.superseded] == [run.run_id]
+
+
+async def test_a_file_that_was_moved_away(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        run = await created(client)
+        db.rename(tmp_path / "elsewhere")
+        error = await refused(client, "CreateOrReject", spec=DISPLACE)
+        assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        (tmp_path / "elsewhere").rename(db)
+        await _all_is_well(client, run.run_id)
+
+
+async def test_a_commit_of_unknown_fate_is_said_to_be_one(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: SqliteStore) -> None:
+        raise OutcomeUnknown
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "commit", unknown)
+        error = await refused(client, "Create", request_id="r", spec={"thread_id": "t"})
+    assert (error.code, error.reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+    assert not (await call(client, "Create", request_id="r", spec={"thread_id": "t"})).replayed
+
+
+async def test_a_bug_tells_its_client_an_id_and_nothing_else(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupCommit, "_transact", broken)
+        error = await refused(client, "Create", spec={"thread_id": "t"})
+    assert error.code is grpc.StatusCode.INTERNAL
+    assert "secret" not in error.message
+    (record,) = [each for each in caplog.records if each.exc_info]
+    assert record.args is not None
+    assert str(record.args[1]) in error.message  # type: ignore[index]
+    await created(client)
+
+
+async def test_more_calls_than_the_writer_takes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults: Any = writer.Writer.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "max_waiting", 0)
+    async with in_process(tmp_path / "runs.db") as client:
+        error = await refused(client, "Create", spec={"thread_id": "t"})
+        assert (error.code, error.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "OVERLOADED",
+        )
+        assert error.retry_after
+
+
+async def test_a_row_that_cannot_be_read_is_named_and_can_be_removed(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        run = await created(client)
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("UPDATE runs SET body = x'ff'")
+            other.commit()
+        for method, fields in (
+            ("Get", {"run_id": run.run_id}),
+            ("ListByThread", {"thread_id": "t"}),
+            ("Cancel", {"run_id": run.run_id}),
+            ("ReconcileOrphans", {}),
+        ):
+            error = await refused(client, method, **fields)
+            assert (error.code, error.reason) == (grpc.StatusCode.DATA_LOSS, "CORRUPT_ROW")
+            assert error.metadata == {"run_id": run.run_id}
+        await call(client, "Delete", run_id=run.run_id)
+        assert not (await call(client, "ListByThread", thread_id="t")).runs
