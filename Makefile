@@ -75,7 +75,7 @@ clean: ## Remove everything the other targets made, .venv and .tools included
 	@touch $@
 
 .venv/.dev: pyproject.toml | .venv/bin/pip
-	$(call install,runsvc and the development tools,-e '.[dev]')
+	$(call install,runsvc and the development tools,-e '.[server,dev]')
 	@touch $@ .venv/.server
 
 .tools/.ready: protos/requirements.txt | .tools/bin/pip
