@@ -74,8 +74,10 @@ clean: ## Remove everything the other targets made, .venv and .tools included
 	$(call install,runsvc with its server,-e '.[server]')
 	@touch $@
 
+# Outside the call, in which a comma would part its arguments.
+DEVELOPMENT := -e '.[server,dev]'
 .venv/.dev: pyproject.toml | .venv/bin/pip
-	$(call install,runsvc and the development tools,-e '.[server,dev]')
+	$(call install,runsvc and the development tools,$(DEVELOPMENT))
 	@touch $@ .venv/.server
 
 .tools/.ready: protos/requirements.txt | .tools/bin/pip
