@@ -36,9 +36,9 @@ try:
 except (
     ImportError
 ):  # pragma: no cover - there is none for Windows; asyncio's own loop serves, slower.
-    _new_loop = None
+    new_loop = None
 else:
-    _new_loop = uvloop.new_event_loop
+    new_loop = uvloop.new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     # Otherwise a second server would share the port, and get half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 << 20),
@@ -91,7 +91,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
     Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
     """
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(settings, ready))
 
 
@@ -157,7 +157,7 @@ async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
     guard, health = Guard(), Health()
-    server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
     add_RunServiceServicer_to_server(RunServicer(manager, Watches(store, hub, codec)), server)
     add_AdminServiceServicer_to_server(AdminServicer(admin), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

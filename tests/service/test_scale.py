@@ -5,69 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 
-from runsvc import lifecycle
-from runsvc.model import RunSpec, RunStatus, Stamp
-from runsvc.rpc.convert import RunCodec
-from runsvc.store import _rows
-from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import reading, writing
 from tests.support.calls import SUCCESS, call, created, refused
+from tests.support.filling import BIG_THREAD, fill
 from tests.support.server import Process, client_of, in_process
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 FINISHED = 100_000
-BIG_THREAD = "big"
 STATM = Path("/proc/self/statm")
-
-
-def finished(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
-    """Rows of runs and of the log, half of them on one thread."""
-    codec, begin = RunCodec(), datetime(2026, 1, 1, tzinfo=UTC)
-    columns = (*_rows.LASTING, *_rows.CHANGING)
-    assert len(set(columns)) == len(columns)
-    pattern = lifecycle.create(
-        RunSpec(thread_id=BIG_THREAD), run_id="r", owner="", at=Stamp(1, begin)
-    )
-    for number in range(1, count + 1):
-        time = begin + timedelta(milliseconds=number)
-        run = replace(
-            pattern,
-            run_id=str(UUID(int=number)),
-            thread_id=BIG_THREAD if number % 2 else f"t{number}",
-            status=RunStatus.SUCCESS,
-            revision=number,
-            created_at=time,
-            updated_at=time,
-            ended_at=time,
-        )
-        body = codec.encode(run)
-        saved = Saved(run, body, Creation(b"", None))
-        entry = LogEntry(
-            number, number, run.run_id, "", run.thread_id, None, run.status, None, False, body
-        )
-        yield _rows.lasting(saved) + _rows.changing(run, body), _rows.from_entry(entry)
-
-
-async def filled(db: Path, count: int) -> None:
-    """A store with so many finished runs."""
-    async with in_process(db):
-        pass
-    with closing(sqlite3.connect(db)) as file:
-        for run, entry in finished(count):
-            file.execute(writing._INSERT, run)
-            file.execute(writing._APPEND, entry)
-        file.execute("UPDATE clock SET revision = ?, time = 1767225600000000", (count,))
-        file.commit()
 
 
 class Recorded:
@@ -92,7 +40,7 @@ async def test_a_hundred_thousand_finished_runs_cost_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db = tmp_path / "runs.db"
-    await filled(db, FINISHED)
+    await asyncio.to_thread(fill, db, FINISHED)
     recorded = Recorded()
     connect_reader, make_writer = reading.connect_reader, writing.make_writer  # type: ignore[attr-defined]
 

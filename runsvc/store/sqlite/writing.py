@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import Changes, Query, Record, Saved
 
 _RECORD: Final = ", ".join(_rows.RECORD)
-_INSERT: Final = (
+INSERT: Final = (
     f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
     f"VALUES ({', '.join('?' * len((*_rows.LASTING, *_rows.CHANGING)))})"
 )
@@ -34,7 +34,7 @@ _UPDATE: Final = (
     f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _rows.CHANGING)} WHERE run_id = ?"
 )
 _END_OF_TIME: Final = 2**63 - 1
-_APPEND: Final = (
+APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}) VALUES ({', '.join('?' * len(_rows.LOG))})"
 )
 
@@ -88,7 +88,7 @@ class Writing:
     def save(self, changes: Changes) -> None:
         with self._watched():
             self._save_runs(changes.runs)
-            self._many(_APPEND, map(_rows.from_entry, changes.log))
+            self._many(APPEND, map(_rows.from_entry, changes.log))
             for run_id in changes.deleted:
                 self._run("DELETE FROM runs WHERE run_id = ?", run_id)
                 self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
@@ -139,7 +139,7 @@ class Writing:
         created = [saved for saved in runs if saved.creation is not None]
         changed = [saved for saved in runs if saved.creation is None]
         self._many(
-            _INSERT, (_rows.lasting(new) + _rows.changing(new.run, new.body) for new in created)
+            INSERT, (_rows.lasting(new) + _rows.changing(new.run, new.body) for new in created)
         )
         self._many(_UPDATE, ((*_rows.changing(run, body), run.run_id) for run, body, _ in changed))
 

@@ -1,0 +1,70 @@
+"""Figures: what was measured, as medians with their spread over the rounds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.bench.load import Sample
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The values of all rounds, shortened to three."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of at least one value."""
+        every = list(values)
+        return cls(median(every), min(every), max(every))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Everything measured of one kind of work on one system."""
+
+    #: Part of the report that it belongs to.
+    section: str
+    work: str
+    system: str
+    in_flight: int = 0
+    #: By name; the unit is in the name where it is not a ratio.
+    values: dict[str, Spread] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figure for programs."""
+        return asdict(self)
+
+
+def of_samples(samples: list[Sample], limits: list[Sample]) -> dict[str, Spread]:
+    """What samples tell, on their own and against the limit's sample of the same round."""
+    pairs = list(zip(samples, limits, strict=True))
+    return {
+        "rate": Spread.of(sample.rate for sample in samples),
+        "share": Spread.of(_ratio(sample.rate, limit.rate) for sample, limit in pairs),
+        "p50 ms": Spread.of(1e3 * sample.percentile(0.5) for sample in samples),
+        "p99 ms": Spread.of(1e3 * sample.percentile(0.99) for sample in samples),
+        "p50 ratio": _percentiles(pairs, 0.5),
+        "p99 ratio": _percentiles(pairs, 0.99),
+        "cpu us": Spread.of(1e6 * sample.cpu_per_call for sample in samples),
+        "load share": Spread.of(sample.load_share for sample in samples),
+    }
+
+
+def _percentiles(pairs: list[tuple[Sample, Sample]], share: float) -> Spread:
+    return Spread.of(
+        _ratio(sample.percentile(share), limit.percentile(share)) for sample, limit in pairs
+    )
+
+
+def _ratio(value: float, reference: float) -> float:
+    return value / reference if reference else 0.0

@@ -1,0 +1,247 @@
+"""A gRPC client that costs next to nothing: calls over raw HTTP/2 frames, for load that does not get in its own way.
+
+A client of grpc.aio takes as much processor time as the server it is to measure. This one takes some 30 µs a call: it
+encodes the headers of a method once, asks the server for stateless header compression, so that equal header blocks are
+equal bytes, and reads nothing of an answer that nobody asked for. It reads the gRPC status of every answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RST, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
+_END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
+_HEADER_TABLE_SIZE, _ENABLE_PUSH, _MAX_STREAMS, _INITIAL_WINDOW, _MAX_FRAME = 1, 2, 3, 4, 5
+
+_LARGEST_WINDOW: Final = 2**31 - 1
+_DEFAULT_WINDOW: Final = 65_535
+#: Received bytes after which the connection's window is filled up again.
+_REFILL: Final = 1 << 29
+
+#: Status of a call that the server ended without one.
+RESET: Final = -1
+
+
+class Reply(NamedTuple):
+    """The end of a call: its gRPC status and, of a unary one, its answer."""
+
+    status: int
+    message: bytes
+
+
+class Lost(Exception):
+    """The connection is gone."""
+
+
+@functools.cache
+def request_headers(method: str) -> bytes:
+    """The header block of every call of a method, such as /runsvc.v1.RunService/Get."""
+    headers = (
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", method),
+        (":authority", "localhost"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    )
+    # Never indexed: a block means the same whatever was sent before it.
+    return Encoder().encode([NeverIndexedHeaderTuple(*header) for header in headers])
+
+
+@functools.lru_cache(maxsize=4_096)
+def _status(block: bytes) -> int | None:
+    """The gRPC status in a header block; None when it has none, so that more follows."""
+    for name, value in Decoder().decode(block, raw=True):
+        if name == b"grpc-status":
+            return int(value)
+    return None
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+class _Stream:
+    __slots__ = ("ended", "on_message", "received")
+
+    def __init__(self, on_message: Callable[[bytes], None] | None) -> None:
+        self.ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.received = bytearray()
+        #: Of a server stream: called with each message. Of a unary call: None.
+        self.on_message = on_message
+
+
+class Connection(asyncio.Protocol):
+    """One HTTP/2 connection. Any number of calls at a time, up to what the server allows."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._unread = bytearray()
+        self._streams: dict[int, _Stream] = {}
+        self._next = 1
+        self._room = _DEFAULT_WINDOW
+        self._stream_room = _DEFAULT_WINDOW
+        self._blocked: list[bytes] = []
+        self._received = 0
+
+    @classmethod
+    async def open(cls, address: str) -> Connection:
+        """Connect to HOST:PORT."""
+        host, _, port = address.rpartition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(
+            cls, host.strip("[]"), int(port)
+        )
+        return connection
+
+    def close(self) -> None:
+        """End every call and the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def unary(self, method: str, message: bytes) -> asyncio.Future[Reply]:
+        """Start a call; the future is its end. Lost when the connection breaks."""
+        return self._start(method, message, None).ended
+
+    def stream(
+        self, method: str, message: bytes, on_message: Callable[[bytes], None]
+    ) -> tuple[int, asyncio.Future[Reply]]:
+        """Start a call with many answers: its number, to leave it by, and its end."""
+        number = self._next
+        return number, self._start(method, message, on_message).ended
+
+    def leave(self, number: int) -> None:
+        """Cancel a call."""
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            self._write(_frame(_RST, 0, number, struct.pack(">I", 8)))
+            stream.ended.cancel()
+
+    def _start(
+        self, method: str, message: bytes, on_message: Callable[[bytes], None] | None
+    ) -> _Stream:
+        if self._transport is None:
+            raise Lost
+        number, self._next = self._next, self._next + 2
+        stream = self._streams[number] = _Stream(on_message)
+        headers = _frame(_HEADERS, _END_HEADERS, number, request_headers(method))
+        body = struct.pack(">BI", 0, len(message)) + message
+        if len(body) > self._stream_room:
+            raise ValueError("larger than the server's window of a stream")
+        self._send(headers + _frame(_DATA, _END_STREAM, number, body), len(body))
+        return stream
+
+    def _send(self, frames: bytes, cost: int) -> None:
+        if self._blocked or cost > self._room:
+            self._blocked.append(frames)
+            return
+        self._room -= cost
+        self._write(frames)
+
+    def _write(self, frames: bytes) -> None:
+        if self._transport is None:
+            raise Lost
+        self._transport.write(frames)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        settings = struct.pack(
+            ">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, _LARGEST_WINDOW
+        )
+        grown = struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)
+        self._write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, grown))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            if not stream.ended.done():
+                stream.ended.set_exception(Lost())
+
+    def data_received(self, data: bytes) -> None:
+        unread = self._unread
+        unread += data
+        at, size = 0, len(unread)
+        while size - at >= 9:
+            length = int.from_bytes(unread[at : at + 3], "big")
+            end = at + 9 + length
+            if end > size:
+                break
+            kind, flags = unread[at + 3], unread[at + 4]
+            number = int.from_bytes(unread[at + 5 : at + 9], "big")
+            self._on_frame(kind, flags, number, bytes(unread[at + 9 : end]))
+            at = end
+        del unread[:at]
+
+    def _on_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind == _DATA:
+            self._on_data(number, payload)
+        elif kind == _HEADERS:
+            self._on_headers(number, payload)
+        elif kind == _WINDOW:
+            self._on_window(number, payload)
+        elif kind == _SETTINGS and not flags & _ACK:
+            self._on_settings(payload)
+        elif kind == _PING and not flags & _ACK:
+            self._write(_frame(_PING, _ACK, 0, payload))
+        elif kind == _RST:
+            self._end(number, RESET)
+
+    def _on_data(self, number: int, payload: bytes) -> None:
+        self._received += len(payload)
+        if self._received > _REFILL:
+            self._write(_frame(_WINDOW, 0, 0, struct.pack(">I", self._received)))
+            self._received = 0
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        if stream.on_message is None:
+            stream.received += payload
+            return
+        _deliver(stream, payload)
+
+    def _on_headers(self, number: int, payload: bytes) -> None:
+        if (status := _status(payload)) is not None:
+            self._end(number, status)
+
+    def _end(self, number: int, status: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is not None and not stream.ended.done():
+            stream.ended.set_result(Reply(status, bytes(stream.received[5:])))
+
+    def _on_window(self, number: int, payload: bytes) -> None:
+        if number:
+            # Of a stream; its request has been sent as a whole.
+            return
+        self._room += int.from_bytes(payload, "big")
+        blocked, self._blocked = self._blocked, []
+        for frames in blocked:
+            self._send(frames, len(frames))
+
+    def _on_settings(self, payload: bytes) -> None:
+        for at in range(0, len(payload), 6):
+            key, value = struct.unpack_from(">HI", payload, at)
+            if key == _INITIAL_WINDOW:
+                self._stream_room = value
+        self._write(_frame(_SETTINGS, _ACK, 0, b""))
+
+
+def _deliver(stream: _Stream, payload: bytes) -> None:
+    assert stream.on_message is not None
+    received = stream.received
+    received += payload
+    while len(received) >= 5:
+        end = 5 + int.from_bytes(received[1:5], "big")
+        if len(received) < end:
+            return
+        stream.on_message(bytes(received[5:end]))
+        del received[:end]

@@ -1,0 +1,106 @@
+"""Stores that hold many finished runs, made by writing the rows themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from runsvc import lifecycle
+from runsvc.model import RunSpec, RunStatus, Stamp
+from runsvc.rpc.convert import RunCodec
+from runsvc.store import _rows
+from runsvc.store.base import Creation, LogEntry, Saved
+from runsvc.store.sqlite import SqliteStore, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runsvc.model import Run
+
+#: Every tenth run is on this thread.
+BIG_THREAD: Final = "big"
+
+_BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run_id_of(number: int) -> str:
+    """The id of the run that was filled in as this one, counted from 1."""
+    return str(UUID(int=number))
+
+
+def fill(db: Path, count: int, *, log_keep: int = 100_000) -> None:
+    """Make a store with so many finished runs, and the end of their log, as compaction leaves it."""
+    asyncio.run(_made(db))
+    with closing(sqlite3.connect(db)) as file:
+        # Lost work is made again.
+        file.execute("PRAGMA synchronous = OFF")
+        file.executemany(writing.INSERT, (_run_row(saved) for saved in _finished(count)))
+        newest = (saved for saved in _finished(count) if saved.run.revision > count - log_keep)
+        file.executemany(writing.APPEND, map(_log_row, newest))
+        file.execute(
+            "UPDATE clock SET revision = ?, time = ?", (count, _rows.microseconds(_time(count)))
+        )
+        file.commit()
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+async def _made(db: Path) -> None:
+    store = SqliteStore(db)
+    await store.open()
+    await store.close()
+
+
+def _finished(count: int) -> Iterator[Saved]:
+    codec = RunCodec()
+    pattern = lifecycle.create(
+        RunSpec(thread_id=BIG_THREAD), run_id="r", owner="", at=Stamp(1, _BEGIN)
+    )
+    for number in range(1, count + 1):
+        run = _finished_run(pattern, number)
+        yield Saved(run, codec.encode(run), Creation(b"", None))
+
+
+def _finished_run(pattern: Run, number: int) -> Run:
+    time = _time(number)
+    return replace(
+        pattern,
+        run_id=run_id_of(number),
+        thread_id=f"t{number}" if number % 10 else BIG_THREAD,
+        status=RunStatus.SUCCESS,
+        revision=number,
+        created_at=time,
+        updated_at=time,
+        ended_at=time,
+    )
+
+
+def _time(number: int) -> datetime:
+    return _BEGIN + timedelta(milliseconds=number)
+
+
+def _run_row(saved: Saved) -> _rows.Row:
+    return _rows.lasting(saved) + _rows.changing(saved.run, saved.body)
+
+
+def _log_row(saved: Saved) -> _rows.Row:
+    run = saved.run
+    return _rows.from_entry(
+        LogEntry(
+            revision=run.revision,
+            call_end=run.revision,
+            run_id=run.run_id,
+            owner=run.owner,
+            thread_id=run.thread_id,
+            assistant_id=run.assistant_id,
+            status=run.status,
+            previous_status=RunStatus.RUNNING,
+            deleted=False,
+            body=saved.body,
+        )
+    )
