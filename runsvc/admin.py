@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__, lifecycle
 from runsvc.errors import CorruptRow
-from runsvc.store.base import ById, Orphans
+from runsvc.store.base import Orphans, Remains
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ class Admin:
         """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""
 
         def decide(tx: Transaction) -> None:
-            record = tx.record(run_id)
+            record = tx.remains(run_id)
             if self._readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)
 
-        await self._writer.submit(Command(decide, (ById(run_id),), alone=True))
+        await self._writer.submit(Command(decide, (Remains(run_id),), alone=True))
 
     async def server_info(self) -> ServerInfo:
         """What this server is and holds."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from runsvc.errors import ThreadBusy, ThreadFull, UnsupportedStrategy
 from runsvc.model import CancelAction, MultitaskStrategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from runsvc.model import Run
+    from runsvc.model import RunStatus
+
+
+class Occupant(Protocol):
+    """An active run, as far as a refusal tells of it."""
+
+    @property
+    def thread_id(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def status(self) -> RunStatus: ...
+
 
 #: What a strategy does to the active runs it displaces; REJECT displaces none.
 DISPLACING: Final[Mapping[MultitaskStrategy, CancelAction]] = {
@@ -33,13 +45,7 @@ def check_room(thread_id: str, active: int, limit: int) -> None:
         raise ThreadFull(thread_id)
 
 
-def displaced(
-    strategy: MultitaskStrategy, active: Sequence[Run]
-) -> Sequence[tuple[Run, CancelAction]]:
-    """The active runs (newest first) that a new run displaces, oldest first, and how; ThreadBusy when it may not."""
-    if not active:
-        return ()
-    if strategy not in DISPLACING:
-        newest = active[0]
+def check_free(newest: Occupant | None) -> None:
+    """Refuse a run that may not displace any on a thread that has an active one."""
+    if newest is not None:
         raise ThreadBusy(newest.thread_id, newest.run_id, newest.status)
-    return [(run, DISPLACING[strategy]) for run in reversed(active)]

@@ -6,7 +6,7 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runsvc.errors import OutcomeUnknown, StoreBusy
+from runsvc.errors import OutcomeUnknown, RunsvcError, StoreBusy
 from runsvc.transaction import Command, Transaction
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ class Committed(NamedTuple):
 
     outcomes: Sequence[Outcome]
     entries: Sequence[LogEntry] = ()
-    #: Runs that changed without a log entry.
+    #: Runs whose progress moved without a log entry.
     touched: Sequence[Run] = ()
+    #: The store may hold more than the entries tell: the fate of a commit could not be found out.
+    unsettled: bool = False
 
 
 class GroupCommit:
@@ -49,8 +51,10 @@ class GroupCommit:
         """Commit a batch. What fails for all is tried one by one, so that only the command at fault fails."""
         try:
             return self._patiently(commands)
-        except (StoreBusy, OutcomeUnknown) as error:
+        except StoreBusy as error:
             return _failed(commands, error)
+        except OutcomeUnknown as error:
+            return _failed(commands, error)._replace(unsettled=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, its caller is told.
             if len(commands) == 1:
                 return _failed(commands, error)
@@ -85,21 +89,29 @@ def _attempt(transaction: Transaction, command: Command[Any]) -> Outcome:
     try:
         return Outcome(answer=transaction.apply(command))
     except Exception as error:  # noqa: BLE001 - the others of the batch go on; its caller is told.
-        return Outcome(error=error)
+        return _failure(error)
 
 
 def _failed(commands: Sequence[Command[Any]], error: Exception) -> Committed:
     # Each further caller raises an exception of its own: a shared one would collect all their tracebacks.
     copies = (copy(error) for _ in commands[1:])
-    return Committed([Outcome(error=each) for each in (error, *copies)])
+    return Committed([_failure(each) for each in (error, *copies)])
+
+
+def _failure(error: Exception) -> Outcome:
+    # A traceback holds its frames, and so the whole batch with all that it loaded, until the garbage collector comes
+    # by. Of a refusal nobody needs it.
+    return Outcome(error=error.with_traceback(None) if isinstance(error, RunsvcError) else error)
 
 
 def _joined(parts: Iterable[Committed]) -> Committed:
     outcomes: list[Outcome] = []
     entries: list[LogEntry] = []
     touched: list[Run] = []
+    unsettled = False
     for part in parts:
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
         touched.extend(part.touched)
-    return Committed(outcomes, entries, touched)
+        unsettled |= part.unsettled
+    return Committed(outcomes, entries, touched, unsettled)

@@ -8,12 +8,14 @@ misses nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from bisect import bisect_left, bisect_right
 from collections import deque
+from itertools import pairwise
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.errors import ServerDraining
+from runsvc.errors import CorruptRow, ServerDraining
 from runsvc.store.base import Topic, TopicKind
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ CAPACITY: Final = 16 << 20
 #: What an entry costs beside its body, in bytes: the tuple, its strings, its places in the index.
 ENTRY_COST: Final = 1_000
 #: Entries that a cursor reads at once, and that the ring starts with.
-STRETCH: Final = 128
+STRETCH: Final = 32
 TAIL: Final = 4_096
+#: A revision that no store comes to.
+_UNREACHED: Final = 2**63
+
+_log = logging.getLogger(__name__)
 
 _revision = attrgetter("revision")
 
@@ -109,28 +115,43 @@ def _cost(entry: LogEntry) -> int:
     return ENTRY_COST + len(entry.body or b"")
 
 
+class Change(NamedTuple):
+    """An entry as a watcher gets it."""
+
+    entry: LogEntry
+    #: Further entries that the same call made follow.
+    more: bool
+
+
 class Cursor:
     """One watcher's position in the log. Every matching entry at or below `position` has been read."""
 
-    __slots__ = ("_hub", "_woken", "position", "topic", "touched")
+    __slots__ = ("_held", "_hub", "_woken", "position", "topic", "touched")
 
     def __init__(self, hub: StatusHub, topic: Topic) -> None:
         self._hub = hub
         self._woken = asyncio.Event()
+        #: An entry of which it is not known yet whether more of its call follow; read, but not given.
+        self._held: list[LogEntry] = []
         self.topic = topic
         self.position = 0
         #: Runs whose progress moved since the watcher last looked; only for those who asked.
         self.touched: set[str] = set()
 
-    async def read(self) -> Sequence[LogEntry]:
-        """The next entries, with the whole of each call's; none when the cursor has caught up."""
+    async def read(self) -> Sequence[Change]:
+        """The next entries, those of a call one after the other; none when the cursor has caught up."""
         self._hub.check_open()
         self._woken.clear()
-        entries = await self._stretch()
-        # What one call did stays together.
-        while entries and entries[-1].call_end > self.position:
-            entries = [*entries, *await self._stretch()]
-        return entries
+        while True:
+            stretch = await self._stretch()
+            entries = [*self._held, *stretch]
+            # Whatever an entry says of its call, nothing of it follows where the log has no more.
+            whole = not stretch or stretch[-1].call_end <= self.position
+            self._held = [] if whole else entries[-1:]
+            if changes := _changes(entries, whole=whole):
+                return changes
+            if whole:
+                return ()
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new, at the latest after this time."""
@@ -146,15 +167,25 @@ class Cursor:
 
     async def _stretch(self) -> Sequence[LogEntry]:
         ring = self._hub.ring
-        if self.position < ring.floor:
+        if not ring.floor <= self.position <= ring.revision:
+            # Fallen behind the ring; or ahead of the hub, after a snapshot or in the midst of a call.
             found = await self._hub.store.log_since(self.topic, self.position, STRETCH)
-            self.position = found.scanned_to
+            self.position = max(self.position, found.scanned_to)
             return found.entries
         entries = ring.after(self.topic, self.position, STRETCH)
-        # A snapshot may be ahead of the hub.
-        newest = entries[-1].revision if len(entries) == STRETCH else ring.revision
-        self.position = max(self.position, newest)
+        self.position = entries[-1].revision if len(entries) == STRETCH else ring.revision
         return entries
+
+
+def _changes(entries: Sequence[LogEntry], *, whole: bool) -> Sequence[Change]:
+    """The entries as a watcher gets them; the last one only when nothing of its call can follow."""
+    changes = [
+        Change(entry, following.revision <= entry.call_end)
+        for entry, following in pairwise(entries)
+    ]
+    if whole and entries:
+        changes.append(Change(entries[-1], False))
+    return changes
 
 
 class StatusHub:
@@ -171,8 +202,11 @@ class StatusHub:
         """Fill the ring from the end of the log."""
         revision = (await self.store.clock()).revision
         self.ring.restart(revision)
-        if tail := await self.store.log_tail(TAIL):
-            self.ring.extend(tail)
+        try:
+            self.ring.extend(await self.store.log_tail(TAIL, CAPACITY))
+        except CorruptRow as corrupt:
+            # Whoever needs it reads it from the store, and is told.
+            _log.error("The ring starts empty: %s", corrupt)
 
     @property
     def watchers(self) -> int:
@@ -197,7 +231,11 @@ class StatusHub:
 
     def publish(self, committed: Committed) -> None:
         """Take in what a batch did and wake those whom it concerns."""
-        if committed.entries:
+        if committed.unsettled:
+            # Until the next commit tells where the log stands, everyone reads the store.
+            self.ring.restart(_UNREACHED)
+            self._wake_all()
+        elif committed.entries:
             self._take_in(committed.entries)
         if self._progress:
             for run in committed.touched:
@@ -214,7 +252,7 @@ class StatusHub:
             raise ServerDraining
 
     def _take_in(self, entries: Sequence[LogEntry]) -> None:
-        # A commit whose fate was not known at first may have left entries that nobody published.
+        # After a commit whose fate was not known there may be entries that nobody published.
         gap = entries[0].revision != self.ring.revision + 1
         self.ring.extend(entries)
         for entry in entries:

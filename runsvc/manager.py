@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import admission, lifecycle
 from runsvc.errors import RunNotFound
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, PageKey, PageQuery
-from runsvc.transaction import Command
+from runsvc.store.base import (
+    ActiveCount,
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    NewestActive,
+    PageKey,
+    PageQuery,
+)
+from runsvc.transaction import MAX_COMMANDS, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +94,8 @@ class RunManager:
             run_id = tx.new_run_id()
             return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
 
-        return await self._writer.submit(_creation(decide, owner, spec, request))
+        room = ActiveCount(owner, spec.thread_id)
+        return await self._writer.submit(_creation(decide, room, spec, request))
 
     async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
         """Admit a run by its strategy. ThreadBusy, UnsupportedStrategy, RequestIdReused."""
@@ -95,16 +104,13 @@ class RunManager:
         def decide(tx: Transaction) -> Created:
             if (earlier := tx.replay(request)) is not None:
                 return Created(earlier, replayed=True)
-            active = tx.active(owner, spec.thread_id)
             run_id = tx.new_run_id()
-            superseded = [
-                tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=run_id))
-                for run, action in admission.displaced(spec.multitask_strategy, active)
-            ]
+            superseded = _make_way(tx, owner, spec, run_id)
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
-        created = await self._writer.submit(_creation(decide, owner, spec, request))
+        way = _in_the_way(owner, spec)
+        created = await self._writer.submit(_creation(decide, way, spec, request))
         if not created.replayed:
             return created
         records = await self._store.displaced_by(created.run.run_id)
@@ -237,12 +243,32 @@ class RunManager:
 
 
 def _creation(
-    decide: Callable[[Transaction], Created], owner: str, spec: RunSpec, request: Request | None
+    decide: Callable[[Transaction], Created],
+    thread: Query | ActiveCount,
+    spec: RunSpec,
+    request: Request | None,
 ) -> Command[Created]:
-    reads: tuple[Query, ...] = (ActiveOnThread(owner, spec.thread_id),)
-    if request is not None:
-        reads += (ByRequest(request.key),)
+    reads = (thread,) if request is None else (thread, ByRequest(request.key))
     return Command(decide, reads, COMMAND_COST + len(spec.metadata) + len(spec.kwargs))
+
+
+def _in_the_way(owner: str, spec: RunSpec) -> Query:
+    """What a creation must know of its thread: to displace runs takes all of them, to be refused the newest."""
+    if spec.multitask_strategy in admission.DISPLACING:
+        return ActiveOnThread(owner, spec.thread_id)
+    return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
+
+
+def _make_way(tx: Transaction, owner: str, spec: RunSpec, run_id: str) -> list[Run]:
+    """The runs that a new one displaces, oldest first. ThreadBusy when it may displace none."""
+    action = admission.DISPLACING.get(spec.multitask_strategy)
+    if action is None:
+        admission.check_free(tx.newest_active(owner, spec.thread_id))
+        return []
+    return [
+        tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=run_id))
+        for run in reversed(tx.active(owner, spec.thread_id))
+    ]
 
 
 def _fitting(records: Sequence[Record]) -> Sequence[Record]:

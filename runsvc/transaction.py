@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from runsvc import lifecycle
 from runsvc.errors import RequestIdReused, RunNotFound
 from runsvc.model import ACTIVE, Stamp
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Changes, Creation, LogEntry, Saved
+from runsvc.store.base import (
+    ActiveCount,
+    ActiveOnThread,
+    ByRequest,
+    Changes,
+    Creation,
+    LogEntry,
+    NewestActive,
+    Remains,
+    Saved,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from runsvc.model import Request, RequestKey, Run, RunSpec, RunStatus
-    from runsvc.store.base import Codec, Now, Orphans, Query, Record
+    from runsvc.store.base import Codec, Loaded, Now, Orphans, Query, Record
 
 T = TypeVar("T")
 
 _TICK = timedelta(microseconds=1)
+
+#: Most commands that share a transaction.
+MAX_COMMANDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,7 @@ class Command(Generic[T]):
     """A decision and what it must read. It may be made several times, so it does nothing but decide."""
 
     decide: Callable[[Transaction], T]
-    reads: tuple[Query, ...] = ()
+    reads: tuple[Query | ActiveCount, ...] = ()
     #: Bytes that it adds to a batch, roughly.
     size: int = 0
     #: Shares its batch with no other command: its reads do not see what others of the batch do.
@@ -39,28 +53,36 @@ class Command(Generic[T]):
 
 class _Change(NamedTuple):
     saved: Saved
-    previous_status: RunStatus | None
-    logged: bool
+    before: Run | None
 
 
 class Transaction:
     """The working set of a batch. A command that raises leaves no trace in it."""
 
-    def __init__(self, now: Now, loaded: Mapping[Query, Sequence[Record]], codec: Codec) -> None:
+    def __init__(self, now: Now, loaded: Loaded, codec: Codec) -> None:
         self._time = now.time
         self._revision = now.revision
-        self._loaded = loaded
+        self._loaded = loaded.records
+        self._counts = loaded.counts
         self._codec = codec
-        self._records = {record.run_id: record for found in loaded.values() for record in found}
+        #: Runs that a decision may change, each with its body.
+        self._records = {
+            record.run_id: record
+            for query, found in loaded.records.items()
+            if not isinstance(query, NewestActive)
+            for record in found
+        }
         self._decoded: dict[str, Run] = {}
         self._saved: dict[str, Saved] = {}
         self._created: dict[tuple[str, str], list[str]] = {}
+        #: By how many the active runs of a thread have grown.
+        self._grown: Counter[tuple[str, str]] = Counter()
         self._requests: dict[RequestKey, tuple[str, bytes]] = {}
         self._log: list[LogEntry] = []
         self._deleted: list[str] = []
         self._forgotten = 0
         self._staged: list[_Change] = []
-        #: Runs that changed without a log entry: their progress, a model name.
+        #: Runs whose progress moved without a log entry.
         self.touched: dict[str, Run] = {}
 
     def apply(self, command: Command[T]) -> T:
@@ -103,27 +125,31 @@ class Transaction:
             raise RunNotFound(run_id)
         return self._present(record)
 
-    def record(self, run_id: str) -> Record:
-        """A run of any owner, not decoded; only for a command that is alone."""
-        if not (found := self._loaded[ById(run_id)]):
+    def remains(self, run_id: str) -> Record:
+        """A run of any owner, not decoded, perhaps corrupt; only for a command that is alone."""
+        if not (found := self._loaded[Remains(run_id)]):
             raise RunNotFound(run_id)
         return found[0]
 
     def active(self, owner: str, thread_id: str) -> list[Run]:
         """The active runs of a thread, newest first."""
-        created = (self._saved[run_id].run for run_id in self._created_on(owner, thread_id))
-        loaded = map(self._present, self._stored_active(owner, thread_id))
-        return [run for run in (*created, *loaded) if run.status in ACTIVE]
+        stored = map(self._present, self._loaded[ActiveOnThread(owner, thread_id)])
+        return [*self._created_active(owner, thread_id), *filter(_is_active, stored)]
+
+    def newest_active(self, owner: str, thread_id: str) -> Run | Record | None:
+        """The newest active run of a thread, as far as a refusal needs it."""
+        for run in self._created_active(owner, thread_id):
+            return run
+        for record in self._loaded[NewestActive(owner, thread_id, MAX_COMMANDS)]:
+            saved = self._saved.get(record.run_id)
+            found = record if saved is None else saved.run
+            if found.status in ACTIVE:
+                return found
+        return None
 
     def count_active(self, owner: str, thread_id: str) -> int:
-        """How many active runs a thread has; decodes none."""
-        ids = [record.run_id for record in self._stored_active(owner, thread_id)]
-        ids.extend(self._created_on(owner, thread_id))
-        return sum(
-            1
-            for run_id in ids
-            if run_id not in self._saved or self._saved[run_id].run.status in ACTIVE
-        )
+        """How many active runs a thread has."""
+        return self._counts[ActiveCount(owner, thread_id)] + self._grown[owner, thread_id]
 
     def orphans(self, query: Orphans) -> list[Run]:
         """The runs that the query found; only for a command that is alone."""
@@ -181,17 +207,18 @@ class Transaction:
         self._forgotten = revision
 
     def _stage(self, run: Run, before: Run | None, creation: Creation | None) -> None:
-        saved = Saved(run, self._codec.encode(run), creation)
-        logged = before is None or run.revision != before.revision
-        self._staged.append(_Change(saved, before.status if before else None, logged))
+        self._staged.append(_Change(Saved(run, self._codec.encode(run), creation), before))
         self._revision = max(self._revision, run.revision)
         self._time = max(self._time, run.updated_at)
 
     def _keep(self, change: _Change) -> None:
-        run, body, creation = change.saved
-        if change.logged:
-            self._log.append(self._entry(run, body, change.previous_status))
-        else:
+        (run, body, creation), before = change
+        previous_status = before.status if before else None
+        growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
+        self._grown[run.owner, run.thread_id] += growth
+        if before is None or run.revision != before.revision:
+            self._log.append(self._entry(run, body, previous_status))
+        elif run.progress != before.progress:
             self.touched[run.run_id] = run
         if creation is not None:
             self._created.setdefault((run.owner, run.thread_id), []).append(run.run_id)
@@ -222,17 +249,19 @@ class Transaction:
             run = self._decoded[record.run_id] = self._codec.decode(record)
         return run
 
-    def _stored_active(self, owner: str, thread_id: str) -> Sequence[Record]:
-        return self._loaded[ActiveOnThread(owner, thread_id)]
-
-    def _created_on(self, owner: str, thread_id: str) -> Iterable[str]:
-        return reversed(self._created.get((owner, thread_id), []))
+    def _created_active(self, owner: str, thread_id: str) -> Iterator[Run]:
+        created = reversed(self._created.get((owner, thread_id), []))
+        return filter(_is_active, (self._saved[run_id].run for run_id in created))
 
     @staticmethod
     def _same_spec(run: Run, spec_hash: bytes | None, request: Request) -> Run:
         if spec_hash != request.spec_hash:
             raise RequestIdReused(run.run_id)
         return run
+
+
+def _is_active(run: Run) -> bool:
+    return run.status in ACTIVE
 
 
 def _uuid7(time: datetime) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from runsvc import lifecycle
@@ -15,11 +15,13 @@ from runsvc.store.base import LogEntry, TopicKind
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from runsvc.hub import Cursor, StatusHub
-    from runsvc.store.base import Clock, Codec, ReadingStore, Record, Topic
+    from runsvc.hub import Change, Cursor, StatusHub
+    from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
 
 #: Least time between two rounds of PROGRESS on one stream, in seconds.
 PROGRESS_INTERVAL: Final = 0.1
+#: Runs of a snapshot that are read at once.
+SNAPSHOT_STRETCH: Final = 16
 
 
 class StatusEvent(IntEnum):
@@ -81,8 +83,7 @@ class Watches:
         cursor = self._hub.open(request.topic, progress=request.include_progress)
         try:
             watch = _Watch(self._store, self._codec, request, cursor)
-            for event in await watch.begin():
-                yield event
+            await watch.begin()
             while not watch.over:
                 for event in await watch.proceed():
                     yield event
@@ -104,60 +105,78 @@ class _Watch:
         self._now = asyncio.get_running_loop().time
         self._next_heartbeat = self._now() + request.heartbeat_interval
         self._next_progress = 0.0
+        #: What of the snapshot is still to be sent; None when there is none, or no more.
+        self._snapshot: deque[RunState] | None = None
         #: Nothing can follow.
         self.over = False
 
-    async def begin(self) -> Sequence[Event]:
-        """The snapshot, or nothing when the watch resumes."""
+    async def begin(self) -> None:
+        """Take the snapshot, or the position to resume from."""
         clock = await self._store.clock()
         self._store_id = clock.store_id
         if self._request.after_revision is None:
-            return await self._snapshot()
-        check_revision(self._request.after_revision, self._request.store_id, clock)
-        await self._resume(self._request.after_revision)
-        return ()
+            await self._take_snapshot()
+        else:
+            check_revision(self._request.after_revision, self._request.store_id, clock)
+            await self._resume(self._request.after_revision, clock)
 
     async def proceed(self) -> Sequence[Event]:
-        """What comes next: changes, else progress, else a heartbeat that is due; after a wait perhaps nothing."""
-        if entries := await self._cursor.read():
-            events = self._changes(entries)
-        elif not (events := await self._progress()) and self._now() >= self._next_heartbeat:
-            events = [self._position(StatusEvent.HEARTBEAT)]
-        if events:
-            self._next_heartbeat = self._now() + self._request.heartbeat_interval
-        else:
-            await self._cursor.wait(self._pause())
+        """What comes next: snapshot, then changes, else progress, else a heartbeat; after a wait perhaps nothing."""
+        if self._snapshot is not None:
+            return self._told(await self._snapshot_events(self._snapshot))
+        if changes := await self._cursor.read():
+            return self._told(self._changes(changes))
+        if events := await self._progress():
+            return events
+        if self._now() >= self._next_heartbeat:
+            return self._told([self._position(StatusEvent.HEARTBEAT)])
+        await self._cursor.wait(self._pause())
+        return ()
+
+    def _told(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Events that tell a position postpone the heartbeat, which is there to tell it."""
+        self._next_heartbeat = self._now() + self._request.heartbeat_interval
         return events
 
-    async def _snapshot(self) -> Sequence[Event]:
+    async def _take_snapshot(self) -> None:
         topic = self._request.topic
-        records, revision = await self._store.snapshot(topic)
-        if topic.kind is TopicKind.RUN:
-            if not records:
-                raise RunNotFound(topic.key)
-            self.over = self._ends_with(records[0])
+        states, revision = await self._store.snapshot(topic)
+        if topic.kind is TopicKind.RUN and not states:
+            raise RunNotFound(topic.key)
+        self._snapshot = deque(states)
         self._cursor.position = revision
-        return [
-            *(Event(StatusEvent.SNAPSHOT, subject=record) for record in records),
-            self._position(StatusEvent.SNAPSHOT_END),
-        ]
 
-    async def _resume(self, after: int) -> None:
+    async def _snapshot_events(self, left: deque[RunState]) -> Sequence[Event]:
+        # A stretch at a time: what waits for a slow reader is ids and revisions.
+        states = [left.popleft() for _ in range(min(SNAPSHOT_STRETCH, len(left)))]
+        subjects = await self._store.recall(states)
+        events = [Event(StatusEvent.SNAPSHOT, subject=_present(subject)) for subject in subjects]
+        if not left:
+            self._snapshot = None
+            events.append(self._position(StatusEvent.SNAPSHOT_END))
+            if self._request.topic.kind is TopicKind.RUN:
+                self.over = any(map(self._ends_with, subjects))
+        return events
+
+    async def _resume(self, after: int, clock: Clock) -> None:
         self._cursor.position = after
         topic = self._request.topic
         if topic.kind is not TopicKind.RUN:
             return
-        record = await self._store.get(topic.key)
+        record = await self._store.look_up(topic.key)
         if record is not None and record.owner == topic.owner:
             self.over = record.revision <= after and self._ends_with(record)
-        elif not (await self._store.log_since(topic, after, 1)).entries:
-            # A removed run still has its DELETED in the log; this one has nothing.
+            return
+        # A removed run has its DELETED in the log; it may be the very change that was seen last.
+        last_seen = max(after, clock.oldest_revision) - 1
+        left = (await self._store.log_since(topic, last_seen, 2)).entries
+        if not left:
             raise RunNotFound(topic.key)
+        self.over = left[-1].revision <= after
 
-    def _changes(self, entries: Sequence[LogEntry]) -> Sequence[Event]:
+    def _changes(self, changes: Sequence[Change]) -> Sequence[Event]:
         events = []
-        for entry, following in zip_longest(entries, entries[1:]):
-            more = following is not None and following.revision <= entry.call_end
+        for entry, more in changes:
             event = StatusEvent.DELETED if entry.deleted else StatusEvent.CHANGED
             events.append(Event(event, entry.revision, entry, more))
             if self._request.topic.kind is TopicKind.RUN and self._ends_with(entry):
@@ -184,7 +203,7 @@ class _Watch:
         touched, cursor.touched = cursor.touched, set()
         events = []
         for run_id in touched:
-            record = await self._store.get(run_id)
+            record = await self._store.look_up(run_id)
             if record is None:
                 continue
             if record.revision > cursor.position:
@@ -203,6 +222,11 @@ class _Watch:
 
     def _position(self, event: StatusEvent) -> Event:
         return Event(event, self._cursor.position, store_id=self._store_id)
+
+
+def _present(subject: Record | LogEntry) -> Record | LogEntry:
+    """A state, not the change that led to it."""
+    return subject._replace(previous_status=None) if isinstance(subject, LogEntry) else subject
 
 
 def check_revision(after: int, store_id: str, clock: Clock) -> None:

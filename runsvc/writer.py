@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from runsvc.errors import Overloaded, ServerDraining
+from runsvc.transaction import MAX_COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bounds of a batch: commands, and bytes.
-MAX_COMMANDS: Final = 64
+#: Most bytes of a batch; how many commands is the transaction's to say.
 MAX_BYTES: Final = 4 << 20
 #: Longest wait for callers that are expected to come back, in seconds.
 PATIENCE: Final = 0.004
 #: What may wait for a batch: commands, and bytes.
 MAX_WAITING: Final = 10_000
-MAX_WAITING_BYTES: Final = 256 << 20
+MAX_WAITING_BYTES: Final = 64 << 20
 
 
 class _Call(NamedTuple):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     AnyEnum = TypeVar("AnyEnum", bound=IntEnum)
 
+_NANOS: Final = 1_000_000_000
+_MOMENT: Final = timedelta(microseconds=1)
+
 # Matched in full: `$` would let a line break pass.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
 _ID_FAULT: Final = (
@@ -112,8 +115,12 @@ class Fields:
         if not message.HasField(name):
             return None
         duration: Duration = getattr(message, name)
+        if abs(duration.nanos) >= _NANOS or duration.seconds * duration.nanos < 0:
+            self.fault(prefix + name, "is no duration: nanos out of range, or of another sign")
+            return None
         try:
-            length = to_timedelta(duration)
+            # What is too short to count is still longer than nothing.
+            length = to_timedelta(duration) or _MOMENT * (duration.nanos > 0)
         except OverflowError:
             length = timedelta.max if duration.seconds > 0 else timedelta.min
         if not lengths.least <= length <= lengths.most:

@@ -16,14 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from runsvc.errors import (
-    CorruptRow,
-    InvalidRequest,
-    OutcomeUnknown,
-    ServerDraining,
-    StoreUnavailable,
-    Violation,
-)
+from runsvc.errors import InvalidRequest, ServerDraining, Violation
+from runsvc.rpc.failures import FailureLog
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
 
 if TYPE_CHECKING:
@@ -35,13 +29,6 @@ logger = logging.getLogger(__name__)
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
 _PRINTABLE: Final = re.compile(r"[ -~]{1,128}")
-
-#: Failures that somebody has to look at, and how urgently. INTERNAL is always an error.
-_LEVELS: Final = (
-    (StoreUnavailable, logging.WARNING),
-    (OutcomeUnknown, logging.ERROR),
-    (CorruptRow, logging.ERROR),
-)
 
 #: A load balancer asks to the very end.
 _HEALTH: Final = "/grpc.health.v1.Health/"
@@ -66,6 +53,7 @@ class Guard(grpc.aio.ServerInterceptor):
         #: How many calls have come so far.
         self._arrived = 0
         self._active: set[asyncio.Task[Any]] = set()
+        self._failures = FailureLog()
         # Ids are unique among servers and restarts, and cost next to nothing.
         self._prefix = token_hex(4)
         self._numbers = count(1)
@@ -142,7 +130,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 answer = serialize(await behavior(_parse(parse, request), context))
                 outcome = "OK"
             except BaseException as error:
-                await _settle(error, context, method)
+                await self._settle(error, context, method)
                 raise
             else:
                 return answer
@@ -153,20 +141,19 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-
-async def _settle(error: BaseException, context: Any, method: str) -> None:
-    """Abort the call with the status of a failure; return when the failure itself says all there is to say."""
-    if isinstance(error, grpc.aio.AbortError) or not _is_failure(error):
-        return
-    if _is_vanished(error, context):
-        # A write that failed because its client has gone: to the transport, as any other cancelled call.
-        raise asyncio.CancelledError from error
-    status = to_status(error, request_id.get())
-    _log_failure(error, status.code, method)
-    try:
-        await context.abort(*status)
-    except grpc.aio.InternalError as vanished:
-        raise asyncio.CancelledError from vanished
+    async def _settle(self, error: BaseException, context: Any, method: str) -> None:
+        """Abort the call with the status of a failure; return when the failure itself says all there is to say."""
+        if isinstance(error, grpc.aio.AbortError) or not _is_failure(error):
+            return
+        if _is_vanished(error, context):
+            # A write that failed because its client has gone: to the transport, as any other cancelled call.
+            raise asyncio.CancelledError from error
+        status = to_status(error, request_id.get())
+        self._failures.tell(error, status.code, f"{method}, request {request_id.get()}")
+        try:
+            await context.abort(*status)
+        except grpc.aio.InternalError as vanished:
+            raise asyncio.CancelledError from vanished
 
 
 def _is_failure(error: BaseException) -> bool:
@@ -180,15 +167,6 @@ def _is_vanished(error: BaseException, context: Any) -> bool:
     if isinstance(error, grpc.aio.UsageError):
         return bool(context.done())
     return isinstance(error, grpc.aio.InternalError)
-
-
-def _log_failure(error: BaseException, code: grpc.StatusCode, method: str) -> None:
-    if code is grpc.StatusCode.INTERNAL:
-        logger.error("%s failed, request %s", method, request_id.get(), exc_info=error)
-        return
-    for kind, level in _LEVELS:
-        if isinstance(error, kind):
-            logger.log(level, "%s: %s Request %s.", method, error, request_id.get())
 
 
 def _log_call(method: str, context: Any, outcome: str, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from runsvc.errors import CorruptRow
 from runsvc.model import ACTIVE, RunStatus
 from runsvc.store.base import LogEntry, Record
 
@@ -104,10 +105,21 @@ def lasting(saved: Saved) -> Row:
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with or without kwargs behind it."""
+    """The record in a row of RECORD, with or without kwargs behind it. CorruptRow."""
     kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
-    time = from_microseconds(row[5])
-    return Record._make((*row[:4], _STATUSES[row[4]], time, *row[6 : len(RECORD)], kwargs))
+    try:
+        status, time = _STATUSES[row[4]], from_microseconds(row[5])
+    except (KeyError, OverflowError) as error:
+        raise CorruptRow(row[0]) from error
+    return Record._make((*row[:4], status, time, *row[6 : len(RECORD)], kwargs))
+
+
+def to_remains(row: Sequence[Any]) -> Record:
+    """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it."""
+    try:
+        return to_record(row)
+    except CorruptRow:
+        return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-1], b""))
 
 
 def from_entry(entry: LogEntry) -> Row:
@@ -116,9 +128,12 @@ def from_entry(entry: LogEntry) -> Row:
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:
-    """The entry in a row of LOG."""
-    previous = None if row[7] is None else _STATUSES[row[7]]
-    return LogEntry._make((*row[:6], _STATUSES[row[6]], previous, bool(row[8]), row[9]))
+    """The entry in a row of LOG. CorruptRow."""
+    try:
+        status, previous = _STATUSES[row[6]], row[7] and _STATUSES[row[7]]
+    except KeyError as error:
+        raise CorruptRow(row[2]) from error
+    return LogEntry._make((*row[:6], status, previous, bool(row[8]), row[9]))
 
 
 def _optional(time: datetime | None) -> int | None:

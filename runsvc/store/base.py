@@ -34,6 +34,7 @@ class Record(NamedTuple):
     progress_sequence: int | None
     #: Hash of the spec that its request_id was used with; None when it was created without one.
     spec_hash: bytes | None
+    #: The encoded run; empty where a read leaves it out.
     body: bytes
     #: None where a read leaves it out.
     kwargs: bytes | None = None
@@ -98,6 +99,13 @@ class ById:
 
 
 @dataclass(frozen=True, slots=True)
+class Remains:
+    """Asks for the run with this id, to remove it, even if it is corrupt: then its body is empty, its status ERROR."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ByRequest:
     """Asks for the run that this request created: one record or none."""
 
@@ -113,6 +121,15 @@ class ActiveOnThread:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestActive:
+    """Asks for a thread's active runs, newest first, at most so many, without bodies."""
+
+    owner: str
+    thread_id: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Orphans:
     """Asks for active runs without a lease, created at or before a time (None: at any), oldest first."""
 
@@ -120,7 +137,22 @@ class Orphans:
     limit: int
 
 
-Query = ById | ByRequest | ActiveOnThread | Orphans
+Query = ById | Remains | ByRequest | ActiveOnThread | NewestActive | Orphans
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveCount:
+    """Asks how many active runs a thread has."""
+
+    owner: str
+    thread_id: str
+
+
+class Loaded(NamedTuple):
+    """What a transaction found."""
+
+    records: Mapping[Query, Sequence[Record]]
+    counts: Mapping[ActiveCount, int]
 
 
 class Now(NamedTuple):
@@ -164,11 +196,18 @@ class Changes(NamedTuple):
     forgotten: int = 0
 
 
+class RunState(NamedTuple):
+    """A run as of one of its revisions: enough to find the rest by."""
+
+    run_id: str
+    revision: int
+
+
 class Snapshot(NamedTuple):
     """What matched a topic at one revision."""
 
     #: The run of a RUN topic, in any status; of other topics the active runs, oldest first.
-    records: Sequence[Record]
+    states: Sequence[RunState]
     revision: int
 
 
@@ -218,7 +257,7 @@ class WritingStore(Protocol):
         """Open a transaction, holding the write lock of the whole store. Afterwards none is open when it raises."""
         ...
 
-    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
         """Answer each query, as of this transaction."""
         ...
 
@@ -236,10 +275,14 @@ class WritingStore(Protocol):
 
 
 class ReadingStore(Protocol):
-    """Everyone's side: reads of what was committed, each in one read transaction."""
+    """Everyone's side: reads of what was committed. What one read returns is as of one moment, unless it says more."""
 
     async def get(self, run_id: str) -> Record | None:
         """The run with its kwargs."""
+        ...
+
+    async def look_up(self, run_id: str) -> Record | None:
+        """The run without its kwargs."""
         ...
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
@@ -247,7 +290,7 @@ class ReadingStore(Protocol):
         ...
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
-        """Runs of a thread, newest first by (created_at, run_id)."""
+        """Runs of a thread, newest first by (created_at, run_id). Each as of its own moment within the read."""
         ...
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
@@ -258,12 +301,20 @@ class ReadingStore(Protocol):
         """What matches, and the revision it is as of."""
         ...
 
+    async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
+        """The runs as of these revisions, in this order; a run that was removed since is left out.
+
+        A run that has not changed since is its record, without kwargs; another one is its log entry. RevisionCompacted
+        when the log no longer holds that.
+        """
+        ...
+
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
         """Entries after a revision, oldest first. RevisionCompacted when the log starts later than that."""
         ...
 
-    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
-        """The newest entries of every owner, oldest first."""
+    async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
+        """The newest entries of every owner, oldest first, up to the one whose body goes beyond so many bytes."""
         ...
 
     async def clock(self) -> Clock:

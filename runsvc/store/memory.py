@@ -10,20 +10,25 @@ from uuid import uuid4
 from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
 from runsvc.store.base import (
+    ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
     Clock,
+    Loaded,
     LogSlice,
+    NewestActive,
     Now,
     Orphans,
     Record,
+    Remains,
+    RunState,
     Snapshot,
     TopicKind,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from runsvc.model import Request, Run
     from runsvc.store.base import Changes, LogEntry, PageQuery, Query, Saved, Topic
@@ -64,9 +69,16 @@ class MemoryStore:
         self._check_open()
         return Now(max(datetime.now(UTC), self._time), self._revision, self._commits)
 
-    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
         self._check_open()
-        return {query: self._find(query) for query in queries}
+        return Loaded(
+            {query: self._find(query) for query in queries if not isinstance(query, ActiveCount)},
+            {
+                query: len(self._active_on_thread(query.owner, query.thread_id))
+                for query in queries
+                if isinstance(query, ActiveCount)
+            },
+        )
 
     def save(self, changes: Changes) -> None:
         self._check_open()
@@ -98,6 +110,10 @@ class MemoryStore:
         self._check_open()
         row = self._rows.get(run_id)
         return row.record if row else None
+
+    async def look_up(self, run_id: str) -> Record | None:
+        record = await self.get(run_id)
+        return record and record._replace(kwargs=None)
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         self._check_open()
@@ -132,7 +148,22 @@ class MemoryStore:
                     _matches(topic, run) and (topic.kind is TopicKind.RUN or run.status in ACTIVE)
                 )
             )
-            return Snapshot(found, self._revision)
+            states = [RunState(record.run_id, record.revision) for record in found]
+            return Snapshot(states, self._revision)
+
+    async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
+        with self._lock:
+            clock, log = self._clock(), {entry.revision: entry for entry in self._log}
+        found: list[Record | LogEntry] = []
+        for run_id, revision in states:
+            record, entry = await self.look_up(run_id), log.get(revision)
+            if record is not None and record.revision == revision:
+                found.append(record)
+            elif entry is None:
+                raise RevisionCompacted(clock.oldest_revision, clock.revision)
+            elif entry.body is not None:
+                found.append(entry)
+        return found
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
         self._check_open()
@@ -144,9 +175,16 @@ class MemoryStore:
         entries = [entry for entry in newer if _matches(topic, entry)][:limit]
         return LogSlice(entries, entries[-1].revision if len(entries) == limit else clock.revision)
 
-    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
+    async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
         self._check_open()
-        return self._log[-limit:]
+        tail: list[LogEntry] = []
+        size = 0
+        for entry in reversed(self._log):
+            if len(tail) == limit or size > max_bytes:
+                break
+            tail.append(entry)
+            size += len(entry.body or b"")
+        return tail[::-1]
 
     async def clock(self) -> Clock:
         self._check_open()
@@ -158,7 +196,7 @@ class MemoryStore:
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
-            case ById(run_id):
+            case ById(run_id) | Remains(run_id):
                 return self._search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 rows = self._rows.values()
@@ -167,6 +205,9 @@ class MemoryStore:
                 )
             case ActiveOnThread(owner, thread_id):
                 return self._active_on_thread(owner, thread_id)
+            case NewestActive(owner, thread_id, limit):
+                newest = self._active_on_thread(owner, thread_id)[:limit]
+                return [record._replace(body=b"") for record in newest]
             case Orphans(before, limit):
                 return self._search(
                     lambda run: (

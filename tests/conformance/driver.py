@@ -8,7 +8,7 @@ from runsvc import lifecycle
 from runsvc.group_commit import GroupCommit
 from runsvc.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
 from runsvc.rpc.convert import RunCodec
-from runsvc.store.base import ActiveOnThread, ById, Topic, TopicKind
+from runsvc.store.base import ActiveOnThread, ById, Remains, Topic, TopicKind
 from runsvc.transaction import Command, Transaction
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ class Driver:
 
     def delete(self, run: Run) -> None:
         def decide(tx: Transaction) -> None:
-            tx.delete(tx.record(run.run_id))
+            tx.delete(tx.remains(run.run_id))
 
-        self.carry_out(Command(decide, (ById(run.run_id),), alone=True))
+        self.carry_out(Command(decide, (Remains(run.run_id),), alone=True))
 
     def forget(self, revision: int) -> None:
         def decide(tx: Transaction) -> None:
@@ -143,6 +143,6 @@ class Driver:
         """What a query finds in a transaction that is dropped afterwards."""
         self.store.begin()
         try:
-            return self.store.load([query])[query]
+            return self.store.load([query]).records[query]
         finally:
             self.store.rollback()

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.errors import StoreUnavailable
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Changes, Orphans, PageQuery, Store
+from runsvc.store.base import (
+    ActiveCount,
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    Changes,
+    NewestActive,
+    Orphans,
+    PageQuery,
+    Query,
+    RunState,
+    Store,
+)
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import ALL, Driver, a_request
 
@@ -17,18 +29,22 @@ if TYPE_CHECKING:
 
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "get": lambda store: store.get("r"),
+    "look_up": lambda store: store.look_up("r"),
     "active_on_thread": lambda store: store.active_on_thread("o", "t"),
     "page": lambda store: store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)),
     "displaced_by": lambda store: store.displaced_by("r"),
     "snapshot": lambda store: store.snapshot(ALL),
+    "recall": lambda store: store.recall([RunState("r", 1)]),
     "log_since": lambda store: store.log_since(ALL, 0, 1),
-    "log_tail": lambda store: store.log_tail(1),
+    "log_tail": lambda store: store.log_tail(1, 1 << 20),
     "clock": lambda store: store.clock(),
     "count_active": lambda store: store.count_active(),
 }
 QUERIES = {
     "by id": ById("r"),
     "active on thread": ActiveOnThread("o", "t"),
+    "newest active": NewestActive("o", "t", 1),
+    "active count": ActiveCount("o", "t"),
     "orphans": Orphans(None, 1),
 }
 WRITES: dict[str, Callable[[Store], object]] = {
@@ -59,9 +75,7 @@ async def test_a_closed_store_cannot_be_written(
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-async def test_a_closed_store_answers_no_query(
-    store: Store, query: ById | ByRequest | ActiveOnThread | Orphans
-) -> None:
+async def test_a_closed_store_answers_no_query(store: Store, query: Query | ActiveCount) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable, match="it is closed"):
         store.load([query])

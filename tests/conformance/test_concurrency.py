@@ -36,7 +36,7 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
                 store.page(query),
                 store.snapshot(ALL),
                 store.log_since(ALL, 0, 99),
-                store.log_tail(99),
+                store.log_tail(99, 1 << 20),
                 store.displaced_by("x"),
                 store.count_active(),
             )
@@ -48,7 +48,7 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
         await asyncio.gather(*reads, return_exceptions=True)
     async with asyncio.timeout(30):
         assert len(await store.page(query)) == 50
-        assert len((await store.snapshot(ALL)).records) == 50
+        assert len((await store.snapshot(ALL)).states) == 50
         assert driver.create().revision == 51
         # No read transaction was left open: the newest state is seen.
         assert len((await store.log_since(ALL, 0, 99)).entries) == 51

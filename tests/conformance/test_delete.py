@@ -13,7 +13,7 @@ async def test_a_deleted_run_is_gone(store: Store, driver: Driver) -> None:
     assert await store.get(run.run_id) is None
     assert driver.load(ById(run.run_id)) == []
     assert await store.active_on_thread("o", "t") == [other.run_id]
-    assert [found.run_id for found in (await store.snapshot(ALL)).records] == [other.run_id]
+    assert [state.run_id for state in (await store.snapshot(ALL)).states] == [other.run_id]
 
 
 async def test_the_log_entries_of_a_deleted_run_lose_the_body(store: Store, driver: Driver) -> None:

@@ -6,7 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 from runsvc.model import Lease
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Orphans, Query, Store
+from runsvc.store.base import (
+    ActiveCount,
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    Loaded,
+    NewestActive,
+    Orphans,
+    Query,
+    Store,
+)
 from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
 
 
@@ -80,6 +90,29 @@ def test_active_on_thread_finds_active_runs_newest_first(driver: Driver) -> None
     assert {record.kwargs for record in found} == {None}
 
 
+def test_newest_active_finds_the_newest_without_bodies(driver: Driver) -> None:
+    old, ended, middle, new = (driver.create() for _ in range(4))
+    driver.report(ended, SUCCESS)
+    found = driver.load(NewestActive("o", "t", 2))
+    assert [record.run_id for record in found] == [new.run_id, middle.run_id]
+    assert {record.body for record in found} == {b""}
+    assert driver.load(NewestActive("o", "t", 9))[-1].run_id == old.run_id
+
+
+def test_active_count_counts_the_active_runs_of_a_thread(store: Store, driver: Driver) -> None:
+    count = ActiveCount("o", "t")
+    store.begin()
+    assert store.load([count]).counts == {count: 0}
+    store.rollback()
+    runs = [driver.create() for _ in range(3)]
+    driver.create("elsewhere")
+    driver.create(owner="another")
+    driver.report(runs[1], SUCCESS)
+    store.begin()
+    assert store.load([count]).counts == {count: 2}
+    store.rollback()
+
+
 def test_orphans_finds_active_runs_without_a_lease_oldest_first(
     store: Store, driver: Driver
 ) -> None:
@@ -108,16 +141,19 @@ def test_load_answers_each_query(store: Store, driver: Driver) -> None:
         ById(run.run_id),
         ById("nobody"),
         ActiveOnThread("o", "t"),
+        NewestActive("o", "t", 1),
         Orphans(None, 1),
     ]
+    count = ActiveCount("o", "t")
     store.begin()
-    answers = store.load(queries)
+    records, counts = store.load([*queries, count])
     store.rollback()
-    assert set(answers) == set(queries)
-    assert [len(answers[query]) for query in queries] == [1, 0, 1, 1]
+    assert set(records) == set(queries)
+    assert [len(records[query]) for query in queries] == [1, 0, 1, 1, 1]
+    assert counts == {count: 1}
 
 
 def test_load_of_nothing_answers_nothing(store: Store) -> None:
     store.begin()
-    assert store.load([]) == {}
+    assert store.load([]) == Loaded({}, {})
     store.rollback()

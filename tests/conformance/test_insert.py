@@ -149,8 +149,8 @@ async def test_a_log_entry_survives(store: Store) -> None:
     )
     last = entry._replace(revision=5, previous_status=None, assistant_id=None, body=None)
     save(store, saved(replace(HARD, revision=5)), log=(entry, last))
-    assert await store.log_tail(9) == [entry, last]
-    found = (await store.log_tail(9))[0]
+    assert await store.log_tail(9, 1 << 20) == [entry, last]
+    found = (await store.log_tail(9, 1 << 20))[0]
     assert type(found.status) is RunStatus
     assert type(found.previous_status) is RunStatus
     assert found.deleted is False

@@ -82,11 +82,14 @@ async def test_call_end_is_the_last_revision_of_the_call(store: Store, driver: D
 async def test_log_tail_gives_the_newest_entries_of_every_owner_oldest_first(
     store: Store, driver: Driver
 ) -> None:
-    assert await store.log_tail(9) == []
+    assert await store.log_tail(9, 1 << 20) == []
     for owner in "abc":
         driver.create(owner=owner)
-    assert [entry.owner for entry in await store.log_tail(9)] == ["a", "b", "c"]
-    assert [entry.owner for entry in await store.log_tail(2)] == ["b", "c"]
+    assert [entry.owner for entry in await store.log_tail(9, 1 << 20)] == ["a", "b", "c"]
+    assert [entry.owner for entry in await store.log_tail(2, 1 << 20)] == ["b", "c"]
+    # The one that goes beyond is the last.
+    assert [entry.owner for entry in await store.log_tail(9, 0)] == ["c"]
+    assert [entry.owner for entry in await store.log_tail(9, 1)] == ["c"]
 
 
 async def test_clock_tells_where_the_store_stands(store: Store, driver: Driver) -> None:
@@ -124,7 +127,7 @@ async def test_oldest_revision_of_an_empty_log_is_the_next_one(
     driver.forget(2)
     clock = await store.clock()
     assert (clock.revision, clock.oldest_revision) == (2, 3)
-    assert await store.log_tail(9) == []
+    assert await store.log_tail(9, 1 << 20) == []
     assert await store.log_since(ALL, 2, 9) == LogSlice([], 2)
     with pytest.raises(RevisionCompacted):
         await store.log_since(ALL, 1, 9)

@@ -31,14 +31,14 @@ async def test_everything_committed_is_there_after_reopening(
         await store.get(run.run_id),
         await store.clock(),
         await store.snapshot(ALL),
-        await store.log_tail(99),
+        await store.log_tail(99, 1 << 20),
     )
     again = await reopen()
     assert before == (
         await again.get(run.run_id),
         await again.clock(),
         await again.snapshot(ALL),
-        await again.log_tail(99),
+        await again.log_tail(99, 1 << 20),
     )
     (record,) = Driver(again).load(ByRequest(a_request("id").key))
     assert record.run_id == run.run_id

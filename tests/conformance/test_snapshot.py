@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runsvc.store.base import Snapshot, Store, Topic, TopicKind
-from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, run_topic, thread_topic
+import pytest
+
+from runsvc.errors import RevisionCompacted
+from runsvc.store.base import LogEntry, Record, RunState, Snapshot, Store, Topic, TopicKind
+from tests.conformance.driver import (
+    ALL,
+    CODEC,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+    Driver,
+    run_topic,
+    thread_topic,
+)
 
 if TYPE_CHECKING:
     from runsvc.model import Run
 
 
 async def ids(store: Store, topic: Topic) -> list[str]:
-    return [record.run_id for record in (await store.snapshot(topic)).records]
+    return [state.run_id for state in (await store.snapshot(topic)).states]
 
 
 def names(*runs: Run) -> list[str]:
@@ -28,10 +40,11 @@ async def test_snapshot_of_a_run_gives_it_in_any_status(store: Store, driver: Dr
     driver.create()
     for status in (RUNNING, SUCCESS):
         driver.report(run, status)
-        (record,), revision = await store.snapshot(run_topic(run))
-        assert (record.run_id, record.status) == (run.run_id, status)
-        assert record.kwargs is None
-        assert record.revision == revision
+        (state,), revision = await store.snapshot(run_topic(run))
+        assert state == RunState(run.run_id, revision)
+        (record,) = await store.recall([state])
+        assert isinstance(record, Record)
+        assert (record.status, record.kwargs) == (status, None)
 
 
 async def test_snapshot_of_an_unknown_run_is_empty(store: Store, driver: Driver) -> None:
@@ -56,6 +69,34 @@ async def test_snapshot_of_other_topics_gives_active_runs_oldest_first(
     assert await ids(store, Topic(TopicKind.ASSISTANT, "o", "y")) == names(third)
     assert await ids(store, ALL) == names(first, second, third)
     assert await ids(store, Topic(TopicKind.ALL, "nobody")) == []
-    records, revision = await store.snapshot(ALL)
-    assert revision == 7
-    assert {record.kwargs for record in records} == {None}
+    assert (await store.snapshot(ALL)).revision == 7
+
+
+async def test_recall_gives_a_run_as_it_was(store: Store, driver: Driver) -> None:
+    same, changed, removed = (driver.create() for _ in range(3))
+    states, _ = await store.snapshot(ALL)
+    driver.report(changed, RUNNING)
+    driver.progress(same, 5)
+    driver.report(removed, SUCCESS)
+    driver.delete(removed)
+    present, past = await store.recall(states)
+    assert isinstance(present, Record)
+    assert isinstance(past, LogEntry)
+    assert [CODEC.decode(one).status for one in (present, past)] == [PENDING, PENDING]
+    assert names(same, changed) == [present.run_id, past.run_id]
+
+
+async def test_recall_in_the_order_asked_for(store: Store, driver: Driver) -> None:
+    states = [RunState(run.run_id, run.revision) for run in [driver.create() for _ in range(3)]]
+    for wanted in (states, states[::-1], []):
+        assert [one.run_id for one in await store.recall(wanted)] == [each[0] for each in wanted]
+
+
+async def test_recall_of_what_the_log_has_lost_is_compacted(store: Store, driver: Driver) -> None:
+    run = driver.create()
+    state = RunState(run.run_id, run.revision)
+    driver.report(run, RUNNING)
+    driver.forget(1)
+    with pytest.raises(RevisionCompacted) as refused:
+        await store.recall([state])
+    assert vars(refused.value) == {"oldest_revision": 2, "current_revision": 2}

@@ -10,7 +10,7 @@ import pytest
 from runsvc.errors import InvalidTransition
 from runsvc.lifecycle import TRANSITIONS
 from runsvc.model import RunSpec, RunStatus
-from runsvc.store.base import Changes, Store
+from runsvc.store.base import Changes, Loaded, Store
 from runsvc.transaction import Command, Transaction
 from tests.conformance.driver import ALL, CODEC, ERROR, PENDING, RUNNING, SUCCESS, Driver
 
@@ -67,7 +67,7 @@ async def test_a_report_of_progress_is_stored_without_an_entry(
     assert decoded.progress is not None
     assert decoded.progress.total_tokens == 12
     assert (await store.clock()).revision == run.revision
-    assert len(await store.log_tail(9)) == 2
+    assert len(await store.log_tail(9, 1 << 20)) == 2
 
 
 def test_begin_gives_the_clock_as_the_last_commit_left_it(store: Store, driver: Driver) -> None:
@@ -98,7 +98,7 @@ def test_time_is_never_before_that_of_the_last_change(store: Store, driver: Driv
 async def test_rollback_leaves_nothing(store: Store, driver: Driver) -> None:
     run = driver.create()
     now = store.begin()
-    transaction = Transaction(now, {}, CODEC)
+    transaction = Transaction(now, Loaded({}, {}), CODEC)
     transaction.apply(
         Command(lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None))
     )
@@ -108,7 +108,7 @@ async def test_rollback_leaves_nothing(store: Store, driver: Driver) -> None:
     store.rollback()
     assert await store.get("new") is None
     assert await store.active_on_thread("o", "t") == [run.run_id]
-    assert len(await store.log_tail(9)) == 1
+    assert len(await store.log_tail(9, 1 << 20)) == 1
     assert (await store.clock()).revision == 1
     again = store.begin()
     store.rollback()
@@ -132,7 +132,7 @@ def test_commit_of_nothing_changes_nothing(store: Store) -> None:
 async def test_a_read_sees_only_what_was_committed(store: Store, driver: Driver) -> None:
     run = driver.create()
     now = store.begin()
-    transaction = Transaction(now, {}, CODEC)
+    transaction = Transaction(now, Loaded({}, {}), CODEC)
     transaction.apply(
         Command(lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None))
     )
@@ -145,7 +145,7 @@ async def test_a_read_sees_only_what_was_committed(store: Store, driver: Driver)
     assert (await store.clock()).revision == 1
     assert (await store.snapshot(ALL)).revision == 1
     assert (await store.log_since(ALL, 0, 9)).scanned_to == 1
-    assert len(await store.log_tail(9)) == 1
+    assert len(await store.log_tail(9, 1 << 20)) == 1
     store.commit()
     assert await store.active_on_thread("o", "t") == ["new", run.run_id]
     assert (await store.log_since(ALL, 0, 9)).scanned_to == 2

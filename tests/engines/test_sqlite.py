@@ -22,13 +22,14 @@ from runsvc.errors import (
     StoreUnavailable,
 )
 from runsvc.group_commit import GroupCommit
+from runsvc.hub import StatusHub
 from runsvc.model import RunSpec
 from runsvc.store.base import Changes
 from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from runsvc.transaction import Command, Transaction
-from tests.conformance.driver import ALL, CODEC, Driver, a_request
+from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -135,7 +136,7 @@ async def test_a_migration_that_fails_leaves_an_empty_file(
     broken = ["CREATE TABLE clock (id INTEGER);\nCREATE TABLE clock (id INTEGER);\n"]
     with monkeypatch.context() as patch:
         patch.setattr("runsvc.store.sqlite.schema._migrations", lambda: broken)
-        with pytest.raises(StoreUnavailable, match="already exists"):
+        with pytest.raises(StoreRefused, match="already exists"):
             await SqliteStore(path).open()
     assert execute(path, "SELECT * FROM sqlite_schema") == []
     store = SqliteStore(path)
@@ -186,7 +187,7 @@ async def test_a_duplicate_request_id_is_refused_and_nothing_is_saved(
     store: SqliteStore, driver: Driver
 ) -> None:
     driver.create(request=a_request("id"))
-    with pytest.raises(StoreUnavailable, match="UNIQUE"):
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         driver.create(request=a_request("id"))
     assert await store.count_active() == 1
     assert driver.create(request=a_request("another")).revision == 2
@@ -245,7 +246,18 @@ async def test_a_newer_file_is_refused(path: Path) -> None:
 
 async def test_a_folder_is_refused(path: Path) -> None:
     path.mkdir()
-    assert await refusal(path) == "it is a folder: name a file with --db"
+    assert await refusal(path) == "it is a folder or a device: name a file with --db"
+
+
+async def test_a_device_is_refused() -> None:
+    assert await refusal(Path("/dev/null")) == "it is a folder or a device: name a file with --db"
+
+
+async def test_a_file_with_a_second_name_is_refused(store: SqliteStore, path: Path) -> None:
+    await store.close()
+    other = path.with_name("other.db")
+    other.hardlink_to(path)
+    assert "it has a second name (a hard link)" in await refusal(other)
 
 
 async def test_a_missing_parent_folder_is_refused(tmp_path: Path) -> None:
@@ -280,14 +292,48 @@ async def test_a_lock_file_that_cannot_be_made_is_refused(path: Path) -> None:
         await SqliteStore(path).open()
 
 
-async def test_a_damaged_file_is_unavailable(path: Path) -> None:
+async def test_a_damaged_file_is_refused(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
     await store.close()
     damaged = path.read_bytes()
     path.write_bytes(damaged[:100] + b"\xff" * (len(damaged) - 100))
-    with pytest.raises(StoreUnavailable, match="malformed"):
-        await SqliteStore(path).open()
+    assert "it is damaged (database disk image is malformed): restore" in await refusal(path)
+
+
+async def test_a_file_without_its_tables_or_clock_is_refused(
+    store: SqliteStore, path: Path
+) -> None:
+    await store.close()
+    execute(path, "DELETE FROM clock")
+    assert "it is damaged (no clock): restore a backup" in await refusal(path)
+    execute(path, "DROP TABLE clock")
+    assert "it is damaged (no such table: clock): restore a backup" in await refusal(path)
+
+
+async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    run, other = driver.create(), driver.create()
+    execute(path, f"UPDATE runs SET created_at = {2**63 - 1} WHERE run_id = '{run.run_id}'")
+    with pytest.raises(CorruptRow):
+        await store.get(run.run_id)
+    with pytest.raises(CorruptRow):
+        driver.report(run, SUCCESS)
+    driver.delete(run)
+    assert [state.run_id for state in (await store.snapshot(ALL)).states] == [other.run_id]
+
+
+async def test_a_damaged_entry_is_corrupt_for_those_who_read_it(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    driver.create()
+    execute(path, "PRAGMA ignore_check_constraints = ON", "UPDATE log SET status = 99")
+    with pytest.raises(CorruptRow):
+        await store.log_tail(9, 1 << 20)
+    hub = StatusHub(store)
+    await hub.start()
+    assert (hub.ring.floor, hub.ring.revision) == (1, 1)
 
 
 # Closing.
@@ -389,7 +435,7 @@ async def test_a_full_disk_is_unavailable_and_saves_nothing_until_there_is_room(
                 driver.create("large", kwargs=bytes(100_000))
             assert await store.count_active() == 1
             assert (await store.clock()).revision == 1
-            assert len(await store.log_tail(9)) == 1
+            assert len(await store.log_tail(9, 1 << 20)) == 1
         store._discard()
     assert driver.create("large", kwargs=bytes(100_000)).revision == 2
 

@@ -20,6 +20,7 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
+from runsvc.rpc.failures import INTERVAL
 from runsvc.rpc.interceptors import Guard, request_id
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1 import run_service_pb2_grpc as pb_grpc
@@ -145,7 +146,7 @@ async def test_an_unknown_failure_tells_nothing_and_is_logged_once(
     assert "q-1" in str(error.details())
     assert trailers_of(error) == {"x-request-id": "q-1"}
     [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert (record.name, record.levelname) == (LOGGER, "ERROR")
+    assert (record.name, record.levelname) == ("runsvc.rpc.failures", "ERROR")
     assert "q-1" in record.getMessage()
     assert caplog.text.count("secret") == 1
 
@@ -191,6 +192,20 @@ async def test_failures_of_the_store_are_logged_with_the_request_id(
     assert record.levelname == level
     assert "q-1" in record.getMessage()
     assert record.exc_info is None
+
+
+async def test_a_flood_of_failures_is_told_once_with_their_number(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("runsvc.rpc.failures.monotonic", lambda: now)
+    service.fail(StoreUnavailable("disk full"))
+    for _ in range(5):
+        await service.refused()
+    assert len(caplog.records) == 1
+    now += INTERVAL
+    await service.refused()
+    assert "(4 more since the last line)" in caplog.records[-1].getMessage()
 
 
 async def test_refusals_are_not_logged(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -163,6 +164,15 @@ async def test_pages_neither_repeat_nor_skip_while_runs_are_created(client: Clie
         if not token:
             break
     assert seen == [run.run_id for run in reversed(runs)]
+
+
+@pytest.mark.parametrize(("page_size", "length"), [(0, 100), (1, 1), (500, 500), (501, 500)])
+async def test_a_page_has_as_many_runs_as_asked_for_within_the_limit(
+    client: Client, page_size: int, length: int
+) -> None:
+    await asyncio.gather(*(created(client) for _ in range(505)))
+    page = await call(client, "ListByThread", thread_id="t", page_size=page_size)
+    assert len(page.runs) == length
 
 
 async def test_pages_end_at_a_mebibyte_and_leave_kwargs_out(client: Client) -> None:

@@ -31,7 +31,7 @@ async def test_a_hundred_kills_lose_nothing_that_was_answered(tmp_path: Path, se
 async def test_thousands_of_calls_given_up(tmp_path: Path, seed: int) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
-        await give_up(client, 500, Random(seed))
+        assert await give_up(client, 500, Random(seed))
         before = await check_given_up(client, 500)
     async with in_process(db) as client:
         assert await check_given_up(client, 500) == before

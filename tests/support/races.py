@@ -25,6 +25,9 @@ REJECT, INTERRUPT = 1, 2
 CHANGED, HEARTBEAT = 3, 5
 ENDED_BY_SERVER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
+#: Callers at a time that give up.
+LANES = 30
+
 Change = tuple[int, str, int]
 
 
@@ -198,12 +201,12 @@ async def _watched(client: Client, run_id: str) -> int:
     return last
 
 
-async def give_up(client: Client, calls: int, chance: Random) -> None:
-    """Creations whose client leaves at random moments."""
+async def give_up(client: Client, calls: int, chance: Random) -> set[str]:
+    """Creations whose client leaves at random moments of them; the threads of those that were given up."""
+    numbers, given_up = iter(range(calls)), set()
 
-    async def one(number: int) -> None:
+    async def one(number: int, patience: float) -> None:
         spec = on_thread(f"given-up-{number}")
-        patience = chance.uniform(0.0, 0.02)
         try:
             if number % 2:
                 request = run_service_pb2.CreateRequest(spec=spec)
@@ -212,9 +215,29 @@ async def give_up(client: Client, calls: int, chance: Random) -> None:
                 other = run_service_pb2.CreateOrRejectRequest(spec=spec)
                 await asyncio.wait_for(client.runs.CreateOrReject(other), patience)
         except (grpc.aio.AioRpcError, TimeoutError):
-            pass
+            given_up.add(spec.thread_id)
 
-    await asyncio.gather(*(one(number) for number in range(calls)))
+    async def lane(longest: float) -> None:
+        for number in numbers:
+            await one(number, chance.uniform(0.0, longest))
+
+    # As long as a call takes among as many others, measured on those that nobody gives up.
+    longest = await _slowest(client)
+    await asyncio.gather(*(lane(longest) for _ in range(LANES)))
+    return given_up
+
+
+async def _slowest(client: Client) -> float:
+    loop = asyncio.get_running_loop()
+
+    async def one(number: int) -> float:
+        begin = loop.time()
+        await admitted(client, f"patient-{number}")
+        return loop.time() - begin
+
+    for warm in (0, LANES):
+        slowest = max(await asyncio.gather(*(one(warm + number) for number in range(LANES))))
+    return slowest
 
 
 async def check_given_up(client: Client, calls: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runsvc import lifecycle
-from runsvc.admission import DISPLACING, check_room, check_supported, displaced
+from runsvc.admission import DISPLACING, check_free, check_room, check_supported
 from runsvc.errors import ThreadBusy, ThreadFull, UnsupportedStrategy
 from runsvc.model import ACTIVE, CancelAction, MultitaskStrategy, Run, RunSpec, RunStatus, Stamp
 
@@ -34,29 +34,19 @@ def test_enqueue_is_refused_and_the_others_named() -> None:
     assert refused.value.supported == "REJECT, INTERRUPT, ROLLBACK"
 
 
-@pytest.mark.parametrize("strategy", [REJECT, INTERRUPT, ROLLBACK])
-def test_on_an_idle_thread_nothing_is_displaced(strategy: MultitaskStrategy) -> None:
-    assert not displaced(strategy, [])
+def test_an_idle_thread_is_free() -> None:
+    check_free(None)
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_reject_names_the_newest_run_in_the_way(status: RunStatus) -> None:
+def test_a_busy_thread_is_refused_with_the_run_in_the_way(status: RunStatus) -> None:
     with pytest.raises(ThreadBusy) as refused:
-        displaced(REJECT, [active_run("new", status), active_run("old")])
+        check_free(active_run("new", status))
     assert vars(refused.value) == {"thread_id": "t", "run_id": "new", "status": status}
 
 
 def test_each_displacing_strategy_has_its_action() -> None:
     assert DISPLACING == ACTIONS
-
-
-@pytest.mark.parametrize(("strategy", "action"), ACTIONS.items())
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_every_active_run_is_displaced_oldest_first(
-    strategy: MultitaskStrategy, action: CancelAction, count: int
-) -> None:
-    oldest_first = [active_run(str(age), RunStatus.RUNNING) for age in range(count)]
-    assert list(displaced(strategy, oldest_first[::-1])) == [(run, action) for run in oldest_first]
 
 
 @pytest.mark.parametrize(("active", "limit"), [(0, 1), (999, 1_000)])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
-from runsvc.group_commit import RETRY_PAUSES, GroupCommit, Outcome
+from runsvc.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
 from runsvc.model import Run, RunSpec
 from runsvc.rpc.convert import RunCodec
 from runsvc.store.base import ById, Changes, Now
@@ -103,7 +105,23 @@ async def test_a_batch_that_changes_nothing_is_rolled_back(
     (outcome,) = group.run([command]).outcomes
     assert isinstance(outcome.error, RunNotFound)
     assert store.calls == ["begin", "rollback"]
-    assert group.run([Command(lambda tx: 7)]) == ([Outcome(answer=7)], (), ())
+    assert group.run([Command(lambda tx: 7)]) == Committed([Outcome(answer=7)])
+
+
+async def test_a_refusal_holds_nothing_of_its_batch(group: GroupCommit) -> None:
+    batches: list[weakref.ref[Transaction]] = []
+
+    def decide(tx: Transaction) -> None:
+        batches.append(weakref.ref(tx))
+        raise RunNotFound("r")
+
+    gc.disable()
+    try:
+        committed = group.run([Command(decide)] * 3)
+        assert [batch() for batch in batches] == [None] * 3
+    finally:
+        gc.enable()
+    assert {type(error) for error in errors(committed.outcomes)} == {RunNotFound}
 
 
 async def test_a_command_that_raises_leaves_no_trace_and_hurts_no_other(
@@ -216,6 +234,7 @@ async def test_an_unknown_outcome_is_told_to_all_and_not_repeated(
     store.faults["commit"] = [OutcomeUnknown()]
     committed = group.run([creating("a"), creating("b"), raising(LookupError())])
     assert {type(error) for error in errors(committed.outcomes)} == {OutcomeUnknown}
+    assert committed.unsettled
     assert store.calls == ["begin", "save", "commit", "rollback"]
     assert committed.entries == ()
 

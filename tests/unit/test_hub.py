@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runsvc.errors import ServerDraining, StoreUnavailable
 from runsvc.group_commit import Committed
-from runsvc.hub import ENTRY_COST, STRETCH, TAIL, Cursor, Ring, StatusHub, topics_of
+from runsvc.hub import CAPACITY, ENTRY_COST, STRETCH, TAIL, Cursor, Ring, StatusHub, topics_of
 from runsvc.model import RunStatus
 from runsvc.store.base import LogEntry, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
@@ -51,6 +52,10 @@ def entries(*revisions: int) -> list[LogEntry]:
 
 def revisions(found: Sequence[LogEntry]) -> list[int]:
     return [one.revision for one in found]
+
+
+async def read(cursor: Cursor) -> list[int]:
+    return [change.entry.revision for change in await cursor.read()]
 
 
 @pytest.fixture
@@ -192,13 +197,13 @@ async def test_the_ring_of_an_empty_log_starts_at_the_clock(
 async def test_no_more_than_the_tail_is_read_at_start(store: MemoryStore) -> None:
     asked = []
 
-    async def log_tail(limit: int) -> list[LogEntry]:
-        asked.append(limit)
+    async def log_tail(limit: int, max_bytes: int) -> list[LogEntry]:
+        asked.append((limit, max_bytes))
         return []
 
     store.log_tail = log_tail  # type: ignore[method-assign]
     await StatusHub(store).start()
-    assert asked == [TAIL]
+    assert asked == [(TAIL, CAPACITY)]
 
 
 # Cursors.
@@ -208,22 +213,59 @@ async def test_a_cursor_reads_each_entry_of_its_topic_once(hub: StatusHub, drive
     cursor = hub.open(thread_topic("a"))
     for thread in "abab":
         driver.create(thread)
-    assert revisions(await cursor.read()) == [1, 3]
+    assert await read(cursor) == [1, 3]
     assert cursor.position == 4
     assert await cursor.read() == ()
     driver.create("a")
-    assert revisions(await cursor.read()) == [5]
+    assert await read(cursor) == [5]
 
 
-async def test_a_cursor_ahead_of_the_hub_stays_where_it_is(hub: StatusHub, driver: Driver) -> None:
+async def test_a_cursor_ahead_of_the_hub_reads_the_store(hub: StatusHub, driver: Driver) -> None:
     cursor = hub.open(ALL)
-    cursor.position = 2
     driver.create()
+    driver.listeners.clear()
+    driver.create()
+    cursor.position = 2
     assert await cursor.read() == ()
     assert cursor.position == 2
     driver.create()
+    assert await read(cursor) == [3]
+    assert hub.ring.revision == 1
+
+
+async def test_a_call_that_nobody_published_yet_is_read_to_its_end(
+    store: MemoryStore, driver: Driver
+) -> None:
+    hub = StatusHub(store, capacity=1)
+    driver.listeners.append(hub.publish)
+    for _ in range(STRETCH - 2):
+        driver.create()
+    driver.listeners.clear()
+    # The first stretch ends in the midst of it.
+    driver.displace()
+    cursor = hub.open(ALL)
+    async with asyncio.timeout(30):
+        found = [await read(cursor) for _ in range(3)]
+    total = 2 * STRETCH - 3
+    assert list(chain(*found)) == list(range(1, total + 1))
+    assert cursor.position == total
+
+
+async def test_after_an_unsettled_commit_everyone_reads_the_store_until_the_next(
+    hub: StatusHub, driver: Driver
+) -> None:
+    cursor = hub.open(ALL)
     driver.create()
-    assert revisions(await cursor.read()) == [3]
+    assert await read(cursor) == [1]
+    driver.listeners.clear()
+    driver.create()
+    hub.publish(Committed([], unsettled=True))
+    assert await woken(cursor)
+    assert await read(cursor) == [2]
+    driver.listeners.append(hub.publish)
+    driver.create()
+    assert await read(cursor) == [3]
+    assert (hub.ring.floor, hub.ring.revision) == (2, 3)
 
 
 async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
@@ -236,14 +278,14 @@ async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
     for _ in range(total):
         driver.create()
     assert hub.ring.floor > 2 * STRETCH
-    assert revisions(await cursor.read()) == list(range(1, STRETCH + 1))
-    assert revisions(await cursor.read()) == list(range(STRETCH + 1, 2 * STRETCH + 1))
-    assert revisions(await cursor.read()) == list(range(2 * STRETCH + 1, total + 1))
+    assert await read(cursor) == list(range(1, STRETCH + 1))
+    assert await read(cursor) == list(range(STRETCH + 1, 2 * STRETCH + 1))
+    assert await read(cursor) == list(range(2 * STRETCH + 1, total + 1))
     assert cursor.position == total
     store._log.clear()
     driver.create()
     # From the ring again.
-    assert revisions(await cursor.read()) == [total + 1]
+    assert await read(cursor) == [total + 1]
 
 
 async def test_a_ring_is_read_in_stretches(hub: StatusHub, driver: Driver) -> None:
@@ -270,11 +312,10 @@ async def test_the_changes_of_a_call_stay_together_across_stretches(
     last = 2 * size + 1
     found = []
     while got := await cursor.read():
-        found.append(revisions(got))
-    # The first reads end by their size, the one that meets the call goes to its end.
-    assert [revision for stretch in found for revision in stretch] == list(range(1, last + 1))
-    (whole,) = (stretch for stretch in found if last in stretch)
-    assert size + 1 in whole
+        found.append([(change.entry.revision, change.more) for change in got])
+    assert list(chain(*found)) == [(each, size < each < last) for each in range(1, last + 1)]
+    # However many they are, they come in stretches.
+    assert max(map(len, found)) <= STRETCH + 1
 
 
 async def test_reading_raises_what_the_store_raises(store: MemoryStore, driver: Driver) -> None:
@@ -335,8 +376,8 @@ async def test_after_a_gap_everyone_is_woken_and_reads_the_store(
     assert not await woken(cursor)
     driver.create("b")
     assert [await woken(one) for one in (cursor, other)] == [True, True]
-    assert revisions(await cursor.read()) == [2]
-    assert revisions(await other.read()) == [3]
+    assert await read(cursor) == [2]
+    assert await read(other) == [3]
     assert hub.ring.floor == 2
 
 
@@ -345,7 +386,7 @@ async def test_a_deletion_takes_the_bodies_out_of_the_ring(hub: StatusHub, drive
     driver.delete(run)
     cursor = hub.open(ALL)
     found = await cursor.read()
-    assert [(one.run_id, one.body is None) for one in found] == [
+    assert [(one.entry.run_id, one.entry.body is None) for one in found] == [
         (run.run_id, True),
         (other.run_id, False),
         (run.run_id, True),

@@ -149,7 +149,7 @@ async def test_an_active_run_that_cannot_be_read_can_be_deleted(house: House) ->
     house.corrupt(run)
     await house.admin.delete(run.run_id)
     assert house.driver.load(ById(run.run_id)) == []
-    assert (await house.store.log_tail(1))[0].deleted
+    assert (await house.store.log_tail(1, 1 << 20))[0].deleted
 
 
 async def test_server_info_tells_what_there_is(house: House) -> None:
@@ -164,7 +164,7 @@ async def test_server_info_tells_what_there_is(house: House) -> None:
 
 
 async def log(house: House) -> list[int]:
-    return [entry.revision for entry in await house.store.log_tail(999)]
+    return [entry.revision for entry in await house.store.log_tail(999, 1 << 20)]
 
 
 @pytest.mark.parametrize("keep", range(9))

@@ -14,17 +14,21 @@ from runsvc.errors import RequestIdReused, RunNotFound
 from runsvc.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
 from runsvc.rpc.convert import RunCodec
 from runsvc.store.base import (
+    ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
     Changes,
+    Loaded,
     LogEntry,
+    NewestActive,
     Now,
     Orphans,
     Query,
     Record,
+    Remains,
 )
-from runsvc.transaction import Command, Transaction
+from runsvc.transaction import MAX_COMMANDS, Command, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +38,8 @@ NOW = Now(datetime(2026, 5, 1, 12, 0, 0, 123_999, tzinfo=UTC), revision=10, comm
 TICK = timedelta(microseconds=1)
 CODEC = RunCodec()
 THREAD = ActiveOnThread("o", "t")
+NEWEST = NewestActive("o", "t", MAX_COMMANDS)
+COUNT = ActiveCount("o", "t")
 REQUEST = Request(RequestKey("o", "Create", "id"), b"hash")
 
 
@@ -58,8 +64,10 @@ def a_record(run: Run, spec_hash: bytes | None = None) -> Record:
     )
 
 
-def a_transaction(loaded: Mapping[Query, Sequence[Record]] | None = None) -> Transaction:
-    return Transaction(NOW, loaded or {}, CODEC)
+def a_transaction(
+    records: Mapping[Query, Sequence[Record]] | None = None, active: int = 0
+) -> Transaction:
+    return Transaction(NOW, Loaded(records or {}, {COUNT: active}), CODEC)
 
 
 def creating(run_id: str = "new", request: Request | None = None) -> Command[Run]:
@@ -238,17 +246,18 @@ def test_a_run_is_decoded_once() -> None:
     assert transaction.run("r", "o") is transaction.run("r", "o")
 
 
-def test_a_record_is_given_undecoded() -> None:
+def test_what_remains_is_given_undecoded() -> None:
     record = a_record(a_run())._replace(body=b"\xff")
-    transaction = a_transaction({ById("r"): [record], ById("none"): []})
-    assert transaction.record("r") is record
+    transaction = a_transaction({Remains("r"): [record], Remains("none"): []})
+    assert transaction.remains("r") is record
     with pytest.raises(RunNotFound):
-        transaction.record("none")
+        transaction.remains("none")
 
 
 def test_active_are_the_created_then_the_loaded_newest_first() -> None:
     stored = [a_record(a_run("y")), a_record(a_run("x", PENDING))]
-    transaction = a_transaction({THREAD: stored})
+    bare = [record._replace(body=b"") for record in stored]
+    transaction = a_transaction({THREAD: stored, NEWEST: bare}, active=2)
     for name in "abc":
         transaction.apply(creating(name))
     assert [run.run_id for run in transaction.active("o", "t")] == ["c", "b", "a", "y", "x"]
@@ -264,8 +273,34 @@ def test_active_are_the_created_then_the_loaded_newest_first() -> None:
     assert transaction.count_active("o", "t") == 3
 
 
-def test_counting_active_runs_decodes_none() -> None:
-    transaction = a_transaction({THREAD: [a_record(a_run())._replace(body=b"\xff")]})
+def test_the_newest_active_is_what_earlier_commands_left() -> None:
+    stored = [a_record(a_run("y")), a_record(a_run("x"))]
+    bare = [record._replace(body=b"") for record in stored]
+    transaction = a_transaction({ById("y"): stored[:1], ById("x"): stored[1:], NEWEST: bare})
+
+    def newest() -> str | None:
+        found = transaction.newest_active("o", "t")
+        return found.run_id if found else None
+
+    assert newest() == "y"
+    transaction.apply(changing("y", ended))
+    assert newest() == "x"
+    new = transaction.apply(creating("new"))
+    assert newest() == "new"
+    transaction.apply(changing("x", ended))
+    transaction.apply(Command(lambda tx: tx.save(new, ended(new, tx.stamp()))))
+    assert newest() is None
+
+
+def test_a_command_that_raises_does_not_count() -> None:
+    transaction = a_transaction(active=1)
+
+    def decide(tx: Transaction) -> None:
+        tx.create(RunSpec(thread_id="t"), run_id="bad", owner="o", request=None)
+        raise RunNotFound("bad")
+
+    with pytest.raises(RunNotFound):
+        transaction.apply(Command(decide))
     assert transaction.count_active("o", "t") == 1
 
 
@@ -303,8 +338,8 @@ def test_a_request_of_the_same_batch_is_replayed_unless_its_spec_differs() -> No
 
 def test_a_deletion_is_an_entry_of_its_own() -> None:
     record = a_record(a_run("r", SUCCESS))
-    transaction = a_transaction({ById("r"): [record]})
-    transaction.apply(Command(lambda tx: tx.delete(tx.record("r"))))
+    transaction = a_transaction({Remains("r"): [record]})
+    transaction.apply(Command(lambda tx: tx.delete(tx.remains("r"))))
     changes = saved(transaction)
     assert changes.deleted == ["r"]
     assert changes.log == [
@@ -335,5 +370,7 @@ def test_run_ids_are_version_7_of_the_stamps_time_and_differ() -> None:
 
 def test_run_ids_of_later_stamps_sort_later() -> None:
     times = [NOW.time + number * timedelta(microseconds=1) for number in range(2_100)]
-    ids = [Transaction(NOW._replace(time=time), {}, CODEC).new_run_id() for time in times]
+    ids = [
+        Transaction(NOW._replace(time=time), Loaded({}, {}), CODEC).new_run_id() for time in times
+    ]
     assert ids == sorted(ids)

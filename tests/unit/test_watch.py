@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runsvc import lifecycle
 from runsvc import watch as watch_module
 from runsvc.errors import (
     CorruptRow,
@@ -21,7 +22,7 @@ from runsvc.errors import (
 from runsvc.hub import StatusHub
 from runsvc.store.base import LogEntry, Record, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
-from runsvc.watch import Event, StatusEvent, Watches, WatchRequest
+from runsvc.watch import SNAPSHOT_STRETCH, Event, StatusEvent, Watches, WatchRequest
 from tests.conformance.driver import (
     ALL,
     CODEC,
@@ -268,8 +269,11 @@ async def test_a_resumed_watch_of_a_deleted_run_sends_what_the_log_holds(on: Wat
     assert told(events) == [(CHANGED, 1), (CHANGED, 2), (DELETED, 3)]
     assert {getattr(subject(event), "body", b"") for event in events} == {None}
     assert told(await on.all_of(topic, after_revision=2)) == [(DELETED, 3)]
+    # Its DELETED was the last that was seen.
+    assert await on.all_of(topic, after_revision=3) == []
+    on.driver.create()
     with pytest.raises(RunNotFound):
-        await on.error_of(topic, after_revision=3)
+        await on.error_of(topic, after_revision=4)
     with pytest.raises(RunNotFound):
         await on.error_of(topic)
 
@@ -458,6 +462,59 @@ async def test_progress_keeps_its_interval(
         assert told(await take(stream, 1)) == [(PROGRESS, 0)]
         on.driver.progress(running, 2)
         assert told(await take(stream, 2)) == [(HEARTBEAT, 2), (HEARTBEAT, 2)]
+
+
+async def test_progress_does_not_keep_the_heartbeat_away(
+    on: Watching, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "PROGRESS_INTERVAL", 0.005)
+    async with on.open(ALL, include_progress=True, heartbeat_interval=0.02) as stream:
+        await take(stream, 2)
+        events: list[Event] = []
+        while HEARTBEAT not in {event.event for event in events}:
+            # Always something to tell before the heartbeat is due.
+            on.driver.progress(running, len(events))
+            events += await take(stream, 1)
+
+
+async def test_a_new_model_name_is_no_progress(on: Watching, running: Run) -> None:
+    async with on.open(ALL, include_progress=True, heartbeat_interval=0.02) as stream:
+        await take(stream, 2)
+        on.driver.change(running, lambda run, at: lifecycle.rename_model(run, "m", at))
+        assert told(await take(stream, 1)) == [(HEARTBEAT, 2)]
+
+
+async def test_a_slow_reader_of_a_large_snapshot_is_told_the_runs_as_of_its_revision(
+    on: Watching,
+) -> None:
+    runs = [on.driver.create() for _ in range(3 * SNAPSHOT_STRETCH)]
+    async with on.open(ALL) as stream:
+        events = await take(stream, 1)
+        # While it reads, they go on.
+        on.driver.report(runs[-1], RUNNING)
+        on.driver.report(runs[-2], SUCCESS)
+        on.driver.delete(runs[-2])
+        events += await take(stream, len(runs) - 2)
+        last = subject(events[-1])
+        assert isinstance(last, LogEntry)
+        assert (last.run_id, last.status, last.previous_status) == (runs[-1].run_id, 1, None)
+        created = len(runs)
+        assert told(await take(stream, 4)) == [
+            (SNAPSHOT_END, created),
+            (CHANGED, created + 1),
+            (CHANGED, created + 2),
+            (DELETED, created + 3),
+        ]
+
+
+async def test_a_reader_too_slow_for_its_snapshot_hears_so(on: Watching) -> None:
+    runs = [on.driver.create() for _ in range(2 * SNAPSHOT_STRETCH)]
+    async with on.open(ALL) as stream:
+        await take(stream, SNAPSHOT_STRETCH)
+        on.driver.report(runs[-1], RUNNING)
+        on.driver.forget(len(runs))
+        with pytest.raises(RevisionCompacted):
+            await take(stream, 1)
 
 
 async def test_progress_comes_only_after_the_runs_newest_change(

@@ -11,8 +11,8 @@ import pytest
 from runsvc import writer as writer_module
 from runsvc.errors import Overloaded, ServerDraining
 from runsvc.group_commit import Committed, GroupCommit, Outcome
-from runsvc.transaction import Command
-from runsvc.writer import MAX_BYTES, MAX_COMMANDS, Writer
+from runsvc.transaction import MAX_COMMANDS, Command
+from runsvc.writer import MAX_BYTES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

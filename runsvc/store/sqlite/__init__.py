@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from runsvc.errors import StoreRefused
 from runsvc.store.sqlite.reading import Reading
-from runsvc.store.sqlite.schema import check_usable
+from runsvc.store.sqlite.schema import check_header, check_usable
 from runsvc.store.sqlite.writing import Writing
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class SqliteStore(Writing, Reading):
 
     async def open(self) -> None:
         check_usable(self._path)
+        # Before the lock, which makes a file of its own.
+        check_header(self._path)
         try:
             self._lock.acquire()
         except Timeout:

@@ -47,6 +47,10 @@ def make_writer(connection: sqlite3.Connection) -> None:
     """Have a connection write, durably. Changes the file's journal mode, so the file must be known to be ours."""
     for pragma in _WRITER_PRAGMAS:
         connection.execute(pragma).fetchall()
+    # Where it cannot be had, on a network's file system for instance, SQLite stays with the old mode.
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        raise StoreUnavailable("its file system does not support write-ahead logging")
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -62,6 +66,9 @@ def translated() -> Iterator[None]:
     """Turns what sqlite3 raises into StoreUnavailable or StoreBusy."""
     try:
         yield
+    except sqlite3.IntegrityError:
+        # A fault of ours, or a damaged row: to try again would not help.
+        raise
     except sqlite3.Error as error:
         raise translation(error) from error
 

@@ -1,7 +1,7 @@
 """The readers' side of the SQLite store.
 
 Point reads run on the event loop itself: they take microseconds, a hop to a thread ten times that. Whatever may return
-many rows runs on aiosqlite's threads. Each is one statement, so it is one read transaction, and a caller that gives up
+many rows runs on aiosqlite's threads. Each statement is a read transaction of its own, so that a caller that gives up
 leaves none open.
 """
 
@@ -14,12 +14,12 @@ import aiosqlite
 from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
 from runsvc.store import _rows
-from runsvc.store.base import Clock, LogSlice, PageKey, Snapshot, TopicKind
+from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.connection import connect_reader, translated
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from runsvc.store.base import LogEntry, PageQuery, Record, Topic
@@ -70,6 +70,10 @@ class Reading:
         rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", run_id)
         return _rows.to_record(rows[0]) if rows else None
 
+    async def look_up(self, run_id: str) -> Record | None:
+        rows = self._now(f"SELECT {_RECORD} FROM runs WHERE run_id = ?", run_id)
+        return _rows.to_record(rows[0]) if rows else None
+
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         where = f"owner = ? AND thread_id = ? AND {_ACTIVE}"
         newest_first = "ORDER BY created_at DESC, run_id DESC"
@@ -111,13 +115,32 @@ class Reading:
             matches += f" AND {_ACTIVE}"
         # The clock comes in front of each row, and alone when there are none.
         statement = f"""
-            SELECT clock.revision, found.* FROM clock LEFT JOIN (
-              SELECT {_RECORD} FROM runs WHERE {matches}
+            SELECT clock.revision, found.run_id, found.revision FROM clock LEFT JOIN (
+              SELECT run_id, revision, created_at FROM runs WHERE {matches}
             ) AS found ORDER BY found.created_at, found.run_id
         """
         rows = await self._fetch(self._log, statement, {"owner": topic.owner, "key": topic.key})
-        records = [_rows.to_record(row[1:]) for row in rows if row[1] is not None]
-        return Snapshot(records, rows[0][0])
+        states = [RunState(*row[1:]) for row in rows if row[1] is not None]
+        return Snapshot(states, rows[0][0])
+
+    async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
+        wanted = _marks(states)
+        statement = f"SELECT {_RECORD} FROM runs WHERE run_id IN ({wanted})"
+        rows = await self._fetch(self._log, statement, [state.run_id for state in states])
+        unchanged = {RunState(one.run_id, one.revision): one for one in _records(rows)}
+        changed = [state for state in states if state not in unchanged]
+        logged = await self._logged(changed) if changed else {}
+        found = [unchanged.get(state) or logged[state.revision] for state in states]
+        return [one for one in found if one.body is not None]
+
+    async def _logged(self, states: Sequence[RunState]) -> dict[int, LogEntry]:
+        """The log entries of these revisions, by revision."""
+        statement = f"SELECT {_LOG} FROM log WHERE revision IN ({_marks(states)})"
+        rows = await self._fetch(self._log, statement, [state.revision for state in states])
+        if len(rows) < len(states):
+            clock = await self.clock()
+            raise RevisionCompacted(clock.oldest_revision, clock.revision)
+        return {entry.revision: entry for entry in map(_rows.to_entry, rows)}
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
         statement = f"""
@@ -139,9 +162,17 @@ class Reading:
         entries = [_rows.to_entry(row[2:]) for row in rows if row[2] is not None]
         return LogSlice(entries, entries[-1].revision if len(entries) == limit else current)
 
-    async def log_tail(self, limit: int) -> Sequence[LogEntry]:
-        statement = f"SELECT {_LOG} FROM log ORDER BY revision DESC LIMIT :limit"
-        rows = await self._fetch(self._log, statement, {"limit": limit})
+    async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
+        # The entry that goes beyond is the first whose newer ones have more than what is left for them.
+        statement = f"""
+            SELECT {_LOG} FROM (
+              SELECT *, sum(length(body)) OVER newer AS size FROM log WINDOW newer AS (
+                ORDER BY revision DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+              ) ORDER BY revision DESC LIMIT :limit
+            ) WHERE coalesce(size, 0) <= :max_bytes
+        """
+        parameters = {"limit": limit, "max_bytes": max_bytes}
+        rows = await self._fetch(self._log, statement, parameters)
         return [_rows.to_entry(row) for row in reversed(rows)]
 
     async def _stretch(
@@ -175,7 +206,10 @@ class Reading:
             return self._inline.execute(statement, parameters).fetchall()
 
     async def _fetch(
-        self, connection: aiosqlite.Connection | None, statement: str, parameters: dict[str, object]
+        self,
+        connection: aiosqlite.Connection | None,
+        statement: str,
+        parameters: Mapping[str, object] | Sequence[object],
     ) -> Sequence[tuple[Any, ...]]:
         if connection is None:
             raise StoreUnavailable("it is closed")
@@ -185,6 +219,10 @@ class Reading:
 
     async def _connect(self) -> aiosqlite.Connection:
         return await aiosqlite.Connection(lambda: connect_reader(self._path), iter_chunk_size=64)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _records(rows: Iterable[tuple[Any, ...]]) -> Sequence[Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 #: "RUNS", in the header of every file of ours.
 APPLICATION_ID: Final = 0x52554E53
 _ANOTHER: Final = "name another file with --db, or move this one away"
+_RESTORE: Final = "restore a backup, or name another file with --db"
+#: What SQLite says of pages that make no sense, and of tables or rows that are not there.
+_DAMAGE: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, None}
+)
 
 
 def check_header(path: Path) -> None:
@@ -58,10 +64,26 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
+@contextmanager
+def check_sound(path: Path) -> Iterator[None]:
+    """Turns what a damaged file makes SQLite say into StoreRefused."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) not in _DAMAGE:
+            raise
+        raise StoreRefused(str(path), f"it is damaged ({error}): {_RESTORE}") from error
+
+
 def check_usable(path: Path) -> None:
     """StoreRefused when nothing can be opened or created there."""
-    if path.is_dir():
-        raise StoreRefused(str(path), "it is a folder: name a file with --db")
+    if path.exists() and not path.is_file():
+        raise StoreRefused(str(path), "it is a folder or a device: name a file with --db")
+    if path.exists() and path.stat().st_nlink > 1:
+        raise StoreRefused(
+            str(path),
+            "it has a second name (a hard link), which would be a second lock: remove that",
+        )
     if not path.parent.is_dir():
         raise StoreRefused(str(path), f"the folder {path.parent} does not exist: create it first")
     if not (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
-from runsvc.store.base import ActiveOnThread, ById, ByRequest, Now, Orphans
+from runsvc.store.base import (
+    ActiveCount,
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    Loaded,
+    NewestActive,
+    Now,
+    Orphans,
+    Remains,
+)
 from runsvc.store.sqlite.connection import (
     connect,
     connect_reader,
@@ -17,15 +27,17 @@ from runsvc.store.sqlite.connection import (
     translated,
     translation,
 )
-from runsvc.store.sqlite.schema import check_header, check_ours, migrate
+from runsvc.store.sqlite.schema import check_ours, check_sound, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from runsvc.store.base import Changes, Query, Record, Saved
 
 _RECORD: Final = ", ".join(_rows.RECORD)
+#: A record whose body is left out, so that a large one is not even read.
+_BARE: Final = _RECORD.replace("body", "x''")
 INSERT: Final = (
     f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
     f"VALUES ({', '.join('?' * len((*_rows.LASTING, *_rows.CHANGING)))})"
@@ -52,9 +64,8 @@ class Writing:
         self._commits = 0
 
     def open_writing(self) -> None:
-        """Open the file, creating or migrating it. StoreRefused when it is not ours."""
-        with translated():
-            check_header(self._path)
+        """Open the file, creating or migrating it. StoreRefused when it is not ours, or is damaged."""
+        with translated(), check_sound(self._path):
             self._connection = connect(self._path, create=True)
             check_ours(self._connection, self._path)
             # Before the switch to a write-ahead log, so that a new file's header names us from its first moment.
@@ -81,9 +92,16 @@ class Writing:
         now = max(time.time_ns() // 1_000, recorded)
         return Now(_rows.from_microseconds(now), revision, self._commits)
 
-    def load(self, queries: Collection[Query]) -> Mapping[Query, Sequence[Record]]:
+    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
+        records: dict[Query, Sequence[Record]] = {}
+        counts: dict[ActiveCount, int] = {}
         with self._watched():
-            return {query: self._find(query) for query in queries}
+            for query in queries:
+                if isinstance(query, ActiveCount):
+                    counts[query] = self._count(query)
+                else:
+                    records[query] = self._find(query)
+        return Loaded(records, counts)
 
     def save(self, changes: Changes) -> None:
         with self._watched():
@@ -147,6 +165,8 @@ class Writing:
         match query:
             case ById(run_id):
                 return self._records("WHERE run_id = ?", run_id)
+            case Remains(run_id):
+                return self._records("WHERE run_id = ?", run_id, read=_rows.to_remains)
             case ByRequest(key):
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._records(where, key.owner, key.method, key.request_id)
@@ -154,14 +174,31 @@ class Writing:
                 where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
                 newest_first = "ORDER BY created_at DESC, run_id DESC"
                 return self._records(f"{where} {newest_first}", owner, thread_id)
+            case NewestActive(owner, thread_id, limit):
+                where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
+                newest_first = "ORDER BY created_at DESC, run_id DESC LIMIT ?"
+                rest = f"{where} {newest_first}"
+                return self._records(rest, owner, thread_id, limit, columns=_BARE)
             case Orphans(before, limit):
                 where = "WHERE status IN (1, 2) AND lease_expires_at IS NULL AND created_at <= ?"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)
                 return self._records(f"{where} ORDER BY created_at LIMIT ?", at, limit)
 
-    def _records(self, rest: str, *parameters: object) -> Sequence[Record]:
-        rows = self._open().execute(f"SELECT {_RECORD} FROM runs {rest}", parameters)
-        return [_rows.to_record(row) for row in rows.fetchall()]
+    def _count(self, query: ActiveCount) -> int:
+        where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
+        statement = f"SELECT count(*) FROM runs {where}"
+        rows = self._open().execute(statement, (query.owner, query.thread_id)).fetchall()
+        return int(rows[0][0])
+
+    def _records(
+        self,
+        rest: str,
+        *parameters: object,
+        columns: str = _RECORD,
+        read: Callable[[_rows.Row], Record] = _rows.to_record,
+    ) -> Sequence[Record]:
+        rows = self._open().execute(f"SELECT {columns} FROM runs {rest}", parameters)
+        return [read(row) for row in rows.fetchall()]
 
     def _run(self, statement: str, *parameters: object) -> None:
         self._open().execute(statement, parameters)
@@ -199,16 +236,16 @@ class Writing:
         try:
             found = self._path.stat().st_ino
         except OSError as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailable(f"its file: {error.strerror}") from error
         if found != self._identity:
-            raise StoreUnavailable(f"{self._path} was replaced while it was in use")
+            raise StoreUnavailable("its file was replaced while it was in use")
 
     def _reopened(self) -> sqlite3.Connection:
         connection = connect(self._path)
         try:
             make_writer(connection)
             if _store_id(connection) != self._store_id:
-                raise StoreUnavailable(f"{self._path} holds another store now")
+                raise StoreUnavailable("its file holds another store now")
         except BaseException:
             connection.close()
             raise
@@ -222,5 +259,8 @@ class Writing:
 
 
 def _store_id(connection: sqlite3.Connection) -> str:
-    (store_id,) = connection.execute("SELECT store_id FROM clock").fetchone()
-    return str(store_id)
+    rows = connection.execute("SELECT store_id FROM clock").fetchall()
+    if not rows:
+        # As SQLite itself says of a table that is gone.
+        raise sqlite3.DatabaseError("no clock")
+    return str(rows[0][0])
