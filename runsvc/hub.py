@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
 from itertools import pairwise
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.errors import CorruptRow, ServerDraining
-from runsvc.store.base import Topic, TopicKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from runsvc.group_commit import Committed
     from runsvc.model import Run
-    from runsvc.store.base import LogEntry, ReadingStore
+    from runsvc.store.base import LogEntry, ReadingStore, Topic
 
 #: Bytes that the ring may hold.
 CAPACITY: Final = 16 << 20
@@ -35,18 +33,28 @@ TAIL: Final = 4_096
 #: A revision that no store comes to.
 _UNREACHED: Final = 2**63
 
+#: Revisions of a topic that are kept as a tuple.
+_FEW: Final = 16
+
 _log = logging.getLogger(__name__)
 
-_revision = attrgetter("revision")
+
+def name_of(topic: Topic) -> str:
+    """A topic as one string: of the many that are kept, the garbage collector need not visit any."""
+    return f"{topic.kind.value}\0{topic.owner}\0{topic.key}"
 
 
-def topics_of(subject: LogEntry | Run) -> Iterator[Topic]:
-    """Every topic that a change of this run belongs to."""
-    yield Topic(TopicKind.RUN, subject.owner, subject.run_id)
-    yield Topic(TopicKind.THREAD, subject.owner, subject.thread_id)
+def names_of(subject: LogEntry | Run) -> list[str]:
+    """The name of every topic that a change of this run belongs to."""
+    owner = subject.owner
+    names = [
+        f"run\0{owner}\0{subject.run_id}",
+        f"thread\0{owner}\0{subject.thread_id}",
+        f"all\0{owner}\0",
+    ]
     if subject.assistant_id is not None:
-        yield Topic(TopicKind.ASSISTANT, subject.owner, subject.assistant_id)
-    yield Topic(TopicKind.ALL, subject.owner)
+        names.append(f"assistant\0{owner}\0{subject.assistant_id}")
+    return names
 
 
 class Ring:
@@ -55,8 +63,9 @@ class Ring:
     def __init__(self, revision: int, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._size = 0
-        self._entries: deque[LogEntry] = deque()
-        self._index: dict[Topic, deque[LogEntry]] = {}
+        self._entries: dict[int, LogEntry] = {}
+        #: Revisions by topic. The few of most topics are tuples, which cost less than any other sequence.
+        self._index: dict[str, tuple[int, ...] | deque[int]] = {}
         #: The ring holds every entry after `floor`, up to `revision`.
         self.floor = revision
         self.revision = revision
@@ -77,38 +86,47 @@ class Ring:
         self._size = 0
         self.floor = self.revision = revision
 
-    def after(self, topic: Topic, revision: int, limit: int) -> Sequence[LogEntry]:
-        """The topic's entries after a revision at or above the floor."""
-        entries = self._index.get(topic)
-        if entries is None or entries[-1].revision <= revision:
+    def after(self, name: str, revision: int, limit: int) -> Sequence[LogEntry]:
+        """A topic's entries after a revision at or above the floor."""
+        places = self._index.get(name, ())
+        if not places or places[-1] <= revision:
             return ()
-        start = bisect_right(entries, revision, key=_revision)
-        return [entries[at] for at in range(start, min(start + limit, len(entries)))]
+        start = bisect_right(places, revision)
+        end = min(start + limit, len(places))
+        return [self._entries[places[at]] for at in range(start, end)]
 
-    def redact(self, run: Topic) -> None:
+    def redact(self, name: str) -> None:
         """Take the bodies out of a removed run's entries."""
-        for entry in list(self._index.get(run, ())):
-            bare = entry._replace(body=None)
-            for kept in (self._entries, *(self._index[topic] for topic in topics_of(entry))):
-                kept[bisect_left(kept, entry.revision, key=_revision)] = bare
+        for revision in self._index.get(name, ()):
+            entry = self._entries[revision]
             self._size -= len(entry.body or b"")
+            self._entries[revision] = entry._replace(body=None)
 
     def _append(self, entry: LogEntry) -> None:
-        self._entries.append(entry)
+        revision = self.revision = entry.revision
+        self._entries[revision] = entry
         self._size += _cost(entry)
-        self.revision = entry.revision
-        for topic in topics_of(entry):
-            self._index.setdefault(topic, deque()).append(entry)
+        for name in names_of(entry):
+            places = self._index.get(name, ())
+            if isinstance(places, deque):
+                places.append(revision)
+            elif len(places) < _FEW:
+                self._index[name] = (*places, revision)
+            else:
+                self._index[name] = deque((*places, revision))
 
     def _evict(self) -> None:
-        entry = self._entries.popleft()
+        self.floor += 1
+        entry = self._entries.pop(self.floor)
         self._size -= _cost(entry)
-        self.floor = entry.revision
-        for topic in topics_of(entry):
-            entries = self._index[topic]
-            entries.popleft()
-            if not entries:
-                del self._index[topic]
+        for name in names_of(entry):
+            places = self._index[name]
+            if len(places) == 1:
+                del self._index[name]
+            elif isinstance(places, deque):
+                places.popleft()
+            else:
+                self._index[name] = places[1:]
 
 
 def _cost(entry: LogEntry) -> int:
@@ -126,7 +144,7 @@ class Change(NamedTuple):
 class Cursor:
     """One watcher's position in the log. Every matching entry at or below `position` has been read."""
 
-    __slots__ = ("_held", "_hub", "_woken", "position", "topic", "touched")
+    __slots__ = ("_held", "_hub", "_woken", "name", "position", "topic", "touched")
 
     def __init__(self, hub: StatusHub, topic: Topic) -> None:
         self._hub = hub
@@ -134,6 +152,7 @@ class Cursor:
         #: An entry of which it is not known yet whether more of its call follow; read, but not given.
         self._held: list[LogEntry] = []
         self.topic = topic
+        self.name = name_of(topic)
         self.position = 0
         #: Runs whose progress moved since the watcher last looked; only for those who asked.
         self.touched: set[str] = set()
@@ -172,7 +191,7 @@ class Cursor:
             found = await self._hub.store.log_since(self.topic, self.position, STRETCH)
             self.position = max(self.position, found.scanned_to)
             return found.entries
-        entries = ring.after(self.topic, self.position, STRETCH)
+        entries = ring.after(self.name, self.position, STRETCH)
         self.position = entries[-1].revision if len(entries) == STRETCH else ring.revision
         return entries
 
@@ -194,8 +213,9 @@ class StatusHub:
     def __init__(self, store: ReadingStore, revision: int = 0, capacity: int = CAPACITY) -> None:
         self.store = store
         self.ring = Ring(revision, capacity)
-        self._cursors: dict[Topic, set[Cursor]] = {}
-        self._progress: dict[Topic, set[Cursor]] = {}
+        #: By the name of their topic.
+        self._cursors: dict[str, set[Cursor]] = {}
+        self._progress: dict[str, set[Cursor]] = {}
         self._draining = False
 
     async def start(self) -> None:
@@ -216,18 +236,18 @@ class StatusHub:
     def open(self, topic: Topic, *, progress: bool = False) -> Cursor:
         """A cursor that is woken from now on; close it when done."""
         cursor = Cursor(self, topic)
-        self._cursors.setdefault(topic, set()).add(cursor)
+        self._cursors.setdefault(cursor.name, set()).add(cursor)
         if progress:
-            self._progress.setdefault(topic, set()).add(cursor)
+            self._progress.setdefault(cursor.name, set()).add(cursor)
         return cursor
 
     def close(self, cursor: Cursor) -> None:
         """Forget a cursor."""
         for cursors in (self._cursors, self._progress):
-            if (same_topic := cursors.get(cursor.topic)) is not None:
+            if (same_topic := cursors.get(cursor.name)) is not None:
                 same_topic.discard(cursor)
                 if not same_topic:
-                    del cursors[cursor.topic]
+                    del cursors[cursor.name]
 
     def publish(self, committed: Committed) -> None:
         """Take in what a batch did and wake those whom it concerns."""
@@ -257,17 +277,19 @@ class StatusHub:
         self.ring.extend(entries)
         for entry in entries:
             if entry.deleted:
-                self.ring.redact(Topic(TopicKind.RUN, entry.owner, entry.run_id))
+                self.ring.redact(names_of(entry)[0])
         if gap:
             self._wake_all()
             return
-        for topic in {topic for entry in entries for topic in topics_of(entry)}:
-            for cursor in self._cursors.get(topic, ()):
+        if not self._cursors:
+            return
+        for name in {name for entry in entries for name in names_of(entry)}:
+            for cursor in self._cursors.get(name, ()):
                 cursor.wake()
 
     def _touch(self, run: Run) -> None:
-        for topic in topics_of(run):
-            for cursor in self._progress.get(topic, ()):
+        for name in names_of(run):
+            for cursor in self._progress.get(name, ()):
                 cursor.touched.add(run.run_id)
                 cursor.wake()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -134,6 +135,9 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
     for each in _SIGNALS:
         loop.add_signal_handler(each, on_signal, each)
     async with running(settings) as address:
+        # What is here now stays. A full collection would go through all of it and hold every call up for some 50 ms.
+        gc.collect()
+        gc.freeze()
         ready(address)
         await stop.wait()
 
