@@ -21,6 +21,7 @@ from runsvc.cli.arguments import (
     worker_option,
 )
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, calls
 from runsvc.client import RunError
 from runsvc.v1.run_pb2 import (
@@ -139,9 +140,8 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
     request = ListByThreadRequest(**page)
     for answer in _pages(session, request, all_pages):
         table = render.runs_table(answer.runs) if answer.runs else Text("No runs.")
-        rest = Text(f"More with: --page-token {render.clean(answer.next_page_token)}")
-        more = answer.next_page_token and not all_pages
-        session.tell(answer, table, *([rest] if more else []))
+        more = [] if all_pages or not answer.next_page_token else [_more(session, answer)]
+        session.tell(answer, table, *more)
 
 
 @click.command("set-status", short_help="Report a status; running is the start.")
@@ -343,6 +343,11 @@ def _pages(
         if not (all_pages and answer.next_page_token):
             return
         request.page_token = answer.next_page_token
+
+
+def _more(session: Session, answer: ListByThreadResponse) -> Text:
+    command = again("--page-token", answer.next_page_token, target=session.target)
+    return Text(f"More with: {render.clean(command)}", overflow="fold")
 
 
 def _newest_active(session: Session, thread_id: str) -> str:

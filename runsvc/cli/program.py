@@ -12,6 +12,7 @@ from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.calls import COMMANDS
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.watch import watch
 from runsvc.client import RunError
@@ -54,6 +55,7 @@ class Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Known before a command's own options are, for these may be what is wrong.
         ctx.meta[AS_JSON] = "--json" in args
+        ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -12,8 +12,9 @@ from rich.live import Live
 from runsvc.cli import render
 from runsvc.cli.arguments import option
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, streams
-from runsvc.client import RunError
+from runsvc.client import RunError, error_of
 from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import StreamStatusRequest
 
@@ -185,15 +186,15 @@ def _followed(session: Session, request: StreamStatusRequest) -> Iterator[Stream
 
 
 def _cut_off(session: Session, failure: grpc.RpcError, position: int | None) -> CallFailed:
-    failed = session.failed(failure)
-    error = failed.error
+    error, target = error_of(failure), session.target
+    hints = []
+    if position is not None:
+        hints.append(f"Go on from here: {again('--after', str(position), target=target)}")
     if not error.reason and error.code is grpc.StatusCode.UNAVAILABLE:
-        message = f"The connection to {session.target} was lost."
-        error = RunError(error.code, message=message)
-    hints = (
-        [] if position is None else [f"Go on from here: the same command with --after {position}"]
-    )
-    return CallFailed(error, target="", as_json=session.as_json, hints=hints)
+        error = RunError(error.code, message=f"The connection to {target} was lost.")
+        # Not named: somebody did answer there.
+        target = ""
+    return CallFailed(error, target=target, as_json=session.as_json, hints=hints)
 
 
 def _show(session: Session, events: Iterator[StreamStatusResponse]) -> Run | None:

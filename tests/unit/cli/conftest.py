@@ -103,6 +103,11 @@ class Cli:
         return self.script.asked[-1]
 
 
+@pytest.fixture(autouse=True)
+def _called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["runsvc"])
+
+
 @pytest.fixture
 def cli() -> Iterator[Cli]:
     script = Script()

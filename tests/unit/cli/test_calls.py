@@ -109,7 +109,8 @@ def test_list_shows_a_page_and_how_to_get_the_next(cli: Cli) -> None:
     assert "1,200" in result.stdout
     assert "1970-01-01 00:01:01Z" in result.stdout
     assert "ASSISTANT" not in result.stdout
-    assert "More with: --page-token n" in result.stdout
+    command = "list chat-1 --status running --status Error --page-size 1 --page-token t"
+    assert f"More with: runsvc {command} --page-token n --target {cli.target}\n" in result.stdout
 
 
 def test_list_all_pages_is_a_line_per_page(cli: Cli) -> None:
@@ -257,8 +258,8 @@ def test_a_busy_thread_comes_with_ways_out(cli: Cli) -> None:
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.splitlines() == [
         "Error: Thread chat-1 is busy.",
-        "Hint: Cancel it first: runsvc cancel r1",
-        "Hint: Or take its place: --strategy interrupt",
+        f"Hint: Cancel it first: runsvc cancel r1 --target {cli.target}",
+        f"Hint: Or take its place: runsvc create chat-1 --strategy interrupt --target {cli.target}",
     ]
 
 
@@ -271,24 +272,31 @@ def test_errors_are_json_for_programs(cli: Cli) -> None:
     assert error["metadata"] == {"run_id": "r1"}
 
 
-def test_violations_are_a_line_each(cli: Cli) -> None:
-    faults = (("thread_id", "is required"), ("", "and 1 more"))
+def test_violations_that_the_message_leaves_out_are_a_line_each(cli: Cli) -> None:
+    message = "The request is invalid: thread_id is required."
+    faults = (("thread_id", "is required"), ("spec.timeout", "is negative"), ("", "and 1 more"))
     refusal = Refusal(
-        grpc.StatusCode.INVALID_ARGUMENT, "Invalid.", "INVALID_REQUEST", violations=faults
+        grpc.StatusCode.INVALID_ARGUMENT, message, "INVALID_REQUEST", violations=faults
     )
     cli.script.will("CreateOrReject", refusal)
     result = cli("create", "chat-1")
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        "Error: Invalid.",
-        "  thread_id: is required",
+        "Error: The request is invalid: thread_id is required.",
+        "  spec.timeout is negative",
         "  and 1 more",
     ]
 
 
-def test_nobody_answers(cli: Cli) -> None:
-    result = cli("get", "r1", "--target", "127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("target", "start"),
+    [
+        ("127.0.0.1:1", " Start one with: runsvc serve --listen 127.0.0.1:1"),
+        ("[::1]:1", " Start one with: runsvc serve --listen '[::1]:1'"),
+        ("nowhere.invalid:1", ""),
+    ],
+)
+def test_nobody_answers(cli: Cli, target: str, start: str) -> None:
+    result = cli("get", "r1", "--target", target)
     assert result.exit_code == 5
-    assert result.stderr == (
-        "Error: No runsvc server answers at 127.0.0.1:1. Start one with: runsvc serve\n"
-    )
+    assert result.stderr == f"Error: No runsvc server answers at {target}.{start}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import main
-from runsvc.cli.serve import called_as, target_option
 from runsvc.errors import StoreRefused
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Settings:
     listen: str
     db: Path
     orphans: str
-    orphan_error: str = "lost"
+    orphan_error: str
     log_keep: int
     max_active_per_thread: int
     insecure_listen: bool
@@ -70,8 +72,11 @@ class Settings:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """The settings that a server was started with."""
+    monkeypatch.setenv("GRPC_VERBOSITY", os.environ.get("GRPC_VERBOSITY", "ERROR"))
+    ours = logging.getLogger("runsvc")
+    level = ours.level
     settings: list[Settings] = []
 
     def serve(told: Settings, ready: Callable[[str], None]) -> None:
@@ -79,7 +84,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         ready(told.listen)
 
     install(monkeypatch, serve)
-    return settings
+    yield settings
+    ours.setLevel(level)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
@@ -92,12 +98,20 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
     result = invoke("serve")
     assert result.exit_code == 0, result.output
     assert result.stdout == "runsvc 0.1.0 serves on 127.0.0.1:50051 (runsvc.db)\n"
-    assert "  runsvc cancel --thread chat-1\n" in result.stderr
+    assert result.stderr.splitlines() == [
+        "Try next, from another terminal:",
+        "  runsvc create chat-1 --assistant demo",
+        "  runsvc list chat-1",
+        "  runsvc cancel --thread chat-1",
+        "To see it live, in a third terminal, first:",
+        "  runsvc watch --thread chat-1",
+    ]
     assert served == [
         Settings(
             listen="127.0.0.1:50051",
             db=Path("runsvc.db"),
             orphans="keep",
+            orphan_error=ORPHAN_ERROR,
             log_keep=100_000,
             max_active_per_thread=1_000,
             insecure_listen=False,
@@ -146,27 +160,29 @@ def test_without_the_extra_serve_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     assert "pip install 'runsvc[server]'" in result.stderr
 
 
-def test_commands_are_named_as_this_one_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    elsewhere = str(tmp_path.parent / "bin dir" / "runsvc")
-    assert called_as(str(tmp_path / ".venv/bin/runsvc")) == ".venv/bin/runsvc"
-    assert called_as(".venv/bin/runsvc") == ".venv/bin/runsvc"
-    assert called_as("/usr/bin/pytest") == "runsvc"
-    assert called_as(elsewhere) == f"'{elsewhere}'"
-    monkeypatch.setattr("shutil.which", lambda name: elsewhere)
-    assert called_as(elsewhere) == "runsvc"
+def test_a_server_on_every_address_is_called_at_loopback(served: list[Settings]) -> None:
+    result = invoke("serve", "--listen", "[::]:50051", "--insecure-listen")
+    assert "  runsvc list chat-1 --target '[::1]:50051'\n" in result.stderr
+    assert "--target" not in invoke("serve", "--listen", "localhost:50051").stderr
 
 
 @pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("127.0.0.1:50051", ""),
-        ("localhost:50051", ""),
-        ("127.0.0.1:50052", " --target 127.0.0.1:50052"),
-        ("[::]:50051", " --target '[::1]:50051'"),
-    ],
+    ("level", "ours", "others"), [("debug", 10, 30), ("info", 20, 30), ("error", 40, 40)]
 )
-def test_a_target_is_named_only_where_it_is_needed(address: str, expected: str) -> None:
-    assert target_option(address) == expected
+def test_the_log_level_counts_for_our_lines(
+    monkeypatch: pytest.MonkeyPatch, served: list[Settings], level: str, ours: int, others: int
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: told.update(settings))
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    invoke("serve", "--log-level", level)
+    assert (logging.getLogger("runsvc").level, told["level"]) == (ours, others)
+    assert os.environ["GRPC_VERBOSITY"] == "NONE"
+
+
+def test_the_transport_says_what_its_user_asks_for(
+    monkeypatch: pytest.MonkeyPatch, served: list[Settings]
+) -> None:
+    monkeypatch.setenv("GRPC_VERBOSITY", "DEBUG")
+    invoke("serve")
+    assert os.environ["GRPC_VERBOSITY"] == "DEBUG"

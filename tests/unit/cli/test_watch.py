@@ -95,7 +95,7 @@ def test_a_watch_that_was_cut_off_says_where_to_go_on(cli: Cli) -> None:
     assert result.exit_code == 5
     assert result.stderr.splitlines() == [
         f"Error: The connection to {cli.target} was lost.",
-        "Hint: Go on from here: the same command with --after 3",
+        f"Hint: Go on from here: runsvc watch --all --after 3 --target {cli.target}",
     ]
 
 
