@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -124,8 +123,6 @@ def _log_to_stderr(level: str) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("runsvc").setLevel(level)
-    # The transport's own lines, in a format of its own; what they tell we say in sentences.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:

@@ -69,6 +69,15 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
     await shell.run("get", run_id, status=5)
 
 
+async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    async with Process(tmp_path / "a.db") as process:
+        shell = Shell(process.address)
+        arguments = ("serve", "--listen", process.address, "--db", str(tmp_path / "b.db"))
+        refusal = await shell.run(*arguments, status=1)
+    (line,) = refusal.splitlines()
+    assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+
+
 async def test_the_readme_s_python_runs_as_it_stands(tmp_path: Path) -> None:
     page = (ROOT / "README.md").read_text("utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -74,7 +73,6 @@ class Settings:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """The settings that a server was started with."""
-    monkeypatch.setenv("GRPC_VERBOSITY", os.environ.get("GRPC_VERBOSITY", "ERROR"))
     ours = logging.getLogger("runsvc")
     level = ours.level
     settings: list[Settings] = []
@@ -174,15 +172,5 @@ def test_the_log_level_counts_for_our_lines(
 ) -> None:
     told: dict[str, Any] = {}
     monkeypatch.setattr(logging, "basicConfig", lambda **settings: told.update(settings))
-    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
     invoke("serve", "--log-level", level)
     assert (logging.getLogger("runsvc").level, told["level"]) == (ours, others)
-    assert os.environ["GRPC_VERBOSITY"] == "NONE"
-
-
-def test_the_transport_says_what_its_user_asks_for(
-    monkeypatch: pytest.MonkeyPatch, served: list[Settings]
-) -> None:
-    monkeypatch.setenv("GRPC_VERBOSITY", "DEBUG")
-    invoke("serve")
-    assert os.environ["GRPC_VERBOSITY"] == "DEBUG"
