@@ -8,6 +8,7 @@ from rich.text import Text
 from runsvc.cli import render
 from runsvc.cli.arguments import option
 from runsvc.cli.session import Session, calls
+from runsvc.cli.table import RunsTable
 from runsvc.v1.admin_service_pb2 import (
     DeleteRequest,
     GetServerInfoRequest,
@@ -39,7 +40,7 @@ def reconcile(session: Session, error: str, limit: int) -> None:
     answer = session.call(session.admin.ReconcileOrphans, request)
     rest = "More are left: repeat the command." if answer.more else "None is left."
     headline = Text(f"{len(answer.runs)} runs are ERROR now. {rest}")
-    table = [render.runs_table(answer.runs)] if answer.runs else []
+    table = [RunsTable(answer.runs)] if answer.runs else []
     session.tell(answer, headline, *table)
 
 

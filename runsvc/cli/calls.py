@@ -23,6 +23,7 @@ from runsvc.cli.arguments import (
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, calls
+from runsvc.cli.table import RunsTable
 from runsvc.client import RunError
 from runsvc.v1.run_pb2 import (
     CancelAction,
@@ -66,6 +67,9 @@ _OUTCOMES: Final = {
 
 _JSON: Final = JsonObject()
 
+#: Where the thread was named by who asks.
+_KNOWN: Final = ("THREAD",)
+
 
 @click.command(short_help="Create a run on a thread.")
 @click.argument("thread_id")
@@ -94,7 +98,7 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
     answer = _created(session, _spec(**spec), request_id, always)
     headline = _created_headline(answer)
     if isinstance(answer, CreateOrRejectResponse) and answer.superseded:
-        displaced = (Text("It displaced:"), render.runs_table(answer.superseded))
+        displaced = (Text("It displaced:"), RunsTable(answer.superseded, _KNOWN))
         session.tell(answer, headline, render.details(answer.run), *displaced)
     else:
         session.tell(answer, headline, render.details(answer.run))
@@ -139,7 +143,7 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
     """
     request = ListByThreadRequest(**page)
     for answer in _pages(session, request, all_pages):
-        table = render.runs_table(answer.runs) if answer.runs else Text("No runs.")
+        table = RunsTable(answer.runs, _KNOWN) if answer.runs else Text("No runs.")
         more = [] if all_pages or not answer.next_page_token else [_more(session, answer)]
         session.tell(answer, table, *more)
 
