@@ -12,6 +12,7 @@ from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
     TERMINAL,
+    Count,
     EnumChoice,
     JsonObject,
     error_option,
@@ -76,8 +77,19 @@ _KNOWN: Final = ("THREAD",)
 @option("--assistant", metavar="ID", help="The assistant that the run executes.")
 @option("--metadata", type=_JSON, metavar="JSON", help="An object to show and to filter by.")
 @option("--kwargs", type=_JSON, metavar="JSON", help="An object: the executor's input.")
-@option("--strategy", type=EnumChoice(MultitaskStrategy), help="What if the thread is busy.")
-@option("--on-disconnect", type=EnumChoice(DisconnectMode), help="What if its clients leave.")
+@option(
+    "--strategy",
+    # The server knows of it, and refuses it.
+    type=EnumChoice(MultitaskStrategy, without=("enqueue",)),
+    show_default="reject",
+    help="What if the thread is busy.",
+)
+@option(
+    "--on-disconnect",
+    type=EnumChoice(DisconnectMode),
+    show_default="cancel",
+    help="What if its clients leave. Kept with the run, but without effect yet.",
+)
 @option("--model", metavar="NAME", help="The model in use.")
 @option("--worker", metavar="ID", help="The only worker that may report on the run.")
 @option("--request-id", default="", metavar="ID", help="Makes it safe to repeat the command.")
@@ -125,7 +137,7 @@ def get(session: Session, run_id: str) -> None:
 )
 @option(
     "--page-size",
-    type=click.IntRange(min=0, max=_MAX_PAGE),
+    type=Count(min=0, max=_MAX_PAGE),
     default=0,
     metavar="N",
     help="Runs per page; 0 is 100, and 500 are the most.",
@@ -172,7 +184,7 @@ def set_status(session: Session, worker: str | None, **report: Any) -> None:
 @click.command(short_help="Report usage.")
 @click.argument("run_id")
 @progress_options
-@option("--sequence", type=click.IntRange(0, _MAX_UINT64), metavar="N", help="Orders reports.")
+@option("--sequence", type=Count(0, _MAX_UINT64), metavar="N", help="Orders reports.")
 @option("--final", is_flag=True, help="The final figures: accepted once, also after the end.")
 @worker_option
 @calls
@@ -190,9 +202,12 @@ def progress(
     Example:
       runsvc progress RUN_ID --total-tokens 1200 --llm-call-count 3 --worker w1
     """
+    figures = progress_of(fields)
+    if figures is None and not final:
+        raise click.UsageError("Nothing to report: give a figure, or --final.")
     request = UpdateProgressRequest(
         run_id=run_id,
-        progress=progress_of(fields),
+        progress=figures,
         sequence=sequence,
         final=final,
         worker_id=worker,
@@ -230,10 +245,15 @@ def complete(
     session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
 
 
-@click.command(short_help="Cancel a run, or what is active on a thread.")
+@click.command(short_help="Cancel a run, or a thread's newest active run.")
 @click.argument("run_id", required=False)
 @option("--thread", metavar="ID", help="Instead of RUN_ID: the thread's newest active run.")
-@option("--action", type=EnumChoice(CancelAction), help="What becomes of the run's state.")
+@option(
+    "--action",
+    type=EnumChoice(CancelAction),
+    show_default="interrupt",
+    help="What becomes of the run's state.",
+)
 @option("--note", metavar="TEXT", help="Why, for people.")
 @calls
 def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any) -> None:
@@ -270,9 +290,13 @@ def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
 @click.command(short_help="Set or clear the model.")
 @click.argument("run_id")
 @click.argument("name", required=False)
+@option("--clear", is_flag=True, help="Instead of NAME: no model is set.")
 @calls
-def model(session: Session, run_id: str, name: str | None) -> None:
-    """Set the model of the active run RUN_ID to NAME; without NAME clear it."""
+def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
+    """Set the model of the active run RUN_ID to NAME."""
+    # An empty NAME is more likely a script's mistake than a wish.
+    if bool(name and name.strip()) == clear:
+        raise click.UsageError("Name the model: NAME, or --clear for none.")
     request = UpdateModelNameRequest(run_id=run_id, model_name=name)
     answer = session.call(session.runs.UpdateModelName, request)
     named = f"the model is {answer.run.model_name}" if answer.run.model_name else "no model is set"

@@ -19,18 +19,18 @@ from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
 
-_HELP: Final = """Create, execute, cancel and watch runs on threads.
+_HELP: Final = """Create, watch and cancel runs on threads, and report what becomes of them.
 
 \b
 Examples:
   runsvc serve                              run a server, with runsvc.db here
-  runsvc create chat-1 --assistant demo     start a run on thread chat-1
+  runsvc create chat-1 --assistant demo     create a run on thread chat-1
   runsvc watch --thread chat-1              follow the thread
   runsvc list chat-1 --status running       what is running
   runsvc cancel --thread chat-1             cancel its newest active run
 
-Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET, RUNSVC_TIMEOUT and
-RUNSVC_JSON count for all commands.
+Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET and RUNSVC_JSON count for
+all commands but serve, RUNSVC_TIMEOUT for those that wait for one answer: not for watch.
 
 \b
 Exit codes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,9 @@ _STYLES: Final = {
     "TIMEOUT": "red",
     "INTERRUPTED": "magenta",
 }
+
+#: From here on not every whole number is a floating-point one.
+_EXACT: Final = 2**53
 
 #: Columns where there is no terminal to say how many.
 _PIPED_WIDTH: Final = 200
@@ -105,11 +109,22 @@ def _fact(field: Any, value: Any, name: str) -> Iterator[tuple[str, str]]:
     elif field.message_type is None:
         yield name, str(value)
     elif field.message_type.full_name == "google.protobuf.Struct":
-        yield name, json_format.MessageToJson(value, indent=None, ensure_ascii=False)
+        yield name, json.dumps(_whole(json_format.MessageToDict(value)), ensure_ascii=False)
     elif field.message_type.file.package == "google.protobuf":
         yield name, value.ToJsonString()
     else:
         yield from facts(value, f"{name}.")
+
+
+def _whole(value: Any) -> Any:
+    """JSON with whole numbers as people write them: a Struct knows floating-point ones only."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
 
 
 def _word(kind: Any, number: int) -> str:

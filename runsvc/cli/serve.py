@@ -11,7 +11,7 @@ import click
 
 from runsvc import __version__
 from runsvc.admin import ORPHAN_ERROR
-from runsvc.cli.arguments import option
+from runsvc.cli.arguments import Count, Seconds, option
 from runsvc.cli.invoked import called_as, target_option
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
@@ -52,14 +52,14 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
 )
 @option(
     "--log-keep",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=100_000,
     metavar="N",
     help="Changes that are kept for watchers to resume from.",
 )
 @option(
     "--max-active-per-thread",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=1_000,
     metavar="N",
     help="Active runs that one thread may have.",
@@ -71,7 +71,7 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
 )
 @option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=10.0,
     metavar="SECONDS",
     help="Time for calls in flight to end at shutdown.",

@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from rich.live import Live
 
 from runsvc.cli import render
-from runsvc.cli.arguments import option
+from runsvc.cli.arguments import Count, Seconds, option
 from runsvc.cli.board import Board, ended_by_sigterm
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import again
@@ -44,14 +44,14 @@ _MAX_UINT64: Final = 2**64 - 1
 @option("--assistant", metavar="ID", help="With --all: only runs of this assistant.")
 @option(
     "--after",
-    type=click.IntRange(0, _MAX_UINT64),
+    type=Count(0, _MAX_UINT64),
     metavar="REVISION",
     help="Start with the first change after it, without a snapshot.",
 )
 @option("--progress", is_flag=True, help="Also show usage as it is reported.")
 @option(
     "--heartbeat",
-    type=click.FloatRange(min=0, max=300, min_open=True),
+    type=Seconds(min=0, max=300, min_open=True),
     metavar="SECONDS",
     help="Longest silence of the server; 1 to 300, 15 unless told.",
 )

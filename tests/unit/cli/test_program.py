@@ -47,6 +47,20 @@ def test_help_tells_exit_codes_and_variables() -> None:
     assert "RUNSVC_CREATE_ASSISTANT" in invoke("create", "--help").stdout
 
 
+def test_help_tells_defaults_where_there_are_any() -> None:
+    create = " ".join(invoke("create", "--help").stdout.split())
+    assert "default: (reject)" in create
+    assert "default: (cancel)" in create
+    assert 'default: ""' not in create
+    assert "default: (interrupt)" in " ".join(invoke("cancel", "--help").stdout.split())
+    assert ORPHAN_ERROR in " ".join(invoke("serve", "--help").stdout.split())
+
+
+@pytest.mark.parametrize("group", [(), ("admin",)])
+def test_no_short_help_is_cut_off(group: tuple[str, ...]) -> None:
+    assert "..." not in invoke(*group, "--help").stdout.partition("Commands:")[2]
+
+
 def test_version() -> None:
     assert invoke("--version").stdout.startswith("runsvc, version 0.")
 
