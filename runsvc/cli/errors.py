@@ -73,16 +73,14 @@ class CallFailed(click.ClickException):
             click.echo(line, file=file, err=file is None)
 
     def _lines(self) -> list[str]:
+        faults = [" ".join(filter(None, violation)) for violation in self.error.violations]
+        # The message names faults too: one is told there, more are a line each.
+        message = "The request is invalid:" if len(faults) > 1 else self.message
         return [
-            f"Error: {clean(self.message)}",
-            *(f"  {clean(fault)}" for fault in self._faults()),
+            f"Error: {clean(message)}",
+            *(f"  {clean(fault)}" for fault in faults if fault not in message),
             *(f"Hint: {clean(hint)}" for hint in self.hints),
         ]
-
-    def _faults(self) -> list[str]:
-        """The faults that the message does not tell already."""
-        told = [" ".join(filter(None, violation)) for violation in self.error.violations]
-        return [fault for fault in told if fault not in self.message]
 
     def _object(self) -> dict[str, Any]:
         return {

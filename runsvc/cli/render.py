@@ -109,7 +109,9 @@ def _fact(field: Any, value: Any, name: str) -> Iterator[tuple[str, str]]:
     elif field.message_type is None:
         yield name, str(value)
     elif field.message_type.full_name == "google.protobuf.Struct":
-        yield name, json.dumps(_whole(json_format.MessageToDict(value)), ensure_ascii=False)
+        # Sorted: a Struct is in no order of its own.
+        told = _whole(json_format.MessageToDict(value))
+        yield name, json.dumps(told, ensure_ascii=False, sort_keys=True)
     elif field.message_type.file.package == "google.protobuf":
         yield name, value.ToJsonString()
     else:

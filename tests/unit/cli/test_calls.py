@@ -331,20 +331,30 @@ def test_errors_are_json_for_programs(cli: Cli) -> None:
     assert error["metadata"] == {"run_id": "r1"}
 
 
-def test_violations_that_the_message_leaves_out_are_a_line_each(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        ([("thread_id", "is required")], ["The request is invalid: thread_id is required."]),
+        (
+            [("thread_id", "is required"), ("", "and 9 more")],
+            ["The request is invalid:", "  thread_id is required", "  and 9 more"],
+        ),
+        (
+            [("timeout", "is negative")],
+            ["The request is invalid: thread_id is required.", "  timeout is negative"],
+        ),
+    ],
+)
+def test_every_violation_is_told_once(
+    cli: Cli, faults: list[tuple[str, str]], told: list[str]
+) -> None:
     message = "The request is invalid: thread_id is required."
-    faults = (("thread_id", "is required"), ("spec.timeout", "is negative"), ("", "and 1 more"))
-    refusal = Refusal(
-        grpc.StatusCode.INVALID_ARGUMENT, message, "INVALID_REQUEST", violations=faults
-    )
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    refusal = Refusal(code, message, "INVALID_REQUEST", violations=tuple(faults))
     cli.script.will("CreateOrReject", refusal)
     result = cli("create", "chat-1")
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
-        "Error: The request is invalid: thread_id is required.",
-        "  spec.timeout is negative",
-        "  and 1 more",
-    ]
+    assert result.stderr.removeprefix("Error: ").splitlines() == told
 
 
 @pytest.mark.parametrize(
