@@ -64,7 +64,7 @@ check-gen: .tools/fresh ## Check that the generated code is what the protos say
 soak: .venv/.dev ## Run the long forms of the tests
 	@$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
 
-clean: ## Remove everything the other targets made, .venv and .tools included
+clean: ## Remove everything the other targets made, .venv and .tools included; a store (runsvc.db) stays
 	@rm -rf .venv .tools build dist .coverage .coverage.* htmlcov .*_cache .hypothesis .import_linter_cache
 	@find runsvc tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -91,7 +91,7 @@ DEVELOPMENT := -e '.[server,dev]'
 
 .venv/bin/pip .tools/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
-	  echo "runsvc needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+	  echo "runsvc needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)."; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; } >&2
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
 	  echo "$(PYTHON) cannot create virtual environments: venv or ensurepip is missing."; \
@@ -102,5 +102,7 @@ DEVELOPMENT := -e '.[server,dev]'
 # $(call install,what,pip's arguments): pip's progress without what is there already.
 define install
 	@echo "Installing $(1) into $(@D); the first time takes a minute"
-	@set -o pipefail; $(@D)/bin/pip install --progress-bar off $(2) | { grep --line-buffered -E '^(Collecting|Successfully)' || true; }
+	@set -o pipefail; $(@D)/bin/pip install --progress-bar off $(2) | { grep --line-buffered -E '^(Collecting|Successfully)' || true; } || { \
+	  echo "$(1) could not be installed: the package index could not be reached, or pip says above what else is wrong."; \
+	  echo "Then again: make $(MAKECMDGOALS)"; exit 1; } >&2
 endef

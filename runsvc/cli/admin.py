@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.text import Text
 
+from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import render
-from runsvc.cli.arguments import option
+from runsvc.cli.arguments import Count, Time, option
 from runsvc.cli.session import Session, calls
+from runsvc.cli.table import RunsTable
 from runsvc.v1.admin_service_pb2 import (
     DeleteRequest,
     GetServerInfoRequest,
     ReconcileOrphansRequest,
 )
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 
 @click.group()
@@ -20,30 +27,48 @@ def admin() -> None:
     """Care of the service itself, for operators."""
 
 
-@admin.command()
-@option("--error", default="", metavar="TEXT", help="Becomes the runs' error.")
+@admin.command(short_help="End active runs that no living executor holds.")
+@option(
+    "--error",
+    default="",
+    show_default=ORPHAN_ERROR,
+    metavar="TEXT",
+    help="Becomes the runs' error.",
+)
+@option(
+    "--before",
+    type=Time(),
+    show_default="now",
+    metavar="TIME",
+    help="Only runs created by then; in UTC when it names no zone.",
+)
 @option(
     "--limit",
-    type=click.IntRange(min=0, max=1_000),
+    type=Count(min=0, max=1_000),
     default=0,
     metavar="N",
     help="How many at most; 0 is 1,000.",
 )
 @calls
-def reconcile(session: Session, error: str, limit: int) -> None:
+def reconcile(session: Session, error: str, before: Timestamp | None, limit: int) -> None:
     """End active runs that no living executor holds: they become ERROR, oldest first.
 
     Repeat it until it says that none is left.
+
+    \b
+    Example:
+      runsvc admin reconcile --before 2026-11-24T09:30:00Z --error "host-7 is gone"
     """
-    request = ReconcileOrphansRequest(error=error, limit=limit)
+    request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
     answer = session.call(session.admin.ReconcileOrphans, request)
     rest = "More are left: repeat the command." if answer.more else "None is left."
-    headline = Text(f"{len(answer.runs)} runs are ERROR now. {rest}")
-    table = [render.runs_table(answer.runs)] if answer.runs else []
+    ended = "1 run is" if len(answer.runs) == 1 else f"{len(answer.runs)} runs are"
+    headline = Text(f"{ended} ERROR now. {rest}")
+    table = [RunsTable(answer.runs)] if answer.runs else []
     session.tell(answer, headline, *table)
 
 
-@admin.command()
+@admin.command(short_help="Remove a run that has ended, for good.")
 @click.argument("run_id")
 @calls
 def delete(session: Session, run_id: str) -> None:
@@ -52,7 +77,7 @@ def delete(session: Session, run_id: str) -> None:
     session.tell(answer, Text(f"Run {render.clean(run_id)} is removed."))
 
 
-@admin.command()
+@admin.command(short_help="Show what the server is and what it holds.")
 @calls
 def info(session: Session) -> None:
     """Show what the server is and what it holds."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
@@ -31,8 +34,30 @@ _MAX_INT64: Final = 2**63 - 1
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """click.option whose help names its environment variable."""
+    """click.option whose help names its environment variable, and its default unless that is nothing."""
+    if settings.get("default") == "":
+        settings.setdefault("show_default", False)
     return click.option(*names, show_envvar=True, **settings)
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds."""
+
+    name = "number of seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{str(value)!r} is not a valid {self.name}.", param, ctx)
+        return seconds
+
+
+class Count(click.IntRange):
+    """A whole number."""
+
+    name = "whole number"
 
 
 # Generic since click 8.2 only, so that it cannot be given its type here.
@@ -78,6 +103,23 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"not usable: {error}", param, ctx)
 
 
+class Time(click.ParamType):  # type: ignore[type-arg]
+    """A time as ISO 8601 writes it; UTC when it names no zone."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Timestamp:
+        stamp = Timestamp()
+        try:
+            told = datetime.fromisoformat(value)
+            stamp.FromDatetime(told if told.tzinfo else told.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time such as 2026-11-24T09:30:00Z.", param, ctx)
+        return stamp
+
+
 def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
@@ -100,7 +142,7 @@ target_option: Final = option(
 )
 timeout_option: Final = option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     default=10.0,
     envvar="RUNSVC_TIMEOUT",
     metavar="SECONDS",
@@ -125,7 +167,7 @@ def progress_options(command: Command) -> Command:
     """One option for each field of Progress that a report can set."""
     for each in reversed(_PROGRESS):
         text = each.cpp_type == each.CPPTYPE_STRING
-        kind: Any = str if text else click.IntRange(min=0, max=_MAX_INT64)
+        kind: Any = str if text else Count(min=0, max=_MAX_INT64)
         decorate = option(
             "--" + each.name.replace("_", "-"),
             type=kind,

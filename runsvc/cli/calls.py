@@ -12,6 +12,7 @@ from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
     TERMINAL,
+    Count,
     EnumChoice,
     JsonObject,
     error_option,
@@ -21,7 +22,9 @@ from runsvc.cli.arguments import (
     worker_option,
 )
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, calls
+from runsvc.cli.table import RunsTable
 from runsvc.client import RunError
 from runsvc.v1.run_pb2 import (
     CancelAction,
@@ -65,14 +68,28 @@ _OUTCOMES: Final = {
 
 _JSON: Final = JsonObject()
 
+#: Where the thread was named by who asks.
+_KNOWN: Final = ("THREAD",)
+
 
 @click.command(short_help="Create a run on a thread.")
 @click.argument("thread_id")
 @option("--assistant", metavar="ID", help="The assistant that the run executes.")
 @option("--metadata", type=_JSON, metavar="JSON", help="An object to show and to filter by.")
 @option("--kwargs", type=_JSON, metavar="JSON", help="An object: the executor's input.")
-@option("--strategy", type=EnumChoice(MultitaskStrategy), help="What if the thread is busy.")
-@option("--on-disconnect", type=EnumChoice(DisconnectMode), help="What if its clients leave.")
+@option(
+    "--strategy",
+    # The server knows of it, and refuses it.
+    type=EnumChoice(MultitaskStrategy, without=("enqueue",)),
+    show_default="reject",
+    help="What if the thread is busy.",
+)
+@option(
+    "--on-disconnect",
+    type=EnumChoice(DisconnectMode),
+    show_default="cancel",
+    help="What if its clients leave. Kept with the run, but without effect yet.",
+)
 @option("--model", metavar="NAME", help="The model in use.")
 @option("--worker", metavar="ID", help="The only worker that may report on the run.")
 @option("--request-id", default="", metavar="ID", help="Makes it safe to repeat the command.")
@@ -93,7 +110,7 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
     answer = _created(session, _spec(**spec), request_id, always)
     headline = _created_headline(answer)
     if isinstance(answer, CreateOrRejectResponse) and answer.superseded:
-        displaced = (Text("It displaced:"), render.runs_table(answer.superseded))
+        displaced = (Text("It displaced:"), RunsTable(answer.superseded, _KNOWN))
         session.tell(answer, headline, render.details(answer.run), *displaced)
     else:
         session.tell(answer, headline, render.details(answer.run))
@@ -120,7 +137,7 @@ def get(session: Session, run_id: str) -> None:
 )
 @option(
     "--page-size",
-    type=click.IntRange(min=0, max=_MAX_PAGE),
+    type=Count(min=0, max=_MAX_PAGE),
     default=0,
     metavar="N",
     help="Runs per page; 0 is 100, and 500 are the most.",
@@ -138,10 +155,9 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
     """
     request = ListByThreadRequest(**page)
     for answer in _pages(session, request, all_pages):
-        table = render.runs_table(answer.runs) if answer.runs else Text("No runs.")
-        rest = Text(f"More with: --page-token {render.clean(answer.next_page_token)}")
-        more = answer.next_page_token and not all_pages
-        session.tell(answer, table, *([rest] if more else []))
+        table = RunsTable(answer.runs, _KNOWN) if answer.runs else Text("No runs.")
+        more = [] if all_pages or not answer.next_page_token else [_more(session, answer)]
+        session.tell(answer, table, *more)
 
 
 @click.command("set-status", short_help="Report a status; running is the start.")
@@ -168,7 +184,7 @@ def set_status(session: Session, worker: str | None, **report: Any) -> None:
 @click.command(short_help="Report usage.")
 @click.argument("run_id")
 @progress_options
-@option("--sequence", type=click.IntRange(0, _MAX_UINT64), metavar="N", help="Orders reports.")
+@option("--sequence", type=Count(0, _MAX_UINT64), metavar="N", help="Orders reports.")
 @option("--final", is_flag=True, help="The final figures: accepted once, also after the end.")
 @worker_option
 @calls
@@ -186,9 +202,12 @@ def progress(
     Example:
       runsvc progress RUN_ID --total-tokens 1200 --llm-call-count 3 --worker w1
     """
+    figures = progress_of(fields)
+    if figures is None and not final:
+        raise click.UsageError("Nothing to report: give a figure, or --final.")
     request = UpdateProgressRequest(
         run_id=run_id,
-        progress=progress_of(fields),
+        progress=figures,
         sequence=sequence,
         final=final,
         worker_id=worker,
@@ -226,10 +245,15 @@ def complete(
     session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
 
 
-@click.command(short_help="Cancel a run, or what is active on a thread.")
+@click.command(short_help="Cancel a run, or a thread's newest active run.")
 @click.argument("run_id", required=False)
 @option("--thread", metavar="ID", help="Instead of RUN_ID: the thread's newest active run.")
-@option("--action", type=EnumChoice(CancelAction), help="What becomes of the run's state.")
+@option(
+    "--action",
+    type=EnumChoice(CancelAction),
+    show_default="interrupt",
+    help="What becomes of the run's state.",
+)
 @option("--note", metavar="TEXT", help="Why, for people.")
 @calls
 def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any) -> None:
@@ -266,9 +290,13 @@ def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
 @click.command(short_help="Set or clear the model.")
 @click.argument("run_id")
 @click.argument("name", required=False)
+@option("--clear", is_flag=True, help="Instead of NAME: no model is set.")
 @calls
-def model(session: Session, run_id: str, name: str | None) -> None:
-    """Set the model of the active run RUN_ID to NAME; without NAME clear it."""
+def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
+    """Set the model of the active run RUN_ID to NAME."""
+    # An empty NAME is more likely a script's mistake than a wish.
+    if bool(name and name.strip()) == clear:
+        raise click.UsageError("Name the model: NAME, or --clear for none.")
     request = UpdateModelNameRequest(run_id=run_id, model_name=name)
     answer = session.call(session.runs.UpdateModelName, request)
     named = f"the model is {answer.run.model_name}" if answer.run.model_name else "no model is set"
@@ -343,6 +371,11 @@ def _pages(
         if not (all_pages and answer.next_page_token):
             return
         request.page_token = answer.next_page_token
+
+
+def _more(session: Session, answer: ListByThreadResponse) -> Text:
+    command = again("--page-token", answer.next_page_token, target=session.target)
+    return Text(f"More with: {render.clean(command)}", overflow="fold")
 
 
 def _newest_active(session: Session, thread_id: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 from grpc import StatusCode
 
+from runsvc.cli.invoked import again, called_as, target_option
 from runsvc.cli.render import clean
+from runsvc.client import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,23 +33,25 @@ _EXITS: Final = {
     StatusCode.RESOURCE_EXHAUSTED: 5,
 }
 
-#: What to do next, by reason; filled in from the error's metadata.
+#: What to do next, by reason; filled in from the error's metadata and _call_again.
 _HINTS: Final = {
     "THREAD_BUSY": (
-        "Cancel it first: runsvc cancel {run_id}",
-        "Or take its place: --strategy interrupt",
+        "Cancel it first: {runsvc} cancel {run_id}{target}",
+        "Or take its place: {interrupting}",
     ),
-    "THREAD_FULL": ("Cancel one of them: runsvc cancel --thread {thread_id}",),
-    "INVALID_TRANSITION": ("See where it stands: runsvc get {run_id}",),
+    "THREAD_FULL": ("Cancel one of them: {runsvc} cancel --thread {thread_id}{target}",),
+    "INVALID_TRANSITION": ("See where it stands: {runsvc} get {run_id}{target}",),
     "NOT_HOLDER": (
-        "Name the worker that holds it with --worker: runsvc get {run_id} shows which it is",
+        "Name the worker that holds it with --worker. See which it is: {runsvc} get {run_id}{target}",
     ),
-    "REQUEST_ID_REUSED": ("See what it created: runsvc get {run_id}",),
+    "REQUEST_ID_REUSED": ("See what it created: {runsvc} get {run_id}{target}",),
     "REVISION_COMPACTED": ("Watch again without --after",),
     "REVISION_UNKNOWN": ("Watch again without --after",),
-    "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or look with: runsvc list",),
-    "CORRUPT_ROW": ("Remove it: runsvc admin delete {run_id}",),
+    "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or look at the thread's list",),
+    "CORRUPT_ROW": ("Remove it: {runsvc} admin delete {run_id}{target}",),
 }
+
+_LOOPBACK: Final = ("127.", "localhost:", "[::1]:")
 
 
 class CallFailed(click.ClickException):
@@ -59,7 +64,7 @@ class CallFailed(click.ClickException):
         self.error = error
         # click reads it from the instance, but declares it the class's.
         self.exit_code = exit_code_of(error)  # type: ignore[misc]
-        self.hints = (*hints_of(error), *hints)
+        self.hints = (*hints_of(error, target), *hints)
         self._as_json = as_json
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -68,10 +73,12 @@ class CallFailed(click.ClickException):
             click.echo(line, file=file, err=file is None)
 
     def _lines(self) -> list[str]:
-        faults = [": ".join(filter(None, violation)) for violation in self.error.violations]
+        faults = [" ".join(filter(None, violation)) for violation in self.error.violations]
+        # The message names faults too: one is told there, more are a line each.
+        message = "The request is invalid:" if len(faults) > 1 else self.message
         return [
-            f"Error: {clean(self.message)}",
-            *(f"  {clean(fault)}" for fault in faults),
+            f"Error: {clean(message)}",
+            *(f"  {clean(fault)}" for fault in faults if fault not in message),
             *(f"Hint: {clean(hint)}" for hint in self.hints),
         ]
 
@@ -99,20 +106,38 @@ def sentence_of(error: RunError, target: str) -> str:
     """What happened. Failures of the transport carry no reason, and words that say little to people."""
     if not error.reason and target:
         if error.code is StatusCode.UNAVAILABLE:
-            return f"No runsvc server answers at {target}. Start one with: runsvc serve"
+            return f"No runsvc server answers at {target}.{_start(target)}"
         if error.code is StatusCode.DEADLINE_EXCEEDED:
             return f"{target} did not answer in time; --timeout allows more."
     return error.message or error.code.name
 
 
-def hints_of(error: RunError) -> tuple[str, ...]:
+def hints_of(error: RunError, target: str = "") -> tuple[str, ...]:
     """What to do about it; hints that need a fact which the error does not tell are left out."""
+    facts = {name: shlex.quote(value) for name, value in error.metadata.items()}
+    facts |= _call_again(target)
     hints = []
     for hint in _HINTS.get(error.reason, ()):
         try:
-            hints.append(hint.format_map(error.metadata))
+            hints.append(hint.format_map(facts))
         except KeyError:
             continue
     if error.retry_after is not None:
         hints.append(f"Try again in {error.retry_after:g} s")
     return tuple(hints)
+
+
+def _call_again(target: str) -> dict[str, str]:
+    return {
+        "runsvc": called_as(),
+        "target": target_option(target),
+        "interrupting": again("--strategy", "interrupt", target=target),
+    }
+
+
+def _start(target: str) -> str:
+    """How to start a server there. Empty: not from this machine."""
+    if not target.startswith(_LOOPBACK):
+        return ""
+    where = "" if target == DEFAULT_TARGET else f" --listen {shlex.quote(target)}"
+    return f" Start one with: {called_as()} serve{where}"

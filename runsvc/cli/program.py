@@ -12,24 +12,25 @@ from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.calls import COMMANDS
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.watch import watch
 from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
 
-_HELP: Final = """Create, execute, cancel and watch runs on threads.
+_HELP: Final = """Create, watch and cancel runs on threads, and report what becomes of them.
 
 \b
 Examples:
   runsvc serve                              run a server, with runsvc.db here
-  runsvc create chat-1 --assistant demo     start a run on thread chat-1
+  runsvc create chat-1 --assistant demo     create a run on thread chat-1
   runsvc watch --thread chat-1              follow the thread
   runsvc list chat-1 --status running       what is running
   runsvc cancel --thread chat-1             cancel its newest active run
 
-Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET, RUNSVC_TIMEOUT and
-RUNSVC_JSON count for all commands.
+Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET and RUNSVC_JSON count for
+all commands but serve, RUNSVC_TIMEOUT for those that wait for one answer: not for watch.
 
 \b
 Exit codes:
@@ -54,6 +55,7 @@ class Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Known before a command's own options are, for these may be what is wrong.
         ctx.meta[AS_JSON] = "--json" in args
+        ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from rich.text import Text
 from runsvc.v1.run_pb2 import RunStatus, StatusReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
     from google.protobuf.message import Message
@@ -30,17 +31,8 @@ _STYLES: Final = {
     "INTERRUPTED": "magenta",
 }
 
-#: Columns of a table of runs, and how narrow each may become.
-_COLUMNS: Final = (
-    ("RUN", 36),
-    ("STATUS", 11),
-    ("THREAD", 6),
-    ("WHY", 3),
-    ("ASSISTANT", 3),
-    ("WORKER", 3),
-    ("TOKENS", 3),
-    ("UPDATED", 7),
-)
+#: From here on not every whole number is a floating-point one.
+_EXACT: Final = 2**53
 
 #: Columns where there is no terminal to say how many.
 _PIPED_WIDTH: Final = 200
@@ -84,27 +76,18 @@ def status_of(run: Run) -> str:
     return f"{status} ({reason})" if reason else status
 
 
+def styled(status: str) -> Text:
+    """A status in its colour; other words as they are."""
+    return Text(status, style=_STYLES.get(status, ""))
+
+
 def details(message: Message, *, zeros: bool = False) -> Table:
     """Every field that is set, one per line; with zeros also the others."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for name, value in facts(message, zeros=zeros):
-        table.add_row(name, Text(clean(value), style=_STYLES.get(value, "")))
-    return table
-
-
-def runs_table(runs: Sequence[Run], *, caption: str = "") -> Table:
-    """One line per run; columns that none of them fills are left out."""
-    table = Table(box=None, pad_edge=False, caption=caption or None, caption_justify="left")
-    rows = [_cells(run) for run in runs]
-    every = range(len(_COLUMNS))
-    shown = [index for index in every if any(row[index].plain for row in rows)] or every
-    for index in shown:
-        name, least = _COLUMNS[index]
-        table.add_column(name, min_width=least, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row[index] for index in shown))
+        table.add_row(name, styled(clean(value)))
     return table
 
 
@@ -126,27 +109,24 @@ def _fact(field: Any, value: Any, name: str) -> Iterator[tuple[str, str]]:
     elif field.message_type is None:
         yield name, str(value)
     elif field.message_type.full_name == "google.protobuf.Struct":
-        yield name, json_format.MessageToJson(value, indent=None, ensure_ascii=False)
+        # Sorted: a Struct is in no order of its own.
+        told = _whole(json_format.MessageToDict(value))
+        yield name, json.dumps(told, ensure_ascii=False, sort_keys=True)
     elif field.message_type.file.package == "google.protobuf":
         yield name, value.ToJsonString()
     else:
         yield from facts(value, f"{name}.")
 
 
-def _cells(run: Run) -> tuple[Text, ...]:
-    """As in _COLUMNS."""
-    status = word(RunStatus, run.status)
-    counted = run.progress.HasField("total_tokens")
-    return (
-        Text(clean(run.run_id)),
-        Text(status, style=_STYLES.get(status, "")),
-        Text(clean(run.thread_id)),
-        Text(word(StatusReason, run.status_reason)),
-        Text(clean(run.assistant_id)),
-        Text(clean(run.worker_id)),
-        Text(f"{run.progress.total_tokens:,}" if counted else ""),
-        Text(time_of(run.updated_at) if run.HasField("updated_at") else ""),
-    )
+def _whole(value: Any) -> Any:
+    """JSON with whole numbers as people write them: a Struct knows floating-point ones only."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
 
 
 def _word(kind: Any, number: int) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runsvc import __version__
-from runsvc.cli.arguments import option
+from runsvc.admin import ORPHAN_ERROR
+from runsvc.cli.arguments import Count, Seconds, option
+from runsvc.cli.invoked import called_as, target_option
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
 from runsvc.errors import RunsvcError
@@ -20,18 +20,13 @@ from runsvc.errors import RunsvcError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NAME: Final = "runsvc"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 #: Where to call a server that listens on every address.
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
 
-_NEXT: Final = (
-    "create chat-1 --assistant demo",
-    "list chat-1",
-    "watch --thread chat-1",
-    "cancel --thread chat-1",
-)
+#: What to do with a new server, one after the other from one terminal.
+_NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
 
 
 @click.command(short_help="Run a server.")
@@ -49,17 +44,22 @@ _NEXT: Final = (
     default="keep",
     help="What becomes, at start, of runs that were left active: keep them, or make them ERROR.",
 )
-@option("--orphan-error", metavar="TEXT", help="With --orphans fail: their error.")
+@option(
+    "--orphan-error",
+    default=ORPHAN_ERROR,
+    metavar="TEXT",
+    help="With --orphans fail: their error.",
+)
 @option(
     "--log-keep",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=100_000,
     metavar="N",
     help="Changes that are kept for watchers to resume from.",
 )
 @option(
     "--max-active-per-thread",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=1_000,
     metavar="N",
     help="Active runs that one thread may have.",
@@ -71,7 +71,7 @@ _NEXT: Final = (
 )
 @option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=10.0,
     metavar="SECONDS",
     help="Time for calls in flight to end at shutdown.",
@@ -80,9 +80,9 @@ _NEXT: Final = (
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="info",
-    help="What goes to stderr.",
+    help="What runsvc logs to stderr; debug is a line per call.",
 )
-def serve(log_level: str, orphan_error: str | None, **settings: Any) -> None:
+def serve(log_level: str, **settings: Any) -> None:
     """Run a server until SIGTERM or Ctrl-C, which let calls in flight end; a second one stops at once.
 
     \b
@@ -91,13 +91,7 @@ def serve(log_level: str, orphan_error: str | None, **settings: Any) -> None:
       runsvc serve --db /var/lib/runsvc/runs.db --orphans fail
       runsvc serve --listen 0.0.0.0:50051 --insecure-listen
     """
-    logging.basicConfig(
-        level=log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    if orphan_error is not None:
-        settings["orphan_error"] = orphan_error
+    _log_to_stderr(log_level.upper())
     db = settings["db"]
     try:
         _server()(settings, lambda address: announce(address, db))
@@ -107,28 +101,28 @@ def serve(log_level: str, orphan_error: str | None, **settings: Any) -> None:
 
 def announce(address: str, db: Path) -> None:
     """Say that the server answers, and what to do with it."""
-    click.echo(f"{_NAME} {__version__} serves on {address} ({db})")
+    click.echo(f"runsvc {__version__} serves on {address} ({db})")
+    program, target = called_as(), target_option(_reached_at(address))
     click.echo("Try next, from another terminal:", err=True)
     for command in _NEXT:
-        click.echo(f"  {called_as(sys.argv[0])} {command}{target_option(address)}", err=True)
+        click.echo(f"  {program} {command}{target}", err=True)
+    click.echo("To see it live, in a third terminal, first:", err=True)
+    click.echo(f"  {program} watch --thread chat-1{target}", err=True)
 
 
-def called_as(program: str) -> str:
-    """How to call this program again from the same folder."""
-    path = Path(program)
-    if path.name != _NAME:
-        return _NAME
-    absolute = Path.cwd() / path
-    if absolute.is_relative_to(Path.cwd()):
-        return shlex.quote(str(absolute.relative_to(Path.cwd())))
-    return _NAME if shutil.which(_NAME) == program else shlex.quote(program)
-
-
-def target_option(address: str) -> str:
-    """What a command needs in order to find the server; nothing when it looks there anyway."""
+def _reached_at(address: str) -> str:
     host, _, port = address.rpartition(":")
-    target = f"{_REACHED_AT.get(host, host)}:{port}"
-    return "" if target == DEFAULT_TARGET else f" --target {shlex.quote(target)}"
+    return f"{_REACHED_AT.get(host, host)}:{port}"
+
+
+def _log_to_stderr(level: str) -> None:
+    """The level counts for our own lines: libraries tell their troubles only."""
+    logging.basicConfig(
+        level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("runsvc").setLevel(level)
 
 
 def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:

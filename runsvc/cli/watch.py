@@ -10,17 +10,17 @@ from google.protobuf.duration_pb2 import Duration
 from rich.live import Live
 
 from runsvc.cli import render
-from runsvc.cli.arguments import option
+from runsvc.cli.arguments import Count, Seconds, option
+from runsvc.cli.board import Board, ended_by_sigterm
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, streams
-from runsvc.client import RunError
+from runsvc.client import RunError, error_of
 from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
-from runsvc.v1.run_service_pb2 import StreamStatusRequest
+from runsvc.v1.run_service_pb2 import GetRequest, StreamStatusRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.table import Table
 
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import StreamStatusResponse
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 #: The watched run ended otherwise than SUCCESS.
 _ENDED_BADLY: Final = 6
 
-_ACTIVE: Final = (RunStatus.RUN_STATUS_PENDING, RunStatus.RUN_STATUS_RUNNING)
 _MAX_UINT64: Final = 2**64 - 1
-
-#: Lines of a terminal that are not runs: the head, the caption, the prompt.
-_OTHER_LINES: Final = 5
-_FEWEST_LINES: Final = 5
 
 
 @click.command(short_help="Watch a run, a thread or everything.")
@@ -49,14 +44,14 @@ _FEWEST_LINES: Final = 5
 @option("--assistant", metavar="ID", help="With --all: only runs of this assistant.")
 @option(
     "--after",
-    type=click.IntRange(0, _MAX_UINT64),
+    type=Count(0, _MAX_UINT64),
     metavar="REVISION",
     help="Start with the first change after it, without a snapshot.",
 )
 @option("--progress", is_flag=True, help="Also show usage as it is reported.")
 @option(
     "--heartbeat",
-    type=click.FloatRange(min=0, max=300, min_open=True),
+    type=Seconds(min=0, max=300, min_open=True),
     metavar="SECONDS",
     help="Longest silence of the server; 1 to 300, 15 unless told.",
 )
@@ -75,41 +70,12 @@ def watch(session: Session, **what: Any) -> None:
       runsvc watch --all --after 0 --json | jq -r .run.status
     """
     request = _request(**what)
-    events = _followed(session, request)
-    last = _show(session, events)
-    failed = last is None or last.status != RunStatus.RUN_STATUS_SUCCESS
-    if request.WhichOneof("target") == "run_id" and failed:
-        click.get_current_context().exit(_ENDED_BADLY)
-
-
-class Board:
-    """The runs of a live table: as many as fit, those that changed last at the bottom."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._runs: dict[str, Run] = {}
-        self._revision = 0
-
-    def add(self, event: StreamStatusResponse) -> None:
-        self._revision = max(self._revision, event.revision)
-        if not event.HasField("run"):
-            return
-        self._runs.pop(event.run.run_id, None)
-        if event.event != StatusEvent.STATUS_EVENT_DELETED:
-            self._runs[event.run.run_id] = event.run
-        if len(self._runs) > self._rows:
-            del self._runs[self._least()]
-
-    def table(self) -> Table:
-        # Drawn by another thread than the one that adds.
-        return render.runs_table(
-            tuple(self._runs.values()), caption=f"Revision {self._revision}. Ctrl-C leaves."
+    last = _show(session, request, _followed(session, request))
+    if request.WhichOneof("target") == "run_id":
+        # With --after there may have been nothing left to tell.
+        _judge(
+            session, last or session.call(session.runs.Get, GetRequest(run_id=request.run_id)).run
         )
-
-    def _least(self) -> str:
-        """The run to give up: the first that has ended, otherwise the first."""
-        runs = self._runs.values()
-        return next((run for run in runs if run.status not in _ACTIVE), next(iter(runs))).run_id
 
 
 def line_of(event: StreamStatusResponse) -> str:
@@ -185,27 +151,54 @@ def _followed(session: Session, request: StreamStatusRequest) -> Iterator[Stream
 
 
 def _cut_off(session: Session, failure: grpc.RpcError, position: int | None) -> CallFailed:
-    failed = session.failed(failure)
-    error = failed.error
+    error, target = error_of(failure), session.target
+    hints = []
+    if position is not None:
+        hints.append(f"Go on from here: {again('--after', str(position), target=target)}")
     if not error.reason and error.code is grpc.StatusCode.UNAVAILABLE:
-        message = f"The connection to {session.target} was lost."
-        error = RunError(error.code, message=message)
-    hints = (
-        [] if position is None else [f"Go on from here: the same command with --after {position}"]
-    )
-    return CallFailed(error, target="", as_json=session.as_json, hints=hints)
+        error = RunError(error.code, message=f"The connection to {target} was lost.")
+        # Not named: somebody did answer there.
+        target = ""
+    return CallFailed(error, target=target, as_json=session.as_json, hints=hints)
 
 
-def _show(session: Session, events: Iterator[StreamStatusResponse]) -> Run | None:
+def _show(
+    session: Session, request: StreamStatusRequest, events: Iterator[StreamStatusResponse]
+) -> Run | None:
     """Show events as they come; returns the last run told of."""
     output = render.console()
     if session.as_json:
         return _each(events, lambda event: click.echo(render.as_json(event)))
     if not render.is_live(output):
         return _each(events, _print_line)
-    board = Board(max(output.height - _OTHER_LINES, _FEWEST_LINES))
-    with Live(console=output, get_renderable=board.table):
-        return _each(events, board.add)
+    board = Board(_subject(request), ("THREAD",) if request.thread_id else ())
+    try:
+        with ended_by_sigterm(), Live(board, console=output, screen=True):
+            return _each(events, board.add)
+    finally:
+        # The screen that was drawn on goes with the watch.
+        if left := board.left(output.height):
+            output.print(left)
+
+
+def _subject(request: StreamStatusRequest) -> str:
+    """What is watched, in words."""
+    if request.run_id:
+        return f"run {request.run_id}"
+    if request.thread_id:
+        return f"runs on {request.thread_id}"
+    return f"runs of {request.all.assistant_id}" if request.all.assistant_id else "runs"
+
+
+def _judge(session: Session, run: Run) -> None:
+    """Exit unless the run ended as SUCCESS; people are told how it did."""
+    if run.status == RunStatus.RUN_STATUS_SUCCESS:
+        return
+    if not session.as_json:
+        ending = f"is {render.status_of(run)}" if run.status else "was removed"
+        error = f": {run.error}" if run.error else ""
+        click.echo(render.clean(f"Run {run.run_id} {ending}{error}"), err=True)
+    click.get_current_context().exit(_ENDED_BADLY)
 
 
 def _each(

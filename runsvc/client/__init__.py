@@ -9,6 +9,7 @@ with connect() as channel:
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import grpc
@@ -31,6 +32,8 @@ __all__ = [
 #: Where `runsvc serve` listens unless told otherwise.
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 
+_LOOPBACK: Final = re.compile(r"(dns:///|ipv[46]:)?(127\.|localhost:|\[::1\]:)")
+
 #: A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
 _OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -42,9 +45,14 @@ _OPTIONS: Final = (
 
 def connect(target: str = DEFAULT_TARGET) -> grpc.Channel:
     """A channel for threads. It connects with the first call; close it when done."""
-    return grpc.insecure_channel(target, options=_OPTIONS)
+    return grpc.insecure_channel(target, options=_options(target))
 
 
 def aconnect(target: str = DEFAULT_TARGET) -> grpc.aio.Channel:
     """A channel for asyncio, made inside the running loop. It connects with the first call; close it when done."""
-    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    return grpc.aio.insecure_channel(target, options=_options(target))
+
+
+def _options(target: str) -> tuple[tuple[str, int], ...]:
+    # A proxy that the environment names cannot reach this machine's loopback: it has one of its own.
+    return (*_OPTIONS, ("grpc.enable_http_proxy", 0)) if _LOOPBACK.match(target) else _OPTIONS

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import ipaddress
 import logging
 import signal
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -109,11 +111,16 @@ async def running(settings: Settings) -> AsyncIterator[str]:
 
 
 def check_listen(settings: Settings) -> None:
-    """ListenRefused for an address that other machines reach, unless that was asked for."""
+    """ListenRefused for what is no address, and for one that other machines reach unless that was asked for."""
     host, _, port = settings.listen.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not (port.isascii() and port.isdecimal()):
         raise ListenRefused(settings.listen, "write it as HOST:PORT, such as 127.0.0.1:50051")
+    # The transport would take the port modulo 65536.
+    if int(port) > _MAX_PORT:
+        raise ListenRefused(settings.listen, f"the port must be 0 to {_MAX_PORT}")
     if not settings.insecure_listen and not _is_loopback(host):
+        if not _addresses(host):
+            raise ListenRefused(settings.listen, _UNRESOLVED)
         raise ListenRefused(
             settings.listen,
             "other machines reach it and nothing is encrypted: listen on 127.0.0.1, or add --insecure-listen",
@@ -140,9 +147,20 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
         gc.freeze()
         ready(address)
         await stop.wait()
+    logger.info("stopped")
 
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_MAX_PORT: Final = 65_535
+
+_UNRESOLVED: Final = (
+    "the host name does not resolve: write it as HOST:PORT, such as 127.0.0.1:50051"
+)
+_OBSTACLES: Final = {
+    errno.EADDRINUSE: "it is in use: choose another port, or let --listen 127.0.0.1:0 pick a free one",
+    errno.EADDRNOTAVAIL: "it is no address of this machine: choose another, such as --listen 127.0.0.1:0",
+    errno.EACCES: "this user may not open the port: choose one above 1023, such as --listen 127.0.0.1:50051",
+}
 
 
 async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str:
@@ -187,10 +205,35 @@ def _bind(server: grpc.aio.Server, listen: str) -> int:
     try:
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise ListenRefused(
-            listen, "it is no address of this machine, or is in use: name another with --listen"
-        ) from error
+        raise ListenRefused(listen, _obstacle(listen)) from error
     return port
+
+
+def _obstacle(listen: str) -> str:
+    """Why an address cannot be bound: the transport tells only its log."""
+    host, _, port = listen.rpartition(":")
+    addresses = _addresses(host)
+    if not addresses:
+        return _UNRESOLVED
+    for family, address in addresses:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                # As the transport does: connections that ended a moment ago are not in the way.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, int(port)))
+        except OSError as error:
+            return _OBSTACLES.get(error.errno or 0, error.strerror or str(error))
+    # Whoever had it a moment ago has let go.
+    return _OBSTACLES[errno.EADDRINUSE]
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """What a host name stands for; nothing when it stands for nothing."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [(family, str(address[0])) for family, _, _, _, address in found]
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

@@ -19,7 +19,7 @@ class Shell:
     """Runs runsvc's commands against one server."""
 
     def __init__(self, target: str) -> None:
-        self._environment = os.environ | {"RUNSVC_TARGET": target}
+        self._environment = os.environ | ({"RUNSVC_TARGET": target} if target else {})
 
     async def run(self, *arguments: str, status: int = 0) -> str:
         """What a command prints; it must end with this status."""
@@ -31,6 +31,11 @@ class Shell:
     async def json(self, *arguments: str) -> Any:
         """The answer of a command as a program reads it."""
         return json.loads(await self.run(*arguments, "--json"))
+
+    async def obey(self, line: str) -> int:
+        """Run a line as it stands, from the folder that it was printed in; its exit status."""
+        process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.DEVNULL)
+        return await process.wait()
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """A command under way."""
@@ -69,18 +74,55 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
     await shell.run("get", run_id, status=5)
 
 
+async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    async with Process(tmp_path / "a.db") as process:
+        shell = Shell(process.address)
+        arguments = ("serve", "--listen", process.address, "--db", str(tmp_path / "b.db"))
+        refusal = await shell.run(*arguments, status=1)
+    (line,) = refusal.splitlines()
+    assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+
+
+async def test_the_first_commands_work_in_order_from_one_terminal(tmp_path: Path) -> None:
+    shell = Shell("")
+    server = await shell.start("serve", "--listen", "127.0.0.1:0", "--db", str(tmp_path / "a.db"))
+    assert server.stderr is not None
+    heading, *commands, third, watch = [(await server.stderr.readline()).decode() for _ in range(6)]
+    assert "another terminal" in heading
+    for command in commands:
+        assert await shell.obey(command) == 0
+    assert "third terminal" in third
+    assert " watch --thread chat-1" in watch
+    server.terminate()
+    await server.communicate()
+
+
+def examples() -> list[str]:
+    """The README's Python."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+async def python(example: str, process: Process) -> list[str]:
+    """The lines that an example prints."""
+    under_way = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", example.replace("127.0.0.1:50051", process.address)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await under_way.communicate()
+    assert under_way.returncode == 0
+    return output.decode().splitlines()
+
+
 async def test_the_readme_s_python_runs_as_it_stands(tmp_path: Path) -> None:
-    page = (ROOT / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    watching, branching = examples()
     async with Process(tmp_path / "runs.db") as process:
-        process_of_example = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-c", example.replace("127.0.0.1:50051", process.address)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process_of_example.communicate()
-    assert process_of_example.returncode == 0
-    assert output.decode().splitlines() == [
+        (created,) = await python(branching, process)
+        (busy,) = await python(branching, process)
+        # Also while the thread is busy.
+        watched = await python(watching, process)
+    assert created.removeprefix("created ") == busy.removeprefix("busy with ")
+    assert watched == [
         "STATUS_EVENT_SNAPSHOT RUN_STATUS_PENDING",
         "STATUS_EVENT_SNAPSHOT_END RUN_STATUS_UNSPECIFIED",
         "STATUS_EVENT_CHANGED RUN_STATUS_INTERRUPTED",

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from rich.console import Console
 
 from runsvc.cli import main
 from runsvc.v1 import admin_service_pb2_grpc, run_service_pb2_grpc
@@ -101,6 +102,18 @@ class Cli:
     @property
     def asked(self) -> Any:
         return self.script.asked[-1]
+
+
+def lines_of(shown: Any, width: int = 80, height: int = 24) -> list[str]:
+    """What a terminal of that size shows of it."""
+    console = Console(width=width, height=height, markup=False)
+    rows = console.render_lines(shown, pad=False)
+    return ["".join(part.text for part in row).rstrip() for row in rows]
+
+
+@pytest.fixture(autouse=True)
+def _called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["runsvc"])
 
 
 @pytest.fixture

@@ -68,6 +68,11 @@ def test_create_always_is_another_call(cli: Cli) -> None:
     assert (answer["run"]["revision"], answer["replayed"]) == ("7", False)
 
 
+def test_a_strategy_that_is_refused_is_not_offered(cli: Cli) -> None:
+    result = cli("create", "chat-1", "--strategy", "enqueue")
+    assert "is not one of reject, interrupt, rollback." in result.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -87,7 +92,7 @@ def test_get_shows_every_field_but_obeys_none(cli: Cli) -> None:
     run = Run()
     run.CopyFrom(RUN)
     run.error = "\x1b[31m[bold]no[/bold]\nway\x9b"
-    run.metadata.update({"k": "é"})
+    run.metadata.update({"k": "é", "n": [1, 0.5, 1e300], "o": {"yes": True}})
     run.timeout.seconds = 3
     cli.script.will("Get", pb.GetResponse(run=run))
     result = cli("get", "r1")
@@ -95,8 +100,10 @@ def test_get_shows_every_field_but_obeys_none(cli: Cli) -> None:
     assert "[31m[bold]no[/bold] way" in result.stdout
     assert "\x1b" not in result.stdout
     assert "\x9b" not in result.stdout
-    for shown in ("RUNNING", "progress.total_tokens", "1200", '{"k": "é"}', "3s", "1970-01-01T"):
+    for shown in ("RUNNING", "progress.total_tokens", "1200", "3s", "1970-01-01T"):
         assert shown in result.stdout
+    told = " ".join(result.stdout.split())
+    assert '{"k": "é", "n": [1, 0.5, 1e+300], "o": {"yes": true}}' in told
 
 
 def test_list_shows_a_page_and_how_to_get_the_next(cli: Cli) -> None:
@@ -109,7 +116,8 @@ def test_list_shows_a_page_and_how_to_get_the_next(cli: Cli) -> None:
     assert "1,200" in result.stdout
     assert "1970-01-01 00:01:01Z" in result.stdout
     assert "ASSISTANT" not in result.stdout
-    assert "More with: --page-token n" in result.stdout
+    command = "list chat-1 --status running --status Error --page-size 1 --page-token t"
+    assert f"More with: runsvc {command} --page-token n --target {cli.target}\n" in result.stdout
 
 
 def test_list_all_pages_is_a_line_per_page(cli: Cli) -> None:
@@ -161,6 +169,18 @@ def test_progress(cli: Cli, applied: bool, told: str) -> None:
         worker_id="w",
     )
     assert told in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--worker", "w"), ("--sequence", "1")])
+def test_progress_without_figures_is_misuse(cli: Cli, arguments: tuple[str, ...]) -> None:
+    result = cli("progress", "r1", *arguments)
+    assert (result.exit_code, "Nothing to report" in result.stderr) == (2, True)
+
+
+def test_the_end_of_progress_needs_no_figures(cli: Cli) -> None:
+    cli.script.will("UpdateProgress", pb.UpdateProgressResponse(run=RUN, applied=True))
+    assert cli("progress", "r1", "--final").exit_code == 0
+    assert cli.asked == pb.UpdateProgressRequest(run_id="r1", final=True)
 
 
 def test_complete_without_figures_reports_none(cli: Cli) -> None:
@@ -217,22 +237,62 @@ def test_acknowledge(cli: Cli, changed: bool) -> None:
     assert ("is acknowledged" in result.stdout) is changed
 
 
-@pytest.mark.parametrize("name", ["gpt", None])
-def test_model(cli: Cli, name: str | None) -> None:
+@pytest.mark.parametrize(("given", "name"), [("gpt", "gpt"), ("--clear", None)])
+def test_model(cli: Cli, given: str, name: str | None) -> None:
     run = Run(run_id="r1", model_name=name)
     cli.script.will("UpdateModelName", pb.UpdateModelNameResponse(run=run))
-    result = cli("model", "r1", *filter(None, [name]))
+    result = cli("model", "r1", given)
     assert cli.asked == pb.UpdateModelNameRequest(run_id="r1", model_name=name)
     assert ("the model is gpt" if name else "no model is set") in result.stdout
 
 
-@pytest.mark.parametrize("more", [True, False])
-def test_reconcile(cli: Cli, more: bool) -> None:
-    runs = [RUN] if more else []
+@pytest.mark.parametrize("arguments", [(), (" ",), ("gpt", "--clear")])
+def test_a_model_is_not_cleared_by_mistake(cli: Cli, arguments: tuple[str, ...]) -> None:
+    result = cli("model", "r1", *arguments)
+    assert (result.exit_code, "NAME, or --clear" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("runs", "more", "told"),
+    [
+        ([], False, "0 runs are ERROR now. None is left."),
+        ([RUN], True, "1 run is ERROR now. More are left: repeat the command."),
+        ([RUN, RUN], False, "2 runs are ERROR now. None is left."),
+    ],
+)
+def test_reconcile(cli: Cli, runs: list[Run], more: bool, told: str) -> None:
     cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse(runs=runs, more=more))
     result = cli("admin", "reconcile", "--error", "gone", "--limit", "1")
     assert cli.asked == admin.ReconcileOrphansRequest(error="gone", limit=1)
-    assert ("More are left" in result.stdout) is more
+    assert result.stdout.splitlines()[0] == told
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("1970-01-01T00:01:00", 60),
+        ("1970-01-01T00:01:00Z", 60),
+        ("1970-01-01T01:01:00+01:00", 60),
+        ("1970-01-02", 86_400),
+    ],
+)
+def test_reconcile_before_a_time(cli: Cli, given: str, seconds: int) -> None:
+    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse())
+    cli("admin", "reconcile", "--before", given)
+    assert cli.asked == admin.ReconcileOrphansRequest(before=Timestamp(seconds=seconds))
+
+
+def test_what_is_no_time_is_misuse(cli: Cli) -> None:
+    result = cli("admin", "reconcile", "--before", "yesterday")
+    assert result.exit_code == 2
+    assert "'yesterday' is no time such as 2026-11-24T09:30:00Z." in result.stderr
+
+
+@pytest.mark.parametrize("given", ["abc", "nan", "inf", "1e999"])
+def test_what_is_no_number_of_seconds_is_misuse(cli: Cli, given: str) -> None:
+    result = cli("get", "r1", "--timeout", given)
+    assert result.exit_code == 2
+    assert f"'{given}' is not a valid number of seconds." in result.stderr
 
 
 def test_delete(cli: Cli) -> None:
@@ -257,8 +317,8 @@ def test_a_busy_thread_comes_with_ways_out(cli: Cli) -> None:
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.splitlines() == [
         "Error: Thread chat-1 is busy.",
-        "Hint: Cancel it first: runsvc cancel r1",
-        "Hint: Or take its place: --strategy interrupt",
+        f"Hint: Cancel it first: runsvc cancel r1 --target {cli.target}",
+        f"Hint: Or take its place: runsvc create chat-1 --strategy interrupt --target {cli.target}",
     ]
 
 
@@ -271,24 +331,41 @@ def test_errors_are_json_for_programs(cli: Cli) -> None:
     assert error["metadata"] == {"run_id": "r1"}
 
 
-def test_violations_are_a_line_each(cli: Cli) -> None:
-    faults = (("thread_id", "is required"), ("", "and 1 more"))
-    refusal = Refusal(
-        grpc.StatusCode.INVALID_ARGUMENT, "Invalid.", "INVALID_REQUEST", violations=faults
-    )
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        ([("thread_id", "is required")], ["The request is invalid: thread_id is required."]),
+        (
+            [("thread_id", "is required"), ("", "and 9 more")],
+            ["The request is invalid:", "  thread_id is required", "  and 9 more"],
+        ),
+        (
+            [("timeout", "is negative")],
+            ["The request is invalid: thread_id is required.", "  timeout is negative"],
+        ),
+    ],
+)
+def test_every_violation_is_told_once(
+    cli: Cli, faults: list[tuple[str, str]], told: list[str]
+) -> None:
+    message = "The request is invalid: thread_id is required."
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    refusal = Refusal(code, message, "INVALID_REQUEST", violations=tuple(faults))
     cli.script.will("CreateOrReject", refusal)
     result = cli("create", "chat-1")
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
-        "Error: Invalid.",
-        "  thread_id: is required",
-        "  and 1 more",
-    ]
+    assert result.stderr.removeprefix("Error: ").splitlines() == told
 
 
-def test_nobody_answers(cli: Cli) -> None:
-    result = cli("get", "r1", "--target", "127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("target", "start"),
+    [
+        ("127.0.0.1:1", " Start one with: runsvc serve --listen 127.0.0.1:1"),
+        ("[::1]:1", " Start one with: runsvc serve --listen '[::1]:1'"),
+        ("nowhere.invalid:1", ""),
+    ],
+)
+def test_nobody_answers(cli: Cli, target: str, start: str) -> None:
+    result = cli("get", "r1", "--target", target)
     assert result.exit_code == 5
-    assert result.stderr == (
-        "Error: No runsvc server answers at 127.0.0.1:1. Start one with: runsvc serve\n"
-    )
+    assert result.stderr == f"Error: No runsvc server answers at {target}.{start}\n"

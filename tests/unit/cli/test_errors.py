@@ -34,6 +34,10 @@ def test_exit_codes(code: StatusCode, reason: str, expected: int) -> None:
     [
         (RunError(StatusCode.UNAVAILABLE, "SERVER_DRAINING", "Going."), "Going."),
         (RunError(StatusCode.DEADLINE_EXCEEDED, message="x"), "here:1 did not answer in time"),
+        (
+            RunError(StatusCode.UNAVAILABLE),
+            "No runsvc server answers at here:1.",
+        ),
         (RunError(StatusCode.UNIMPLEMENTED, message="Not so."), "Not so."),
         (RunError(StatusCode.INTERNAL), "INTERNAL"),
     ],
@@ -44,4 +48,12 @@ def test_sentences(error: RunError, expected: str) -> None:
 
 def test_a_hint_that_lacks_its_fact_is_left_out() -> None:
     error = RunError(StatusCode.ABORTED, "THREAD_BUSY", retry_after=2.0)
-    assert hints_of(error) == ("Or take its place: --strategy interrupt", "Try again in 2 s")
+    assert hints_of(error) == (
+        "Or take its place: the same command with --strategy interrupt",
+        "Try again in 2 s",
+    )
+
+
+def test_a_fact_cannot_become_another_command() -> None:
+    error = RunError(StatusCode.ABORTED, "INVALID_TRANSITION", metadata={"run_id": "r1; rm x"})
+    assert hints_of(error) == ("See where it stands: runsvc get 'r1; rm x'",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import main
-from runsvc.cli.serve import called_as, target_option
 from runsvc.errors import StoreRefused
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ def test_help_tells_exit_codes_and_variables() -> None:
     assert "RUNSVC_CREATE_ASSISTANT" in invoke("create", "--help").stdout
 
 
+def test_help_tells_defaults_where_there_are_any() -> None:
+    create = " ".join(invoke("create", "--help").stdout.split())
+    assert "default: (reject)" in create
+    assert "default: (cancel)" in create
+    assert 'default: ""' not in create
+    assert "default: (interrupt)" in " ".join(invoke("cancel", "--help").stdout.split())
+    assert ORPHAN_ERROR in " ".join(invoke("serve", "--help").stdout.split())
+
+
+@pytest.mark.parametrize("group", [(), ("admin",)])
+def test_no_short_help_is_cut_off(group: tuple[str, ...]) -> None:
+    assert "..." not in invoke(*group, "--help").stdout.partition("Commands:")[2]
+
+
 def test_version() -> None:
     assert invoke("--version").stdout.startswith("runsvc, version 0.")
 
@@ -62,7 +77,7 @@ class Settings:
     listen: str
     db: Path
     orphans: str
-    orphan_error: str = "lost"
+    orphan_error: str
     log_keep: int
     max_active_per_thread: int
     insecure_listen: bool
@@ -70,8 +85,10 @@ class Settings:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """The settings that a server was started with."""
+    ours = logging.getLogger("runsvc")
+    level = ours.level
     settings: list[Settings] = []
 
     def serve(told: Settings, ready: Callable[[str], None]) -> None:
@@ -79,7 +96,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         ready(told.listen)
 
     install(monkeypatch, serve)
-    return settings
+    yield settings
+    ours.setLevel(level)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
@@ -92,12 +110,20 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
     result = invoke("serve")
     assert result.exit_code == 0, result.output
     assert result.stdout == "runsvc 0.1.0 serves on 127.0.0.1:50051 (runsvc.db)\n"
-    assert "  runsvc cancel --thread chat-1\n" in result.stderr
+    assert result.stderr.splitlines() == [
+        "Try next, from another terminal:",
+        "  runsvc create chat-1 --assistant demo",
+        "  runsvc list chat-1",
+        "  runsvc cancel --thread chat-1",
+        "To see it live, in a third terminal, first:",
+        "  runsvc watch --thread chat-1",
+    ]
     assert served == [
         Settings(
             listen="127.0.0.1:50051",
             db=Path("runsvc.db"),
             orphans="keep",
+            orphan_error=ORPHAN_ERROR,
             log_keep=100_000,
             max_active_per_thread=1_000,
             insecure_listen=False,
@@ -146,27 +172,19 @@ def test_without_the_extra_serve_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     assert "pip install 'runsvc[server]'" in result.stderr
 
 
-def test_commands_are_named_as_this_one_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    elsewhere = str(tmp_path.parent / "bin dir" / "runsvc")
-    assert called_as(str(tmp_path / ".venv/bin/runsvc")) == ".venv/bin/runsvc"
-    assert called_as(".venv/bin/runsvc") == ".venv/bin/runsvc"
-    assert called_as("/usr/bin/pytest") == "runsvc"
-    assert called_as(elsewhere) == f"'{elsewhere}'"
-    monkeypatch.setattr("shutil.which", lambda name: elsewhere)
-    assert called_as(elsewhere) == "runsvc"
+def test_a_server_on_every_address_is_called_at_loopback(served: list[Settings]) -> None:
+    result = invoke("serve", "--listen", "[::]:50051", "--insecure-listen")
+    assert "  runsvc list chat-1 --target '[::1]:50051'\n" in result.stderr
+    assert "--target" not in invoke("serve", "--listen", "localhost:50051").stderr
 
 
 @pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("127.0.0.1:50051", ""),
-        ("localhost:50051", ""),
-        ("127.0.0.1:50052", " --target 127.0.0.1:50052"),
-        ("[::]:50051", " --target '[::1]:50051'"),
-    ],
+    ("level", "ours", "others"), [("debug", 10, 30), ("info", 20, 30), ("error", 40, 40)]
 )
-def test_a_target_is_named_only_where_it_is_needed(address: str, expected: str) -> None:
-    assert target_option(address) == expected
+def test_the_log_level_counts_for_our_lines(
+    monkeypatch: pytest.MonkeyPatch, served: list[Settings], level: str, ours: int, others: int
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: told.update(settings))
+    invoke("serve", "--log-level", level)
+    assert (logging.getLogger("runsvc").level, told["level"]) == (ours, others)

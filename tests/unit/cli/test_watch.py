@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -11,10 +12,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
 from runsvc.cli import render
-from runsvc.cli.watch import Board, line_of
+from runsvc.cli.watch import line_of
 from runsvc.v1.run_pb2 import Progress, Run
-from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
-from tests.unit.cli.conftest import Refusal
+from runsvc.v1.run_service_pb2 import (
+    GetRequest,
+    GetResponse,
+    StreamStatusRequest,
+    StreamStatusResponse,
+)
+from tests.unit.cli.conftest import Refusal, lines_of
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli
@@ -50,9 +56,26 @@ def test_a_watch_of_one_run_ends_with_it(cli: Cli, status: str, code: int) -> No
     ]
 
 
-def test_a_run_that_is_gone_did_not_succeed(cli: Cli) -> None:
-    cli.script.will("StreamStatus", END)
-    assert cli("watch", "r1").exit_code == 6
+def test_how_a_run_failed_is_said_once_more(cli: Cli) -> None:
+    cli.script.will("StreamStatus", event("CHANGED", 5, run("ERROR", error="out of\nmemory")))
+    assert cli("watch", "r1").stderr == "Run r1 is ERROR: out of memory\n"
+    assert cli("watch", "r1", "--json").stderr == ""
+
+
+@pytest.mark.parametrize(("status", "code"), [("SUCCESS", 0), ("TIMEOUT", 6)])
+def test_a_run_that_nothing_was_left_to_tell_of_is_asked_for(
+    cli: Cli, status: str, code: int
+) -> None:
+    cli.script.will("StreamStatus", HEARTBEAT)
+    cli.script.will("Get", GetResponse(run=run(status)))
+    assert cli("watch", "r1", "--after", "9").exit_code == code
+    assert cli.asked == GetRequest(run_id="r1")
+
+
+def test_a_run_that_was_removed_did_not_succeed(cli: Cli) -> None:
+    cli.script.will("StreamStatus", event("DELETED", 5, Run(run_id="r1")))
+    result = cli("watch", "r1")
+    assert (result.exit_code, result.stderr) == (6, "Run r1 was removed\n")
 
 
 def test_json_tells_every_event(cli: Cli) -> None:
@@ -65,13 +88,14 @@ def test_json_tells_every_event(cli: Cli) -> None:
 
 def test_the_options_reach_the_server(cli: Cli) -> None:
     cli.script.will("StreamStatus")
+    cli.script.will("Get", GetResponse(run=run()))
     cli("watch", "--all", "--assistant", "a", "--after", "0", "--progress", "--heartbeat", "1.5")
     asked = StreamStatusRequest(after_revision=0, include_progress=True)
     asked.all.assistant_id = "a"
     asked.heartbeat_interval.FromMilliseconds(1_500)
     assert cli.asked == asked
     cli("watch", "r1", "--until-acknowledged")
-    assert cli.asked == StreamStatusRequest(run_id="r1", until_acknowledged=True)
+    assert cli.script.asked[-2] == StreamStatusRequest(run_id="r1", until_acknowledged=True)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +119,7 @@ def test_a_watch_that_was_cut_off_says_where_to_go_on(cli: Cli) -> None:
     assert result.exit_code == 5
     assert result.stderr.splitlines() == [
         f"Error: The connection to {cli.target} was lost.",
-        "Hint: Go on from here: the same command with --after 3",
+        f"Hint: Go on from here: runsvc watch --all --after 3 --target {cli.target}",
     ]
 
 
@@ -106,13 +130,49 @@ def test_a_watch_cut_off_inside_its_snapshot_starts_over(cli: Cli) -> None:
     assert result.stderr == "Error: Going.\nHint: Try again in 1 s\n"
 
 
-def test_a_terminal_gets_a_table(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def frames(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a live watch waits for; the screen itself is rich's."""
+    waits: list[str] = []
+
+    class Screen(AbstractContextManager[None]):
+        def __init__(self, board: Any, **_settings: Any) -> None:
+            waits.append("\n".join(lines_of(board)))
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
     monkeypatch.setattr(render, "is_live", lambda output: True)
+    monkeypatch.setattr("runsvc.cli.watch.Live", Screen)
+    return waits
+
+
+@pytest.mark.parametrize(
+    ("target", "subject"),
+    [
+        (("r1",), "run r1"),
+        (("--thread", "chat-1"), "runs on chat-1"),
+        (("--all",), "runs"),
+        (("--all", "--assistant", "a"), "runs of a"),
+    ],
+)
+def test_a_terminal_gets_a_table_that_stays_when_it_is_left(
+    cli: Cli, frames: list[str], target: tuple[str, ...], subject: str
+) -> None:
     cli.script.will("StreamStatus", SNAPSHOT, END, changed("SUCCESS"))
-    result = cli("watch", "r1")
+    result = cli("watch", *target)
     assert result.exit_code == 0
-    assert "Revision 5. Ctrl-C leaves." in result.stdout
-    assert "SUCCESS" in result.stdout
+    assert frames == [f"Waiting for {subject}… Ctrl-C leaves."]
+    head, row, caption = result.stdout.splitlines()
+    assert "SUCCESS" in row
+    assert caption.strip() == "Revision 5."
+    assert ("THREAD" in head) is ("--thread" not in target)
+
+
+def test_a_watch_without_runs_leaves_nothing(cli: Cli, frames: list[str]) -> None:
+    cli.script.will("StreamStatus", END)
+    assert cli("watch", "--all").output == ""
+    assert len(frames) == 1
 
 
 def test_ctrl_c_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,26 +188,6 @@ def test_ctrl_c_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_progress_is_told_on_its_line() -> None:
     told = run(progress=Progress(total_tokens=3))
     assert line_of(event("PROGRESS", told=told)).endswith("PROGRESS RUNNING total_tokens=3")
-
-
-def ids(board: Board) -> list[str]:
-    return [str(cell) for cell in next(iter(board.table().columns)).cells]
-
-
-def test_a_board_gives_up_what_has_ended_first() -> None:
-    board = Board(rows=2)
-    for told in (run(run_id="a"), run("SUCCESS", "b"), run(run_id="c")):
-        board.add(event("CHANGED", told=told))
-    assert ids(board) == ["a", "c"]
-    board.add(event("CHANGED", told=run(run_id="d")))
-    assert ids(board) == ["c", "d"]
-    board.add(event("DELETED", told=run(run_id="c")))
-    assert ids(board) == ["d"]
-
-
-def test_an_empty_board_has_a_head() -> None:
-    heads = [column.header for column in Board(rows=2).table().columns]
-    assert heads[:3] == ["RUN", "STATUS", "THREAD"]
 
 
 def test_only_a_terminal_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,24 @@ def test_what_is_not_ours_or_does_not_parse_is_no_reason(
     assert failure(target) == RunError(CODE, message="busy")
 
 
+@pytest.fixture
+def _proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("no_grpc_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("_proxy")
+def test_no_proxy_stands_before_loopback(target: str) -> None:
+    assert failure(target).code is CODE
+    assert failure(target.replace("127.0.0.1", "localhost")).code is CODE
+
+
+@pytest.mark.usefixtures("_proxy")
+def test_a_proxy_stands_before_other_machines() -> None:
+    assert failure("192.0.2.1:50051").code is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:
     failing.trailer = packed(info())
     async with aconnect(target) as channel:

@@ -1,0 +1,93 @@
+"""Which addresses a server listens on, and what it says of the others."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runsvc.errors import ListenRefused
+from runsvc.rpc import server
+from runsvc.rpc.server import Settings, check_listen
+
+
+def refusal(listen: str, **more: Any) -> str:
+    with pytest.raises(ListenRefused) as caught:
+        check_listen(Settings(listen=listen, db=Path("runs.db"), **more))
+    return caught.value.detail
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What host names stand for; all others stand for nothing."""
+    known: dict[str, str] = {}
+
+    def lookup(host: str, *_more: Any, **_named: Any) -> Any:
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (known[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return known
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:65535", "localhost:50051"])
+def test_this_machine_alone_is_always_allowed(listen: str) -> None:
+    check_listen(Settings(listen=listen, db=Path("runs.db")))
+
+
+@pytest.mark.parametrize("port", ["65536", "99999", "1" * 30])
+def test_a_port_that_there_is_not(port: str) -> None:
+    assert refusal(f"127.0.0.1:{port}") == "the port must be 0 to 65535"
+    assert refusal(f"0.0.0.0:{port}", insecure_listen=True) == "the port must be 0 to 65535"
+
+
+@pytest.mark.parametrize("listen", ["50051", ":50051", "127.0.0.1:", "127.0.0.1:-1", "h:٣"])
+def test_what_is_no_address(listen: str) -> None:
+    assert refusal(listen).startswith("write it as HOST:PORT")
+
+
+def test_a_name_that_does_not_resolve_is_not_called_reachable(names: dict[str, str]) -> None:
+    assert refusal("nowhere:1").startswith("the host name does not resolve")
+    names["nowhere"] = "192.0.2.1"
+    assert refusal("nowhere:1").startswith("other machines reach it")
+
+
+class Deaf:
+    """A transport that binds nothing."""
+
+    def add_insecure_port(self, address: str) -> int:
+        raise RuntimeError(address)
+
+
+def obstacle(listen: str) -> str:
+    with pytest.raises(ListenRefused) as caught:
+        server._bind(Deaf(), listen)  # type: ignore[arg-type]
+    return caught.value.detail
+
+
+def test_a_port_in_use_is_called_that_also_when_it_has_become_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert obstacle(f"127.0.0.1:{port}").startswith("it is in use")
+    assert obstacle("127.0.0.1:0").startswith("it is in use")
+
+
+def test_an_address_of_another_machine(names: dict[str, str]) -> None:
+    names["192.0.2.1"] = "192.0.2.1"
+    assert obstacle("192.0.2.1:0").startswith("it is no address of this machine")
+    assert obstacle("nowhere:0").startswith("the host name does not resolve")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EACCES, "this user may not"), (errno.ENOBUFS, "No buffer")]
+)
+def test_other_obstacles(monkeypatch: pytest.MonkeyPatch, number: int, told: str) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, "No buffer space")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert obstacle("127.0.0.1:80").startswith(told)
