@@ -150,7 +150,7 @@ GET: Final = Operation("Get (active)", get_active)
 CREATE_OR_REJECT: Final = Operation("CreateOrReject", create_or_reject)
 LIST_MANY: Final = Operation("ListByThread (20 of many)", list_many)
 
-#: In the order in which they leave runs for each other.
+#: What needs no store of many runs, in the order in which they leave runs for each other.
 OPERATIONS: Final = (
     Operation("Create", create),
     CREATE_OR_REJECT,
@@ -158,7 +158,6 @@ OPERATIONS: Final = (
     GET,
     Operation("Get (finished)", get_finished),
     Operation("ListByThread (of 10)", list_few),
-    LIST_MANY,
     Operation("SetStatus", set_status),
     Operation("UpdateProgress", update_progress),
     Operation("Complete", complete),
