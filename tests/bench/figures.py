@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,11 @@ class Figure:
     values: dict[str, Spread] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
 
+    def without_cpu(self) -> Figure:
+        """The figure without processor time per call, which other calls took too."""
+        kept = {name: value for name, value in self.values.items() if not name.startswith("cpu ")}
+        return replace(self, values=kept)
+
     def as_json(self) -> dict[str, Any]:
         """The figure for programs."""
         return asdict(self)
@@ -65,7 +70,9 @@ def of_samples(samples: Sequence[Sample], references: Sequence[Sample]) -> dict[
 
 
 def _percentiles(pairs: list[tuple[Sample, Sample]], share: float) -> Spread:
-    return Spread.of(_ratio(mine.percentile(share), other.percentile(share)) for mine, other in pairs)
+    return Spread.of(
+        _ratio(mine.percentile(share), other.percentile(share)) for mine, other in pairs
+    )
 
 
 def _ratio(value: float, reference: float) -> float:

@@ -45,7 +45,7 @@ class Server:
         """Start it, and return its address once it serves."""
         core, _ = cores()
         # Its log is written, as it ships, and seen when something is wrong.
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it.
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *self._command,

@@ -88,18 +88,19 @@ class Contest:
             get = await GET.prepare(contender.stock, 1)
             create = await CREATE_OR_REJECT.prepare(contender.stock, 1)
             server = contender.system.server
-            reads, reads.beside = await asyncio.gather(
+            mine, beside = await asyncio.gather(
                 closed_loop(server, get, 1, self.seconds),
                 closed_loop(server, create, MANY, self.seconds),
             )
-            return reads
+            mine.beside = beside
+            return mine
 
         await self.teach(GET, CREATE_OR_REJECT)
         reads = await self.take_turns("Get while 64 create", stretch)
         creates = [[each.beside or Sample() for each in mine] for mine in reads]
         return [
-            *self.figures("Get while 64 create", 1, reads),
-            *self.figures("CreateOrReject beside a Get", MANY, creates),
+            *map(Figure.without_cpu, self.figures("Get while 64 create", 1, reads)),
+            *map(Figure.without_cpu, self.figures("CreateOrReject beside a Get", MANY, creates)),
         ]
 
     async def take_turns(self, what: str, stretch: Stretch) -> list[list[Sample]]:

@@ -40,6 +40,7 @@ class Stock:
         self.caller = caller
         self.pending: list[str] = []
         self.running: list[str] = []
+        self.finished: list[str] = []
 
     async def stock_pending(self, count: int) -> None:
         """See that so many runs are PENDING."""
@@ -47,7 +48,7 @@ class Stock:
         async def one() -> None:
             self.pending.append(await self.caller.create(fresh_thread()))
 
-        await _repeat(one, count - len(self.pending))
+        await repeat(one, count - len(self.pending))
 
     async def stock_running(self, count: int) -> None:
         """See that so many runs are RUNNING."""
@@ -57,7 +58,17 @@ class Stock:
             await self.caller.start(run_id)
             self.running.append(run_id)
 
-        await _repeat(one, count - len(self.running))
+        await repeat(one, count - len(self.running))
+
+    async def stock_finished(self, count: int) -> None:
+        """See that so many runs are SUCCESS."""
+
+        async def one() -> None:
+            run_id = await self.caller.create(fresh_thread())
+            await self.caller.complete(run_id)
+            self.finished.append(run_id)
+
+        await repeat(one, count - len(self.finished))
 
 
 class Operation(NamedTuple):
@@ -88,11 +99,8 @@ async def get_active(stock: Stock, _count: int) -> Call:
 
 
 async def get_finished(stock: Stock, _count: int) -> Call:
-    await stock.stock_running(_TURNS)
-    finished, stock.running = stock.running[:_TURNS], stock.running[_TURNS:]
-    for run_id in finished:
-        await stock.caller.complete(run_id)
-    turns = itertools.cycle(finished)
+    await stock.stock_finished(_TURNS)
+    turns = itertools.cycle(stock.finished)
     return lambda: stock.caller.get(next(turns))
 
 
@@ -166,7 +174,8 @@ OPERATIONS: Final = (
 )
 
 
-async def _repeat(one: Callable[[], Awaitable[None]], times: int) -> None:
+async def repeat(one: Callable[[], Awaitable[object]], times: int) -> None:
+    """Call it so many times, by several callers at a time."""
     left = iter(range(times))
 
     async def lane() -> None:

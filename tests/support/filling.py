@@ -61,6 +61,12 @@ def fill(
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
+    """The rows of so many runs and of the log entries of their ends."""
+    for saved in _finished(range(1, count + 1), 10):
+        yield _run_row(saved), _log_row(saved)
+
+
 async def _made(db: Path) -> None:
     store = SqliteStore(db)
     await store.open()
