@@ -44,7 +44,7 @@ SECTIONS: Final = (
     ),
     Section("seed", sections.seed, lambda plan: plan.rounds * 6),
     Section("floor", floor.floor, lambda plan: plan.rounds * 3),
-    Section("memory", resources.memory, lambda plan: 3),
+    Section("memory", resources.memory, lambda plan: 4),
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
     Section("watch", watching.watch, watching.steps),
 )

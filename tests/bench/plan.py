@@ -27,7 +27,7 @@ class Plan:
     watchers: tuple[int, ...]
     #: Watchers that resume at once.
     resumed: int
-    #: Runs that fill the ring of newest changes, and runs whose memory is weighed after that.
+    #: Runs that fill the ring of newest changes, and runs that are weighed after that.
     warm_runs: int
     weighed_runs: int
     #: Whether peers are measured beside runsvc wherever they can be.
@@ -44,8 +44,8 @@ BENCH = Plan(
     present=100_000,
     watchers=(1, 100, 1_000),
     resumed=1_000,
-    warm_runs=8_000,
-    weighed_runs=8_000,
+    warm_runs=15_000,
+    weighed_runs=20_000,
 )
 FULL = Plan(
     rounds=5,
@@ -57,8 +57,8 @@ FULL = Plan(
     present=100_000,
     watchers=(1, 100, 10_000),
     resumed=10_000,
-    warm_runs=10_000,
-    weighed_runs=100_000,
+    warm_runs=15_000,
+    weighed_runs=200_000,
 )
 SMOKE = Plan(
     rounds=1,

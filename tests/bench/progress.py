@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Display
 
 from tests.bench.http2 import Lost
+from tests.bench.systems import Refused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,7 @@ class Progress:
         session.section = section.name
         try:
             self.figures += await section.measure(session)
-        except (Lost, RuntimeError, OSError) as error:
+        except (Lost, Refused, RuntimeError, OSError) as error:
             self.broken[section.name] = f"{type(error).__name__}: {error}"
 
     def step(self, what: str) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bench.session import Session
-    from tests.bench.systems import Caller
 
 #: Time for what is done in the background to end.
 _SETTLING: Final = 0.2
@@ -24,22 +23,33 @@ _SETTLING: Final = 0.2
 
 async def memory(session: Session) -> list[Figure]:
     """Bytes per finished and per active run, once the ring of newest changes is full."""
-    plan, step = session.plan, session.watcher.step
+    plan = session.plan
     async with session.contest(Runsvc(session.file())) as contest:
-        server, caller = contest.reference.system.server, contest.reference.caller
-        step(f"{plan.warm_runs:,} runs that fill the ring")
-        await _settled(lambda: _life(caller), plan.warm_runs)
-        step(f"memory of {plan.weighed_runs:,} finished runs")
-        before = server.memory()
-        await _settled(lambda: _life(caller), plan.weighed_runs)
-        between = server.memory()
-        step(f"memory of {plan.weighed_runs:,} active runs")
-        await _settled(lambda: caller.create(fresh_thread()), plan.weighed_runs)
-        after = server.memory()
-    finished, active = (between - before) / plan.weighed_runs, (after - between) / plan.weighed_runs
+        caller = contest.reference.caller
+
+        async def life() -> None:
+            await caller.complete(await caller.create(fresh_thread()))
+
+        async def grown(what: str, one: Callable[[], Awaitable[object]]) -> float:
+            session.watcher.step(f"memory of {plan.weighed_runs:,} {what} runs")
+            before = contest.reference.system.server.memory()
+            await repeat(one, plan.weighed_runs)
+            await asyncio.sleep(_SETTLING)
+            return (contest.reference.system.server.memory() - before) / plan.weighed_runs
+
+        session.watcher.step(f"{plan.warm_runs:,} finished runs that fill the ring")
+        await repeat(life, plan.warm_runs)
+        finished = await grown("finished", life)
+        # Changes of as many different runs take the ring more memory than two of each.
+        session.watcher.step(f"{plan.warm_runs:,} active runs that fill the ring")
+        await repeat(lambda: caller.create(fresh_thread()), plan.warm_runs)
+        active = await grown("active", lambda: caller.create(fresh_thread()))
+    values = {"bytes beyond payload": Spread.of([active - PAYLOAD])}
     return [
-        _figure(session, "a finished run", "runsvc", "bytes", [finished]),
-        _figure(session, "an active run", "runsvc", "bytes beyond payload", [active - PAYLOAD]),
+        Figure(
+            session.section, "a finished run", "runsvc", values={"bytes": Spread.of([finished])}
+        ),
+        Figure(session.section, "an active run", "runsvc", values=values),
     ]
 
 
@@ -70,16 +80,3 @@ async def _start(db: Path) -> float:
         return time.perf_counter() - begin
     finally:
         await system.stop()
-
-
-async def _life(caller: Caller) -> None:
-    await caller.complete(await caller.create(fresh_thread()))
-
-
-async def _settled(one: Callable[[], Awaitable[object]], times: int) -> None:
-    await repeat(one, times)
-    await asyncio.sleep(_SETTLING)
-
-
-def _figure(session: Session, work: str, system: str, value: str, values: list[float]) -> Figure:
-    return Figure(session.section, work, system, values={value: Spread.of(values)})

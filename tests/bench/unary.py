@@ -55,12 +55,16 @@ class Contest:
         """Whom it measures, the reference first."""
         return [self.reference, *self.contenders]
 
+    @property
+    def ready(self) -> int:
+        """Calls for which work is made ready before a stretch."""
+        return int(_READY * self.seconds)
+
     async def closed(self, operation: Operation, in_flight: int = MANY) -> list[Figure]:
         """As many calls as so many callers get answered."""
-        count = in_flight + int(_READY * self.seconds)
 
         async def stretch(contender: Contender) -> Sample:
-            call = await operation.prepare(contender.stock, count)
+            call = await operation.prepare(contender.stock, in_flight + self.ready)
             return await closed_loop(contender.system.server, call, in_flight, self.seconds)
 
         await self.teach(operation)
@@ -70,7 +74,7 @@ class Contest:
     async def open(self, operation: Operation) -> list[Figure]:
         """Calls at half of the rate that the reference reaches with 64 callers."""
         await self.teach(operation)
-        call = await operation.prepare(self.reference.stock, int(_READY * self.seconds))
+        call = await operation.prepare(self.reference.stock, MANY + self.ready)
         fastest = await closed_loop(self.reference.system.server, call, MANY, self.seconds)
         rate = _OPEN * fastest.rate
 
@@ -85,8 +89,8 @@ class Contest:
         """Get, one at a time, while 64 callers create."""
 
         async def stretch(contender: Contender) -> Sample:
-            get = await GET.prepare(contender.stock, 1)
-            create = await CREATE_OR_REJECT.prepare(contender.stock, 1)
+            get = await GET.prepare(contender.stock, self.ready)
+            create = await CREATE_OR_REJECT.prepare(contender.stock, self.ready)
             server = contender.system.server
             mine, beside = await asyncio.gather(
                 closed_loop(server, get, 1, self.seconds),

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _MISSED: Final = 10
 #: The broadcast beside calls is slow: it gets so many times the time.
 _LONGER: Final = 2
-#: Time for streams that were left to be gone.
-_SETTLING: Final = 0.3
+#: Seconds for each stream that was left to be gone.
+_LEAVING: Final = 3e-4
 
 
 def steps(plan: Plan) -> int:
@@ -88,7 +88,7 @@ async def _beside_calls(contest: Contest, count: int) -> list[Figure]:
     deliveries: list[Sample] = []
     await contest.teach(GET)
     async with _audiences(contest, count, shared=True) as audiences:
-        get = await GET.prepare(ours.stock, 1)
+        get = await GET.prepare(ours.stock, contest.ready)
         for _ in range(contest.rounds):
             contest.step(f"{count:,} watchers, beside nothing: limit")
             quiet.append(await together(audiences[limit], contest.seconds))
@@ -184,7 +184,7 @@ async def _resumed(contest: Contest, count: int) -> list[Figure]:
             await readers.reach(_MISSED * count)
             seconds.append(time.perf_counter() - begin)
             readers.close()
-            await asyncio.sleep(_SETTLING)
+            await asyncio.sleep(_LEAVING * count)
     values = {
         "seconds until all are up to date": Spread.of(seconds),
         "watchers per second": Spread.of(count / each for each in seconds),
@@ -233,7 +233,7 @@ async def _audience(contender: Contender, count: int, *, shared: bool) -> AsyncI
         yield Audience(stage, readers)
     finally:
         readers.close()
-        await asyncio.sleep(_SETTLING)
+        await asyncio.sleep(_LEAVING * count)
 
 
 def _figure(

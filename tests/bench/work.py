@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Calls in flight while runs are made ready.
 _READYING: Final = 64
-#: Runs that reads and reports of usage take turns on.
+#: Runs, at most, that reads and reports of usage take turns on.
 _TURNS: Final = 500
 #: Reports of usage in a whole life.
 REPORTS: Final = 10
@@ -92,14 +92,15 @@ async def take_over(stock: Stock, _count: int) -> Call:
     return lambda: stock.caller.take_over(thread_id)
 
 
-async def get_active(stock: Stock, _count: int) -> Call:
-    await stock.stock_pending(_TURNS)
-    turns = itertools.cycle(stock.pending[:_TURNS])
+async def get_active(stock: Stock, count: int) -> Call:
+    count = min(count, _TURNS)
+    await stock.stock_pending(count)
+    turns = itertools.cycle(stock.pending[:count])
     return lambda: stock.caller.get(next(turns))
 
 
-async def get_finished(stock: Stock, _count: int) -> Call:
-    await stock.stock_finished(_TURNS)
+async def get_finished(stock: Stock, count: int) -> Call:
+    await stock.stock_finished(min(count, _TURNS))
     turns = itertools.cycle(stock.finished)
     return lambda: stock.caller.get(next(turns))
 
@@ -126,9 +127,10 @@ async def set_status(stock: Stock, count: int) -> Call:
     return call
 
 
-async def update_progress(stock: Stock, _count: int) -> Call:
-    await stock.stock_running(_TURNS)
-    turns = itertools.cycle(stock.running[:_TURNS])
+async def update_progress(stock: Stock, count: int) -> Call:
+    count = min(count, _TURNS)
+    await stock.stock_running(count)
+    turns = itertools.cycle(stock.running[:count])
     tokens = itertools.count(1)
     return lambda: stock.caller.progress(next(turns), next(tokens))
 
