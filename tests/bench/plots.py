@@ -52,9 +52,11 @@ def _latencies(figures: Sequence[Figure], in_flight: int) -> Drawing:
         for name, shade in reversed(list(zip(_PERCENTILES, reversed(_SHADES), strict=True))):
             axes.barh(place, figure.values[name].median, height * 0.9, color=color, alpha=shade)
     for index, system in enumerate(systems):
-        axes.barh(0, 0, color=f"C{index}", label=system)
+        axes.barh(0, float("nan"), color=f"C{index}", label=system)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(works))], works)
     axes.invert_yaxis()
+    # A whole life is thirteen calls.
+    axes.set_xscale("log")
     axes.set_xlabel(f"ms at {in_flight} in flight: p50 (dark), p90, p99 (light)")
     axes.legend()
     return drawing
@@ -78,6 +80,7 @@ def _throughput(figures: Sequence[Figure]) -> Drawing:
 
 
 def _throughput_of(axes: Axes, work: str, systems: dict[str, list[Figure]]) -> None:
+    counts: list[int] = []
     for system, mine in systems.items():
         points = sorted(mine, key=lambda figure: figure.in_flight)
         rates = [figure.values["rate"] for figure in points]
@@ -87,6 +90,7 @@ def _throughput_of(axes: Axes, work: str, systems: dict[str, list[Figure]]) -> N
         axes.fill_between(counts, least, most, alpha=0.2, color=line.get_color())
     axes.set_title(work, fontsize="medium")
     axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("in flight")
     axes.set_ylabel("calls per second")
     axes.set_ylim(bottom=0)
