@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format lint types imports protos baseline gen check-gen soak clean
+.PHONY: help run test bench bench-full check format lint types imports protos baseline gen check-gen soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ test: .venv/.dev ## Run the tests with coverage (a part of them, without: make t
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(or $(ARGS),--cov)
 
 check: lint types imports protos check-gen test ## Run every check there is: what a change must pass
+
+bench: .venv/.dev ## Measure the speed against the limit and others, some minutes (make bench ARGS="--help")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-full: .venv/.dev ## Measure everything, an hour or more
+	@$(BIN)/python -m tests.bench --full --peer $(ARGS)
 
 format: .venv/.dev ## Format the code and the protos, and fix what lint can fix
 	@$(BIN)/ruff check --fix-only --quiet

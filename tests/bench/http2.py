@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._next = 1
         self._room = _DEFAULT_WINDOW
         self._stream_room = _DEFAULT_WINDOW
-        self._blocked: list[bytes] = []
+        self._blocked: list[tuple[bytes, int]] = []
         self._received = 0
 
     @classmethod
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, frames: bytes, cost: int) -> None:
         if self._blocked or cost > self._room:
-            self._blocked.append(frames)
+            self._blocked.append((frames, cost))
             return
         self._room -= cost
         self._write(frames)
@@ -224,8 +224,8 @@ class Connection(asyncio.Protocol):
             return
         self._room += int.from_bytes(payload, "big")
         blocked, self._blocked = self._blocked, []
-        for frames in blocked:
-            self._send(frames, len(frames))
+        for frames, cost in blocked:
+            self._send(frames, cost)
 
     def _on_settings(self, payload: bytes) -> None:
         for at in range(0, len(payload), 6):

@@ -3,8 +3,8 @@
 Same options and same loop as runsvc's server; no store, no checks, no interceptor, no protobuf.
 
 `/limit/Teach` takes a method, a zero byte and the answer to give from then on. `/limit/Watch` is a stream of the answer
-taught for it: one at once, then one for each `/limit/Broadcast`; of the streams, `/limit/Tell` reaches the one whose
-number its request names.
+taught for it: one at once, then one for each `/limit/Broadcast`. Its request is a number; `/limit/Tell` reaches the
+stream of that number alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Limit(grpc.GenericRpcHandler):
             TELL: grpc.unary_unary_rpc_method_handler(self._tell),
         }
         self._watched = b""
-        self._streams: list[asyncio.Event] = []
+        self._streams: dict[bytes, asyncio.Event] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handlers.get(handler_call_details.method)
@@ -49,24 +49,23 @@ class Limit(grpc.GenericRpcHandler):
         self._handlers[method.decode()] = grpc.unary_unary_rpc_method_handler(answering)
         return b""
 
-    async def _watch(self, _request: bytes, context: Any) -> None:
-        woken = asyncio.Event()
-        self._streams.append(woken)
+    async def _watch(self, request: bytes, context: Any) -> None:
+        woken = self._streams[request] = asyncio.Event()
         try:
             while True:
                 await context.write(self._watched)
                 await woken.wait()
                 woken.clear()
         finally:
-            self._streams.remove(woken)
+            del self._streams[request]
 
     async def _broadcast(self, _request: bytes, _context: Any) -> bytes:
-        for stream in self._streams:
+        for stream in self._streams.values():
             stream.set()
         return b""
 
     async def _tell(self, request: bytes, _context: Any) -> bytes:
-        self._streams[int(request)].set()
+        self._streams[request].set()
         return b""
 
 

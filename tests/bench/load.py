@@ -33,6 +33,8 @@ class Sample:
     #: Seconds of processor time that the server and the load took.
     server_cpu: float = 0.0
     load_cpu: float = 0.0
+    #: What other callers of the same stretch got.
+    beside: Sample | None = None
 
     @property
     def rate(self) -> float:
@@ -71,7 +73,7 @@ async def closed_loop(
             except Exhausted:
                 return
 
-    with _Usage(sample, server):
+    with Usage(sample, server):
         await asyncio.gather(*(caller() for _ in range(in_flight)))
     return sample
 
@@ -82,7 +84,7 @@ async def open_loop(
     """Calls at a fixed rate, whether or not earlier ones were answered. Latency counts from when each was due."""
     sample = Sample()
     calls = []
-    with _Usage(sample, server):
+    with Usage(sample, server):
         begin = time.perf_counter()
         for number in range(int(rate * seconds)):
             due = begin + number / rate
@@ -106,7 +108,7 @@ async def _timed(
         sample.latencies.append(time.perf_counter() - begin)
 
 
-class _Usage:
+class Usage:
     """Notes what a stretch of load took."""
 
     def __init__(self, sample: Sample, server: Server) -> None:

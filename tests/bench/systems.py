@@ -16,6 +16,7 @@ from tests.bench import http2, limit_server
 from tests.bench.machine import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 #: Connections of a load; its calls take turns on them.
@@ -169,13 +170,14 @@ class Runsvc:
         self.name = name
         arguments = ("serve", "--listen", "127.0.0.1:0", "--db", str(db))
         self.server = Server(("-m", "runsvc.cli", *arguments))
-        self._address = ""
+        #: Where it serves, once it does.
+        self.address = ""
 
     async def start(self) -> None:
-        self._address = await self.server.start()
+        self.address = await self.server.start()
 
     async def connect(self) -> GrpcCaller:
-        return GrpcCaller(await connected(self._address))
+        return GrpcCaller(await connected(self.address))
 
     async def stop(self) -> None:
         await self.server.stop()
@@ -184,9 +186,9 @@ class Runsvc:
 class SeedDesign(Runsvc):
     """The seed's design behind the same transport: the peer that needs nothing beyond what is here."""
 
-    def __init__(self, db: Path, name: str = "seed's design") -> None:
+    def __init__(self, db: Path, name: str = "seed's design", *, present: int = 0) -> None:
         super().__init__(db, name)
-        self.server = Server(("-m", "tests.bench.seed_server", str(db)))
+        self.server = Server(("-m", "tests.bench.seed_server", str(db), str(present)))
 
 
 class Limit(Runsvc):
@@ -195,7 +197,7 @@ class Limit(Runsvc):
     def __init__(self) -> None:
         self.name = "limit"
         self.server = Server(("-m", "tests.bench.limit_server"))
-        self._address = ""
+        self.address = ""
 
     async def learn(self, answers: dict[str, bytes]) -> None:
         """Give these answers from now on, by method of RunService."""
@@ -209,6 +211,10 @@ class Limit(Runsvc):
         request = path.encode() + b"\0" + answer
         status, _ = await caller.connections[0].unary(limit_server.TEACH, request)
         assert status == 0
+
+
+#: What joins the tables of `--peer`: each makes a System from the path of a file that it may use.
+PEERS: Final[tuple[Callable[[Path], System], ...]] = (SeedDesign,)
 
 
 async def connected(address: str, count: int = CONNECTIONS) -> list[http2.Connection]:
@@ -229,3 +235,7 @@ def _progress(tokens: int) -> run_pb2.Progress:
     return run_pb2.Progress(
         total_input_tokens=tokens, total_output_tokens=tokens, total_tokens=2 * tokens
     )
+
+
+#: Bytes of what a caller gives a run to carry.
+PAYLOAD: Final = _spec("").ByteSize()

@@ -1,4 +1,4 @@
-"""Calls with one answer: each kind of work on each system in turn, round by round, against the limit."""
+"""Calls with one answer: each kind of work on each system in turn, round by round, against a reference."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Final
 
 from tests.bench.figures import Figure, of_samples
 from tests.bench.load import Sample, closed_loop, open_loop
-from tests.bench.work import CREATE_OR_REJECT, GET, LIST_MANY, Stock
+from tests.bench.systems import GrpcCaller, Limit
+from tests.bench.work import CREATE_OR_REJECT, GET, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from tests.bench.systems import Caller, Limit, System
+    from tests.bench.systems import Caller, System
     from tests.bench.work import Operation
 
-#: Calls a second that no system here exceeds: so much work is made ready.
-_FASTEST: Final = 9_000
-#: Rate of the open loop, as a share of the limit's in a closed one.
+    Stretch = Callable[["Contender"], Awaitable[Sample]]
+
+#: Calls a second for which work is made ready; a faster system ends its stretch early.
+_READY: Final = 5_000
+#: Rate of the open loop, as a share of the reference's in a closed one.
 _OPEN: Final = 0.5
-_CREATORS: Final = 64
+#: Callers where no other number is asked for.
+MANY: Final = 64
 
 
 class Contender:
@@ -35,98 +39,110 @@ class Contender:
 
 @dataclass
 class Contest:
-    """Systems that are measured against each other and against the limit."""
+    """Systems that are measured against each other and against a reference, which may be the limit."""
 
-    limit: Contender
+    section: str
+    reference: Contender
     #: The first one's answers are what the limit answers.
     contenders: Sequence[Contender]
     rounds: int
     seconds: float
-    #: Called after each stretch of load.
-    advance: Callable[[], None]
+    #: Called before each stretch of load with what it is.
+    step: Callable[[str], None]
 
-    async def closed(self, operation: Operation, in_flight: int) -> list[Figure]:
+    @property
+    def everyone(self) -> list[Contender]:
+        """Whom it measures, the reference first."""
+        return [self.reference, *self.contenders]
+
+    @property
+    def ready(self) -> int:
+        """Calls for which work is made ready before a stretch."""
+        return int(_READY * self.seconds)
+
+    async def closed(self, operation: Operation, in_flight: int = MANY) -> list[Figure]:
         """As many calls as so many callers get answered."""
-        count = in_flight + int(_FASTEST * self.seconds)
 
         async def stretch(contender: Contender) -> Sample:
-            call = await operation.prepare(contender.stock, count)
+            call = await operation.prepare(contender.stock, in_flight + self.ready)
             return await closed_loop(contender.system.server, call, in_flight, self.seconds)
 
-        samples = await self._rounds(operation, stretch)
-        return self._figures("unary", operation.name, in_flight, samples)
+        await self.teach(operation)
+        samples = await self.take_turns(f"{operation.name}, {in_flight} in flight", stretch)
+        return self.figures(operation.name, in_flight, samples)
 
-    async def open(self, operation: Operation, in_flight: int) -> list[Figure]:
-        """Calls at half of the rate that the limit reaches with so many callers."""
-        await self._teach(operation)
-        call = await operation.prepare(self.limit.stock, int(_FASTEST * self.seconds))
-        fastest = await closed_loop(self.limit.system.server, call, in_flight, self.seconds)
+    async def open(self, operation: Operation) -> list[Figure]:
+        """Calls at half of the rate that the reference reaches with 64 callers."""
+        await self.teach(operation)
+        call = await operation.prepare(self.reference.stock, MANY + self.ready)
+        fastest = await closed_loop(self.reference.system.server, call, MANY, self.seconds)
         rate = _OPEN * fastest.rate
 
         async def stretch(contender: Contender) -> Sample:
             call = await operation.prepare(contender.stock, int(rate * self.seconds) + 1)
             return await open_loop(contender.system.server, call, rate, self.seconds)
 
-        samples = await self._rounds(operation, stretch)
-        return self._figures("open loop", operation.name, int(rate), samples)
+        work = f"{operation.name} at a fixed rate"
+        return self.figures(work, 0, await self.take_turns(work, stretch))
 
     async def get_beside_creators(self) -> list[Figure]:
         """Get, one at a time, while 64 callers create."""
 
         async def stretch(contender: Contender) -> Sample:
-            get = await GET.prepare(contender.stock, 1)
-            create = await CREATE_OR_REJECT.prepare(contender.stock, 1)
+            get = await GET.prepare(contender.stock, self.ready)
+            create = await CREATE_OR_REJECT.prepare(contender.stock, self.ready)
             server = contender.system.server
-            reads, _ = await asyncio.gather(
+            mine, beside = await asyncio.gather(
                 closed_loop(server, get, 1, self.seconds),
-                closed_loop(server, create, _CREATORS, self.seconds),
+                closed_loop(server, create, MANY, self.seconds),
             )
-            return reads
+            mine.beside = beside
+            return mine
 
-        samples = await self._rounds(GET, stretch, CREATE_OR_REJECT)
-        return self._figures("mixed", "Get while 64 create", 1, samples)
+        await self.teach(GET, CREATE_OR_REJECT)
+        reads = await self.take_turns("Get while 64 create", stretch)
+        creates = [[each.beside or Sample() for each in mine] for mine in reads]
+        return [
+            *map(Figure.without_cpu, self.figures("Get while 64 create", 1, reads)),
+            *map(Figure.without_cpu, self.figures("CreateOrReject beside a Get", MANY, creates)),
+        ]
 
-    async def _rounds(
-        self, operation: Operation, stretch: Stretch, *others: Operation
-    ) -> list[list[Sample]]:
-        for each in (operation, *others):
-            await self._teach(each)
-        samples: list[list[Sample]] = [[] for _ in range(1 + len(self.contenders))]
+    async def take_turns(self, what: str, stretch: Stretch) -> list[list[Sample]]:
+        """The samples of everyone: a stretch for each in each round."""
+        everyone = list(enumerate(self.everyone))
+        samples: list[list[Sample]] = [[] for _ in everyone]
         for number in range(self.rounds):
-            every = list(enumerate((self.limit, *self.contenders)))
             # Whoever comes first in one round comes last in the next.
-            for index, contender in reversed(every) if number % 2 else every:
+            for index, contender in reversed(everyone) if number % 2 else everyone:
+                self.step(f"{what}: {contender.system.name}")
                 samples[index].append(await stretch(contender))
-                self.advance()
         return samples
 
-    async def _teach(self, operation: Operation) -> None:
-        first = self.contenders[0]
-        call = await operation.prepare(first.stock, 1)
-        await call()
-        limit: Limit = self.limit.system  # type: ignore[assignment]
-        await limit.learn(first.caller.answers)  # type: ignore[attr-defined]
+    async def teach(self, *operations: Operation) -> None:
+        """Have the limit, if it is the reference, answer as the first contender does."""
+        limit, caller = self.reference.system, self.contenders[0].caller
+        if isinstance(limit, Limit) and isinstance(caller, GrpcCaller):
+            for operation in operations:
+                await (await operation.prepare(self.contenders[0].stock, 1))()
+            await limit.learn(caller.answers)
 
-    def _figures(
-        self, section: str, work: str, in_flight: int, samples: list[list[Sample]]
+    def figures(
+        self, work: str, in_flight: int, samples: Sequence[Sequence[Sample]]
     ) -> list[Figure]:
-        limits = samples[0]
+        """Everyone's figures of one kind of work."""
         return [
             Figure(
-                section,
+                self.section,
                 work,
                 contender.system.name,
                 in_flight,
-                of_samples(mine, limits),
-                dict(sum((sample.failures for sample in mine), Counter())),
+                of_samples(mine, samples[0]),
+                failures_of(mine),
             )
-            for contender, mine in zip((self.limit, *self.contenders), samples, strict=True)
+            for contender, mine in zip(self.everyone, samples, strict=True)
         ]
 
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    Stretch = Callable[[Contender], Awaitable[Sample]]
-
-__all__ = ["LIST_MANY", "Contender", "Contest"]
+def failures_of(samples: Sequence[Sample]) -> dict[str, int]:
+    """What went wrong in all of them."""
+    return dict(sum((sample.failures for sample in samples), Counter()))

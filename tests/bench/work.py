@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Calls in flight while runs are made ready.
 _READYING: Final = 64
-#: Runs that reads and reports of usage take turns on.
+#: Runs, at most, that reads and reports of usage take turns on.
 _TURNS: Final = 500
 #: Reports of usage in a whole life.
 REPORTS: Final = 10
@@ -40,6 +40,7 @@ class Stock:
         self.caller = caller
         self.pending: list[str] = []
         self.running: list[str] = []
+        self.finished: list[str] = []
 
     async def stock_pending(self, count: int) -> None:
         """See that so many runs are PENDING."""
@@ -47,7 +48,7 @@ class Stock:
         async def one() -> None:
             self.pending.append(await self.caller.create(fresh_thread()))
 
-        await _repeat(one, count - len(self.pending))
+        await repeat(one, count - len(self.pending))
 
     async def stock_running(self, count: int) -> None:
         """See that so many runs are RUNNING."""
@@ -57,7 +58,17 @@ class Stock:
             await self.caller.start(run_id)
             self.running.append(run_id)
 
-        await _repeat(one, count - len(self.running))
+        await repeat(one, count - len(self.running))
+
+    async def stock_finished(self, count: int) -> None:
+        """See that so many runs are SUCCESS."""
+
+        async def one() -> None:
+            run_id = await self.caller.create(fresh_thread())
+            await self.caller.complete(run_id)
+            self.finished.append(run_id)
+
+        await repeat(one, count - len(self.finished))
 
 
 class Operation(NamedTuple):
@@ -81,18 +92,16 @@ async def take_over(stock: Stock, _count: int) -> Call:
     return lambda: stock.caller.take_over(thread_id)
 
 
-async def get_active(stock: Stock, _count: int) -> Call:
-    await stock.stock_pending(_TURNS)
-    turns = itertools.cycle(stock.pending[:_TURNS])
+async def get_active(stock: Stock, count: int) -> Call:
+    count = min(count, _TURNS)
+    await stock.stock_pending(count)
+    turns = itertools.cycle(stock.pending[:count])
     return lambda: stock.caller.get(next(turns))
 
 
-async def get_finished(stock: Stock, _count: int) -> Call:
-    await stock.stock_running(_TURNS)
-    finished, stock.running = stock.running[:_TURNS], stock.running[_TURNS:]
-    for run_id in finished:
-        await stock.caller.complete(run_id)
-    turns = itertools.cycle(finished)
+async def get_finished(stock: Stock, count: int) -> Call:
+    await stock.stock_finished(min(count, _TURNS))
+    turns = itertools.cycle(stock.finished)
     return lambda: stock.caller.get(next(turns))
 
 
@@ -118,9 +127,10 @@ async def set_status(stock: Stock, count: int) -> Call:
     return call
 
 
-async def update_progress(stock: Stock, _count: int) -> Call:
-    await stock.stock_running(_TURNS)
-    turns = itertools.cycle(stock.running[:_TURNS])
+async def update_progress(stock: Stock, count: int) -> Call:
+    count = min(count, _TURNS)
+    await stock.stock_running(count)
+    turns = itertools.cycle(stock.running[:count])
     tokens = itertools.count(1)
     return lambda: stock.caller.progress(next(turns), next(tokens))
 
@@ -150,7 +160,7 @@ GET: Final = Operation("Get (active)", get_active)
 CREATE_OR_REJECT: Final = Operation("CreateOrReject", create_or_reject)
 LIST_MANY: Final = Operation("ListByThread (20 of many)", list_many)
 
-#: In the order in which they leave runs for each other.
+#: What needs no store of many runs, in the order in which they leave runs for each other.
 OPERATIONS: Final = (
     Operation("Create", create),
     CREATE_OR_REJECT,
@@ -158,7 +168,6 @@ OPERATIONS: Final = (
     GET,
     Operation("Get (finished)", get_finished),
     Operation("ListByThread (of 10)", list_few),
-    LIST_MANY,
     Operation("SetStatus", set_status),
     Operation("UpdateProgress", update_progress),
     Operation("Complete", complete),
@@ -167,7 +176,8 @@ OPERATIONS: Final = (
 )
 
 
-async def _repeat(one: Callable[[], Awaitable[None]], times: int) -> None:
+async def repeat(one: Callable[[], Awaitable[object]], times: int) -> None:
+    """Call it so many times, by several callers at a time."""
     left = iter(range(times))
 
     async def lane() -> None:

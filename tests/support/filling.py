@@ -18,12 +18,12 @@ from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from runsvc.model import Run
 
-#: Every tenth run is on this thread.
+#: Every tenth run is on this thread, or every one that `fill` is told.
 BIG_THREAD: Final = "big"
 
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,14 +34,25 @@ def run_id_of(number: int) -> str:
     return str(UUID(int=number))
 
 
-def fill(db: Path, count: int, *, log_keep: int = 100_000) -> None:
-    """Make a store with so many finished runs, and the end of their log, as compaction leaves it."""
+def fill(
+    db: Path,
+    count: int,
+    *,
+    every: int = 10,
+    log_keep: int = 100_000,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Make a store with so many finished runs, and the end of their log, as compaction leaves it.
+
+    Calls `progress` with the number of each run.
+    """
     asyncio.run(_made(db))
     with closing(sqlite3.connect(db)) as file:
         # Lost work is made again.
         file.execute("PRAGMA synchronous = OFF")
-        file.executemany(writing.INSERT, (_run_row(saved) for saved in _finished(count)))
-        newest = (saved for saved in _finished(count) if saved.run.revision > count - log_keep)
+        runs = _finished(range(1, count + 1), every)
+        file.executemany(writing.INSERT, (_run_row(saved) for saved in _told(runs, progress)))
+        newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
         file.executemany(writing.APPEND, map(_log_row, newest))
         file.execute(
             "UPDATE clock SET revision = ?, time = ?", (count, _rows.microseconds(_time(count)))
@@ -50,28 +61,40 @@ def fill(db: Path, count: int, *, log_keep: int = 100_000) -> None:
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
+    """The rows of so many runs and of the log entries of their ends."""
+    for saved in _finished(range(1, count + 1), 10):
+        yield _run_row(saved), _log_row(saved)
+
+
 async def _made(db: Path) -> None:
     store = SqliteStore(db)
     await store.open()
     await store.close()
 
 
-def _finished(count: int) -> Iterator[Saved]:
+def _told(runs: Iterable[Saved], progress: Callable[[int], None]) -> Iterator[Saved]:
+    for saved in runs:
+        progress(saved.run.revision)
+        yield saved
+
+
+def _finished(numbers: range, every: int) -> Iterator[Saved]:
     codec = RunCodec()
     pattern = lifecycle.create(
         RunSpec(thread_id=BIG_THREAD), run_id="r", owner="", at=Stamp(1, _BEGIN)
     )
-    for number in range(1, count + 1):
-        run = _finished_run(pattern, number)
+    for number in numbers:
+        run = _finished_run(pattern, number, every)
         yield Saved(run, codec.encode(run), Creation(b"", None))
 
 
-def _finished_run(pattern: Run, number: int) -> Run:
+def _finished_run(pattern: Run, number: int, every: int) -> Run:
     time = _time(number)
     return replace(
         pattern,
         run_id=run_id_of(number),
-        thread_id=f"t{number}" if number % 10 else BIG_THREAD,
+        thread_id=f"t{number}" if number % every else BIG_THREAD,
         status=RunStatus.SUCCESS,
         revision=number,
         created_at=time,

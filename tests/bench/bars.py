@@ -1,0 +1,211 @@
+"""The bars: what runsvc promises of its speed, each with the figure that shows whether it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tests.bench.sections import named
+from tests.bench.work import LIST_MANY, OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.bench.figures import Figure
+
+
+class Bar(NamedTuple):
+    """A bound on one value of one figure."""
+
+    text: str
+    section: str
+    work: str
+    value: str
+    #: None: the most that was measured.
+    in_flight: int | None = 64
+    system: str = "runsvc"
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def of(self, figures: Sequence[Figure]) -> Figure | None:
+        """The figure that it is about; None when that was not measured."""
+        wanted = (self.section, self.work, self.system)
+        found = [each for each in figures if (each.section, each.work, each.system) == wanted]
+        found = [each for each in found if self.in_flight in (None, each.in_flight)]
+        return max(found, key=lambda each: each.in_flight, default=None)
+
+
+class Verdict(NamedTuple):
+    """A bar and what was measured."""
+
+    bar: Bar
+    measured: float
+    holds: bool
+    #: By how much, as a share of the bound; negative when it does not hold.
+    margin: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
+        return self.bar._asdict() | {
+            "measured": self.measured,
+            "holds": self.holds,
+            "margin": self.margin,
+        }
+
+
+def verdicts(figures: Sequence[Figure]) -> list[Verdict]:
+    """What became of each bar whose figure was measured."""
+    judged = []
+    for bar in BARS:
+        figure = bar.of(figures)
+        if figure is not None:
+            judged.append(_judged(bar, figure))
+    return judged
+
+
+def _judged(bar: Bar, figure: Figure) -> Verdict:
+    measured = figure.values[bar.value].median
+    bound = bar.at_least if bar.at_least is not None else bar.at_most
+    assert bound is not None
+    margin = (measured - bound) / bound * (1 if bar.at_least is not None else -1)
+    # Calls that failed are not fast.
+    failed = bool(figure.failures)
+    return Verdict(bar, measured, margin >= 0 and not failed, margin)
+
+
+def _unary(work: str, at_least: float, in_flight: int = 64) -> Bar:
+    text = f"{work} at {in_flight}: share of the limit"
+    return Bar(text, "unary", work, "share", in_flight, at_least=at_least)
+
+
+def _of_finished(count: int) -> list[Bar]:
+    bars = []
+    system = named(count)
+    for work in (*OPERATIONS, LIST_MANY):
+        if work is not LIST_MANY:
+            text = f"{work.name} on {count:,} finished runs: share of that on none"
+            bars.append(Bar(text, "finished", work.name, "share", system=system, at_least=0.85))
+            text = f"{work.name} on {count:,} finished runs: CPU per call against that on none"
+            # What two runs of the same server differ by.
+            bars.append(Bar(text, "finished", work.name, "cpu ratio", system=system, at_most=1.05))
+    text = f"start on {count:,} finished runs: seconds added"
+    return [*bars, Bar(text, "start", "start", "seconds added", None, system, at_most=0.1)]
+
+
+BARS: Final = (
+    _unary("Get (active)", 0.8),
+    _unary("Get (finished)", 0.8),
+    Bar(
+        "ListByThread, 20 newest of 100,000: share of the limit",
+        "list",
+        LIST_MANY.name,
+        "share",
+        at_least=0.65,
+    ),
+    _unary("CreateOrReject", 0.6),
+    _unary("CreateOrReject", 0.6, 8),
+    _unary("CreateOrReject", 0.3, 1),
+    _unary("SetStatus", 0.7),
+    _unary("Cancel", 0.7),
+    _unary("Complete", 0.7),
+    _unary("UpdateProgress", 0.75),
+    Bar(
+        "CreateOrReject at half of the limit's rate: p99 against the limit's",
+        "open",
+        "CreateOrReject at a fixed rate",
+        "p99 ratio",
+        None,
+        at_most=3,
+    ),
+    *(
+        Bar(
+            f"{work.name} at 64: p99 against the limit's",
+            "unary",
+            work.name,
+            "p99 ratio",
+            at_most=2.5,
+        )
+        # A whole life is thirteen calls.
+        for work in OPERATIONS
+        if work.name != "whole life"
+    ),
+    Bar(
+        "ListByThread, 20 newest of 100,000: p99 against the limit's",
+        "list",
+        LIST_MANY.name,
+        "p99 ratio",
+        at_most=2.5,
+    ),
+    Bar(
+        "Get while 64 create: p50 against the limit's",
+        "mixed",
+        "Get while 64 create",
+        "p50 ratio",
+        1,
+        at_most=1.5,
+    ),
+    *_of_finished(100_000),
+    *_of_finished(1_000_000),
+    Bar(
+        "memory of an active run, beyond its payload: bytes",
+        "memory",
+        "an active run",
+        "bytes beyond payload",
+        None,
+        at_most=1_024,
+    ),
+    Bar("memory of a finished run: bytes", "memory", "a finished run", "bytes", None, at_most=16),
+    Bar(
+        "CreateOrReject at 64: times the seed's rate",
+        "seed",
+        "CreateOrReject",
+        "share",
+        at_least=2,
+    ),
+    Bar(
+        "CreateOrReject at 64 with 100,000 runs present: times the seed's rate",
+        "seed",
+        "CreateOrReject, 100,000 present",
+        "share",
+        at_least=10,
+    ),
+    Bar(
+        "Get while 64 create: p50 against the seed's",
+        "seed",
+        "Get while 64 create",
+        "p50 ratio",
+        1,
+        at_most=0.2,
+    ),
+    Bar(
+        "watch, nothing else running: deliveries per second as a share of the limit's",
+        "watch",
+        "one thread",
+        "share",
+        None,
+        at_least=0.8,
+    ),
+    Bar(
+        "watch beside 64 Get: deliveries per second as a share of the limit's with nothing else",
+        "watch",
+        "one thread, beside 64 Get",
+        "share",
+        None,
+        at_least=0.25,
+    ),
+    Bar(
+        "64 Get beside a watch: p99 against that without",
+        "watch",
+        "64 Get, beside one thread",
+        "p99 ratio",
+        None,
+        at_most=8,
+    ),
+    Bar(
+        "memory of an idle watcher, beyond that of an idle bare stream: bytes",
+        "watch",
+        "memory of an idle watcher",
+        "bytes beyond the limit's",
+        None,
+        at_most=4_096,
+    ),
+)

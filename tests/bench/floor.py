@@ -1,0 +1,92 @@
+"""The floor of the store: plain sqlite3 that writes the same rows, durably, and does nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from runsvc.store.sqlite import writing
+from tests.bench.figures import Figure, of_samples
+from tests.bench.load import Sample, closed_loop
+from tests.bench.machine import cores, pin
+from tests.bench.systems import Runsvc
+from tests.bench.unary import MANY, failures_of
+from tests.bench.work import CREATE_OR_REJECT
+from tests.support import filling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.bench.session import Session
+
+#: Runs in one commit.
+_BATCHES: Final = (1, 64)
+#: Rows of which a stretch never writes all.
+_ROWS: Final = 200_000
+
+
+async def floor(session: Session) -> list[Figure]:
+    """Rows of a run and of its log entry, one run per commit and 64, against CreateOrReject."""
+    plan = session.plan
+    samples: dict[int, list[Sample]] = {batch: [] for batch in _BATCHES}
+    ours = []
+    async with session.contest(Runsvc(session.file())) as contest:
+        reference = contest.reference
+        for _ in range(plan.rounds):
+            for batch in _BATCHES:
+                session.watcher.step(f"sqlite3, {batch} per commit")
+                db = await session.filled(0)
+                # Blocks the loop: nothing else is to run.
+                samples[batch].append(_written(db, batch, plan.seconds))
+            session.watcher.step("CreateOrReject, against the floor")
+            call = await CREATE_OR_REJECT.prepare(reference.stock, 1)
+            ours.append(await closed_loop(reference.system.server, call, MANY, plan.seconds))
+    figures = [
+        Figure(
+            session.section,
+            "the rows of a new run",
+            f"sqlite3, {batch} per commit",
+            batch,
+            of_samples(mine, mine),
+        )
+        for batch, mine in samples.items()
+    ]
+    values = of_samples(ours, samples[_BATCHES[-1]])
+    return [
+        *figures,
+        Figure(session.section, "CreateOrReject", "runsvc", MANY, values, failures_of(ours)),
+    ]
+
+
+def _written(db: Path, batch: int, seconds: float) -> Sample:
+    sample = Sample()
+    rows = filling.rows(_ROWS)
+    with _on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:
+        file.execute("PRAGMA synchronous = FULL")
+        cpu, begin = time.process_time(), time.perf_counter()
+        now = begin
+        while now < begin + seconds:
+            file.execute("BEGIN IMMEDIATE")
+            for _ in range(batch):
+                run, entry = next(rows)
+                file.execute(writing.INSERT, run)
+                file.execute(writing.APPEND, entry)
+            file.execute("COMMIT")
+            before, now = now, time.perf_counter()
+            sample.latencies += [now - before] * batch
+        sample.seconds, sample.server_cpu = now - begin, time.process_time() - cpu
+    sample.latencies.sort()
+    return sample
+
+
+@contextmanager
+def _on_servers_core() -> Iterator[None]:
+    servers, load = cores()
+    pin(servers)
+    try:
+        yield
+    finally:
+        pin(load)

@@ -1,0 +1,79 @@
+"""Readers of streams: any number of watches over a few connections, and when each got its last message."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from tests.bench import http2
+from tests.bench.systems import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+#: Streams of one connection.
+_STREAMS: Final = 1_000
+
+
+class Readers:
+    """Streams of one method that are open at the same time."""
+
+    def __init__(self, connections: list[http2.Connection]) -> None:
+        self._connections = connections
+        self._open: list[tuple[http2.Connection, int]] = []
+        #: Messages of all together.
+        self.count = 0
+        #: The newest message of any.
+        self.newest = b""
+        #: When each got its newest, by perf_counter().
+        self.times: list[float] = []
+        self._wanted = 0
+        self._reached: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def of(cls, address: str, method: str, requests: list[bytes]) -> Readers:
+        """A stream for each request."""
+        count = 1 + (len(requests) - 1) // _STREAMS
+        connections = await asyncio.gather(*(http2.Connection.open(address) for _ in range(count)))
+        readers = cls(connections)
+        readers.start(method, requests)
+        return readers
+
+    def start(self, method: str, requests: Iterable[bytes]) -> None:
+        """Open a stream for each request; they take turns on the connections."""
+        for number, request in enumerate(requests):
+            connection = self._connections[number % len(self._connections)]
+            self.times.append(0.0)
+            on_message: Callable[[bytes], None] = partial(self._on_message, number)
+            stream, ended = connection.stream(method, request, on_message)
+            ended.add_done_callback(self._on_end)
+            self._open.append((connection, stream))
+
+    async def reach(self, count: int) -> None:
+        """Wait until all together got so many messages. Refused when a stream ends before."""
+        if self.count < count:
+            self._wanted, self._reached = count, asyncio.get_running_loop().create_future()
+            await self._reached
+
+    def close(self) -> None:
+        """Leave the streams and the connections."""
+        for connection, stream in self._open:
+            connection.leave(stream)
+        for connection in self._connections:
+            connection.close()
+
+    def _on_message(self, number: int, message: bytes) -> None:
+        self.times[number] = time.perf_counter()
+        self.newest = message
+        self.count += 1
+        if self.count == self._wanted and self._reached is not None and not self._reached.done():
+            self._reached.set_result(None)
+
+    def _on_end(self, ended: asyncio.Future[http2.Reply]) -> None:
+        if ended.cancelled():
+            return
+        lost = ended.exception()
+        if self._reached is not None and not self._reached.done():
+            self._reached.set_exception(lost or Refused(f"a stream ended: {ended.result().status}"))

@@ -1,0 +1,82 @@
+"""What runs cost beside time: memory of the server, and its start on a file that holds many."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from tests.bench.figures import Figure, Spread
+from tests.bench.sections import named
+from tests.bench.systems import PAYLOAD, Runsvc
+from tests.bench.work import fresh_thread, repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.bench.session import Session
+
+#: Time for what is done in the background to end.
+_SETTLING: Final = 0.2
+
+
+async def memory(session: Session) -> list[Figure]:
+    """Bytes per finished and per active run, once the ring of newest changes is full."""
+    plan = session.plan
+    async with session.contest(Runsvc(session.file())) as contest:
+        caller = contest.reference.caller
+
+        async def life() -> None:
+            await caller.complete(await caller.create(fresh_thread()))
+
+        async def grown(what: str, one: Callable[[], Awaitable[object]]) -> float:
+            session.watcher.step(f"memory of {plan.weighed_runs:,} {what} runs")
+            before = contest.reference.system.server.memory()
+            await repeat(one, plan.weighed_runs)
+            await asyncio.sleep(_SETTLING)
+            return (contest.reference.system.server.memory() - before) / plan.weighed_runs
+
+        session.watcher.step(f"{plan.warm_runs:,} finished runs that fill the ring")
+        await repeat(life, plan.warm_runs)
+        finished = await grown("finished", life)
+        # Changes of as many different runs take the ring more memory than two of each.
+        session.watcher.step(f"{plan.warm_runs:,} active runs that fill the ring")
+        await repeat(lambda: caller.create(fresh_thread()), plan.warm_runs)
+        active = await grown("active", lambda: caller.create(fresh_thread()))
+    values = {"bytes beyond payload": Spread.of([active - PAYLOAD])}
+    return [
+        Figure(
+            session.section, "a finished run", "runsvc", values={"bytes": Spread.of([finished])}
+        ),
+        Figure(session.section, "an active run", "runsvc", values=values),
+    ]
+
+
+async def start(session: Session) -> list[Figure]:
+    """From the command to the ready line, on an empty file and on files with finished runs."""
+    files = {named(count): await session.filled(count) for count in session.plan.finished}
+    # Made before, like the others.
+    files = {"runsvc, empty": await session.filled(0)} | files
+    times: dict[str, list[float]] = {name: [] for name in files}
+    for _ in range(session.plan.rounds):
+        for name, db in files.items():
+            session.watcher.step(f"start: {name}")
+            times[name].append(await _start(db))
+    empty = times["runsvc, empty"]
+    figures = []
+    for name, mine in times.items():
+        added = [one - other for one, other in zip(mine, empty, strict=True)]
+        values = {"seconds": Spread.of(mine), "seconds added": Spread.of(added)}
+        figures.append(Figure(session.section, "start", name, values=values))
+    return figures
+
+
+async def _start(db: Path) -> float:
+    system = Runsvc(db)
+    begin = time.perf_counter()
+    try:
+        await system.start()
+        return time.perf_counter() - begin
+    finally:
+        await system.stop()

@@ -1,0 +1,148 @@
+"""The benchmark runs from end to end. Its figures are not judged: a test knows no clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.bars import BARS, verdicts
+from tests.bench.contents import SECTIONS
+from tests.bench.figures import Figure, Spread
+from tests.bench.load import Exhausted, Sample, closed_loop, open_loop
+from tests.bench.systems import Refused
+from tests.bench.unary import failures_of
+from tests.bench.work import OPERATIONS
+
+ROOT = Path(__file__).parents[2]
+PROC = Path("/proc/self/stat")
+needs_proc = pytest.mark.skipif(not PROC.exists(), reason="no /proc to read processor time from")
+
+
+def bench(*arguments: str) -> str:
+    """What the benchmark prints."""
+    command = (sys.executable, "-m", "tests.bench", "--smoke", *arguments)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def written(folder: Path) -> dict[str, Any]:
+    """What it wrote for programs."""
+    found: dict[str, Any] = json.loads((folder / "figures.json").read_text("utf-8"))
+    assert found["broken"] == {}
+    return found
+
+
+@needs_proc
+def test_calls_are_measured_and_shown(tmp_path: Path) -> None:
+    only = ("unary", "open", "mixed", "list", "finished")
+    text = bench("--out", str(tmp_path), *(f"--only={name}" for name in only))
+    found = written(tmp_path)
+    assert found["machine"]["grpcio"]
+    assert {figure["section"] for figure in found["figures"]} == set(only)
+    unary = [figure for figure in found["figures"] if figure["section"] == "unary"]
+    for operation in OPERATIONS:
+        mine = [figure for figure in unary if figure["work"] == operation.name]
+        assert {figure["system"] for figure in mine} == {"limit", "runsvc"}
+        assert all(figure["values"]["rate"]["median"] > 0 for figure in mine)
+        assert all(figure["values"]["load share"]["median"] > 0 for figure in mine)
+        assert operation.name in text
+    assert all(figure["failures"] == {} for figure in found["figures"])
+    assert found["bars"]
+    assert "bars hold" in text
+    for name in ("latency", "throughput"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (tmp_path / f"{name}.svg").read_text("utf-8")
+
+
+@needs_proc
+def test_everything_else_is_measured(tmp_path: Path) -> None:
+    only = ("seed", "floor", "memory", "start", "watch")
+    bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
+    found = written(tmp_path)
+    assert {figure["section"] for figure in found["figures"]} == set(only)
+    assert all(figure["failures"] == {} for figure in found["figures"])
+    works = {figure["work"] for figure in found["figures"] if figure["section"] == "watch"}
+    assert {"one thread", "a thread each", "64 Get, beside one thread"} < works
+    # Stores of finished runs are there for the next time, and nothing else is.
+    assert {file.suffix for file in tmp_path.iterdir()} == {".db", ".json"}
+
+
+def test_it_says_what_it_can_do() -> None:
+    text = bench("--help")
+    for section in SECTIONS:
+        assert section.name in text
+
+
+class Idle:
+    """A server that is none."""
+
+    def cpu(self) -> float:
+        return 0.0
+
+
+async def test_a_failure_is_no_success() -> None:
+    calls = iter(range(100))
+
+    async def call() -> None:
+        number = next(calls, None)
+        await asyncio.sleep(0)
+        if number is None:
+            raise Exhausted
+        if number % 4 == 0:
+            raise Refused("Get: gRPC status 5")
+
+    sample = await closed_loop(Idle(), call, 3, 60)  # type: ignore[arg-type]
+    assert len(sample.latencies) == 75
+    assert sample.failures == Counter({"Get: gRPC status 5": 25})
+    assert failures_of([sample, sample]) == {"Get: gRPC status 5": 50}
+
+
+async def test_an_open_loop_calls_as_often_as_it_is_told() -> None:
+    async def call() -> None:
+        raise Refused("no")
+
+    sample = await open_loop(Idle(), call, 1_000, 0.02)  # type: ignore[arg-type]
+    assert sample.latencies == []
+    assert sample.failures == Counter(no=20)
+    assert sample.rate == 0
+    assert sample.percentile(0.99) == 0
+
+
+def test_a_percentile_is_that_of_the_slowest_it_covers() -> None:
+    sample = Sample(latencies=[float(number) for number in range(100)], seconds=10.0)
+    assert sample.percentile(0.5) == 50.0
+    assert sample.percentile(0.99) == 99.0
+    assert sample.percentile(1.0) == 99.0
+    assert sample.rate == 10.0
+
+
+def figure(share: float, **failures: int) -> Figure:
+    """A figure of Get at 64."""
+    values = {"share": Spread(share, share, share), "p99 ratio": Spread(2.5, 1.0, 9.0)}
+    return Figure("unary", "Get (active)", "runsvc", 64, values, failures)
+
+
+def test_a_bar_holds_when_it_is_reached() -> None:
+    held = {verdict.bar.value: verdict for verdict in verdicts([figure(0.8)])}
+    assert held["share"].holds
+    assert held["share"].margin == 0
+    assert held["p99 ratio"].holds
+    missed = verdicts([figure(0.6)])[0]
+    assert not missed.holds
+    assert missed.margin == pytest.approx(-0.25)
+
+
+def test_no_bar_holds_by_calls_that_failed() -> None:
+    assert not any(verdict.holds for verdict in verdicts([figure(2.0, refused=1)]))
+
+
+def test_every_bar_has_one_bound() -> None:
+    assert all((bar.at_least is None) != (bar.at_most is None) for bar in BARS)
