@@ -142,7 +142,8 @@ target_option: Final = option(
 )
 timeout_option: Final = option(
     "--timeout",
-    type=Seconds(min=0, min_open=True),
+    # The transport's clock ends somewhere; nobody waits for longer than a day.
+    type=Seconds(min=0, max=86_400, min_open=True),
     default=10.0,
     envvar="RUNSVC_TIMEOUT",
     metavar="SECONDS",

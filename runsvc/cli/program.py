@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any, Final
 
 import click
@@ -60,7 +62,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            return self._invoke_on_any_terminal(ctx)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
         except click.UsageError as misuse:
@@ -69,6 +71,24 @@ class Program(click.Group):
             message = misuse.format_message()
             error = RunError(grpc.StatusCode.INVALID_ARGUMENT, message=message)
             raise CallFailed(error, as_json=True) from misuse
+
+    def _invoke_on_any_terminal(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What a terminal has no letter for is shown as a question mark.
+            sys.stdout.reconfigure(errors="replace")
+        try:
+            result = super().invoke(ctx)
+            # A full disk is told now, not by the interpreter on its way out.
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # click leaves quietly.
+            raise
+        except UnicodeEncodeError as error:
+            # An argument whose bytes are no text comes as a string that cannot be encoded.
+            raise click.UsageError(f"{error.object!r} is not text in UTF-8.") from error
+        except OSError as error:
+            raise click.ClickException(f"Cannot write the answer: {error.strerror}") from error
+        return result
 
 
 @click.group(

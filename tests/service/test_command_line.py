@@ -8,18 +8,22 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import pytest
 
 from tests.support.server import Process
 
 ROOT = Path(__file__).parents[2]
+#: A device that is always full.
+FULL = Path("/dev/full")
 
 
 class Shell:
     """Runs runsvc's commands against one server."""
 
     def __init__(self, target: str) -> None:
-        self._environment = os.environ | ({"RUNSVC_TARGET": target} if target else {})
+        self.environment = os.environ | ({"RUNSVC_TARGET": target} if target else {})
 
     async def run(self, *arguments: str, status: int = 0) -> str:
         """What a command prints; it must end with this status."""
@@ -37,14 +41,16 @@ class Shell:
         process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.DEVNULL)
         return await process.wait()
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, *arguments: str, stdout: int | IO[str] = asyncio.subprocess.PIPE
+    ) -> asyncio.subprocess.Process:
         """A command under way."""
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "runsvc.cli", *arguments),
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
+            env=self.environment,
         )
 
 
@@ -72,6 +78,21 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
         await shell.run("watch", run_id, status=6)
         await shell.run("get", "nobody", status=3)
     await shell.run("get", run_id, status=5)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full to write to")
+async def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db") as process:
+        shell = Shell(process.address)
+        await shell.run("create", "chat-1", "--metadata", '{"name": "☃"}')
+        with FULL.open("w") as full:  # noqa: ASYNC230 - a device that answers at once.
+            listing = await shell.start("list", "chat-1", stdout=full)
+        _, errors = await listing.communicate()
+        assert errors == b"Error: Cannot write the answer: No space left on device\n"
+        assert listing.returncode == 1
+        shell.environment["PYTHONIOENCODING"] = "ascii"
+        run_id = json.loads(await shell.run("list", "chat-1", "--json"))["runs"][0]["run_id"]
+        assert '{"name": "?"}' in await shell.run("get", run_id)
 
 
 async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ def test_every_command_helps(path: tuple[str, ...]) -> None:
     assert (result.exit_code, "Usage: runsvc" in result.stdout) == (0, True)
 
 
+def test_an_argument_that_is_no_text_is_misuse() -> None:
+    result = invoke("create", "\udcff")
+    assert (result.exit_code, result.stderr) == (2, "Error: '\\udcff' is not text in UTF-8.\n")
+    result = invoke("create", "t", "--model", "\udcff", "--json")
+    assert json.loads(result.stderr)["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300"])
+def test_a_timeout_is_a_time_that_somebody_waits(seconds: str) -> None:
+    assert invoke("get", "r", "--timeout", seconds).exit_code == 2
+
+
 def test_help_tells_exit_codes_and_variables() -> None:
     assert "Exit codes:" in invoke("--help").stdout
     assert "RUNSVC_TARGET" in invoke("get", "--help").stdout
