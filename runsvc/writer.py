@@ -1,8 +1,8 @@
 """The one writer: commands in on the event loop, batches out on a thread of its own, answers back.
 
 Batches do not form by themselves: a transport delivers calls one at a time, and a commit is as quick as a call. So the
-loop collects. After a batch it expects the callers just answered to come back, and waits for them, for a few
-milliseconds at most; a lone caller never waits.
+loop collects for as long as more keep coming. Once a few of its turns have brought none, it has time to spare and all
+who were on their way are here: the busier it is, the larger the batches. A lone caller never waits.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ T = TypeVar("T")
 
 #: Most bytes of a batch; how many commands is the transaction's to say.
 MAX_BYTES: Final = 4 << 20
-#: Longest wait for callers that are expected to come back, in seconds.
-PATIENCE: Final = 0.004
+#: Turns of the loop without a new command after which no more are expected, and the longest wait for that, in seconds.
+QUIET_TURNS: Final = 12
+PATIENCE: Final = 0.008
 #: What may wait for a batch: commands, and bytes.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 << 20
@@ -64,10 +65,11 @@ class Writer:
         self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._expected = 1
-        #: Until when, on the loop's clock, the expected callers are waited for.
+        #: The last batch was one command, and nobody else came in the meantime.
+        self._alone = True
+        self._looking = False
+        #: Until when, on the loop's clock, more commands are waited for.
         self._patient_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="runsvc-writer", daemon=True)
@@ -96,22 +98,27 @@ class Writer:
     def _collect(self) -> None:
         if self._busy:
             return
-        if self._is_due():
+        if self._closing or self._alone or len(self._waiting) >= MAX_COMMANDS:
             self._hand_over()
-        elif self._timer is None:
-            self._timer = self._loop.call_at(self._patient_until, self._hand_over)
+        elif not self._looking:
+            self._looking = True
+            self._patient_until = self._loop.time() + PATIENCE
+            self._loop.call_soon(self._look, len(self._waiting), 0)
 
-    def _is_due(self) -> bool:
-        return (
-            self._closing
-            or len(self._waiting) >= self._expected
-            or self._loop.time() >= self._patient_until
-        )
+    def _look(self, seen: int, quiet: int) -> None:
+        """Hand over what waits once no more come; until then look again at the loop's next turn."""
+        if self._busy or not self._waiting:
+            self._looking = False
+            return
+        found = len(self._waiting)
+        quiet = quiet + 1 if found == seen else 0
+        if quiet >= QUIET_TURNS or self._loop.time() >= self._patient_until:
+            self._looking = False
+            self._hand_over()
+        else:
+            self._loop.call_soon(self._look, found, quiet)
 
     def _hand_over(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if batch := self._take():
             self._busy = True
             self._idle.clear()
@@ -144,12 +151,11 @@ class Writer:
         finally:
             for call, outcome in zip(batch, committed.outcomes, strict=True):
                 _settle(call.answer, outcome)
-            self._expect(len(batch))
+            self._go_on(len(batch))
 
-    def _expect(self, answered: int) -> None:
+    def _go_on(self, answered: int) -> None:
         self._busy = False
-        self._expected = min(MAX_COMMANDS, answered + len(self._waiting))
-        self._patient_until = self._loop.time() + PATIENCE
+        self._alone = answered == 1 and not self._waiting
         if self._waiting:
             self._collect()
         if not self._busy:

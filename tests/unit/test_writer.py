@@ -12,7 +12,7 @@ from runsvc import writer as writer_module
 from runsvc.errors import Overloaded, ServerDraining
 from runsvc.group_commit import Committed, GroupCommit, Outcome
 from runsvc.transaction import MAX_COMMANDS, Command
-from runsvc.writer import MAX_BYTES, Writer
+from runsvc.writer import MAX_BYTES, QUIET_TURNS, Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -94,6 +94,7 @@ async def test_a_lone_caller_is_served_at_once(
     writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Were it ever waited for company, it would be for ever.
+    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
     monkeypatch.setattr(writer_module, "PATIENCE", 1_000)
     for number in range(5):
         assert await writer.submit(answering(number)) == number
@@ -198,10 +199,36 @@ async def test_callers_that_do_not_come_back_are_not_waited_for_long(
     await asyncio.sleep(0)
     release(group)
     await asyncio.gather(*tasks)
-    # Eight are expected, one comes, and another while the first is waiting.
     one, two = submitted(writer, answering("one"), answering("two"))
     assert [await one, await two] == ["one", "two"]
     assert sizes(group) == [1, 8, 2]
+
+
+async def test_who_comes_while_the_loop_is_busy_is_waited_for(writer: Writer, group: Group) -> None:
+    await held(writer, group)
+    tasks = submitted(writer, *map(answering, range(2)))
+    await asyncio.sleep(0)
+    release(group)
+    await asyncio.gather(*tasks)
+    # One every few turns of the loop.
+    late = []
+    for number in range(5):
+        late += submitted(writer, answering(number))
+        for _ in range(QUIET_TURNS - 3):
+            await asyncio.sleep(0)
+    assert await asyncio.gather(*late) == list(range(5))
+    assert sizes(group) == [1, 2, 5]
+
+
+async def test_a_loop_that_is_never_quiet_does_not_keep_its_callers_waiting(
+    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
+    await held(writer, group)
+    tasks = submitted(writer, *map(answering, range(2)))
+    await asyncio.sleep(0)
+    release(group)
+    assert await asyncio.gather(*tasks) == [0, 1]
 
 
 async def test_a_caller_that_gave_up_while_waiting_is_dropped(writer: Writer, group: Group) -> None:
@@ -268,12 +295,13 @@ async def test_close_carries_out_what_waits_and_refuses_what_comes(
     assert not writer._thread.is_alive()
 
 
-async def test_close_does_not_wait_for_expected_callers(
+async def test_close_does_not_wait_for_further_callers(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
+    monkeypatch.setattr(writer_module, "PATIENCE", 1_000)
     writer = Writer(cast("GroupCommit", group), lambda _: None)
-    monkeypatch.setattr(writer, "_expected", 2)
-    monkeypatch.setattr(writer, "_patient_until", writer._loop.time() + 1_000)
+    writer._alone = False
     (late,) = submitted(writer, answering("late"))
     await asyncio.sleep(0)
     assert group.batches == []
