@@ -9,128 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_right
-from collections import deque
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.errors import CorruptRow, ServerDraining
+from runsvc.ring import CAPACITY, Ring, name_of, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from runsvc.group_commit import Committed
     from runsvc.model import Run
     from runsvc.store.base import LogEntry, ReadingStore, Topic
 
-#: Bytes that the ring may hold.
-CAPACITY: Final = 16 << 20
-#: What an entry costs beside its body, in bytes: the tuple, its strings, its places in the index.
-ENTRY_COST: Final = 1_000
 #: Entries that a cursor reads at once, and that the ring starts with.
 STRETCH: Final = 32
 TAIL: Final = 4_096
 #: A revision that no store comes to.
 _UNREACHED: Final = 2**63
 
-#: Revisions of a topic that are kept as a tuple.
-_FEW: Final = 16
-
 _log = logging.getLogger(__name__)
-
-
-def name_of(topic: Topic) -> str:
-    """A topic as one string: of the many that are kept, the garbage collector need not visit any."""
-    return f"{topic.kind.value}\0{topic.owner}\0{topic.key}"
-
-
-def names_of(subject: LogEntry | Run) -> list[str]:
-    """The name of every topic that a change of this run belongs to."""
-    owner = subject.owner
-    names = [
-        f"run\0{owner}\0{subject.run_id}",
-        f"thread\0{owner}\0{subject.thread_id}",
-        f"all\0{owner}\0",
-    ]
-    if subject.assistant_id is not None:
-        names.append(f"assistant\0{owner}\0{subject.assistant_id}")
-    return names
-
-
-class Ring:
-    """The newest entries of the log, without a gap, each findable by every topic it belongs to."""
-
-    def __init__(self, revision: int, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
-        self._size = 0
-        self._entries: dict[int, LogEntry] = {}
-        #: Revisions by topic. The few of most topics are tuples, which cost less than any other sequence.
-        self._index: dict[str, tuple[int, ...] | deque[int]] = {}
-        #: The ring holds every entry after `floor`, up to `revision`.
-        self.floor = revision
-        self.revision = revision
-
-    def extend(self, entries: Iterable[LogEntry]) -> None:
-        """Add newer entries; the oldest make room. After a gap the ring starts anew."""
-        for entry in entries:
-            if entry.revision != self.revision + 1:
-                self.restart(entry.revision - 1)
-            self._append(entry)
-        while self._size > self._capacity and self._entries:
-            self._evict()
-
-    def restart(self, revision: int) -> None:
-        """Empty the ring; whoever is behind reads the store."""
-        self._entries.clear()
-        self._index.clear()
-        self._size = 0
-        self.floor = self.revision = revision
-
-    def after(self, name: str, revision: int, limit: int) -> Sequence[LogEntry]:
-        """A topic's entries after a revision at or above the floor."""
-        places = self._index.get(name, ())
-        if not places or places[-1] <= revision:
-            return ()
-        start = bisect_right(places, revision)
-        end = min(start + limit, len(places))
-        return [self._entries[places[at]] for at in range(start, end)]
-
-    def redact(self, name: str) -> None:
-        """Take the bodies out of a removed run's entries."""
-        for revision in self._index.get(name, ()):
-            entry = self._entries[revision]
-            self._size -= len(entry.body or b"")
-            self._entries[revision] = entry._replace(body=None)
-
-    def _append(self, entry: LogEntry) -> None:
-        revision = self.revision = entry.revision
-        self._entries[revision] = entry
-        self._size += _cost(entry)
-        for name in names_of(entry):
-            places = self._index.get(name, ())
-            if isinstance(places, deque):
-                places.append(revision)
-            elif len(places) < _FEW:
-                self._index[name] = (*places, revision)
-            else:
-                self._index[name] = deque((*places, revision))
-
-    def _evict(self) -> None:
-        self.floor += 1
-        entry = self._entries.pop(self.floor)
-        self._size -= _cost(entry)
-        for name in names_of(entry):
-            places = self._index[name]
-            if len(places) == 1:
-                del self._index[name]
-            elif isinstance(places, deque):
-                places.popleft()
-            else:
-                self._index[name] = places[1:]
-
-
-def _cost(entry: LogEntry) -> int:
-    return ENTRY_COST + len(entry.body or b"")
 
 
 class Change(NamedTuple):

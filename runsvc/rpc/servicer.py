@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Whose runs these are; without authentication everyone's are nobody's.
 OWNER: Final = ""
-#: A creation beyond this many bytes is checked on a thread, so that other calls do not wait for it.
+#: A creation beyond this many bytes is checked on a thread, so that other calls do not wait for the walk through it.
 LARGE: Final = 64 << 10
 
 
