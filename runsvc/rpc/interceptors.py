@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from itertools import count
 from secrets import token_hex
@@ -50,6 +50,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def __init__(self) -> None:
         self._guarded: dict[str, Handler] = {}
         self._draining = False
+        self._drained = asyncio.Event()
         #: How many calls have come so far.
         self._arrived = 0
         self._active: set[asyncio.Task[Any]] = set()
@@ -86,9 +87,10 @@ class Guard(grpc.aio.ServerInterceptor):
         met = -1
         for _ in range(_QUIET_ROUNDS):
             if met == self._arrived:
-                return
+                break
             met = self._arrived
             await asyncio.sleep(_QUIET)
+        self._drained.set()
 
     async def drained(self) -> None:
         """Return when no call is under way."""
@@ -110,7 +112,37 @@ class Guard(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 call, response_serializer=handler.response_serializer
             )
+        if inspect.isasyncgenfunction(handler.stream_stream):
+            return grpc.stream_stream_rpc_method_handler(
+                self._until_drained(handler.stream_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
         return handler
+
+    def _until_drained(self, behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
+        """The behavior, whose requests end when the server drains: a client that sits idle must not hold it up."""
+
+        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            async for answer in behavior(self._while_serving(requests), context):
+                yield answer
+
+        return call
+
+    async def _while_serving(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        drained = asyncio.ensure_future(self._drained.wait())
+        try:
+            while not drained.done():
+                request = asyncio.ensure_future(_next(requests))
+                await asyncio.wait((request, drained), return_when=asyncio.FIRST_COMPLETED)
+                if not request.done():
+                    request.cancel()
+                elif (found := request.result()) is not None:
+                    yield found
+                else:
+                    return
+        finally:
+            drained.cancel()
 
     def _wrap(
         self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
@@ -187,6 +219,11 @@ def _parse(parse: Callable[[bytes], Any], request: bytes) -> Any:
         # The deserializer is a message class's own FromString.
         message = cast("Any", parse).__self__.DESCRIPTOR.full_name
         raise InvalidRequest((Violation("", f"does not parse as {message}"),)) from error
+
+
+async def _next(requests: AsyncIterator[Any]) -> Any:
+    """The next request; None after the last."""
+    return await anext(requests, None)
 
 
 def _nothing(answer: object) -> None:

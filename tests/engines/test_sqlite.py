@@ -276,6 +276,26 @@ async def test_a_file_that_may_not_be_written_is_refused(
     assert "may not write it or its folder: grant it" in await refusal(path)
 
 
+async def test_a_lock_whose_file_was_removed_is_taken_anew(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    Path(f"{path}.lock").unlink()
+    driver.create()
+    assert "another server uses it" in await refusal(path)
+
+
+async def test_a_server_whose_lock_another_has_taken_no_longer_writes(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    Path(f"{path}.lock").unlink()
+    other = SqliteStore(path)
+    await other.open()
+    with pytest.raises(StoreUnavailable, match="another server uses it"):
+        driver.create()
+    await other.close()
+    assert driver.create().revision == 1
+
+
 async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: Path) -> None:
     assert await refusal(path) == "another server uses it: stop that one, or name another file"
     # By whatever name it is called.

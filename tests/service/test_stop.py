@@ -136,3 +136,17 @@ async def test_health_and_reflection_answer(client: Client) -> None:
     async for listed in reflection.ServerReflectionInfo(asked):
         names = {service.name for service in listed.list_services_response.service}
         assert {"runsvc.v1.RunService", "runsvc.v1.AdminService"} <= names
+
+
+async def test_an_idle_reflection_client_does_not_hold_a_stop_up(tmp_path: Path) -> None:
+    async with AsyncExitStack() as server, asyncio.timeout(20):
+        settings = Settings(listen="127.0.0.1:0", db=tmp_path / "runs.db", grace=60.0)
+        address = await server.enter_async_context(running(settings))
+        async with client_of(address) as client:
+            stub: Any = reflection_pb2_grpc.ServerReflectionStub(client.channel)  # type: ignore[arg-type]
+            stream = stub.ServerReflectionInfo()
+            await stream.write(reflection_pb2.ServerReflectionRequest(list_services="*"))
+            answer = await stream.read()
+            assert "runsvc.v1.RunService" in str(answer)
+            await server.aclose()
+            assert await stream.read() is grpc.aio.EOF

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from runsvc.errors import StoreRefused
+from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import Reading
 from runsvc.store.sqlite.schema import check_header, check_usable
 from runsvc.store.sqlite.writing import Writing
@@ -22,22 +20,15 @@ class SqliteStore(Writing, Reading):
 
     def __init__(self, path: Path) -> None:
         path = path.resolve()
-        Writing.__init__(self, path)
+        self._lock = ServerLock(path)
+        Writing.__init__(self, path, self._lock.check)
         Reading.__init__(self, path)
-        self._lock = FileLock(f"{path}.lock", timeout=0)
 
     async def open(self) -> None:
         check_usable(self._path)
         # Before the lock, which makes a file of its own.
         check_header(self._path)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise StoreRefused(
-                str(self._path), "another server uses it: stop that one, or name another file"
-            ) from None
-        except OSError as error:
-            raise StoreRefused(str(self._path), f"its lock cannot be taken ({error})") from error
+        self._lock.take()
         try:
             self.open_writing()
             await self.open_reading()

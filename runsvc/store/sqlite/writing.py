@@ -54,8 +54,10 @@ APPEND: Final = (
 class Writing:
     """Implements WritingStore. After any failure but a lock it opens the file anew, so it recovers by itself."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check_lock: Callable[[], None]) -> None:
         self._path = path
+        #: StoreUnavailable when another server writes the file.
+        self._check_lock = check_lock
         self._connection: sqlite3.Connection | None = None
         #: The file that was opened; another one in its place is not written to.
         self._identity: int | None = None
@@ -239,6 +241,7 @@ class Writing:
             raise StoreUnavailable(f"its file: {error.strerror}") from error
         if found != self._identity:
             raise StoreUnavailable("its file was replaced while it was in use")
+        self._check_lock()
 
     def _reopened(self) -> sqlite3.Connection:
         connection = connect(self._path)

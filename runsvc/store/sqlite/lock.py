@@ -1,0 +1,52 @@
+"""One server per file: two would each believe to be the only writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from runsvc.errors import StoreRefused, StoreUnavailable
+
+_TAKEN: Final = "another server uses it: stop that one, or name another file"
+
+
+class ServerLock:
+    """A lock in a file beside the store's; it goes with the process that holds it, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Taken on the loop's thread, taken anew on the writer's.
+        self._lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
+        self._identity: int | None = None
+
+    def take(self) -> None:
+        """StoreRefused when another server has it."""
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise StoreRefused(str(self._path), _TAKEN) from None
+        except OSError as error:
+            raise StoreRefused(str(self._path), f"its lock cannot be taken ({error})") from error
+        self._identity = self._found()
+
+    def check(self) -> None:
+        """Take it anew when somebody removed its file. StoreUnavailable when another server was quicker."""
+        if self._found() == self._identity:
+            return
+        self._lock.release(force=True)
+        try:
+            self.take()
+        except StoreRefused as refused:
+            raise StoreUnavailable(refused.detail) from refused
+
+    def release(self) -> None:
+        """Let another server have it."""
+        self._lock.release()
+
+    def _found(self) -> int | None:
+        try:
+            return Path(self._lock.lock_file).stat().st_ino
+        except FileNotFoundError:
+            return None
