@@ -57,6 +57,7 @@ def _latencies(figures: Sequence[Figure], in_flight: int) -> Drawing:
     axes.invert_yaxis()
     # A whole life is thirteen calls.
     axes.set_xscale("log")
+    axes.set_xlim(left=min(figure.values["p50 ms"].median for figure in mine) / 2 or None)
     axes.set_xlabel(f"ms at {in_flight} in flight: p50 (dark), p90, p99 (light)")
     axes.legend()
     return drawing

@@ -31,6 +31,8 @@ class Readers:
         self.times: list[float] = []
         self._wanted = 0
         self._reached: asyncio.Future[None] | None = None
+        #: How the first stream that ended did.
+        self._failure: Exception | None = None
 
     @classmethod
     async def of(cls, address: str, method: str, requests: list[bytes]) -> Readers:
@@ -52,8 +54,10 @@ class Readers:
             self._open.append((connection, stream))
 
     async def reach(self, count: int) -> None:
-        """Wait until all together got so many messages. Refused when a stream ends before."""
+        """Wait until all together got so many messages. Refused or Lost when a stream has ended before."""
         if self.count < count:
+            if self._failure is not None:
+                raise self._failure
             self._wanted, self._reached = count, asyncio.get_running_loop().create_future()
             await self._reached
 
@@ -74,6 +78,10 @@ class Readers:
     def _on_end(self, ended: asyncio.Future[http2.Reply]) -> None:
         if ended.cancelled():
             return
-        lost = ended.exception()
+        if ended.exception() is not None:
+            failure: Exception = http2.Lost()
+        else:
+            failure = Refused(f"a stream ended: gRPC status {ended.result().status}")
+        self._failure = self._failure or failure
         if self._reached is not None and not self._reached.done():
-            self._reached.set_exception(lost or Refused(f"a stream ended: {ended.result().status}"))
+            self._reached.set_exception(failure)

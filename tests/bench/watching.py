@@ -16,7 +16,7 @@ from tests.bench.load import Sample, Usage, closed_loop
 from tests.bench.readers import Readers
 from tests.bench.stages import Bare, Threads
 from tests.bench.systems import GrpcCaller, Limit, Runsvc
-from tests.bench.unary import MANY
+from tests.bench.unary import MANY, failures_of
 from tests.bench.work import GET
 
 if TYPE_CHECKING:
@@ -244,4 +244,5 @@ def _figure(
     samples: Sequence[Sample],
     references: Sequence[Sample],
 ) -> Figure:
-    return Figure(contest.section, work, system, in_flight, of_samples(samples, references))
+    values = of_samples(samples, references)
+    return Figure(contest.section, work, system, in_flight, values, failures_of(samples))
