@@ -136,6 +136,21 @@ async def test_a_call_that_nobody_published_yet_is_read_to_its_end(
     assert cursor.position == total
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["ring", "store"])
+async def test_an_entry_that_lies_about_its_call_is_read_all_the_same(
+    store: MemoryStore, driver: Driver, known: bool
+) -> None:
+    driver.create()
+    store._log = [entry._replace(call_end=1_000_000) for entry in store._log]
+    hub = StatusHub(store)
+    if known:
+        hub.publish(Committed([], store._log))
+    else:
+        hub.ring.restart(5)
+    async with asyncio.timeout(30):
+        assert await read(hub.open(ALL)) == [1]
+
+
 async def test_after_an_unsettled_commit_everyone_reads_the_store_until_the_next(
     hub: StatusHub, driver: Driver
 ) -> None:
