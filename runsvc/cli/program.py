@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -87,8 +89,15 @@ class Program(click.Group):
             # An argument whose bytes are no text comes as a string that cannot be encoded.
             raise click.UsageError(f"{error.object!r} is not text in UTF-8.") from error
         except OSError as error:
+            _discard_output()
             raise click.ClickException(f"Cannot write the answer: {error.strerror}") from error
         return result
+
+
+def _discard_output() -> None:
+    """Let what could not be written go: the interpreter would try again on its way out, and say so in its own words."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

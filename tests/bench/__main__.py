@@ -86,6 +86,8 @@ def main(extent: Any, only: tuple[str, ...], out: Path, **changes: Any) -> None:
     files = [out / "figures.json", *plots.draw(out, progress.figures)]
     for name, reason in progress.broken.items():
         console.print(f"[red]{name} broke off:[/] {reason}", highlight=False)
+    if extent is SMOKE:
+        console.print("Only a smoke run: none of these figures means anything.", highlight=False)
     held = sum(verdict.holds for verdict in judged)
     console.print(
         f"{held} of {len(judged)} bars hold; {len(BARS) - len(judged)} were not measured."

@@ -24,6 +24,8 @@ class Shell:
 
     def __init__(self, target: str) -> None:
         self.environment = os.environ | ({"RUNSVC_TARGET": target} if target else {})
+        # A person's output is buffered, which tells what is left at the end.
+        self.environment.pop("PYTHONUNBUFFERED", None)
 
     async def run(self, *arguments: str, status: int = 0) -> str:
         """What a command prints; it must end with this status."""
