@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.errors import CorruptRow, ServerDraining
 from runsvc.ring import CAPACITY, Ring, name_of, names_of
+from runsvc.store.base import Topic, TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runsvc.group_commit import Committed
     from runsvc.model import Run
-    from runsvc.store.base import LogEntry, ReadingStore, Topic
+    from runsvc.store.base import LogEntry, ReadingStore
 
 #: Entries that a cursor reads at once, and that the ring starts with.
 STRETCH: Final = 32
@@ -175,7 +176,7 @@ class StatusHub:
         self.ring.extend(entries)
         for entry in entries:
             if entry.deleted:
-                self.ring.redact(names_of(entry)[0])
+                self.ring.redact(name_of(Topic(TopicKind.RUN, entry.owner, entry.run_id)))
         if gap:
             self._wake_all()
             return

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from runsvc.store.base import TopicKind
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -22,20 +24,24 @@ _FEW: Final = 16
 
 def name_of(topic: Topic) -> str:
     """A topic as one string: of the many that are kept, the garbage collector need not visit any."""
-    return f"{topic.kind.value}\0{topic.owner}\0{topic.key}"
+    return _name(topic.kind, topic.owner, topic.key)
 
 
 def names_of(subject: LogEntry | Run) -> list[str]:
     """The name of every topic that a change of this run belongs to."""
     owner = subject.owner
     names = [
-        f"run\0{owner}\0{subject.run_id}",
-        f"thread\0{owner}\0{subject.thread_id}",
-        f"all\0{owner}\0",
+        _name(TopicKind.RUN, owner, subject.run_id),
+        _name(TopicKind.THREAD, owner, subject.thread_id),
+        _name(TopicKind.ALL, owner),
     ]
     if subject.assistant_id is not None:
-        names.append(f"assistant\0{owner}\0{subject.assistant_id}")
+        names.append(_name(TopicKind.ASSISTANT, owner, subject.assistant_id))
     return names
+
+
+def _name(kind: TopicKind, owner: str, key: str = "") -> str:
+    return f"{kind.value}\0{owner}\0{key}"
 
 
 class Ring:

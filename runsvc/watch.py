@@ -149,7 +149,7 @@ class _Watch:
     async def _snapshot_events(self, left: deque[RunState]) -> Sequence[Event]:
         # A stretch at a time: what waits for a slow reader is ids and revisions.
         states = [left.popleft() for _ in range(min(SNAPSHOT_STRETCH, len(left)))]
-        subjects = await self._store.recall(states)
+        subjects = await self._store.recall(states) if states else ()
         events = [Event(StatusEvent.SNAPSHOT, subject=_present(subject)) for subject in subjects]
         if not left:
             self._snapshot = None

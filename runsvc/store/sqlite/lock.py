@@ -33,7 +33,8 @@ class ServerLock:
 
     def check(self) -> None:
         """Take it anew when somebody removed its file. StoreUnavailable when another server was quicker."""
-        if self._found() == self._identity:
+        # Once another server was quicker, whatever is there is not ours.
+        if self._lock.is_locked and self._found() == self._identity:
             return
         self._lock.release(force=True)
         try:

@@ -45,6 +45,8 @@ INSERT: Final = (
 _UPDATE: Final = (
     f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _rows.CHANGING)} WHERE run_id = ?"
 )
+_ACTIVE_ON_THREAD: Final = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
+_NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 _END_OF_TIME: Final = 2**63 - 1
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}) VALUES ({', '.join('?' * len(_rows.LOG))})"
@@ -173,13 +175,9 @@ class Writing:
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._records(where, key.owner, key.method, key.request_id)
             case ActiveOnThread(owner, thread_id):
-                where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
-                newest_first = "ORDER BY created_at DESC, run_id DESC"
-                return self._records(f"{where} {newest_first}", owner, thread_id)
+                return self._records(f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
-                where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
-                newest_first = "ORDER BY created_at DESC, run_id DESC LIMIT ?"
-                rest = f"{where} {newest_first}"
+                rest = f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST} LIMIT ?"
                 return self._records(rest, owner, thread_id, limit, columns=_BARE)
             case Orphans(before, limit):
                 where = "WHERE status IN (1, 2) AND lease_expires_at IS NULL AND created_at <= ?"
@@ -187,8 +185,7 @@ class Writing:
                 return self._records(f"{where} ORDER BY created_at LIMIT ?", at, limit)
 
     def _count(self, query: ActiveCount) -> int:
-        where = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
-        statement = f"SELECT count(*) FROM runs {where}"
+        statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
         rows = self._open().execute(statement, (query.owner, query.thread_id)).fetchall()
         return int(rows[0][0])
 
