@@ -1,9 +1,8 @@
-# Everything needs only Python 3.11 or newer and make: each target installs what it uses, into .venv and .tools.
+# Everything needs only Python 3.11 or newer and make: each target installs what it uses, into .venv and .tools. What is for another
+# language's client needs that language's toolchain, and is left out where that is missing.
 
 PYTHON ?= python3
 WORKERS ?= 2
-# Directories that hold generated files and nothing else.
-GENERATED := runsvc/v1
 BASELINE := protos/.baseline/v1.json
 
 BIN := .venv/bin
@@ -13,10 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-full check format lint types imports protos baseline gen check-gen soak clean
+.PHONY: help run test bench bench-full check format lint types imports protos baseline soak clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile clients/clients.mk
 
 run: .venv/.server ## Start a server (options: make run ARGS="--help")
 	@$(BIN)/runsvc serve $(ARGS)
@@ -57,22 +56,14 @@ baseline: .venv/.dev ## Make the protos as they are now what later ones may not 
 	@mkdir -p $(dir $(BASELINE))
 	@$(BUF) build --exclude-source-info --output $(BASELINE)
 
-gen: .tools/fresh ## Generate code from the protos
-	@for dir in $(GENERATED); do rm -rf $$dir && mkdir -p $$dir && cp -R .tools/fresh/$$dir/. $$dir; done
-
-check-gen: .tools/fresh ## Check that the generated code is what the protos say
-	@for dir in $(GENERATED); do diff -rq -x __pycache__ $$dir .tools/fresh/$$dir; done > .tools/stale 2>&1; \
-	if [ -s .tools/stale ]; then \
-	  sed -E -e 's|^Files (.*) and .* differ$$|  stale:      \1|' -e 's|^Only in \.tools/fresh/(.*): |  missing:    \1/|' \
-	    -e 's|^Only in (.*): |  left over:  \1/|' .tools/stale; \
-	  echo "The generated code is not what the protos say. Run make gen."; exit 1; fi
-
 soak: .venv/.dev ## Run the long forms of the tests
 	@$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
 
 clean: ## Remove everything the other targets made, .venv and .tools included; a store (runsvc.db) stays
 	@rm -rf .venv .tools build dist .coverage .coverage.* htmlcov .*_cache .hypothesis .import_linter_cache
 	@find runsvc tests -name __pycache__ -prune -exec rm -rf {} +
+
+include clients/clients.mk
 
 # Set-up. A stamp is older than what it was installed from when that has to be done again.
 
@@ -86,16 +77,7 @@ DEVELOPMENT := -e '.[server,dev]'
 	$(call install,runsvc and the development tools,$(DEVELOPMENT))
 	@touch $@ .venv/.server
 
-.tools/.ready: protos/requirements.txt | .tools/bin/pip
-	$(call install,the code generators,-r $<)
-	@touch $@
-
-.PHONY: .tools/fresh
-.tools/fresh: .tools/.ready .venv/.dev
-	@rm -rf $@
-	@$(BUF) generate --output $@
-
-.venv/bin/pip .tools/bin/pip:
+.venv/bin/pip .tools/py/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "runsvc needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)."; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; } >&2

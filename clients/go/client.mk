@@ -1,0 +1,12 @@
+CLIENTS += go
+go.needs := Go 1.25 or newer
+go.present := go version | grep -E 'go1\.(2[5-9]|[3-9][0-9])'
+go.generated := clients/go/runsvc/v1
+go.generators := .tools/.ready-go
+
+.tools/.ready-go: clients/go/client.mk
+	@echo "Installing the code generators for Go into .tools"
+	@mkdir -p .tools/bin
+	@GOBIN=$(CURDIR)/.tools/bin go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+	@GOBIN=$(CURDIR)/.tools/bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+	@touch $@
