@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 _DOMAIN: Final = "runsvc"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+#: On every failure that a server of ours tells.
+_REQUEST_ID_KEY: Final = "x-request-id"
 
 
 class Violation(NamedTuple):
@@ -25,36 +26,84 @@ class Violation(NamedTuple):
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunError:
-    """Why a call failed."""
+class RunError(Exception):
+    """Why a call failed. A subclass where callers often go on from there; `code` and `reason` tell all others apart."""
 
-    code: grpc.StatusCode
-    #: Name of an ErrorReason without its prefix, such as THREAD_BUSY. Empty: the server did not say, or did not answer.
-    reason: str = ""
-    message: str = ""
-    #: The facts of the reason, such as run_id.
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    #: The fields at fault, of an INVALID_REQUEST.
-    violations: tuple[Violation, ...] = ()
-    #: Seconds after which trying again is worth it. None: not told.
-    retry_after: float | None = None
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str = "",
+        message: str = "",
+        metadata: Mapping[str, str] | None = None,
+        violations: tuple[Violation, ...] = (),
+        retry_after: float | None = None,
+        from_transport: bool = False,
+    ) -> None:
+        super().__init__(code, reason, message, metadata, violations, retry_after, from_transport)
+        self.code = code
+        #: Name of an ErrorReason without its prefix, such as THREAD_BUSY. Empty: the server did not say or not answer.
+        self.reason = reason
+        self.message = message
+        #: The facts of the reason, such as run_id.
+        self.metadata: Mapping[str, str] = metadata or {}
+        #: The fields at fault, of an INVALID_REQUEST.
+        self.violations = violations
+        #: Seconds after which trying again is worth it. None: not told.
+        self.retry_after = retry_after
+        #: No server said so: the connection was lost or never made, or the time was over.
+        self.from_transport = from_transport
+
+    def __str__(self) -> str:
+        what = " ".join(filter(None, (self.code.name, self.reason)))
+        return f"{what}: {self.message}" if self.message else what
+
+
+class NotFound(RunError):
+    """No such run, or not the caller's."""
+
+
+class ThreadBusy(RunError):
+    """The thread has an active run; metadata names it as run_id."""
+
+
+class FailedPrecondition(RunError):
+    """Refused as things stand: INVALID_TRANSITION (the run has ended), or NOT_HOLDER (another worker has it)."""
+
+
+class InvalidArgument(RunError):
+    """The request is at fault; `violations` lists every field."""
+
+
+class Unavailable(RunError):
+    """No server, one that stops, or one that cannot reach its store.
+
+    With a `reason` what was asked for did not happen; without one the connection was lost, and it may have.
+    """
+
+
+_BY_REASON: Final[Mapping[str, type[RunError]]] = {"THREAD_BUSY": ThreadBusy}
+_BY_CODE: Final[Mapping[grpc.StatusCode, type[RunError]]] = {
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+}
 
 
 def error_of(rpc_error: grpc.RpcError) -> RunError:
     """What is known of a failed call, of either kind of channel."""
     if not isinstance(rpc_error, (grpc.Call, grpc.aio.AioRpcError)):
         return RunError(grpc.StatusCode.UNKNOWN, message=str(rpc_error))
-    return RunError(
-        code=rpc_error.code(),
-        message=rpc_error.details() or "",
-        **_told(rpc_error.trailing_metadata() or ()),
-    )
+    code = rpc_error.code()
+    told = _told(rpc_error.trailing_metadata() or ())
+    kind = _BY_REASON.get(told.get("reason", "")) or _BY_CODE.get(code, RunError)
+    return kind(code, message=rpc_error.details() or "", **told)
 
 
 def _told(trailers: Any) -> dict[str, Any]:
-    """The attributes of a RunError that the details hold."""
-    told: dict[str, Any] = {}
+    """The attributes of a RunError that the trailers hold."""
+    keys = {key for key, _ in trailers}
+    told: dict[str, Any] = {"from_transport": not keys & {_DETAILS_KEY, _REQUEST_ID_KEY}}
     for detail in _details(trailers):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             told |= _error_info(_unpacked(detail, error_details_pb2.ErrorInfo()))

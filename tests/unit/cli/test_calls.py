@@ -13,7 +13,7 @@ from runsvc.cli.arguments import STATUS
 from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run
-from tests.unit.cli.conftest import Refusal
+from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli

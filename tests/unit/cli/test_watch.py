@@ -20,7 +20,8 @@ from runsvc.v1.run_service_pb2 import (
     StreamStatusRequest,
     StreamStatusResponse,
 )
-from tests.unit.cli.conftest import Refusal, lines_of
+from tests.support.scripted import Refusal
+from tests.unit.cli.conftest import lines_of
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli

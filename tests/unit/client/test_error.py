@@ -1,7 +1,8 @@
-"""The client: what it makes of a failed call, over both kinds of channel."""
+"""What the client makes of a failed call, over both kinds of channel."""
 
 from __future__ import annotations
 
+import pickle
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,15 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from runsvc.client import RunError, RunServiceStub, Violation, aconnect, connect, error_of
+from runsvc.client import (
+    RunError,
+    RunServiceStub,
+    ThreadBusy,
+    Violation,
+    aconnect,
+    connect,
+    error_of,
+)
 from runsvc.v1.run_service_pb2 import GetRequest
 from runsvc.v1.run_service_pb2_grpc import (
     RunServiceServicer,
@@ -86,14 +95,13 @@ def failure(target: str) -> RunError:
 
 def test_every_detail_is_told(failing: Failing, target: str) -> None:
     failing.trailer = packed(info(), bad_request(), retry_info())
-    assert failure(target) == RunError(
-        code=CODE,
-        reason="THREAD_BUSY",
-        message="busy",
-        metadata={"run_id": "r1"},
-        violations=(Violation("run_id", "is required"),),
-        retry_after=1.5,
-    )
+    error = failure(target)
+    assert isinstance(error, ThreadBusy)
+    assert (error.code, error.reason, error.message) == (CODE, "THREAD_BUSY", "busy")
+    assert (error.metadata, error.retry_after) == ({"run_id": "r1"}, 1.5)
+    assert error.violations == (Violation("run_id", "is required"),)
+    assert not error.from_transport
+    assert str(error) == "ABORTED THREAD_BUSY: busy"
 
 
 @pytest.mark.parametrize(
@@ -111,25 +119,9 @@ def test_what_is_not_ours_or_does_not_parse_is_no_reason(
     failing: Failing, target: str, trailer: bytes | None
 ) -> None:
     failing.trailer = trailer
-    assert failure(target) == RunError(CODE, message="busy")
-
-
-@pytest.fixture
-def _proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("no_grpc_proxy", raising=False)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-
-
-@pytest.mark.usefixtures("_proxy")
-def test_no_proxy_stands_before_loopback(target: str) -> None:
-    assert failure(target).code is CODE
-    assert failure(target.replace("127.0.0.1", "localhost")).code is CODE
-
-
-@pytest.mark.usefixtures("_proxy")
-def test_a_proxy_stands_before_other_machines() -> None:
-    assert failure("192.0.2.1:50051").code is grpc.StatusCode.UNAVAILABLE
+    assert vars(failure(target)) == vars(
+        RunError(CODE, message="busy", from_transport=trailer is None)
+    )
 
 
 async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:
@@ -142,4 +134,15 @@ async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:
 
 
 def test_an_error_without_a_call_is_unknown() -> None:
-    assert error_of(grpc.RpcError("odd")) == RunError(grpc.StatusCode.UNKNOWN, message="odd")
+    error = error_of(grpc.RpcError("odd"))
+    assert vars(error) == vars(RunError(grpc.StatusCode.UNKNOWN, message="odd"))
+
+
+def test_an_error_can_be_sent_to_another_process() -> None:
+    error = ThreadBusy(CODE, "THREAD_BUSY", "busy", {"run_id": "r1"}, retry_after=1.0)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), vars(copy)) == (ThreadBusy, vars(error))
+
+
+def test_an_error_without_words_is_its_code() -> None:
+    assert str(RunError(CODE)) == "ABORTED"

@@ -1,0 +1,88 @@
+"""How a client for asyncio is connected, and how it makes a call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+
+from runsvc.client.channel import aconnect
+from runsvc.client.error import error_of
+from runsvc.client.retry import Attempts
+from runsvc.client.settings import ENVIRONMENT, Settings
+from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
+from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from google.protobuf.message import Message
+
+    from runsvc.client.bearer import AsyncToken
+    from runsvc.client.settings import Certificates, FromEnvironment
+
+_Request = TypeVar("_Request", bound="Message")
+_Answer = TypeVar("_Answer")
+
+
+class AsyncCalls:
+    """A connection, and calls over it with deadlines, retries and our errors."""
+
+    def __init__(
+        self,
+        target: str | FromEnvironment | None = ENVIRONMENT,
+        *,
+        token: AsyncToken | FromEnvironment | None = ENVIRONMENT,
+        tls_ca: Certificates | FromEnvironment | None = ENVIRONMENT,
+        timeout: float | FromEnvironment | None = ENVIRONMENT,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    ) -> None:
+        """A client of the server at `target` (host:port), made inside the running loop.
+
+        What is left out comes from RUNSVC_TARGET, RUNSVC_TOKEN, RUNSVC_TLS_CA and RUNSVC_TIMEOUT; None switches the
+        variable off. `token` is sent with every call, or is a function, perhaps a coroutine function, that is asked for
+        one before each. `tls_ca` is a file of the certificates that the server's must lead to, or its bytes; without it
+        there is no TLS. `timeout` is the default deadline of a call, in seconds (10 unless told).
+        """
+        settings = Settings.of(target, token, tls_ca, timeout)
+        self.target = settings.target
+        #: Default deadline of a call, in seconds.
+        self.timeout = settings.timeout
+        self.channel = aconnect(
+            settings.target,
+            token=settings.token,
+            tls_ca=settings.certificates,
+            interceptors=interceptors,
+        )
+        #: The generated stubs over the same channel: no default deadline, no retries, grpc's own errors.
+        self.stub = RunServiceStub(self.channel)
+        self.admin_stub = AdminServiceStub(self.channel)
+
+    async def close(self) -> None:
+        """Close the connection; calls and watches under way fail as CANCELLED."""
+        await self.channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer],
+        request: _Request,
+        timeout: float | None,
+    ) -> _Answer:
+        attempts = Attempts(request, self.timeout if timeout is None else timeout)
+        while True:
+            try:
+                return await method(request, timeout=attempts.left())
+            except grpc.RpcError as failure:
+                error = error_of(failure)
+                pause = attempts.pause(error)
+                if pause is None:
+                    raise error from failure
+            await asyncio.sleep(pause)

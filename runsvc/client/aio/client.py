@@ -1,0 +1,243 @@
+"""AsyncRunClient: one method per RPC."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from runsvc.client.aio.calls import AsyncCalls
+from runsvc.v1.admin_service_pb2 import (
+    DeleteRequest,
+    GetServerInfoRequest,
+    GetServerInfoResponse,
+    ReconcileOrphansRequest,
+    ReconcileOrphansResponse,
+)
+from runsvc.v1.run_service_pb2 import (
+    AcknowledgeCancelRequest,
+    AcknowledgeCancelResponse,
+    CancelRequest,
+    CancelResponse,
+    CompleteRequest,
+    CompleteResponse,
+    CreateOrRejectRequest,
+    CreateOrRejectResponse,
+    CreateRequest,
+    CreateResponse,
+    GetRequest,
+    HasInflightRequest,
+    HeartbeatRequest,
+    ListByThreadRequest,
+    ListByThreadResponse,
+    SetStatusRequest,
+    SetStatusResponse,
+    UpdateModelNameRequest,
+    UpdateProgressRequest,
+    UpdateProgressResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
+
+
+class AsyncRunClient(AsyncCalls):
+    """A client of runsvc for asyncio.
+
+    A method returns what the answer holds: the one thing that is in it, or the answer where there are several. It
+    raises RunError, or a subclass, with the server's reason. Each takes `timeout`, its deadline in seconds, retries
+    included; math.inf is none. Reads, and creations with a request_id, are made up to four times while the server is
+    unavailable.
+
+    async with AsyncRunClient() as client:
+        created = await client.create_or_reject(RunSpec(thread_id="chat-1", kwargs={"input": "hello"}))
+        print(created.run.run_id)
+    """
+
+    async def create(
+        self, spec: RunSpec, *, request_id: str = "", timeout: float | None = None
+    ) -> CreateResponse:
+        """Admit a run beside any that its thread has. `request_id` makes a repeated call return the first one's run.
+
+        RunError with THREAD_FULL, REQUEST_ID_REUSED or UNSUPPORTED_STRATEGY.
+        """
+        request = CreateRequest(request_id=request_id, spec=spec)
+        return await self._call(self.stub.Create, request, timeout)
+
+    async def create_or_reject(
+        self, spec: RunSpec, *, request_id: str = "", timeout: float | None = None
+    ) -> CreateOrRejectResponse:
+        """Admit a run as its multitask_strategy says; `superseded` of the answer are the runs that it displaced.
+
+        ThreadBusy while the thread has an active run and the strategy is REJECT; RunError with REQUEST_ID_REUSED or
+        UNSUPPORTED_STRATEGY.
+        """
+        request = CreateOrRejectRequest(request_id=request_id, spec=spec)
+        return await self._call(self.stub.CreateOrReject, request, timeout)
+
+    async def get(self, run_id: str, *, timeout: float | None = None) -> Run:
+        """The run, with its kwargs. NotFound."""
+        return (await self._call(self.stub.Get, GetRequest(run_id=run_id), timeout)).run
+
+    async def list_by_thread(
+        self,
+        thread_id: str,
+        *,
+        statuses: Sequence[RunStatus] = (),
+        page_size: int = 0,
+        page_token: str = "",
+        timeout: float | None = None,
+    ) -> AsyncIterator[ListByThreadResponse]:
+        """The thread's runs in pages, newest first, each page fetched when it is asked for.
+
+        `page_size` 0 is the server's 100, more than 500 is 500; `page_token` is the next_page_token of the page before
+        the first one wanted. `timeout` is that of each page.
+        """
+        request = ListByThreadRequest(
+            thread_id=thread_id, page_size=page_size, page_token=page_token, statuses=statuses
+        )
+        while True:
+            page = await self._call(self.stub.ListByThread, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def has_inflight(
+        self, thread_id: str, *, timeout: float | None = None
+    ) -> tuple[str, ...]:
+        """Ids of the thread's active runs, newest first; empty when it is idle."""
+        request = HasInflightRequest(thread_id=thread_id)
+        return tuple((await self._call(self.stub.HasInflight, request, timeout)).run_ids)
+
+    async def set_status(
+        self,
+        run_id: str,
+        status: RunStatus,
+        *,
+        error: str | None = None,
+        worker_id: str | None = None,
+        lease_ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> SetStatusResponse:
+        """Report a status; RUNNING is the start, and makes the worker the run's holder.
+
+        `lease_ttl` promises a heartbeat at least that often, in seconds. NotFound; FailedPrecondition with
+        INVALID_TRANSITION or NOT_HOLDER.
+        """
+        request = SetStatusRequest(
+            run_id=run_id,
+            status=status,
+            error=error,
+            worker_id=worker_id,
+            lease_ttl=None if lease_ttl is None else timedelta(seconds=lease_ttl),
+        )
+        return await self._call(self.stub.SetStatus, request, timeout)
+
+    async def complete(
+        self,
+        run_id: str,
+        status: RunStatus,
+        *,
+        error: str | None = None,
+        progress: Progress | None = None,
+        worker_id: str | None = None,
+        timeout: float | None = None,
+    ) -> CompleteResponse:
+        """Report the end: a terminal status, what went wrong, and the final usage, in one write.
+
+        NotFound; FailedPrecondition with INVALID_TRANSITION or NOT_HOLDER.
+        """
+        request = CompleteRequest(
+            run_id=run_id, status=status, error=error, progress=progress, worker_id=worker_id
+        )
+        return await self._call(self.stub.Complete, request, timeout)
+
+    async def update_progress(
+        self,
+        run_id: str,
+        progress: Progress | None = None,
+        *,
+        sequence: int | None = None,
+        final: bool = False,
+        worker_id: str | None = None,
+        timeout: float | None = None,
+    ) -> UpdateProgressResponse:
+        """Merge the fields that are set into the run's usage; the answer's run tells of a cancel.
+
+        One with a `sequence` that is not above the last is not applied. `final` figures are taken once, also after the
+        run has ended. NotFound; FailedPrecondition with NOT_HOLDER.
+        """
+        request = UpdateProgressRequest(
+            run_id=run_id, progress=progress, sequence=sequence, final=final, worker_id=worker_id
+        )
+        return await self._call(self.stub.UpdateProgress, request, timeout)
+
+    async def update_model_name(
+        self, run_id: str, model_name: str | None, *, timeout: float | None = None
+    ) -> Run:
+        """Set the model of an active run; None clears it. NotFound; FailedPrecondition with INVALID_TRANSITION."""
+        request = UpdateModelNameRequest(run_id=run_id, model_name=model_name)
+        return (await self._call(self.stub.UpdateModelName, request, timeout)).run
+
+    async def heartbeat(self, run_id: str, worker_id: str, *, timeout: float | None = None) -> Run:
+        """Renew the holder's lease; the run tells of a cancel.
+
+        NotFound; FailedPrecondition with NOT_HOLDER, or with INVALID_TRANSITION when the run ended otherwise.
+        """
+        request = HeartbeatRequest(run_id=run_id, worker_id=worker_id)
+        return (await self._call(self.stub.Heartbeat, request, timeout)).run
+
+    async def cancel(
+        self,
+        run_id: str,
+        *,
+        action: CancelAction | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> CancelResponse:
+        """Cancel a run; `outcome` of the answer says whether this call did it. `action` None is INTERRUPT. NotFound."""
+        request = CancelRequest(run_id=run_id, action=action, note=note)
+        return await self._call(self.stub.Cancel, request, timeout)
+
+    async def acknowledge_cancel(
+        self,
+        run_id: str,
+        *,
+        worker_id: str | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> AcknowledgeCancelResponse:
+        """Report that the executor of a cancelled run has stopped, with its final usage.
+
+        NotFound; FailedPrecondition with INVALID_TRANSITION (it was not cancelled) or NOT_HOLDER.
+        """
+        request = AcknowledgeCancelRequest(run_id=run_id, worker_id=worker_id, progress=progress)
+        return await self._call(self.stub.AcknowledgeCancel, request, timeout)
+
+    async def reconcile_orphans(
+        self,
+        *,
+        error: str = "",
+        before: datetime | Timestamp | None = None,
+        limit: int = 0,
+        timeout: float | None = None,
+    ) -> ReconcileOrphansResponse:
+        """End active runs that no living executor holds, for operators; call again while `more` is true.
+
+        `error` becomes theirs (empty: a sentence), `before` spares runs created later (None: now), `limit` 0 is 1,000.
+        """
+        request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
+        return await self._call(self.admin_stub.ReconcileOrphans, request, timeout)
+
+    async def delete(self, run_id: str, *, timeout: float | None = None) -> None:
+        """Remove a run that has ended, for good. NotFound; FailedPrecondition with INVALID_TRANSITION while active."""
+        await self._call(self.admin_stub.Delete, DeleteRequest(run_id=run_id), timeout)
+
+    async def get_server_info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
+        """What the server is and what it holds."""
+        return await self._call(self.admin_stub.GetServerInfo, GetServerInfoRequest(), timeout)

@@ -1,0 +1,75 @@
+"""Channels with sound options."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from runsvc.client import bearer
+from runsvc.client.settings import DEFAULT_TARGET, certificates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from runsvc.client.bearer import AsyncToken, Token
+    from runsvc.client.settings import Certificates
+
+    #: One of grpc's client interceptors; of calls with one answer, or of streams.
+    Interceptor: TypeAlias = grpc.UnaryUnaryClientInterceptor | grpc.UnaryStreamClientInterceptor
+
+_LOOPBACK: Final = re.compile(r"(dns:///|ipv[46]:)?(127\.|localhost:|\[::1\]:)")
+
+_OPTIONS: Final = (
+    # A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # A server that comes back is found soon: the transport's own pauses would grow to two minutes, and calls made
+    # during them fail without a look. The odd name is the longest time that one connection attempt may take.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+)
+
+
+def connect(
+    target: str = DEFAULT_TARGET,
+    *,
+    token: Token | None = None,
+    tls_ca: Certificates | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> grpc.Channel:
+    """A channel for threads. It connects with the first call; close it when done."""
+    every = [*(() if token is None else bearer.interceptors(token)), *interceptors]
+    options = _options(target)
+    if (certificates := certificates_of(tls_ca)) is None:
+        channel = grpc.insecure_channel(target, options=options)
+    else:
+        credentials = grpc.ssl_channel_credentials(certificates)
+        channel = grpc.secure_channel(target, credentials, options=options)
+    return grpc.intercept_channel(channel, *every) if every else channel
+
+
+def aconnect(
+    target: str = DEFAULT_TARGET,
+    *,
+    token: AsyncToken | None = None,
+    tls_ca: Certificates | None = None,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+) -> grpc.aio.Channel:
+    """A channel for asyncio, made inside the running loop. It connects with the first call; close it when done."""
+    options = _options(target)
+    every = [*(() if token is None else bearer.async_interceptors(token)), *interceptors]
+    if (certificates := certificates_of(tls_ca)) is None:
+        return grpc.aio.insecure_channel(target, options=options, interceptors=every)
+    credentials = grpc.ssl_channel_credentials(certificates)
+    return grpc.aio.secure_channel(target, credentials, options=options, interceptors=every)
+
+
+def _options(target: str) -> tuple[tuple[str, int], ...]:
+    # A proxy that the environment names cannot reach this machine's loopback: it has one of its own.
+    return (*_OPTIONS, ("grpc.enable_http_proxy", 0)) if _LOOPBACK.match(target) else _OPTIONS

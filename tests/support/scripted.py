@@ -1,0 +1,115 @@
+"""A server that answers what a test says."""
+
+from __future__ import annotations
+
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from runsvc.v1 import admin_service_pb2_grpc, run_service_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A failure to answer with."""
+
+    code: grpc.StatusCode
+    message: str = ""
+    reason: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    violations: tuple[tuple[str, str], ...] = ()
+    retry: int = 0
+
+    def abort(self, context: Any) -> None:
+        status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        details: list[Any] = []
+        if self.reason:
+            details.append(
+                error_details_pb2.ErrorInfo(
+                    reason=self.reason, domain="runsvc", metadata=self.metadata
+                )
+            )
+        if self.violations:
+            details.append(error_details_pb2.BadRequest())
+            for name, description in self.violations:
+                details[-1].field_violations.add(field=name, description=description)
+        if self.retry:
+            details.append(error_details_pb2.RetryInfo())
+            details[-1].retry_delay.seconds = self.retry
+        for detail in details:
+            status.details.add().Pack(detail)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(self.code, self.message)
+
+
+class Script:
+    """Answers by method, one after the other; keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Any]] = {}
+        self.asked: list[Any] = []
+        #: Of each call: its metadata, and the seconds that it had left.
+        self.metadata: list[dict[str, Any]] = []
+        self.time_left: list[float] = []
+
+    def will(self, method: str, *answers: Any) -> None:
+        self.answers.setdefault(method, []).extend(answers)
+
+    def unary(self, method: str, request: Any, context: Any) -> Any:
+        self._note(request, context)
+        answer = self.answers[method].pop(0)
+        if isinstance(answer, Refusal):
+            answer.abort(context)
+        return answer
+
+    def stream(self, method: str, request: Any, context: Any) -> Iterator[Any]:
+        self._note(request, context)
+        for answer in self.answers[method]:
+            if isinstance(answer, Refusal):
+                answer.abort(context)
+            yield answer
+
+    def _note(self, request: Any, context: Any) -> None:
+        self.asked.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.time_left.append(context.time_remaining())
+
+
+def _servicer(base: type, script: Script) -> Any:
+    def scripted(method: str) -> Any:
+        play = script.stream if method == "StreamStatus" else script.unary
+        return lambda self, request, context: play(method, request, context)
+
+    methods = [name for name in vars(base) if name[0].isupper()]
+    return type("Scripted", (base,), {name: scripted(name) for name in methods})()
+
+
+@contextmanager
+def scripted(
+    script: Script, credentials: grpc.ServerCredentials | None = None, listen: str = "127.0.0.1:0"
+) -> Iterator[str]:
+    """A server that plays the script, and its address."""
+    server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+    run_service_pb2_grpc.add_RunServiceServicer_to_server(
+        _servicer(run_service_pb2_grpc.RunServiceServicer, script), server
+    )
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
+        _servicer(admin_service_pb2_grpc.AdminServiceServicer, script), server
+    )
+    port = (
+        server.add_secure_port(listen, credentials)
+        if credentials
+        else server.add_insecure_port(listen)
+    )
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()

@@ -1,0 +1,53 @@
+"""Either client behind one face, so that one test is passed by both twins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.client import AsyncRunClient, RunClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+TWINS: Final[tuple[type[AsyncRunClient | RunClient], ...]] = (AsyncRunClient, RunClient)
+
+_DONE: Final = object()
+
+
+def made(kind: type[AsyncRunClient | RunClient], *arguments: Any, **more: Any) -> Any:
+    """A client of that kind whose methods are awaited."""
+    client = kind(*arguments, **more)
+    return client if isinstance(client, AsyncRunClient) else _Threaded(client)
+
+
+class _Threaded:
+    """The client for threads: each call is made in one."""
+
+    def __init__(self, client: RunClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._client, name)
+        return _awaited(value) if callable(value) else value
+
+    async def __aenter__(self) -> _Threaded:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._client.close)
+
+    def list_by_thread(self, *arguments: Any, **more: Any) -> AsyncIterator[Any]:
+        return _iterated(self._client.list_by_thread(*arguments, **more))
+
+
+def _awaited(method: Callable[..., Any]) -> Any:
+    async def call(*arguments: Any, **more: Any) -> Any:
+        return await asyncio.to_thread(method, *arguments, **more)
+
+    return call
+
+
+async def _iterated(items: Iterator[Any]) -> AsyncIterator[Any]:
+    while (item := await asyncio.to_thread(next, items, _DONE)) is not _DONE:
+        yield item

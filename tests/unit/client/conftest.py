@@ -1,0 +1,38 @@
+"""A scripted server, and both twins as clients of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.scripted import Script, scripted
+from tests.support.twins import TWINS, made
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def target(script: Script) -> Iterator[str]:
+    """The address of a server that plays the script."""
+    with scripted(script) as target:
+        yield target
+
+
+@pytest.fixture(params=TWINS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Each of the twins."""
+    return request.param
+
+
+@pytest.fixture
+async def client(kind: Any, target: str) -> AsyncIterator[Any]:
+    """A client of the scripted server."""
+    async with made(kind, target, token=None, tls_ca=None, timeout=None) as client:
+        yield client
