@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__, lifecycle
 from runsvc.errors import CorruptRow
-from runsvc.store.base import Orphans, Remains
+from runsvc.store.base import DueLeases, Orphans, Remains
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from runsvc.hub import StatusHub
     from runsvc.model import Run
+    from runsvc.serving import Serving
     from runsvc.store.base import Clock, Codec, Record, Store
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -44,8 +45,11 @@ class ServerInfo(NamedTuple):
 class Admin:
     """Reconciles, removes and reports."""
 
-    def __init__(self, writer: Writer, store: Store, hub: StatusHub, codec: Codec) -> None:
+    def __init__(
+        self, writer: Writer, store: Store, hub: StatusHub, codec: Codec, serving: Serving
+    ) -> None:
         self._writer = writer
+        self._serving = serving
         self._store = store
         self._hub = hub
         self._codec = codec
@@ -53,8 +57,13 @@ class Admin:
     async def reconcile_orphans(
         self, *, error: str, before: datetime | None, limit: int
     ) -> Reconciled:
-        """End active runs that no living executor holds, oldest first. CorruptRow when one cannot be read."""
-        query = Orphans(before, limit + 1)
+        """End active runs that no living executor holds, oldest first. CorruptRow when one cannot be read.
+
+        Whose lease holds, or had not its whole ttl since the service was interrupted, is left alone.
+        """
+        counted = self._serving.counted()
+        lapsed = counted and DueLeases(counted.at, counted.served, limit)
+        query = Orphans(before, limit + 1, lapsed)
 
         def decide(tx: Transaction) -> Reconciled:
             found = tx.orphans(query)

@@ -6,7 +6,7 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runsvc.errors import OutcomeUnknown, RunsvcError, StoreBusy
+from runsvc.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnavailable
 from runsvc.transaction import Command, Transaction
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Committed(NamedTuple):
     touched: Sequence[Run] = ()
     #: The store may hold more than the entries tell: the fate of a commit could not be found out.
     unsettled: bool = False
+    #: The store could not do its work for one of the commands.
+    failed: bool = False
 
 
 class GroupCommit:
@@ -95,7 +97,8 @@ def _attempt(transaction: Transaction, command: Command[Any]) -> Outcome:
 def _failed(commands: Sequence[Command[Any]], error: Exception) -> Committed:
     # Each further caller raises an exception of its own: a shared one would collect all their tracebacks.
     copies = (copy(error) for _ in commands[1:])
-    return Committed([_failure(each) for each in (error, *copies)])
+    failed = isinstance(error, StoreUnavailable | OutcomeUnknown)
+    return Committed([_failure(each) for each in (error, *copies)], failed=failed)
 
 
 def _failure(error: Exception) -> Outcome:
@@ -108,10 +111,11 @@ def _joined(parts: Iterable[Committed]) -> Committed:
     outcomes: list[Outcome] = []
     entries: list[LogEntry] = []
     touched: list[Run] = []
-    unsettled = False
+    unsettled = failed = False
     for part in parts:
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
         touched.extend(part.touched)
         unsettled |= part.unsettled
-    return Committed(outcomes, entries, touched, unsettled)
+        failed |= part.failed
+    return Committed(outcomes, entries, touched, unsettled, failed)

@@ -7,12 +7,13 @@ an acknowledgement; any other change keeps the revision.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runsvc.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
 from runsvc.model import (
     Cancellation,
     CancelOutcome,
+    Lease,
     Progress,
     Run,
     RunStatus,
@@ -21,6 +22,7 @@ from runsvc.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from runsvc.model import CancelAction, RunSpec, Stamp
 
@@ -35,6 +37,15 @@ TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
 
 #: Longest preview of a message that is kept, in characters.
 PREVIEW_LIMIT: Final = 2_000
+
+
+class Limit(NamedTuple):
+    """The longest time for which a run may have its status."""
+
+    since: datetime
+    length: timedelta
+    #: What exceeding it is called.
+    reason: StatusReason
 
 
 def create(spec: RunSpec, *, run_id: str, owner: str, at: Stamp) -> Run:
@@ -53,18 +64,29 @@ def create(spec: RunSpec, *, run_id: str, owner: str, at: Stamp) -> Run:
         model_name=spec.model_name,
         metadata=spec.metadata,
         worker_id=spec.worker_id,
+        lease=_lease(spec.lease_ttl, at),
+        start_timeout=spec.start_timeout,
+        timeout=spec.timeout,
     )
 
 
 def report(
-    run: Run, to: RunStatus, at: Stamp, *, worker_id: str | None, error: str | None = None
+    run: Run,
+    to: RunStatus,
+    at: Stamp,
+    *,
+    worker_id: str | None,
+    error: str | None = None,
+    lease_ttl: timedelta | None = None,
 ) -> Run:
-    """The run after its executor reported a status; RUNNING makes the worker the holder."""
+    """The run after its executor reported a status; RUNNING makes the worker the holder and may give it a lease."""
     _check_holder(run, worker_id)
     if run.status is to:
         return run
-    holder = worker_id if to is RunStatus.RUNNING else None
-    return _advance(run, to, at, error=error, worker_id=holder)
+    if to is not RunStatus.RUNNING:
+        return _advance(run, to, at, error=error)
+    lease = _lease(lease_ttl, at)
+    return _advance(run, to, at, error=error, worker_id=worker_id, lease=lease)
 
 
 def complete(
@@ -150,6 +172,48 @@ def acknowledge_cancel(
     return _with_final(acknowledged, progress, at)
 
 
+def heartbeat(run: Run, *, worker_id: str | None) -> Run:
+    """The very run, when its executor may say that it is well: also one that was cancelled, so that it learns of it."""
+    _check_holder(run, worker_id)
+    if run.status.terminal and run.status is not RunStatus.INTERRUPTED:
+        raise RunEnded(run.run_id, run.status, run.status)
+    return run
+
+
+def renew(run: Run, at: Stamp) -> Run:
+    """The run with its holder's lease renewed, for as long as it matters. No change that anyone is told of."""
+    if run.lease is None or (run.status.terminal and not awaits_acknowledgement(run)):
+        return run
+    return replace(run, lease=_lease(run.lease.ttl, at))
+
+
+def expire(run: Run, at: Stamp, *, served: timedelta, steady: timedelta) -> Run:
+    """The run after its time was up; the same run while it is not.
+
+    A timeout counts by a clock that nobody has set for all of its length (`steady`), a lease by time in which renewals
+    were taken (`served`), a whole ttl of it.
+    """
+    if run.status.terminal:
+        return run
+    limit, lease = limit_of(run), run.lease
+    if limit is not None and _is_over(limit.since + limit.length, limit.length, at, steady):
+        error = f"It was {run.status.name} for longer than {_seconds(limit.length)}."
+        return _advance(run, RunStatus.TIMEOUT, at, reason=limit.reason, error=error)
+    if lease is not None and _is_over(lease.expires_at, lease.ttl, at, served):
+        error = f"Its worker gave no sign of life for {_seconds(lease.ttl)}."
+        return _advance(run, RunStatus.ERROR, at, reason=StatusReason.LEASE_EXPIRED, error=error)
+    return run
+
+
+def limit_of(run: Run) -> Limit | None:
+    """How long an active run may stay in its present status; None: as long as it takes."""
+    if run.status is RunStatus.PENDING and run.start_timeout is not None:
+        return Limit(run.created_at, run.start_timeout, StatusReason.START_TIMEOUT_EXCEEDED)
+    if run.status is RunStatus.RUNNING and run.timeout is not None and run.started_at is not None:
+        return Limit(run.started_at, run.timeout, StatusReason.TIMEOUT_EXCEEDED)
+    return None
+
+
 def orphan(run: Run, at: Stamp, *, error: str) -> Run:
     """The run after reconciliation found that no living executor holds it."""
     return _advance(run, RunStatus.ERROR, at, reason=StatusReason.ORPHANED, error=error)
@@ -216,6 +280,19 @@ def _accepts_progress(run: Run, *, final: bool) -> bool:
     return run.status is RunStatus.RUNNING or (final and run.status.terminal)
 
 
+def _lease(ttl: timedelta | None, at: Stamp) -> Lease | None:
+    return None if ttl is None else Lease(ttl, at.time + ttl)
+
+
+def _is_over(end: datetime, length: timedelta, at: Stamp, counted: timedelta) -> bool:
+    """Whether a term is over: its end has come, and as much time as it is long has been counted."""
+    return end <= at.time and length <= counted
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():g} s"
+
+
 def _check_holder(run: Run, worker_id: str | None) -> None:
     if run.worker_id is not None and run.worker_id != worker_id:
         raise NotHolder(run.run_id)
@@ -229,6 +306,7 @@ def _advance(
     reason: StatusReason = StatusReason.UNSPECIFIED,
     error: str | None = None,
     worker_id: str | None = None,
+    lease: Lease | None = None,
     cancellation: Cancellation | None = None,
     superseded_by: str | None = None,
 ) -> Run:
@@ -244,6 +322,7 @@ def _advance(
         ended_at=at.time if to.terminal else None,
         error=error,
         worker_id=worker_id or run.worker_id,
+        lease=lease or run.lease,
         cancellation=cancellation,
         superseded_by=superseded_by,
     )

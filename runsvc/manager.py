@@ -19,6 +19,7 @@ from runsvc.transaction import MAX_COMMANDS, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from runsvc.model import (
         CancelAction,
@@ -154,13 +155,22 @@ class RunManager:
         return await self._store.active_on_thread(owner, thread_id)
 
     async def set_status(
-        self, owner: str, run_id: str, to: RunStatus, *, error: str | None, worker_id: str | None
+        self,
+        owner: str,
+        run_id: str,
+        to: RunStatus,
+        *,
+        error: str | None,
+        worker_id: str | None,
+        lease_ttl: timedelta | None = None,
     ) -> Reported:
         """Take an executor's report of a status. NotHolder, InvalidTransition."""
         return await self._report(
             owner,
             run_id,
-            lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error),
+            lambda run, at: lifecycle.report(
+                run, to, at, worker_id=worker_id, error=error, lease_ttl=lease_ttl
+            ),
         )
 
     async def complete(
@@ -201,11 +211,21 @@ class RunManager:
             ),
         )
 
-    async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Reported:
+    async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Run:
         """Set or clear the model name. InvalidTransition once the run has ended."""
-        return await self._report(
-            owner, run_id, lambda run, at: lifecycle.rename_model(run, model_name, at)
+
+        def decide(tx: Transaction) -> Run:
+            before = tx.run(run_id, owner)
+            return tx.save(before, lifecycle.rename_model(before, model_name, tx.stamp()))
+
+        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+
+    async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
+        """Take an executor's word that it is well. NotHolder, InvalidTransition."""
+        reported = await self._report(
+            owner, run_id, lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id)
         )
+        return reported.run
 
     async def cancel(
         self, owner: str, run_id: str, action: CancelAction, note: str | None
@@ -234,10 +254,13 @@ class RunManager:
     async def _report(
         self, owner: str, run_id: str, advance: Callable[[Run, Stamp], Run]
     ) -> Reported:
+        """Take a report of the run's holder, which renews its lease whatever else it does."""
+
         def decide(tx: Transaction) -> Reported:
-            before = tx.run(run_id, owner)
-            after = tx.save(before, advance(before, tx.stamp()))
-            return Reported(after, after is not before)
+            before, at = tx.run(run_id, owner), tx.stamp()
+            after = advance(before, at)
+            renewed = tx.save(before, lifecycle.renew(after, at))
+            return Reported(renewed, after is not before)
 
         return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
 

@@ -131,6 +131,9 @@ class RunSpec:
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
     model_name: str | None = None
     worker_id: str | None = None
+    lease_ttl: timedelta | None = None
+    start_timeout: timedelta | None = None
+    timeout: timedelta | None = None
     #: An encoded JSON object, opaque below the transport, like kwargs.
     metadata: bytes = field(default=b"", repr=False)
     kwargs: bytes = field(default=b"", repr=False)

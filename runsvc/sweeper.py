@@ -1,4 +1,4 @@
-"""What happens by itself: orphans at start, and the end of the log that nobody needs any more. Owns time."""
+"""What happens by itself: orphans at start, runs whose time is up, a log that nobody needs any more. Owns time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from runsvc.errors import CorruptRow, RunsvcError
+from runsvc.expiry import INTERVAL
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from runsvc.admin import Admin
+    from runsvc.expiry import Expiry
     from runsvc.store.base import ReadingStore
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -18,7 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the log.
-INTERVAL: Final = 10.0
+COMPACT_INTERVAL: Final = 10.0
+#: Seconds between two looks at what is due.
+EXPIRE_INTERVAL: Final = INTERVAL.total_seconds()
 #: Log entries that go in one transaction, so that other commands wait milliseconds.
 CHUNK: Final = 1_000
 #: Runs that are reconciled in one transaction.
@@ -28,10 +34,13 @@ RECONCILE_LIMIT: Final = 1_000
 class Sweeper:
     """Keeps the store in shape beside the traffic."""
 
-    def __init__(self, writer: Writer, store: ReadingStore, admin: Admin, *, log_keep: int) -> None:
+    def __init__(
+        self, writer: Writer, store: ReadingStore, admin: Admin, expiry: Expiry, *, log_keep: int
+    ) -> None:
         self._writer = writer
         self._store = store
         self._admin = admin
+        self._expiry = expiry
         self._log_keep = log_keep
 
     async def reconcile(self, error: str) -> int:
@@ -50,15 +59,19 @@ class Sweeper:
         return count
 
     async def run(self) -> None:
-        """Compact the log from time to time, until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL)
-            try:
-                await self.compact()
-            except RunsvcError as error:
-                _log.warning("The log was not compacted: %s", error)
-            except Exception:  # noqa: BLE001
-                _log.exception("The log was not compacted.")
+        """End runs whose time is up and compact the log, until cancelled."""
+        works = (
+            _again_and_again(self.expire, EXPIRE_INTERVAL, "Ending runs whose time is up"),
+            _again_and_again(self.compact, COMPACT_INTERVAL, "Compacting the log"),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            for work in works:
+                tasks.create_task(work)
+
+    async def expire(self) -> None:
+        """End the runs whose time is up."""
+        while await self._expiry.look():
+            pass
 
     async def compact(self) -> None:
         """Drop log entries beyond those to keep, in small transactions."""
@@ -72,3 +85,23 @@ class Sweeper:
             tx.forget(revision)
 
         await self._writer.submit(Command(decide, alone=True))
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], interval: float, what: str) -> None:
+    """Do the work, then wait. It goes on whatever happens; a failure is told once for as long as it stays the same."""
+    told = ""
+    while True:
+        try:
+            await work()
+            if told:
+                _log.warning("%s works again.", what)
+            told = ""
+        except RunsvcError as error:
+            if told != str(error):
+                _log.warning("%s failed: %s", what, error)
+            told = str(error)
+        except Exception as error:  # noqa: BLE001
+            if told != repr(error):
+                _log.exception("%s failed.", what)
+            told = repr(error)
+        await asyncio.sleep(interval)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from runsvc import lifecycle
-from runsvc.errors import RequestIdReused, RunNotFound
+from runsvc.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.model import ACTIVE, Stamp
 from runsvc.store.base import (
     ActiveCount,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.model import Request, RequestKey, Run, RunSpec, RunStatus
-    from runsvc.store.base import Codec, Loaded, Now, Orphans, Query, Record
+    from runsvc.store.base import Codec, DueLeases, DueTimeouts, Loaded, Now, Orphans, Query, Record
 
 T = TypeVar("T")
 
@@ -81,6 +81,7 @@ class Transaction:
         self._log: list[LogEntry] = []
         self._deleted: list[str] = []
         self._forgotten = 0
+        self._time_kept = False
         self._staged: list[_Change] = []
         #: Runs whose progress moved without a log entry.
         self.touched: dict[str, Run] = {}
@@ -103,7 +104,7 @@ class Transaction:
 
     def changes(self) -> Changes | None:
         """What there is to save; None when nothing changed."""
-        if not (self._saved or self._log or self._forgotten):
+        if not (self._saved or self._log or self._forgotten or self._time_kept):
             return None
         return Changes(
             time=self._time,
@@ -113,6 +114,11 @@ class Transaction:
             deleted=self._deleted,
             forgotten=self._forgotten,
         )
+
+    @property
+    def time(self) -> datetime:
+        """What time it is."""
+        return self._time
 
     def stamp(self) -> Stamp:
         """The mark of the next change. Saving a run uses it up."""
@@ -154,6 +160,16 @@ class Transaction:
     def orphans(self, query: Orphans) -> list[Run]:
         """The runs that the query found; only for a command that is alone."""
         return [self._present(record) for record in self._loaded[query]]
+
+    def due(self, *queries: DueLeases | DueTimeouts) -> Iterator[Run | CorruptRow]:
+        """Each run that the queries found, or why it cannot be read; only for a command that is alone."""
+        for record in {
+            each.run_id: each for query in queries for each in self._loaded[query]
+        }.values():
+            try:
+                yield self._present(record)
+            except CorruptRow as corrupt:
+                yield corrupt
 
     def replay(self, request: Request | None) -> Run | None:
         """The run that an earlier call with this request_id created; RequestIdReused when its spec differed."""
@@ -201,6 +217,11 @@ class Transaction:
             )
         )
         self._revision, self._time = at.revision, at.time
+
+    def keep_time(self) -> None:
+        """Commit, if nothing else, what time it is: that shows whether the store takes anything."""
+        self._time += _TICK
+        self._time_kept = True
 
     def forget(self, revision: int) -> None:
         """Drop log entries at or below a revision."""

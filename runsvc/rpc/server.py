@@ -17,8 +17,10 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from runsvc import expiry
 from runsvc.admin import ORPHAN_ERROR, Admin
 from runsvc.errors import ListenRefused
+from runsvc.expiry import Expiry
 from runsvc.group_commit import GroupCommit
 from runsvc.hub import StatusHub
 from runsvc.manager import RunManager
@@ -27,8 +29,10 @@ from runsvc.rpc.convert import RunCodec
 from runsvc.rpc.health import SERVICES, Health
 from runsvc.rpc.interceptors import Guard
 from runsvc.rpc.servicer import RunServicer
+from runsvc.serving import Serving
 from runsvc.store.sqlite import SqliteStore
 from runsvc.sweeper import Sweeper
+from runsvc.timekeeper import Timekeeper
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from runsvc.watch import Watches
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from runsvc.group_commit import Committed
     from runsvc.store.base import Store
 
 logger = logging.getLogger(__name__)
@@ -99,15 +104,16 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
+async def running(settings: Settings, timekeeper: Timekeeper | None = None) -> AsyncIterator[str]:
     """A server for as long as the block lasts; yields its address. Errors as in serve."""
     check_listen(settings)
+    timekeeper = timekeeper or Timekeeper()
     # What started last stops first, also when something in between fails to start.
     async with AsyncExitStack() as stack:
-        store = SqliteStore(settings.db)
+        store = SqliteStore(settings.db, timekeeper)
         await store.open()
         stack.push_async_callback(store.close)
-        yield await _start(store, settings, stack)
+        yield await _start(store, settings, timekeeper, stack)
 
 
 def check_listen(settings: Settings) -> None:
@@ -163,19 +169,25 @@ _OBSTACLES: Final = {
 }
 
 
-async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str:
+async def _start(
+    store: Store, settings: Settings, timekeeper: Timekeeper, stack: AsyncExitStack
+) -> str:
     codec = RunCodec()
-    hub = StatusHub(store)
+    hub, serving = StatusHub(store), Serving(timekeeper, expiry.INTERVAL)
     await hub.start()
-    writer = Writer(GroupCommit(store, codec), hub.publish)
+
+    def publish(committed: Committed) -> None:
+        if committed.failed:
+            serving.interrupt()
+        hub.publish(committed)
+
+    writer = Writer(GroupCommit(store, codec), publish)
     stack.push_async_callback(writer.close)
-    admin = Admin(writer, store, hub, codec)
-    sweeper = Sweeper(writer, store, admin, log_keep=settings.log_keep)
+    admin = Admin(writer, store, hub, codec, serving)
+    sweeper = Sweeper(writer, store, admin, Expiry(writer, serving), log_keep=settings.log_keep)
     if settings.orphans == "fail":
         count = await sweeper.reconcile(settings.orphan_error)
         logger.info("Runs that were left active and are ERROR now: %d", count)
-    sweeping = asyncio.create_task(sweeper.run())
-    stack.push_async_callback(_cancelled, sweeping)
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
     guard, health = Guard(), Health()
@@ -197,6 +209,8 @@ async def _start(store: Store, settings: Settings, stack: AsyncExitStack) -> str
         await guard.drained()
 
     stack.push_async_callback(drain)
+    # From now on leases count, until no more renewals are taken.
+    stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     health.serving(True)
     return f"{settings.listen.rpartition(':')[0]}:{port}"
 

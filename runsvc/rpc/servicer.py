@@ -88,9 +88,9 @@ class RunServicer(RunServiceServicer):
             status = check.status(request.status)
             error = check.error(request, status)
             worker_id = check.optional_worker_id(request)
-            check.lease_ttl(request, worker_id)
+            lease_ttl = check.start_lease_ttl(request, worker_id, status)
         run, changed = await self._manager.set_status(
-            OWNER, run_id, status, error=error, worker_id=worker_id
+            OWNER, run_id, status, error=error, worker_id=worker_id, lease_ttl=lease_ttl
         )
         return pb.SetStatusResponse(run=to_message(run), changed=changed)
 
@@ -125,15 +125,15 @@ class RunServicer(RunServiceServicer):
         with Check() as check:
             run_id = check.run_id(request.run_id)
             model_name = check.model_name(request)
-        run, _ = await self._manager.update_model_name(OWNER, run_id, model_name)
+        run = await self._manager.update_model_name(OWNER, run_id, model_name)
         return pb.UpdateModelNameResponse(run=to_message(run))
 
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         with Check() as check:
-            check.run_id(request.run_id)
-            check.worker_id(request.worker_id)
-            check.unserved("Heartbeat")
-        raise AssertionError("What is not served was refused.")
+            run_id = check.run_id(request.run_id)
+            worker_id = check.worker_id(request.worker_id)
+        run = await self._manager.heartbeat(OWNER, run_id, worker_id)
+        return pb.HeartbeatResponse(run=to_message(run))
 
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:
         with Check() as check:

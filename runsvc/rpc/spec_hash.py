@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 from math import isfinite
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _VERSION: Final = b"\x01"
 #: Objects and lists within each other, the outermost included.
 MAX_DEPTH: Final = 16
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -45,6 +47,10 @@ def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, 
         "metadata": metadata,
         "kwargs": kwargs,
     }
+    # What came later is left out where it is absent, so that the hashes stored before stay what they are.
+    for name in ("lease_ttl", "start_timeout", "timeout"):
+        if (length := getattr(spec, name)) is not None:
+            canonical[name] = length // _MICROSECOND
     return _VERSION + sha256(_CANONICAL.encode(canonical).encode()).digest()
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from runsvc.rpc.spec_hash import Json
     from runsvc.store.base import PageKey
-    from runsvc.v1 import run_pb2, run_service_pb2
+    from runsvc.v1 import run_service_pb2
 
     AnyEnum = TypeVar("AnyEnum", bound=IntEnum)
     CreationRequest = run_service_pb2.CreateRequest | run_service_pb2.CreateOrRejectRequest
@@ -206,14 +206,14 @@ class Check(Fields):
             self.fault("sequence", "must be below 2^63")
         return request.sequence
 
-    def lease_ttl(self, message: Message, worker_id: str | None, prefix: str = "") -> None:
-        """Not served by this release, and refused as such only when it is otherwise right."""
-        length = self._duration(message, "lease_ttl", _LEASE_TTLS, prefix)
-        if length is None:
-            return
-        if worker_id is None:
-            self.fault(f"{prefix}lease_ttl", "needs a worker_id")
-        self.unserved("lease_ttl")
+    def start_lease_ttl(
+        self, request: Message, worker_id: str | None, status: RunStatus
+    ) -> timedelta | None:
+        """How long the lease of a run that starts lasts; None for none."""
+        ttl = self._lease_ttl(request, worker_id)
+        if ttl is not None and status is not RunStatus.RUNNING:
+            self.fault("lease_ttl", "needs the status RUNNING")
+        return ttl
 
     def page_size(self, value: int) -> int:
         """How many runs a page has at most."""
@@ -299,8 +299,6 @@ class Check(Fields):
             return Draft(RunSpec(thread_id=""), {}, {})
         spec = request.spec
         worker_id = self._optional_id(spec, "worker_id", "spec.")
-        self.lease_ttl(spec, worker_id, "spec.")
-        self._timeouts(spec)
         return Draft(
             RunSpec(
                 thread_id=self._id("spec.thread_id", spec.thread_id),
@@ -313,6 +311,9 @@ class Check(Fields):
                 ),
                 model_name=self._model_name(spec, "spec."),
                 worker_id=worker_id,
+                lease_ttl=self._lease_ttl(spec, worker_id, "spec."),
+                start_timeout=self._duration(spec, "start_timeout", _TIMEOUTS, "spec."),
+                timeout=self._duration(spec, "timeout", _TIMEOUTS, "spec."),
                 metadata=spec.metadata.SerializeToString(),
                 kwargs=spec.kwargs.SerializeToString(),
             ),
@@ -320,10 +321,13 @@ class Check(Fields):
             self._struct("spec.kwargs", spec.kwargs, KWARGS_BYTES),
         )
 
-    def _timeouts(self, spec: run_pb2.RunSpec) -> None:
-        for name in ("start_timeout", "timeout"):
-            if self._duration(spec, name, _TIMEOUTS, "spec.") is not None:
-                self.unserved(name)
+    def _lease_ttl(
+        self, message: Message, worker_id: str | None, prefix: str = ""
+    ) -> timedelta | None:
+        ttl = self._duration(message, "lease_ttl", _LEASE_TTLS, prefix)
+        if ttl is not None and worker_id is None:
+            self.fault(f"{prefix}lease_ttl", "needs a worker_id")
+        return ttl
 
     def _struct(self, field: str, struct: Struct, limit: int) -> Mapping[str, Json]:
         if not self._size(field, struct.ByteSize(), limit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from runsvc import lifecycle
 from runsvc.errors import CorruptRow
 from runsvc.model import ACTIVE, RunStatus
 from runsvc.store.base import LogEntry, Record
@@ -28,6 +29,7 @@ CHANGING: Final = (
     "started_at",
     "ended_at",
     "lease_expires_at",
+    "lease_ttl",
     "timeout_at",
     "superseded_by",
     "progress_sequence",
@@ -67,6 +69,11 @@ def microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
+def length(duration: timedelta) -> int:
+    """A duration as a column holds it, or at least as one that no column exceeds."""
+    return min(duration // _MICROSECOND, 2**63 - 1)
+
+
 def from_microseconds(value: int) -> datetime:
     """The time that a column holds."""
     return _EPOCH + timedelta(microseconds=value)
@@ -74,12 +81,14 @@ def from_microseconds(value: int) -> datetime:
 
 def changing(run: Run, body: bytes) -> Row:
     """What an update of a run writes."""
+    lease = run.lease if run.status in ACTIVE else None
     return (
         int(run.status),
         run.revision,
         _optional(run.started_at),
         _optional(run.ended_at),
-        _optional(run.lease.expires_at) if run.lease else None,
+        microseconds(lease.expires_at) if lease else None,
+        length(lease.ttl) if lease else None,
         _timeout_at(run),
         run.superseded_by,
         run.progress_sequence,
@@ -141,8 +150,5 @@ def _optional(time: datetime | None) -> int | None:
 
 
 def _timeout_at(run: Run) -> int | None:
-    if run.status not in ACTIVE:
-        return None
-    if run.started_at is not None:
-        return microseconds(run.started_at + run.timeout) if run.timeout else None
-    return microseconds(run.created_at + run.start_timeout) if run.start_timeout else None
+    limit = lifecycle.limit_of(run)
+    return microseconds(limit.since + limit.length) if limit else None

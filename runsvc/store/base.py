@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from runsvc.model import Request, RequestKey, Run, RunStatus
 
@@ -130,14 +130,41 @@ class NewestActive:
 
 
 @dataclass(frozen=True, slots=True)
-class Orphans:
-    """Asks for active runs without a lease, created at or before a time (None: at any), oldest first."""
+class DueLeases:
+    """Asks for active runs whose lease has a ttl of at most `longest` and ran out at or before a time, first first."""
 
-    before: datetime | None
+    at: datetime
+    longest: timedelta
     limit: int
 
 
-Query = ById | Remains | ByRequest | ActiveOnThread | NewestActive | Orphans
+@dataclass(frozen=True, slots=True)
+class DueTimeouts:
+    """Asks for active runs whose present timeout is at most `longest` and ends at or before a time, first first.
+
+    That of a PENDING run is its start_timeout, counted from created_at; of a RUNNING one its timeout, from started_at.
+    """
+
+    at: datetime
+    longest: timedelta
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Asks for active runs created at or before a time (None: at any), oldest first, that nobody holds.
+
+    Those without a lease, and those that DueLeases would find; without `lapsed` only the former.
+    """
+
+    before: datetime | None
+    limit: int
+    lapsed: DueLeases | None = None
+
+
+Query = (
+    ById | Remains | ByRequest | ActiveOnThread | NewestActive | DueLeases | DueTimeouts | Orphans
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from runsvc import lifecycle
 from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
+from runsvc.store import _rows
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
     Clock,
+    DueLeases,
+    DueTimeouts,
     Loaded,
     LogSlice,
     NewestActive,
@@ -26,12 +29,17 @@ from runsvc.store.base import (
     Snapshot,
     TopicKind,
 )
+from runsvc.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import datetime, timedelta
 
     from runsvc.model import Request, Run
     from runsvc.store.base import Changes, LogEntry, PageQuery, Query, Saved, Topic
+
+    #: When something ends, and how long it took until then.
+    _Term = tuple[datetime, timedelta]
 
 
 class _Row(NamedTuple):
@@ -47,13 +55,14 @@ class MemoryStore:
 
     kind = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, timekeeper: Timekeeper | None = None) -> None:
+        self._timekeeper = timekeeper or Timekeeper()
         #: Held while the writer's thread changes what the loop's thread reads.
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
         self._log: list[LogEntry] = []
         self._store_id = str(uuid4())
-        self._time = datetime.fromtimestamp(0, UTC)
+        self._time = _rows.from_microseconds(0)
         self._revision = 0
         self._commits = 0
         self._staged: Changes | None = None
@@ -67,7 +76,8 @@ class MemoryStore:
 
     def begin(self) -> Now:
         self._check_open()
-        return Now(max(datetime.now(UTC), self._time), self._revision, self._commits)
+        now = self._timekeeper.now(not_before=_rows.microseconds(self._time))
+        return Now(_rows.from_microseconds(now), self._revision, self._commits)
 
     def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
         self._check_open()
@@ -208,14 +218,25 @@ class MemoryStore:
             case NewestActive(owner, thread_id, limit):
                 newest = self._active_on_thread(owner, thread_id)[:limit]
                 return [record._replace(body=b"") for record in newest]
-            case Orphans(before, limit):
+            case DueLeases(_, _, limit):
+                return self._first(limit, query, _lease_term)
+            case DueTimeouts(_, _, limit):
+                return self._first(limit, query, _timeout_term)
+            case Orphans(before, limit, lapsed):
                 return self._search(
                     lambda run: (
                         run.status in ACTIVE
-                        and run.lease is None
+                        and (run.lease is None or _is_due(lapsed, _lease_term(run)))
                         and (before is None or run.created_at <= before)
                     )
                 )[:limit]
+
+    def _first(
+        self, limit: int, query: DueLeases | DueTimeouts, term: Callable[[Run], _Term | None]
+    ) -> Sequence[Record]:
+        """The records of the runs whose terms end first, among those that are due."""
+        due = self._search(lambda run: _is_due(query, term(run)))
+        return sorted(due, key=lambda record: term(self._rows[record.run_id].run) or ())[:limit]
 
     def _clock(self) -> Clock:
         oldest = self._log[0].revision if self._log else self._revision + 1
@@ -235,6 +256,24 @@ class MemoryStore:
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable("it is closed")
+
+
+def _lease_term(run: Run) -> _Term | None:
+    if run.lease is None or run.status not in ACTIVE:
+        return None
+    return run.lease.expires_at, run.lease.ttl
+
+
+def _timeout_term(run: Run) -> _Term | None:
+    limit = lifecycle.limit_of(run)
+    return limit and (limit.since + limit.length, limit.length)
+
+
+def _is_due(query: DueLeases | DueTimeouts | None, term: _Term | None) -> bool:
+    if query is None or term is None:
+        return False
+    end, length = term
+    return end <= query.at and length <= query.longest
 
 
 def _row(saved: Saved, before: _Row | None) -> _Row:

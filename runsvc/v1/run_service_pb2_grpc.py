@@ -158,7 +158,7 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetStatus(self, request, context):
-        """Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
         INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -175,7 +175,8 @@ class RunServiceServicer(object):
 
     def UpdateProgress(self, request, context):
         """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-        false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+        false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+        status or revision. NOT_HOLDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,8 +190,9 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-        one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+        """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+        run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+        NOT_HOLDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,7 @@ class RunServiceStub:
     HasInflight: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]
     """Tells whether a thread has active runs, and which."""
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
-    """Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
     INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
     """
     Complete: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]
@@ -67,13 +67,15 @@ class RunServiceStub:
     """
     UpdateProgress: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]
     """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-    false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+    false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+    status or revision. NOT_HOLDER.
     """
     UpdateModelName: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]
     """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION."""
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]
-    """Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-    one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+    """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+    run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+    NOT_HOLDER.
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]
     """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was."""
@@ -121,7 +123,7 @@ class RunServiceAsyncStub(RunServiceStub):
     HasInflight: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]  # type: ignore[assignment]
     """Tells whether a thread has active runs, and which."""
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
-    """Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
     INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
     """
     Complete: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]  # type: ignore[assignment]
@@ -130,13 +132,15 @@ class RunServiceAsyncStub(RunServiceStub):
     """
     UpdateProgress: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]  # type: ignore[assignment]
     """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-    false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+    false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+    status or revision. NOT_HOLDER.
     """
     UpdateModelName: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]  # type: ignore[assignment]
     """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION."""
     Heartbeat: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-    one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+    """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+    run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+    NOT_HOLDER.
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]  # type: ignore[assignment]
     """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was."""
@@ -217,7 +221,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.SetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.SetStatusResponse, _abc.Awaitable[_run_service_pb2.SetStatusResponse]]:
-        """Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
         INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
         """
 
@@ -238,7 +242,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.UpdateProgressResponse, _abc.Awaitable[_run_service_pb2.UpdateProgressResponse]]:
         """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-        false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+        false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+        status or revision. NOT_HOLDER.
         """
 
     @_abc_1.abstractmethod
@@ -255,8 +260,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.HeartbeatResponse, _abc.Awaitable[_run_service_pb2.HeartbeatResponse]]:
-        """Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-        one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+        """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+        run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+        NOT_HOLDER.
         """
 
     @_abc_1.abstractmethod

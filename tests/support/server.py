@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from runsvc.timekeeper import Timekeeper
+
 READY = "serves on "
 
 
@@ -49,10 +51,12 @@ async def client_of(address: str) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def in_process(db: Path, **settings: object) -> AsyncIterator[Client]:
+async def in_process(
+    db: Path, *, timekeeper: Timekeeper | None = None, **settings: object
+) -> AsyncIterator[Client]:
     """A whole server in this process and loop, and a client of it."""
     everything = Settings(**{"listen": "127.0.0.1:0", "db": db, "grace": 2.0, **settings})  # type: ignore[arg-type]
-    async with running(everything) as address, client_of(address) as client:
+    async with running(everything, timekeeper) as address, client_of(address) as client:
         yield client
 
 

@@ -296,9 +296,10 @@ async def test_progress_is_stored_with_its_sequence(manager: RunManager) -> None
 
 async def test_the_model_name_changes_until_the_run_ends(manager: RunManager) -> None:
     run = await created(manager)
-    assert (await manager.update_model_name("o", run.run_id, "m")).changed
-    assert not (await manager.update_model_name("o", run.run_id, "m")).changed
-    assert (await manager.update_model_name("o", run.run_id, None)).run.model_name is None
+    named = await manager.update_model_name("o", run.run_id, "m")
+    assert named.model_name == "m"
+    assert await manager.update_model_name("o", run.run_id, "m") == named
+    assert (await manager.update_model_name("o", run.run_id, None)).model_name is None
     await manager.cancel("o", run.run_id, CancelAction.INTERRUPT, None)
     with pytest.raises(RunEnded):
         await manager.update_model_name("o", run.run_id, "late")

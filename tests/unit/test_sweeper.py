@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from runsvc import __version__
+from runsvc import __version__, expiry
 from runsvc import sweeper as sweeper_module
 from runsvc.admin import Admin, Reconciled
 from runsvc.errors import CorruptRow, RunActive, RunNotFound, StoreUnavailable
+from runsvc.expiry import Expiry
 from runsvc.group_commit import GroupCommit
 from runsvc.hub import StatusHub
 from runsvc.model import Run, RunStatus, StatusReason
+from runsvc.serving import Serving
 from runsvc.store.base import ById
 from runsvc.store.memory import MemoryStore
 from runsvc.sweeper import Sweeper
+from runsvc.timekeeper import Timekeeper
 from runsvc.writer import Writer
 from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
 
@@ -33,9 +36,11 @@ class House(NamedTuple):
     hub: StatusHub
     writer: Writer
     admin: Admin
+    serving: Serving
 
     def sweeper(self, log_keep: int = 0) -> Sweeper:
-        return Sweeper(self.writer, self.store, self.admin, log_keep=log_keep)
+        expiry = Expiry(self.writer, self.serving)
+        return Sweeper(self.writer, self.store, self.admin, expiry, log_keep=log_keep)
 
     def corrupt(self, run: Run) -> None:
         row = self.store._rows[run.run_id]
@@ -53,7 +58,9 @@ async def house() -> AsyncIterator[House]:
     await store.open()
     hub = StatusHub(store)
     writer = Writer(GroupCommit(store, CODEC), hub.publish)
-    yield House(store, Driver(store), hub, writer, Admin(writer, store, hub, CODEC))
+    serving = Serving(Timekeeper(), expiry.INTERVAL)
+    admin = Admin(writer, store, hub, CODEC, serving)
+    yield House(store, Driver(store), hub, writer, admin, serving)
     async with asyncio.timeout(30):
         await writer.close()
     await store.close()
@@ -202,10 +209,14 @@ async def test_compaction_goes_on_where_it_left_off(house: House) -> None:
 async def test_the_sweeper_goes_on_after_a_failure(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sweeper_module, "INTERVAL", 0)
+    monkeypatch.setattr(sweeper_module, "COMPACT_INTERVAL", 0)
     sweeper = house.sweeper()
     compacted = asyncio.Event()
-    failures: list[Exception] = [StoreUnavailable("full"), ValueError("?")]
+    failures: list[Exception] = [
+        StoreUnavailable("full"),
+        StoreUnavailable("full"),
+        ValueError("?"),
+    ]
 
     async def compact() -> None:
         if failures:
@@ -219,9 +230,10 @@ async def test_the_sweeper_goes_on_after_a_failure(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    expected, unforeseen = caplog.records
+    expected, unforeseen, over = caplog.records
     assert expected.message == (
-        "The log was not compacted: The store is unavailable, nothing changed: full."
+        "Compacting the log failed: The store is unavailable, nothing changed: full."
     )
     assert expected.exc_info is None
     assert unforeseen.exc_info is not None
+    assert over.message == "Compacting the log works again."

@@ -8,6 +8,7 @@ from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import Reading
 from runsvc.store.sqlite.schema import check_header, check_usable
 from runsvc.store.sqlite.writing import Writing
+from runsvc.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +19,10 @@ class SqliteStore(Writing, Reading):
 
     kind = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timekeeper: Timekeeper | None = None) -> None:
         path = path.resolve()
         self._lock = ServerLock(path)
-        Writing.__init__(self, path, self._lock.check)
+        Writing.__init__(self, path, self._lock.check, timekeeper or Timekeeper())
         Reading.__init__(self, path)
 
     async def open(self) -> None:

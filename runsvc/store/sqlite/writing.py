@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,8 @@ from runsvc.store.base import (
     ActiveOnThread,
     ById,
     ByRequest,
+    DueLeases,
+    DueTimeouts,
     Loaded,
     NewestActive,
     Now,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.store.base import Changes, Query, Record, Saved
+    from runsvc.timekeeper import Timekeeper
 
 _RECORD: Final = ", ".join(_rows.RECORD)
 #: A record whose body is left out, so that a large one is not even read.
@@ -48,6 +50,10 @@ _UPDATE: Final = (
 _ACTIVE_ON_THREAD: Final = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
 _NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 _END_OF_TIME: Final = 2**63 - 1
+_LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
+_TIMEOUT_IS_DUE: Final = "timeout_at <= ? AND timeout_at - coalesce(started_at, created_at) <= ?"
+#: Parameters with which nothing is due.
+_NEVER: Final = (-1, -1)
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}) VALUES ({', '.join('?' * len(_rows.LOG))})"
 )
@@ -56,8 +62,9 @@ APPEND: Final = (
 class Writing:
     """Implements WritingStore. After any failure but a lock it opens the file anew, so it recovers by itself."""
 
-    def __init__(self, path: Path, check_lock: Callable[[], None]) -> None:
+    def __init__(self, path: Path, check_lock: Callable[[], None], timekeeper: Timekeeper) -> None:
         self._path = path
+        self._timekeeper = timekeeper
         #: StoreUnavailable when another server writes the file.
         self._check_lock = check_lock
         self._connection: sqlite3.Connection | None = None
@@ -93,8 +100,8 @@ class Writing:
                 self.rollback()
                 raise
         recorded, revision, self._commits = row
-        now = max(time.time_ns() // 1_000, recorded)
-        return Now(_rows.from_microseconds(now), revision, self._commits)
+        time = _rows.from_microseconds(self._timekeeper.now(not_before=recorded))
+        return Now(time, revision, self._commits)
 
     def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
         records: dict[Query, Sequence[Record]] = {}
@@ -179,10 +186,17 @@ class Writing:
             case NewestActive(owner, thread_id, limit):
                 rest = f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST} LIMIT ?"
                 return self._records(rest, owner, thread_id, limit, columns=_BARE)
-            case Orphans(before, limit):
-                where = "WHERE status IN (1, 2) AND lease_expires_at IS NULL AND created_at <= ?"
+            case DueLeases(_, _, limit):
+                where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ?"
+                return self._records(where, *_due(query), limit)
+            case DueTimeouts(_, _, limit):
+                where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ?"
+                return self._records(where, *_due(query), limit)
+            case Orphans(before, limit, lapsed):
+                where = f"WHERE status IN (1, 2) AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)
-                return self._records(f"{where} ORDER BY created_at LIMIT ?", at, limit)
+                rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
+                return self._records(rest, *(_due(lapsed) if lapsed else _NEVER), at, limit)
 
     def _count(self, query: ActiveCount) -> int:
         statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
@@ -256,6 +270,10 @@ class Writing:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _due(query: DueLeases | DueTimeouts) -> tuple[int, int]:
+    return _rows.microseconds(query.at), _rows.length(query.longest)
 
 
 def _store_id(connection: sqlite3.Connection) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -72,10 +73,23 @@ def kinds(value: Any) -> Any:
         {"multitask_strategy": MultitaskStrategy.INTERRUPT},
         {"model_name": "m"},
         {"worker_id": "w"},
+        {"lease_ttl": timedelta(microseconds=1)},
+        {"start_timeout": timedelta(microseconds=1)},
+        {"timeout": timedelta(microseconds=1)},
     ],
 )
 def test_every_field_counts(changes: dict[str, Any]) -> None:
     assert spec_hash(replace(SPEC, **changes), {}, {}) != spec_hash(SPEC, {}, {})
+
+
+def test_terms_of_equal_length_are_not_mixed_up() -> None:
+    length = timedelta(seconds=9)
+    specs = (
+        replace(SPEC, lease_ttl=length),
+        replace(SPEC, start_timeout=length),
+        replace(SPEC, timeout=length),
+    )
+    assert len({spec_hash(spec, {}, {}) for spec in specs}) == 3
 
 
 def test_metadata_and_kwargs_are_not_mixed_up() -> None:
@@ -94,6 +108,13 @@ def test_a_hash_is_versioned_and_stays_what_it_is() -> None:
     # Stored beside runs: when this fails, the version must change.
     digest = spec_hash(SPEC, {"b": [None, True, "é"], "a": 1.0}, {})
     assert digest.hex() == "01c97281c8594f178b5a9cea0b16e627a8bc3ec98da4dcbbbc443de03cd7579b36"
+    leased = replace(
+        SPEC, worker_id="w", lease_ttl=timedelta(seconds=1), timeout=timedelta(days=30)
+    )
+    assert (
+        spec_hash(leased, {}, {}).hex()
+        == "01b35af3ecda80540284ddd06315caa0de89046129006b34c65dc0a610556103c0"
+    )
 
 
 def test_the_depth_is_limited() -> None:

@@ -268,16 +268,17 @@ def test_before_is_a_time() -> None:
     assert faults.fields == ["before"] * 3
 
 
-def test_a_lease_is_refused_when_wrong_and_not_served_when_right() -> None:
+def test_a_lease_lasts_a_second_to_an_hour_and_needs_a_worker_that_starts() -> None:
     faults = Faults()
+    second = SetStatusRequest(lease_ttl=Duration(seconds=1))
     with faults as check:
-        check.lease_ttl(SetStatusRequest(), None)
-        check.lease_ttl(SetStatusRequest(lease_ttl=Duration(seconds=5)), None)
-        check.lease_ttl(SetStatusRequest(lease_ttl=Duration(nanos=999_999_999)), "w")
-        check.lease_ttl(SetStatusRequest(lease_ttl=Duration(seconds=3_601)), "w")
-    assert faults.fields == ["lease_ttl"] * 3
-    with pytest.raises(UnsupportedFeature, match="lease_ttl"), Check() as check:
-        check.lease_ttl(SetStatusRequest(lease_ttl=Duration(seconds=1)), "w")
+        assert check.start_lease_ttl(SetStatusRequest(), None, RunStatus.SUCCESS) is None
+        assert check.start_lease_ttl(second, "w", RunStatus.RUNNING) == timedelta(seconds=1)
+        check.start_lease_ttl(second, None, RunStatus.RUNNING)
+        check.start_lease_ttl(second, "w", RunStatus.SUCCESS)
+        for length in (Duration(nanos=999_999_999), Duration(seconds=3_601)):
+            check.start_lease_ttl(SetStatusRequest(lease_ttl=length), "w", RunStatus.RUNNING)
+    assert faults.fields == ["lease_ttl"] * 4
 
 
 def test_a_watch_has_its_defaults() -> None:
@@ -417,15 +418,29 @@ def test_structs_are_limited_in_depth() -> None:
     assert faults_of(SpecMessage(thread_id="t", metadata=struct(**value))) == ["spec.metadata"]
 
 
-@pytest.mark.parametrize("name", ["start_timeout", "timeout"])
-def test_timeouts_are_not_served(name: str) -> None:
-    message = SpecMessage(thread_id="t", **{name: Duration(seconds=1)})  # type: ignore[arg-type]
-    with pytest.raises(UnsupportedFeature, match=name):
-        created(message)
+def test_a_spec_has_a_lease_and_timeouts() -> None:
+    bare = created(SpecMessage(thread_id="t"))
+    assert (bare.lease_ttl, bare.start_timeout, bare.timeout) == (None, None, None)
+    spec = created(
+        SpecMessage(
+            thread_id="t",
+            worker_id="w",
+            lease_ttl=timedelta(hours=1),
+            start_timeout=timedelta(microseconds=1),
+            timeout=timedelta(days=30),
+        )
+    )
+    assert spec.lease_ttl == timedelta(hours=1)
+    assert (spec.start_timeout, spec.timeout) == (timedelta(microseconds=1), timedelta(days=30))
+    ownerless = SpecMessage(thread_id="t", lease_ttl=timedelta(hours=1))
+    assert faults_of(ownerless) == ["spec.lease_ttl"]
 
 
 def test_a_fault_comes_before_what_is_not_served() -> None:
-    assert faults_of(SpecMessage(timeout=Duration(seconds=1))) == ["spec.thread_id"]
+    faults = Faults()
+    with faults as check:
+        check.watch(StreamStatusRequest(run_id="", attach=True), "")
+    assert faults.fields == ["run_id"]
 
 
 def test_a_repeatable_creation_is_known_by_owner_method_and_hash() -> None:

@@ -22,7 +22,9 @@ CREATE TABLE runs (
   started_at INTEGER,
   -- Present exactly when the run is over.
   ended_at INTEGER CHECK ((ended_at IS NOT NULL) = (status NOT IN (1, 2))),
+  -- Of active runs only, like what follows: what is over is not looked for.
   lease_expires_at INTEGER,
+  lease_ttl INTEGER CHECK ((lease_ttl IS NULL) = (lease_expires_at IS NULL)),
   -- When the run's next timeout strikes.
   timeout_at INTEGER,
   superseded_by TEXT,
@@ -40,7 +42,7 @@ CREATE INDEX runs_by_thread ON runs (owner, thread_id, created_at, run_id);
 CREATE INDEX runs_active_by_thread ON runs (owner, thread_id, created_at, run_id) WHERE status IN (1, 2);
 CREATE INDEX runs_active_by_age ON runs (created_at) WHERE status IN (1, 2);
 CREATE INDEX runs_by_superseder ON runs (superseded_by, revision) WHERE superseded_by IS NOT NULL;
-CREATE INDEX runs_by_lease ON runs (lease_expires_at) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX runs_by_lease ON runs (lease_expires_at, lease_ttl) WHERE lease_expires_at IS NOT NULL;
 CREATE INDEX runs_by_timeout ON runs (timeout_at) WHERE timeout_at IS NOT NULL;
 
 -- One row a revision: the run as of that change, or that it was removed.

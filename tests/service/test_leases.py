@@ -1,0 +1,298 @@
+"""No run hangs: leases and timeouts end what nobody works on any more, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runsvc.v1 import run_pb2
+from tests.support.calls import (
+    CHANGED,
+    ERROR,
+    INTERRUPTED,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+    TIMEOUT,
+    call,
+    created,
+    refused,
+    watched,
+    watching,
+)
+from tests.support.machine import LiveMachine
+from tests.support.server import Process, client_of, in_process
+from tests.support.worker import WORKER, leased, length, staying_alive, worker_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.server import Client
+
+LEASE_EXPIRED, ORPHANED = run_pb2.STATUS_REASON_LEASE_EXPIRED, run_pb2.STATUS_REASON_ORPHANED
+TIMEOUT_EXCEEDED = run_pb2.STATUS_REASON_TIMEOUT_EXCEEDED
+START_TIMEOUT_EXCEEDED = run_pb2.STATUS_REASON_START_TIMEOUT_EXCEEDED
+HOUR = 3_600
+
+
+async def found(client: Client, run: run_pb2.Run) -> run_pb2.Run:
+    answer: run_pb2.Run = (await call(client, "Get", run_id=run.run_id)).run
+    return answer
+
+
+async def ended(client: Client, run: run_pb2.Run) -> run_pb2.Run:
+    """The run once it has ended; the test's own time limit is the longest wait."""
+    await watched(client, run_id=run.run_id)
+    return await found(client, run)
+
+
+async def heartbeat(client: Client, run: run_pb2.Run) -> run_pb2.Run:
+    answer = await call(client, "Heartbeat", run_id=run.run_id, worker_id=WORKER)
+    renewed: run_pb2.Run = answer.run
+    return renewed
+
+
+# Taking and renewing.
+
+
+async def test_a_lease_from_creation_on(client: Client) -> None:
+    run = await created(client, worker_id=WORKER, lease_ttl=length(60))
+    assert run.lease.ttl.seconds == 60
+    assert run.lease.expires_at.ToMicroseconds() == run.created_at.ToMicroseconds() + 60_000_000
+    assert (await found(client, run)).lease == run.lease
+
+
+async def test_every_report_of_the_holder_renews_and_tells_nobody(client: Client) -> None:
+    run = await leased(client, ttl=60)
+    reports: list[tuple[str, dict[str, Any]]] = [
+        ("Heartbeat", {}),
+        ("SetStatus", {"status": RUNNING}),
+        ("UpdateProgress", {"progress": {"total_tokens": 1}, "sequence": 5}),
+        # Not applied, for it is late.
+        ("UpdateProgress", {"progress": {"total_tokens": 2}, "sequence": 4}),
+    ]
+    revision = (await call(client, "GetServerInfo")).current_revision
+    for method, fields in reports:
+        answer = await call(client, method, run_id=run.run_id, worker_id=WORKER, **fields)
+        assert answer.run.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
+        if method != "UpdateProgress":
+            assert answer.run.updated_at == run.updated_at
+        run = answer.run
+        assert (await found(client, run)).lease == run.lease
+    assert (await call(client, "GetServerInfo")).current_revision == revision == run.revision
+
+
+async def test_a_report_that_changes_nothing_says_so_and_renews(client: Client) -> None:
+    run = await created(client, worker_id=WORKER, lease_ttl=length(60))
+    progress = await call(client, "UpdateProgress", run_id=run.run_id, worker_id=WORKER)
+    assert not progress.applied
+    status = await call(client, "SetStatus", run_id=run.run_id, status=PENDING, worker_id=WORKER)
+    assert not status.changed
+    assert status.run.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
+
+
+async def test_others_renew_nothing(client: Client) -> None:
+    run = await leased(client, ttl=60)
+    for method, fields in (
+        ("Heartbeat", {}),
+        ("UpdateProgress", {}),
+        ("SetStatus", {"status": RUNNING}),
+        ("Complete", {"status": SUCCESS}),
+    ):
+        error = await refused(client, method, run_id=run.run_id, worker_id="other", **fields)
+        assert (error.reason, error.metadata) == ("NOT_HOLDER", {"run_id": run.run_id})
+    await call(client, "UpdateModelName", run_id=run.run_id, model_name="m")
+    assert (await found(client, run)).lease == run.lease
+
+
+async def test_a_heartbeat_on_what_has_no_lease_changes_nothing(client: Client) -> None:
+    run = await created(client)
+    run.ClearField("kwargs")
+    assert await heartbeat(client, run) == run
+
+
+async def test_an_executor_learns_of_the_cancel_from_its_heartbeat(client: Client) -> None:
+    run = await leased(client, ttl=60)
+    await call(client, "Cancel", run_id=run.run_id)
+    told = await heartbeat(client, run)
+    assert told.status == INTERRUPTED
+    # It goes on until the executor has stopped.
+    assert told.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
+    await call(client, "AcknowledgeCancel", run_id=run.run_id, worker_id=WORKER)
+    stopped = await found(client, run)
+    assert (await heartbeat(client, run)).lease == stopped.lease
+
+
+async def test_a_heartbeat_after_another_end_is_refused(client: Client) -> None:
+    run = await leased(client, ttl=60)
+    await call(client, "Complete", run_id=run.run_id, status=SUCCESS, worker_id=WORKER)
+    error = await refused(client, "Heartbeat", run_id=run.run_id, worker_id=WORKER)
+    assert error.reason == "INVALID_TRANSITION"
+    assert error.metadata["from"] == "SUCCESS"
+
+
+# Ending.
+
+
+async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "runs.db") as client:
+        run = await leased(client)
+        async with (
+            watching(client, thread_id="t", after_revision=run.revision) as stream,
+            worker_process(client.address, run.run_id, 1) as worker,
+        ):
+            renewed = run
+            while renewed.lease.expires_at.ToSeconds() < run.lease.expires_at.ToSeconds() + 2:
+                renewed = await found(client, run)
+                await asyncio.sleep(0.05)
+            assert renewed.status == RUNNING
+            worker.kill()
+            change = await stream.read()
+        assert (change.event, change.run.status) == (CHANGED, ERROR)
+        assert (change.run.status_reason, change.previous_status) == (LEASE_EXPIRED, RUNNING)
+        assert change.run.ended_at.ToMicroseconds() >= change.run.lease.expires_at.ToMicroseconds()
+        assert not (await call(client, "HasInflight", thread_id="t")).has_inflight
+        await call(client, "CreateOrReject", spec={"thread_id": "t"})
+        error = await refused(
+            client, "Complete", run_id=run.run_id, status=SUCCESS, worker_id=WORKER
+        )
+        assert error.reason == "INVALID_TRANSITION"
+
+
+async def test_a_leased_run_that_nobody_started(client: Client) -> None:
+    run = await created(client, worker_id=WORKER, lease_ttl=length(1))
+    lost = await ended(client, run)
+    assert (lost.status, lost.status_reason) == (ERROR, LEASE_EXPIRED)
+    assert not lost.HasField("started_at")
+
+
+async def test_timeouts(client: Client) -> None:
+    waiting = await created(client, start_timeout=length(0.2), timeout=length(60))
+    running = await created(client, start_timeout=length(60), timeout=length(0.2))
+    await call(client, "SetStatus", run_id=running.run_id, status=RUNNING)
+    healthy = await created(client, start_timeout=length(60))
+    run = await ended(client, waiting)
+    assert (run.status, run.status_reason) == (TIMEOUT, START_TIMEOUT_EXCEEDED)
+    run = await ended(client, running)
+    assert (run.status, run.status_reason) == (TIMEOUT, TIMEOUT_EXCEEDED)
+    assert (await found(client, healthy)).status == PENDING
+
+
+async def test_a_row_that_cannot_be_read_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        broken = await leased(client)
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("UPDATE runs SET body = x'ff'")
+            other.commit()
+        run = await leased(client, "u")
+        assert (await ended(client, run)).status_reason == LEASE_EXPIRED
+        run = await created(client, start_timeout=length(0.01))
+        assert (await ended(client, run)).status == TIMEOUT
+    (record,) = [each for each in caplog.records if each.name == "runsvc.expiry"]
+    assert broken.run_id in record.getMessage()
+
+
+async def test_orphans_are_those_without_a_lease_that_holds(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        held, free = await leased(client, ttl=60), await created(client)
+        answer = await call(client, "ReconcileOrphans")
+        assert [run.run_id for run in answer.runs] == [free.run_id]
+        assert (await found(client, held)).status == RUNNING
+    async with in_process(db, orphans="fail") as client:
+        assert (await found(client, held)).status == RUNNING
+
+
+# Breaks: whoever lives goes on, whoever is dead is found out afterwards.
+
+
+async def _outlives(client: Client, alive: run_pb2.Run, dead: run_pb2.Run) -> None:
+    """After a break the dead one ends, while the other goes on."""
+    assert (await found(client, dead)).status == RUNNING
+    assert (await ended(client, dead)).status_reason == LEASE_EXPIRED
+    assert (await found(client, alive)).status == RUNNING
+
+
+async def test_a_server_that_is_stopped_for_a_while(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db") as process, client_of(process.address) as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        async with staying_alive(client, alive.run_id):
+            process.signal(signal.SIGSTOP)
+            await asyncio.sleep(3)
+            process.signal(signal.SIGCONT)
+            await _outlives(client, alive, dead)
+
+
+async def test_a_server_that_is_down_for_a_while(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with Process(db) as process, client_of(process.address) as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        await process.kill()
+    await asyncio.sleep(2)
+    async with (
+        Process(db) as process,
+        client_of(process.address) as client,
+        staying_alive(client, alive.run_id),
+    ):
+        await _outlives(client, alive, dead)
+
+
+@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "PRAGMA max_page_count = 1"])
+async def test_a_store_that_takes_nothing_for_a_while(
+    tmp_path: Path, pragmas: Callable[..., None], trouble: str
+) -> None:
+    async with in_process(tmp_path / "runs.db") as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        async with staying_alive(client, alive.run_id):
+            pragmas(trouble)
+            for _ in range(30):
+                # Until the file must grow, a full disk hurts nobody.
+                large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}}
+                assert (await refused(client, "Create", spec=large)).reason == "STORE_UNAVAILABLE"
+                await asyncio.sleep(0.1)
+            pragmas("PRAGMA query_only = OFF", "PRAGMA max_page_count = 1000000")
+            await _outlives(client, alive, dead)
+
+
+async def test_a_store_that_another_process_locks_for_a_while(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        async with staying_alive(client, alive.run_id):
+            with closing(sqlite3.connect(db, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await asyncio.sleep(3)
+            await _outlives(client, alive, dead)
+
+
+async def test_a_clock_that_is_set_forward_kills_nobody(tmp_path: Path) -> None:
+    machine = LiveMachine()
+    async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        limited = await created(client, start_timeout=length(HOUR / 2))
+        async with staying_alive(client, alive.run_id):
+            machine.set_clock(HOUR)
+            await _outlives(client, alive, dead)
+            assert (await found(client, limited)).status == PENDING
+
+
+async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Path) -> None:
+    machine = LiveMachine()
+    async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
+        alive, dead = await leased(client, "a"), await leased(client, "d")
+        limited = await created(client, start_timeout=length(1))
+        async with staying_alive(client, alive.run_id):
+            machine.set_clock(-HOUR)
+            later = await created(client, start_timeout=length(1))
+            await _outlives(client, alive, dead)
+            for run in (limited, later):
+                assert (await ended(client, run)).status_reason == START_TIMEOUT_EXCEEDED

@@ -1,0 +1,132 @@
+"""What counts against a lease: only time in which a renewal was taken."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from runsvc.serving import TOLERANCE, Counted, Serving
+from tests.support.machine import NOON, Machine
+
+if TYPE_CHECKING:
+    from runsvc.serving import Beat
+
+INTERVAL = timedelta(seconds=0.25)
+NONE = timedelta(0)
+HOUR = 3_600
+
+
+class Beating:
+    """A service whose store tells the machine's time."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+        self._timekeeper = self.machine.timekeeper()
+        self.serving = Serving(self._timekeeper, INTERVAL)
+        self.beat()
+
+    def moment(self) -> Beat:
+        time = datetime.fromtimestamp(0, NOON.tzinfo) + timedelta(
+            microseconds=self._timekeeper.now()
+        )
+        return self.serving.moment(time)
+
+    def beat(self) -> None:
+        self.serving.beat(self.moment())
+
+    def go_on(self, seconds: float) -> None:
+        """Beat regularly for so long."""
+        for _ in range(round(seconds / 0.25)):
+            self.machine.go_on(0.25)
+            self.beat()
+
+    @property
+    def counted(self) -> Counted:
+        counted = self.serving.counted()
+        assert counted is not None
+        return counted
+
+    @property
+    def served(self) -> float:
+        return self.counted.served.total_seconds()
+
+
+def test_nothing_counts_before_the_first_beat() -> None:
+    serving = Serving(Machine().timekeeper(), INTERVAL)
+    assert serving.broken
+    assert serving.counted() is None
+
+
+def test_time_counts_from_the_first_beat_on() -> None:
+    service = Beating()
+    assert service.counted == Counted(NOON, NONE, timedelta.max)
+    service.go_on(10)
+    service.machine.go_on(0.1)
+    assert service.counted.at == NOON + timedelta(seconds=10.1)
+    assert service.served == 10.1
+
+
+def test_a_failure_of_the_store_breaks_until_the_next_beat() -> None:
+    service = Beating()
+    service.go_on(10)
+    service.serving.interrupt()
+    assert service.serving.broken
+    assert service.served == 0
+    service.go_on(2)
+    assert service.served == 1.75
+    assert service.counted.steady == timedelta.max
+
+
+def test_a_stop_of_the_process_breaks() -> None:
+    service = Beating()
+    service.go_on(10)
+    service.machine.go_on(60)
+    # Nothing counts, even before anyone beats.
+    assert service.counted.served == NONE
+    service.beat()
+    assert (service.served, service.counted.steady) == (0, timedelta.max)
+    assert service.counted.at == NOON + timedelta(seconds=70)
+    service.go_on(3)
+    assert service.served == 3
+
+
+def test_a_slow_answer_breaks_as_well() -> None:
+    service = Beating()
+    service.go_on(10)
+    beat = service.moment()
+    service.machine.go_on(0.6)
+    service.serving.beat(beat)
+    assert service.served == 0
+    assert service.counted.at == NOON + timedelta(seconds=10.6)
+    assert service.counted.steady == timedelta.max
+
+
+def test_being_a_little_late_is_no_break() -> None:
+    service = Beating()
+    service.go_on(10)
+    for _ in range(9):
+        service.machine.go_on((INTERVAL + TOLERANCE).total_seconds())
+        service.beat()
+    assert service.served == 16.75
+
+
+def test_a_clock_set_forward_breaks_and_starts_every_term_anew() -> None:
+    service = Beating()
+    service.go_on(10)
+    service.machine.set_clock(HOUR)
+    # By what has passed nobody would know of it.
+    assert service.counted.at == NOON + timedelta(seconds=10)
+    service.beat()
+    assert service.counted == Counted(NOON + timedelta(seconds=10 + HOUR), NONE, NONE)
+    service.go_on(5)
+    assert service.served == 5
+    assert service.counted.steady == timedelta(seconds=5)
+
+
+def test_a_clock_set_back_changes_nothing() -> None:
+    service = Beating()
+    service.go_on(10)
+    service.machine.set_clock(-HOUR)
+    service.go_on(10)
+    assert service.counted.at == NOON + timedelta(seconds=19.99)
+    assert (service.served, service.counted.steady) == (19.99, timedelta.max)

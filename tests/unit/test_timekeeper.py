@@ -1,0 +1,77 @@
+"""The service's time: never back, never standing still."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsvc.timekeeper import Timekeeper
+from tests.support.machine import Machine
+
+HOUR = 3_600
+
+
+def test_it_is_the_machines_time() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    assert timekeeper.now() == machine.wall // 1_000
+    machine.go_on(5)
+    machine.set_clock(HOUR)
+    assert timekeeper.now() == machine.wall // 1_000
+
+
+def test_a_clock_that_was_set_back_does_not_hold_time_up() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    before = timekeeper.now()
+    machine.set_clock(-HOUR)
+    assert timekeeper.now() == before
+    machine.go_on(100)
+    assert timekeeper.now() == before + 99_900_000
+
+
+def test_the_machines_clock_catches_up() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    timekeeper.now()
+    machine.set_clock(-10)
+    machine.go_on(10_001)
+    assert timekeeper.now() == machine.wall // 1_000
+
+
+def test_looking_often_does_not_slow_it_down() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    before = timekeeper.now()
+    machine.set_clock(-HOUR)
+    for _ in range(1_000_000 // 10):
+        machine.go_on(0.00001)
+        timekeeper.now()
+    assert timekeeper.now() == before + 999_000
+
+
+def test_it_goes_on_from_a_time_on_record() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    recorded = machine.wall // 1_000 + HOUR * 1_000_000
+    assert timekeeper.now(not_before=recorded) == recorded
+    machine.go_on(10)
+    assert timekeeper.now(not_before=recorded) == recorded + 9_990_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(-5_000, 5_000))))
+def test_it_never_goes_back(steps: list[tuple[int, int]]) -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    told = [timekeeper.now()]
+    for passed, shift in steps:
+        machine.go_on(passed)
+        machine.set_clock(shift)
+        told.append(timekeeper.now())
+    assert told == sorted(told)
+
+
+def test_seconds_only_pass() -> None:
+    timekeeper = Timekeeper()
+    first = timekeeper.monotonic()
+    assert timekeeper.monotonic() >= first
