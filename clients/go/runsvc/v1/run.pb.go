@@ -507,7 +507,7 @@ type Run struct {
 	// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
 	// `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
 	Kwargs *structpb.Struct `protobuf:"bytes,19,opt,name=kwargs,proto3" json:"kwargs,omitempty"`
-	// The holder's promise to send heartbeats. Unset when it made none.
+	// The holder's promise to give signs of life. Unset when it made none.
 	Lease *Lease `protobuf:"bytes,20,opt,name=lease,proto3" json:"lease,omitempty"`
 	// Longest time from created_at to RUNNING. Unset: no limit.
 	StartTimeout *durationpb.Duration `protobuf:"bytes,21,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
@@ -739,14 +739,12 @@ type RunSpec struct {
 	// Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
 	// thread_id.
 	WorkerId *string `protobuf:"bytes,8,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
-	// Promise of a heartbeat at least this often, 1 second to 1 hour. Needs worker_id. Unset: no lease. Not supported by
-	// this release: UNSUPPORTED_FEATURE.
+	// Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
+	// must be renewed. Needs worker_id. Unset: no lease.
 	LeaseTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
-	// Longest time from creation to RUNNING, at most 30 days. Unset: no limit. Not supported by this release:
-	// UNSUPPORTED_FEATURE.
+	// Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
 	StartTimeout *durationpb.Duration `protobuf:"bytes,10,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
-	// Longest time from RUNNING to the end, at most 30 days. Unset: no limit. Not supported by this release:
-	// UNSUPPORTED_FEATURE.
+	// Longest time from RUNNING to the end, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
 	Timeout       *durationpb.Duration `protobuf:"bytes,11,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -995,12 +993,14 @@ func (x *Progress) GetFinal() bool {
 	return false
 }
 
-// A holder's promise to send heartbeats.
+// A holder's promise to give signs of life: Heartbeat, and every other report of its own, renews it. When it runs out, the
+// run becomes ERROR. Only time in which the server could take renewals counts: after a restart, a store that did not work
+// or a clock that was set forward, every lease has a whole ttl once more.
 type Lease struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long the promise holds after each renewal.
 	Ttl *durationpb.Duration `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// When it runs out unless renewed. UTC.
+	// When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

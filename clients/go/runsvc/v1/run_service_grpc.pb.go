@@ -62,19 +62,21 @@ type RunServiceClient interface {
 	ListByThread(ctx context.Context, in *ListByThreadRequest, opts ...grpc.CallOption) (*ListByThreadResponse, error)
 	// Tells whether a thread has active runs, and which.
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
 	// INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
 	SetStatus(ctx context.Context, in *SetStatusRequest, opts ...grpc.CallOption) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(ctx context.Context, in *CompleteRequest, opts ...grpc.CallOption) (*CompleteResponse, error)
 	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-	// false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+	// false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+	// status or revision. NOT_HOLDER.
 	UpdateProgress(ctx context.Context, in *UpdateProgressRequest, opts ...grpc.CallOption) (*UpdateProgressResponse, error)
 	// Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
 	UpdateModelName(ctx context.Context, in *UpdateModelNameRequest, opts ...grpc.CallOption) (*UpdateModelNameResponse, error)
-	// Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-	// one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+	// Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+	// run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+	// NOT_HOLDER.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
 	// Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
@@ -264,19 +266,21 @@ type RunServiceServer interface {
 	ListByThread(context.Context, *ListByThreadRequest) (*ListByThreadResponse, error)
 	// Tells whether a thread has active runs, and which.
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder. NOT_HOLDER when another worker holds the run;
+	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
 	// INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
 	SetStatus(context.Context, *SetStatusRequest) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(context.Context, *CompleteRequest) (*CompleteResponse, error)
 	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-	// false; the answer carries the run, so an executor learns of a cancel here. Never changes status or revision. NOT_HOLDER.
+	// false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
+	// status or revision. NOT_HOLDER.
 	UpdateProgress(context.Context, *UpdateProgressRequest) (*UpdateProgressResponse, error)
 	// Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
 	UpdateModelName(context.Context, *UpdateModelNameRequest) (*UpdateModelNameResponse, error)
-	// Renews the holder's lease. On an INTERRUPTED run it answers OK with the run, so the executor learns of the cancel; on
-	// one that ended otherwise INVALID_TRANSITION. NOT_HOLDER. Not supported by this release: UNSUPPORTED_FEATURE.
+	// Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
+	// run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
+	// NOT_HOLDER.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
 	// Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
