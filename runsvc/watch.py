@@ -5,49 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from runsvc import lifecycle
 from runsvc.errors import RevisionCompacted, RevisionUnknown, RunNotFound
+from runsvc.event import Event, StatusEvent
 from runsvc.store.base import LogEntry, TopicKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
 
-    from runsvc.hub import Change, Cursor, StatusHub
+    from runsvc.cursor import Cursor
+    from runsvc.hub import StatusHub
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
 
 #: Least time between two rounds of PROGRESS on one stream, in seconds.
 PROGRESS_INTERVAL: Final = 0.1
+#: The time of a heartbeat whose interval has not begun.
+_UNSET: Final = 0.0
 #: Runs of a snapshot that are read at once.
 SNAPSHOT_STRETCH: Final = 16
-
-
-class StatusEvent(IntEnum):
-    """What an event tells; the wire's numbers."""
-
-    SNAPSHOT = 1
-    SNAPSHOT_END = 2
-    CHANGED = 3
-    PROGRESS = 4
-    HEARTBEAT = 5
-    DELETED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message of a watch."""
-
-    event: StatusEvent
-    #: The stream's position; 0 on SNAPSHOT and PROGRESS.
-    revision: int = 0
-    #: SNAPSHOT and PROGRESS carry a record, CHANGED and DELETED a log entry, the others nothing.
-    subject: Record | LogEntry | None = None
-    #: On CHANGED: further changes of the same call follow.
-    more: bool = False
-    #: On SNAPSHOT_END and HEARTBEAT.
-    store_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,42 +50,61 @@ class Watches:
         self._hub = hub
         self._codec = codec
 
-    async def events(self, request: WatchRequest) -> AsyncGenerator[Event, None]:
-        """The events of a watch, until it ends by itself. Close the iterator when leaving early.
-
-        RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
-        """
+    def open(self, request: WatchRequest) -> Watch:
+        """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining."""
         self._hub.check_open()
         # Subscribed before the snapshot is taken, a watcher misses nothing in between.
         cursor = self._hub.open(request.topic, progress=request.include_progress)
-        try:
-            watch = _Watch(self._store, self._codec, request, cursor)
-            await watch.begin()
-            while not watch.over:
-                for event in await watch.proceed():
-                    yield event
-        finally:
-            self._hub.close(cursor)
+        return Watch(self._store, self._hub, self._codec, request, cursor)
 
 
-class _Watch:
-    """One watch on its way."""
+class Watch:
+    """One watch on its way: begin it, then proceed until it is over.
+
+    RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    """
+
+    __slots__ = (
+        "_codec",
+        "_cursor",
+        "_hub",
+        "_loop",
+        "_next_heartbeat",
+        "_next_progress",
+        "_request",
+        "_snapshot",
+        "_store",
+        "_store_id",
+        "over",
+    )
 
     def __init__(
-        self, store: ReadingStore, codec: Codec, request: WatchRequest, cursor: Cursor
+        self,
+        store: ReadingStore,
+        hub: StatusHub,
+        codec: Codec,
+        request: WatchRequest,
+        cursor: Cursor,
     ) -> None:
         self._store = store
+        self._hub = hub
         self._codec = codec
         self._request = request
         self._cursor = cursor
         self._store_id = ""
-        self._now = asyncio.get_running_loop().time
-        self._next_heartbeat = self._now() + request.heartbeat_interval
+        self._loop = asyncio.get_running_loop()
+        self._next_heartbeat = _UNSET
         self._next_progress = 0.0
         #: What of the snapshot is still to be sent; None when there is none, or no more.
         self._snapshot: deque[RunState] | None = None
         #: Nothing can follow.
         self.over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.close(self._cursor)
 
     async def begin(self) -> None:
         """Take the snapshot, or the position to resume from."""
@@ -121,22 +117,24 @@ class _Watch:
             await self._resume(self._request.after_revision, clock)
 
     async def proceed(self) -> Sequence[Event]:
-        """What comes next: snapshot, then changes, else progress, else a heartbeat; after a wait perhaps nothing."""
+        """What comes next, once there is something: snapshot, then changes, else progress, else a heartbeat."""
         if self._snapshot is not None:
-            return self._told(await self._snapshot_events(self._snapshot))
-        if changes := await self._cursor.read():
-            return self._told(self._changes(changes))
-        if events := await self._progress():
-            return events
-        if self._now() >= self._next_heartbeat:
-            return self._told([self._position(StatusEvent.HEARTBEAT)])
-        await self._cursor.wait(self._pause())
-        return ()
-
-    def _told(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Events that tell a position postpone the heartbeat, which is there to tell it."""
-        self._next_heartbeat = self._now() + self._request.heartbeat_interval
-        return events
+            return await self._snapshot_events(self._snapshot)
+        cursor = self._cursor
+        while True:
+            if changes := await cursor.read():
+                # Events that tell a position postpone the heartbeat, which is there to tell it.
+                self._next_heartbeat = _UNSET
+                return self._up_to_the_end(changes)
+            now = self._loop.time()
+            if cursor.touched and (events := await self._progress(now)):
+                return events
+            if self._next_heartbeat == _UNSET:
+                self._next_heartbeat = now + self._request.heartbeat_interval
+            elif now >= self._next_heartbeat:
+                self._next_heartbeat = _UNSET
+                return [self._position(StatusEvent.HEARTBEAT)]
+            await cursor.woken(self._until())
 
     async def _take_snapshot(self) -> None:
         topic = self._request.topic
@@ -174,15 +172,13 @@ class _Watch:
             raise RunNotFound(topic.key)
         self.over = left[-1].revision <= after
 
-    def _changes(self, changes: Sequence[Change]) -> Sequence[Event]:
-        events = []
-        for entry, more in changes:
-            event = StatusEvent.DELETED if entry.deleted else StatusEvent.CHANGED
-            events.append(Event(event, entry.revision, entry, more))
-            if self._request.topic.kind is TopicKind.RUN and self._ends_with(entry):
-                self.over = True
-                break
-        return events
+    def _up_to_the_end(self, changes: Sequence[Event]) -> Sequence[Event]:
+        if self._request.topic.kind is TopicKind.RUN:
+            for number, event in enumerate(changes, 1):
+                if event.subject is not None and self._ends_with(event.subject):
+                    self.over = True
+                    return changes[:number]
+        return changes
 
     def _ends_with(self, subject: Record | LogEntry) -> bool:
         """Whether nothing that the watcher asked for can follow this state of the run."""
@@ -196,29 +192,29 @@ class _Watch:
             and lifecycle.awaits_acknowledgement(self._codec.decode(subject))
         )
 
-    async def _progress(self) -> Sequence[Event]:
+    async def _progress(self, now: float) -> Sequence[Event]:
         cursor = self._cursor
-        if not cursor.touched or self._now() < self._next_progress:
+        if now < self._next_progress:
             return ()
-        touched, cursor.touched = cursor.touched, set()
+        touched, cursor.touched = cursor.touched, None
         events = []
-        for run_id in touched:
+        for run_id in touched or ():
             record = await self._store.look_up(run_id)
             if record is None:
                 continue
             if record.revision > cursor.position:
                 # Its newest change comes first.
-                cursor.touched.add(run_id)
+                cursor.touch(run_id)
                 continue
             events.append(Event(StatusEvent.PROGRESS, subject=record))
-        self._next_progress = self._now() + PROGRESS_INTERVAL
+        self._next_progress = now + PROGRESS_INTERVAL
         return events
 
-    def _pause(self) -> float:
-        until = self._next_heartbeat
+    def _until(self) -> float:
+        """When there is something to do by the clock."""
         if self._cursor.touched:
-            until = min(until, self._next_progress)
-        return max(0.0, until - self._now())
+            return min(self._next_heartbeat, self._next_progress)
+        return self._next_heartbeat
 
     def _position(self, event: StatusEvent) -> Event:
         return Event(event, self._cursor.position, store_id=self._store_id)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from runsvc.watch import Event
+    from runsvc.event import Event
 
 #: Bytes of whole runs in one answer; a client takes no more than 4 MiB by default.
 RUNS_BYTES: Final = 1 << 20

@@ -53,6 +53,8 @@ class Guard(grpc.aio.ServerInterceptor):
         self._drained = asyncio.Event()
         #: How many calls have come so far.
         self._arrived = 0
+        #: How many of them were streams.
+        self._streams = 0
         self._active: set[asyncio.Task[Any]] = set()
         self._failures = FailureLog()
         # Ids are unique among servers and restarts, and cost next to nothing.
@@ -76,6 +78,10 @@ class Guard(grpc.aio.ServerInterceptor):
             return None
         guarded = self._guarded[method] = self._guard(method, handler)
         return guarded
+
+    def asked(self) -> int:
+        """How many calls have come so far that want an answer at once; streams do not."""
+        return self._arrived - self._streams
 
     async def drain(self) -> None:
         """Refuse further calls; return when those that were on their way have been met.
@@ -110,7 +116,7 @@ class Guard(grpc.aio.ServerInterceptor):
         if inspect.iscoroutinefunction(handler.unary_stream):
             call = self._wrap(method, handler.unary_stream, handler, _nothing)
             return grpc.unary_stream_rpc_method_handler(
-                call, response_serializer=handler.response_serializer
+                call, response_serializer=_serializer(handler.response_serializer)
             )
         if inspect.isasyncgenfunction(handler.stream_stream):
             return grpc.stream_stream_rpc_method_handler(
@@ -149,11 +155,13 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> Behavior:
         # The transport tells clients what an exception of a (de)serializer says; so both run in here.
         parse = handler.request_deserializer
+        is_stream = serialize is _nothing
 
         async def call(request: bytes, context: Any) -> Any:
             task = _current_task()
             self._active.add(task)
             self._arrived += 1
+            self._streams += is_stream
             started = perf_counter()
             outcome = "CANCELLED"
             try:
@@ -224,6 +232,11 @@ def _parse(parse: Callable[[bytes], Any], request: bytes) -> Any:
 async def _next(requests: AsyncIterator[Any]) -> Any:
     """The next request; None after the last."""
     return await anext(requests, None)
+
+
+def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Lets bytes pass, which a handler has encoded itself to send them to many."""
+    return lambda answer: answer if isinstance(answer, bytes) else serialize(answer)
 
 
 def _nothing(answer: object) -> None:

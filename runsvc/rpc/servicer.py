@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.model import Progress
 from runsvc.rpc import page_token
-from runsvc.rpc.convert import fitting, from_record, to_message, to_response
+from runsvc.rpc.convert import fitting, from_record, to_message
+from runsvc.rpc.encoder import EventEncoder
 from runsvc.rpc.validation import Check, creation
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_service_pb2_grpc import RunServiceServicer
@@ -16,7 +16,7 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceServicer
 if TYPE_CHECKING:
     from runsvc.manager import RunManager
     from runsvc.model import Request, RunSpec
-    from runsvc.watch import Watches
+    from runsvc.watch import Watches, WatchRequest
 
 #: Whose runs these are; without authentication everyone's are nobody's.
 OWNER: Final = ""
@@ -30,6 +30,7 @@ class RunServicer(RunServiceServicer):
     def __init__(self, manager: RunManager, watches: Watches) -> None:
         self._manager = manager
         self._watches = watches
+        self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
         spec, wanted = await _creation(request, "Create")
@@ -159,11 +160,18 @@ class RunServicer(RunServiceServicer):
     async def StreamStatus(  # type: ignore[override]
         self, request: pb.StreamStatusRequest, context: Any
     ) -> None:
-        with Check() as check:
-            watch = check.watch(request, OWNER)
-        async with aclosing(self._watches.events(watch)) as events:
-            async for event in events:
-                await context.write(to_response(event))
+        with self._watches.open(_wanted(request)) as watch:
+            # It may be open for days.
+            del request
+            await watch.begin()
+            while not watch.over:
+                for event in await watch.proceed():
+                    await context.write(self._encode(event))
+
+
+def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:
+    with Check() as check:
+        return check.watch(request, OWNER)
 
 
 async def _creation(

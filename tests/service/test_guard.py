@@ -163,15 +163,28 @@ async def test_an_answer_that_is_none_is_a_failure_that_tells_nothing(
     assert "TypeError" not in str(error.details())
 
 
-async def test_a_message_of_another_type_is_no_answer_to_a_stream(service: Service) -> None:
+async def test_what_is_no_message_is_no_answer_to_a_stream(service: Service) -> None:
     async def behavior(request: Any, context: Any) -> None:
-        await context.write("text")
+        await context.write(7)
 
     service.behave(behavior)
     call = service.stub.StreamStatus(pb.StreamStatusRequest())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+async def test_a_stream_may_write_what_it_has_encoded_itself(service: Service) -> None:
+    answer = pb.StreamStatusResponse(revision=7)
+
+    async def behavior(request: Any, context: Any) -> None:
+        await context.write(answer.SerializeToString())
+        await context.write(answer)
+
+    service.behave(behavior)
+    assert [each async for each in service.stub.StreamStatus(pb.StreamStatusRequest())] == [
+        answer
+    ] * 2
 
 
 @pytest.mark.parametrize(

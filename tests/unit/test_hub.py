@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runsvc.cursor import STRETCH, Cursor
 from runsvc.errors import ServerDraining, StoreUnavailable
 from runsvc.group_commit import Committed
-from runsvc.hub import STRETCH, TAIL, Cursor, StatusHub
+from runsvc.hub import TAIL, StatusHub
 from runsvc.ring import CAPACITY
 from runsvc.store.base import LogEntry, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
@@ -19,9 +20,11 @@ from tests.conformance.driver import ALL, RUNNING, Driver, run_topic, thread_top
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from runsvc.event import Event
+
 
 async def read(cursor: Cursor) -> list[int]:
-    return [change.entry.revision for change in await cursor.read()]
+    return [change.revision for change in await cursor.read()]
 
 
 @pytest.fixture
@@ -44,11 +47,20 @@ def hub(store: MemoryStore, driver: Driver) -> StatusHub:
     return hub
 
 
+def entry_of(event: Event) -> LogEntry:
+    assert isinstance(event.subject, LogEntry)
+    return event.subject
+
+
+async def wait(cursor: Cursor, seconds: float) -> None:
+    await cursor.woken(asyncio.get_running_loop().time() + seconds)
+
+
 async def woken(cursor: Cursor) -> bool:
     """Whether the cursor's wait ends by itself."""
     try:
         async with asyncio.timeout(0):
-            await cursor.wait(30)
+            await wait(cursor, 30)
     except TimeoutError:
         return False
     return True
@@ -212,7 +224,7 @@ async def test_the_changes_of_a_call_stay_together_across_stretches(
     last = 2 * size + 1
     found = []
     while got := await cursor.read():
-        found.append([(change.entry.revision, change.more) for change in got])
+        found.append([(change.revision, change.more) for change in got])
     assert list(chain(*found)) == [(each, size < each < last) for each in range(1, last + 1)]
     # However many they are, they come in stretches.
     assert max(map(len, found)) <= STRETCH + 1
@@ -226,9 +238,42 @@ async def test_reading_raises_what_the_store_raises(store: MemoryStore, driver: 
         await cursor.read()
 
 
-async def test_a_wait_ends_after_its_time(hub: StatusHub) -> None:
+async def test_a_wait_ends_after_its_time(hub: StatusHub, driver: Driver) -> None:
+    cursor = hub.open(ALL)
     async with asyncio.timeout(30):
-        await hub.open(ALL).wait(0.001)
+        await wait(cursor, 0.001)
+        await cursor.read()
+        # A later time and then an earlier one, whichever was there before.
+        for late, soon in ((1_000, 0.001), (2_000, 0.002)):
+            waiting = asyncio.create_task(wait(cursor, late))
+            await asyncio.sleep(0)
+            driver.create()
+            await waiting
+            await cursor.read()
+            await wait(cursor, soon)
+            await cursor.read()
+    hub.close(cursor)
+
+
+async def test_those_who_stand_at_the_same_place_share_what_the_first_read(
+    hub: StatusHub, driver: Driver
+) -> None:
+    first, second, third = (hub.open(thread_topic("a")) for _ in range(3))
+    other = hub.open(thread_topic("b"))
+    driver.create("a")
+    driver.create("b")
+    found = await first.read()
+    assert await second.read() is found
+    assert second.position == first.position == 2
+    assert await read(other) == [2]
+    driver.create("a")
+    assert await read(first) == [3]
+    # Another place, and another change since.
+    assert await read(third) == [1, 3]
+    run = driver.create("a")
+    await first.read()
+    driver.delete(run)
+    assert [entry_of(event).body for event in await third.read()] == [None, None]
 
 
 # Waking.
@@ -255,7 +300,7 @@ async def test_a_wait_ends_with_the_change_that_it_waits_for(
     hub: StatusHub, driver: Driver
 ) -> None:
     cursor = hub.open(ALL)
-    waiting = asyncio.create_task(cursor.wait(30))
+    waiting = asyncio.create_task(wait(cursor, 30))
     await asyncio.sleep(0)
     assert not waiting.done()
     driver.create()
@@ -286,7 +331,7 @@ async def test_a_deletion_takes_the_bodies_out_of_the_ring(hub: StatusHub, drive
     driver.delete(run)
     cursor = hub.open(ALL)
     found = await cursor.read()
-    assert [(one.entry.run_id, one.entry.body is None) for one in found] == [
+    assert [(entry_of(one).run_id, entry_of(one).body is None) for one in found] == [
         (run.run_id, True),
         (other.run_id, False),
         (run.run_id, True),
@@ -298,11 +343,11 @@ async def test_progress_touches_only_those_who_asked(hub: StatusHub, driver: Dri
     plain, asked = hub.open(ALL), hub.open(ALL, progress=True)
     elsewhere = hub.open(thread_topic("elsewhere"), progress=True)
     driver.progress(run, 1)
-    assert (plain.touched, asked.touched, elsewhere.touched) == (set(), {run.run_id}, set())
+    assert (plain.touched, asked.touched, elsewhere.touched) == (None, {run.run_id}, None)
     assert [await woken(one) for one in (plain, asked, elsewhere)] == [False, True, False]
     hub.close(asked)
     driver.progress(run, 2)
-    assert plain.touched == set()
+    assert plain.touched is None
     hub.publish(Committed([]))
 
 

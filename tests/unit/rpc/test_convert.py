@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsvc.errors import CorruptRow
+from runsvc.event import Event, StatusEvent
 from runsvc.model import (
     CancelAction,
     Cancellation,
@@ -28,7 +29,6 @@ from runsvc.rpc import convert
 from runsvc.rpc.convert import RunCodec
 from runsvc.store.base import LogEntry, Record
 from runsvc.v1 import run_pb2
-from runsvc.watch import Event, StatusEvent
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123457, tzinfo=UTC)
 
