@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from runsvc.model import Lease
     from runsvc.timekeeper import Timekeeper
 
 #: How late the service may be without its counting as a break. The shortest lease, one second, bears more when it is
@@ -78,6 +79,13 @@ class Serving:
         served = timedelta(0) if self.broken or passed > self._longest else at - self._served_since
         steady = at - self._steady_since if self._steady_since else timedelta.max
         return Counted(at, served, steady)
+
+    def left(self, lease: Lease) -> float:
+        """For how many seconds a lease holds if nobody renews it; 0 once it is over."""
+        if (counted := self.counted()) is None:
+            return lease.ttl.total_seconds()
+        left = max(lease.expires_at - counted.at, lease.ttl - counted.served)
+        return max(left.total_seconds(), 0.0)
 
     def _since(self, beat: Beat) -> timedelta:
         return timedelta(seconds=self._timekeeper.monotonic() - beat.monotonic)

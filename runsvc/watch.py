@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from runsvc.cursor import Cursor
     from runsvc.hub import StatusHub
+    from runsvc.model import Lease
+    from runsvc.serving import Serving
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
 
-#: Least time between two rounds of PROGRESS on one stream, in seconds.
+#: Least time between two rounds of PROGRESS on one stream, and between two looks at a lease that is over, in seconds.
 PROGRESS_INTERVAL: Final = 0.1
 #: The time of a heartbeat whose interval has not begun.
 _UNSET: Final = 0.0
@@ -45,17 +47,18 @@ class WatchRequest:
 class Watches:
     """Opens watches."""
 
-    def __init__(self, store: ReadingStore, hub: StatusHub, codec: Codec) -> None:
+    def __init__(self, store: ReadingStore, hub: StatusHub, codec: Codec, serving: Serving) -> None:
         self._store = store
         self._hub = hub
         self._codec = codec
+        self._serving = serving
 
     def open(self, request: WatchRequest) -> Watch:
         """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining."""
         self._hub.check_open()
         # Subscribed before the snapshot is taken, a watcher misses nothing in between.
         cursor = self._hub.open(request.topic, progress=request.include_progress)
-        return Watch(self._store, self._hub, self._codec, request, cursor)
+        return Watch(self._store, self._hub, self._codec, self._serving, request, cursor)
 
 
 class Watch:
@@ -68,10 +71,12 @@ class Watch:
         "_codec",
         "_cursor",
         "_hub",
+        "_lease",
         "_loop",
         "_next_heartbeat",
         "_next_progress",
         "_request",
+        "_serving",
         "_snapshot",
         "_store",
         "_store_id",
@@ -83,12 +88,14 @@ class Watch:
         store: ReadingStore,
         hub: StatusHub,
         codec: Codec,
+        serving: Serving,
         request: WatchRequest,
         cursor: Cursor,
     ) -> None:
         self._store = store
         self._hub = hub
         self._codec = codec
+        self._serving = serving
         self._request = request
         self._cursor = cursor
         self._store_id = ""
@@ -97,6 +104,8 @@ class Watch:
         self._next_progress = 0.0
         #: What of the snapshot is still to be sent; None when there is none, or no more.
         self._snapshot: deque[RunState] | None = None
+        #: Of a cancelled run: how long an acknowledgement may still come, as far as is known. None: for ever.
+        self._lease: Lease | None = None
         #: Nothing can follow.
         self.over = False
 
@@ -129,6 +138,9 @@ class Watch:
             now = self._loop.time()
             if cursor.touched and (events := await self._progress(now)):
                 return events
+            if self._lease is not None and await self._is_given_up():
+                self.over = True
+                return ()
             if self._next_heartbeat == _UNSET:
                 self._next_heartbeat = now + self._request.heartbeat_interval
             elif now >= self._next_heartbeat:
@@ -187,10 +199,26 @@ class Watch:
             return subject.deleted
         if not subject.status.terminal:
             return False
-        return not (
-            self._request.until_acknowledged
-            and lifecycle.awaits_acknowledgement(self._codec.decode(subject))
-        )
+        return not (self._request.until_acknowledged and self._is_awaited(subject))
+
+    def _is_awaited(self, subject: Record | LogEntry) -> bool:
+        """Whether an acknowledgement can still follow; from now on the run's lease says for how long."""
+        run = self._codec.decode(subject)
+        self._lease = run.lease
+        return lifecycle.awaits_acknowledgement(run)
+
+    async def _is_given_up(self) -> bool:
+        """Whether the executor that was to acknowledge fell silent for longer than its lease."""
+        if not self._has_lapsed():
+            return False
+        record = await self._store.look_up(self._request.topic.key)
+        if record is None or record.revision > self._cursor.position:
+            # What has become of it is on its way.
+            return False
+        return not self._is_awaited(record) or self._has_lapsed()
+
+    def _has_lapsed(self) -> bool:
+        return self._lease is not None and not self._serving.left(self._lease)
 
     async def _progress(self, now: float) -> Sequence[Event]:
         cursor = self._cursor
@@ -212,9 +240,14 @@ class Watch:
 
     def _until(self) -> float:
         """When there is something to do by the clock."""
+        until = self._next_heartbeat
         if self._cursor.touched:
-            return min(self._next_heartbeat, self._next_progress)
-        return self._next_heartbeat
+            until = min(until, self._next_progress)
+        if self._lease is not None:
+            # What is on its way when the lease is over comes soon.
+            left = max(self._serving.left(self._lease), PROGRESS_INTERVAL)
+            until = min(until, self._loop.time() + left)
+        return until
 
     def _position(self, event: StatusEvent) -> Event:
         return Event(event, self._cursor.position, store_id=self._store_id)

@@ -199,7 +199,9 @@ async def _start(
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
     server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
-    add_RunServiceServicer_to_server(RunServicer(manager, Watches(store, hub, codec)), server)
+    add_RunServiceServicer_to_server(
+        RunServicer(manager, Watches(store, hub, codec, serving)), server
+    )
     add_AdminServiceServicer_to_server(AdminServicer(admin), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)

@@ -108,7 +108,7 @@ class Driver:
 
     def acknowledge(self, run: Run) -> Run:
         return self.change(
-            run, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id=None)
+            run, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id=run.worker_id)
         )
 
     def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:

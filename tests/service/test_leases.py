@@ -129,6 +129,30 @@ async def test_an_executor_learns_of_the_cancel_from_its_heartbeat(client: Clien
     assert (await heartbeat(client, run)).lease == stopped.lease
 
 
+async def test_a_watcher_waits_for_a_cancelled_executor_while_its_lease_holds(
+    client: Client,
+) -> None:
+    run = await leased(client)
+    async with watching(
+        client, run_id=run.run_id, after_revision=run.revision, until_acknowledged=True
+    ) as stream:
+        async with staying_alive(client, run.run_id):
+            await call(client, "Cancel", run_id=run.run_id)
+            assert (await stream.read()).run.status == INTERRUPTED
+            await asyncio.sleep(2)
+        # Nobody acknowledges, and the one who could has fallen silent.
+        assert await stream.rest() == []
+    late = await call(client, "AcknowledgeCancel", run_id=run.run_id, worker_id=WORKER)
+    assert late.changed
+    again = await call(client, "AcknowledgeCancel", run_id=run.run_id, worker_id=WORKER)
+    assert not again.changed
+    assert again.run == late.run
+    for method in ("SetStatus", "Complete"):
+        error = await refused(client, method, run_id=run.run_id, status=SUCCESS, worker_id=WORKER)
+        assert error.reason == "INVALID_TRANSITION"
+    assert (await found(client, run)).status_reason == run_pb2.STATUS_REASON_CANCEL_REQUESTED
+
+
 async def test_a_heartbeat_after_another_end_is_refused(client: Client) -> None:
     run = await leased(client, ttl=60)
     await call(client, "Complete", run_id=run.run_id, status=SUCCESS, worker_id=WORKER)

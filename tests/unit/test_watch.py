@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ from runsvc.errors import (
 )
 from runsvc.event import Event, StatusEvent
 from runsvc.hub import StatusHub
+from runsvc.serving import Serving
 from runsvc.store.base import LogEntry, Record, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
 from runsvc.watch import SNAPSHOT_STRETCH, Watches, WatchRequest
@@ -34,8 +37,10 @@ from tests.conformance.driver import (
     run_topic,
     thread_topic,
 )
+from tests.support.machine import Machine
 
 if TYPE_CHECKING:
+    from runsvc.group_commit import Committed
     from runsvc.model import Run
 
 SNAPSHOT, SNAPSHOT_END, CHANGED, PROGRESS, HEARTBEAT, DELETED = StatusEvent
@@ -60,7 +65,18 @@ class Watching:
         self.hub = StatusHub(store)
         self.driver = Driver(store)
         self.driver.listeners.append(self.hub.publish)
-        self.watches = Watches(store, self.hub, CODEC)
+        self.machine = Machine()
+        timekeeper = self.machine.timekeeper()
+        store._timekeeper = timekeeper
+        self.serving = Serving(timekeeper, timedelta(seconds=0.25))
+        self.watches = Watches(store, self.hub, CODEC, self.serving)
+
+    def beat(self, seconds: float = 0) -> None:
+        """Let so much time pass, served all of it."""
+        for _ in range(round(seconds / 0.25) or 1):
+            self.machine.go_on(min(seconds, 0.25))
+            now = self.store.begin()
+            self.serving.beat(self.serving.moment(now.time))
 
     def open(self, topic: Topic, **wanted: Any) -> aclosing[Stream]:
         request = WatchRequest(topic=topic, **wanted)
@@ -89,6 +105,14 @@ async def on() -> AsyncIterator[Watching]:
 async def take(stream: Stream, count: int) -> list[Event]:
     async with asyncio.timeout(30):
         return [await anext(stream) for _ in range(count)]
+
+
+def a_cancelled_run(on: Watching) -> Run:
+    """One whose worker holds it for ten seconds from now on."""
+    run = on.driver.create(worker_id="w", lease_ttl=timedelta(seconds=10))
+    start = partial(lifecycle.report, to=RUNNING, worker_id="w")
+    run = on.driver.change(run, lambda run, at: lifecycle.renew(start(run, at=at), at))
+    return on.driver.cancel(run)
 
 
 def told(events: list[Event]) -> list[tuple[StatusEvent, int]]:
@@ -166,7 +190,8 @@ async def test_a_resumed_watch_goes_on_from_the_log_of_before_the_restart(on: Wa
     await again.start()
     on.driver.listeners = [again.publish]
     request = WatchRequest(topic=ALL, after_revision=1)
-    async with aclosing(events_of(Watches(on.store, again, CODEC), request)) as stream:
+    watches = Watches(on.store, again, CODEC, on.serving)
+    async with aclosing(events_of(watches, request)) as stream:
         assert told(await take(stream, 1)) == [(CHANGED, 2)]
         on.driver.report(run, SUCCESS)
         assert told(await take(stream, 1)) == [(CHANGED, 3)]
@@ -332,6 +357,76 @@ async def test_until_acknowledged_waits_on_a_run_that_was_cancelled_before(
             assert (await waiting).revision == 4
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
+
+
+@pytest.mark.parametrize("after", [None, 3])
+async def test_until_acknowledged_ends_when_the_lease_is_over(
+    on: Watching, after: int | None
+) -> None:
+    on.beat()
+    run = a_cancelled_run(on)
+    async with on.open(
+        run_topic(run), until_acknowledged=True, after_revision=after, heartbeat_interval=0.01
+    ) as stream:
+        while (await take(stream, 1))[0].event is not HEARTBEAT:
+            pass
+        on.beat(6)
+        on.driver.change(run, lifecycle.renew)
+        on.beat(6)
+        # The executor was heard of in the meantime.
+        await take(stream, 2)
+        on.beat(4.5)
+        async with asyncio.timeout(30):
+            assert {event.event async for event in stream} <= {HEARTBEAT}
+
+
+async def test_until_acknowledged_outlasts_a_break(on: Watching) -> None:
+    on.beat()
+    run = a_cancelled_run(on)
+    async with on.open(
+        run_topic(run), until_acknowledged=True, after_revision=3, heartbeat_interval=0.01
+    ) as stream:
+        on.machine.go_on(60)
+        on.beat()
+        await take(stream, 2)
+        on.driver.acknowledge(run)
+        async with asyncio.timeout(30):
+            events = [event async for event in stream]
+        assert events[-1].event is CHANGED
+
+
+async def test_until_acknowledged_ends_at_once_when_the_lease_was_over(on: Watching) -> None:
+    on.beat()
+    run = a_cancelled_run(on)
+    on.beat(11)
+    events = await on.all_of(run_topic(run), until_acknowledged=True)
+    assert [event.event for event in events] == [SNAPSHOT, SNAPSHOT_END]
+    assert await on.all_of(run_topic(run), until_acknowledged=True, after_revision=3) == []
+
+
+async def test_an_acknowledgement_on_its_way_is_waited_for(
+    on: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on.beat()
+    run = a_cancelled_run(on)
+    async with on.open(run_topic(run), until_acknowledged=True, after_revision=3) as stream:
+        waiting = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        # Committed, but not published yet.
+        on.driver.listeners.clear()
+        committed: list[Committed] = []
+        on.driver.listeners.append(committed.append)
+        on.driver.acknowledge(run)
+        on.beat(11)
+        for cursors in on.hub._cursors.values():
+            for cursor in cursors:
+                cursor.wake()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        on.hub.publish(committed[0])
+        async with asyncio.timeout(30):
+            assert (await waiting).event is CHANGED
 
 
 async def test_without_until_acknowledged_the_cancel_is_the_end(on: Watching) -> None:
