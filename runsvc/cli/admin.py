@@ -12,11 +12,7 @@ from runsvc.cli import render
 from runsvc.cli.arguments import Count, Time, option
 from runsvc.cli.session import Session, calls
 from runsvc.cli.table import RunsTable
-from runsvc.v1.admin_service_pb2 import (
-    DeleteRequest,
-    GetServerInfoRequest,
-    ReconcileOrphansRequest,
-)
+from runsvc.v1.admin_service_pb2 import DeleteResponse
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -59,8 +55,7 @@ def reconcile(session: Session, error: str, before: Timestamp | None, limit: int
     Example:
       runsvc admin reconcile --before 2026-11-24T09:30:00Z --error "host-7 is gone"
     """
-    request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
-    answer = session.call(session.admin.ReconcileOrphans, request)
+    answer = session.client.reconcile_orphans(error=error, before=before, limit=limit)
     rest = "More are left: repeat the command." if answer.more else "None is left."
     ended = "1 run is" if len(answer.runs) == 1 else f"{len(answer.runs)} runs are"
     headline = Text(f"{ended} ERROR now. {rest}")
@@ -73,13 +68,13 @@ def reconcile(session: Session, error: str, before: Timestamp | None, limit: int
 @calls
 def delete(session: Session, run_id: str) -> None:
     """Remove the run RUN_ID, which has ended, for good."""
-    answer = session.call(session.admin.Delete, DeleteRequest(run_id=run_id))
-    session.tell(answer, Text(f"Run {render.clean(run_id)} is removed."))
+    session.client.delete(run_id)
+    session.tell(DeleteResponse(), Text(f"Run {render.clean(run_id)} is removed."))
 
 
 @admin.command(short_help="Show what the server is and what it holds.")
 @calls
 def info(session: Session) -> None:
     """Show what the server is and what it holds."""
-    answer = session.call(session.admin.GetServerInfo, GetServerInfoRequest())
+    answer = session.client.get_server_info()
     session.tell(answer, render.details(answer, zeros=True))

@@ -46,8 +46,14 @@ class Board:
         self._ended: dict[str, _Row] = {}
         self._number = 0
         self._revision = 0
+        self._lost = False
+
+    def lost(self) -> None:
+        """The connection is lost; the next event says that it is there again."""
+        self._lost = True
 
     def add(self, event: StreamStatusResponse) -> None:
+        self._lost = False
         self._revision = max(self._revision, event.revision)
         run = event.run
         if not event.HasField("run"):
@@ -66,7 +72,8 @@ class Board:
         if self._active or self._ended:
             yield self._frame(options.height or console.height, "Ctrl-C leaves.")
         else:
-            yield _line(f"Waiting for {self._waiting_for}… Ctrl-C leaves.")
+            lost = "No connection, trying again. " if self._lost else ""
+            yield _line(f"{lost}Waiting for {self._waiting_for}… Ctrl-C leaves.")
 
     def left(self, height: int) -> RenderableType | None:
         """What stays in the terminal after the watch. None: there was nothing to see."""
@@ -88,7 +95,8 @@ class Board:
         runs = [row.run for row in sorted(shown, key=lambda row: row.number)]
         hidden = len(active) - room
         more = f"… and {hidden:,} more active." if hidden > 0 else ""
-        caption = " ".join(filter(None, (more, f"Revision {self._revision}.", advice)))
+        lost = "No connection, trying again." if self._lost and advice else ""
+        caption = " ".join(filter(None, (more, f"Revision {self._revision}.", lost, advice)))
         return Group(RunsTable(runs, self._without), _line(caption))
 
 

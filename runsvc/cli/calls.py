@@ -34,25 +34,14 @@ from runsvc.v1.run_pb2 import (
     RunSpec,
 )
 from runsvc.v1.run_service_pb2 import (
-    AcknowledgeCancelRequest,
-    CancelRequest,
-    CompleteRequest,
-    CreateOrRejectRequest,
     CreateOrRejectResponse,
-    CreateRequest,
     CreateResponse,
-    GetRequest,
-    HasInflightRequest,
-    ListByThreadRequest,
+    GetResponse,
     ListByThreadResponse,
-    SetStatusRequest,
-    UpdateModelNameRequest,
-    UpdateProgressRequest,
+    UpdateModelNameResponse,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from google.protobuf.struct_pb2 import Struct
 
     from runsvc.v1.run_pb2 import Run, RunStatus
@@ -121,8 +110,8 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
 @calls
 def get(session: Session, run_id: str) -> None:
     """Show the run RUN_ID with everything that is known of it."""
-    answer = session.call(session.runs.Get, GetRequest(run_id=run_id))
-    session.tell(answer, render.details(answer.run))
+    run = session.client.get(run_id)
+    session.tell(GetResponse(run=run), render.details(run))
 
 
 @click.command("list", short_help="List a thread's runs, newest first.")
@@ -153,11 +142,12 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
       runsvc list chat-1 --status pending --status running
       runsvc list chat-1 --all-pages --json | jq -r '.runs[].run_id'
     """
-    request = ListByThreadRequest(**page)
-    for answer in _pages(session, request, all_pages):
+    for answer in session.client.list_by_thread(**page):
         table = RunsTable(answer.runs, _KNOWN) if answer.runs else Text("No runs.")
         more = [] if all_pages or not answer.next_page_token else [_more(session, answer)]
         session.tell(answer, table, *more)
+        if not all_pages:
+            break
 
 
 @click.command("set-status", short_help="Report a status; running is the start.")
@@ -176,8 +166,7 @@ def set_status(session: Session, worker: str | None, **report: Any) -> None:
       runsvc set-status RUN_ID running --worker w1
       runsvc set-status RUN_ID error --error "out of memory" --worker w1
     """
-    request = SetStatusRequest(worker_id=worker, **report)
-    answer = session.call(session.runs.SetStatus, request)
+    answer = session.client.set_status(worker_id=worker, **report)
     session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
 
 
@@ -205,14 +194,9 @@ def progress(
     figures = progress_of(fields)
     if figures is None and not final:
         raise click.UsageError("Nothing to report: give a figure, or --final.")
-    request = UpdateProgressRequest(
-        run_id=run_id,
-        progress=figures,
-        sequence=sequence,
-        final=final,
-        worker_id=worker,
+    answer = session.client.update_progress(
+        run_id, figures, sequence=sequence, final=final, worker_id=worker
     )
-    answer = session.call(session.runs.UpdateProgress, request)
     what = "was applied" if answer.applied else "changed nothing"
     session.tell(answer, _headline(answer.run, f"the report {what}"), render.details(answer.run))
 
@@ -238,10 +222,9 @@ def complete(
     Example:
       runsvc complete RUN_ID success --total-tokens 4096 --worker w1
     """
-    request = CompleteRequest(
-        run_id=run_id, status=status, error=error, progress=progress_of(fields), worker_id=worker
+    answer = session.client.complete(
+        run_id, status, error=error, progress=progress_of(fields), worker_id=worker
     )
-    answer = session.call(session.runs.Complete, request)
     session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
 
 
@@ -268,8 +251,8 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any)
     """
     if (run_id is None) == (thread is None):
         raise click.UsageError("Name what to cancel: RUN_ID or --thread.")
-    wanted = run_id if thread is None else _newest_active(session, thread)
-    answer = session.call(session.runs.Cancel, CancelRequest(run_id=wanted, **how))
+    wanted = _newest_active(session, str(thread)) if run_id is None else run_id
+    answer = session.client.cancel(wanted, **how)
     outcome = _OUTCOMES.get(answer.outcome, render.word(CancelOutcome, answer.outcome))
     headline = Text(f"Run {render.clean(answer.run.run_id)} {outcome}.")
     session.tell(answer, headline, render.details(answer.run))
@@ -281,8 +264,7 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any)
 @calls
 def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
     """Report that the executor of the cancelled run RUN_ID has stopped."""
-    request = AcknowledgeCancelRequest(run_id=run_id, worker_id=worker)
-    answer = session.call(session.runs.AcknowledgeCancel, request)
+    answer = session.client.acknowledge_cancel(run_id, worker_id=worker)
     when = "is acknowledged" if answer.changed else "had been acknowledged before: nothing changed"
     session.tell(answer, _headline(answer.run, f"the cancel {when}"), render.details(answer.run))
 
@@ -297,10 +279,9 @@ def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
     # An empty NAME is more likely a script's mistake than a wish.
     if bool(name and name.strip()) == clear:
         raise click.UsageError("Name the model: NAME, or --clear for none.")
-    request = UpdateModelNameRequest(run_id=run_id, model_name=name)
-    answer = session.call(session.runs.UpdateModelName, request)
-    named = f"the model is {answer.run.model_name}" if answer.run.model_name else "no model is set"
-    session.tell(answer, _headline(answer.run, named), render.details(answer.run))
+    run = session.client.update_model_name(run_id, name)
+    named = f"the model is {run.model_name}" if run.model_name else "no model is set"
+    session.tell(UpdateModelNameResponse(run=run), _headline(run, named), render.details(run))
 
 
 COMMANDS: Final = (
@@ -343,9 +324,8 @@ def _created(
     session: Session, spec: RunSpec, request_id: str, always: bool
 ) -> CreateResponse | CreateOrRejectResponse:
     if always:
-        return session.call(session.runs.Create, CreateRequest(request_id=request_id, spec=spec))
-    request = CreateOrRejectRequest(request_id=request_id, spec=spec)
-    return session.call(session.runs.CreateOrReject, request)
+        return session.client.create(spec, request_id=request_id)
+    return session.client.create_or_reject(spec, request_id=request_id)
 
 
 def _created_headline(answer: CreateResponse | CreateOrRejectResponse) -> Text:
@@ -362,27 +342,15 @@ def _headline(run: Run, what: str) -> Text:
     return Text(render.clean(text))
 
 
-def _pages(
-    session: Session, request: ListByThreadRequest, all_pages: bool
-) -> Iterator[ListByThreadResponse]:
-    while True:
-        answer = session.call(session.runs.ListByThread, request)
-        yield answer
-        if not (all_pages and answer.next_page_token):
-            return
-        request.page_token = answer.next_page_token
-
-
 def _more(session: Session, answer: ListByThreadResponse) -> Text:
     command = again("--page-token", answer.next_page_token, target=session.target)
     return Text(f"More with: {render.clean(command)}", overflow="fold")
 
 
 def _newest_active(session: Session, thread_id: str) -> str:
-    request = HasInflightRequest(thread_id=thread_id)
-    answer = session.call(session.runs.HasInflight, request)
-    if not answer.run_ids:
+    run_ids = session.client.has_inflight(thread_id)
+    if not run_ids:
         message = f"Thread {thread_id} has no active run."
         error = RunError(grpc.StatusCode.NOT_FOUND, message=message)
         raise CallFailed(error, as_json=session.as_json)
-    return answer.run_ids[0]
+    return run_ids[0]

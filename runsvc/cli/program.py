@@ -34,7 +34,8 @@ Examples:
   runsvc cancel --thread chat-1             cancel its newest active run
 
 Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET and RUNSVC_JSON count for
-all commands but serve, RUNSVC_TIMEOUT for those that wait for one answer: not for watch.
+all commands but serve, RUNSVC_TIMEOUT for those that wait for one answer: not for watch. RUNSVC_TOKEN is sent as a
+bearer token; RUNSVC_TLS_CA, a file of certificates, switches TLS on.
 
 \b
 Exit codes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
-import grpc
 
 from runsvc.cli import render
 from runsvc.cli.arguments import json_option, target_option, timeout_option
 from runsvc.cli.errors import CallFailed
-from runsvc.client import AdminServiceStub, RunServiceStub, connect, error_of
+from runsvc.client import ENVIRONMENT, RunClient, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,32 +21,18 @@ if TYPE_CHECKING:
 
     from runsvc.cli.arguments import Command
 
-_Request = TypeVar("_Request")
-_Answer = TypeVar("_Answer")
-
 
 @dataclass(frozen=True)
 class Session:
     """One command's connection."""
 
-    channel: grpc.Channel
-    target: str
+    client: RunClient
     as_json: bool
-    #: Of a call; None where answers are streams.
-    timeout: float | None = None
 
     @property
-    def runs(self) -> RunServiceStub:
-        return RunServiceStub(self.channel)
-
-    @property
-    def admin(self) -> AdminServiceStub:
-        return AdminServiceStub(self.channel)
-
-    def call(
-        self, method: grpc.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request
-    ) -> _Answer:
-        return method(request, timeout=self.timeout)
+    def target(self) -> str:
+        """The server."""
+        return self.client.target
 
     def tell(self, answer: Message, *shown: RenderableType) -> None:
         """The answer itself for programs, what is shown of it for people."""
@@ -57,9 +42,6 @@ class Session:
         output = render.console()
         for each in shown:
             output.print(each)
-
-    def failed(self, failure: grpc.RpcError) -> CallFailed:
-        return CallFailed(error_of(failure), target=self.target, as_json=self.as_json)
 
 
 def calls(command: Command) -> Command:
@@ -77,11 +59,20 @@ def _connected(command: Callable[..., None]) -> Command:
     def wrapper(
         *, target: str, as_json: bool, timeout: float | None = None, **arguments: object
     ) -> None:
-        with connect(target) as channel:
-            session = Session(channel, target, as_json, timeout)
+        with _client(target, timeout) as client:
             try:
-                command(session, **arguments)
-            except grpc.RpcError as failure:
-                raise session.failed(failure) from None
+                command(Session(client, as_json), **arguments)
+            except RunError as error:
+                raise CallFailed(error, target=target, as_json=as_json) from None
 
     return wrapper
+
+
+def _client(target: str, timeout: float | None) -> RunClient:
+    """A client with the token and the certificates that the environment names."""
+    try:
+        return RunClient(target, timeout=ENVIRONMENT if timeout is None else timeout)
+    except OSError as error:
+        raise click.ClickException(f"Cannot read RUNSVC_TLS_CA: {error.strerror}") from error
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import grpc
-from google.protobuf.duration_pb2 import Duration
 from rich.live import Live
 
 from runsvc.cli import render
@@ -15,12 +15,11 @@ from runsvc.cli.board import Board, ended_by_sigterm
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import again
 from runsvc.cli.session import Session, streams
-from runsvc.client import RunError, error_of
-from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
-from runsvc.v1.run_service_pb2 import GetRequest, StreamStatusRequest
+from runsvc.client import OUTAGE, RunError
+from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import StreamStatusResponse
@@ -56,12 +55,20 @@ _MAX_UINT64: Final = 2**64 - 1
     help="Longest silence of the server; 1 to 300, 15 unless told.",
 )
 @option("--until-acknowledged", is_flag=True, help="With RUN_ID: wait until a cancel took effect.")
+@option(
+    "--outage",
+    type=Seconds(min=0, max=86_400),
+    default=OUTAGE,
+    metavar="SECONDS",
+    help="How long to wait for a server that has gone.",
+)
 @streams
 def watch(session: Session, **what: Any) -> None:
     """Watch RUN_ID, a thread, or all runs.
 
     Watching a run ends with the run: exit code 0 when it ended as SUCCESS, otherwise 6. Watching a thread or all runs
-    ends with Ctrl-C. In a terminal the runs are a table; elsewhere, and with --json, every event is a line.
+    ends with Ctrl-C. In a terminal the runs are a table; elsewhere, and with --json, every event is a line. A lost
+    connection is made up for: the watch goes on where it was cut off.
 
     \b
     Examples:
@@ -69,13 +76,11 @@ def watch(session: Session, **what: Any) -> None:
       runsvc watch --thread chat-1
       runsvc watch --all --after 0 --json | jq -r .run.status
     """
-    request = _request(**what)
-    last = _show(session, request, _followed(session, request))
-    if request.WhichOneof("target") == "run_id":
+    target = _target(**what)
+    last = _show(session, target, _Followed(session, target))
+    if target["run_id"] is not None:
         # With --after there may have been nothing left to tell.
-        _judge(
-            session, last or session.call(session.runs.Get, GetRequest(run_id=request.run_id)).run
-        )
+        _judge(session, last or session.client.get(target["run_id"]))
 
 
 def line_of(event: StreamStatusResponse) -> str:
@@ -102,7 +107,7 @@ def _step(event: StreamStatusResponse) -> str:
     return f"{before} -> {now}" if before else now
 
 
-def _request(
+def _target(
     *,
     run_id: str | None,
     thread: str | None,
@@ -112,48 +117,61 @@ def _request(
     progress: bool,
     heartbeat: float | None,
     until_acknowledged: bool,
-) -> StreamStatusRequest:
+    outage: float,
+) -> dict[str, Any]:
+    """What to watch and how, as the client takes it."""
     if (run_id is not None) + (thread is not None) + everything != 1:
         raise click.UsageError("Name what to watch: RUN_ID, --thread or --all.")
     if assistant is not None and not everything:
         raise click.UsageError("--assistant needs --all.")
-    return StreamStatusRequest(
-        run_id=run_id,
-        thread_id=thread,
-        all=AllRuns(assistant_id=assistant) if everything else None,
-        after_revision=after,
-        include_progress=progress,
-        heartbeat_interval=_duration(heartbeat),
-        until_acknowledged=until_acknowledged,
-    )
+    return {
+        "run_id": run_id,
+        "thread_id": thread,
+        "all_runs": everything,
+        "assistant_id": assistant,
+        "after_revision": after,
+        "include_progress": progress,
+        "heartbeat_interval": heartbeat,
+        "until_acknowledged": until_acknowledged,
+        "outage": outage,
+    }
 
 
-def _duration(seconds: float | None) -> Duration | None:
-    if seconds is None:
-        return None
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+@dataclass
+class _Followed:
+    """The events of a watch; one that gives up says where to go on from."""
+
+    session: Session
+    target: dict[str, Any]
+    #: Called when the connection is lost, but will be tried again.
+    lost: Callable[[], None] = lambda: None
+    begun: bool = False
+    position: int | None = None
+
+    def __iter__(self) -> Iterator[StreamStatusResponse]:
+        try:
+            with self.session.client.watch(
+                **self.target, on_reconnect=self._on_reconnect
+            ) as events:
+                for event in events:
+                    self.begun = True
+                    self.position = event.revision or self.position
+                    yield event
+        except RunError as error:
+            if not self.begun:
+                raise
+            raise _cut_off(self.session, error, self.position) from None
+
+    def _on_reconnect(self, error: RunError) -> None:
+        if not self.begun:
+            # Most likely the address is wrong.
+            raise error
+        self.lost()
 
 
-def _followed(session: Session, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
-    """The events; a stream that is cut off says where to go on from."""
-    position, begun = None, False
-    try:
-        for event in session.runs.StreamStatus(request):
-            begun = True
-            position = event.revision or position
-            yield event
-    except grpc.RpcError as failure:
-        if not begun:
-            raise
-        raise _cut_off(session, failure, position) from None
-
-
-def _cut_off(session: Session, failure: grpc.RpcError, position: int | None) -> CallFailed:
-    error, target = error_of(failure), session.target
-    hints = []
-    if position is not None:
+def _cut_off(session: Session, error: RunError, position: int | None) -> CallFailed:
+    target, hints = session.target, []
+    if position is not None and not error.reason.startswith("REVISION_"):
         hints.append(f"Go on from here: {again('--after', str(position), target=target)}")
     if not error.reason and error.code is grpc.StatusCode.UNAVAILABLE:
         error = RunError(error.code, message=f"The connection to {target} was lost.")
@@ -162,16 +180,16 @@ def _cut_off(session: Session, failure: grpc.RpcError, position: int | None) -> 
     return CallFailed(error, target=target, as_json=session.as_json, hints=hints)
 
 
-def _show(
-    session: Session, request: StreamStatusRequest, events: Iterator[StreamStatusResponse]
-) -> Run | None:
+def _show(session: Session, target: dict[str, Any], events: _Followed) -> Run | None:
     """Show events as they come; returns the last run told of."""
     output = render.console()
     if session.as_json:
         return _each(events, lambda event: click.echo(render.as_json(event)))
     if not render.is_live(output):
+        events.lost = lambda: click.echo("The connection was lost: trying again.", err=True)
         return _each(events, _print_line)
-    board = Board(_subject(request), ("THREAD",) if request.thread_id else ())
+    board = Board(_subject(target), ("THREAD",) if target["thread_id"] else ())
+    events.lost = board.lost
     try:
         with ended_by_sigterm(), Live(board, console=output, screen=True):
             return _each(events, board.add)
@@ -181,13 +199,13 @@ def _show(
             output.print(left)
 
 
-def _subject(request: StreamStatusRequest) -> str:
+def _subject(target: dict[str, Any]) -> str:
     """What is watched, in words."""
-    if request.run_id:
-        return f"run {request.run_id}"
-    if request.thread_id:
-        return f"runs on {request.thread_id}"
-    return f"runs of {request.all.assistant_id}" if request.all.assistant_id else "runs"
+    if target["run_id"]:
+        return f"run {target['run_id']}"
+    if target["thread_id"]:
+        return f"runs on {target['thread_id']}"
+    return f"runs of {target['assistant_id']}" if target["assistant_id"] else "runs"
 
 
 def _judge(session: Session, run: Run) -> None:
@@ -202,7 +220,7 @@ def _judge(session: Session, run: Run) -> None:
 
 
 def _each(
-    events: Iterator[StreamStatusResponse], show: Callable[[StreamStatusResponse], None]
+    events: Iterable[StreamStatusResponse], show: Callable[[StreamStatusResponse], None]
 ) -> Run | None:
     last = None
     for event in events:

@@ -10,6 +10,7 @@ with RunClient() as client:
 from __future__ import annotations
 
 from runsvc.client.aio.client import AsyncRunClient
+from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.channel import aconnect, connect
 from runsvc.client.error import (
     FailedPrecondition,
@@ -21,16 +22,20 @@ from runsvc.client.error import (
     Violation,
     error_of,
 )
+from runsvc.client.resume import OUTAGE
 from runsvc.client.settings import DEFAULT_TARGET, ENVIRONMENT
 from runsvc.client.sync.client import RunClient
+from runsvc.client.sync.watch import Watch
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 __all__ = [
     "DEFAULT_TARGET",
     "ENVIRONMENT",
+    "OUTAGE",
     "AdminServiceStub",
     "AsyncRunClient",
+    "AsyncWatch",
     "FailedPrecondition",
     "InvalidArgument",
     "NotFound",
@@ -40,6 +45,7 @@ __all__ = [
     "ThreadBusy",
     "Unavailable",
     "Violation",
+    "Watch",
     "aconnect",
     "connect",
     "error_of",

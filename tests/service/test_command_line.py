@@ -82,6 +82,41 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
     await shell.run("get", run_id, status=5)
 
 
+async def test_a_watch_survives_restarts(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db") as process:
+        shell = Shell(process.address)
+        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        watches = [
+            await shell.start("watch", *target, "--json")
+            for target in ((run_id,), ("--thread", "chat-1"), ("--all",))
+        ]
+        for watch in watches:
+            assert run_id in await heard(watch, "SNAPSHOT")
+            await heard(watch, "SNAPSHOT_END")
+        await process.kill()
+        await process.start_again()
+        await shell.run("set-status", run_id, "running")
+        for watch in watches:
+            assert "RUN_STATUS_RUNNING" in await heard(watch, "CHANGED")
+        await process.stop()
+        await process.start_again()
+        await shell.run("complete", run_id, "success")
+        for watch in watches:
+            assert "RUN_STATUS_SUCCESS" in await heard(watch, "CHANGED")
+        assert await watches[0].wait() == 0
+        for watch in watches[1:]:
+            watch.terminate()
+            await watch.communicate()
+
+
+async def heard(watch: asyncio.subprocess.Process, event: str) -> str:
+    """The next event, which must be that one."""
+    assert watch.stdout is not None
+    line = (await watch.stdout.readline()).decode()
+    assert json.loads(line)["event"] == f"STATUS_EVENT_{event}"
+    return line
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full to write to")
 async def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:

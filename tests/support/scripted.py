@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
@@ -49,8 +50,12 @@ class Refusal:
         context.abort(self.code, self.message)
 
 
+#: In a stream: nothing more comes until the client has left.
+HOLD: Final = object()
+
+
 class Script:
-    """Answers by method, one after the other; keeps what was asked."""
+    """Answers by method, one after the other; keeps what was asked. A list is one whole stream."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Any]] = {}
@@ -58,6 +63,8 @@ class Script:
         #: Of each call: its metadata, and the seconds that it had left.
         self.metadata: list[dict[str, Any]] = []
         self.time_left: list[float] = []
+        #: Streams that are held open.
+        self.held = 0
 
     def will(self, method: str, *answers: Any) -> None:
         self.answers.setdefault(method, []).extend(answers)
@@ -71,10 +78,21 @@ class Script:
 
     def stream(self, method: str, request: Any, context: Any) -> Iterator[Any]:
         self._note(request, context)
-        for answer in self.answers[method]:
+        answers = self.answers[method]
+        for answer in answers.pop(0) if answers and isinstance(answers[0], list) else answers:
             if isinstance(answer, Refusal):
                 answer.abort(context)
-            yield answer
+            elif answer is HOLD:
+                self._hold(context)
+            else:
+                yield answer
+
+    def _hold(self, context: Any) -> None:
+        left = threading.Event()
+        self.held += 1
+        if context.add_callback(left.set):
+            left.wait()
+        self.held -= 1
 
     def _note(self, request: Any, context: Any) -> None:
         self.asked.append(request)

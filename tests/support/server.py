@@ -69,9 +69,9 @@ class Process:
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> str:
+    async def start(self, listen: str = "127.0.0.1:0") -> str:
         """Start it, and return its address once it is ready."""
-        command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", listen]
         self._process = await asyncio.create_subprocess_exec(
             *command,
             "--db",
@@ -86,6 +86,10 @@ class Process:
         assert READY in line, f"no ready line: {line!r}"
         self.address = line.partition(READY)[2].split()[0]
         return self.address
+
+    async def start_again(self) -> None:
+        """Start it where it was, after its end."""
+        await self.start(self.address)
 
     @property
     def pid(self) -> int:

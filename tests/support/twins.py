@@ -10,6 +10,8 @@ from runsvc.client import AsyncRunClient, RunClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from runsvc.client import Watch
+
 TWINS: Final[tuple[type[AsyncRunClient | RunClient], ...]] = (AsyncRunClient, RunClient)
 
 _DONE: Final = object()
@@ -39,6 +41,28 @@ class _Threaded:
 
     def list_by_thread(self, *arguments: Any, **more: Any) -> AsyncIterator[Any]:
         return _iterated(self._client.list_by_thread(*arguments, **more))
+
+    def watch(self, *arguments: Any, **more: Any) -> _ThreadedWatch:
+        return _ThreadedWatch(self._client.watch(*arguments, **more))
+
+
+class _ThreadedWatch:
+    """The watch for threads: each event is waited for in one."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __aiter__(self) -> _ThreadedWatch:
+        return self
+
+    async def __anext__(self) -> Any:
+        event = await asyncio.to_thread(next, self._watch, _DONE)
+        if event is _DONE:
+            raise StopAsyncIteration
+        return event
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._watch.close)
 
 
 def _awaited(method: Callable[..., Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 
 from runsvc.client.channel import aconnect
-from runsvc.client.error import error_of
+from runsvc.client.error import RunError, error_of
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runsvc.client.bearer import AsyncToken
     from runsvc.client.settings import Certificates, FromEnvironment
+    from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
@@ -46,6 +47,7 @@ class AsyncCalls:
         one before each. `tls_ca` is a file of the certificates that the server's must lead to, or its bytes; without it
         there is no TLS. `timeout` is the default deadline of a call, in seconds (10 unless told).
         """
+        self._closed = False
         settings = Settings.of(target, token, tls_ca, timeout)
         self.target = settings.target
         #: Default deadline of a call, in seconds.
@@ -62,6 +64,7 @@ class AsyncCalls:
 
     async def close(self) -> None:
         """Close the connection; calls and watches under way fail as CANCELLED."""
+        self._closed = True
         await self.channel.close()
 
     async def __aenter__(self) -> Self:
@@ -86,3 +89,10 @@ class AsyncCalls:
                 if pause is None:
                     raise error from failure
             await asyncio.sleep(pause)
+
+    def _open_stream(
+        self, request: StreamStatusRequest
+    ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
+        if self._closed:
+            raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
+        return self.stub.StreamStatus(request)

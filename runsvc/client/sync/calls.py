@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 
 from runsvc.client.channel import connect
-from runsvc.client.error import error_of
+from runsvc.client.error import RunError, error_of
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from google.protobuf.message import Message
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runsvc.client.bearer import Token
     from runsvc.client.channel import Interceptor
     from runsvc.client.settings import Certificates, FromEnvironment
+    from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
@@ -47,6 +48,7 @@ class Calls:
         file of the certificates that the server's must lead to, or its bytes; without it there is no TLS. `timeout` is
         the default deadline of a call, in seconds (10 unless told).
         """
+        self._closed = False
         settings = Settings.of(target, token, tls_ca, timeout)
         self.target = settings.target
         #: Default deadline of a call, in seconds.
@@ -63,6 +65,7 @@ class Calls:
 
     def close(self) -> None:
         """Close the connection; calls and watches under way fail as CANCELLED."""
+        self._closed = True
         self.channel.close()
 
     def __enter__(self) -> Self:
@@ -87,3 +90,8 @@ class Calls:
                 if pause is None:
                     raise error from failure
             time.sleep(pause)
+
+    def _open_stream(self, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
+        if self._closed:
+            raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
+        return self.stub.StreamStatus(request)

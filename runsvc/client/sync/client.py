@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runsvc.client.resume import OUTAGE, Resumption, watch_request
 from runsvc.client.sync.calls import Calls
+from runsvc.client.sync.watch import Watch
 from runsvc.v1.admin_service_pb2 import (
     DeleteRequest,
     GetServerInfoRequest,
@@ -37,11 +39,12 @@ from runsvc.v1.run_service_pb2 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from runsvc.client.error import RunError
     from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
 
 
@@ -216,6 +219,52 @@ class RunClient(Calls):
         """
         request = AcknowledgeCancelRequest(run_id=run_id, worker_id=worker_id, progress=progress)
         return self._call(self.stub.AcknowledgeCancel, request, timeout)
+
+    def watch(
+        self,
+        run_id: str | None = None,
+        *,
+        thread_id: str | None = None,
+        all_runs: bool = False,
+        assistant_id: str | None = None,
+        after_revision: int | None = None,
+        store_id: str = "",
+        include_progress: bool = False,
+        attach: bool = False,
+        until_acknowledged: bool = False,
+        heartbeat_interval: float | None = None,
+        outage: float = OUTAGE,
+        resnapshot: bool = False,
+        on_reconnect: Callable[[RunError], object] | None = None,
+    ) -> Watch:
+        """Watch a run, a thread's runs, or all runs (of an assistant), from a snapshot or from a revision on.
+
+        Every event comes once and in order, heartbeats too. A lost connection is made up for: the watch goes on from
+        its position as soon as there is a server, and fails with the last error when there was none for `outage`
+        seconds. `on_reconnect` is told each such failure; what it raises ends the watch. The watch of one run ends
+        after its terminal change; `until_acknowledged` waits for its executor, too. A snapshot comes as a whole.
+
+        `after_revision` starts behind that revision, of the store `store_id` if that is given. Where the log does not
+        reach back to it any more, `resnapshot` starts over with a snapshot, which replaces what was known of active
+        runs; without it that is a RunError with REVISION_COMPACTED. `attach` counts the watch as the run's client: see
+        DisconnectMode. `heartbeat_interval` is the longest silence, in seconds: 1 to 300, 15 unless told.
+
+        NotFound, from the first event on; ValueError at once unless one target is named.
+        """
+        request = watch_request(
+            run_id=run_id,
+            thread_id=thread_id,
+            all_runs=all_runs,
+            assistant_id=assistant_id,
+            heartbeat_interval=heartbeat_interval,
+            after_revision=after_revision,
+            store_id=store_id,
+            include_progress=include_progress,
+            attach=attach,
+            until_acknowledged=until_acknowledged,
+        )
+        resumption = Resumption(request, outage=outage, resnapshot=resnapshot)
+        return Watch(self._open_stream, resumption, on_reconnect)
 
     def reconcile_orphans(
         self,

@@ -369,3 +369,19 @@ def test_nobody_answers(cli: Cli, target: str, start: str) -> None:
     result = cli("get", "r1", "--target", target)
     assert result.exit_code == 5
     assert result.stderr == f"Error: No runsvc server answers at {target}.{start}\n"
+
+
+def test_certificates_that_cannot_be_read(cli: Cli) -> None:
+    result = cli("get", "r1", env={"RUNSVC_TLS_CA": "/nowhere"})
+    assert result.stderr == "Error: Cannot read RUNSVC_TLS_CA: No such file or directory\n"
+
+
+def test_a_token_comes_from_the_environment(cli: Cli) -> None:
+    cli.script.will("Get", pb.GetResponse(run=RUN))
+    cli("get", "r1", env={"RUNSVC_TOKEN": "secret"})
+    assert cli.script.metadata[0]["authorization"] == "Bearer secret"
+
+
+def test_a_timeout_that_is_none_is_misuse_of_a_watch_too(cli: Cli) -> None:
+    result = cli("watch", "r1", env={"RUNSVC_TIMEOUT": "soon"})
+    assert (result.exit_code, "RUNSVC_TIMEOUT is 'soon'" in result.stderr) == (2, True)

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
 from runsvc.cli import render
+from runsvc.cli.board import Board
 from runsvc.cli.watch import line_of
 from runsvc.v1.run_pb2 import Progress, Run
 from runsvc.v1.run_service_pb2 import (
@@ -114,21 +115,62 @@ def test_a_watch_that_was_refused(cli: Cli) -> None:
     assert result.stderr == "Error: Too old.\nHint: Watch again without --after\n"
 
 
-def test_a_watch_that_was_cut_off_says_where_to_go_on(cli: Cli) -> None:
-    cli.script.will("StreamStatus", SNAPSHOT, END, Refusal(grpc.StatusCode.UNAVAILABLE, "reset"))
-    result = cli("watch", "--all")
+GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "reset")
+LOST = "The connection was lost: trying again.\n"
+
+
+def test_a_watch_that_was_cut_off_goes_on(cli: Cli) -> None:
+    cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [GONE], [changed("SUCCESS")])
+    result = cli("watch", "r1")
+    assert (result.exit_code, result.stderr) == (0, LOST * 2)
+    first, last = result.stdout.splitlines()
+    assert "SNAPSHOT RUNNING" in first
+    assert "CHANGED RUNNING -> SUCCESS" in last
+    assert cli.asked == StreamStatusRequest(run_id="r1", after_revision=3, store_id="s")
+
+
+def test_programs_are_not_told_of_what_is_made_up_for(cli: Cli) -> None:
+    cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [changed("SUCCESS")])
+    result = cli("watch", "r1", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_watch_that_was_cut_off_for_good_says_where_to_go_on(cli: Cli) -> None:
+    cli.script.will("StreamStatus", SNAPSHOT, END, GONE)
+    result = cli("watch", "--all", "--outage", "0")
     assert result.exit_code == 5
     assert result.stderr.splitlines() == [
         f"Error: The connection to {cli.target} was lost.",
-        f"Hint: Go on from here: runsvc watch --all --after 3 --target {cli.target}",
+        f"Hint: Go on from here: runsvc watch --all --outage 0 --after 3 --target {cli.target}",
     ]
 
 
-def test_a_watch_cut_off_inside_its_snapshot_starts_over(cli: Cli) -> None:
+def test_a_server_that_goes_before_anything_came_is_not_waited_for(cli: Cli) -> None:
     draining = Refusal(grpc.StatusCode.UNAVAILABLE, "Going.", "SERVER_DRAINING", retry=1)
-    cli.script.will("StreamStatus", SNAPSHOT, draining)
+    cli.script.will("StreamStatus", [SNAPSHOT, draining])
     result = cli("watch", "--all")
+    assert (result.exit_code, result.stdout) == (5, "")
     assert result.stderr == "Error: Going.\nHint: Try again in 1 s\n"
+
+
+def test_a_log_that_was_cut_off_meanwhile_is_no_place_to_go_on_from(cli: Cli) -> None:
+    compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "Too old.", "REVISION_COMPACTED")
+    cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [compacted])
+    result = cli("watch", "--all")
+    assert result.exit_code == 4
+    assert result.stderr == f"{LOST}Error: Too old.\nHint: Watch again without --after\n"
+
+
+def test_a_live_table_tells_that_the_connection_is_lost() -> None:
+    board = Board("runs")
+    board.lost()
+    assert lines_of(board) == ["No connection, trying again. Waiting for runs… Ctrl-C leaves."]
+    board.add(SNAPSHOT)
+    board.lost()
+    assert lines_of(board)[-1] == "Revision 0. No connection, trying again. Ctrl-C leaves."
+    board.add(END)
+    assert lines_of(board)[-1] == "Revision 3. Ctrl-C leaves."
 
 
 @pytest.fixture
@@ -181,7 +223,7 @@ def test_ctrl_c_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(render, "as_json", interrupted)
-    cli.script.will("StreamStatus", SNAPSHOT)
+    cli.script.will("StreamStatus", END)
     result = cli("watch", "--all", "--json")
     assert (result.exit_code, result.output) == (130, "")
 

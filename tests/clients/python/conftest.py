@@ -1,0 +1,34 @@
+"""Both twins, and a real server that can be killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.server import Process
+from tests.support.twins import TWINS, made
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Process]:
+    """A server as a process of its own."""
+    async with Process(tmp_path / "runs.db") as process:
+        yield process
+
+
+@pytest.fixture(params=TWINS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Each of the twins."""
+    return request.param
+
+
+@pytest.fixture
+async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
+    """A client of the server."""
+    async with made(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
+        yield client
