@@ -1,0 +1,19 @@
+CLIENTS += java
+java.needs := Java 17 or newer and Maven
+java.present := mvn --version && javac --version | grep -E 'javac (1[7-9]|[2-9][0-9])'
+java.generated := clients/java/src/main/java/io/github/runsvc/v1
+java.generators := .tools/java/.ready
+
+MVN := mvn --quiet --batch-mode --no-transfer-progress
+# As Maven Central calls this machine: linux-x86_64, osx-aarch_64.
+MACHINE = $(shell uname -sm | sed -E -e 's/Linux /linux-/' -e 's/Darwin /osx-/' -e 's/(aarch|arm)64/aarch_64/')
+
+# The generated code runs with protobuf-java and grpc-java of these versions or newer.
+.tools/java/.ready: clients/java/client.mk
+	@echo "Installing the code generators for Java into .tools"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@for artifact in com.google.protobuf:protoc:4.31.1 io.grpc:protoc-gen-grpc-java:1.83.1; do \
+	  $(MVN) org.apache.maven.plugins:maven-dependency-plugin:3.11.0:copy -Dartifact=$$artifact:exe:$(MACHINE) \
+	    -DoutputDirectory=$(CURDIR)/$(@D) -Dmdep.stripVersion -Dmdep.stripClassifier; done
+	@cd $(@D) && for tool in *.exe; do mv $$tool $${tool%.exe} && chmod +x $${tool%.exe}; done
+	@touch $@

@@ -1,0 +1,84 @@
+package io.github.runsvc.client;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
+import com.google.rpc.BadRequest;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
+import io.github.runsvc.client.RunException.Violation;
+import io.grpc.Metadata;
+import java.io.Serializable;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+
+/** What the trailers of a failed call tell. What does not parse is taken for not told. */
+record ErrorDetails(
+    String reason,
+    Map<String, String> metadata,
+    List<Violation> violations,
+    Duration retryAfter,
+    boolean fromTransport)
+    implements Serializable {
+  private static final String DOMAIN = "runsvc";
+  private static final Metadata.Key<byte[]> DETAILS =
+      Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
+
+  /** On every failure that a server of ours tells. */
+  private static final Metadata.Key<String> REQUEST_ID =
+      Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** Of trailers, which are null when the call did not come as far. */
+  static ErrorDetails of(Metadata trailers) {
+    List<Any> details = details(trailers);
+    Optional<ErrorInfo> info =
+        find(details, ErrorInfo.class, told -> told.getDomain().equals(DOMAIN));
+    return new ErrorDetails(
+        info.map(ErrorInfo::getReason).orElse(""),
+        info.map(told -> Map.copyOf(told.getMetadataMap())).orElse(Map.of()),
+        find(details, BadRequest.class, told -> true)
+            .map(ErrorDetails::violations)
+            .orElse(List.of()),
+        find(details, RetryInfo.class, told -> true).map(ErrorDetails::delay).orElse(null),
+        trailers == null || !trailers.containsKey(REQUEST_ID));
+  }
+
+  private static List<Any> details(Metadata trailers) {
+    byte[] bytes = trailers == null ? null : trailers.get(DETAILS);
+    try {
+      return bytes == null ? List.of() : com.google.rpc.Status.parseFrom(bytes).getDetailsList();
+    } catch (InvalidProtocolBufferException error) {
+      return List.of();
+    }
+  }
+
+  private static <T extends Message> Optional<T> find(
+      List<Any> details, Class<T> type, Predicate<T> wanted) {
+    return details.stream()
+        .filter(detail -> detail.is(type))
+        .flatMap(detail -> unpacked(detail, type).stream())
+        .filter(wanted)
+        .findFirst();
+  }
+
+  private static <T extends Message> Optional<T> unpacked(Any detail, Class<T> type) {
+    try {
+      return Optional.of(detail.unpack(type));
+    } catch (InvalidProtocolBufferException error) {
+      return Optional.empty();
+    }
+  }
+
+  private static List<Violation> violations(BadRequest request) {
+    return request.getFieldViolationsList().stream()
+        .map(fault -> new Violation(fault.getField(), fault.getDescription()))
+        .toList();
+  }
+
+  private static Duration delay(RetryInfo info) {
+    return Duration.ofSeconds(info.getRetryDelay().getSeconds(), info.getRetryDelay().getNanos());
+  }
+}

@@ -1,0 +1,70 @@
+package io.github.runsvc.client;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.Message;
+import com.google.rpc.ErrorInfo;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
+import java.util.function.Consumer;
+
+/** What a {@link ScriptedServer} may answer. */
+final class Answers {
+  static final Metadata.Key<byte[]> DETAILS =
+      Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
+  private static final Metadata.Key<String> REQUEST_ID =
+      Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
+
+  private Answers() {}
+
+  /** These messages, then OK. */
+  static Consumer<StreamObserver<?>> sends(Message... messages) {
+    return observer -> {
+      begins(messages).accept(observer);
+      observer.onCompleted();
+    };
+  }
+
+  /** These messages, then a failure. */
+  static Consumer<StreamObserver<?>> breaks(Status.Code code, Message... messages) {
+    return observer -> {
+      begins(messages).accept(observer);
+      observer.onError(code.toStatus().asException());
+    };
+  }
+
+  /** These messages, and no end. */
+  @SuppressWarnings("unchecked")
+  static Consumer<StreamObserver<?>> begins(Message... messages) {
+    return observer -> {
+      for (Message message : messages) {
+        ((StreamObserver<Message>) observer).onNext(message);
+      }
+    };
+  }
+
+  /** A failure as a server of ours tells it. */
+  static Consumer<StreamObserver<?>> refuses(Status.Code code, String reason, Message... details) {
+    var status = com.google.rpc.Status.newBuilder().setCode(code.value());
+    ErrorInfo info =
+        ErrorInfo.newBuilder()
+            .setDomain("runsvc")
+            .setReason(reason)
+            .putMetadata("run_id", "r")
+            .build();
+    status.addDetails(Any.pack(info));
+    for (Message detail : details) {
+      status.addDetails(Any.pack(detail));
+    }
+    return fails(code, status.build().toByteArray());
+  }
+
+  /** A failure with these bytes for details. */
+  static Consumer<StreamObserver<?>> fails(Status.Code code, byte[] details) {
+    Metadata trailers = new Metadata();
+    trailers.put(DETAILS, details);
+    trailers.put(REQUEST_ID, "q");
+    return observer ->
+        observer.onError(code.toStatus().withDescription("told").asException(trailers));
+  }
+}

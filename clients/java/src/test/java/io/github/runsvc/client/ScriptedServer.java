@@ -1,0 +1,98 @@
+package io.github.runsvc.client;
+
+import io.github.runsvc.v1.CreateRequest;
+import io.github.runsvc.v1.CreateResponse;
+import io.github.runsvc.v1.GetRequest;
+import io.github.runsvc.v1.GetResponse;
+import io.github.runsvc.v1.ListByThreadRequest;
+import io.github.runsvc.v1.ListByThreadResponse;
+import io.github.runsvc.v1.RunServiceGrpc.RunServiceImplBase;
+import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.StreamStatusResponse;
+import io.grpc.Context;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.inprocess.InProcessChannelBuilder;
+import io.grpc.inprocess.InProcessServerBuilder;
+import io.grpc.inprocess.InProcessSocketAddress;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Consumer;
+
+/** A server within the process that answers as a test says, and remembers what it was asked. */
+final class ScriptedServer extends RunServiceImplBase implements ServerInterceptor, AutoCloseable {
+  /** What the next calls are answered with; the last one is for all that follow. */
+  final BlockingQueue<Consumer<StreamObserver<?>>> answers = new LinkedBlockingQueue<>();
+
+  final List<Object> requests = new CopyOnWriteArrayList<>();
+  final List<String> authorizations = new CopyOnWriteArrayList<>();
+  final List<Boolean> deadlines = new CopyOnWriteArrayList<>();
+  final CountDownLatch streamCancelled = new CountDownLatch(1);
+  private final Server server;
+
+  ScriptedServer() throws IOException {
+    String name = InProcessServerBuilder.generateName();
+    server = InProcessServerBuilder.forName(name).addService(this).intercept(this).build().start();
+  }
+
+  /** A client of this server. */
+  RunClientBuilder client() {
+    String name = ((InProcessSocketAddress) server.getListenSockets().get(0)).getName();
+    return new RunClientBuilder(Map.of()).channel(InProcessChannelBuilder.forName(name).build());
+  }
+
+  @Override
+  public <Q, A> ServerCall.Listener<Q> interceptCall(
+      ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+    String authorization =
+        headers.get(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER));
+    authorizations.add(String.valueOf(authorization));
+    deadlines.add(Context.current().getDeadline() != null);
+    return next.startCall(call, headers);
+  }
+
+  @Override
+  public void create(CreateRequest request, StreamObserver<CreateResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void get(GetRequest request, StreamObserver<GetResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void listByThread(
+      ListByThreadRequest request, StreamObserver<ListByThreadResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void streamStatus(
+      StreamStatusRequest request, StreamObserver<StreamStatusResponse> observer) {
+    ((ServerCallStreamObserver<StreamStatusResponse>) observer)
+        .setOnCancelHandler(streamCancelled::countDown);
+    answer(request, observer);
+  }
+
+  private void answer(Object request, StreamObserver<?> observer) {
+    requests.add(request);
+    Consumer<StreamObserver<?>> answer = answers.size() > 1 ? answers.remove() : answers.element();
+    answer.accept(observer);
+  }
+
+  @Override
+  public void close() {
+    server.shutdownNow();
+  }
+}

@@ -1,0 +1,169 @@
+package io.github.runsvc.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.runsvc.v1.StatusEvent;
+import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.StreamStatusResponse;
+import io.grpc.Status.Code;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class WatchTest {
+  private static final StreamStatusResponse SNAPSHOT =
+      event(StatusEvent.STATUS_EVENT_SNAPSHOT, 0, "");
+  private static final StreamStatusResponse SNAPSHOT_END =
+      event(StatusEvent.STATUS_EVENT_SNAPSHOT_END, 7, "store");
+
+  private ScriptedServer server;
+  private RunClient client;
+
+  @BeforeEach
+  void start() throws IOException {
+    server = new ScriptedServer();
+    client = server.client().build();
+  }
+
+  @AfterEach
+  void stop() {
+    client.close();
+    server.close();
+  }
+
+  private static StreamStatusResponse event(StatusEvent event, long revision, String store) {
+    return StreamStatusResponse.newBuilder()
+        .setEvent(event)
+        .setRevision(revision)
+        .setStoreId(store)
+        .build();
+  }
+
+  private static StreamStatusResponse changed(long revision) {
+    return event(StatusEvent.STATUS_EVENT_CHANGED, revision, "");
+  }
+
+  private static List<StreamStatusResponse> all(Watch watch) {
+    List<StreamStatusResponse> events = new ArrayList<>();
+    watch.forEach(events::add);
+    return events;
+  }
+
+  private StreamStatusRequest asked(int call) {
+    return (StreamStatusRequest) server.requests.get(call);
+  }
+
+  @Test
+  void itGoesOnFromItsPositionWhenTheConnectionIsLost() {
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE, SNAPSHOT, SNAPSHOT_END));
+    server.answers.add(Answers.breaks(Code.INTERNAL, changed(8)));
+    server.answers.add(
+        Answers.breaks(Code.CANCELLED, event(StatusEvent.STATUS_EVENT_HEARTBEAT, 9, "store")));
+    server.answers.add(Answers.sends(changed(10)));
+
+    Watch watch = client.watch("r");
+    assertEquals(List.of(SNAPSHOT, SNAPSHOT_END, changed(8), changed(10)), all(watch));
+    assertFalse(asked(1).hasAfterRevision());
+    StreamStatusRequest expected =
+        StreamStatusRequest.newBuilder()
+            .setRunId("r")
+            .setAfterRevision(7)
+            .setStoreId("store")
+            .build();
+    assertEquals(expected, asked(2));
+    assertEquals(8, asked(3).getAfterRevision());
+    assertEquals(9, asked(4).getAfterRevision());
+    assertEquals(10, watch.revision().orElseThrow());
+    assertEquals("store", watch.storeId());
+  }
+
+  @Test
+  void aCutInsideASnapshotStartsOver() {
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE, SNAPSHOT));
+    server.answers.add(Answers.sends(SNAPSHOT, SNAPSHOT_END));
+    assertEquals(List.of(SNAPSHOT, SNAPSHOT, SNAPSHOT_END), all(client.watch("r")));
+    assertFalse(asked(1).hasAfterRevision());
+  }
+
+  @Test
+  void anEmptyStoresSnapshotIsAPosition() {
+    server.answers.add(
+        Answers.breaks(Code.UNAVAILABLE, event(StatusEvent.STATUS_EVENT_SNAPSHOT_END, 0, "store")));
+    server.answers.add(Answers.sends());
+    all(client.watch("r"));
+    assertTrue(asked(1).hasAfterRevision());
+  }
+
+  @Test
+  void whatTheServerMeantIsItsReadersToKnow() {
+    server.answers.add(Answers.refuses(Code.INTERNAL, ""));
+    Watch watch = client.watch("r");
+    assertEquals(Code.INTERNAL, assertThrows(RunException.class, watch::hasNext).code());
+    assertFalse(watch.hasNext());
+    assertEquals(1, server.requests.size());
+  }
+
+  @Test
+  void itGivesUpWhenTheOutageLasts() {
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    Watch watch = client.watch(StreamStatusRequest.getDefaultInstance(), Duration.ofMillis(200));
+    assertThrows(RunException.Unavailable.class, watch::next);
+    assertTrue(server.requests.size() > 1);
+  }
+
+  @Test
+  void leavingItFreesTheServersStream() throws InterruptedException {
+    server.answers.add(Answers.begins(SNAPSHOT, SNAPSHOT_END));
+    try (Watch watch = client.watch("r")) {
+      assertEquals(SNAPSHOT, watch.next());
+    }
+    assertTrue(server.streamCancelled.await(20, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void itIsLeftFromAnotherThreadWhileItWaits() throws InterruptedException {
+    server.answers.add(Answers.begins(SNAPSHOT));
+    Watch watch = client.watch("r");
+    watch.next();
+    new Thread(watch::close).start();
+    assertFalse(watch.hasNext());
+    assertTrue(server.streamCancelled.await(20, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void itIsLeftWhileItWaitsForTheServer() {
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    Watch watch = client.watch("r");
+    new Thread(watch::close).start();
+    assertFalse(watch.hasNext());
+  }
+
+  @Test
+  void anInterruptLeavesIt() throws InterruptedException {
+    server.answers.add(Answers.begins(SNAPSHOT));
+    Watch watch = client.watch("r");
+    watch.next();
+    Thread.currentThread().interrupt();
+    assertEquals(Code.CANCELLED, assertThrows(RunException.class, watch::hasNext).code());
+    assertTrue(Thread.interrupted());
+    assertTrue(server.streamCancelled.await(20, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void closingTheClientEndsIt() {
+    server.answers.add(Answers.begins(SNAPSHOT));
+    Watch watch = client.watch("r");
+    watch.next();
+    new Thread(client::close).start();
+    assertThrows(RunException.Unavailable.class, watch::hasNext);
+  }
+}
