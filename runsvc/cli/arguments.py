@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -52,6 +53,34 @@ class Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"{str(value)!r} is not a valid {self.name}.", param, ctx)
         return seconds
+
+
+class Length(click.ParamType):  # type: ignore[type-arg]
+    """A length of time: a number with a unit, several of them, or seconds."""
+
+    name = "length"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        if not (told := _LENGTH.fullmatch(str(value).strip().lower())):
+            self.fail(f"{value!r} is no length of time such as 30s, 1h30m or 30d.", param, ctx)
+        try:
+            return timedelta(
+                **{unit: float(number or 0) for unit, number in told.groupdict().items()}
+            )
+        except OverflowError:
+            self.fail(f"{value!r} is too long.", param, ctx)
+
+
+#: A number without a unit is one of seconds.
+_LENGTH: Final = re.compile(
+    r"(?=.)(?:(?P<days>\d+(?:\.\d+)?)d)?(?:(?P<hours>\d+(?:\.\d+)?)h)?"
+    r"(?:(?P<minutes>\d+(?:\.\d+)?)m)?(?:(?P<seconds>\d+(?:\.\d+)?)s?)?",
+    re.ASCII,
+)
 
 
 class Count(click.IntRange):
@@ -160,6 +189,12 @@ json_option: Final = option(
 )
 worker_option: Final = option(
     "--worker", metavar="ID", help="Who reports. Needed on a run that has a holder."
+)
+lease_option: Final = option(
+    "--lease-ttl",
+    type=Length(),
+    metavar="LENGTH",
+    help="With --worker: the run becomes ERROR when the worker gives no sign of life for this long.",
 )
 error_option: Final = option("--error", metavar="TEXT", help="What went wrong.")
 

@@ -11,15 +11,12 @@ from rich.text import Text
 from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
-    TERMINAL,
     Count,
     EnumChoice,
     JsonObject,
-    error_option,
+    Length,
+    lease_option,
     option,
-    progress_of,
-    progress_options,
-    worker_option,
 )
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import again
@@ -38,16 +35,14 @@ from runsvc.v1.run_service_pb2 import (
     CreateResponse,
     GetResponse,
     ListByThreadResponse,
-    UpdateModelNameResponse,
 )
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from google.protobuf.struct_pb2 import Struct
 
-    from runsvc.v1.run_pb2 import Run, RunStatus
-
 _MAX_PAGE: Final = 2**31 - 1
-_MAX_UINT64: Final = 2**64 - 1
 
 _OUTCOMES: Final = {
     CancelOutcome.CANCEL_OUTCOME_CANCELLED: "was cancelled",
@@ -81,6 +76,19 @@ _KNOWN: Final = ("THREAD",)
 )
 @option("--model", metavar="NAME", help="The model in use.")
 @option("--worker", metavar="ID", help="The only worker that may report on the run.")
+@lease_option
+@option(
+    "--start-timeout",
+    type=Length(),
+    metavar="LENGTH",
+    help="Longest time until it is running; then it becomes TIMEOUT.",
+)
+@option(
+    "--run-timeout",
+    type=Length(),
+    metavar="LENGTH",
+    help="Longest time that it may be running; then it becomes TIMEOUT.",
+)
 @option("--request-id", default="", metavar="ID", help="Makes it safe to repeat the command.")
 @option("--always", is_flag=True, help="Admit it beside any other run; ignores the strategy.")
 @calls
@@ -88,12 +96,13 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
     """Create a run on THREAD_ID.
 
     A thread that has an active run refuses another one (exit code 4), unless --strategy says to interrupt or roll back
-    what is active, or --always is given.
+    what is active, or --always is given. A LENGTH of time is written as 90, 90s, 1h30m or 30d.
 
     \b
     Examples:
       runsvc create chat-1
       runsvc create chat-1 --strategy interrupt --kwargs '{"input": "hello"}'
+      runsvc create chat-1 --worker w1 --lease-ttl 30s --start-timeout 5m --run-timeout 1h
       runsvc create chat-1 --request-id 7f3a --json | jq -r .run.run_id
     """
     answer = _created(session, _spec(**spec), request_id, always)
@@ -150,84 +159,6 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
             break
 
 
-@click.command("set-status", short_help="Report a status; running is the start.")
-@click.argument("run_id")
-@click.argument("status", type=STATUS)
-@error_option
-@worker_option
-@calls
-def set_status(session: Session, worker: str | None, **report: Any) -> None:
-    """Report that the run RUN_ID is STATUS.
-
-    `running` is the start: the worker that reports it becomes the run's holder.
-
-    \b
-    Examples:
-      runsvc set-status RUN_ID running --worker w1
-      runsvc set-status RUN_ID error --error "out of memory" --worker w1
-    """
-    answer = session.client.set_status(worker_id=worker, **report)
-    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
-
-
-@click.command(short_help="Report usage.")
-@click.argument("run_id")
-@progress_options
-@option("--sequence", type=Count(0, _MAX_UINT64), metavar="N", help="Orders reports.")
-@option("--final", is_flag=True, help="The final figures: accepted once, also after the end.")
-@worker_option
-@calls
-def progress(
-    session: Session,
-    run_id: str,
-    sequence: int | None,
-    final: bool,
-    worker: str | None,
-    **fields: Any,
-) -> None:
-    """Report usage of the run RUN_ID: only what is given changes.
-
-    \b
-    Example:
-      runsvc progress RUN_ID --total-tokens 1200 --llm-call-count 3 --worker w1
-    """
-    figures = progress_of(fields)
-    if figures is None and not final:
-        raise click.UsageError("Nothing to report: give a figure, or --final.")
-    answer = session.client.update_progress(
-        run_id, figures, sequence=sequence, final=final, worker_id=worker
-    )
-    what = "was applied" if answer.applied else "changed nothing"
-    session.tell(answer, _headline(answer.run, f"the report {what}"), render.details(answer.run))
-
-
-@click.command(short_help="Report the end, with the usage.")
-@click.argument("run_id")
-@click.argument("status", type=TERMINAL)
-@error_option
-@worker_option
-@progress_options
-@calls
-def complete(
-    session: Session,
-    run_id: str,
-    status: RunStatus,
-    error: str | None,
-    worker: str | None,
-    **fields: Any,
-) -> None:
-    """Report that the run RUN_ID has ended as STATUS, with its final usage.
-
-    \b
-    Example:
-      runsvc complete RUN_ID success --total-tokens 4096 --worker w1
-    """
-    answer = session.client.complete(
-        run_id, status, error=error, progress=progress_of(fields), worker_id=worker
-    )
-    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
-
-
 @click.command(short_help="Cancel a run, or a thread's newest active run.")
 @click.argument("run_id", required=False)
 @option("--thread", metavar="ID", help="Instead of RUN_ID: the thread's newest active run.")
@@ -258,42 +189,11 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any)
     session.tell(answer, headline, render.details(answer.run))
 
 
-@click.command(short_help="Report that a cancelled run has stopped.")
-@click.argument("run_id")
-@worker_option
-@calls
-def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
-    """Report that the executor of the cancelled run RUN_ID has stopped."""
-    answer = session.client.acknowledge_cancel(run_id, worker_id=worker)
-    when = "is acknowledged" if answer.changed else "had been acknowledged before: nothing changed"
-    session.tell(answer, _headline(answer.run, f"the cancel {when}"), render.details(answer.run))
-
-
-@click.command(short_help="Set or clear the model.")
-@click.argument("run_id")
-@click.argument("name", required=False)
-@option("--clear", is_flag=True, help="Instead of NAME: no model is set.")
-@calls
-def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
-    """Set the model of the active run RUN_ID to NAME."""
-    # An empty NAME is more likely a script's mistake than a wish.
-    if bool(name and name.strip()) == clear:
-        raise click.UsageError("Name the model: NAME, or --clear for none.")
-    run = session.client.update_model_name(run_id, name)
-    named = f"the model is {run.model_name}" if run.model_name else "no model is set"
-    session.tell(UpdateModelNameResponse(run=run), _headline(run, named), render.details(run))
-
-
 COMMANDS: Final = (
     create,
     get,
     list_runs,
-    set_status,
-    progress,
-    complete,
     cancel,
-    acknowledge,
-    model,
 )
 
 
@@ -307,6 +207,9 @@ def _spec(
     on_disconnect: DisconnectMode | None,
     model: str | None,
     worker: str | None,
+    lease_ttl: timedelta | None,
+    start_timeout: timedelta | None,
+    run_timeout: timedelta | None,
 ) -> RunSpec:
     return RunSpec(
         thread_id=thread_id,
@@ -317,6 +220,9 @@ def _spec(
         on_disconnect=on_disconnect,
         model_name=model,
         worker_id=worker,
+        lease_ttl=lease_ttl,
+        start_timeout=start_timeout,
+        timeout=run_timeout,
     )
 
 
@@ -331,15 +237,6 @@ def _created(
 def _created_headline(answer: CreateResponse | CreateOrRejectResponse) -> Text:
     how = "had been created before by this request id" if answer.replayed else "was created"
     return Text(f"Run {render.clean(answer.run.run_id)} {how}.")
-
-
-def _report_headline(run: Run, changed: bool) -> Text:
-    return _headline(run, "the report was applied" if changed else "the report changed nothing")
-
-
-def _headline(run: Run, what: str) -> Text:
-    text = f"Run {run.run_id} is {render.status_of(run)}: {what}."
-    return Text(render.clean(text))
 
 
 def _more(session: Session, answer: ListByThreadResponse) -> Text:

@@ -12,9 +12,9 @@ import click
 import grpc
 
 from runsvc import __version__
+from runsvc.cli import calls, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
-from runsvc.cli.calls import COMMANDS
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import WORDS
 from runsvc.cli.serve import serve
@@ -116,5 +116,5 @@ def main() -> None:
     """The entry point; its help is above."""
 
 
-for _command in (serve, *COMMANDS, watch, admin):
+for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin):
     main.add_command(_command)

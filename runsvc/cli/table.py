@@ -26,17 +26,21 @@ _COLUMNS: Final = (
     "THREAD",
     "ASSISTANT",
     "WORKER",
+    "LEASE",
     "TOKENS",
     "UPDATED",
     "WHY",
 )
+
+#: Columns that hold a time.
+_TIMES: Final = ("LEASE", "UPDATED")
 
 #: Columns that may be cut off with an ellipsis, and how narrow each may become; the others are whole or not there.
 _LEAST: Final = {"WHY": 10, "THREAD": 8}
 
 #: How wide they should be: for that times become shorter, and columns of lesser worth give way.
 _PLEASANT: Final = {"WHY": 30, "THREAD": 36}
-_LESSER: Final = ("ASSISTANT", "WORKER")
+_LESSER: Final = ("ASSISTANT", "WORKER", "LEASE")
 
 #: What else gives way where the terminal is narrow, first comes first.
 _LEAVING: Final = ("THREAD", "WHY", "TOKENS", "UPDATED")
@@ -60,7 +64,7 @@ class RunsTable:
         shown = [name for name in known if any(row[name].plain for row in rows)]
         widths = _natural(shown, rows)
         if _total(_at_most(widths, _PLEASANT)) > options.max_width:
-            _shorten_times(rows, self.runs)
+            _shorten_times(rows)
             widths = _natural(shown, rows)
         yield _table(_fitted(widths, options.max_width), rows)
 
@@ -74,9 +78,16 @@ def _cells(run: Run) -> _Cells:
         "ASSISTANT": Text(clean(run.assistant_id)),
         "WORKER": Text(clean(run.worker_id)),
         "TOKENS": Text(f"{run.progress.total_tokens:,}" if counted else ""),
+        "LEASE": Text(_lease(run)),
         "UPDATED": Text(time_of(run.updated_at) if run.HasField("updated_at") else ""),
         "WHY": Text(_why(run)),
     }
+
+
+def _lease(run: Run) -> str:
+    """When the lease of a run that its executor still works on ends, unless it is renewed."""
+    held = run.HasField("lease") and not run.HasField("ended_at")
+    return time_of(run.lease.expires_at) if held else ""
 
 
 def _why(run: Run) -> str:
@@ -85,13 +96,13 @@ def _why(run: Run) -> str:
     return clean(": ".join(filter(None, told)))
 
 
-def _shorten_times(rows: Sequence[_Cells], runs: Sequence[Run]) -> None:
+def _shorten_times(rows: Sequence[_Cells]) -> None:
     """The time of day, or the date of what was not today."""
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    for cells, run in zip(rows, runs, strict=True):
-        date, _, time = time_of(run.updated_at).partition(" ")
-        if run.HasField("updated_at"):
-            cells["UPDATED"] = Text(time if date == today else date)
+    for cells in rows:
+        for name in _TIMES:
+            date, _, time = cells[name].plain.partition(" ")
+            cells[name] = Text(time if date == today else date)
 
 
 def _natural(names: Sequence[str], rows: Sequence[_Cells]) -> dict[str, int]:

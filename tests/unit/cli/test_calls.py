@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -40,6 +41,7 @@ def test_create_asks_for_all_that_it_was_told(cli: Cli) -> None:
         *("create", "chat-1", "--assistant", "a", "--metadata", '{"k": 1}', "--kwargs", "{}"),
         *("--strategy", "INTERRUPT", "--on-disconnect", "continue", "--model", "m"),
         *("--worker", "w", "--request-id", "q"),
+        *("--lease-ttl", "30", "--start-timeout", "5m", "--run-timeout", "1h30m"),
     )
     assert result.exit_code == 0, result.output
     spec = cli.asked.spec
@@ -47,9 +49,41 @@ def test_create_asks_for_all_that_it_was_told(cli: Cli) -> None:
     assert (dict(spec.metadata), spec.HasField("kwargs")) == ({"k": 1}, True)
     assert (spec.multitask_strategy, spec.on_disconnect) == (2, 2)
     assert (spec.model_name, spec.worker_id) == ("m", "w")
+    lengths = (spec.lease_ttl, spec.start_timeout, spec.timeout)
+    assert [each.seconds for each in lengths] == [30, 300, 5_400]
     assert "Run r1 was created." in result.stdout
     assert "It displaced:" in result.stdout
     assert "SUPERSEDED" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("90", 90),
+        ("0.25s", 0.25),
+        ("1.5H", 5_400),
+        ("30d", 30 * 86_400),
+        (" 1d2h3m4s ", 93_784),
+        ("1h5", 3_605),
+        ("٣s", None),
+        ("", None),
+        ("s", None),
+        ("-5s", None),
+        ("5m1h", None),
+        ("1e3", None),
+        ("nan", None),
+        ("9" * 400 + "d", None),
+        ("9" * 12 + "d", None),
+    ],
+)
+def test_a_length_of_time_has_units(cli: Cli, told: str, seconds: float | None) -> None:
+    cli.script.will("CreateOrReject", pb.CreateOrRejectResponse(run=RUN))
+    result = cli("create", "chat-1", "--run-timeout", told)
+    if seconds is None:
+        assert result.exit_code == 2
+        assert "length of time" in result.stderr or "too long" in result.stderr
+    else:
+        assert cli.asked.spec.timeout.ToTimedelta() == timedelta(seconds=seconds)
 
 
 def test_create_leaves_unset_what_it_was_not_told(cli: Cli) -> None:
@@ -385,3 +419,27 @@ def test_a_token_comes_from_the_environment(cli: Cli) -> None:
 def test_a_timeout_that_is_none_is_misuse_of_a_watch_too(cli: Cli) -> None:
     result = cli("watch", "r1", env={"RUNSVC_TIMEOUT": "soon"})
     assert (result.exit_code, "RUNSVC_TIMEOUT is 'soon'" in result.stderr) == (2, True)
+
+
+def test_a_start_may_take_a_lease(cli: Cli) -> None:
+    cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=True))
+    cli("set-status", "r1", "running", "--worker", "w", "--lease-ttl", "1m")
+    assert (cli.asked.worker_id, cli.asked.lease_ttl.seconds) == ("w", 60)
+    cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=True))
+    cli("set-status", "r1", "running")
+    assert not cli.asked.HasField("lease_ttl")
+
+
+def test_a_heartbeat_tells_until_when_the_lease_holds(cli: Cli) -> None:
+    run = Run()
+    run.CopyFrom(RUN)
+    cli.script.will("Heartbeat", pb.HeartbeatResponse(run=run))
+    result = cli("heartbeat", "r1", "--worker", "w")
+    assert cli.asked == pb.HeartbeatRequest(run_id="r1", worker_id="w")
+    assert "Run r1 is RUNNING: it has no lease to renew." in result.stdout
+    run.lease.ttl.seconds = 30
+    run.lease.expires_at.seconds = 90
+    cli.script.will("Heartbeat", pb.HeartbeatResponse(run=run))
+    result = cli("heartbeat", "r1", "--worker", "w")
+    assert "its lease holds until 1970-01-01 00:01:30Z." in result.stdout
+    assert cli("heartbeat", "r1").exit_code == 2

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.table import RunsTable
-from runsvc.v1.run_pb2 import Progress, Run
+from runsvc.v1.run_pb2 import Lease, Progress, Run
 from tests.unit.cli.conftest import lines_of
 
 ID = "01a20f79-45ea-77ce-ac0e-1998161ed4f7"
@@ -91,3 +91,15 @@ def test_an_error_is_shown_not_obeyed() -> None:
     (line,) = lines_of(RunsTable([run]), 200)[1:]
     assert "[2J[bold]no xxx" in line
     assert "\x1b" not in line
+
+
+def test_the_end_of_a_lease_is_shown_while_the_run_is_active() -> None:
+    held = failed(
+        status="RUN_STATUS_RUNNING",
+        lease=Lease(expires_at=stamp(datetime(2026, 1, 2, 3, 5, tzinfo=UTC))),
+    )
+    head, line = lines_of(RunsTable([held]), 250)
+    assert head.split()[4:6] == ["WORKER", "LEASE"]
+    assert "2026-01-02 03:05:00Z" in line
+    held.ended_at.seconds = 1
+    assert "LEASE" not in lines_of(RunsTable([held]), 250)[0]
