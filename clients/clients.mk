@@ -5,6 +5,9 @@
 #   go.present     a command that succeeds where it is there
 #   go.generated   directories that hold its generated files and nothing else
 #   go.generators  targets that make the plugins which buf.gen.yaml names
+#   go.check       a target that runs the client's formatter, linter and own tests
+#
+# and says how to build .tools/drivers/go, what the conformance suite runs (clients/conformance/README.md).
 #
 # Generators, drivers and caches are made inside .tools, with pinned versions, by the language's ordinary package client.
 
@@ -20,7 +23,9 @@ $(foreach language,$(2),echo "$(language): $(1), for there is no $($(language).n
   [ -z "$(strip $(2))" ] || [ "$${RUNSVC_REQUIRE_ALL:-0}" != 1 ]
 endef
 
-.PHONY: gen check-gen .tools/fresh
+TESTED = $(foreach language,$(CLIENTS),$(if $($(language).check),$(language)))
+
+.PHONY: gen check-gen .tools/fresh test-clients $(CLIENTS:%=test-client-%)
 
 gen: .tools/fresh ## Generate code from the protos
 	@for dir in $(foreach language,$(PRESENT),$($(language).generated)); do \
@@ -40,3 +45,17 @@ check-gen: .tools/fresh ## Check that the generated code is what the protos say
 	@$(MAKE) -s --no-print-directory $(foreach language,$(PRESENT),$($(language).generators))
 	@rm -rf $@
 	@$(BUF) generate --output $@
+
+test-clients: .venv/.dev ## Test every client whose toolchain is here; one of them: make test-client-go
+	@$(call test_clients,$(filter $(TESTED),$(PRESENT)))
+	@$(call absent,not tested,$(filter $(TESTED),$(ABSENT)))
+
+$(CLIENTS:%=test-client-%): test-client-%: .venv/.dev
+	@$(if $(filter $*,$(PRESENT)),$(call test_clients,$*),:)
+	@$(call absent,not tested,$(filter $*,$(ABSENT)))
+
+# $(call test_clients,languages): their own checks, then the suite that all pass.
+define test_clients
+$(MAKE) -s --no-print-directory $(foreach language,$(1),$($(language).check) .tools/drivers/$(language)) && \
+  $(BIN)/pytest tests/clients -m clients --languages "$(strip $(1))" $(ARGS)
+endef

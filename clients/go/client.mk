@@ -10,3 +10,12 @@ go.generators := .tools/.ready-go
 	@GOBIN=$(CURDIR)/.tools/bin go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 	@GOBIN=$(CURDIR)/.tools/bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 	@touch $@
+
+go.check := check-client-go
+.PHONY: check-client-go
+check-client-go: ## The Go client's own checks: format, vet, tests
+	@cd clients/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go test -race ./...
+
+.PHONY: .tools/drivers/go
+.tools/drivers/go:
+	@cd clients/go && go build -o ../../$@ ./internal/conformance

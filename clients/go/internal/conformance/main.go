@@ -1,0 +1,161 @@
+// Command conformance is Go's driver for the suite of all clients: clients/conformance/README.md is its contract.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"time"
+
+	runsvc "github.com/runsvc/runsvc/clients/go"
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+// object is a command or an answer.
+type object map[string]any
+
+type driver struct {
+	client  *runsvc.Client
+	watches map[string]watch
+	works   map[string]*work
+}
+
+type watch struct {
+	next func() (*runsvcv1.StreamStatusResponse, error, bool)
+	stop func()
+}
+
+func main() {
+	client, err := runsvc.FromEnv()
+	if err != nil {
+		fatal(err)
+	}
+	d := &driver{client: client, watches: map[string]watch{}, works: map[string]*work{}}
+	lines := bufio.NewReader(os.Stdin)
+	answers := json.NewEncoder(os.Stdout)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		command := parsed(line)
+		if err := answers.Encode(d.answer(command)); err != nil {
+			fatal(err)
+		}
+		if command["cmd"] == "quit" {
+			break
+		}
+	}
+	for _, watch := range d.watches {
+		watch.stop()
+	}
+	if err := client.Close(); err != nil {
+		fatal(err)
+	}
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func (d *driver) answer(command object) object {
+	ok, err := d.do(command)
+	var failure *runsvc.Error
+	switch {
+	case err == nil:
+		return object{"ok": ok}
+	case errors.As(err, &failure):
+		return object{"error": errorForm(err, failure)}
+	}
+	fatal(err)
+	return nil
+}
+
+func (d *driver) do(command object) (object, error) {
+	ctx := context.Background()
+	if limit, ok := command["timeout_ms"]; ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, milliseconds(limit))
+		defer cancel()
+	}
+	switch command["cmd"] {
+	case "hello":
+		return object{"language": "go"}, nil
+	case "quit":
+		return object{}, nil
+	case "resources":
+		runtime.GC()
+		return object{"goroutines": runtime.NumGoroutine()}, nil
+	case "list", "list_first":
+		return d.list(ctx, command)
+	case "watch":
+		next, stop := iter.Pull2(d.watch(command))
+		d.watches[name(command["w"])] = watch{next, stop}
+		return object{}, nil
+	case "next":
+		return d.next(name(command["w"]))
+	case "unwatch":
+		d.watches[name(command["w"])].stop()
+		delete(d.watches, name(command["w"]))
+		return object{}, nil
+	case "watch_and_leave":
+		return d.watchAndLeave(command)
+	case "work", "report", "executing", "finish", "stopped":
+		return d.work(command)
+	}
+	return d.call(ctx, command)
+}
+
+func (d *driver) list(ctx context.Context, command object) (object, error) {
+	runs := []any{}
+	for run, err := range d.client.List(ctx, message(&runsvcv1.ListByThreadRequest{}, command)) {
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, form(run.ProtoReflect()))
+		if count, ok := command["count"]; ok && len(runs) == int(integer(count)) {
+			break
+		}
+	}
+	return object{"runs": runs}, nil
+}
+
+func (d *driver) watch(command object) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
+	request := message(&runsvcv1.StreamStatusRequest{}, command)
+	if outage, ok := command["outage_ms"]; ok {
+		return d.client.Watch(context.Background(), request, runsvc.WithOutage(milliseconds(outage)))
+	}
+	return d.client.Watch(context.Background(), request)
+}
+
+func (d *driver) next(w string) (object, error) {
+	event, err, more := d.watches[w].next()
+	if err == nil && more {
+		return form(event.ProtoReflect()), nil
+	}
+	d.watches[w].stop()
+	delete(d.watches, w)
+	return object{"end": true}, err
+}
+
+func (d *driver) watchAndLeave(command object) (object, error) {
+	for range int(integer(command["rounds"])) {
+		for _, err := range d.watch(command) {
+			if err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	return object{}, nil
+}
+
+func milliseconds(value any) time.Duration { return time.Duration(integer(value)) * time.Millisecond }
+
+func name(value any) string { return fmt.Sprint(value) }

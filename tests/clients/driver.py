@@ -1,0 +1,88 @@
+"""A client's driver: a process that does with its client what it is told, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ROOT = Path(__file__).parents[2]
+DRIVERS = ROOT / ".tools/drivers"
+
+#: Seconds that no answer takes unless something hangs.
+LIMIT = 60
+
+
+class Driver:
+    """One process of a language's driver."""
+
+    def __init__(self, language: str, environment: dict[str, str], log: Path) -> None:
+        self.language = language
+        self.log = log
+        self._environment = environment
+        self._process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def send(self, command: dict[str, Any]) -> None:
+        """Tell it what to do; `answer` says what came of it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        await self._process.stdin.drain()
+
+    async def answer(self) -> dict[str, Any]:
+        """Its next answer."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(LIMIT):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            line = b""
+        assert line, f"the {self.language} driver did not answer:\n{self.log.read_text()}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def quit(self) -> None:
+        """End it in order."""
+        await self.send({"cmd": "quit"})
+        assert await self.answer() == {"ok": {}}
+        async with asyncio.timeout(LIMIT):
+            status = await self._process.wait()
+        assert status == 0, (
+            f"the {self.language} driver ended with {status}:\n{self.log.read_text()}"
+        )
+
+    async def __aenter__(self) -> Self:
+        with self.log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                DRIVERS / self.language,
+                cwd=ROOT,
+                env=os.environ | self._environment,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                # An answer holds up to a few hundred runs.
+                limit=16 << 20,
+            )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                await self.quit()
+        finally:
+            if self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()

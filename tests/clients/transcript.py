@@ -1,0 +1,68 @@
+"""The golden transcript: what every language's driver answers, in words that are the same in each run."""
+
+from __future__ import annotations
+
+import json
+import re
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+GOLDEN = Path(__file__).parents[2] / "clients/conformance/transcript.jsonl"
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Names:
+    """Ids as $store, $run1, $run2 … in the order in which they came to sight."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._runs = 0
+
+    def store(self, store_id: str) -> None:
+        """Know a store by its id."""
+        self._names.setdefault(store_id, "$store")
+
+    def plain(self, value: Any) -> Any:
+        """The value with names for ids, and whole numbers without a fraction."""
+        if isinstance(value, str):
+            return _ID.sub(lambda found: self._name(found[0]), value)
+        if isinstance(value, float) and abs(value) < 2**53 and value.is_integer():
+            return int(value)
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.plain(value[key]) for key in sorted(value)}
+        return value
+
+    def _name(self, run_id: str) -> str:
+        if run_id not in self._names:
+            self._runs += 1
+            self._names[run_id] = f"$run{self._runs}"
+        return self._names[run_id]
+
+
+def line(scenario: str, **told: Any) -> str:
+    """One line of the transcript."""
+    return json.dumps({"scenario": scenario, **told}, ensure_ascii=False, allow_nan=False)
+
+
+def golden() -> dict[str, list[str]]:
+    """The transcript's lines by scenario."""
+    lines: dict[str, list[str]] = {}
+    for text in GOLDEN.read_text("utf-8").splitlines() if GOLDEN.exists() else ():
+        lines.setdefault(json.loads(text)["scenario"], []).append(text)
+    return lines
+
+
+def write(transcript: dict[str, list[str]]) -> None:
+    """Make that the golden one."""
+    GOLDEN.write_text(
+        "".join(text + "\n" for lines in transcript.values() for text in lines), "utf-8"
+    )
+
+
+def difference(expected: list[str], got: list[str]) -> str:
+    """What differs, empty when nothing does."""
+    return "\n".join(unified_diff(expected, got, "transcript.jsonl", "answers", lineterm="", n=1))
