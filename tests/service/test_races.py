@@ -11,6 +11,8 @@ import pytest
 
 from runsvc.client import error_of
 from runsvc.v1 import run_service_pb2
+from tests.support.calls import INTERRUPTED, SUCCESS
+from tests.support.lease_races import completed, race_cancel, race_expiry, renewed
 from tests.support.races import (
     INTERRUPT,
     RUNNING,
@@ -30,6 +32,7 @@ from tests.support.server import in_process
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.lease_races import Act
     from tests.support.server import Client
 
 
@@ -70,6 +73,22 @@ async def test_a_run_ends_once_whoever_races(tmp_path: Path) -> None:
     log_of(db)
     async with in_process(db) as client:
         assert [await found(client, run_id) for run_id in run_ids] == runs
+
+
+@pytest.mark.parametrize("act", [renewed, completed, cancelled])
+async def test_a_lease_that_runs_out_while_something_is_done(tmp_path: Path, act: Act) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        await race_expiry(client, act, 200, Random(3))
+    log_of(db)
+
+
+async def test_a_cancel_and_an_end_at_once(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        ended = await race_cancel(client, 200)
+    assert {run.status for run in ended} == {SUCCESS, INTERRUPTED}
+    log_of(db)
 
 
 @pytest.mark.parametrize("method", ["Create", "CreateOrReject"])

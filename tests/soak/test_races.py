@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.lease_races import completed, race_cancel, race_expiry, renewed
 from tests.support.races import (
+    cancelled,
     check_given_up,
     crash_cycles,
     give_up,
@@ -18,6 +20,8 @@ from tests.support.server import in_process
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.lease_races import Act
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
@@ -35,6 +39,25 @@ async def test_thousands_of_calls_given_up(tmp_path: Path, seed: int) -> None:
         before = await check_given_up(client, 500)
     async with in_process(db) as client:
         assert await check_given_up(client, 500) == before
+    log_of(db)
+
+
+@pytest.mark.parametrize("act", [renewed, completed, cancelled])
+@pytest.mark.parametrize("seed", range(10))
+async def test_thousands_of_leases_that_run_out_while_something_is_done(
+    tmp_path: Path, act: Act, seed: int
+) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        await race_expiry(client, act, 300, Random(seed))
+    log_of(db)
+
+
+async def test_thousands_of_cancels_and_ends_at_once(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        for _ in range(20):
+            await race_cancel(client, 200)
     log_of(db)
 
 

@@ -1,0 +1,104 @@
+"""What leases and timeouts cost in SQLite: an index entry, however many runs have one. Judged by its steps."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from runsvc import lifecycle
+from runsvc.model import RunSpec, Stamp
+from runsvc.rpc.convert import RunCodec
+from runsvc.store import _rows
+from runsvc.store.base import Creation, DueLeases, DueTimeouts, Saved
+from runsvc.store.sqlite import SqliteStore, writing
+from tests.conformance.driver import SUCCESS, Driver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+ACTIVE = 100_000
+TERMS = {
+    "worker_id": "w",
+    "lease_ttl": timedelta(hours=1),
+    "start_timeout": timedelta(days=1),
+    "timeout": timedelta(days=1),
+}
+EVER = timedelta.max
+
+
+def _active(**terms: Any) -> Iterator[_rows.Row]:
+    codec, now = RunCodec(), datetime.now(UTC)
+    for number in range(1, ACTIVE + 1):
+        spec = RunSpec(thread_id=f"t{number}", **terms)
+        at = Stamp(number, now + number * timedelta(microseconds=1))
+        run = lifecycle.create(spec, run_id=f"{number:036}", owner="o", at=at)
+        saved = Saved(run, codec.encode(run), Creation(b"", None))
+        yield _rows.lasting(saved) + _rows.changing(saved.run, saved.body)
+
+
+@asynccontextmanager
+async def _store(path: Path, **terms: Any) -> AsyncIterator[SqliteStore]:
+    """A store with very many active runs, all of them alike."""
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        file.executemany(writing.INSERT, _active(**terms))
+        file.execute("UPDATE clock SET revision = ?", (ACTIVE,))
+        file.commit()
+    await store.open()
+    yield store
+    await store.close()
+
+
+def _steps(store: SqliteStore, work: Callable[[], object]) -> int:
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    connection = store._open()
+    connection.set_progress_handler(step, 1)
+    try:
+        work()
+    finally:
+        connection.set_progress_handler(None, 0)
+    return count
+
+
+def _life(driver: Driver, **terms: Any) -> None:
+    run = driver.create(**terms)
+    driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id=run.worker_id))
+
+
+async def test_creating_and_completing_cost_what_they_cost_without(tmp_path: Path) -> None:
+    async with _store(tmp_path / "bare.db") as store:
+        driver = Driver(store)
+        without = _steps(store, lambda: _life(driver))
+    async with _store(tmp_path / "terms.db", **TERMS) as store:
+        driver = Driver(store)
+        beside = _steps(store, lambda: _life(driver))
+        within = _steps(store, lambda: _life(driver, **TERMS))
+    # That others have terms costs nothing; terms of its own are two entries made and two removed.
+    assert beside == without
+    assert within < without + 100
+
+
+async def test_a_look_costs_nothing_while_nothing_is_due(tmp_path: Path) -> None:
+    async with _store(tmp_path / "runs.db", **TERMS) as store:
+        driver = Driver(store)
+        now = datetime.now(UTC)
+        for query in (DueLeases(now, EVER, 50), DueTimeouts(now, EVER, 50)):
+            assert _steps(store, partial(driver.load, query)) < 200
+        # And what is due costs by its number.
+        later = now + timedelta(days=30)
+        for query in (DueLeases(later, EVER, 50), DueTimeouts(later, EVER, 50)):
+            assert len(driver.load(query)) == 50
+            assert _steps(store, partial(driver.load, query)) < 5_000
