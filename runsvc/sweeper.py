@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runsvc.admin import Admin
     from runsvc.expiry import Expiry
+    from runsvc.retention import Retention
     from runsvc.store.base import ReadingStore
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 COMPACT_INTERVAL: Final = 10.0
 #: Seconds between two looks at what is due.
 EXPIRE_INTERVAL: Final = INTERVAL.total_seconds()
+#: Seconds between two looks at runs that were kept for long enough.
+REMOVE_INTERVAL: Final = 60.0
 #: Log entries that go in one transaction, so that other commands wait milliseconds.
 CHUNK: Final = 1_000
 #: Runs that are reconciled in one transaction.
@@ -35,12 +38,21 @@ class Sweeper:
     """Keeps the store in shape beside the traffic."""
 
     def __init__(
-        self, writer: Writer, store: ReadingStore, admin: Admin, expiry: Expiry, *, log_keep: int
+        self,
+        writer: Writer,
+        store: ReadingStore,
+        admin: Admin,
+        expiry: Expiry,
+        retention: Retention | None,
+        *,
+        log_keep: int,
     ) -> None:
         self._writer = writer
         self._store = store
         self._admin = admin
         self._expiry = expiry
+        #: None: runs are kept for ever.
+        self._retention = retention
         self._log_keep = log_keep
 
     async def reconcile(self, error: str) -> int:
@@ -59,10 +71,11 @@ class Sweeper:
         return count
 
     async def run(self) -> None:
-        """End runs whose time is up and compact the log, until cancelled."""
+        """End runs whose time is up, and let go of what is no longer kept, until cancelled."""
         works = (
             _again_and_again(self.expire, EXPIRE_INTERVAL, "Ending runs whose time is up"),
             _again_and_again(self.compact, COMPACT_INTERVAL, "Compacting the log"),
+            _again_and_again(self.remove, REMOVE_INTERVAL, "Removing old runs"),
         )
         async with asyncio.TaskGroup() as tasks:
             for work in works:
@@ -72,6 +85,11 @@ class Sweeper:
         """End the runs whose time is up."""
         while await self._expiry.look():
             pass
+
+    async def remove(self) -> None:
+        """Remove the runs that ended long enough ago."""
+        if self._retention is not None and (count := await self._retention.remove()):
+            _log.info("Runs that were kept for long enough and are removed: %d", count)
 
     async def compact(self) -> None:
         """Drop log entries beyond those to keep, in small transactions."""

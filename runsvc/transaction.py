@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
-from uuid import UUID
 
 from runsvc import lifecycle
 from runsvc.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.model import ACTIVE, Stamp
+from runsvc.run_id import fresh
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -184,7 +183,7 @@ class Transaction:
 
     def new_run_id(self) -> str:
         """A fresh run_id of the stamp's time."""
-        return _uuid7(self._time + _TICK)
+        return fresh(self._time + _TICK)
 
     def create(self, spec: RunSpec, *, run_id: str, owner: str, request: Request | None) -> Run:
         """Save the run that a spec begins as."""
@@ -283,15 +282,3 @@ class Transaction:
 
 def _is_active(run: Run) -> bool:
     return run.status in ACTIVE
-
-
-def _uuid7(time: datetime) -> str:
-    """UUID version 7 (RFC 9562): milliseconds, then the microseconds within as 12 bits, then chance."""
-    milliseconds, microseconds = divmod(_microseconds(time), 1_000)
-    value = milliseconds << 80 | 0x7 << 76 | (microseconds * 4_096 // 1_000) << 64
-    return str(UUID(int=value | 0b10 << 62 | secrets.randbits(62)))
-
-
-def _microseconds(time: datetime) -> int:
-    # Integers throughout: a float of this size is exact to no more than a microsecond.
-    return int(time.timestamp()) * 1_000_000 + time.microsecond

@@ -56,7 +56,7 @@ class Seconds(click.FloatRange):
 
 
 class Length(click.ParamType):  # type: ignore[type-arg]
-    """A length of time: a number with a unit, several of them, or seconds."""
+    """A length of time that is not zero: a number with a unit, several of them, or seconds."""
 
     name = "length"
 
@@ -68,11 +68,13 @@ class Length(click.ParamType):  # type: ignore[type-arg]
         if not (told := _LENGTH.fullmatch(str(value).strip().lower())):
             self.fail(f"{value!r} is no length of time such as 30s, 1h30m or 30d.", param, ctx)
         try:
-            return timedelta(
-                **{unit: float(number or 0) for unit, number in told.groupdict().items()}
-            )
+            units = told.groupdict(default="0").items()
+            length = timedelta(**{unit: float(number) for unit, number in units})
         except OverflowError:
             self.fail(f"{value!r} is too long.", param, ctx)
+        if not length:
+            self.fail(f"{value!r} is no time at all.", param, ctx)
+        return length
 
 
 #: A number without a unit is one of seconds.

@@ -11,7 +11,7 @@ import click
 
 from runsvc import __version__
 from runsvc.admin import ORPHAN_ERROR
-from runsvc.cli.arguments import Count, Seconds, option
+from runsvc.cli.arguments import Count, Length, Seconds, option
 from runsvc.cli.invoked import called_as, target_option
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
@@ -56,6 +56,13 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
     default=100_000,
     metavar="N",
     help="Changes that are kept for watchers to resume from.",
+)
+@option(
+    "--retain-runs",
+    type=Length(),
+    show_default="for ever",
+    metavar="LENGTH",
+    help="How long runs are kept after their end, such as 30d or 12h.",
 )
 @option(
     "--max-active-per-thread",

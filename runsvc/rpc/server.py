@@ -24,6 +24,7 @@ from runsvc.expiry import Expiry
 from runsvc.group_commit import GroupCommit
 from runsvc.hub import StatusHub
 from runsvc.manager import RunManager
+from runsvc.retention import Retention
 from runsvc.rpc.admin_servicer import AdminServicer
 from runsvc.rpc.convert import RunCodec
 from runsvc.rpc.health import SERVICES, Health
@@ -49,6 +50,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
     from pathlib import Path
 
     from runsvc.group_commit import Committed
@@ -91,6 +93,8 @@ class Settings:
     orphan_error: str = ORPHAN_ERROR
     #: Log entries that are kept for watchers to resume from.
     log_keep: int = 100_000
+    #: How long runs are kept after their end; None: for ever.
+    retain_runs: timedelta | None = None
     max_active_per_thread: int = 1_000
     #: Allow an address that other machines reach, though nothing is encrypted.
     insecure_listen: bool = False
@@ -192,7 +196,11 @@ async def _start(
     writer = Writer(GroupCommit(store, codec), publish)
     stack.push_async_callback(writer.close)
     admin = Admin(writer, store, hub, codec, serving)
-    sweeper = Sweeper(writer, store, admin, Expiry(writer, serving), log_keep=settings.log_keep)
+    keep = settings.retain_runs
+    retention = None if keep is None else Retention(writer, store, keep)
+    sweeper = Sweeper(
+        writer, store, admin, Expiry(writer, serving), retention, log_keep=settings.log_keep
+    )
     if settings.orphans == "fail":
         count = await sweeper.reconcile(settings.orphan_error)
         logger.info("Runs that were left active and are ERROR now: %d", count)

@@ -324,6 +324,10 @@ class ReadingStore(Protocol):
         """The runs whose superseded_by is this one, oldest first."""
         ...
 
+    async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
+        """Ids of runs that ended at or before a time, in the order of their creation, after this one (empty: all)."""
+        ...
+
     async def snapshot(self, topic: Topic) -> Snapshot:
         """What matches, and the revision it is as of."""
         ...

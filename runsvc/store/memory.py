@@ -151,6 +151,10 @@ class MemoryStore:
             self._search(lambda run: run.superseded_by == run_id), key=lambda found: found.revision
         )
 
+    async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
+        found = self._search(lambda run: run.ended_at is not None and run.ended_at <= by)
+        return sorted(record.run_id for record in found if record.run_id > after)[:limit]
+
     async def snapshot(self, topic: Topic) -> Snapshot:
         with self._lock:
             found = self._search(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from runsvc.v1 import run_pb2
 from tests.support.calls import (
+    DELETED,
     ENQUEUE,
     ERROR,
     INTERRUPT,
@@ -25,6 +27,7 @@ from tests.support.calls import (
     created,
     in_status,
     refused,
+    watching,
 )
 from tests.support.server import in_process
 
@@ -363,3 +366,25 @@ async def test_the_server_says_what_it_holds(client: Client) -> None:
     assert info.store_kind == "sqlite"
     assert info.store_id
     assert (info.current_revision, info.oldest_revision, info.active_runs) == (1, 1, 1)
+
+
+async def test_runs_are_kept_for_as_long_as_they_are_to_be(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        spec = {"thread_id": "t"}
+        first = (await call(client, "Create", request_id="r", spec=spec)).run
+        for run in (first, await created(client)):
+            await call(client, "SetStatus", run_id=run.run_id, status=SUCCESS)
+        active = await created(client)
+        revision = (await call(client, "GetServerInfo")).current_revision
+    async with (
+        in_process(db, retain_runs=timedelta(microseconds=1)) as client,
+        watching(client, thread_id="t", after_revision=revision) as stream,
+    ):
+        told = [await stream.read() for _ in range(2)]
+        assert [event.event for event in told] == [DELETED, DELETED]
+        assert told[0].run.run_id == first.run_id
+        left = (await call(client, "ListByThread", thread_id="t")).runs
+        assert [run.run_id for run in left] == [active.run_id]
+        again = await call(client, "Create", request_id="r", spec=spec)
+        assert not again.replayed

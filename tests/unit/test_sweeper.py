@@ -40,7 +40,7 @@ class House(NamedTuple):
 
     def sweeper(self, log_keep: int = 0) -> Sweeper:
         expiry = Expiry(self.writer, self.serving)
-        return Sweeper(self.writer, self.store, self.admin, expiry, log_keep=log_keep)
+        return Sweeper(self.writer, self.store, self.admin, expiry, None, log_keep=log_keep)
 
     def corrupt(self, run: Run) -> None:
         row = self.store._rows[run.run_id]

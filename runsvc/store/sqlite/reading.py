@@ -13,6 +13,7 @@ import aiosqlite
 
 from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
+from runsvc.run_id import beyond
 from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.connection import connect_reader, translated
@@ -20,6 +21,7 @@ from runsvc.store.sqlite.connection import connect_reader, translated
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from runsvc.store.base import LogEntry, PageQuery, Record, Topic
@@ -108,6 +110,20 @@ class Reading:
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
         statement = f"SELECT {_RECORD} FROM runs WHERE superseded_by = :run_id ORDER BY revision"
         return _records(await self._fetch(self._pages, statement, {"run_id": run_id}))
+
+    async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
+        # No index over ends, which every end would pay for: what ended by then was created by then.
+        statement = """
+            SELECT run_id FROM runs WHERE run_id > :after AND run_id < :beyond AND ended_at <= :by
+            ORDER BY run_id LIMIT :limit
+        """
+        facts = {
+            "after": after,
+            "beyond": beyond(by),
+            "by": _rows.microseconds(by),
+            "limit": limit,
+        }
+        return [row[0] for row in await self._fetch(self._pages, statement, facts)]
 
     async def snapshot(self, topic: Topic) -> Snapshot:
         matches = _MATCHES[topic.kind]

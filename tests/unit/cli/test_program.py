@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ class Settings:
     orphans: str
     orphan_error: str
     log_keep: int
+    retain_runs: timedelta | None
     max_active_per_thread: int
     insecure_listen: bool
     grace: float
@@ -137,6 +139,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
             orphans="keep",
             orphan_error=ORPHAN_ERROR,
             log_keep=100_000,
+            retain_runs=None,
             max_active_per_thread=1_000,
             insecure_listen=False,
             grace=10.0,
@@ -147,7 +150,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
 def test_serve_passes_its_options_on(served: list[Settings]) -> None:
     result = invoke(
         *("serve", "--listen", "0.0.0.0:7", "--insecure-listen", "--db", "x.db"),
-        *("--orphans", "fail", "--orphan-error", "gone", "--log-keep", "5"),
+        *("--orphans", "fail", "--orphan-error", "gone", "--log-keep", "5", "--retain-runs", "30d"),
         *("--max-active-per-thread", "2", "--grace", "0", "--log-level", "debug"),
     )
     assert "create chat-1 --assistant demo --target 127.0.0.1:7\n" in result.stderr
@@ -158,6 +161,7 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
             orphans="fail",
             orphan_error="gone",
             log_keep=5,
+            retain_runs=timedelta(days=30),
             max_active_per_thread=2,
             insecure_listen=True,
             grace=0.0,

@@ -1,0 +1,56 @@
+"""Runs that ended by a time, for those who remove them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.conformance.driver import RUNNING, SUCCESS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from runsvc.model import Run
+    from runsvc.store.base import Store
+    from tests.conformance.driver import Driver
+
+MOMENT = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+
+
+def end(run: Run) -> datetime:
+    assert run.ended_at is not None
+    return run.ended_at
+
+
+async def test_ended_runs_are_found_from_the_moment_of_their_end(
+    store: Store, driver: Driver
+) -> None:
+    run = driver.report(driver.create(), SUCCESS)
+    assert await store.ended(end(run) - MOMENT, "", 9) == []
+    assert await store.ended(end(run), "", 9) == [run.run_id]
+
+
+async def test_ended_runs_of_everyone_come_in_the_order_of_creation(
+    store: Store, driver: Driver
+) -> None:
+    first, second, third = (driver.create(owner=owner) for owner in "abc")
+    ends = [end(driver.report(run, SUCCESS)) for run in (third, first, second)]
+    ids = [run.run_id for run in (first, second, third)]
+    assert await store.ended(ends[-1], "", 9) == ids
+    assert await store.ended(ends[0], "", 9) == ids[2:]
+    assert await store.ended(ends[-1], "", 2) == ids[:2]
+    assert await store.ended(ends[-1], ids[0], 9) == ids[1:]
+    assert await store.ended(ends[-1], ids[2], 9) == []
+
+
+async def test_what_is_active_has_not_ended(store: Store, driver: Driver) -> None:
+    run = driver.report(driver.create(), RUNNING)
+    driver.create()
+    assert await store.ended(run.created_at + DAY, "", 9) == []
+
+
+async def test_what_was_removed_is_gone(store: Store, driver: Driver) -> None:
+    run = driver.report(driver.create(), SUCCESS)
+    driver.delete(run)
+    assert await store.ended(end(run) + DAY, "", 9) == []

@@ -1,0 +1,112 @@
+"""Runs that are over go some time after their end, and others stay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runsvc import retention as retention_module
+from runsvc.group_commit import GroupCommit
+from runsvc.retention import Retention
+from runsvc.store.memory import MemoryStore
+from runsvc.writer import Writer
+from tests.conformance.driver import CODEC, SUCCESS, Driver, a_request
+from tests.support.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runsvc.group_commit import Committed
+
+DAY = timedelta(days=1)
+
+
+class Keeping:
+    """A store whose runs are kept for a day."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+        self.store = MemoryStore(self.machine.timekeeper())
+        self.driver = Driver(self.store)
+        self.commits: list[Committed] = []
+        self.writer = Writer(GroupCommit(self.store, CODEC), self.commits.append)
+        self.retention = Retention(self.writer, self.store, DAY)
+
+    def pass_(self, **time: float) -> None:
+        self.machine.go_on(timedelta(**time).total_seconds())
+
+
+@pytest.fixture
+async def keeping(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Keeping]:
+    monkeypatch.setattr(retention_module, "REST", 0)
+    keeping = Keeping()
+    await keeping.store.open()
+    yield keeping
+    await keeping.writer.close()
+    await keeping.store.close()
+
+
+async def test_a_run_goes_a_day_after_its_end_with_its_request_id(keeping: Keeping) -> None:
+    run = keeping.driver.create(request=a_request("q"))
+    keeping.driver.report(run, SUCCESS)
+    keeping.pass_(hours=23)
+    assert await keeping.retention.remove() == 0
+    keeping.pass_(hours=2)
+    assert await keeping.retention.remove() == 1
+    assert await keeping.store.get(run.run_id) is None
+    assert keeping.driver.create(request=a_request("q")).run_id != run.run_id
+    (entry,) = keeping.commits[-1].entries
+    assert (entry.run_id, entry.deleted, entry.body) == (run.run_id, True, None)
+
+
+async def test_its_end_counts_and_not_its_beginning(keeping: Keeping) -> None:
+    active, late = keeping.driver.create(), keeping.driver.create()
+    keeping.pass_(days=9)
+    keeping.driver.report(late, SUCCESS)
+    keeping.pass_(hours=1)
+    assert await keeping.retention.remove() == 0
+    keeping.pass_(days=1)
+    assert await keeping.retention.remove() == 1
+    assert await keeping.store.get(active.run_id) is not None
+
+
+async def test_many_go_a_few_at_a_time(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_module, "CHUNK", 2)
+    monkeypatch.setattr(retention_module, "STRETCH", 5)
+    for _ in range(13):
+        keeping.driver.report(keeping.driver.create(), SUCCESS)
+    stays = keeping.driver.create()
+    keeping.pass_(days=2)
+    assert await keeping.retention.remove() == 13
+    sizes = [len(commit.entries) for commit in keeping.commits if commit.entries]
+    assert sizes == [2, 2, 1, 2, 2, 1, 2, 1]
+    assert await keeping.store.get(stays.run_id) is not None
+    assert await keeping.retention.remove() == 0
+
+
+async def test_a_run_that_cannot_be_read_goes_too(keeping: Keeping) -> None:
+    run = keeping.driver.report(keeping.driver.create(), SUCCESS)
+    row = keeping.store._rows[run.run_id]
+    keeping.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    keeping.pass_(days=2)
+    assert await keeping.retention.remove() == 1
+
+
+async def test_a_run_that_somebody_else_removes_first_is_no_trouble(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, other = (keeping.driver.report(keeping.driver.create(), SUCCESS) for _ in range(2))
+    keeping.pass_(days=2)
+    ended = keeping.store.ended
+
+    async def found_and_removed(*query: object) -> object:
+        run_ids = await ended(*query)  # type: ignore[arg-type]
+        if gone.run_id in run_ids:
+            keeping.driver.delete(gone)
+        return run_ids
+
+    monkeypatch.setattr(keeping.store, "ended", found_and_removed)
+    assert await keeping.retention.remove() == 1
+    assert await keeping.store.get(other.run_id) is None
