@@ -10,6 +10,7 @@ with RunClient() as client:
 from __future__ import annotations
 
 from runsvc.client.aio.client import AsyncRunClient
+from runsvc.client.aio.execution import AsyncExecution
 from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.channel import aconnect, connect
 from runsvc.client.error import (
@@ -22,9 +23,11 @@ from runsvc.client.error import (
     Violation,
     error_of,
 )
+from runsvc.client.execution import LEASE_TTL, RunStopped
 from runsvc.client.resume import OUTAGE
 from runsvc.client.settings import DEFAULT_TARGET, ENVIRONMENT
 from runsvc.client.sync.client import RunClient
+from runsvc.client.sync.execution import Execution
 from runsvc.client.sync.watch import Watch
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
@@ -32,16 +35,20 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 __all__ = [
     "DEFAULT_TARGET",
     "ENVIRONMENT",
+    "LEASE_TTL",
     "OUTAGE",
     "AdminServiceStub",
+    "AsyncExecution",
     "AsyncRunClient",
     "AsyncWatch",
+    "Execution",
     "FailedPrecondition",
     "InvalidArgument",
     "NotFound",
     "RunClient",
     "RunError",
     "RunServiceStub",
+    "RunStopped",
     "ThreadBusy",
     "Unavailable",
     "Violation",

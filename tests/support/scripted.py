@@ -55,7 +55,7 @@ HOLD: Final = object()
 
 
 class Script:
-    """Answers by method, one after the other; keeps what was asked. A list is one whole stream."""
+    """Answers by method, one after the other; keeps what was asked. A list is a stream, a function is called."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Any]] = {}
@@ -72,6 +72,8 @@ class Script:
     def unary(self, method: str, request: Any, context: Any) -> Any:
         self._note(request, context)
         answer = self.answers[method].pop(0)
+        if callable(answer):
+            answer = answer()
         if isinstance(answer, Refusal):
             answer.abort(context)
         return answer

@@ -5,16 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runsvc.client.execution import LEASE_TTL
 from runsvc.client.resume import OUTAGE, Resumption, watch_request
-from runsvc.client.sync.calls import Calls
+from runsvc.client.sync.admin import AdminCalls
+from runsvc.client.sync.execution import Execution
 from runsvc.client.sync.watch import Watch
-from runsvc.v1.admin_service_pb2 import (
-    DeleteRequest,
-    GetServerInfoRequest,
-    GetServerInfoResponse,
-    ReconcileOrphansRequest,
-    ReconcileOrphansResponse,
-)
 from runsvc.v1.run_service_pb2 import (
     AcknowledgeCancelRequest,
     AcknowledgeCancelResponse,
@@ -40,15 +35,12 @@ from runsvc.v1.run_service_pb2 import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from runsvc.client.error import RunError
     from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
 
 
-class RunClient(Calls):
+class RunClient(AdminCalls):
     """A client of runsvc for threads.
 
     A method returns what the answer holds: the one thing that is in it, or the answer where there are several. It
@@ -266,25 +258,25 @@ class RunClient(Calls):
         resumption = Resumption(request, outage=outage, resnapshot=resnapshot)
         return Watch(self._open_stream, resumption, on_reconnect)
 
-    def reconcile_orphans(
+    def executing(
         self,
+        run: Run | str,
         *,
-        error: str = "",
-        before: datetime | Timestamp | None = None,
-        limit: int = 0,
-        timeout: float | None = None,
-    ) -> ReconcileOrphansResponse:
-        """End active runs that no living executor holds, for operators; call again while `more` is true.
+        worker_id: str,
+        lease_ttl: float | None = LEASE_TTL,
+        outage: float = OUTAGE,
+    ) -> Execution:
+        """Execute a run in a `with` block: start it, give signs of life, stop on a cancel, report the end.
 
-        `error` becomes theirs (empty: a sentence), `before` spares runs created later (None: now), `limit` 0 is 1,000.
+        `run` is a run as an answer told it, with kwargs, or its id. `lease_ttl` is how long the server waits for a sign
+        of life before it takes the worker for dead, in seconds, 1 to 3,600; None: for ever, or as the run's creation
+        says. Reports are repeated for `outage` seconds while there is no server.
+
+        NotFound; FailedPrecondition when the run has ended, perhaps by a cancel (INVALID_TRANSITION), or another worker
+        has it (NOT_HOLDER).
+
+        with client.executing(run_id, worker_id="w1") as execution:
+            answer = work(execution.run.kwargs)
+            execution.update_progress(Progress(total_tokens=answer.tokens))
         """
-        request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
-        return self._call(self.admin_stub.ReconcileOrphans, request, timeout)
-
-    def delete(self, run_id: str, *, timeout: float | None = None) -> None:
-        """Remove a run that has ended, for good. NotFound; FailedPrecondition with INVALID_TRANSITION while active."""
-        self._call(self.admin_stub.Delete, DeleteRequest(run_id=run_id), timeout)
-
-    def get_server_info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
-        """What the server is and what it holds."""
-        return self._call(self.admin_stub.GetServerInfo, GetServerInfoRequest(), timeout)
+        return Execution(self, run, worker_id, lease_ttl, outage)

@@ -1,0 +1,87 @@
+"""Executors over either twin: work that lasts until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runsvc.client import AsyncRunClient, RunClient
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from runsvc.v1.run_pb2 import Progress, Run
+
+WORKER = "w1"
+
+
+@dataclass
+class Work:
+    """What an executor does, and what became of it."""
+
+    run: Run | str
+    lease_ttl: float | None = 30
+    outage: float = 60
+    usage: Progress | None = None
+    failure: BaseException | None = None
+    #: What its clean-up raises.
+    on_stop: BaseException | None = None
+    #: Set by the executor once it works, and by the test when it is to end.
+    begun: threading.Event = field(default_factory=threading.Event)
+    end: threading.Event = field(default_factory=threading.Event)
+    execution: Any = None
+    #: Whether the work was stopped in the middle.
+    stopped: bool = False
+    #: Whether the program went on behind the block.
+    went_on: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"worker_id": WORKER, "lease_ttl": self.lease_ttl, "outage": self.outage}
+
+    async def starts(self) -> None:
+        """Return when the executor works."""
+        await until(self.begun.is_set)
+
+
+def working(client: AsyncRunClient | RunClient, work: Work) -> asyncio.Task[None]:
+    """An executor at work, in a task or in a thread."""
+    if isinstance(client, AsyncRunClient):
+        return asyncio.create_task(_in_task(client, work))
+    return asyncio.create_task(asyncio.to_thread(_in_thread, client, work))
+
+
+async def _in_task(client: AsyncRunClient, work: Work) -> None:
+    async with client.executing(work.run, **work.settings) as work.execution:
+        try:
+            if work.usage:
+                await work.execution.update_progress(work.usage)
+            work.begun.set()
+            while not work.end.is_set():  # noqa: ASYNC110 - the same event as in threads.
+                await asyncio.sleep(0.005)
+        except asyncio.CancelledError:
+            work.stopped = True
+            raise (work.on_stop or asyncio.CancelledError) from None
+        if work.failure:
+            raise work.failure
+    work.went_on = True
+
+
+def _in_thread(client: RunClient, work: Work) -> None:
+    with client.executing(work.run, **work.settings) as work.execution:
+        if work.usage:
+            work.execution.update_progress(work.usage)
+        work.begun.set()
+        try:
+            while not work.end.is_set():
+                work.execution.check()
+                time.sleep(0.005)
+        finally:
+            work.stopped = not work.end.is_set()
+            if work.stopped and work.on_stop:
+                raise work.on_stop
+        if work.failure:
+            raise work.failure
+    work.went_on = True
