@@ -1,0 +1,135 @@
+package runsvc_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+
+	runsvc "github.com/runsvc/runsvc/clients/go"
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+// server answers what a test says; what it says nothing about is Unimplemented. It keeps what it was asked.
+type server struct {
+	runsvcv1.UnimplementedRunServiceServer
+	get    func(context.Context) (*runsvcv1.GetResponse, error)
+	create func(*runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error)
+	list   func(*runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error)
+	stream func(*runsvcv1.StreamStatusRequest, grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]) error
+	beat   func() (*runsvcv1.HeartbeatResponse, error)
+	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
+	ack    func(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error)
+
+	lock  sync.Mutex
+	asked []proto.Message
+}
+
+func (s *server) note(request proto.Message) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.asked = append(s.asked, request)
+}
+
+func (s *server) Get(ctx context.Context, request *runsvcv1.GetRequest) (*runsvcv1.GetResponse, error) {
+	s.note(request)
+	return s.get(ctx)
+}
+
+func (s *server) Create(_ context.Context, request *runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error) {
+	s.note(request)
+	return s.create(request)
+}
+
+func (s *server) ListByThread(_ context.Context, request *runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error) {
+	s.note(request)
+	return s.list(request)
+}
+
+func (s *server) StreamStatus(request *runsvcv1.StreamStatusRequest, stream grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]) error {
+	s.note(request)
+	if s.stream == nil {
+		<-stream.Context().Done()
+		return nil
+	}
+	return s.stream(request, stream)
+}
+
+func (s *server) SetStatus(_ context.Context, request *runsvcv1.SetStatusRequest) (*runsvcv1.SetStatusResponse, error) {
+	s.note(request)
+	return &runsvcv1.SetStatusResponse{Run: run(request.GetStatus(), 2), Changed: true}, nil
+}
+
+func (s *server) Heartbeat(_ context.Context, request *runsvcv1.HeartbeatRequest) (*runsvcv1.HeartbeatResponse, error) {
+	s.note(request)
+	return s.beat()
+}
+
+func (s *server) Complete(_ context.Context, request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
+	s.note(request)
+	return s.finish(request)
+}
+
+func (s *server) AcknowledgeCancel(_ context.Context, request *runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error) {
+	s.note(request)
+	return s.ack(request)
+}
+
+// client starts the server, and returns a client of it.
+func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
+	t.Helper()
+	client, err := runsvc.New(s.start(t), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func (s *server) start(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving := grpc.NewServer()
+	runsvcv1.RegisterRunServiceServer(serving, s)
+	go func() { _ = serving.Serve(listener) }()
+	t.Cleanup(serving.Stop)
+	return listener.Addr().String()
+}
+
+func run(status runsvcv1.RunStatus, revision uint64) *runsvcv1.Run {
+	return &runsvcv1.Run{RunId: "r", Status: status, Revision: revision}
+}
+
+func changed(status runsvcv1.RunStatus, revision uint64) *runsvcv1.StreamStatusResponse {
+	return &runsvcv1.StreamStatusResponse{Event: runsvcv1.StatusEvent_STATUS_EVENT_CHANGED, Revision: revision, Run: run(status, revision)}
+}
+
+// refusal is a status with details.
+func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
+	t.Helper()
+	told := status.New(code, "no")
+	for _, detail := range details {
+		var err error
+		if told, err = told.WithDetails(detail); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return told.Err()
+}
+
+var unavailable = status.Error(codes.Unavailable, "gone")
+
+const (
+	running     = runsvcv1.RunStatus_RUN_STATUS_RUNNING
+	success     = runsvcv1.RunStatus_RUN_STATUS_SUCCESS
+	interrupted = runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED
+)

@@ -1,0 +1,80 @@
+package runsvc_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	runsvc "github.com/runsvc/runsvc/clients/go"
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+type stream = grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]
+
+func TestAWatchResumesAndEndsWithTheServersEnd(t *testing.T) {
+	s := &server{stream: func(request *runsvcv1.StreamStatusRequest, stream stream) error {
+		switch request.GetAfterRevision() {
+		case 0:
+			_ = stream.Send(changed(running, 3))
+			return unavailable
+		case 3:
+			_ = stream.Send(changed(success, 4))
+			return status.Error(codes.Internal, "reset")
+		}
+		return nil
+	}}
+	var seen []uint64
+	request := runsvc.Run("r")
+	for event, err := range s.client(t).Watch(t.Context(), request) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, event.GetRevision())
+	}
+	if len(seen) != 2 || seen[0] != 3 || seen[1] != 4 || len(s.asked) != 3 || request.AfterRevision != nil {
+		t.Fatal(seen, s.asked, request)
+	}
+}
+
+func TestAWatchThatIsLeftEndsTheServersStream(t *testing.T) {
+	ended := make(chan struct{})
+	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+		_ = stream.Send(changed(running, 3))
+		<-stream.Context().Done()
+		close(ended)
+		return nil
+	}}
+	for range s.client(t).Watch(t.Context(), runsvc.Thread("t")) {
+		break
+	}
+	<-ended
+}
+
+func TestAWatchWithoutServerEndsWithItsContext(t *testing.T) {
+	s := &server{stream: func(*runsvcv1.StreamStatusRequest, stream) error { return unavailable }}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for _, err := range s.client(t).Watch(ctx, runsvc.All()) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	if ctx.Err() == nil {
+		t.Fatal("it ended by itself")
+	}
+}
+
+func TestAWatchGivesUpAfterAnOutage(t *testing.T) {
+	s := &server{stream: func(*runsvcv1.StreamStatusRequest, stream) error { return unavailable }}
+	var last error
+	for _, last = range s.client(t).Watch(t.Context(), runsvc.All(), runsvc.WithOutage(time.Millisecond)) {
+	}
+	if !errors.Is(last, runsvc.ErrUnavailable) {
+		t.Fatal(last)
+	}
+}

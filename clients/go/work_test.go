@@ -1,0 +1,134 @@
+package runsvc_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	runsvc "github.com/runsvc/runsvc/clients/go"
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+var (
+	worker = runsvc.Worker{ID: "w", Lease: 30 * time.Millisecond}
+	usage  = &runsvcv1.Progress{TotalTokens: proto.Int64(7)}
+)
+
+// untilStopped is the work of a run that others end.
+func untilStopped(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
+	<-ctx.Done()
+	return usage, context.Cause(ctx)
+}
+
+func finished(request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
+	return &runsvcv1.CompleteResponse{Run: run(request.GetStatus(), 3)}, nil
+}
+
+func acknowledged(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error) {
+	return &runsvcv1.AcknowledgeCancelResponse{Run: run(interrupted, 4)}, nil
+}
+
+func (s *server) last() proto.Message {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.asked[len(s.asked)-1]
+}
+
+func TestWorkReportsWhatTheFunctionReturned(t *testing.T) {
+	s := &server{finish: finished}
+	client := s.client(t)
+	done, err := client.Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+		return usage, nil
+	})
+	if report := s.last().(*runsvcv1.CompleteRequest); err != nil || done.GetStatus() != success || report.GetProgress().GetTotalTokens() != 7 {
+		t.Fatal(done, err, report)
+	}
+	// A text that the server would refuse must not cost the report.
+	text := strings.Repeat("ü", 10_000) + "\xff"
+	_, err = client.Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+		return nil, errors.New(text)
+	})
+	report := s.last().(*runsvcv1.CompleteRequest)
+	if err != nil || report.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || len(report.GetError()) != 16<<10 {
+		t.Fatal(err, report.GetStatus(), len(report.GetError()))
+	}
+}
+
+func TestAReportIsDueAlsoAfterTheCallersContextEnded(t *testing.T) {
+	s := &server{finish: finished}
+	ctx, cancel := context.WithCancel(t.Context())
+	client := s.client(t)
+	done, err := client.Work(ctx, "r", runsvc.Worker{}, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
+		cancel()
+		return nil, ctx.Err()
+	})
+	if err != nil || done.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR {
+		t.Fatal(done, err)
+	}
+}
+
+func TestACancelIsSeenInTheWatchOrInAHeartbeat(t *testing.T) {
+	told := map[string]*server{
+		"watch": {
+			stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+				return stream.Send(changed(interrupted, 3))
+			},
+			beat: func() (*runsvcv1.HeartbeatResponse, error) { return nil, unavailable },
+		},
+		"heartbeat": {beat: func() (*runsvcv1.HeartbeatResponse, error) {
+			return &runsvcv1.HeartbeatResponse{Run: run(interrupted, 3)}, nil
+		}},
+	}
+	for name, s := range told {
+		s.ack = acknowledged
+		worker := runsvc.Worker{ID: "w", Lease: time.Second}
+		var cause error
+		done, err := s.client(t).Work(t.Context(), "r", worker, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return usage, cause
+		})
+		report := s.last().(*runsvcv1.AcknowledgeCancelRequest)
+		if err != nil || done.GetStatus() != interrupted || cause != runsvc.ErrCancelled || report.GetProgress().GetTotalTokens() != 7 {
+			t.Error(name, done, err, cause, report)
+		}
+	}
+}
+
+func TestACancelThatCameWithTheReportIsAcknowledged(t *testing.T) {
+	late := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "INVALID_TRANSITION", Metadata: map[string]string{"from": "INTERRUPTED"}}
+	s := &server{ack: acknowledged, finish: func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
+		return nil, refusal(t, codes.FailedPrecondition, late)
+	}}
+	done, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+		return nil, nil
+	})
+	if err != nil || done.GetStatus() != interrupted {
+		t.Fatal(done, err)
+	}
+}
+
+func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
+	holder := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "NOT_HOLDER"}
+	for name, beat := range map[string]func() (*runsvcv1.HeartbeatResponse, error){
+		"another's": func() (*runsvcv1.HeartbeatResponse, error) {
+			return nil, refusal(t, codes.FailedPrecondition, holder)
+		},
+		"removed": func() (*runsvcv1.HeartbeatResponse, error) { return nil, refusal(t, codes.NotFound) },
+		"ended": func() (*runsvcv1.HeartbeatResponse, error) {
+			return &runsvcv1.HeartbeatResponse{Run: run(success, 3)}, nil
+		},
+		"no server": func() (*runsvcv1.HeartbeatResponse, error) { return nil, unavailable },
+	} {
+		s := &server{beat: beat}
+		if _, err := s.client(t).Work(t.Context(), "r", worker, untilStopped); !errors.Is(err, runsvc.ErrLost) {
+			t.Error(name, err)
+		}
+	}
+}
