@@ -57,6 +57,7 @@ baseline: .venv/.dev ## Make the protos as they are now what later ones may not 
 	@$(BUF) build --exclude-source-info --output $(BASELINE)
 
 soak: .venv/.dev ## Run the long forms of the tests
+	@$(if $(DRIVERS),$(MAKE) -s --no-print-directory $(DRIVERS))
 	@$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
 
 clean: ## Remove everything the other targets made, .venv and .tools included; a store (runsvc.db) stays

@@ -24,6 +24,7 @@ $(foreach language,$(2),echo "$(language): $(1), for there is no $($(language).n
 endef
 
 TESTED = $(foreach language,$(CLIENTS),$(if $($(language).check),$(language)))
+DRIVERS = $(patsubst %,.tools/drivers/%,$(filter $(TESTED),$(PRESENT)))
 
 .PHONY: gen check-gen .tools/fresh test-clients $(CLIENTS:%=test-client-%)
 

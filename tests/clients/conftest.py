@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--languages", help="Which languages' clients to test, separated by blanks.")
     parser.addoption(
-        "--rewrite-transcript",
+        "--rewrite",
         action="store_true",
-        help="Make the first language's answers the golden ones. Read the difference.",
+        help="Make the first language's answers the golden transcript, and renew the README's table.",
     )
 
 
@@ -44,14 +45,32 @@ def others(request: pytest.FixtureRequest, language: str) -> list[str]:
     return tested[at:] + tested[:at]
 
 
+class Outcomes:
+    """What was found so far."""
+
+    def __init__(self, rewrite: bool) -> None:
+        self.rewrite = rewrite
+        #: By language and scenario; False where the client does not have what it is about.
+        self.passed: dict[str, dict[str, bool]] = defaultdict(dict)
+        self._golden = transcript.golden()
+        self._new: dict[str, list[str]] = {}
+
+    def golden(self, scenario: str, lines: list[str]) -> list[str]:
+        """What the scenario's lines must be; when it is rewritten, those of the first who asks."""
+        if self.rewrite:
+            return self._new.setdefault(scenario, lines)
+        return self._golden.get(scenario, [])
+
+    def write(self) -> None:
+        """Make the new lines the golden ones."""
+        lines = self._golden | self._new
+        transcript.write({name: lines[name] for name in SCENARIOS if name in lines})
+
+
 @pytest.fixture(scope="session")
-def golden(request: pytest.FixtureRequest) -> Iterator[dict[str, list[str]]]:
-    """The transcript by scenario. What a test puts into it is written back with --rewrite-transcript."""
-    lines = transcript.golden()
-    if not request.config.getoption("--rewrite-transcript"):
-        yield lines
-        return
-    new: dict[str, list[str]] = {}
-    yield new
-    lines |= new
-    transcript.write({name: lines[name] for name in SCENARIOS if name in lines})
+def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
+    """What the suite finds; it is written down at its end with --rewrite."""
+    found = Outcomes(bool(request.config.getoption("--rewrite", None)))
+    yield found
+    if found.rewrite:
+        found.write()

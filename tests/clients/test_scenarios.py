@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.clients import table
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.stage import Stage, Unsupported
 from tests.clients.transcript import difference
@@ -13,23 +14,59 @@ from tests.clients.transcript import difference
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.clients
+    from tests.clients.conftest import Outcomes
+
+ROUNDS = 10
 
 
+async def played(scenario: str, languages: list[str], folder: Path) -> list[str]:
+    """The lines of a scenario, in the first of the languages."""
+    async with Stage(scenario, languages, folder) as stage:
+        await SCENARIOS[scenario](stage)
+    return stage.lines
+
+
+@pytest.mark.clients
 async def test_answers_are_those_of_the_transcript(
     language: str,
     scenario: str,
     others: list[str],
-    golden: dict[str, list[str]],
+    outcomes: Outcomes,
     tmp_path: Path,
-    request: pytest.FixtureRequest,
 ) -> None:
-    async with Stage(scenario, others, tmp_path) as stage:
-        try:
-            await SCENARIOS[scenario](stage)
-        except Unsupported as lack:
-            pytest.skip(f"the {language} client has no {lack}")
-    if request.config.getoption("--rewrite-transcript"):
-        golden.setdefault(scenario, stage.lines)
-    different = difference(golden.get(scenario, []), stage.lines)
+    try:
+        lines = await played(scenario, others, tmp_path)
+    except Unsupported as lack:
+        outcomes.passed[language][scenario] = False
+        pytest.skip(f"the {language} client has no {lack}")
+    different = difference(outcomes.golden(scenario, lines), lines)
     assert not different, f"{language} differs in {scenario}:\n{different}"
+    outcomes.passed[language][scenario] = True
+
+
+@pytest.mark.clients
+def test_the_readme_says_what_works(language: str, outcomes: Outcomes) -> None:
+    passed = outcomes.passed[language]
+    if len(passed) < len(SCENARIOS):
+        pytest.skip("only part of the suite was run, or it failed")
+    row = table.row(language, passed)
+    if outcomes.rewrite:
+        table.put(language, row)
+    assert row in table.rows(), "not as the suite found it; renew it with --rewrite"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_ten_times_in_a_row(
+    language: str, others: list[str], outcomes: Outcomes, tmp_path: Path
+) -> None:
+    for number in range(ROUNDS):
+        for scenario in SCENARIOS:
+            folder = tmp_path / f"{number}-{scenario.replace('/', '-')}"
+            folder.mkdir()
+            try:
+                lines = await played(scenario, others, folder)
+            except Unsupported:
+                continue
+            different = difference(outcomes.golden(scenario, lines), lines)
+            assert not different, f"{language} differs in {scenario}, round {number}:\n{different}"

@@ -33,6 +33,9 @@ class Names:
         if isinstance(value, list):
             return [self.plain(item) for item in value]
         if isinstance(value, dict):
+            if "status_reason" in value and "error" in value:
+                # Written by the server, for people.
+                value = value | {"error": "$text"}
             return {key: self.plain(value[key]) for key in sorted(value)}
         return value
 

@@ -1,10 +1,13 @@
-"""What every client can do, topic by topic. The topics are the columns of the README's table."""
+"""What every client can do, topic by topic: one module each."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
     calls,
+    leases,
     leaving,
     newer,
     refusals,
@@ -14,14 +17,17 @@ from tests.clients.scenarios import (
     workers,
 )
 
-__all__ = [
-    "SCENARIOS",
-    "calls",
-    "leaving",
-    "newer",
-    "refusals",
-    "resuming",
-    "retries",
-    "watches",
-    "workers",
-]
+__all__ = ["SCENARIOS", "TOPICS"]
+
+#: The columns of the README's table, and the module behind each.
+TOPICS: Final = {
+    "calls": calls,
+    "errors": refusals,
+    "deadlines, retries": retries,
+    "watches": watches,
+    "resuming": resuming,
+    "leaving": leaving,
+    "newer servers": newer,
+    "leases": leases,
+    "executors": workers,
+}

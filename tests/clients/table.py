@@ -1,0 +1,54 @@
+"""The README's table of what works in which language, as the suite found it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.clients.scenarios import SCENARIOS, TOPICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+README = Path(__file__).parents[2] / "README.md"
+HEAD: Final = f"| client | {' | '.join(TOPICS)} |\n|---|{':-:|' * len(TOPICS)}\n"
+NAMES: Final = {"typescript": "TypeScript"}
+
+_TABLE: Final = re.compile(r"\| client \|.*\n\|---.*\n((?:\|.*\n)*)")
+
+
+def row(language: str, passed: Mapping[str, bool]) -> str:
+    """A language's row: by scenario, whether it passed; False where the client does not have what it is about."""
+    cells = []
+    for module in TOPICS.values():
+        topic = module.__name__.rpartition(".")[2]
+        works = all(passed[name] for name in SCENARIOS if name.startswith(f"{topic}/"))
+        cells.append("✓" if works else "no")
+    return f"| {_client(language)} | {' | '.join(cells)} |\n"
+
+
+def rows() -> str:
+    """The rows that the README has."""
+    return _found()[1]
+
+
+def put(language: str, new: str) -> None:
+    """Write a language's row."""
+    others = [
+        line
+        for line in rows().splitlines(keepends=True)
+        if not line.startswith(f"| {_client(language)} ")
+    ]
+    written = HEAD + "".join(sorted([*others, new]))
+    README.write_text(_TABLE.sub(lambda _: written, README.read_text("utf-8")), "utf-8")
+
+
+def _client(language: str) -> str:
+    return f"[{NAMES.get(language, language.title())}](clients/{language})"
+
+
+def _found() -> re.Match[str]:
+    found = _TABLE.search(README.read_text("utf-8"))
+    assert found, "the README has lost its table of clients"
+    return found
