@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from runsvc.attachments import Attachments
     from runsvc.hub import StatusHub
     from runsvc.model import Run
     from runsvc.serving import Serving
@@ -40,16 +41,25 @@ class ServerInfo(NamedTuple):
     clock: Clock
     active_runs: int
     watchers: int
+    #: Streams of this server that count as a client of their run.
+    attachments: int
 
 
 class Admin:
     """Reconciles, removes and reports."""
 
     def __init__(
-        self, writer: Writer, store: Store, hub: StatusHub, codec: Codec, serving: Serving
+        self,
+        writer: Writer,
+        store: Store,
+        hub: StatusHub,
+        codec: Codec,
+        serving: Serving,
+        attachments: Attachments,
     ) -> None:
         self._writer = writer
         self._serving = serving
+        self._attachments = attachments
         self._store = store
         self._hub = hub
         self._codec = codec
@@ -94,6 +104,7 @@ class Admin:
             clock=await self._store.clock(),
             active_runs=await self._store.count_active(),
             watchers=self._hub.watchers,
+            attachments=self._attachments.held,
         )
 
     def _readable(self, record: Record) -> bool:

@@ -5,7 +5,7 @@ The first line of a class's docstring is its message, with the facts filled in; 
 RunsvcError
 ├── RunNotFound
 ├── ThreadBusy · ThreadFull
-├── UnsupportedStrategy · UnsupportedFeature
+├── UnsupportedStrategy
 ├── InvalidTransition
 │   └── RunEnded · RunActive · NotCancelled
 ├── NotHolder
@@ -67,13 +67,6 @@ class UnsupportedStrategy(RunsvcError):
 
     strategy: str
     supported: str
-
-
-@dataclass(eq=False)
-class UnsupportedFeature(RunsvcError):
-    """This server does not offer {feature} yet."""
-
-    feature: str
 
 
 @dataclass(eq=False)

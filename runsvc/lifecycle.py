@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runsvc.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
 from runsvc.model import (
+    CancelAction,
     Cancellation,
     CancelOutcome,
+    DisconnectMode,
     Lease,
     Progress,
     Run,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from runsvc.model import CancelAction, RunSpec, Stamp
+    from runsvc.model import RunSpec, Stamp
 
 _ENDINGS = frozenset({RunStatus.SUCCESS, RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.INTERRUPTED})
 
@@ -212,6 +214,24 @@ def limit_of(run: Run) -> Limit | None:
     if run.status is RunStatus.RUNNING and run.timeout is not None and run.started_at is not None:
         return Limit(run.started_at, run.timeout, StatusReason.TIMEOUT_EXCEEDED)
     return None
+
+
+def is_bound(run: Run) -> bool:
+    """Whether the run ends when its last client has left."""
+    return not run.status.terminal and run.on_disconnect is DisconnectMode.CANCEL
+
+
+def disconnect(run: Run, at: Stamp) -> Run:
+    """The run after its last client had been gone for too long; the same run when that is nothing to it."""
+    if not is_bound(run):
+        return run
+    return _advance(
+        run,
+        RunStatus.INTERRUPTED,
+        at,
+        reason=StatusReason.CLIENT_DISCONNECTED,
+        cancellation=Cancellation(CancelAction.INTERRUPT, None, at.time),
+    )
 
 
 def orphan(run: Run, at: Stamp, *, error: str) -> Run:

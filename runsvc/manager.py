@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         RunStatus,
         Stamp,
     )
-    from runsvc.store.base import Codec, Query, ReadingStore, Record
+    from runsvc.store.base import Codec, Count, Query, ReadingStore, Record
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
 
@@ -267,7 +267,7 @@ class RunManager:
 
 def _creation(
     decide: Callable[[Transaction], Created],
-    thread: Query | ActiveCount,
+    thread: Query | Count,
     spec: RunSpec,
     request: Request | None,
 ) -> Command[Created]:

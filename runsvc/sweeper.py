@@ -1,4 +1,4 @@
-"""What happens by itself: orphans at start, runs whose time is up, a log that nobody needs any more. Owns time."""
+"""What happens by itself: orphans at start, runs whose time is up or whose clients left, old log entries. Owns time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from runsvc import attachments as attached
 from runsvc.errors import CorruptRow, RunsvcError
 from runsvc.expiry import INTERVAL
 from runsvc.transaction import Command
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runsvc.admin import Admin
+    from runsvc.attachments import Attachments
     from runsvc.expiry import Expiry
     from runsvc.retention import Retention
     from runsvc.store.base import ReadingStore
@@ -43,6 +45,7 @@ class Sweeper:
         store: ReadingStore,
         admin: Admin,
         expiry: Expiry,
+        attachments: Attachments,
         retention: Retention | None,
         *,
         log_keep: int,
@@ -51,6 +54,7 @@ class Sweeper:
         self._store = store
         self._admin = admin
         self._expiry = expiry
+        self._attachments = attachments
         #: None: runs are kept for ever.
         self._retention = retention
         self._log_keep = log_keep
@@ -71,9 +75,10 @@ class Sweeper:
         return count
 
     async def run(self) -> None:
-        """End runs whose time is up, and let go of what is no longer kept, until cancelled."""
+        """End runs whose time is up or whose clients left, and let go of what is no longer kept, until cancelled."""
         works = (
             _again_and_again(self.expire, EXPIRE_INTERVAL, "Ending runs whose time is up"),
+            _again_and_again(self.detach, attached.INTERVAL, "Looking after attachments"),
             _again_and_again(self.compact, COMPACT_INTERVAL, "Compacting the log"),
             _again_and_again(self.remove, REMOVE_INTERVAL, "Removing old runs"),
         )
@@ -84,6 +89,11 @@ class Sweeper:
     async def expire(self) -> None:
         """End the runs whose time is up."""
         while await self._expiry.look():
+            pass
+
+    async def detach(self) -> None:
+        """Renew attachments, and cancel the runs whose last one is over."""
+        while await self._attachments.look():
             pass
 
     async def remove(self) -> None:

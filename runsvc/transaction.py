@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.model import Request, RequestKey, Run, RunSpec, RunStatus
-    from runsvc.store.base import Codec, DueLeases, DueTimeouts, Loaded, Now, Orphans, Query, Record
+    from runsvc.store.attachments import Abandoned, AttachmentChange, ReleasedCount
+    from runsvc.store.base import (
+        Codec,
+        Count,
+        DueLeases,
+        DueTimeouts,
+        Loaded,
+        Now,
+        Orphans,
+        Query,
+        Record,
+    )
 
 T = TypeVar("T")
 
@@ -43,7 +54,7 @@ class Command(Generic[T]):
     """A decision and what it must read. It may be made several times, so it does nothing but decide."""
 
     decide: Callable[[Transaction], T]
-    reads: tuple[Query | ActiveCount, ...] = ()
+    reads: tuple[Query | Count, ...] = ()
     #: Bytes that it adds to a batch, roughly.
     size: int = 0
     #: Shares its batch with no other command: its reads do not see what others of the batch do.
@@ -81,6 +92,7 @@ class Transaction:
         self._deleted: list[str] = []
         self._forgotten = 0
         self._time_kept = False
+        self._attaching: list[AttachmentChange] = []
         self._staged: list[_Change] = []
         #: Runs whose progress moved without a log entry.
         self.touched: dict[str, Run] = {}
@@ -89,12 +101,13 @@ class Transaction:
         """Make a command's decision and keep what it saved, or, when it raises, nothing."""
         time, revision = self._time, self._revision
         logged, deleted, forgotten = len(self._log), len(self._deleted), self._forgotten
+        attaching = len(self._attaching)
         self._staged = []
         try:
             answer = command.decide(self)
         except BaseException:
             self._time, self._revision = time, revision
-            del self._log[logged:], self._deleted[deleted:]
+            del self._log[logged:], self._deleted[deleted:], self._attaching[attaching:]
             self._forgotten = forgotten
             raise
         for change in self._staged:
@@ -103,7 +116,7 @@ class Transaction:
 
     def changes(self) -> Changes | None:
         """What there is to save; None when nothing changed."""
-        if not (self._saved or self._log or self._forgotten or self._time_kept):
+        if not (self._saved or self._log or self._forgotten or self._time_kept or self._attaching):
             return None
         return Changes(
             time=self._time,
@@ -112,6 +125,7 @@ class Transaction:
             log=self._log,
             deleted=self._deleted,
             forgotten=self._forgotten,
+            attachments=self._attaching,
         )
 
     @property
@@ -160,7 +174,11 @@ class Transaction:
         """The runs that the query found; only for a command that is alone."""
         return [self._present(record) for record in self._loaded[query]]
 
-    def due(self, *queries: DueLeases | DueTimeouts) -> Iterator[Run | CorruptRow]:
+    def count_released(self, query: ReleasedCount) -> int:
+        """How many attachments a server does not hold."""
+        return self._counts[query]
+
+    def due(self, *queries: DueLeases | DueTimeouts | Abandoned) -> Iterator[Run | CorruptRow]:
         """Each run that the queries found, or why it cannot be read; only for a command that is alone."""
         for record in {
             each.run_id: each for query in queries for each in self._loaded[query]
@@ -221,6 +239,10 @@ class Transaction:
         """Commit, if nothing else, what time it is: that shows whether the store takes anything."""
         self._time += _TICK
         self._time_kept = True
+
+    def attach(self, *changes: AttachmentChange) -> None:
+        """Change attachments; what this transaction reads of them is as of before."""
+        self._attaching += changes
 
     def forget(self, revision: int) -> None:
         """Drop log entries at or below a revision."""

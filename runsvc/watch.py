@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from runsvc import lifecycle
-from runsvc.errors import RevisionCompacted, RevisionUnknown, RunNotFound
+from runsvc.errors import RevisionCompacted, RevisionUnknown, RunNotFound, RunsvcError
 from runsvc.event import Event, StatusEvent
 from runsvc.store.base import LogEntry, TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runsvc.attachments import Attachments
     from runsvc.cursor import Cursor
     from runsvc.hub import StatusHub
     from runsvc.model import Lease
@@ -42,23 +43,33 @@ class WatchRequest:
     #: Longest silence, in seconds.
     heartbeat_interval: float = 15.0
     until_acknowledged: bool = False
+    #: Count as a client of the run.
+    attach: bool = False
 
 
 class Watches:
-    """Opens watches."""
+    """Opens watches, and has what all of them need."""
 
-    def __init__(self, store: ReadingStore, hub: StatusHub, codec: Codec, serving: Serving) -> None:
-        self._store = store
-        self._hub = hub
-        self._codec = codec
-        self._serving = serving
+    def __init__(
+        self,
+        store: ReadingStore,
+        hub: StatusHub,
+        codec: Codec,
+        serving: Serving,
+        attachments: Attachments,
+    ) -> None:
+        self.store = store
+        self.hub = hub
+        self.codec = codec
+        self.serving = serving
+        self.attachments = attachments
 
     def open(self, request: WatchRequest) -> Watch:
         """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining."""
-        self._hub.check_open()
+        self.hub.check_open()
         # Subscribed before the snapshot is taken, a watcher misses nothing in between.
-        cursor = self._hub.open(request.topic, progress=request.include_progress)
-        return Watch(self._store, self._hub, self._codec, self._serving, request, cursor)
+        cursor = self.hub.open(request.topic, progress=request.include_progress)
+        return Watch(self, request, cursor)
 
 
 class Watch:
@@ -68,34 +79,21 @@ class Watch:
     """
 
     __slots__ = (
-        "_codec",
+        "_attachment",
         "_cursor",
-        "_hub",
         "_lease",
         "_loop",
         "_next_heartbeat",
         "_next_progress",
         "_request",
-        "_serving",
         "_snapshot",
-        "_store",
         "_store_id",
+        "_watches",
         "over",
     )
 
-    def __init__(
-        self,
-        store: ReadingStore,
-        hub: StatusHub,
-        codec: Codec,
-        serving: Serving,
-        request: WatchRequest,
-        cursor: Cursor,
-    ) -> None:
-        self._store = store
-        self._hub = hub
-        self._codec = codec
-        self._serving = serving
+    def __init__(self, watches: Watches, request: WatchRequest, cursor: Cursor) -> None:
+        self._watches = watches
         self._request = request
         self._cursor = cursor
         self._store_id = ""
@@ -106,24 +104,33 @@ class Watch:
         self._snapshot: deque[RunState] | None = None
         #: Of a cancelled run: how long an acknowledgement may still come, as far as is known. None: for ever.
         self._lease: Lease | None = None
+        #: Names this watch among the clients of its run.
+        self._attachment: str | None = None
         #: Nothing can follow.
         self.over = False
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._hub.close(self._cursor)
+    def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> None:
+        self._watches.hub.close(self._cursor)
+        if self._attachment is not None:
+            # Whatever else ends it, above all a cancelled call, is its client that left.
+            ended_here = isinstance(error, RunsvcError)
+            self._watches.attachments.leave(self._attachment, ended_here=ended_here)
 
     async def begin(self) -> None:
-        """Take the snapshot, or the position to resume from."""
-        clock = await self._store.clock()
+        """Take the snapshot, or the position to resume from, and attach, before anything is sent."""
+        clock = await self._watches.store.clock()
         self._store_id = clock.store_id
         if self._request.after_revision is None:
             await self._take_snapshot()
         else:
             check_revision(self._request.after_revision, self._request.store_id, clock)
             await self._resume(self._request.after_revision, clock)
+        if self._request.attach:
+            topic = self._request.topic
+            self._attachment = await self._watches.attachments.attach(topic.owner, topic.key)
 
     async def proceed(self) -> Sequence[Event]:
         """What comes next, once there is something: snapshot, then changes, else progress, else a heartbeat."""
@@ -150,7 +157,7 @@ class Watch:
 
     async def _take_snapshot(self) -> None:
         topic = self._request.topic
-        states, revision = await self._store.snapshot(topic)
+        states, revision = await self._watches.store.snapshot(topic)
         if topic.kind is TopicKind.RUN and not states:
             raise RunNotFound(topic.key)
         self._snapshot = deque(states)
@@ -159,7 +166,7 @@ class Watch:
     async def _snapshot_events(self, left: deque[RunState]) -> Sequence[Event]:
         # A stretch at a time: what waits for a slow reader is ids and revisions.
         states = [left.popleft() for _ in range(min(SNAPSHOT_STRETCH, len(left)))]
-        subjects = await self._store.recall(states) if states else ()
+        subjects = await self._watches.store.recall(states) if states else ()
         events = [Event(StatusEvent.SNAPSHOT, subject=_present(subject)) for subject in subjects]
         if not left:
             self._snapshot = None
@@ -173,13 +180,13 @@ class Watch:
         topic = self._request.topic
         if topic.kind is not TopicKind.RUN:
             return
-        record = await self._store.look_up(topic.key)
+        record = await self._watches.store.look_up(topic.key)
         if record is not None and record.owner == topic.owner:
             self.over = record.revision <= after and self._ends_with(record)
             return
         # A removed run has its DELETED in the log; it may be the very change that was seen last.
         last_seen = max(after, clock.oldest_revision) - 1
-        left = (await self._store.log_since(topic, last_seen, 2)).entries
+        left = (await self._watches.store.log_since(topic, last_seen, 2)).entries
         if not left:
             raise RunNotFound(topic.key)
         self.over = left[-1].revision <= after
@@ -203,7 +210,7 @@ class Watch:
 
     def _is_awaited(self, subject: Record | LogEntry) -> bool:
         """Whether an acknowledgement can still follow; from now on the run's lease says for how long."""
-        run = self._codec.decode(subject)
+        run = self._watches.codec.decode(subject)
         self._lease = run.lease
         return lifecycle.awaits_acknowledgement(run)
 
@@ -211,14 +218,14 @@ class Watch:
         """Whether the executor that was to acknowledge fell silent for longer than its lease."""
         if not self._has_lapsed():
             return False
-        record = await self._store.look_up(self._request.topic.key)
+        record = await self._watches.store.look_up(self._request.topic.key)
         if record is None or record.revision > self._cursor.position:
             # What has become of it is on its way.
             return False
         return not self._is_awaited(record) or self._has_lapsed()
 
     def _has_lapsed(self) -> bool:
-        return self._lease is not None and not self._serving.left(self._lease)
+        return self._lease is not None and not self._watches.serving.left(self._lease)
 
     async def _progress(self, now: float) -> Sequence[Event]:
         cursor = self._cursor
@@ -227,7 +234,7 @@ class Watch:
         touched, cursor.touched = cursor.touched, None
         events = []
         for run_id in touched or ():
-            record = await self._store.look_up(run_id)
+            record = await self._watches.store.look_up(run_id)
             if record is None:
                 continue
             if record.revision > cursor.position:
@@ -245,7 +252,7 @@ class Watch:
             until = min(until, self._next_progress)
         if self._lease is not None:
             # What is on its way when the lease is over comes soon.
-            left = max(self._serving.left(self._lease), PROGRESS_INTERVAL)
+            left = max(self._watches.serving.left(self._lease), PROGRESS_INTERVAL)
             until = min(until, self._loop.time() + left)
         return until
 

@@ -72,6 +72,13 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
     help="Active runs that one thread may have.",
 )
 @option(
+    "--attach-grace",
+    type=Seconds(min=0, max=86_400),
+    default=5.0,
+    metavar="SECONDS",
+    help="Time for the last attached client of a run to come back before the run is cancelled.",
+)
+@option(
     "--insecure-listen",
     is_flag=True,
     help="Allow a --listen that other machines reach, though nothing is encrypted.",

@@ -48,4 +48,5 @@ class AdminServicer(AdminServiceServicer):
             oldest_revision=info.clock.oldest_revision,
             active_runs=info.active_runs,
             watchers=info.watchers,
+            attachments=info.attachments,
         )

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
-from runsvc.errors import InvalidRequest, UnsupportedFeature, Violation
+from runsvc.errors import InvalidRequest, Violation
 from runsvc.rpc.convert import to_timedelta
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class Fields:
 
     def __init__(self) -> None:
         self._violations: list[Violation] = []
-        self._unserved: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -59,16 +58,10 @@ class Fields:
             return
         if self._violations:
             raise InvalidRequest(tuple(self._violations))
-        if self._unserved:
-            raise UnsupportedFeature(self._unserved[0])
 
     def fault(self, field: str, description: str) -> None:
         """Note what is wrong with a field."""
         self._violations.append(Violation(field, description))
-
-    def unserved(self, feature: str) -> None:
-        """Note that the request asks for what this release does not serve."""
-        self._unserved.append(feature)
 
     def _id(self, field: str, value: str) -> str:
         if not _ID.fullmatch(value):

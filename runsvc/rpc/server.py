@@ -11,6 +11,7 @@ import signal
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -19,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from runsvc import expiry
 from runsvc.admin import ORPHAN_ERROR, Admin
+from runsvc.attachments import GRACE, Attachments
 from runsvc.errors import ListenRefused
 from runsvc.expiry import Expiry
 from runsvc.group_commit import GroupCommit
@@ -50,7 +52,6 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from datetime import timedelta
     from pathlib import Path
 
     from runsvc.group_commit import Committed
@@ -96,6 +97,8 @@ class Settings:
     #: How long runs are kept after their end; None: for ever.
     retain_runs: timedelta | None = None
     max_active_per_thread: int = 1_000
+    #: Seconds that the last attached client of a run has to come back before the run is cancelled.
+    attach_grace: float = GRACE.total_seconds()
     #: Allow an address that other machines reach, though nothing is encrypted.
     insecure_listen: bool = False
     #: Seconds that calls in flight have to end at shutdown.
@@ -195,21 +198,28 @@ async def _start(
 
     writer = Writer(GroupCommit(store, codec), publish)
     stack.push_async_callback(writer.close)
-    admin = Admin(writer, store, hub, codec, serving)
+    attach_grace = timedelta(seconds=settings.attach_grace)
+    attachments = Attachments(writer, serving, timekeeper, grace=attach_grace)
+    admin = Admin(writer, store, hub, codec, serving, attachments)
     keep = settings.retain_runs
     retention = None if keep is None else Retention(writer, store, keep)
     sweeper = Sweeper(
-        writer, store, admin, Expiry(writer, serving), retention, log_keep=settings.log_keep
+        writer,
+        store,
+        admin,
+        Expiry(writer, serving),
+        attachments,
+        retention,
+        log_keep=settings.log_keep,
     )
     if settings.orphans == "fail":
         count = await sweeper.reconcile(settings.orphan_error)
         logger.info("Runs that were left active and are ERROR now: %d", count)
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
+    watches = Watches(store, hub, codec, serving, attachments)
     server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
-    add_RunServiceServicer_to_server(
-        RunServicer(manager, Watches(store, hub, codec, serving)), server
-    )
+    add_RunServiceServicer_to_server(RunServicer(manager, watches), server)
     add_AdminServiceServicer_to_server(AdminServicer(admin), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)

@@ -27,7 +27,6 @@ from runsvc.errors import (
     StoreUnavailable,
     ThreadBusy,
     ThreadFull,
-    UnsupportedFeature,
     UnsupportedStrategy,
 )
 from runsvc.v1.error_reason_pb2 import ErrorReason
@@ -99,11 +98,6 @@ TABLE: Final[Mapping[type, Mapped]] = {
         grpc.StatusCode.UNIMPLEMENTED,
         ErrorReason.ERROR_REASON_UNSUPPORTED_STRATEGY,
         lambda error: {"strategy": error.strategy, "supported": error.supported},
-    ),
-    UnsupportedFeature: Mapped(
-        grpc.StatusCode.UNIMPLEMENTED,
-        ErrorReason.ERROR_REASON_UNSUPPORTED_FEATURE,
-        lambda error: {"feature": error.feature},
     ),
     InvalidTransition: Mapped(
         grpc.StatusCode.FAILED_PRECONDITION,

@@ -101,7 +101,7 @@ def creation(
 ) -> tuple[RunSpec, Request | None]:
     """What a creation asks for, and how to know it again when it is repeated.
 
-    InvalidRequest, UnsupportedFeature. Takes as long as metadata and kwargs are large: beyond 64 KiB a matter for a
+    InvalidRequest. Takes as long as metadata and kwargs are large: beyond 64 KiB a matter for a
     thread.
     """
     with Check() as check:
@@ -113,10 +113,7 @@ def creation(
 
 
 class Check(Fields):
-    """Checks one request: leaving the block raises InvalidRequest with every fault that was found.
-
-    When there is none, what this release does not serve raises UnsupportedFeature.
-    """
+    """Checks one request: leaving the block raises InvalidRequest with every fault that was found."""
 
     def run_id(self, value: str) -> str:
         """The run that the request is about."""
@@ -254,8 +251,6 @@ class Check(Fields):
         for name in ("attach", "until_acknowledged"):
             if getattr(request, name) and topic.kind is not TopicKind.RUN:
                 self.fault(name, "needs a run_id")
-        if request.attach:
-            self.unserved("attach")
         return WatchRequest(
             topic=topic,
             after_revision=self._after_revision(request),
@@ -263,6 +258,7 @@ class Check(Fields):
             include_progress=request.include_progress,
             heartbeat_interval=self._heartbeat_interval(request),
             until_acknowledged=request.until_acknowledged,
+            attach=request.attach,
         )
 
     def _topic(self, request: run_service_pb2.StreamStatusRequest, owner: str) -> Topic:

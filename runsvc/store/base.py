@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from runsvc.store.attachments import Abandoned, ReleasedCount
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from runsvc.model import Request, RequestKey, Run, RunStatus
+    from runsvc.store.attachments import AttachmentChange
 
 
 class Record(NamedTuple):
@@ -163,7 +166,15 @@ class Orphans:
 
 
 Query = (
-    ById | Remains | ByRequest | ActiveOnThread | NewestActive | DueLeases | DueTimeouts | Orphans
+    ById
+    | Remains
+    | ByRequest
+    | ActiveOnThread
+    | NewestActive
+    | DueLeases
+    | DueTimeouts
+    | Orphans
+    | Abandoned
 )
 
 
@@ -175,11 +186,14 @@ class ActiveCount:
     thread_id: str
 
 
+Count = ActiveCount | ReleasedCount
+
+
 class Loaded(NamedTuple):
     """What a transaction found."""
 
     records: Mapping[Query, Sequence[Record]]
-    counts: Mapping[ActiveCount, int]
+    counts: Mapping[Count, int]
 
 
 class Now(NamedTuple):
@@ -221,6 +235,8 @@ class Changes(NamedTuple):
     deleted: Sequence[str] = ()
     #: Log entries at or below this revision go.
     forgotten: int = 0
+    #: In this order, after the runs.
+    attachments: Sequence[AttachmentChange] = ()
 
 
 class RunState(NamedTuple):
@@ -284,7 +300,7 @@ class WritingStore(Protocol):
         """Open a transaction, holding the write lock of the whole store. Afterwards none is open when it raises."""
         ...
 
-    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
+    def load(self, queries: Collection[Query | Count]) -> Loaded:
         """Answer each query, as of this transaction."""
         ...
 

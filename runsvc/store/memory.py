@@ -10,6 +10,8 @@ from runsvc import lifecycle
 from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
 from runsvc.store import _rows
+from runsvc.store._attached import Attached
+from runsvc.store.attachments import Abandoned, ReleasedCount
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from runsvc.model import Request, Run
-    from runsvc.store.base import Changes, LogEntry, PageQuery, Query, Saved, Topic
+    from runsvc.store.base import Changes, Count, LogEntry, PageQuery, Query, Saved, Topic
 
     #: When something ends, and how long it took until then.
     _Term = tuple[datetime, timedelta]
@@ -61,6 +63,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
         self._log: list[LogEntry] = []
+        self._attached = Attached()
         self._store_id = str(uuid4())
         self._time = _rows.from_microseconds(0)
         self._revision = 0
@@ -79,16 +82,19 @@ class MemoryStore:
         now = self._timekeeper.now(not_before=_rows.microseconds(self._time))
         return Now(_rows.from_microseconds(now), self._revision, self._commits)
 
-    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
+    def load(self, queries: Collection[Query | Count]) -> Loaded:
         self._check_open()
-        return Loaded(
-            {query: self._find(query) for query in queries if not isinstance(query, ActiveCount)},
-            {
-                query: len(self._active_on_thread(query.owner, query.thread_id))
-                for query in queries
-                if isinstance(query, ActiveCount)
-            },
-        )
+        records: dict[Query, Sequence[Record]] = {}
+        counts: dict[Count, int] = {}
+        for query in queries:
+            match query:
+                case ActiveCount(owner, thread_id):
+                    counts[query] = len(self._active_on_thread(owner, thread_id))
+                case ReleasedCount(server):
+                    counts[query] = self._attached.count_released(server)
+                case _:
+                    records[query] = self._find(query)
+        return Loaded(records, counts)
 
     def save(self, changes: Changes) -> None:
         self._check_open()
@@ -105,6 +111,9 @@ class MemoryStore:
                 self._rows[run_id] = _row(saved, self._rows.get(run_id))
             for run_id in changes.deleted:
                 del self._rows[run_id]
+            for change in changes.attachments:
+                self._attached.change(change)
+            self._attached.keep_to(self._rows)
             self._log = [
                 entry._replace(body=None) if entry.run_id in changes.deleted else entry
                 for entry in (*self._log, *changes.log)
@@ -226,6 +235,9 @@ class MemoryStore:
                 return self._first(limit, query, _lease_term)
             case DueTimeouts(_, _, limit):
                 return self._first(limit, query, _timeout_term)
+            case Abandoned():
+                run_ids = self._attached.abandoned(query)
+                return self._search(lambda run: run.run_id in run_ids)
             case Orphans(before, limit, lapsed):
                 return self._search(
                     lambda run: (

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.client import error_of
-from tests.support.calls import RUNNING, SUCCESS, Refused, call, created, refused, watched
+from tests.support.calls import RUNNING, SUCCESS, call, created, refused
 
 if TYPE_CHECKING:
     from tests.support.server import Client
@@ -126,13 +126,6 @@ async def test_a_fault_names_its_field(
     assert [violation.field for violation in error.violations] == [field]
     assert len(error.message) < 1_000
     assert (await call(client, "GetServerInfo")).current_revision == 0
-
-
-async def test_what_this_release_does_not_offer_is_refused(client: Client) -> None:
-    with pytest.raises(Refused) as refusal:
-        await watched(client, run_id="r", attach=True)
-    error = refusal.value.error
-    assert (error.code, error.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_FEATURE")
 
 
 async def test_all_faults_of_a_request_come_at_once(client: Client) -> None:

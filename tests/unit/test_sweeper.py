@@ -11,6 +11,7 @@ import pytest
 from runsvc import __version__, expiry
 from runsvc import sweeper as sweeper_module
 from runsvc.admin import Admin, Reconciled
+from runsvc.attachments import Attachments
 from runsvc.errors import CorruptRow, RunActive, RunNotFound, StoreUnavailable
 from runsvc.expiry import Expiry
 from runsvc.group_commit import GroupCommit
@@ -37,10 +38,13 @@ class House(NamedTuple):
     writer: Writer
     admin: Admin
     serving: Serving
+    attachments: Attachments
 
     def sweeper(self, log_keep: int = 0) -> Sweeper:
         expiry = Expiry(self.writer, self.serving)
-        return Sweeper(self.writer, self.store, self.admin, expiry, None, log_keep=log_keep)
+        return Sweeper(
+            self.writer, self.store, self.admin, expiry, self.attachments, None, log_keep=log_keep
+        )
 
     def corrupt(self, run: Run) -> None:
         row = self.store._rows[run.run_id]
@@ -58,9 +62,11 @@ async def house() -> AsyncIterator[House]:
     await store.open()
     hub = StatusHub(store)
     writer = Writer(GroupCommit(store, CODEC), hub.publish)
-    serving = Serving(Timekeeper(), expiry.INTERVAL)
-    admin = Admin(writer, store, hub, CODEC, serving)
-    yield House(store, Driver(store), hub, writer, admin, serving)
+    timekeeper = Timekeeper()
+    serving = Serving(timekeeper, expiry.INTERVAL)
+    attachments = Attachments(writer, serving, timekeeper)
+    admin = Admin(writer, store, hub, CODEC, serving, attachments)
+    yield House(store, Driver(store), hub, writer, admin, serving, attachments)
     async with asyncio.timeout(30):
         await writer.close()
     await store.close()
@@ -161,10 +167,11 @@ async def test_an_active_run_that_cannot_be_read_can_be_deleted(house: House) ->
 
 async def test_server_info_tells_what_there_is(house: House) -> None:
     house.driver.create()
-    cursor = house.hub.open(ALL)
+    cursors = [house.hub.open(ALL) for _ in range(2)]
     info = await house.admin.server_info()
-    house.hub.close(cursor)
-    assert info == (__version__, "memory", await house.store.clock(), 1, 1)
+    for cursor in cursors:
+        house.hub.close(cursor)
+    assert info == (__version__, "memory", await house.store.clock(), 1, 2, 0)
 
 
 # Compacting.

@@ -351,7 +351,7 @@ def test_a_deletion_is_an_entry_of_its_own() -> None:
 def test_forgetting_alone_is_a_change_without_a_revision() -> None:
     transaction = a_transaction()
     transaction.apply(Command(lambda tx: tx.forget(5)))
-    assert saved(transaction) == Changes(NOW.time, 10, [], [], [], forgotten=5)
+    assert saved(transaction) == Changes(NOW.time, 10, [], [], [], 5, [])
 
 
 def test_run_ids_are_version_7_of_the_stamps_time_and_differ() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from runsvc import lifecycle
 from runsvc import watch as watch_module
+from runsvc.attachments import COMEBACK, Attachments
 from runsvc.errors import (
     CorruptRow,
     RevisionCompacted,
@@ -27,6 +28,7 @@ from runsvc.serving import Serving
 from runsvc.store.base import LogEntry, Record, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
 from runsvc.watch import SNAPSHOT_STRETCH, Watches, WatchRequest
+from runsvc.writer import Writer
 from tests.conformance.driver import (
     ALL,
     CODEC,
@@ -69,7 +71,9 @@ class Watching:
         timekeeper = self.machine.timekeeper()
         store._timekeeper = timekeeper
         self.serving = Serving(timekeeper, timedelta(seconds=0.25))
-        self.watches = Watches(store, self.hub, CODEC, self.serving)
+        self.writer = Writer(self.driver.group, self.hub.publish)
+        self.attachments = Attachments(self.writer, self.serving, timekeeper)
+        self.watches = Watches(store, self.hub, CODEC, self.serving, self.attachments)
 
     def beat(self, seconds: float = 0) -> None:
         """Let so much time pass, served all of it."""
@@ -99,6 +103,8 @@ async def on() -> AsyncIterator[Watching]:
     on = Watching(store)
     yield on
     assert on.hub.watchers == 0
+    assert on.attachments.held == 0
+    await on.writer.close()
     await store.close()
 
 
@@ -190,7 +196,7 @@ async def test_a_resumed_watch_goes_on_from_the_log_of_before_the_restart(on: Wa
     await again.start()
     on.driver.listeners = [again.publish]
     request = WatchRequest(topic=ALL, after_revision=1)
-    watches = Watches(on.store, again, CODEC, on.serving)
+    watches = Watches(on.store, again, CODEC, on.serving, on.attachments)
     async with aclosing(events_of(watches, request)) as stream:
         assert told(await take(stream, 1)) == [(CHANGED, 2)]
         on.driver.report(run, SUCCESS)
@@ -460,6 +466,27 @@ async def test_leaving_early_leaves_nothing_behind(on: Watching) -> None:
         await take(stream, 1)
         assert on.hub.watchers == 1
     assert on.hub.watchers == 0
+
+
+async def test_a_watch_counts_as_a_client_when_it_was_asked_to(on: Watching) -> None:
+    run = on.driver.create()
+    async with on.open(run_topic(run)) as plain, on.open(run_topic(run), attach=True) as attached:
+        await take(plain, 1)
+        assert on.attachments.held == 0
+        await take(attached, 1)
+        assert on.attachments.held == 1
+        on.hub.drain()
+        with pytest.raises(ServerDraining):
+            await take(attached, 2)
+    # This server ended the one; nobody left.
+    assert list(on.attachments._left.values()) == [COMEBACK]
+
+
+async def test_a_refused_watch_is_nobodys_client(on: Watching) -> None:
+    run = on.driver.create()
+    with pytest.raises(RevisionUnknown):
+        await on.error_of(run_topic(run), attach=True, after_revision=9)
+    assert not on.attachments._left
 
 
 # In between.

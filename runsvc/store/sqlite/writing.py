@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
+from runsvc.store.attachments import Abandoned, ReleasedCount
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -21,6 +22,7 @@ from runsvc.store.base import (
     Orphans,
     Remains,
 )
+from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.connection import (
     connect,
     connect_reader,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from runsvc.store.base import Changes, Query, Record, Saved
+    from runsvc.store.base import Changes, Count, Query, Record, Saved
     from runsvc.timekeeper import Timekeeper
 
 _RECORD: Final = ", ".join(_rows.RECORD)
@@ -103,12 +105,12 @@ class Writing:
         time = _rows.from_microseconds(self._timekeeper.now(not_before=recorded))
         return Now(time, revision, self._commits)
 
-    def load(self, queries: Collection[Query | ActiveCount]) -> Loaded:
+    def load(self, queries: Collection[Query | Count]) -> Loaded:
         records: dict[Query, Sequence[Record]] = {}
-        counts: dict[ActiveCount, int] = {}
+        counts: dict[Count, int] = {}
         with self._watched():
             for query in queries:
-                if isinstance(query, ActiveCount):
+                if isinstance(query, (ActiveCount, ReleasedCount)):
                     counts[query] = self._count(query)
                 else:
                     records[query] = self._find(query)
@@ -121,6 +123,8 @@ class Writing:
             for run_id in changes.deleted:
                 self._run("DELETE FROM runs WHERE run_id = ?", run_id)
                 self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
+            for change in changes.attachments:
+                attachments.save(self._open(), change)
             if changes.forgotten:
                 self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
             self._run(
@@ -192,13 +196,17 @@ class Writing:
             case DueTimeouts(_, _, limit):
                 where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ?"
                 return self._records(where, *_due(query), limit)
+            case Abandoned():
+                return self._records(attachments.ABANDONED, *attachments.parameters(query))
             case Orphans(before, limit, lapsed):
                 where = f"WHERE status IN (1, 2) AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)
                 rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
                 return self._records(rest, *(_due(lapsed) if lapsed else _NEVER), at, limit)
 
-    def _count(self, query: ActiveCount) -> int:
+    def _count(self, query: Count) -> int:
+        if isinstance(query, ReleasedCount):
+            return attachments.count(self._open(), query)
         statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
         rows = self._open().execute(statement, (query.owner, query.thread_id)).fetchall()
         return int(rows[0][0])

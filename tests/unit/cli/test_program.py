@@ -94,6 +94,7 @@ class Settings:
     log_keep: int
     retain_runs: timedelta | None
     max_active_per_thread: int
+    attach_grace: float
     insecure_listen: bool
     grace: float
 
@@ -141,6 +142,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
             log_keep=100_000,
             retain_runs=None,
             max_active_per_thread=1_000,
+            attach_grace=5.0,
             insecure_listen=False,
             grace=10.0,
         )
@@ -151,7 +153,8 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
     result = invoke(
         *("serve", "--listen", "0.0.0.0:7", "--insecure-listen", "--db", "x.db"),
         *("--orphans", "fail", "--orphan-error", "gone", "--log-keep", "5", "--retain-runs", "30d"),
-        *("--max-active-per-thread", "2", "--grace", "0", "--log-level", "debug"),
+        *("--max-active-per-thread", "2", "--attach-grace", "1.5"),
+        *("--grace", "0", "--log-level", "debug"),
     )
     assert "create chat-1 --assistant demo --target 127.0.0.1:7\n" in result.stderr
     assert served == [
@@ -163,6 +166,7 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
             log_keep=5,
             retain_runs=timedelta(days=30),
             max_active_per_thread=2,
+            attach_grace=1.5,
             insecure_listen=True,
             grace=0.0,
         )

@@ -82,12 +82,6 @@ def test_every_reason_is_reachable() -> None:
             {"strategy": "ENQUEUE", "supported": "REJECT"},
         ),
         (
-            errors.UnsupportedFeature("timeout"),
-            "UNIMPLEMENTED",
-            "UNSUPPORTED_FEATURE",
-            {"feature": "timeout"},
-        ),
-        (
             errors.RunEnded("r", RunStatus.ERROR, RunStatus.SUCCESS),
             "FAILED_PRECONDITION",
             "INVALID_TRANSITION",

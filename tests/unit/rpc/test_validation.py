@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsvc.errors import InvalidRequest, UnsupportedFeature
+from runsvc.errors import InvalidRequest
 from runsvc.model import (
     CancelAction,
     DisconnectMode,
@@ -320,11 +320,6 @@ def test_a_wrong_watch_is_refused(request_: StreamStatusRequest, fields: list[st
     assert faults.fields == fields
 
 
-def test_attachments_are_not_served() -> None:
-    with pytest.raises(UnsupportedFeature, match="attach"), Check() as check:
-        check.watch(StreamStatusRequest(run_id="r", attach=True), "ann")
-
-
 @pytest.mark.parametrize(
     ("after", "revision"),
     [(0, 0), (5, 5), (MAX_INTEGER + 1, MAX_INTEGER), (2**64 - 1, MAX_INTEGER)],
@@ -436,13 +431,6 @@ def test_a_spec_has_a_lease_and_timeouts() -> None:
     assert faults_of(ownerless) == ["spec.lease_ttl"]
 
 
-def test_a_fault_comes_before_what_is_not_served() -> None:
-    faults = Faults()
-    with faults as check:
-        check.watch(StreamStatusRequest(run_id="", attach=True), "")
-    assert faults.fields == ["run_id"]
-
-
 def test_a_repeatable_creation_is_known_by_owner_method_and_hash() -> None:
     message = SpecMessage(thread_id="t", model_name=" m ", metadata=struct(a=1, b=2))
     same = SpecMessage(thread_id="t", model_name="m", metadata=struct(b=2, a=1), kwargs=Struct())
@@ -460,11 +448,11 @@ def test_a_creation_without_a_request_id_is_not_repeatable() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_a_creation(encoded: bytes) -> None:
-    with suppress(DecodeError, InvalidRequest, UnsupportedFeature):
+    with suppress(DecodeError, InvalidRequest):
         creation(CreateRequest.FromString(encoded), owner="", method="m")
 
 
 @given(st.binary(max_size=100))
 def test_no_bytes_crash_a_watch(encoded: bytes) -> None:
-    with suppress(DecodeError, InvalidRequest, UnsupportedFeature), Check() as check:
+    with suppress(DecodeError, InvalidRequest), Check() as check:
         check.watch(StreamStatusRequest.FromString(encoded), "")

@@ -70,8 +70,6 @@ const (
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 16
 	// DATA_LOSS. The stored run cannot be read; Delete removes it. Metadata: run_id.
 	ErrorReason_ERROR_REASON_CORRUPT_ROW ErrorReason = 17
-	// UNIMPLEMENTED. This server does not offer what the request asks for. Metadata: feature.
-	ErrorReason_ERROR_REASON_UNSUPPORTED_FEATURE ErrorReason = 18
 )
 
 // Enum value maps for ErrorReason.
@@ -95,7 +93,6 @@ var (
 		15: "ERROR_REASON_UNAUTHENTICATED",
 		16: "ERROR_REASON_PERMISSION_DENIED",
 		17: "ERROR_REASON_CORRUPT_ROW",
-		18: "ERROR_REASON_UNSUPPORTED_FEATURE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -116,7 +113,6 @@ var (
 		"ERROR_REASON_UNAUTHENTICATED":      15,
 		"ERROR_REASON_PERMISSION_DENIED":    16,
 		"ERROR_REASON_CORRUPT_ROW":          17,
-		"ERROR_REASON_UNSUPPORTED_FEATURE":  18,
 	}
 )
 
@@ -151,7 +147,7 @@ var File_runsvc_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\x8d\x05\n" +
+	"\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\xe7\x04\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_RUN_NOT_FOUND\x10\x01\x12\x1c\n" +
@@ -171,8 +167,7 @@ const file_runsvc_v1_error_reason_proto_rawDesc = "" +
 	"\x17ERROR_REASON_OVERLOADED\x10\x0e\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\"\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x10\x12\x1c\n" +
-	"\x18ERROR_REASON_CORRUPT_ROW\x10\x11\x12$\n" +
-	" ERROR_REASON_UNSUPPORTED_FEATURE\x10\x12Ba\n" +
+	"\x18ERROR_REASON_CORRUPT_ROW\x10\x11Ba\n" +
 	"\x13io.github.runsvc.v1B\x10ErrorReasonProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3"
 
 var (

@@ -1452,8 +1452,7 @@ type StreamStatusRequest struct {
 	IncludeProgress bool `protobuf:"varint,6,opt,name=include_progress,json=includeProgress,proto3" json:"include_progress,omitempty"`
 	// How long the stream may be silent before a HEARTBEAT; clamped to 1 to 300 seconds. Unset: 15 seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,7,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-	// UNSUPPORTED_FEATURE.
+	// Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
 	Attach bool `protobuf:"varint,8,opt,name=attach,proto3" json:"attach,omitempty"`
 	// Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
 	// its lease, if it has one, has not run out. Only with run_id.

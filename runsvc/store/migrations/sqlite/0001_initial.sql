@@ -70,8 +70,11 @@ CREATE INDEX log_by_assistant ON log (owner, assistant_id) WHERE assistant_id IS
 CREATE TABLE attachments (
   attachment_id TEXT NOT NULL PRIMARY KEY,
   run_id TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+  -- The server that holds the stream; empty once none does.
+  server TEXT NOT NULL,
   expires_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX attachments_by_run ON attachments (run_id);
+CREATE INDEX attachments_by_server ON attachments (server);
 CREATE INDEX attachments_by_expiry ON attachments (expires_at);

@@ -25,7 +25,10 @@ public enum DisconnectMode
   DISCONNECT_MODE_UNSPECIFIED(0),
   /**
    * <pre>
-   * The run is cancelled after a grace period. Watchers that did not attach never cancel anything.
+   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
+   * seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
+   * ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
+   * serves again. A run that nobody ever attached to goes on, and watchers that did not attach never cancel anything.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CANCEL = 1;</code>
@@ -61,7 +64,10 @@ public enum DisconnectMode
   public static final int DISCONNECT_MODE_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * The run is cancelled after a grace period. Watchers that did not attach never cancel anything.
+   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
+   * seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
+   * ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
+   * serves again. A run that nobody ever attached to goes on, and watchers that did not attach never cancel anything.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CANCEL = 1;</code>

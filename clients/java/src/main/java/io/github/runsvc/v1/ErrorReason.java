@@ -166,14 +166,6 @@ public enum ErrorReason
    * <code>ERROR_REASON_CORRUPT_ROW = 17;</code>
    */
   ERROR_REASON_CORRUPT_ROW(17),
-  /**
-   * <pre>
-   * UNIMPLEMENTED. This server does not offer what the request asks for. Metadata: feature.
-   * </pre>
-   *
-   * <code>ERROR_REASON_UNSUPPORTED_FEATURE = 18;</code>
-   */
-  ERROR_REASON_UNSUPPORTED_FEATURE(18),
   UNRECOGNIZED(-1),
   ;
 
@@ -334,14 +326,6 @@ public enum ErrorReason
    * <code>ERROR_REASON_CORRUPT_ROW = 17;</code>
    */
   public static final int ERROR_REASON_CORRUPT_ROW_VALUE = 17;
-  /**
-   * <pre>
-   * UNIMPLEMENTED. This server does not offer what the request asks for. Metadata: feature.
-   * </pre>
-   *
-   * <code>ERROR_REASON_UNSUPPORTED_FEATURE = 18;</code>
-   */
-  public static final int ERROR_REASON_UNSUPPORTED_FEATURE_VALUE = 18;
 
 
   public final int getNumber() {
@@ -386,7 +370,6 @@ public enum ErrorReason
       case 15: return ERROR_REASON_UNAUTHENTICATED;
       case 16: return ERROR_REASON_PERMISSION_DENIED;
       case 17: return ERROR_REASON_CORRUPT_ROW;
-      case 18: return ERROR_REASON_UNSUPPORTED_FEATURE;
       default: return null;
     }
   }

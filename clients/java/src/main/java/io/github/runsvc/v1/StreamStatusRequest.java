@@ -399,8 +399,7 @@ private static final long serialVersionUID = 0L;
   private boolean attach_ = false;
   /**
    * <pre>
-   * Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-   * UNSUPPORTED_FEATURE.
+   * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
    * </pre>
    *
    * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1767,8 +1766,7 @@ private static final long serialVersionUID = 0L;
     private boolean attach_ ;
     /**
      * <pre>
-     * Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-     * UNSUPPORTED_FEATURE.
+     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1780,8 +1778,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-     * UNSUPPORTED_FEATURE.
+     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1797,8 +1794,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-     * UNSUPPORTED_FEATURE.
+     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>

@@ -177,8 +177,7 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Count this stream as the run's client: see DisconnectMode. Only with run_id. Not supported by this release:
-   * UNSUPPORTED_FEATURE.
+   * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
    * </pre>
    *
    * <code>bool attach = 8 [json_name = "attach"];</code>

@@ -1,0 +1,139 @@
+"""Attachments: which runs have lost their last client."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from runsvc.store.attachments import (
+    Abandoned,
+    Attach,
+    Detach,
+    Release,
+    ReleasedCount,
+    ReleaseOthers,
+    Renew,
+)
+from runsvc.transaction import Command
+from tests.conformance.driver import SUCCESS, Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from runsvc.model import Run
+    from runsvc.store.attachments import AttachmentChange
+    from runsvc.store.base import Store
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def make(driver: Driver, *changes: AttachmentChange) -> None:
+    driver.carry_out(Command(lambda tx: tx.attach(*changes)))
+
+
+def attach(name: str, run: Run, server: str = "s", until: float = 10) -> Attach:
+    return Attach(name, run.run_id, server, at(until))
+
+
+def abandoned(driver: Driver, seconds: float, server: str = "s", limit: int = 9) -> Sequence[str]:
+    return [each.run_id for each in driver.load(Abandoned(at(seconds), server, limit))]
+
+
+def released(driver: Driver, server: str = "s") -> int:
+    query = ReleasedCount(server)
+    driver.store.begin()
+    try:
+        return driver.store.load([query]).counts[query]
+    finally:
+        driver.store.rollback()
+
+
+def test_a_run_that_nobody_attached_to_is_not_abandoned(driver: Driver) -> None:
+    driver.create()
+    assert abandoned(driver, 1_000) == []
+    assert released(driver) == 0
+
+
+def test_a_run_is_abandoned_from_the_moment_on_at_which_its_last_one_ends(driver: Driver) -> None:
+    run = driver.create()
+    make(driver, attach("a", run), attach("b", run))
+    make(driver, Release("a", at(5)), Release("b", at(7)))
+    assert released(driver) == 2
+    assert abandoned(driver, 6.999_999) == []
+    assert abandoned(driver, 7) == [run.run_id]
+
+
+def test_what_this_server_holds_does_not_end(driver: Driver) -> None:
+    run, others = driver.create(), driver.create()
+    make(driver, attach("a", run), attach("b", others, server="t"))
+    assert abandoned(driver, 1_000) == [others.run_id]
+    assert abandoned(driver, 9, server="u") == []
+    assert set(abandoned(driver, 10, server="u")) == {run.run_id, others.run_id}
+    assert (released(driver), released(driver, "u")) == (1, 2)
+
+
+def test_one_that_is_held_keeps_a_run_whatever_else_ended(driver: Driver) -> None:
+    run = driver.create()
+    make(driver, attach("a", run), attach("b", run), Release("a", at(1)))
+    assert abandoned(driver, 1_000) == []
+
+
+def test_what_is_not_there_can_be_released(driver: Driver) -> None:
+    make(driver, Release("nobody", at(1)))
+    assert released(driver) == 0
+
+
+def test_those_of_a_lost_server_get_time_anew(driver: Driver) -> None:
+    mine, lost, left = (driver.create() for _ in range(3))
+    make(driver, attach("m", mine), attach("l", lost, "t"), attach("r", left))
+    make(driver, Release("r", at(1)), ReleaseOthers("s", at(60)))
+    assert abandoned(driver, 59) == []
+    assert set(abandoned(driver, 60)) == {lost.run_id, left.run_id}
+
+
+def test_renewing_puts_off_what_is_held_and_removes_what_it_outlived(driver: Driver) -> None:
+    run, alone = driver.create(), driver.create()
+    make(driver, attach("a", run), attach("b", run), attach("c", run), attach("d", alone))
+    make(driver, Release("b", at(5)), Release("c", at(50)), Release("d", at(5)))
+    make(driver, Renew("s", at(20), at(100)))
+    # Of the other server's view: what is held here counts until it ends.
+    assert abandoned(driver, 99, server="t") == [alone.run_id]
+    assert set(abandoned(driver, 100, server="t")) == {run.run_id, alone.run_id}
+    assert released(driver) == 2
+
+
+def test_as_many_are_found_as_were_asked_for_first_ended_first(driver: Driver) -> None:
+    late, early = driver.create(), driver.create()
+    make(driver, attach("a", late, "t", 20), attach("b", early, "t", 10))
+    assert abandoned(driver, 30, limit=1) == [early.run_id]
+
+
+def test_a_detached_run_has_no_more(driver: Driver) -> None:
+    run = driver.create()
+    make(driver, attach("a", run, "t"), attach("b", run, "t"), Detach(run.run_id))
+    assert abandoned(driver, 1_000) == []
+    assert released(driver) == 0
+
+
+def test_they_go_with_their_run(driver: Driver) -> None:
+    run = driver.report(driver.create(), SUCCESS)
+    make(driver, attach("a", run, "t"))
+    assert abandoned(driver, 1_000) == [run.run_id]
+    driver.delete(run)
+    assert abandoned(driver, 1_000) == []
+    assert released(driver) == 0
+
+
+async def test_they_outlive_the_server(
+    driver: Driver, reopen: Callable[[], Awaitable[Store]], case: object
+) -> None:
+    run = driver.create()
+    make(driver, attach("a", run))
+    if not getattr(case, "durable", False):
+        return
+    again = Driver(await reopen())
+    assert abandoned(again, 10, server="t") == [run.run_id]
