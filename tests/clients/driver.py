@@ -64,7 +64,7 @@ class Driver:
             self._process = await asyncio.create_subprocess_exec(
                 DRIVERS / self.language,
                 cwd=ROOT,
-                env=os.environ | self._environment,
+                env=_environment() | self._environment,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -86,3 +86,8 @@ class Driver:
             if self._process.returncode is None:
                 self._process.kill()
                 await self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, without what tells clients where to go."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RUNSVC_")}

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from runsvc.v1 import admin_service_pb2
 from tests.clients.driver import LIMIT, Driver
 from tests.clients.transcript import Names, line
@@ -16,6 +18,8 @@ from tests.support.server import Client, Process, client_of, in_process
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from trustme import CA, LeafCert
 
     from tests.clients.programmed import Programme
 
@@ -99,9 +103,15 @@ class Stage(AsyncExitStack):
         await self._calls(await self.enter_async_context(client_of(process.address)))
         return process
 
-    async def program(self, programme: Programme, listen: str = "127.0.0.1:0") -> None:
-        """A server that answers as written."""
-        self._target = self.enter_context(scripted(programme, listen=listen))
+    async def program(self, programme: Programme, certificate: LeafCert | None = None) -> None:
+        """A server that answers as written; with a certificate over an encrypted connection."""
+        self._target = self.enter_context(scripted(programme, _credentials(certificate)))
+
+    def file(self, name: str, authority: CA) -> str:
+        """The path of a file that holds an authority's certificate."""
+        path = self._folder / name
+        path.write_bytes(authority.cert_pem.bytes())
+        return str(path)
 
     @asynccontextmanager
     async def interlude(self) -> AsyncIterator[Stage]:
@@ -109,10 +119,6 @@ class Stage(AsyncExitStack):
         async with Stage(self._scenario, self._languages, self._folder) as part:
             part.names, part.lines, part._numbers = self.names, self.lines, self._numbers
             yield part
-
-    def call(self, target: str) -> None:
-        """Drivers started from now on call that address."""
-        self._target = target
 
     async def driver(self, name: str = "a", **environment: str) -> Actor:
         """A driver of the scenario's language."""
@@ -132,6 +138,13 @@ class Stage(AsyncExitStack):
         self._target = client.address
         told = await client.admin.GetServerInfo(admin_service_pb2.GetServerInfoRequest())
         self.names.store(told.store_id)
+
+
+def _credentials(certificate: LeafCert | None) -> grpc.ServerCredentials | None:
+    if certificate is None:
+        return None
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    return grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from difflib import unified_diff
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 GOLDEN = Path(__file__).parents[2] / "clients/conformance/transcript.jsonl"
+
+#: Characters beyond which a text is told by its hash.
+_LONG = 1000
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -26,6 +30,8 @@ class Names:
 
     def plain(self, value: Any) -> Any:
         """The value with names for ids, and whole numbers without a fraction."""
+        if isinstance(value, str) and len(value) > _LONG:
+            return f"$sha256:{sha256(value.encode()).hexdigest()}"
         if isinstance(value, str):
             return _ID.sub(lambda found: self._name(found[0]), value)
         if isinstance(value, float) and abs(value) < 2**53 and value.is_integer():

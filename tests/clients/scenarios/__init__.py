@@ -13,6 +13,7 @@ from tests.clients.scenarios import (
     refusals,
     resuming,
     retries,
+    security,
     watches,
     workers,
 )
@@ -28,6 +29,7 @@ TOPICS: Final = {
     "resuming": resuming,
     "leaving": leaving,
     "newer servers": newer,
+    "tokens, TLS": security,
     "leases": leases,
     "executors": workers,
 }

@@ -44,6 +44,27 @@ async def a_run_keeps_what_it_was_given(stage: Stage) -> None:
 
 
 @scenario
+async def large_values_pass(stage: Stage) -> None:
+    await stage.serve()
+    a = await stage.driver()
+    metadata, kwargs = {"k": "é" * 30_000}, {"k": "🚀" * 250_000}
+    run = (await a.do("create", spec={"thread_id": "t", "metadata": metadata, "kwargs": kwargs}))[
+        "run"
+    ]
+    await a.do("get", run_id=run["run_id"])
+    for number in range(60):
+        await a.ask("create", spec={"thread_id": f"t{number % 2}", "metadata": metadata})
+    # A page ends at 1 MiB: this takes several.
+    listed = (await a.ask("list", thread_id="t0"))["runs"]
+    stage.record(
+        listed=len({run["run_id"] for run in listed}),
+        whole=all(run["metadata"] == metadata for run in listed),
+    )
+    await a.do("create", spec={"thread_id": "t", "metadata": {"k": "é" * 40_000}})
+    await a.do("complete", run_id=run["run_id"], status="error", error="ü" * 8_192)
+
+
+@scenario
 async def an_executor_reports(stage: Stage) -> None:
     await stage.serve()
     a = await stage.driver()
