@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
+    attaching,
     calls,
     leases,
     leaving,
@@ -28,6 +29,7 @@ TOPICS: Final = {
     "watches": watches,
     "resuming": resuming,
     "leaving": leaving,
+    "attaching": attaching,
     "newer servers": newer,
     "tokens, TLS": security,
     "leases": leases,

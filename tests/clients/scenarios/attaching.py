@@ -1,0 +1,55 @@
+"""Watches that count as their run's client: a run whose last one has left is cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.clients.scenario import scenario
+from tests.clients.scenarios.watches import read, run_of
+
+if TYPE_CHECKING:
+    from tests.clients.stage import Stage
+
+
+@scenario
+async def a_run_that_was_left_is_cancelled_unless_it_may_go_on(stage: Stage) -> None:
+    await stage.serve(attach_grace=0.2)
+    a = await stage.driver()
+    b = await stage.other()
+    left = await run_of(b)
+    kept = await run_of(b, on_disconnect="continue")
+    for w, run_id in ((1, kept), (2, left)):
+        await a.do("watch", w=w, run_id=run_id, attach=True)
+        await read(a, 2, w=w)
+    await b.do("watch", w=1, run_id=left)
+    await read(b, 2)
+    await a.do("unwatch", w=1)
+    await a.do("unwatch", w=2)
+    await read(b, 2)
+    await b.do("get", run_id=kept)
+
+
+@scenario
+async def an_attached_watch_comes_back_to_a_server_that_was_killed(stage: Stage) -> None:
+    server = await stage.serve_process("--attach-grace", "1")
+    a = await stage.driver()
+    b = await stage.other()
+    run_id = await run_of(b)
+    await a.do("watch", w=1, run_id=run_id, attach=True)
+    await read(a, 2)
+    change = await a.begin("next", w=1)
+    await server.kill()
+    await server.start()
+    await b.reconnected()
+    await b.do("set_status", run_id=run_id, status="running")
+    await change
+    await b.do("complete", run_id=run_id, status="success")
+    await read(a, 2)
+
+
+@scenario
+async def only_one_run_can_be_attached_to(stage: Stage) -> None:
+    await stage.serve()
+    a = await stage.driver()
+    await a.do("watch", w=1, thread_id="t", attach=True)
+    await a.do("next", w=1)
