@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.event import change
-from runsvc.ring import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +26,30 @@ STRETCH: Final = 32
 class Stretch(NamedTuple):
     """What a cursor read from the ring: good for every other of its topic that stands where it stood."""
 
-    name: str
+    audience: Audience
     #: The cursor's position before and after.
     begin: int
     end: int
     events: Sequence[Event]
+
+
+class Audience:
+    """All who watch the same."""
+
+    __slots__ = ("cursors", "name", "newest")
+
+    def __init__(self, name: str, newest: int) -> None:
+        self.name = name
+        #: Revision of the newest change that may concern them: whoever stands there or beyond has nothing to read.
+        self.newest = newest
+        self.cursors: set[Cursor] = set()
+
+    def move_on(self, revision: int) -> None:
+        """Have whoever has nothing to read stand here: a log that is cut cuts off only those who fell behind."""
+        newest = self.newest
+        for cursor in self.cursors:
+            if newest <= cursor.position < revision:
+                cursor.position = revision
 
 
 class Cursor:
@@ -43,14 +61,15 @@ class Cursor:
         "_hub",
         "_waiter",
         "_woken",
-        "name",
+        "audience",
         "position",
         "topic",
         "touched",
     )
 
-    def __init__(self, hub: StatusHub, topic: Topic) -> None:
+    def __init__(self, hub: StatusHub, topic: Topic, audience: Audience) -> None:
         self._hub = hub
+        self.audience = audience
         self._woken = False
         self._waiter: asyncio.Future[None] | None = None
         #: Wakes the cursor when its watcher has something to do by the clock.
@@ -58,7 +77,6 @@ class Cursor:
         #: An entry of which it is not known yet whether more of its call follow; read, but not given.
         self._held: Sequence[LogEntry] = ()
         self.topic = topic
-        self.name = name_of(topic)
         self.position = 0
         #: Runs whose progress moved since the watcher last looked; only of one who asked.
         self.touched: set[str] | None = None
@@ -70,15 +88,16 @@ class Cursor:
         self._woken = False
         if self._held:
             return await self._read_on()
-        begin = self.position
-        if begin == hub.ring.revision:
+        begin, audience = self.position, self.audience
+        if audience.newest <= begin <= hub.ring.revision:
+            self.position = hub.ring.revision
             return ()
         read = hub.last_read
-        if read is None or read.begin != begin or read.name != self.name:
+        if read is None or read.begin != begin or read.audience is not audience:
             at_hand = hub.ring.floor <= begin < hub.ring.revision
             events = await self._read_on()
             if at_hand and not self._held:
-                hub.last_read = Stretch(self.name, begin, self.position, events)
+                hub.last_read = Stretch(audience, begin, self.position, events)
             return events
         self.position = read.end
         return read.events
@@ -102,7 +121,7 @@ class Cursor:
             found = await self._hub.store.log_since(self.topic, self.position, STRETCH)
             self.position = max(self.position, found.scanned_to)
             return found.entries
-        entries = ring.after(self.name, self.position, STRETCH)
+        entries = ring.after(self.audience.name, self.position, STRETCH)
         self.position = entries[-1].revision if len(entries) == STRETCH else ring.revision
         return entries
 

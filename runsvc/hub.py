@@ -7,10 +7,9 @@ wakes those that it concerns, and nobody else.
 from __future__ import annotations
 
 import logging
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from runsvc.cursor import Cursor
+from runsvc.cursor import Audience, Cursor
 from runsvc.errors import CorruptRow, ServerDraining
 from runsvc.fan_out import FanOut
 from runsvc.ring import CAPACITY, Ring, name_of, names_of
@@ -48,7 +47,7 @@ class StatusHub:
         self.last_read: Stretch | None = None
         self._fan_out = FanOut(calls)
         #: By the name of their topic.
-        self._cursors: dict[str, set[Cursor]] = {}
+        self._audiences: dict[str, Audience] = {}
         self._progress: dict[str, set[Cursor]] = {}
         self._draining = False
 
@@ -65,24 +64,30 @@ class StatusHub:
     @property
     def watchers(self) -> int:
         """How many cursors are open."""
-        return sum(map(len, self._cursors.values()))
+        return sum(len(audience.cursors) for audience in self._audiences.values())
 
     def open(self, topic: Topic, *, progress: bool = False) -> Cursor:
         """A cursor that is woken from now on; close it when done."""
-        cursor = Cursor(self, topic)
-        self._cursors.setdefault(cursor.name, set()).add(cursor)
+        name = name_of(topic)
+        if (audience := self._audiences.get(name)) is None:
+            audience = self._audiences[name] = Audience(name, self.ring.revision)
+        cursor = Cursor(self, topic, audience)
+        audience.cursors.add(cursor)
         if progress:
-            self._progress.setdefault(cursor.name, set()).add(cursor)
+            self._progress.setdefault(name, set()).add(cursor)
         return cursor
 
     def close(self, cursor: Cursor) -> None:
         """Forget a cursor."""
         cursor.close()
-        for cursors in (self._cursors, self._progress):
-            if (same_topic := cursors.get(cursor.name)) is not None:
-                same_topic.discard(cursor)
-                if not same_topic:
-                    del cursors[cursor.name]
+        name = cursor.audience.name
+        cursor.audience.cursors.discard(cursor)
+        if not cursor.audience.cursors and self._audiences.get(name) is cursor.audience:
+            del self._audiences[name]
+        if asked := self._progress.get(name):
+            asked.discard(cursor)
+            if not asked:
+                del self._progress[name]
 
     def publish(self, committed: Committed) -> None:
         """Take in what a batch did and wake those whom it concerns."""
@@ -90,7 +95,7 @@ class StatusHub:
         if committed.unsettled:
             # Until the next commit tells where the log stands, everyone reads the store.
             self.ring.restart(_UNREACHED)
-            self._wake_all()
+            self._concern_all()
         elif committed.entries:
             self._take_in(committed.entries)
         if self._progress:
@@ -108,20 +113,20 @@ class StatusHub:
             raise ServerDraining
 
     def _take_in(self, entries: Sequence[LogEntry]) -> None:
-        # After a commit whose fate was not known there may be entries that nobody published.
-        gap = entries[0].revision != self.ring.revision + 1
+        before = self.ring.revision
         self.ring.extend(entries)
         for entry in entries:
             if entry.deleted:
                 self.ring.redact(name_of(Topic(TopicKind.RUN, entry.owner, entry.run_id)))
-        if gap:
-            self._wake_all()
-            return
-        if not self._cursors:
-            return
-        for name in {name for entry in entries for name in names_of(entry)}:
-            if cursors := self._cursors.get(name):
-                self._fan_out.wake(cursors)
+        if entries[0].revision != before + 1:
+            # After a commit whose fate was not known there may be entries that nobody published.
+            self._concern_all()
+        elif self._audiences:
+            for name in {name for entry in entries for name in names_of(entry)}:
+                if audience := self._audiences.get(name):
+                    audience.move_on(before)
+                    audience.newest = self.ring.revision
+                    self._fan_out.wake(audience.cursors)
 
     def _touch(self, run: Run) -> None:
         for name in names_of(run):
@@ -130,5 +135,11 @@ class StatusHub:
                     cursor.touch(run.run_id)
                 self._fan_out.wake(cursors)
 
+    def _concern_all(self) -> None:
+        for audience in self._audiences.values():
+            audience.newest = self.ring.revision
+        self._wake_all()
+
     def _wake_all(self) -> None:
-        self._fan_out.wake(list(chain.from_iterable(self._cursors.values())))
+        audiences = self._audiences.values()
+        self._fan_out.wake([cursor for audience in audiences for cursor in audience.cursors])

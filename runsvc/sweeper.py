@@ -13,6 +13,7 @@ from runsvc.transaction import Command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import timedelta
 
     from runsvc.admin import Admin
     from runsvc.attachments import Attachments
@@ -49,6 +50,7 @@ class Sweeper:
         retention: Retention | None,
         *,
         log_keep: int,
+        log_keep_age: timedelta | None = None,
     ) -> None:
         self._writer = writer
         self._store = store
@@ -58,6 +60,8 @@ class Sweeper:
         #: None: runs are kept for ever.
         self._retention = retention
         self._log_keep = log_keep
+        #: None: entries are kept however old they are.
+        self._log_keep_age = log_keep_age
 
     async def reconcile(self, error: str) -> int:
         """End every run that was left active without a lease; how many there were."""
@@ -102,11 +106,18 @@ class Sweeper:
             _log.info("Runs that were kept for long enough and are removed: %d", count)
 
     async def compact(self) -> None:
-        """Drop log entries beyond those to keep, in small transactions."""
+        """Drop log entries that are too many or too old, in small transactions."""
         clock = await self._store.clock()
-        forgotten = clock.revision - self._log_keep
+        forgotten = max(clock.revision - self._log_keep, await self._too_old())
         for revision in range(clock.oldest_revision + CHUNK - 1, forgotten + CHUNK, CHUNK):
             await self._forget(min(revision, forgotten))
+
+    async def _too_old(self) -> int:
+        """Revision of the newest entry that is too old."""
+        if self._log_keep_age is None:
+            return 0
+        now = await self._writer.submit(Command(lambda tx: tx.time))
+        return await self._store.log_begin(now - self._log_keep_age) - 1
 
     async def _forget(self, revision: int) -> None:
         def decide(tx: Transaction) -> None:

@@ -58,6 +58,13 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
     help="Changes that are kept for watchers to resume from.",
 )
 @option(
+    "--log-keep-age",
+    type=Length(),
+    show_default="any age",
+    metavar="LENGTH",
+    help="And no change that is older than this, such as 7d.",
+)
+@option(
     "--retain-runs",
     type=Length(),
     show_default="for ever",

@@ -94,6 +94,8 @@ class Settings:
     orphan_error: str = ORPHAN_ERROR
     #: Log entries that are kept for watchers to resume from.
     log_keep: int = 100_000
+    #: How long log entries are kept at most; None: as long as there is room for them.
+    log_keep_age: timedelta | None = None
     #: How long runs are kept after their end; None: for ever.
     retain_runs: timedelta | None = None
     max_active_per_thread: int = 1_000
@@ -211,6 +213,7 @@ async def _start(
         attachments,
         retention,
         log_keep=settings.log_keep,
+        log_keep_age=settings.log_keep_age,
     )
     if settings.orphans == "fail":
         count = await sweeper.reconcile(settings.orphan_error)

@@ -131,9 +131,9 @@ def to_remains(row: Sequence[Any]) -> Record:
         return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-1], b""))
 
 
-def from_entry(entry: LogEntry) -> Row:
-    """What the log writes."""
-    return tuple(entry)
+def from_entry(entry: LogEntry, time: datetime) -> Row:
+    """What the log writes: a row of LOG, and when it was committed."""
+    return (*entry, microseconds(time))
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:

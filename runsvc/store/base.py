@@ -364,6 +364,10 @@ class ReadingStore(Protocol):
         """The newest entries of every owner, oldest first, up to the one whose body goes beyond so many bytes."""
         ...
 
+    async def log_begin(self, time: datetime) -> int:
+        """Revision of the oldest entry that was committed after this time; the next one when there is none."""
+        ...
+
     async def clock(self) -> Clock:
         """Where the store stands."""
         ...

@@ -63,6 +63,8 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
         self._log: list[LogEntry] = []
+        #: When each entry was committed, by its revision.
+        self._times: dict[int, datetime] = {}
         self._attached = Attached()
         self._store_id = str(uuid4())
         self._time = _rows.from_microseconds(0)
@@ -119,6 +121,9 @@ class MemoryStore:
                 for entry in (*self._log, *changes.log)
                 if entry.revision > changes.forgotten
             ]
+            self._times = {
+                entry.revision: self._times.get(entry.revision, changes.time) for entry in self._log
+            }
             self._time, self._revision = changes.time, changes.revision
             self._commits += 1
 
@@ -208,6 +213,13 @@ class MemoryStore:
             tail.append(entry)
             size += len(entry.body or b"")
         return tail[::-1]
+
+    async def log_begin(self, time: datetime) -> int:
+        self._check_open()
+        with self._lock:
+            revisions = (entry.revision for entry in self._log)
+            younger = (each for each in revisions if self._times[each] > time)
+            return next(younger, self._revision + 1)
 
     async def clock(self) -> Clock:
         self._check_open()

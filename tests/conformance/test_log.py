@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from runsvc.errors import RevisionCompacted
 from runsvc.store.base import Clock, LogSlice, Store, Topic, TopicKind
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, run_topic, thread_topic
+
+MOMENT = timedelta(microseconds=1)
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def revisions(store: Store, topic: Topic, after: int = 0, limit: int = 99) -> list[int]:
@@ -141,3 +146,15 @@ async def test_forgetting_entries_keeps_the_runs(store: Store, driver: Driver) -
     assert await store.get(run.run_id) is not None
     driver.forget(1)
     assert (await store.clock()).revision == 1
+
+
+async def test_the_log_begins_after_a_time(store: Store, driver: Driver) -> None:
+    assert await store.log_begin(NEVER) == 1
+    runs = [driver.create() for _ in range(3)]
+    for revision, run in enumerate(runs, 1):
+        assert await store.log_begin(run.updated_at - MOMENT) == revision
+        assert await store.log_begin(run.updated_at) == revision + 1
+    driver.forget(1)
+    assert await store.log_begin(NEVER) == 2
+    driver.forget(3)
+    assert await store.log_begin(NEVER) == 4

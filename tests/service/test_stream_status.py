@@ -7,8 +7,11 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
+from runsvc import sweeper
+from runsvc.client import error_of
 from tests.support.calls import (
     CHANGED,
     DELETED,
@@ -133,6 +136,32 @@ async def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
         assert gone.metadata == {"oldest_revision": "6", "current_revision": "10"}
         async with watching(client, all={}, after_revision=5) as stream:
             assert (await stream.read()).revision == 6
+
+
+async def test_a_watcher_that_falls_below_the_log_is_told_so_and_from_where_on_it_could_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "COMPACT_INTERVAL", 0.05)
+    text = {"text": "x" * 60_000}
+    async with in_process(tmp_path / "runs.db", log_keep=20) as client:
+        await created(client, "quiet")
+        # The one reads nothing of what comes, the other waits for what does not come.
+        async with (
+            watching(client, all={}, after_revision=0) as slow,
+            watching(client, thread_id="quiet", heartbeat_interval={"seconds": 300}) as quiet,
+        ):
+            assert [(await quiet.read()).event for _ in range(2)] == [SNAPSHOT, SNAPSHOT_END]
+            oldest = 0
+            while oldest < 300:
+                await asyncio.gather(*(created(client, f"t{n}", metadata=text) for n in range(20)))
+                oldest = (await call(client, "GetServerInfo")).oldest_revision
+            with pytest.raises(grpc.aio.AioRpcError) as end:
+                await slow.rest()
+            error = error_of(end.value)
+            assert error.reason == "REVISION_COMPACTED"
+            assert int(error.metadata["oldest_revision"]) > 20
+            await created(client, "quiet")
+            assert (await quiet.read()).event == CHANGED
 
 
 @pytest.mark.parametrize("after", [{}, {"after_revision": 0}])

@@ -125,5 +125,6 @@ def _log_row(saved: Saved) -> _rows.Row:
             previous_status=RunStatus.RUNNING,
             deleted=False,
             body=saved.body,
-        )
+        ),
+        run.updated_at,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.cursor import STRETCH, Cursor
-from runsvc.errors import ServerDraining, StoreUnavailable
+from runsvc.errors import RevisionCompacted, ServerDraining, StoreUnavailable
 from runsvc.group_commit import Committed
 from runsvc.hub import TAIL, StatusHub
 from runsvc.ring import CAPACITY
@@ -200,6 +200,27 @@ async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
     assert await read(cursor) == [total + 1]
 
 
+async def test_who_has_missed_nothing_is_not_cut_off_by_a_log_that_is_cut(
+    store: MemoryStore, driver: Driver
+) -> None:
+    hub = StatusHub(store, capacity=3 * 1_200)
+    driver.listeners.append(hub.publish)
+    quiet, behind, never = hub.open(thread_topic("a")), hub.open(ALL), hub.open(thread_topic("n"))
+    for _ in range(10):
+        driver.create("b")
+    driver.create("a")
+    for _ in range(10):
+        driver.create("b")
+    driver.forget(10)
+    # The ring no longer reaches back to where it stood, and the log neither.
+    assert await read(quiet) == [11]
+    assert await never.read() == ()
+    assert never.position == 21
+    with pytest.raises(RevisionCompacted) as caught:
+        await behind.read()
+    assert (caught.value.oldest_revision, caught.value.current_revision) == (11, 21)
+
+
 async def test_a_ring_is_read_in_stretches(hub: StatusHub, driver: Driver) -> None:
     cursor = hub.open(ALL)
     for _ in range(STRETCH + 5):
@@ -358,7 +379,7 @@ async def test_watchers_count_back_to_zero(hub: StatusHub) -> None:
         hub.close(cursor)
     hub.close(cursors[0])
     assert hub.watchers == 0
-    assert (hub._cursors, hub._progress) == ({}, {})
+    assert (hub._audiences, hub._progress) == ({}, {})
 
 
 async def test_draining_ends_every_read_now_and_from_now_on(hub: StatusHub) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -40,10 +41,17 @@ class House(NamedTuple):
     serving: Serving
     attachments: Attachments
 
-    def sweeper(self, log_keep: int = 0) -> Sweeper:
+    def sweeper(self, log_keep: int = 0, log_keep_age: timedelta | None = None) -> Sweeper:
         expiry = Expiry(self.writer, self.serving)
         return Sweeper(
-            self.writer, self.store, self.admin, expiry, self.attachments, None, log_keep=log_keep
+            self.writer,
+            self.store,
+            self.admin,
+            expiry,
+            self.attachments,
+            None,
+            log_keep=log_keep,
+            log_keep_age=log_keep_age,
         )
 
     def corrupt(self, run: Run) -> None:
@@ -200,6 +208,20 @@ async def test_compaction_keeps_the_newest_in_steps_of_a_chunk(
     gone.clear()
     await house.sweeper(keep).compact()
     assert gone == []
+
+
+async def test_compaction_drops_what_is_too_old_as_well(house: House) -> None:
+    for _ in range(7):
+        house.driver.create()
+    for revision in (1, 2, 3):
+        house.store._times[revision] -= timedelta(days=8)
+    await house.sweeper(99, timedelta(days=9)).compact()
+    assert len(await log(house)) == 7
+    await house.sweeper(99, timedelta(days=7)).compact()
+    assert await log(house) == [4, 5, 6, 7]
+    # Whichever leaves less.
+    await house.sweeper(2, timedelta(days=7)).compact()
+    assert await log(house) == [6, 7]
 
 
 async def test_compaction_goes_on_where_it_left_off(house: House) -> None:

@@ -424,8 +424,8 @@ async def test_an_acknowledgement_on_its_way_is_waited_for(
         on.driver.listeners.append(committed.append)
         on.driver.acknowledge(run)
         on.beat(11)
-        for cursors in on.hub._cursors.values():
-            for cursor in cursors:
+        for audience in on.hub._audiences.values():
+            for cursor in audience.cursors:
                 cursor.wake()
         for _ in range(9):
             await asyncio.sleep(0)

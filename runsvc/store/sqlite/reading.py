@@ -191,6 +191,16 @@ class Reading:
         rows = await self._fetch(self._log, statement, parameters)
         return [_rows.to_entry(row) for row in reversed(rows)]
 
+    async def log_begin(self, time: datetime) -> int:
+        # Reads as many rows as are older: those that are about to go.
+        statement = """
+            SELECT coalesce(
+              (SELECT revision FROM log WHERE time > :time ORDER BY revision LIMIT 1), revision + 1
+            ) FROM clock
+        """
+        rows = await self._fetch(self._log, statement, {"time": _rows.microseconds(time)})
+        return int(rows[0][0])
+
     async def _stretch(
         self, query: PageQuery, after: PageKey | None, limit: int
     ) -> Sequence[Record]:

@@ -57,7 +57,7 @@ _TIMEOUT_IS_DUE: Final = "timeout_at <= ? AND timeout_at - coalesce(started_at, 
 #: Parameters with which nothing is due.
 _NEVER: Final = (-1, -1)
 APPEND: Final = (
-    f"INSERT INTO log ({', '.join(_rows.LOG)}) VALUES ({', '.join('?' * len(_rows.LOG))})"
+    f"INSERT INTO log ({', '.join(_rows.LOG)}, time) VALUES ({', '.join('?' * len(_rows.LOG))}, ?)"
 )
 
 
@@ -119,7 +119,7 @@ class Writing:
     def save(self, changes: Changes) -> None:
         with self._watched():
             self._save_runs(changes.runs)
-            self._many(APPEND, map(_rows.from_entry, changes.log))
+            self._many(APPEND, (_rows.from_entry(entry, changes.time) for entry in changes.log))
             for run_id in changes.deleted:
                 self._run("DELETE FROM runs WHERE run_id = ?", run_id)
                 self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)

@@ -92,6 +92,7 @@ class Settings:
     orphans: str
     orphan_error: str
     log_keep: int
+    log_keep_age: timedelta | None
     retain_runs: timedelta | None
     max_active_per_thread: int
     attach_grace: float
@@ -140,6 +141,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
             orphans="keep",
             orphan_error=ORPHAN_ERROR,
             log_keep=100_000,
+            log_keep_age=None,
             retain_runs=None,
             max_active_per_thread=1_000,
             attach_grace=5.0,
@@ -153,7 +155,7 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
     result = invoke(
         *("serve", "--listen", "0.0.0.0:7", "--insecure-listen", "--db", "x.db"),
         *("--orphans", "fail", "--orphan-error", "gone", "--log-keep", "5", "--retain-runs", "30d"),
-        *("--max-active-per-thread", "2", "--attach-grace", "1.5"),
+        *("--max-active-per-thread", "2", "--attach-grace", "1.5", "--log-keep-age", "7d"),
         *("--grace", "0", "--log-level", "debug"),
     )
     assert "create chat-1 --assistant demo --target 127.0.0.1:7\n" in result.stderr
@@ -164,6 +166,7 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
             orphans="fail",
             orphan_error="gone",
             log_keep=5,
+            log_keep_age=timedelta(days=7),
             retain_runs=timedelta(days=30),
             max_active_per_thread=2,
             attach_grace=1.5,

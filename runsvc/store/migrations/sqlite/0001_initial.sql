@@ -58,7 +58,9 @@ CREATE TABLE log (
   previous_status INTEGER CHECK (previous_status BETWEEN 1 AND 6),
   deleted INTEGER NOT NULL CHECK (deleted IN (0, 1)),
   -- Without kwargs; absent once the run was removed.
-  body BLOB
+  body BLOB,
+  -- When it was committed. Rises with the revision.
+  time INTEGER NOT NULL
 ) STRICT;
 
 -- Each ends in the revision, as every index of a table ends in its key.
