@@ -177,6 +177,33 @@ BARS: Final = (
         at_most=0.2,
     ),
     Bar(
+        "10,000 leases of 30 s: share of those that were kept",
+        "terms",
+        "10,000 leases of 30 s, renewed every 10 s",
+        "share of leases kept",
+        None,
+        at_least=1,
+    ),
+    Bar(
+        "10,000 leases of 30 s: worst renewal, in ms",
+        "terms",
+        "10,000 leases of 30 s, renewed every 10 s",
+        "worst renewal ms",
+        None,
+        at_most=1_000,
+    ),
+    *(
+        Bar(
+            f"{work} with timeouts beside 100,000: share of that without",
+            "terms",
+            f"{work} beside 100,000 active",
+            "share",
+            system="runsvc, timeouts",
+            at_least=0.9,
+        )
+        for work in ("Create", "Complete")
+    ),
+    Bar(
         "watch, nothing else running: deliveries per second as a share of the limit's",
         "watch",
         "one thread",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import floor, resources, sections, watching
+from tests.bench import floor, resources, sections, terms, watching
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -46,5 +46,6 @@ SECTIONS: Final = (
     Section("floor", floor.floor, lambda plan: plan.rounds * 3),
     Section("memory", resources.memory, lambda plan: 4),
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
+    Section("terms", terms.terms, terms.steps),
     Section("watch", watching.watch, watching.steps),
 )

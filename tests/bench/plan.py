@@ -27,6 +27,11 @@ class Plan:
     watchers: tuple[int, ...]
     #: Watchers that resume at once.
     resumed: int
+    #: Leases at a time, and how long each is, in seconds.
+    leased: int
+    lease_ttl: float
+    #: Active runs beside those whose time is limited.
+    timed: int
     #: Runs that fill the ring of newest changes, and runs that are weighed after that.
     warm_runs: int
     weighed_runs: int
@@ -44,6 +49,9 @@ BENCH = Plan(
     present=100_000,
     watchers=(1, 100, 1_000),
     resumed=1_000,
+    leased=10_000,
+    lease_ttl=30.0,
+    timed=100_000,
     warm_runs=15_000,
     weighed_runs=20_000,
 )
@@ -57,6 +65,9 @@ FULL = Plan(
     present=100_000,
     watchers=(1, 100, 10_000),
     resumed=10_000,
+    leased=10_000,
+    lease_ttl=30.0,
+    timed=100_000,
     warm_runs=15_000,
     weighed_runs=200_000,
 )
@@ -70,6 +81,9 @@ SMOKE = Plan(
     present=200,
     watchers=(1, 3),
     resumed=3,
+    leased=20,
+    lease_ttl=1.0,
+    timed=200,
     warm_runs=20,
     weighed_runs=20,
 )

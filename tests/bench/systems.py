@@ -105,15 +105,15 @@ class GrpcCaller:
         self.answers: dict[str, bytes] = {}
 
     async def create(self, thread_id: str) -> str:
-        request = run_service_pb2.CreateRequest(spec=_spec(thread_id))
+        request = run_service_pb2.CreateRequest(spec=spec_of(thread_id))
         answer = await self.call("Create", request.SerializeToString())
         return run_service_pb2.CreateResponse.FromString(answer).run.run_id
 
     async def create_or_reject(self, thread_id: str) -> str:
-        return await self._create_or_reject(_spec(thread_id))
+        return await self._create_or_reject(spec_of(thread_id))
 
     async def take_over(self, thread_id: str) -> str:
-        spec = _spec(thread_id)
+        spec = spec_of(thread_id)
         spec.multitask_strategy = run_pb2.MultitaskStrategy.MULTITASK_STRATEGY_INTERRUPT
         return await self._create_or_reject(spec)
 
@@ -222,7 +222,8 @@ async def connected(address: str, count: int = CONNECTIONS) -> list[http2.Connec
     return list(await asyncio.gather(*(http2.Connection.open(address) for _ in range(count))))
 
 
-def _spec(thread_id: str) -> run_pb2.RunSpec:
+def spec_of(thread_id: str) -> run_pb2.RunSpec:
+    """What a caller asks for."""
     return run_pb2.RunSpec(
         thread_id=thread_id,
         assistant_id="assistant",
@@ -238,4 +239,4 @@ def _progress(tokens: int) -> run_pb2.Progress:
 
 
 #: Bytes of what a caller gives a run to carry.
-PAYLOAD: Final = _spec("").ByteSize()
+PAYLOAD: Final = spec_of("").ByteSize()

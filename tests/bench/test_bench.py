@@ -64,7 +64,7 @@ def test_calls_are_measured_and_shown(tmp_path: Path) -> None:
 
 @needs_proc
 def test_everything_else_is_measured(tmp_path: Path) -> None:
-    only = ("seed", "floor", "memory", "start", "watch")
+    only = ("seed", "floor", "memory", "start", "terms", "watch")
     bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
     found = written(tmp_path)
     assert {figure["section"] for figure in found["figures"]} == set(only)

@@ -156,13 +156,15 @@ async def life(stock: Stock, _count: int) -> Call:
     return call
 
 
+CREATE: Final = Operation("Create", create)
+COMPLETE: Final = Operation("Complete", complete)
 GET: Final = Operation("Get (active)", get_active)
 CREATE_OR_REJECT: Final = Operation("CreateOrReject", create_or_reject)
 LIST_MANY: Final = Operation("ListByThread (20 of many)", list_many)
 
 #: What needs no store of many runs, in the order in which they leave runs for each other.
 OPERATIONS: Final = (
-    Operation("Create", create),
+    CREATE,
     CREATE_OR_REJECT,
     Operation("CreateOrReject (one thread)", take_over),
     GET,
@@ -170,7 +172,7 @@ OPERATIONS: Final = (
     Operation("ListByThread (of 10)", list_few),
     Operation("SetStatus", set_status),
     Operation("UpdateProgress", update_progress),
-    Operation("Complete", complete),
+    COMPLETE,
     Operation("Cancel", cancel),
     Operation("whole life", life),
 )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import asynccontextmanager, closing
+import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runsvc import lifecycle
-from runsvc.model import RunSpec, Stamp
-from runsvc.rpc.convert import RunCodec
-from runsvc.store import _rows
-from runsvc.store.base import Creation, DueLeases, DueTimeouts, Saved
-from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.base import DueLeases, DueTimeouts
+from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import SUCCESS, Driver
+from tests.support.filling import fill_active
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 ACTIVE = 100_000
@@ -30,27 +28,11 @@ TERMS = {
 EVER = timedelta.max
 
 
-def _active(**terms: Any) -> Iterator[_rows.Row]:
-    codec, now = RunCodec(), datetime.now(UTC)
-    for number in range(1, ACTIVE + 1):
-        spec = RunSpec(thread_id=f"t{number}", **terms)
-        at = Stamp(number, now + number * timedelta(microseconds=1))
-        run = lifecycle.create(spec, run_id=f"{number:036}", owner="o", at=at)
-        saved = Saved(run, codec.encode(run), Creation(b"", None))
-        yield _rows.lasting(saved) + _rows.changing(saved.run, saved.body)
-
-
 @asynccontextmanager
 async def _store(path: Path, **terms: Any) -> AsyncIterator[SqliteStore]:
     """A store with very many active runs, all of them alike."""
+    await asyncio.to_thread(fill_active, path, ACTIVE, **terms)
     store = SqliteStore(path)
-    await store.open()
-    await store.close()
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA synchronous = OFF")
-        file.executemany(writing.INSERT, _active(**terms))
-        file.execute("UPDATE clock SET revision = ?", (ACTIVE,))
-        file.commit()
     await store.open()
     yield store
     await store.close()

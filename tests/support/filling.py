@@ -1,4 +1,4 @@
-"""Stores that hold many finished runs, made by writing the rows themselves."""
+"""Stores that hold many runs, finished or active, made by writing the rows themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from runsvc import lifecycle
@@ -18,7 +18,7 @@ from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from runsvc.model import Run
@@ -61,6 +61,17 @@ def fill(
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def fill_active(db: Path, count: int, **spec: Any) -> None:
+    """Make a store with so many active runs, each on a thread of its own, without a log."""
+    asyncio.run(_made(db))
+    with closing(sqlite3.connect(db)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        file.executemany(writing.INSERT, map(_run_row, _active(range(1, count + 1), spec)))
+        file.execute("UPDATE clock SET revision = ?", (count,))
+        file.commit()
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
     """The rows of so many runs and of the log entries of their ends."""
     for saved in _finished(range(1, count + 1), 10):
@@ -86,6 +97,18 @@ def _finished(numbers: range, every: int) -> Iterator[Saved]:
     )
     for number in numbers:
         run = _finished_run(pattern, number, every)
+        yield Saved(run, codec.encode(run), Creation(b"", None))
+
+
+def _active(numbers: range, spec: Mapping[str, Any]) -> Iterator[Saved]:
+    codec, now = RunCodec(), datetime.now(UTC)
+    for number in numbers:
+        run = lifecycle.create(
+            RunSpec(thread_id=f"t{number}", **spec),
+            run_id=run_id_of(number),
+            owner="",
+            at=Stamp(number, now + number * timedelta(microseconds=1)),
+        )
         yield Saved(run, codec.encode(run), Creation(b"", None))
 
 
