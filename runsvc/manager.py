@@ -223,7 +223,10 @@ class RunManager:
     async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
         """Take an executor's word that it is well. NotHolder, InvalidTransition."""
         reported = await self._report(
-            owner, run_id, lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id)
+            owner,
+            run_id,
+            lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
+            can_wait=True,
         )
         return reported.run
 
@@ -252,7 +255,12 @@ class RunManager:
         )
 
     async def _report(
-        self, owner: str, run_id: str, advance: Callable[[Run, Stamp], Run]
+        self,
+        owner: str,
+        run_id: str,
+        advance: Callable[[Run, Stamp], Run],
+        *,
+        can_wait: bool = False,
     ) -> Reported:
         """Take a report of the run's holder, which renews its lease whatever else it does."""
 
@@ -262,7 +270,9 @@ class RunManager:
             renewed = tx.save(before, lifecycle.renew(after, at))
             return Reported(renewed, after is not before)
 
-        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+        return await self._writer.submit(
+            Command(decide, (ById(run_id),), COMMAND_COST, can_wait=can_wait)
+        )
 
 
 def _creation(

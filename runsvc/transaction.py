@@ -59,6 +59,8 @@ class Command(Generic[T]):
     size: int = 0
     #: Shares its batch with no other command: its reads do not see what others of the batch do.
     alone: bool = False
+    #: Nobody is held up by it: it may wait a little longer for others, to share a flush with.
+    can_wait: bool = False
 
 
 class _Change(NamedTuple):

@@ -2,7 +2,8 @@
 
 Batches do not form by themselves: a transport delivers calls one at a time, and a commit is as quick as a call. So the
 loop collects for as long as more keep coming. Once a few of its turns have brought none, it has time to spare and all
-who were on their way are here: the busier it is, the larger the batches. A lone caller never waits.
+who were on their way are here: the busier it is, the larger the batches. A lone caller never waits, unless it said that
+it can: the heartbeats of many workers come one by one, and a flush for each would cost more than all else about them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ MAX_BYTES: Final = 4 << 20
 #: Turns of the loop without a new command after which no more are expected, and the longest wait for that, in seconds.
 QUIET_TURNS: Final = 12
 PATIENCE: Final = 0.008
+#: How long a batch of commands that can wait does so, in seconds.
+LINGER: Final = 0.02
 #: What may wait for a batch: commands, and bytes.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 << 20
@@ -61,6 +64,9 @@ class Writer:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Call] = deque()
         self._waiting_bytes = 0
+        #: How many of those that wait cannot do so for long.
+        self._pressing = 0
+        self._lingering = False
         self._busy = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -84,6 +90,7 @@ class Writer:
         answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Call(command, answer))
         self._waiting_bytes += command.size
+        self._pressing += not command.can_wait
         self._collect()
         return await answer
 
@@ -98,7 +105,11 @@ class Writer:
     def _collect(self) -> None:
         if self._busy:
             return
-        if self._closing or self._alone or len(self._waiting) >= MAX_COMMANDS:
+        if self._closing or len(self._waiting) >= MAX_COMMANDS:
+            self._hand_over()
+        elif not self._pressing:
+            self._linger()
+        elif self._alone:
             self._hand_over()
         elif not self._looking:
             self._looking = True
@@ -117,6 +128,16 @@ class Writer:
             self._hand_over()
         else:
             self._loop.call_soon(self._look, found, quiet)
+
+    def _linger(self) -> None:
+        if self._waiting and not self._lingering:
+            self._lingering = True
+            self._loop.call_later(LINGER, self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingering = False
+        if not self._busy:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         if batch := self._take():
@@ -138,6 +159,7 @@ class Writer:
                 batch.append(self._waiting[0])
             self._waiting.popleft()
             self._waiting_bytes -= command.size
+            self._pressing -= not command.can_wait
         return batch
 
     def _work(self) -> None:

@@ -194,12 +194,12 @@ BARS: Final = (
     ),
     *(
         Bar(
-            f"{work} with timeouts beside 100,000: share of that without",
+            f"{work} with timeouts beside 100,000: CPU per call against that without",
             "terms",
             f"{work} beside 100,000 active",
-            "share",
+            "cpu ratio",
             system="runsvc, timeouts",
-            at_least=0.9,
+            at_most=1.1,
         )
         for work in ("Create", "Complete")
     ),

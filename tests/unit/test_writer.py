@@ -69,6 +69,10 @@ def answering(answer: object, size: int = 0, *, alone: bool = False) -> Command[
     return Command(lambda _: answer, size=size, alone=alone)
 
 
+def patient(answer: object) -> Command[object]:
+    return Command(lambda _: answer, can_wait=True)
+
+
 def submitted(writer: Writer, *commands: Command[Any]) -> list[asyncio.Task[Any]]:
     return [asyncio.create_task(writer.submit(command)) for command in commands]
 
@@ -99,6 +103,53 @@ async def test_a_lone_caller_is_served_at_once(
     for number in range(5):
         assert await writer.submit(answering(number)) == number
     assert sizes(group) == [1] * 5
+
+
+async def test_commands_that_can_wait_share_a_batch(writer: Writer, group: Group) -> None:
+    waiting = []
+    for number in range(9):
+        waiting += submitted(writer, patient(number))
+        # One by one, and each of them alone.
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*waiting) == list(range(9))
+    assert sizes(group) == [9]
+    assert await writer.submit(patient("again")) == "again"
+
+
+async def test_who_cannot_wait_takes_along_those_who_can(
+    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "LINGER", 1_000)
+    waiting = submitted(writer, patient(1), patient(2), answering(3))
+    assert await asyncio.gather(*waiting) == [1, 2, 3]
+    assert sizes(group) == [3]
+
+
+async def test_a_full_batch_of_those_who_can_wait_goes(
+    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "LINGER", 1_000)
+    waiting = submitted(writer, *map(patient, range(MAX_COMMANDS)))
+    assert await asyncio.gather(*waiting) == list(range(MAX_COMMANDS))
+
+
+async def test_closing_waits_for_nobody_else(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "LINGER", 1_000)
+    writer = Writer(cast("GroupCommit", group), lambda _: None)
+    (waiting,) = submitted(writer, patient(1))
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await waiting == 1
+
+
+async def test_who_can_wait_and_gave_up_holds_nobody_up(writer: Writer, group: Group) -> None:
+    first = await held(writer, group)
+    given_up, other = submitted(writer, answering("gone"), patient("other"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    release(group)
+    assert (await first, await other) == ("held", "other")
+    assert writer._pressing == 0
 
 
 async def test_what_a_command_raises_is_raised_to_its_caller(writer: Writer) -> None:
