@@ -84,7 +84,7 @@ class Transaction:
             if not isinstance(query, NewestActive)
             for record in found
         }
-        self._decoded: dict[str, Run] = {}
+        self._decoded = dict(loaded.runs)
         self._saved: dict[str, Saved] = {}
         self._created: dict[tuple[str, str], list[str]] = {}
         #: By how many the active runs of a thread have grown.

@@ -113,6 +113,22 @@ def lasting(saved: Saved) -> Row:
     )
 
 
+def record_of(run: Run, body: bytes, spec_hash: bytes | None) -> Record:
+    """The record of a run that was just written, without kwargs."""
+    return Record(
+        run_id=run.run_id,
+        owner=run.owner,
+        thread_id=run.thread_id,
+        assistant_id=run.assistant_id,
+        status=run.status,
+        created_at=run.created_at,
+        revision=run.revision,
+        progress_sequence=run.progress_sequence,
+        spec_hash=spec_hash,
+        body=body,
+    )
+
+
 def to_record(row: Sequence[Any]) -> Record:
     """The record in a row of RECORD, with or without kwargs behind it. CorruptRow."""
     kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None

@@ -194,6 +194,8 @@ class Loaded(NamedTuple):
 
     records: Mapping[Query, Sequence[Record]]
     counts: Mapping[Count, int]
+    #: By id, those of the runs whose bodies need no decoding, because the engine has kept what it was given.
+    runs: Mapping[str, Run] = {}
 
 
 class Now(NamedTuple):

@@ -307,20 +307,9 @@ def _is_due(query: DueLeases | DueTimeouts | None, term: _Term | None) -> bool:
 def _row(saved: Saved, before: _Row | None) -> _Row:
     run, body, creation = saved
     request = creation.request if creation else before and before.request
-    record = Record(
-        run_id=run.run_id,
-        owner=run.owner,
-        thread_id=run.thread_id,
-        assistant_id=run.assistant_id,
-        status=run.status,
-        created_at=run.created_at,
-        revision=run.revision,
-        progress_sequence=run.progress_sequence,
-        spec_hash=request.spec_hash if request else None,
-        body=body,
-        kwargs=creation.kwargs if creation else before and before.record.kwargs,
-    )
-    return _Row(record, run, request)
+    record = _rows.record_of(run, body, request.spec_hash if request else None)
+    kwargs = creation.kwargs if creation else before and before.record.kwargs
+    return _Row(record._replace(kwargs=kwargs), run, request)
 
 
 def _without_kwargs(records: Iterable[Record]) -> Sequence[Record]:

@@ -146,7 +146,7 @@ def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     ]
     count = ActiveCount("o", "t")
     store.begin()
-    records, counts = store.load([*queries, count])
+    records, counts, _ = store.load([*queries, count])
     store.rollback()
     assert set(records) == set(queries)
     assert [len(records[query]) for query in queries] == [1, 0, 1, 1, 1]

@@ -335,6 +335,8 @@ async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
     store: SqliteStore, driver: Driver, path: Path
 ) -> None:
     run, other = driver.create(), driver.create()
+    await store.close()
+    await store.open()
     execute(path, f"UPDATE runs SET created_at = {2**63 - 1} WHERE run_id = '{run.run_id}'")
     with pytest.raises(CorruptRow):
         await store.get(run.run_id)
@@ -554,6 +556,8 @@ async def test_a_damaged_body_is_a_corrupt_row(
     store: SqliteStore, driver: Driver, path: Path
 ) -> None:
     run = driver.create()
+    await store.close()
+    await store.open()
     execute(path, "UPDATE runs SET body = x'ffff'", "UPDATE log SET body = x'ffff'")
     record = await store.get(run.run_id)
     assert record is not None

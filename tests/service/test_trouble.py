@@ -144,9 +144,10 @@ async def test_a_row_that_cannot_be_read_is_named_and_can_be_removed(tmp_path: P
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run = await created(client)
-        with closing(sqlite3.connect(db)) as other:
-            other.execute("UPDATE runs SET body = x'ff'")
-            other.commit()
+    with closing(sqlite3.connect(db)) as other:
+        other.execute("UPDATE runs SET body = x'ff'")
+        other.commit()
+    async with in_process(db) as client:
         for method, fields in (
             ("Get", {"run_id": run.run_id}),
             ("ListByThread", {"thread_id": "t"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runsvc.store.sqlite.cache import RunCache
 from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import Reading
 from runsvc.store.sqlite.schema import check_header, check_usable
@@ -22,8 +23,9 @@ class SqliteStore(Writing, Reading):
     def __init__(self, path: Path, timekeeper: Timekeeper | None = None) -> None:
         path = path.resolve()
         self._lock = ServerLock(path)
-        Writing.__init__(self, path, self._lock.check, timekeeper or Timekeeper())
-        Reading.__init__(self, path)
+        cache = RunCache()
+        Writing.__init__(self, path, self._lock.check, timekeeper or Timekeeper(), cache)
+        Reading.__init__(self, path, cache)
 
     async def open(self) -> None:
         check_usable(self._path)
@@ -39,6 +41,7 @@ class SqliteStore(Writing, Reading):
 
     async def close(self) -> None:
         await self.close_reading()
+        self._cache.clear()
         # Last, so that it is the writer who folds the write-ahead log in.
         self.close_writing()
         self._lock.release()

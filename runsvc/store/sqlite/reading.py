@@ -16,6 +16,7 @@ from runsvc.model import ACTIVE
 from runsvc.run_id import beyond
 from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
+from runsvc.store.sqlite.cache import Kept
 from runsvc.store.sqlite.connection import connect_reader, translated
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.store.base import LogEntry, PageQuery, Record, Topic
+    from runsvc.store.sqlite.cache import RunCache
 
 _RECORD: Final = ", ".join(_rows.RECORD)
 _LOG: Final = ", ".join(_rows.LOG)
@@ -45,8 +47,9 @@ _MATCHES: Final = {
 class Reading:
     """Implements ReadingStore."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache: RunCache) -> None:
         self._path = path
+        self._cache = cache
         self._inline: sqlite3.Connection | None = None
         #: One for pages, one for watchers: a page does not wait for a long catch-up.
         self._pages: aiosqlite.Connection | None = None
@@ -69,10 +72,20 @@ class Reading:
         self._inline = self._pages = self._log = None
 
     async def get(self, run_id: str) -> Record | None:
+        kept = self._at_hand(run_id)
+        if kept is not None and kept.kwargs is not None:
+            return kept.record._replace(kwargs=kept.kwargs)
+        look = self._cache.look()
         rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", run_id)
-        return _rows.to_record(rows[0]) if rows else None
+        if not rows:
+            return None
+        record = _rows.to_record(rows[0])
+        self._cache.fill(look, Kept(record._replace(kwargs=None), record.kwargs))
+        return record
 
     async def look_up(self, run_id: str) -> Record | None:
+        if (kept := self._at_hand(run_id)) is not None:
+            return kept.record
         rows = self._now(f"SELECT {_RECORD} FROM runs WHERE run_id = ?", run_id)
         return _rows.to_record(rows[0]) if rows else None
 
@@ -224,6 +237,11 @@ class Reading:
             ORDER BY created_at DESC, run_id DESC LIMIT :limit
         """
         return _records(await self._fetch(self._pages, statement, parameters))
+
+    def _at_hand(self, run_id: str) -> Kept | None:
+        if self._inline is None:
+            raise StoreUnavailable("it is closed")
+        return self._cache.find(run_id)
 
     def _now(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         if self._inline is None:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
-from runsvc.store.attachments import Abandoned, ReleasedCount
-from runsvc.store.base import (
-    ActiveCount,
-    ActiveOnThread,
-    ById,
-    ByRequest,
-    DueLeases,
-    DueTimeouts,
-    Loaded,
-    NewestActive,
-    Now,
-    Orphans,
-    Remains,
-)
+from runsvc.store.base import Now
 from runsvc.store.sqlite import attachments
+from runsvc.store.sqlite.cache import Kept
 from runsvc.store.sqlite.connection import (
     connect,
     connect_reader,
@@ -30,18 +18,17 @@ from runsvc.store.sqlite.connection import (
     translated,
     translation,
 )
+from runsvc.store.sqlite.loading import Loading
 from runsvc.store.sqlite.schema import check_ours, check_sound, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from runsvc.store.base import Changes, Count, Query, Record, Saved
+    from runsvc.store.base import Changes, Count, Loaded, Query, Saved
+    from runsvc.store.sqlite.cache import RunCache
     from runsvc.timekeeper import Timekeeper
 
-_RECORD: Final = ", ".join(_rows.RECORD)
-#: A record whose body is left out, so that a large one is not even read.
-_BARE: Final = _RECORD.replace("body", "x''")
 INSERT: Final = (
     f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
     f"VALUES ({', '.join('?' * len((*_rows.LASTING, *_rows.CHANGING)))})"
@@ -49,32 +36,43 @@ INSERT: Final = (
 _UPDATE: Final = (
     f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _rows.CHANGING)} WHERE run_id = ?"
 )
-_ACTIVE_ON_THREAD: Final = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
-_NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
-_END_OF_TIME: Final = 2**63 - 1
-_LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
-_TIMEOUT_IS_DUE: Final = "timeout_at <= ? AND timeout_at - coalesce(started_at, created_at) <= ?"
-#: Parameters with which nothing is due.
-_NEVER: Final = (-1, -1)
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}, time) VALUES ({', '.join('?' * len(_rows.LOG))}, ?)"
 )
 
 
+class _Clock(NamedTuple):
+    time: int
+    revision: int
+    commits: int
+
+
 class Writing:
     """Implements WritingStore. After any failure but a lock it opens the file anew, so it recovers by itself."""
 
-    def __init__(self, path: Path, check_lock: Callable[[], None], timekeeper: Timekeeper) -> None:
+    def __init__(
+        self,
+        path: Path,
+        check_lock: Callable[[], None],
+        timekeeper: Timekeeper,
+        cache: RunCache,
+    ) -> None:
         self._path = path
         self._timekeeper = timekeeper
+        self._cache = cache
         #: StoreUnavailable when another server writes the file.
         self._check_lock = check_lock
         self._connection: sqlite3.Connection | None = None
         #: The file that was opened; another one in its place is not written to.
         self._identity: int | None = None
         self._store_id = ""
-        #: Commits before the present transaction.
+        #: The clock as the last transaction left it; None when it has to be read.
+        self._clock: _Clock | None = None
+        #: What SQLite counts the commits of others with, as of then.
+        self._data_version = 0
+        #: Commits before the present transaction, and what that changes.
         self._commits = 0
+        self._changes: Changes | None = None
 
     def open_writing(self) -> None:
         """Open the file, creating or migrating it. StoreRefused when it is not ours, or is damaged."""
@@ -97,24 +95,18 @@ class Writing:
             connection = self._usable()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                row = connection.execute("SELECT time, revision, commits FROM clock").fetchone()
+                clock = self._present_clock(connection)
             except sqlite3.Error:
                 self.rollback()
                 raise
-        recorded, revision, self._commits = row
-        time = _rows.from_microseconds(self._timekeeper.now(not_before=recorded))
-        return Now(time, revision, self._commits)
+        self._changes = None
+        self._commits = clock.commits
+        time = _rows.from_microseconds(self._timekeeper.now(not_before=clock.time))
+        return Now(time, clock.revision, clock.commits)
 
     def load(self, queries: Collection[Query | Count]) -> Loaded:
-        records: dict[Query, Sequence[Record]] = {}
-        counts: dict[Count, int] = {}
         with self._watched():
-            for query in queries:
-                if isinstance(query, (ActiveCount, ReleasedCount)):
-                    counts[query] = self._count(query)
-                else:
-                    records[query] = self._find(query)
-        return Loaded(records, counts)
+            return Loading(self._open(), self._cache).load(queries)
 
     def save(self, changes: Changes) -> None:
         with self._watched():
@@ -133,8 +125,26 @@ class Writing:
                 _rows.microseconds(changes.time),
                 self._commits + 1,
             )
+        self._changes = changes
 
     def commit(self) -> None:
+        changes, self._changes = self._changes, None
+        if changes is None:
+            self._commit()
+            return
+        run_ids = [*(saved.run.run_id for saved in changes.runs), *changes.deleted]
+        before = self._cache.begin_commit(run_ids)
+        committed: Sequence[Kept] = ()
+        try:
+            self._commit()
+            committed = _committed(changes, before)
+        finally:
+            self._cache.end_commit(committed)
+        if self._connection is not None:
+            time = _rows.microseconds(changes.time)
+            self._clock = _Clock(time, changes.revision, self._commits + 1)
+
+    def _commit(self) -> None:
         try:
             self._open().execute("COMMIT")
         except sqlite3.Error as error:
@@ -153,6 +163,16 @@ class Writing:
             self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._discard()
+
+    def _present_clock(self, connection: sqlite3.Connection) -> _Clock:
+        """What is remembered, of the clock and of runs, holds for as long as nobody else writes to the file."""
+        (data_version,) = connection.execute("PRAGMA data_version").fetchone()
+        if self._clock is None or data_version != self._data_version:
+            self._cache.clear()
+            row = connection.execute("SELECT time, revision, commits FROM clock").fetchone()
+            self._clock = _Clock._make(row)
+            self._data_version = data_version
+        return self._clock
 
     def _happened(self) -> bool:
         """Whether a commit that failed took effect all the same."""
@@ -175,51 +195,6 @@ class Writing:
             INSERT, (_rows.lasting(new) + _rows.changing(new.run, new.body) for new in created)
         )
         self._many(_UPDATE, ((*_rows.changing(run, body), run.run_id) for run, body, _ in changed))
-
-    def _find(self, query: Query) -> Sequence[Record]:
-        match query:
-            case ById(run_id):
-                return self._records("WHERE run_id = ?", run_id)
-            case Remains(run_id):
-                return self._records("WHERE run_id = ?", run_id, read=_rows.to_remains)
-            case ByRequest(key):
-                where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
-                return self._records(where, key.owner, key.method, key.request_id)
-            case ActiveOnThread(owner, thread_id):
-                return self._records(f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST}", owner, thread_id)
-            case NewestActive(owner, thread_id, limit):
-                rest = f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST} LIMIT ?"
-                return self._records(rest, owner, thread_id, limit, columns=_BARE)
-            case DueLeases(_, _, limit):
-                where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ?"
-                return self._records(where, *_due(query), limit)
-            case DueTimeouts(_, _, limit):
-                where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ?"
-                return self._records(where, *_due(query), limit)
-            case Abandoned():
-                return self._records(attachments.ABANDONED, *attachments.parameters(query))
-            case Orphans(before, limit, lapsed):
-                where = f"WHERE status IN (1, 2) AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
-                at = _END_OF_TIME if before is None else _rows.microseconds(before)
-                rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
-                return self._records(rest, *(_due(lapsed) if lapsed else _NEVER), at, limit)
-
-    def _count(self, query: Count) -> int:
-        if isinstance(query, ReleasedCount):
-            return attachments.count(self._open(), query)
-        statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
-        rows = self._open().execute(statement, (query.owner, query.thread_id)).fetchall()
-        return int(rows[0][0])
-
-    def _records(
-        self,
-        rest: str,
-        *parameters: object,
-        columns: str = _RECORD,
-        read: Callable[[_rows.Row], Record] = _rows.to_record,
-    ) -> Sequence[Record]:
-        rows = self._open().execute(f"SELECT {columns} FROM runs {rest}", parameters)
-        return [read(row) for row in rows.fetchall()]
 
     def _run(self, statement: str, *parameters: object) -> None:
         self._open().execute(statement, parameters)
@@ -274,14 +249,27 @@ class Writing:
         return connection
 
     def _discard(self) -> None:
+        self._clock = None
         if self._connection is not None:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):
                 connection.close()
 
 
-def _due(query: DueLeases | DueTimeouts) -> tuple[int, int]:
-    return _rows.microseconds(query.at), _rows.length(query.longest)
+def _committed(changes: Changes, before: Mapping[str, Kept]) -> list[Kept]:
+    """What a commit leaves of its runs; of one that was not at hand before, not everything is known."""
+    committed = []
+    for run, body, creation in changes.runs:
+        if run.run_id in changes.deleted:
+            continue
+        if creation is not None:
+            spec_hash = creation.request.spec_hash if creation.request else None
+            record = _rows.record_of(run, body, spec_hash)
+            committed.append(Kept(record, creation.kwargs, run))
+        elif (known := before.get(run.run_id)) is not None:
+            record = _rows.record_of(run, body, known.record.spec_hash)
+            committed.append(Kept(record, known.kwargs, run))
+    return committed
 
 
 def _store_id(connection: sqlite3.Connection) -> str:

@@ -1,0 +1,96 @@
+"""Runs at hand: the newest state of those that were written or read last, so that a busy run costs no SELECT.
+
+Never older than the file, whose only writer says what it changes: a run leaves before its commit begins, and comes back
+as committed once that has ended. In between, everyone asks the file. What a reader found there is taken in only when no
+commit was under way since before it looked.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from runsvc.model import Run
+    from runsvc.store.base import Record
+
+#: Bytes that it may hold.
+CAPACITY: Final = 16 << 20
+#: What a run costs beside its bytes.
+ENTRY_COST: Final = 1_500
+
+
+class Kept(NamedTuple):
+    """What is known of a run; each part only where it has been seen here."""
+
+    #: Without kwargs.
+    record: Record
+    kwargs: bytes | None = None
+    #: What the body decodes to.
+    run: Run | None = None
+
+
+class RunCache:
+    """Read by the event loop, written by it and by the writer's thread. Who came first goes first."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._size = 0
+        self._kept: dict[str, Kept] = {}
+        #: Odd while a commit is under way.
+        self._turn = 0
+        #: Held for every change.
+        self._lock = threading.Lock()
+
+    def find(self, run_id: str) -> Kept | None:
+        """What is known of a run."""
+        return self._kept.get(run_id)
+
+    def look(self) -> int:
+        """Called before reading the file; `fill` wants what it returned."""
+        return self._turn
+
+    def fill(self, look: int, kept: Kept) -> None:
+        """Take in what was read, unless a commit may have made it old."""
+        with self._lock:
+            if look == self._turn and not look % 2:
+                self._put(kept)
+
+    def begin_commit(self, run_ids: Collection[str]) -> Mapping[str, Kept]:
+        """Take out what a commit changes; all that was known of it. `end_commit` must follow."""
+        with self._lock:
+            self._turn += 1
+            return {run_id: kept for run_id in run_ids if (kept := self._pop(run_id)) is not None}
+
+    def end_commit(self, committed: Iterable[Kept] = ()) -> None:
+        """Take in what was committed; nothing, when nothing was or when that is not known."""
+        with self._lock:
+            for kept in committed:
+                self._put(kept)
+            self._turn += 1
+
+    def clear(self) -> None:
+        """Forget everything: somebody else wrote to the file. Also undoes an earlier look at it."""
+        with self._lock:
+            self._turn += 2
+            self._kept.clear()
+            self._size = 0
+
+    def _put(self, kept: Kept) -> None:
+        self._pop(kept.record.run_id)
+        self._kept[kept.record.run_id] = kept
+        self._size += _cost(kept)
+        while self._size > self._capacity:
+            self._pop(next(iter(self._kept)))
+
+    def _pop(self, run_id: str) -> Kept | None:
+        if (kept := self._kept.pop(run_id, None)) is not None:
+            self._size -= _cost(kept)
+        return kept
+
+
+def _cost(kept: Kept) -> int:
+    # Twice the body: metadata and texts are in the run as well.
+    return ENTRY_COST + 2 * len(kept.record.body) + len(kept.kwargs or b"")

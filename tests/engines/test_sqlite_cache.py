@@ -1,0 +1,268 @@
+"""Runs that the SQLite store keeps at hand: never older than the file, whoever reads at whatever moment."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runsvc.errors import OutcomeUnknown, StoreUnavailable
+from runsvc.store.base import ById
+from runsvc.store.sqlite import SqliteStore
+from runsvc.store.sqlite.cache import ENTRY_COST, Kept, RunCache
+from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
+from tests.engines.test_sqlite import fail_commits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from runsvc.model import Run
+    from runsvc.store.base import Record
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "runs.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def driver(store: SqliteStore) -> Driver:
+    return Driver(store)
+
+
+def now(store: SqliteStore, run: Run) -> Record | None:
+    """What Get finds, also from within something that cannot wait: it reads without a pause."""
+    reading = store.get(run.run_id)
+    try:
+        reading.send(None)
+    except StopIteration as found:
+        record: Record | None = found.value
+        return record
+    raise AssertionError("It waited.")
+
+
+def status(store: SqliteStore, run: Run) -> int:
+    record = now(store, run)
+    assert record is not None
+    return CODEC.decode(record).status
+
+
+def forgotten(store: SqliteStore) -> None:
+    store._cache.clear()
+
+
+def between(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, also: Callable[[], object]
+) -> None:
+    """Have something happen after a reader's next SELECT, before it takes in what it found."""
+    read = store._now
+
+    def reading(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        rows = read(statement, *parameters)
+        monkeypatch.setattr(store, "_now", read)
+        also()
+        return rows
+
+    monkeypatch.setattr(store, "_now", reading)
+
+
+async def test_what_is_at_hand_is_not_read_again(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = driver.create(kwargs=b"\x0a\x00")
+    fresh = await store.get(run.run_id)
+    assert fresh is not None
+    monkeypatch.setattr(store, "_now", None)
+    assert await store.get(run.run_id) == fresh
+    assert await store.look_up(run.run_id) == fresh._replace(kwargs=None)
+
+
+async def test_what_is_at_hand_is_what_the_file_holds(store: SqliteStore, driver: Driver) -> None:
+    run = driver.create(kwargs=b"\x0a\x00", assistant_id="a")
+    changes: list[Callable[[], object]] = [
+        lambda: driver.report(run, RUNNING),
+        lambda: driver.progress(run, 5, sequence=7),
+        lambda: driver.report(run, SUCCESS),
+    ]
+    for change in changes:
+        change()
+        kept = await store.get(run.run_id), driver.load(ById(run.run_id))
+        forgotten(store)
+        assert (await store.get(run.run_id), driver.load(ById(run.run_id))) == kept
+
+
+def test_a_reader_that_a_commit_overtakes_leaves_nothing_old_behind(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = driver.create()
+    forgotten(store)
+    between(store, monkeypatch, lambda: driver.report(run, RUNNING))
+    assert status(store, run) == PENDING
+    assert status(store, run) == RUNNING
+    forgotten(store)
+    between(store, monkeypatch, lambda: driver.delete(driver.report(run, SUCCESS)))
+    assert status(store, run) == RUNNING
+    assert now(store, run) is None
+
+
+@pytest.mark.parametrize("happens", [True, False])
+def test_a_reader_in_the_midst_of_a_commit_reads_the_file(
+    store: SqliteStore, driver: Driver, *, happens: bool
+) -> None:
+    run = driver.create()
+    seen = []
+    fail_commits(store, happens=happens, also=lambda: seen.append(status(store, run)))
+    if happens:
+        driver.report(run, RUNNING)
+    else:
+        with pytest.raises(StoreUnavailable):
+            driver.report(run, RUNNING)
+    # At the moment of the commit, and ever since, what the file says.
+    assert seen == [RUNNING if happens else PENDING]
+    assert status(store, run) == seen[0]
+    driver.report(run, SUCCESS)
+    assert status(store, run) == SUCCESS
+
+
+def test_a_reader_that_looked_during_a_commit_leaves_nothing_old_behind(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = driver.create()
+
+    def look_before_it_happens(commit: Callable[[], None]) -> None:
+        # Reads before the commit, takes in after it.
+        between(store, monkeypatch, commit)
+        assert status(store, run) == PENDING
+
+    commit = store._commit
+    monkeypatch.setattr(store, "_commit", lambda: look_before_it_happens(commit))
+    driver.report(run, RUNNING)
+    assert status(store, run) == RUNNING
+
+
+@pytest.mark.parametrize("happens", [True, False])
+def test_after_a_commit_of_unknown_fate_the_file_is_asked(
+    store: SqliteStore, driver: Driver, tmp_path: Path, *, happens: bool
+) -> None:
+    path, away = tmp_path / "runs.db", tmp_path / "away.db"
+    run = driver.create()
+    fail_commits(store, happens=happens, also=lambda: path.rename(away))
+    with pytest.raises(OutcomeUnknown):
+        driver.report(run, RUNNING)
+    away.rename(path)
+    assert status(store, run) == (RUNNING if happens else PENDING)
+    driver.report(run, SUCCESS)
+    assert status(store, run) == SUCCESS
+
+
+def test_what_was_rolled_back_is_not_at_hand(store: SqliteStore, driver: Driver) -> None:
+    run = driver.create()
+    begun = store.begin()
+    assert store.load([ById(run.run_id)]).records[ById(run.run_id)]
+    store.rollback()
+    assert status(store, run) == PENDING
+    assert store.begin().revision == begun.revision
+    store.rollback()
+
+
+def test_what_was_deleted_is_gone(store: SqliteStore, driver: Driver) -> None:
+    run = driver.report(driver.create(), SUCCESS)
+    assert status(store, run) == SUCCESS
+    driver.delete(run)
+    assert now(store, run) is None
+    assert driver.load(ById(run.run_id)) == []
+
+
+def test_what_somebody_else_wrote_is_noticed_by_the_next_transaction(
+    store: SqliteStore, driver: Driver, tmp_path: Path
+) -> None:
+    run = driver.create()
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as other:
+        other.execute("UPDATE runs SET thread_id = 'elsewhere'")
+        other.execute("UPDATE clock SET revision = revision + 10, commits = commits + 1")
+        other.commit()
+    assert [record.thread_id for record in driver.load(ById(run.run_id))] == ["elsewhere"]
+    found = now(store, run)
+    assert found is not None
+    assert found.thread_id == "elsewhere"
+    assert driver.create().revision == run.revision + 11
+
+
+async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver) -> None:
+    """A writer's thread counts runs up; a reader beside it never sees less than was committed before it looked."""
+    runs = [driver.report(driver.create(), RUNNING) for _ in range(4)]
+    committed = dict.fromkeys(range(len(runs)), 0)
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for count in range(1, 150):
+                for number, run in enumerate(runs):
+                    driver.progress(run, count)
+                    committed[number] = count
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not done.is_set():
+        for number, run in enumerate(runs):
+            if not committed[number] % 3:
+                # So that some reads go to the file.
+                forgotten(store)
+            least = committed[number]
+            record = await store.get(run.run_id)
+            assert record is not None
+            progress = CODEC.decode(record).progress
+            assert ((progress and progress.total_tokens) or 0) >= least
+        await asyncio.sleep(0)
+    thread.join()
+
+
+# The bound.
+
+
+def a_record(store: SqliteStore, driver: Driver) -> Record:
+    (record,) = driver.load(ById(driver.create().run_id))
+    return record
+
+
+def test_it_holds_no_more_than_it_may(store: SqliteStore, driver: Driver) -> None:
+    records = [a_record(store, driver) for _ in range(4)]
+    cache = RunCache(capacity=3 * (ENTRY_COST + 2 * len(records[0].body)) + 100)
+    for record in (*records, records[1]):
+        cache.fill(cache.look(), Kept(record))
+    assert [cache.find(record.run_id) is None for record in records] == [True, False, False, False]
+    # One that is larger than all leaves nothing, not even itself.
+    cache.fill(cache.look(), Kept(records[0], kwargs=bytes(100_000)))
+    assert all(cache.find(record.run_id) is None for record in records)
+
+
+def test_what_was_looked_for_before_a_change_is_not_taken_in(
+    store: SqliteStore, driver: Driver
+) -> None:
+    record, cache = a_record(store, driver), RunCache()
+
+    def commit() -> None:
+        cache.begin_commit([])
+        cache.end_commit()
+
+    for change in (commit, cache.clear):
+        look = cache.look()
+        change()
+        cache.fill(look, Kept(record))
+        assert cache.find(record.run_id) is None
+    cache.begin_commit([])
+    look = cache.look()
+    cache.fill(look, Kept(record))
+    cache.end_commit()
+    cache.fill(look, Kept(record))
+    assert cache.find(record.run_id) is None
