@@ -1,0 +1,119 @@
+// How values are written in commands and answers: clients/conformance/README.md, "How values are written".
+
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  isFieldSet,
+  type MessageInitShape,
+  type MessageShape,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { type Duration, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  FailedPreconditionError,
+  InvalidArgumentError,
+  NotFoundError,
+  type RunError,
+  ThreadBusyError,
+  UnavailableError,
+} from "@runsvc/client";
+
+/** What JSON holds. */
+export type Json = null | boolean | number | string | Json[] | Fields;
+export type Fields = { [key: string]: Json };
+
+/** A message as an answer writes it: what is unset, empty or zero is left out. */
+export function written<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Fields {
+  const values = message as unknown as Record<string, unknown>;
+  const set = schema.fields.filter((field) => isFieldSet(message, field));
+  return Object.assign({}, ...set.map((field) => writtenField(field, values[field.localName])));
+}
+
+/** The fields of a message that a command gives. */
+export function read<Desc extends DescMessage>(schema: Desc, fields: Fields): MessageShape<Desc> {
+  const given = schema.fields.map((field) => [field.localName, readField(field, fields)]);
+  return create(schema, Object.fromEntries(given) as MessageInitShape<Desc>);
+}
+
+/** An enum's number: of a name, or as it is. */
+function numberOf(schema: DescEnum, value: Json): number {
+  if (typeof value === "number") return value;
+  const found = schema.values.find((each) => each.localName.toLowerCase() === value);
+  if (!found) throw new Error(`${schema.name} has no ${value}`);
+  return found.number;
+}
+
+/** An enum's name; the number where it has none. */
+export function nameOf(schema: DescEnum, value: number): Json {
+  return schema.value[value]?.localName.toLowerCase() ?? value;
+}
+
+/** An error as an answer writes it. */
+export function writtenError(error: RunError): Fields {
+  const { reason, metadata, violations, retryAfterMs } = error;
+  const kind = KINDS.find(([Kind]) => error instanceof Kind)?.[1];
+  return {
+    code: codeOf(error.code),
+    ...(reason && { reason }),
+    ...(Object.keys(metadata).length > 0 && { metadata: { ...metadata } }),
+    ...(violations.length > 0 && { violations: violations.map(({ field }) => field) }),
+    ...(kind && { kind }),
+    ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
+  };
+}
+
+const KINDS = [
+  [NotFoundError, "not_found"],
+  [ThreadBusyError, "thread_busy"],
+  [FailedPreconditionError, "failed_precondition"],
+  [InvalidArgumentError, "invalid_argument"],
+  [UnavailableError, "unavailable"],
+] as const;
+
+function codeOf(code: Code): string {
+  if (code === Code.Canceled) return "CANCELLED";
+  return Code[code].replace(/(?<=[a-z])[A-Z]/g, "_$&").toUpperCase();
+}
+
+function writtenField(field: DescField, value: unknown): Fields {
+  if (field.fieldKind === "message") return writtenMessage(field.name, field.message, value);
+  if (field.fieldKind === "enum") return { [field.name]: nameOf(field.enum, value as number) };
+  if (typeof value === "bigint") return { [field.name]: counted(value) };
+  return value === "" ? {} : { [field.name]: value as Json };
+}
+
+function writtenMessage(name: string, schema: DescMessage, value: unknown): Fields {
+  const typeName = schema.typeName.replace(/.*\./, "");
+  if (typeName === "Timestamp") return name === "acknowledged_at" ? { acknowledged: true } : {};
+  if (typeName === "Duration") return { [`${name}_ms`]: durationMs(value as Duration) };
+  const inner =
+    typeName === "Struct" ? (value as Fields) : written(schema, value as MessageShape<DescMessage>);
+  if (typeName === "Lease") return inner.ttl_ms === undefined ? {} : { lease_ttl_ms: inner.ttl_ms };
+  return Object.keys(inner).length > 0 ? { [name]: inner } : {};
+}
+
+/** A number that JSON's readers keep, or its digits. */
+function counted(value: bigint): Json {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+}
+
+const WIDE: ReadonlySet<ScalarType> = new Set([ScalarType.INT64, ScalarType.UINT64]);
+
+function readField(field: DescField, fields: Fields): unknown {
+  if (field.fieldKind === "message" && field.message.typeName === "google.protobuf.Duration") {
+    const milliseconds = fields[`${field.name}_ms`];
+    return milliseconds === undefined ? undefined : durationFromMs(Number(milliseconds));
+  }
+  const value = fields[field.name];
+  if (value === undefined) return undefined;
+  if (field.fieldKind === "enum") return numberOf(field.enum, value);
+  if (field.fieldKind === "list" && field.listKind === "enum")
+    return (value as Json[]).map((each) => numberOf(field.enum, each));
+  if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
+    return read(field.message, value as Fields);
+  }
+  return field.fieldKind === "scalar" && WIDE.has(field.scalar) ? BigInt(value as number | string) : value;
+}

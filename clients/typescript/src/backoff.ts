@@ -1,0 +1,29 @@
+// Pauses between attempts.
+
+import { setTimeout } from "node:timers/promises";
+import type { RunError } from "./errors.js";
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
+/** Pauses of 50 ms, doubling to 2 s, each shortened by up to half, so that clients part. */
+export class Backoff {
+  #longest = FIRST_PAUSE_MS;
+
+  /** Start from the shortest again. */
+  reset(): void {
+    this.#longest = FIRST_PAUSE_MS;
+  }
+
+  /** Milliseconds until the next attempt; what the server asked for comes on top. */
+  pauseAfter(error: RunError): number {
+    const longest = this.#longest;
+    this.#longest = Math.min(2 * longest, LONGEST_PAUSE_MS);
+    return longest * (1 - Math.random() / 2) + (error.retryAfterMs ?? 0);
+  }
+}
+
+/** Waits. Ends early, without an error, when the signal is aborted. */
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  await setTimeout(milliseconds, undefined, signal && { signal }).catch(() => {});
+}

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import {
+  Code,
+  InvalidArgumentError,
+  NotFoundError,
+  RunClient,
+  RunError,
+  ThreadBusyError,
+  UnavailableError,
+} from "@runsvc/client";
+import { type Answers, clientOf, refusal, texts, withDetail } from "./support/server.js";
+
+const run = { runId: "run-1", threadId: "thread-1" };
+const unavailable = () => refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+
+/** Answers that fail `failures` times, and counts the calls. */
+function failing(failures: number, error = unavailable) {
+  const calls: string[] = [];
+  const answer = (name: string) => () => {
+    calls.push(name);
+    if (calls.length <= failures) throw error();
+    return { run };
+  };
+  const answers: Answers = { get: answer("get"), create: answer("create"), cancel: answer("cancel") };
+  return { answers, calls };
+}
+
+test("a refusal is an error of its kind, with the facts", async (test) => {
+  const facts = { run_id: "run-1", thread_id: "thread-1", status: "RUNNING" };
+  const { client } = await clientOf(test, {
+    createOrReject: () => {
+      throw refusal(Code.Aborted, "THREAD_BUSY", facts);
+    },
+  });
+  await assert.rejects(client.createOrReject({ threadId: "thread-1" }), (error) => {
+    assert(error instanceof ThreadBusyError);
+    assert.deepEqual([error.code, error.reason, error.metadata], [Code.Aborted, "THREAD_BUSY", facts]);
+    assert.equal(error.fromTransport, false);
+    return true;
+  });
+});
+
+test("every field at fault is told, and when to come back", async (test) => {
+  const violation = (field: string) =>
+    new BinaryWriter().tag(1, 2).bytes(texts(field, "is required")).finish();
+  const delay = new BinaryWriter().tag(1, 0).int64(1n).tag(2, 0).int32(500_000_000).finish();
+  const { client } = await clientOf(test, {
+    create: () => {
+      const error = refusal(Code.InvalidArgument, "INVALID_REQUEST");
+      withDetail(error, "BadRequest", Buffer.concat([violation("a"), violation("b")]));
+      throw withDetail(error, "RetryInfo", new BinaryWriter().tag(1, 2).bytes(delay).finish());
+    },
+  });
+  await assert.rejects(client.create({}), (error) => {
+    assert(error instanceof InvalidArgumentError);
+    assert.deepEqual(
+      error.violations,
+      ["a", "b"].map((field) => ({ field, description: "is required" })),
+    );
+    assert.equal(error.retryAfterMs, 1500);
+    return true;
+  });
+});
+
+test("another domain's reason is none of ours", async (test) => {
+  const info = new BinaryWriter().tag(1, 2).string("QUOTA").tag(2, 2).string("example.com").finish();
+  const { client } = await clientOf(test, {
+    get: () => {
+      throw withDetail(new ConnectError("no", Code.NotFound), "ErrorInfo", info);
+    },
+  });
+  await assert.rejects(client.get("run-1"), (error) => error instanceof NotFoundError && error.reason === "");
+});
+
+test("a raw stub's error can be told too", async (test) => {
+  const { client } = await clientOf(test, {
+    get: () => {
+      throw refusal(Code.NotFound, "RUN_NOT_FOUND");
+    },
+  });
+  await assert.rejects(client.stub.get({ runId: "run-1" }), (error) => {
+    assert(error instanceof ConnectError);
+    return RunError.from(error).reason === "RUN_NOT_FOUND";
+  });
+});
+
+test("a read is made again while the server is unavailable", async (test) => {
+  const { answers, calls } = failing(3);
+  const { client } = await clientOf(test, answers);
+  assert.equal((await client.get("run-1")).runId, "run-1");
+  assert.equal(calls.length, 4);
+});
+
+test("a read is made four times at most", async (test) => {
+  const { answers, calls } = failing(9);
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.get("run-1"), UnavailableError);
+  assert.equal(calls.length, 4);
+});
+
+test("no attempt is made after the deadline", async (test) => {
+  const { answers, calls } = failing(9);
+  const { client } = await clientOf(test, answers, { timeoutMs: 20 });
+  await assert.rejects(client.get("run-1"), RunError);
+  assert(calls.length <= 1);
+});
+
+test("a creation is made again only when it names its request", async (test) => {
+  const { answers, calls } = failing(1);
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.create({ threadId: "thread-1" }), UnavailableError);
+  assert.equal(calls.length, 1);
+  calls.length = 0;
+  await client.create({ threadId: "thread-1" }, { requestId: "request-1" });
+  assert.equal(calls.length, 2);
+});
+
+test("nothing else is sent twice", async (test) => {
+  const { answers, calls } = failing(1);
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.cancel("run-1"), UnavailableError);
+  assert.equal(calls.length, 1);
+});
+
+test("another refusal is final", async (test) => {
+  const { answers, calls } = failing(1, () => refusal(Code.ResourceExhausted, "OVERLOADED"));
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.get("run-1"), { reason: "OVERLOADED" });
+  assert.equal(calls.length, 1);
+});
+
+const hanging = async (_: unknown, { signal }: HandlerContext) => {
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  return {};
+};
+
+test("a call has a deadline, its own or the client's", async (test) => {
+  const { client } = await clientOf(test, { get: hanging }, { timeoutMs: 30 });
+  await assert.rejects(client.get("run-1"), { code: Code.DeadlineExceeded });
+  await assert.rejects(client.get("run-1", { timeoutMs: 10 }), { code: Code.DeadlineExceeded });
+});
+
+test("a call that is given up throws the signal's reason", async (test) => {
+  const { client } = await clientOf(test, { get: hanging });
+  const giveUp = new AbortController();
+  const call = client.get("run-1", { signal: giveUp.signal });
+  giveUp.abort(new RangeError("enough"));
+  await assert.rejects(call, RangeError);
+});
+
+test("a lost connection is UNAVAILABLE, whatever the transport calls it", async (test) => {
+  const { client, cut } = await clientOf(test, {
+    cancel: () => {
+      cut();
+      return new Promise(() => {});
+    },
+  });
+  for (let round = 0; round < 20; round++) {
+    await assert.rejects(client.cancel("run-1", { timeoutMs: 2_000 }), {
+      code: Code.Unavailable,
+      reason: "",
+      fromTransport: true,
+    });
+  }
+});
+
+test("a server that is not there is UNAVAILABLE", async () => {
+  const client = new RunClient("127.0.0.1:1");
+  await assert.rejects(client.get("run-1"), { code: Code.Unavailable, fromTransport: true });
+});
+
+test("the token goes with calls and watches, and is asked for each time", async (test) => {
+  const seen: (string | null)[] = [];
+  const see = (context: HandlerContext) => seen.push(context.requestHeader.get("authorization"));
+  let tokens = 0;
+  const token = async () => `token-${++tokens}`;
+  const answers: Answers = {
+    get: (_, context) => {
+      see(context);
+      return { run };
+    },
+    async *streamStatus(_, context) {
+      see(context);
+      yield {};
+    },
+  };
+  const { client } = await clientOf(test, answers, { token });
+  await client.get("run-1");
+  for await (const _ of client.watch({ runId: "run-1" }));
+  assert.deepEqual(seen, ["Bearer token-1", "Bearer token-2"]);
+});
+
+test("pages are read one after the other, as far as they are wanted", async (test) => {
+  const tokens: string[] = [];
+  const { client } = await clientOf(test, {
+    listByThread: ({ pageToken, pageSize }) => {
+      assert.equal(pageSize, 2);
+      tokens.push(pageToken);
+      const runs = [`a${pageToken}`, `b${pageToken}`].map((runId) => ({ runId }));
+      return { runs, nextPageToken: pageToken.length < 2 ? `${pageToken}x` : "" };
+    },
+  });
+  const ids: string[] = [];
+  for await (const { runId } of client.listByThread("thread-1", { pageSize: 2 })) ids.push(runId);
+  assert.deepEqual(ids, ["a", "b", "ax", "bx", "axx", "bxx"]);
+  tokens.length = 0;
+  for await (const _ of client.listByThread("thread-1", { pageSize: 2 })) break;
+  assert.deepEqual(tokens, [""]);
+});
+
+test("a closed client makes no call, and ends those that are under way", async (test) => {
+  const { client } = await clientOf(test, { get: hanging });
+  const call = client.get("run-1");
+  setImmediate(() => client.close());
+  await assert.rejects(call, { message: /closed/ });
+  await assert.rejects(client.get("run-1"), { message: /closed/ });
+});

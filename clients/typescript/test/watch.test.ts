@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { ConnectError } from "@connectrpc/connect";
+import { Code, RunError, StatusEvent, UnavailableError, type Watch } from "@runsvc/client";
+import type { StreamStatusRequest } from "@runsvc/client/v1";
+import { type Answers, clientOf, refusal } from "./support/server.js";
+
+const change = (revision: bigint) => ({ event: StatusEvent.CHANGED, revision, run: { runId: "run-1" } });
+const idle = (signal: AbortSignal) => (signal.aborted ? Promise.resolve() : once(signal, "abort"));
+
+/** A server that goes from one stream to the next: each sends its events, then does what comes after. */
+function streams(...made: { events: object[]; last?: (signal: AbortSignal) => unknown }[]) {
+  const requests: StreamStatusRequest[] = [];
+  const answers: Answers = {
+    async *streamStatus(request, { signal }) {
+      const { events, last } = made[requests.length] ?? { events: [] };
+      requests.push(request);
+      yield* events;
+      await last?.(signal);
+    },
+  };
+  return { answers, requests };
+}
+
+async function revisionsOf(watch: AsyncIterable<{ revision: bigint }>): Promise<bigint[]> {
+  const revisions: bigint[] = [];
+  for await (const { revision } of watch) revisions.push(revision);
+  return revisions;
+}
+
+const fail = (error: unknown) => () => {
+  throw error;
+};
+
+test("it ends when the server ends it", async (test) => {
+  const { answers, requests } = streams({ events: [change(1n), change(2n)] });
+  const { client } = await clientOf(test, answers);
+  assert.deepEqual(await revisionsOf(client.watch({ runId: "run-1" })), [1n, 2n]);
+  assert.equal(requests.length, 1);
+});
+
+const cuts = {
+  UNAVAILABLE: refusal(Code.Unavailable, "SERVER_DRAINING"),
+  "INTERNAL without a reason": new ConnectError("lost", Code.Internal),
+  "CANCELLED without a reason": new ConnectError("lost", Code.Canceled),
+};
+for (const [name, error] of Object.entries(cuts)) {
+  test(`it resumes after ${name}`, async (test) => {
+    const { answers, requests } = streams(
+      { events: [change(1n)], last: fail(error) },
+      { events: [change(2n)] },
+    );
+    const { client } = await clientOf(test, answers);
+    assert.deepEqual(await revisionsOf(client.watch({ runId: "run-1" })), [1n, 2n]);
+    assert.equal(requests[1]?.afterRevision, 1n);
+  });
+}
+
+/** Watch a server that is cut off after every event that `isLast` says is one. */
+async function watchCut(
+  watch: Watch,
+  cut: () => void,
+  isLast: (event: StatusEvent) => boolean,
+): Promise<number> {
+  let events = 0;
+  for await (const { event } of watch) {
+    events += 1;
+    if (isLast(event)) cut();
+  }
+  return events;
+}
+
+test("it resumes from its position when the connection is lost", async (test) => {
+  const snapshot = { event: StatusEvent.SNAPSHOT, run: { runId: "run-1" } };
+  const snapshotEnd = { event: StatusEvent.SNAPSHOT_END, revision: 0n, storeId: "store-1" };
+  const { answers, requests } = streams(
+    { events: [snapshot, snapshotEnd], last: idle },
+    { events: [change(7n), { event: StatusEvent.PROGRESS }], last: idle },
+    { events: [] },
+  );
+  const { client, cut } = await clientOf(test, answers);
+  const lasts: StatusEvent[] = [StatusEvent.SNAPSHOT_END, StatusEvent.PROGRESS];
+  await watchCut(client.watch({ threadId: "thread-1" }), cut, (event) => lasts.includes(event));
+  const positions = requests.map(({ afterRevision, storeId }) => [afterRevision, storeId]);
+  assert.deepEqual(positions, [
+    [undefined, ""],
+    [0n, "store-1"],
+    [7n, "store-1"],
+  ]);
+});
+
+test("a snapshot that was cut off is given anew", async (test) => {
+  const snapshot = { event: StatusEvent.SNAPSHOT, run: { runId: "run-1" } };
+  const end = { event: StatusEvent.SNAPSHOT_END, revision: 1n };
+  const { answers, requests } = streams({ events: [snapshot], last: idle }, { events: [snapshot, end] });
+  const { client, cut } = await clientOf(test, answers);
+  let cuts = 0;
+  assert.equal(await watchCut(client.watch({ all: {} }), cut, () => cuts++ === 0), 3);
+  assert.equal(requests[1]?.afterRevision, undefined);
+});
+
+test("every other error is the caller's", async (test) => {
+  const error = refusal(Code.OutOfRange, "REVISION_COMPACTED", { oldest_revision: "5" });
+  const { answers, requests } = streams({ events: [], last: fail(error) });
+  const { client } = await clientOf(test, answers);
+  const watching = revisionsOf(client.watch({ runId: "run-1" }, { afterRevision: 1n }));
+  await assert.rejects(watching, { reason: "REVISION_COMPACTED", metadata: { oldest_revision: "5" } });
+  assert.equal(requests.length, 1);
+});
+
+test("it gives up after the outage that was asked for", async (test) => {
+  const lost = { events: [], last: fail(refusal(Code.Unavailable, "SERVER_DRAINING")) };
+  const { answers, requests } = streams(...Array(99).fill(lost));
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(revisionsOf(client.watch({ runId: "run-1" }, { outageMs: 200 })), UnavailableError);
+  assert(requests.length > 1);
+});
+
+for (const [name, leave] of Object.entries({
+  break: async (watch: AsyncIterable<unknown>) => {
+    for await (const _ of watch) break;
+  },
+  throw: async (watch: AsyncIterable<unknown>) => {
+    const looping = async () => {
+      for await (const _ of watch) throw new RangeError("mine");
+    };
+    await assert.rejects(looping, RangeError);
+  },
+})) {
+  test(`the server's stream ends with a ${name}`, async (test) => {
+    let ended: Promise<unknown> | undefined;
+    const { answers } = streams({ events: [change(1n)], last: (signal) => (ended = idle(signal)) });
+    const { client } = await clientOf(test, answers);
+    await leave(client.watch({ runId: "run-1" }));
+    await ended;
+  });
+}
+
+test("it can be left while its next event is waited for", async (test) => {
+  let ended: Promise<unknown> | undefined;
+  const { answers } = streams({ events: [change(1n)], last: (signal) => (ended = idle(signal)) });
+  const { client } = await clientOf(test, answers);
+  const watch = client.watch({ runId: "run-1" });
+  await watch.next();
+  const next = watch.next();
+  await watch.return?.();
+  assert.equal((await next).done, true);
+  await ended;
+});
+
+test("it can be left while it waits for a server", async (test) => {
+  const { answers } = streams({ events: [change(1n)], last: idle });
+  const { client, cut } = await clientOf(test, answers);
+  const watch = client.watch({ runId: "run-1" });
+  await watch.next();
+  const next = watch.next();
+  cut();
+  await watch.return?.();
+  assert.equal((await next).done, true);
+});
+
+test("an aborted signal throws its reason", async (test) => {
+  const { answers } = streams({ events: [change(1n)], last: idle });
+  const { client } = await clientOf(test, answers);
+  const stop = new AbortController();
+  const watching = (async () => {
+    for await (const _ of client.watch({ runId: "run-1" }, { signal: stop.signal }))
+      stop.abort(new RangeError("enough"));
+  })();
+  await assert.rejects(watching, RangeError);
+  const late = client.watch({ runId: "run-1" }, { signal: stop.signal });
+  await assert.rejects(late.next(), RangeError);
+});
+
+test("it has no deadline", async (test) => {
+  const { answers } = streams({
+    events: [change(1n)],
+    last: () => new Promise((resolve) => setTimeout(resolve, 60)),
+  });
+  const { client } = await clientOf(test, answers, { timeoutMs: 20 });
+  assert.deepEqual(await revisionsOf(client.watch({ runId: "run-1" })), [1n]);
+});
+
+test("a closed client ends it", async (test) => {
+  const { answers } = streams({ events: [change(1n)], last: idle });
+  const { client } = await clientOf(test, answers);
+  const watch = client.watch({ runId: "run-1" });
+  await watch.next();
+  const next = watch.next();
+  client.close();
+  await assert.rejects(next, (error) => error instanceof RunError && /closed/.test(error.message));
+});
