@@ -73,6 +73,10 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     # What a client may do without being sent away for too many pings.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # A client that answers pings but takes no data is let go by nothing else. The others are told to connect anew,
+    # which also spreads them over servers, and have a minute to end what they have begun; a watch resumes.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
 )
 
 

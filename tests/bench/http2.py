@@ -83,7 +83,9 @@ class _Stream:
 class Connection(asyncio.Protocol):
     """One HTTP/2 connection. Any number of calls at a time, up to what the server allows."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = _LARGEST_WINDOW) -> None:
+        #: Bytes that the server may send on a stream until it is let go on.
+        self._window = window
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
         self._streams: dict[int, _Stream] = {}
@@ -94,11 +96,11 @@ class Connection(asyncio.Protocol):
         self._received = 0
 
     @classmethod
-    async def open(cls, address: str) -> Connection:
-        """Connect to HOST:PORT."""
+    async def open(cls, address: str, window: int = _LARGEST_WINDOW) -> Connection:
+        """Connect to HOST:PORT. With a window a stream stops after so many bytes, until it is let go on."""
         host, _, port = address.rpartition(":")
         _, connection = await asyncio.get_running_loop().create_connection(
-            cls, host.strip("[]"), int(port)
+            lambda: cls(window), host.strip("[]"), int(port)
         )
         return connection
 
@@ -117,6 +119,10 @@ class Connection(asyncio.Protocol):
         """Start a call with many answers: its number, to leave it by, and its end."""
         number = self._next
         return number, self._start(method, message, on_message).ended
+
+    def go_on(self, number: int, size: int) -> None:
+        """Let a stream send so many bytes more."""
+        self._write(_frame(_WINDOW, 0, number, struct.pack(">I", size)))
 
     def leave(self, number: int) -> None:
         """Cancel a call."""
@@ -155,7 +161,7 @@ class Connection(asyncio.Protocol):
         # uvloop's is none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
         settings = struct.pack(
-            ">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, _LARGEST_WINDOW
+            ">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, self._window
         )
         grown = struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)
         self._write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, grown))

@@ -17,8 +17,13 @@ class Proxy:
         self._host, _, self._port = server.rpartition(":")
         self._speaks = asyncio.Event()
         self._speaks.set()
+        self._swallows = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.address = ""
+
+    def swallow(self) -> None:
+        """Take everything from both sides, pass nothing on, and keep the connections: a cable that was cut."""
+        self._swallows = True
 
     def mute(self) -> None:
         """Keep the server's answers back from now on."""
@@ -26,6 +31,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Break every connection, with what was kept back on it; new ones are forwarded whole."""
+        self._swallows = False
         for writer in self._writers:
             writer.transport.abort()
         self._speaks.set()
@@ -51,9 +57,11 @@ class Proxy:
             while chunk := await reader.read(65_536):
                 if gate is not None:
                     await gate.wait()
-                writer.write(chunk)
-                await writer.drain()
-        writer.close()
+                if not self._swallows:
+                    writer.write(chunk)
+                    await writer.drain()
+        if not self._swallows:
+            writer.close()
 
 
 @asynccontextmanager

@@ -1,0 +1,128 @@
+"""Connections that break, freeze or grow old: the server notices, and nothing of their streams stays."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import pytest
+
+from runsvc.client import AsyncRunClient, error_of
+from runsvc.rpc import server
+from runsvc.rpc.server import OPTIONS
+from runsvc.v1 import run_service_pb2
+from tests.bench import http2
+from tests.support.calls import CHANGED, INTERRUPTED, SNAPSHOT_END, Refused, call, created, watching
+from tests.support.proxy import proxied
+from tests.support.server import client_of, in_process
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.server import Client
+
+METHOD: Final = "/runsvc.v1.RunService/StreamStatus"
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has a server to come set its transport's times otherwise, in milliseconds."""
+
+    def set_times(**times: int) -> None:
+        changed = {f"grpc.{name.replace('__', '.')}_ms": value for name, value in times.items()}
+        assert changed.keys() <= dict(OPTIONS).keys()
+        monkeypatch.setattr(server, "OPTIONS", tuple((dict(OPTIONS) | changed).items()))
+
+    return set_times
+
+
+async def info_of(client: Client) -> Any:
+    """GetServerInfo, also while the client's own connection comes of age."""
+    while True:
+        with suppress(Refused):
+            return await call(client, "GetServerInfo")
+
+
+async def nothing_is_left(client: Client) -> None:
+    async with asyncio.timeout(50):
+        while (info := await info_of(client)).watchers or info.attachments:
+            pass
+
+
+async def test_a_client_that_went_silent_is_noticed_and_leaves_nothing(
+    tmp_path: Path, hurry: Callable[..., None]
+) -> None:
+    hurry(keepalive_time=500, keepalive_timeout=500, http2__ping_timeout=500)
+    async with (
+        in_process(tmp_path / "runs.db", attach_grace=0.0) as client,
+        proxied(client.address) as proxy,
+        client_of(proxy.address) as far,
+    ):
+        run = await created(client)
+        async with (
+            watching(far, all={}) as everything,
+            watching(far, run_id=run.run_id, attach=True) as attached,
+        ):
+            for stream in (everything, attached):
+                while (await stream.read()).event != SNAPSHOT_END:
+                    pass
+            info = await info_of(client)
+            assert (info.watchers, info.attachments) == (2, 1)
+            proxy.swallow()
+            await nothing_is_left(client)
+        async with watching(client, run_id=run.run_id) as stream:
+            assert (await stream.rest())[-1].event in (CHANGED, SNAPSHOT_END)
+        assert (await call(client, "Get", run_id=run.run_id)).run.status == INTERRUPTED
+
+
+async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_without_a_gap(
+    tmp_path: Path, hurry: Callable[..., None]
+) -> None:
+    hurry(max_connection_age=300, max_connection_age_grace=200)
+    async with in_process(tmp_path / "runs.db") as client:
+        async with watching(client, all={}) as stream:
+            assert (await stream.read()).event == SNAPSHOT_END
+            with pytest.raises(grpc.aio.AioRpcError) as end:
+                await stream.rest()
+        # What every client of a watch resumes on; the transport says it, so there is no reason of ours.
+        assert error_of(end.value).code is grpc.StatusCode.UNAVAILABLE
+        seen: list[int] = []
+
+        async def read(resuming: AsyncRunClient) -> None:
+            async for event in resuming.watch(thread_id="t", after_revision=0):
+                if event.event == CHANGED:
+                    seen.append(event.revision)
+
+        async with AsyncRunClient(client.address, token=None) as resuming:
+            reading = asyncio.create_task(read(resuming))
+            lived_out = 0
+            while lived_out < 5:
+                try:
+                    await created(client)
+                except Refused:
+                    # This client's own connection has come of age.
+                    lived_out += 1
+            made = (await info_of(client)).current_revision
+            await until(lambda: len(seen) == made)
+            reading.cancel()
+        assert seen == list(range(1, made + 1))
+        await nothing_is_left(client)
+
+
+async def test_a_client_that_takes_nothing_goes_with_its_connections_age(
+    tmp_path: Path, hurry: Callable[..., None]
+) -> None:
+    hurry(max_connection_age=300, max_connection_age_grace=200)
+    async with in_process(tmp_path / "runs.db") as client:
+        connection = await http2.Connection.open(client.address, window=0)
+        request = run_service_pb2.StreamStatusRequest(all={})
+        _, ended = connection.stream(METHOD, request.SerializeToString(), print)
+        while not (await info_of(client)).watchers:
+            pass
+        assert (await ended).status in (http2.RESET, grpc.StatusCode.UNAVAILABLE.value[0])
+        await nothing_is_left(client)
+        connection.close()
