@@ -17,3 +17,17 @@ MACHINE = $(shell uname -sm | sed -E -e 's/Linux /linux-/' -e 's/Darwin /osx-/' 
 	    -DoutputDirectory=$(CURDIR)/$(@D) -Dmdep.stripVersion -Dmdep.stripClassifier; done
 	@cd $(@D) && for tool in *.exe; do mv $$tool $${tool%.exe} && chmod +x $${tool%.exe}; done
 	@touch $@
+
+java.check := check-client-java
+.PHONY: check-client-java
+check-client-java: ## The Java client's own checks: format, every warning, tests, the example
+	@cd clients/java && $(MVN) install && $(MVN) --file example compile
+
+# A driver starts for every scenario: a virtual machine that is quick to start does it.
+.PHONY: .tools/drivers/java
+.tools/drivers/java:
+	@mkdir -p $(@D)
+	@cd clients/java && $(MVN) test-compile dependency:build-classpath -Dmdep.outputFile=target/classpath
+	@printf '#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp %s io.github.runsvc.conformance.Driver\n' \
+	  "$(CURDIR)/clients/java/target/classes:$(CURDIR)/clients/java/target/test-classes:$$(cat clients/java/target/classpath)" > $@
+	@chmod +x $@

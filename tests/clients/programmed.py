@@ -5,6 +5,8 @@ from __future__ import annotations
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
+from grpc import StatusCode
+
 from tests.support.scripted import Refusal, Script
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ class Programme(Script):
     def unary(self, method: str, request: Any, context: Any) -> Any:
         if self.answers[method][:1] == [SILENCE]:
             self.answers[method].pop(0)
+            self._note(request, context)
             _until_left(context)
+            # Not with the next answer, which is another call's.
+            context.abort(StatusCode.CANCELLED, "The client has given up")
         return super().unary(method, request, context)
 
     def stream(self, method: str, request: Any, context: Any) -> Iterator[Any]:

@@ -237,6 +237,6 @@ final class Driver {
   }
 
   private static String text(JsonObject command, String name) {
-    return command.get(name).getAsString();
+    return command.has(name) ? command.get(name).getAsString() : "";
   }
 }
