@@ -77,6 +77,9 @@ class Admin:
 
         def decide(tx: Transaction) -> Reconciled:
             found = tx.orphans(query)
+            # A lease that seems over may be so because of a break.
+            if self._serving.broken:
+                found = [run for run in found if run.lease is None]
             ended = [
                 tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
                 for run in found[:limit]

@@ -103,6 +103,7 @@ class Transaction:
         """Make a command's decision and keep what it saved, or, when it raises, nothing."""
         time, revision = self._time, self._revision
         logged, deleted, forgotten = len(self._log), len(self._deleted), self._forgotten
+        time_kept = self._time_kept
         attaching = len(self._attaching)
         self._staged = []
         try:
@@ -110,7 +111,7 @@ class Transaction:
         except BaseException:
             self._time, self._revision = time, revision
             del self._log[logged:], self._deleted[deleted:], self._attaching[attaching:]
-            self._forgotten = forgotten
+            self._forgotten, self._time_kept = forgotten, time_kept
             raise
         for change in self._staged:
             self._keep(change)

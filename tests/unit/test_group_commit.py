@@ -262,3 +262,28 @@ async def test_what_ends_the_thread_ends_the_transaction_first(
         group.run([creating("a")])
     assert store.calls[-1] == "rollback"
     assert await store.count_active() == 0
+
+
+@pytest.mark.parametrize(
+    "error", [StoreBusy("locked"), StoreUnavailable("full"), OutcomeUnknown(), ValueError("?")]
+)
+def test_it_tells_whether_it_was_the_store_that_failed(
+    store: Faulty, group: GroupCommit, error: Exception
+) -> None:
+    assert not group.run([creating("a")]).failed
+    store.faults["save"] = [error] * 99
+    is_the_stores = not isinstance(error, ValueError)
+    for names in ("b", "cd"):
+        assert group.run([creating(name) for name in names]).failed is is_the_stores
+
+
+def test_the_store_failed_when_it_did_for_one_of_them(store: Faulty, group: GroupCommit) -> None:
+    store.unsaveable = {"b"}
+    assert group.run([creating(name) for name in "abc"]).failed
+
+
+def test_a_refusal_is_no_failure_of_the_store(group: GroupCommit) -> None:
+    def refuse(_: Transaction) -> None:
+        raise RunNotFound("r")
+
+    assert not group.run([Command(refuse)]).failed

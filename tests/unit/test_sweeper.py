@@ -118,6 +118,24 @@ async def test_reconciling_leaves_younger_runs_alone(house: House) -> None:
     assert await house.status(new) is not ERROR
 
 
+async def test_reconciling_ends_whose_lease_is_over(house: House) -> None:
+    lapsed = house.driver.create(worker_id="w", lease_ttl=timedelta(microseconds=1))
+    held = house.driver.create(worker_id="w", lease_ttl=timedelta(hours=1))
+
+    async def reconciled() -> list[str]:
+        answer = await house.admin.reconcile_orphans(error="gone", before=None, limit=9)
+        return [run.run_id for run in answer.runs]
+
+    # Nobody knows yet for how long renewals have been taken.
+    assert await reconciled() == []
+    house.serving.beat(house.serving.moment(house.store.begin().time))
+    house.serving.interrupt()
+    assert await reconciled() == []
+    house.serving.beat(house.serving.moment(house.store.begin().time))
+    assert await reconciled() == [lapsed.run_id]
+    assert await house.status(held) is RunStatus.PENDING
+
+
 async def test_the_sweeper_reconciles_in_several_transactions(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from runsvc import lifecycle
-from runsvc.errors import RequestIdReused, RunNotFound
+from runsvc.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
 from runsvc.rpc.convert import RunCodec
 from runsvc.store.base import (
@@ -19,6 +19,8 @@ from runsvc.store.base import (
     ById,
     ByRequest,
     Changes,
+    DueLeases,
+    DueTimeouts,
     Loaded,
     LogEntry,
     NewestActive,
@@ -374,3 +376,39 @@ def test_run_ids_of_later_stamps_sort_later() -> None:
         Transaction(NOW._replace(time=time), Loaded({}, {}), CODEC).new_run_id() for time in times
     ]
     assert ids == sorted(ids)
+
+
+def test_keeping_the_time_alone_is_a_change_without_a_revision() -> None:
+    tx = a_transaction()
+    tx.apply(Command(lambda tx: tx.keep_time()))
+    changes = tx.changes()
+    assert changes is not None
+    assert (changes.time, changes.revision) == (NOW.time + TICK, 10)
+    assert not (changes.runs or changes.log)
+
+
+def test_keeping_the_time_leaves_no_trace_when_the_command_raises() -> None:
+    def keep_and_raise(tx: Transaction) -> None:
+        tx.keep_time()
+        raise LookupError
+
+    tx = a_transaction()
+    with pytest.raises(LookupError):
+        tx.apply(Command(keep_and_raise))
+    assert tx.changes() is None
+    assert tx.time == NOW.time
+
+
+def test_due_are_the_runs_that_any_of_the_queries_found_each_once() -> None:
+    leases = DueLeases(NOW.time, timedelta(1), 9)
+    timeouts = DueTimeouts(NOW.time, timedelta(1), 9)
+    one, both, other = a_run("a"), a_run("b"), a_run("c")
+    corrupt = a_record(a_run("d"))._replace(body=b"\xff")
+    records: dict[Query, Sequence[Record]] = {
+        leases: [a_record(one), a_record(both)],
+        timeouts: [corrupt, a_record(both), a_record(other)],
+    }
+    first, second, broken, third = a_transaction(records).due(leases, timeouts)
+    assert (first, second, third) == (one, both, other)
+    assert isinstance(broken, CorruptRow)
+    assert broken.run_id == "d"

@@ -1,0 +1,255 @@
+"""The end of runs whose time is up: what a look ends, and what it leaves alone because of a break."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runsvc import expiry as expiry_module
+from runsvc import lifecycle
+from runsvc.errors import StoreUnavailable
+from runsvc.expiry import INTERVAL, Expiry
+from runsvc.group_commit import GroupCommit
+from runsvc.model import RunStatus, StatusReason
+from runsvc.serving import Serving
+from runsvc.store.memory import MemoryStore
+from runsvc.writer import Writer
+from tests.conformance.driver import CODEC, ERROR, RUNNING, TIMEOUT, Driver
+from tests.support.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runsvc.group_commit import Committed
+    from runsvc.model import Run
+
+SECOND = timedelta(seconds=1)
+HOUR = 3_600
+
+
+class Service:
+    """A store whose time a test moves, and the looks at it."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+        timekeeper = self.machine.timekeeper()
+        self.store = MemoryStore(timekeeper)
+        self.driver = Driver(self.store)
+        self.serving = Serving(timekeeper, INTERVAL)
+        self.commits: list[Committed] = []
+        self.writer = Writer(GroupCommit(self.store, CODEC, lambda _: None), self._publish)
+        self.expiry = Expiry(self.writer, self.serving)
+
+    def _publish(self, committed: Committed) -> None:
+        self.commits.append(committed)
+        if committed.failed:
+            self.serving.interrupt()
+
+    async def go_on(self, seconds: float) -> None:
+        """Look regularly for so long."""
+        for _ in range(round(seconds / 0.25)):
+            self.machine.go_on(0.25)
+            await self.expiry.look()
+
+    def leased(self, ttl: float = 10) -> Run:
+        return self.driver.create(worker_id="w", lease_ttl=timedelta(seconds=ttl))
+
+    def renew(self, run: Run) -> None:
+        self.driver.change(run, lifecycle.renew)
+
+    async def status(self, run: Run) -> RunStatus:
+        record = await self.store.get(run.run_id)
+        assert record is not None
+        return record.status
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    service = Service()
+    await service.store.open()
+    await service.expiry.look()
+    yield service
+    await service.writer.close()
+    await service.store.close()
+
+
+async def test_a_lease_ends_within_a_look_of_its_time(service: Service) -> None:
+    run = service.leased(10)
+    await service.go_on(9.75)
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(0.5)
+    assert await service.status(run) is ERROR
+    (entry,) = [entry for commit in service.commits for entry in commit.entries]
+    ended = CODEC.decode(entry)
+    assert ended.status_reason is StatusReason.LEASE_EXPIRED
+    assert ended.lease is not None
+    assert timedelta(0) <= entry_time(ended) - ended.lease.expires_at <= INTERVAL
+
+
+def entry_time(run: Run) -> Any:
+    assert run.ended_at is not None
+    return run.ended_at
+
+
+async def test_a_renewed_lease_goes_on(service: Service) -> None:
+    run = service.leased(10)
+    for _ in range(9):
+        await service.go_on(9)
+        service.renew(run)
+    assert await service.status(run) is RunStatus.PENDING
+
+
+async def test_timeouts_end_runs_as_well(service: Service) -> None:
+    waiting = service.driver.create(start_timeout=5 * SECOND)
+    running = service.driver.report(service.driver.create(timeout=9 * SECOND), RUNNING)
+    await service.go_on(5.5)
+    assert await service.status(waiting) is TIMEOUT
+    assert await service.status(running) is RUNNING
+    await service.go_on(4)
+    assert await service.status(running) is TIMEOUT
+
+
+async def test_a_run_ends_once_when_all_of_its_time_is_up(service: Service) -> None:
+    run = service.driver.create(worker_id="w", lease_ttl=SECOND, start_timeout=SECOND)
+    await service.go_on(2)
+    assert await service.status(run) is TIMEOUT
+    assert sum(len(commit.entries) for commit in service.commits) == 1
+
+
+async def test_a_stop_of_the_process_gives_every_lease_its_ttl_once_more(service: Service) -> None:
+    run = service.leased(10)
+    service.machine.go_on(60)
+    await service.expiry.look()
+    await service.go_on(9.75)
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(0.5)
+    assert await service.status(run) is ERROR
+
+
+async def test_a_stop_that_begins_with_a_look_is_one_too(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = service.leased(10)
+    await service.go_on(5)
+    begin = service.store.begin
+
+    def stopped() -> Any:
+        # Between the decision to look and the transaction.
+        service.machine.go_on(60)
+        monkeypatch.undo()
+        return begin()
+
+    monkeypatch.setattr(service.store, "begin", stopped)
+    await service.expiry.look()
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(9.75)
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(0.5)
+    assert await service.status(run) is ERROR
+
+
+async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Service) -> None:
+    leased = service.leased(10)
+    limited = service.driver.create(start_timeout=30 * SECOND)
+    await service.go_on(5)
+    service.machine.set_clock(HOUR)
+    await service.go_on(9.75)
+    service.renew(leased)
+    await service.go_on(5)
+    assert await service.status(leased) is RunStatus.PENDING
+    assert await service.status(limited) is RunStatus.PENDING
+    # And nothing lives for ever.
+    await service.go_on(16)
+    assert await service.status(leased) is ERROR
+    assert await service.status(limited) is TIMEOUT
+
+
+async def test_a_clock_set_back_changes_nothing(service: Service) -> None:
+    leased, limited = service.leased(10), service.driver.create(start_timeout=8 * SECOND)
+    await service.go_on(5)
+    service.machine.set_clock(-HOUR)
+    await service.go_on(3.5)
+    assert await service.status(limited) is TIMEOUT
+    assert await service.status(leased) is RunStatus.PENDING
+    await service.go_on(2)
+    assert await service.status(leased) is ERROR
+
+
+async def test_a_store_that_fails_gives_every_lease_its_ttl_once_more(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = service.leased(10)
+
+    def fails() -> None:
+        raise StoreUnavailable("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.store, "begin", fails)
+        for _ in range(100):
+            service.machine.go_on(0.25)
+            with pytest.raises(StoreUnavailable):
+                await service.expiry.look()
+    await service.go_on(10)
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(0.5)
+    assert await service.status(run) is ERROR
+
+
+async def test_a_commit_shows_that_a_break_is_over(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = service.leased(1)
+    # Somebody's renewal failed.
+    service.serving.interrupt()
+
+    def fails() -> None:
+        raise StoreUnavailable("full")
+
+    with monkeypatch.context() as patch:
+        # A look that commits nothing would not notice.
+        patch.setattr(service.store, "commit", fails)
+        for _ in range(9):
+            service.machine.go_on(0.25)
+            with pytest.raises(StoreUnavailable):
+                await service.expiry.look()
+            assert service.serving.broken
+    await service.expiry.look()
+    assert not service.serving.broken
+    assert await service.status(run) is RunStatus.PENDING
+
+
+async def test_looks_commit_nothing_while_all_is_well(service: Service) -> None:
+    before = service.store.begin().commits
+    await service.go_on(5)
+    assert service.store.begin().commits == before
+
+
+async def test_many_end_a_few_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry_module, "LIMIT", 2)
+    for _ in range(5):
+        service.leased(1)
+    for _ in range(4):
+        service.machine.go_on(0.25)
+        assert not await service.expiry.look()
+    service.machine.go_on(0.25)
+    assert [await service.expiry.look() for _ in range(3)] == [True, True, False]
+    assert await service.store.count_active() == 0
+
+
+async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(expiry_module, "LIMIT", 2)
+    runs = [service.leased(1) for _ in range(6)]
+    for run in runs[:3]:
+        row = service.store._rows[run.run_id]
+        service.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    await service.go_on(3)
+    assert [await service.status(run) for run in runs[3:]] == [ERROR] * 3
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 3
+    for run in runs[:3]:
+        assert any(run.run_id in each for each in told)
