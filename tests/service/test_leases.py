@@ -25,6 +25,7 @@ from tests.support.calls import (
     watched,
     watching,
 )
+from tests.support.fleet import busy_core, fleet_of
 from tests.support.machine import LiveMachine
 from tests.support.server import Process, client_of, in_process
 from tests.support.worker import WORKER, leased, length, staying_alive, worker_process
@@ -320,3 +321,40 @@ async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Pat
             await _outlives(client, alive, dead)
             for run in (limited, later):
                 assert (await ended(client, run)).status_reason == START_TIMEOUT_EXCEEDED
+
+
+# Many at once.
+
+
+@pytest.mark.parametrize(
+    ("workers", "ttl", "seconds"),
+    [
+        pytest.param(200, 2, 4, id="short"),
+        pytest.param(
+            10_000, 30, 600, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]
+        ),
+    ],
+)
+async def test_a_fleet_of_workers_on_a_busy_machine(
+    tmp_path: Path, workers: int, ttl: float, seconds: float
+) -> None:
+    async with (
+        Process(tmp_path / "runs.db") as process,
+        client_of(process.address) as client,
+        busy_core(),
+        fleet_of(process.address, workers, ttl) as fleet,
+    ):
+        await fleet.stay_alive(seconds)
+        assert fleet.refusals == []
+        info = await call(client, "GetServerInfo")
+        assert (info.active_runs, info.current_revision) == (workers, workers)
+        # Now all of them are dead.
+        async with watching(client, all={}, after_revision=info.current_revision) as stream:
+            lost = [(await stream.read()).run for _ in range(workers)]
+    assert {run.run_id for run in lost} == set(fleet.run_ids)
+    assert {run.status_reason for run in lost} == {LEASE_EXPIRED}
+    late = [run.ended_at.ToMicroseconds() - run.lease.expires_at.ToMicroseconds() for run in lost]
+    assert min(late) >= 0
+    print(
+        f"slowest renewal {fleet.slowest:.3f} s, latest end {max(late) / 1e6:.3f} s after its time"
+    )
