@@ -42,7 +42,7 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
     "--orphans",
     type=click.Choice(["keep", "fail"], case_sensitive=False),
     default="keep",
-    help="What becomes, at start, of runs that were left active: keep them, or make them ERROR.",
+    help="What becomes, at start, of active runs that nobody holds by a lease: keep, or make ERROR.",
 )
 @option(
     "--orphan-error",
