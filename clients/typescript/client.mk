@@ -1,6 +1,6 @@
 CLIENTS += typescript
-typescript.needs := Node.js 20.5 or newer, with npm
-typescript.present := npm --version && node --eval 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 5) ? 0 : 1)'
+typescript.needs := Node.js 20.9 or newer, with npm
+typescript.present := npm --version && node --eval 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 9) ? 0 : 1)'
 typescript.generated := clients/typescript/src/gen
 typescript.generators := clients/typescript/node_modules/.ready
 

@@ -45,7 +45,7 @@ export interface Execution {
   /** The run as others ended it: its cancellation says what to do with its state. Undefined: nobody did. */
   readonly ended: Run | undefined;
   /** Report usage so far. False: not applied, for the run is over. */
-  report(progress: ProgressInit): Promise<boolean>;
+  readonly report: (progress: ProgressInit) => Promise<boolean>;
 }
 
 /** See RunClient.execute. */
@@ -94,16 +94,16 @@ class Executing implements Execution {
     return this.#end instanceof RunError ? undefined : this.#end;
   }
 
-  async report(progress: ProgressInit): Promise<boolean> {
-    const { runId } = this.run;
-    const send = () => this.#client.updateProgress(runId, progress, this.#report);
+  // A property, so that a body may take it by itself.
+  readonly report = async (progress: ProgressInit): Promise<boolean> => {
+    const send = () => this.#client.updateProgress(this.run.runId, progress, this.#report);
     // One after the other, so that a repeated report cannot come after a newer one.
     const answer = this.#reported.then(() => repeated(send, this.#patienceMs));
     this.#reported = answer.catch(() => {});
     const { run, applied } = await answer;
     this.#judge(run);
     return applied;
-  }
+  };
 
   /** Learn at once that others ended the run. Without a server it goes on: that is for the lease to judge. */
   async watch(over: AbortSignal): Promise<void> {

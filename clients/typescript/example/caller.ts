@@ -1,0 +1,23 @@
+// A caller: starts a run on a thread that may have one at a time, and watches it to its end. Ctrl-C cancels it.
+
+import { randomUUID } from "node:crypto";
+import { isTerminal, RunClient, RunStatus, StatusEvent, ThreadBusyError } from "@runsvc/client";
+
+const input = process.argv.slice(2).join(" ") || "hello out there";
+const client = new RunClient();
+try {
+  const spec = { threadId: "chat-1", assistantId: "echo", kwargs: { input } };
+  // The request id makes the creation safe to repeat, and the client repeats it.
+  const { run } = await client.createOrReject(spec, { requestId: randomUUID() });
+  process.once("SIGINT", () => void client.cancel(run.runId));
+  for await (const { event, run: now } of client.watch({ runId: run.runId }, { includeProgress: true })) {
+    if (!now) continue;
+    console.log(StatusEvent[event], RunStatus[now.status], now.error ?? now.progress?.lastAiMessage ?? "");
+    if (isTerminal(now.status)) console.log(`tokens so far: ${now.progress?.totalTokens ?? "none"}`);
+  }
+} catch (error) {
+  if (!(error instanceof ThreadBusyError)) throw error;
+  console.log(`chat-1 is busy with run ${error.metadata.run_id}`);
+} finally {
+  client.close();
+}

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type TestContext, test } from "node:test";
+import { Code, type Execution, RunError, RunStatus, StatusEvent } from "@runsvc/client";
+import { type Answers, clientOf, refusal } from "./support/server.js";
+
+const worker = { workerId: "worker-1" };
+
+/** A server with one run, which keeps what was reported of it. */
+async function serverOf(test: TestContext, answers: Answers = {}) {
+  const reports: string[] = [];
+  const run = { runId: "run-1", status: RunStatus.PENDING };
+  const changed = new EventTarget();
+  const become = (status: RunStatus) => {
+    run.status = status;
+    changed.dispatchEvent(new Event("change"));
+  };
+  const { client, cut } = await clientOf(test, {
+    setStatus: ({ status, workerId, leaseTtl }) => {
+      reports.push(`start ${workerId} ${leaseTtl?.seconds ?? "without a lease"}`);
+      become(status);
+      return { run, changed: true };
+    },
+    complete: ({ status, error, progress }) => {
+      reports.push(`complete ${RunStatus[status]} ${error ?? progress?.totalTokens ?? ""}`.trim());
+      become(status);
+      return { run, changed: true };
+    },
+    acknowledgeCancel: ({ progress }) => {
+      reports.push(`acknowledge ${progress?.totalTokens ?? ""}`.trim());
+      return { run, changed: true };
+    },
+    updateProgress: ({ progress }) => {
+      reports.push(`progress ${progress?.totalTokens}`);
+      return { run, applied: run.status === RunStatus.RUNNING };
+    },
+    heartbeat: () => ({ run }),
+    async *streamStatus(_, { signal }) {
+      yield { event: StatusEvent.SNAPSHOT, run };
+      while (run.status === RunStatus.RUNNING) {
+        await once(changed, "change", { signal });
+        yield { event: StatusEvent.CHANGED, revision: 2n, run };
+      }
+    },
+    ...answers,
+  });
+  return { client, cut, reports, become };
+}
+
+/** A body that works until it is told to stop. */
+async function untilStopped({ signal }: Execution): Promise<never> {
+  if (!signal.aborted) await once(signal, "abort");
+  throw signal.reason;
+}
+
+test("what the body returns is the final usage", async (test) => {
+  const { client, reports } = await serverOf(test);
+  const executed = await client.execute("run-1", worker, async ({ run, report, signal, ended }) => {
+    assert.deepEqual([run.runId, signal.aborted, ended], ["run-1", false, undefined]);
+    assert.equal(await report({ totalTokens: 1n }), true);
+    return { totalTokens: 2n };
+  });
+  assert.equal(executed.outcome, "completed");
+  assert.deepEqual(reports, ["start worker-1 without a lease", "progress 1", "complete SUCCESS 2"]);
+});
+
+test("what the body throws is reported and returned", async (test) => {
+  const { client, reports } = await serverOf(test);
+  const error = new RangeError("too far");
+  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 30_000 }, async () => {
+    throw error;
+  });
+  assert(executed.outcome === "failed" && executed.error === error);
+  assert.deepEqual(reports, ["start worker-1 30", "complete ERROR too far"]);
+});
+
+test("an error's text is cut to what the server takes, between two characters", async (test) => {
+  const { client, reports } = await serverOf(test);
+  await client.execute("run-1", worker, async () => {
+    throw new Error(`a${"ü".repeat(10_000)}`);
+  });
+  assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(8191)}`);
+});
+
+test("a run that may not be started is not executed", async (test) => {
+  const { client } = await serverOf(test, {
+    setStatus: () => {
+      throw refusal(Code.FailedPrecondition, "NOT_HOLDER");
+    },
+  });
+  const body = () => assert.fail("it was executed");
+  await assert.rejects(client.execute("run-1", worker, body), { reason: "NOT_HOLDER" });
+});
+
+test("a cancel stops the body at once, and is acknowledged", async (test) => {
+  const { client, reports, become } = await serverOf(test);
+  const executed = await client.execute("run-1", worker, async (execution) => {
+    become(RunStatus.INTERRUPTED);
+    await untilStopped(execution).catch((error) => assert.equal(error.name, "AbortError"));
+    assert.equal(execution.ended?.status, RunStatus.INTERRUPTED);
+    return { totalTokens: 3n };
+  });
+  assert.equal(executed.outcome, "cancelled");
+  assert.equal(reports.at(-1), "acknowledge 3");
+});
+
+test("a cancel is learnt of from the answer to a report and to a heartbeat, too", async (test) => {
+  const silent: Answers = {
+    async *streamStatus(_, { signal }) {
+      yield { event: StatusEvent.SNAPSHOT, run: { status: RunStatus.RUNNING } };
+      if (!signal.aborted) await once(signal, "abort");
+    },
+  };
+  const reporting = await serverOf(test, silent);
+  const reported = await reporting.client.execute("run-1", worker, async (execution) => {
+    reporting.become(RunStatus.INTERRUPTED);
+    assert.equal(await execution.report({ totalTokens: 1n }), false);
+    return untilStopped(execution);
+  });
+  assert.equal(reported.outcome, "cancelled");
+  const beating = await serverOf(test, silent);
+  const beaten = await beating.client.execute("run-1", { ...worker, leaseTtlMs: 3_000 }, async (execution) => {
+    beating.become(RunStatus.INTERRUPTED);
+    return untilStopped(execution);
+  });
+  assert.equal(beaten.outcome, "cancelled");
+});
+
+test("a cancel between the body's end and the report is acknowledged", async (test) => {
+  const { client, reports } = await serverOf(test, {
+    complete: () => {
+      throw refusal(Code.FailedPrecondition, "INVALID_TRANSITION", { from: "INTERRUPTED", to: "SUCCESS" });
+    },
+  });
+  const executed = await client.execute("run-1", worker, async () => ({ totalTokens: 4n }));
+  assert.equal(executed.outcome, "cancelled");
+  assert.equal(reports.at(-1), "acknowledge 4");
+});
+
+test("a run that ended otherwise is lost, and nothing is reported", async (test) => {
+  const { client, reports, become } = await serverOf(test);
+  const executed = await client.execute("run-1", worker, async (execution) => {
+    become(RunStatus.TIMEOUT);
+    return untilStopped(execution);
+  });
+  assert(executed.outcome === "lost" && !(executed.cause instanceof RunError));
+  assert.equal(executed.cause.status, RunStatus.TIMEOUT);
+  assert.equal(reports.length, 1);
+});
+
+test("a run that another worker holds by now is lost", async (test) => {
+  const { client } = await serverOf(test, {
+    heartbeat: () => {
+      throw refusal(Code.FailedPrecondition, "NOT_HOLDER");
+    },
+  });
+  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 3_000 }, untilStopped);
+  assert(executed.outcome === "lost" && executed.cause instanceof RunError);
+  assert.equal(executed.cause.reason, "NOT_HOLDER");
+});
+
+test("a lease that ran out without an answer is lost", async (test) => {
+  const { client, reports } = await serverOf(test, {
+    heartbeat: () => {
+      throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+    },
+  });
+  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 60 }, untilStopped);
+  assert.equal(executed.outcome, "lost");
+  assert.equal(reports.length, 1);
+});
+
+test("a report is repeated until it is answered", async (test) => {
+  let calls = 0;
+  const { client } = await serverOf(test, {
+    complete: () => {
+      calls += 1;
+      if (calls < 3) throw refusal(Code.Unavailable, "SERVER_DRAINING");
+      return { run: { runId: "run-1" } };
+    },
+  });
+  assert.equal((await client.execute("run-1", worker, async () => {})).outcome, "completed");
+  assert.equal(calls, 3);
+});
+
+test("an execution outlives its connection", async (test) => {
+  const { client, reports, cut } = await serverOf(test);
+  const executed = await client.execute("run-1", worker, async () => cut());
+  assert.equal(executed.outcome, "completed");
+  assert.equal(reports.at(-1), "complete SUCCESS");
+});
+
+test("a report that is refused is thrown", async (test) => {
+  const { client } = await serverOf(test, {
+    complete: () => {
+      throw refusal(Code.PermissionDenied, "PERMISSION_DENIED");
+    },
+  });
+  await assert.rejects(
+    client.execute("run-1", worker, async () => {}),
+    { reason: "PERMISSION_DENIED" },
+  );
+});
