@@ -12,8 +12,9 @@ from runsvc.transaction import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
+    from runsvc.serving import Serving
     from runsvc.store.base import ReadingStore
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -28,20 +29,29 @@ REST: Final = 3
 class Retention:
     """Removes runs some time after their end, beside the traffic."""
 
-    def __init__(self, writer: Writer, store: ReadingStore, keep: timedelta) -> None:
+    def __init__(
+        self, writer: Writer, store: ReadingStore, serving: Serving, keep: timedelta
+    ) -> None:
         self._writer = writer
         self._store = store
+        self._serving = serving
         self._keep = keep
 
     async def remove(self) -> int:
         """Remove every run that ended long enough ago; how many there were."""
-        by = await self._writer.submit(Command(lambda tx: tx.time)) - self._keep
+        by = await self._now() - self._keep
         count, last = 0, ""
         while run_ids := await self._store.ended(by, last, STRETCH):
             for begin in range(0, len(run_ids), CHUNK):
                 count += await self._remove(run_ids[begin : begin + CHUNK])
             last = run_ids[-1]
         return count
+
+    async def _now(self) -> datetime:
+        """What time it is, but for what the clock was set forward by: what is removed does not come back."""
+        if (counted := self._serving.counted()) is None:
+            return await self._writer.submit(Command(lambda tx: tx.time))
+        return counted.at - self._serving.set_forward
 
     async def _remove(self, run_ids: Sequence[str]) -> int:
         def decide(tx: Transaction) -> int:

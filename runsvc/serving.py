@@ -46,6 +46,8 @@ class Serving:
         self._served_since: datetime | None = None
         #: None: for as long as anyone can tell.
         self._steady_since: datetime | None = None
+        #: By how much the clock was set forward, all in all.
+        self.set_forward = timedelta(0)
         #: Renewals are not taken, as far as is known.
         self.broken = True
 
@@ -62,9 +64,11 @@ class Serving:
         delay = self._since(beat)
         if self._last is not None:
             passed = timedelta(seconds=beat.monotonic - self._last.monotonic)
-            is_set = beat.time - self._last.time > passed + TOLERANCE
+            shift = beat.time - self._last.time - passed
+            is_set = shift > TOLERANCE
             if is_set:
                 self._steady_since = beat.time
+                self.set_forward += shift
             self.broken |= is_set or passed > self._longest or delay > TOLERANCE
         if self.broken:
             self._served_since = beat.time + delay

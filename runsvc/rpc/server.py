@@ -208,7 +208,7 @@ async def _start(
     attachments = Attachments(writer, serving, timekeeper, grace=attach_grace)
     admin = Admin(writer, store, hub, codec, serving, attachments)
     keep = settings.retain_runs
-    retention = None if keep is None else Retention(writer, store, keep)
+    retention = None if keep is None else Retention(writer, store, serving, keep)
     sweeper = Sweeper(
         writer,
         store,

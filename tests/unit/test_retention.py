@@ -10,6 +10,7 @@ import pytest
 from runsvc import retention as retention_module
 from runsvc.group_commit import GroupCommit
 from runsvc.retention import Retention
+from runsvc.serving import Serving
 from runsvc.store.memory import MemoryStore
 from runsvc.writer import Writer
 from tests.conformance.driver import CODEC, SUCCESS, Driver, a_request
@@ -28,14 +29,20 @@ class Keeping:
 
     def __init__(self) -> None:
         self.machine = Machine()
-        self.store = MemoryStore(self.machine.timekeeper())
+        timekeeper = self.machine.timekeeper()
+        self.store = MemoryStore(timekeeper)
+        self.serving = Serving(timekeeper, DAY)
         self.driver = Driver(self.store)
         self.commits: list[Committed] = []
         self.writer = Writer(GroupCommit(self.store, CODEC), self.commits.append)
-        self.retention = Retention(self.writer, self.store, DAY)
+        self.retention = Retention(self.writer, self.store, self.serving, DAY)
 
     def pass_(self, **time: float) -> None:
         self.machine.go_on(timedelta(**time).total_seconds())
+        self.beat()
+
+    def beat(self) -> None:
+        self.serving.beat(self.serving.moment(self.store.begin().time))
 
 
 @pytest.fixture
@@ -110,3 +117,17 @@ async def test_a_run_that_somebody_else_removes_first_is_no_trouble(
     monkeypatch.setattr(keeping.store, "ended", found_and_removed)
     assert await keeping.retention.remove() == 1
     assert await keeping.store.get(other.run_id) is None
+
+
+async def test_a_clock_that_is_set_forward_removes_nothing(keeping: Keeping) -> None:
+    run = keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.beat()
+    keeping.machine.set_clock(365 * DAY.total_seconds())
+    assert await keeping.retention.remove() == 0
+    keeping.beat()
+    assert await keeping.retention.remove() == 0
+    keeping.pass_(hours=23)
+    assert await keeping.retention.remove() == 0
+    keeping.pass_(hours=2)
+    assert await keeping.retention.remove() == 1
+    assert await keeping.store.get(run.run_id) is None
