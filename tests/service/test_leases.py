@@ -350,7 +350,10 @@ async def test_a_fleet_of_workers_on_a_busy_machine(
         assert (info.active_runs, info.current_revision) == (workers, workers)
         # Now all of them are dead.
         async with watching(client, all={}, after_revision=info.current_revision) as stream:
-            lost = [(await stream.read()).run for _ in range(workers)]
+            lost: list[run_pb2.Run] = []
+            while len(lost) < workers:
+                event = await stream.read()
+                lost += [event.run] if event.event == CHANGED else []
     assert {run.run_id for run in lost} == set(fleet.run_ids)
     assert {run.status_reason for run in lost} == {LEASE_EXPIRED}
     late = [run.ended_at.ToMicroseconds() - run.lease.expires_at.ToMicroseconds() for run in lost]
