@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import lifecycle
 from runsvc.errors import CorruptRow
-from runsvc.serving import TOLERANCE
 from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.transaction import Command
 
@@ -65,7 +64,7 @@ class Expiry:
 
         def decide(tx: Transaction) -> _Look:
             beat = self._serving.moment(tx.time)
-            if self._serving.broken or beat.time - counted.at > TOLERANCE:
+            if self._serving.broken:
                 # What seems due may be so because of the break. A commit shows whether that is over.
                 tx.keep_time()
                 return _Look(beat)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runsvc import expiry as expiry_module
 from runsvc import lifecycle
@@ -253,3 +258,81 @@ async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
     assert len(told) == 3
     for run in runs[:3]:
         assert any(run.run_id in each for each in told)
+
+
+# Whatever happens.
+
+#: What can befall a service, and for how many quarters of a second, or by how many seconds.
+BEFALLS = st.one_of(
+    st.tuples(st.just("serves"), st.integers(1, 60)),
+    st.tuples(st.just("stands still"), st.integers(1, 400)),
+    st.tuples(st.just("fails"), st.integers(1, 100)),
+    st.tuples(st.just("clock is set"), st.integers(-2 * HOUR, 2 * HOUR)),
+)
+TTL = 5.0
+
+
+class Worker:
+    """Renews its lease every third of it, and tries again soon when that failed."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.run = service.leased(TTL)
+        self._next = self._now() + TTL / 3
+
+    def _now(self) -> float:
+        return self._service.machine.monotonic / 1e9
+
+    def go_on(self) -> None:
+        if self._now() < self._next:
+            return
+        try:
+            self._service.renew(self.run)
+        except StoreUnavailable:
+            return
+        self._next = self._now() + TTL / 3
+
+
+async def _befall(service: Service, worker: Worker, what: str, size: int, *, eager: bool) -> None:
+    if what == "clock is set":
+        service.machine.set_clock(size)
+    elif what == "stands still":
+        service.machine.go_on(size / 4)
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            if what == "fails":
+                patch.setattr(service.store, "begin", Mock(side_effect=StoreUnavailable("full")))
+            for _ in range(size):
+                if eager:
+                    worker.go_on()
+                with suppress(StoreUnavailable):
+                    await service.expiry.look()
+                if not eager:
+                    worker.go_on()
+                service.machine.go_on(0.25)
+
+
+async def _live(story: list[tuple[str, int]], *, eager: bool) -> None:
+    service = Service()
+    await service.store.open()
+    await service.expiry.look()
+    worker, dead = Worker(service), service.leased(TTL)
+    limited = service.driver.create(start_timeout=30 * SECOND)
+    for what, size in story:
+        await _befall(service, worker, what, size, eager=eager)
+        assert await service.status(worker.run) is RunStatus.PENDING
+    # However it went, in the end everyone gets what he deserves.
+    await _befall(service, worker, "serves", 4 * 31, eager=eager)
+    assert await service.status(worker.run) is RunStatus.PENDING
+    assert await service.status(dead) is ERROR
+    assert await service.status(limited) is TIMEOUT
+    await service.writer.close()
+    await service.store.close()
+
+
+@given(st.lists(BEFALLS, max_size=8), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_who_gives_signs_of_life_goes_on_and_nobody_else(
+    story: list[tuple[str, int]], eager: bool
+) -> None:
+    asyncio.run(_live(story, eager=eager))
