@@ -102,8 +102,7 @@ def error_of(rpc_error: grpc.RpcError) -> RunError:
 
 def _told(trailers: Any) -> dict[str, Any]:
     """The attributes of a RunError that the trailers hold."""
-    keys = {key for key, _ in trailers}
-    told: dict[str, Any] = {"from_transport": not keys & {_DETAILS_KEY, _REQUEST_ID_KEY}}
+    told: dict[str, Any] = {}
     for detail in _details(trailers):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             told |= _error_info(_unpacked(detail, error_details_pb2.ErrorInfo()))
@@ -111,7 +110,8 @@ def _told(trailers: Any) -> dict[str, Any]:
             told |= _bad_request(_unpacked(detail, error_details_pb2.BadRequest()))
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             told |= _retry_info(_unpacked(detail, error_details_pb2.RetryInfo()))
-    return told
+    is_ours = "reason" in told or any(key == _REQUEST_ID_KEY for key, _ in trailers)
+    return told | {"from_transport": not is_ours}
 
 
 def _details(trailers: Any) -> Any:

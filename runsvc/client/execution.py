@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from grpc import StatusCode
 
 from runsvc.client.error import FailedPrecondition, NotFound
+from runsvc.client.resume import TERMINAL
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 
@@ -47,8 +48,17 @@ class RunStopped(BaseException):
 class Standing:
     """The run as far as its executor knows, and whether there is still something to do for it."""
 
-    def __init__(self, run: Run, worker_id: str) -> None:
-        self._worker_id = worker_id
+    def __init__(
+        self,
+        run: Run,
+        worker_id: str | None,
+        lease_ttl: float | None = None,
+        unheard: float | None = None,
+    ) -> None:
+        self._worker_id = worker_id or ""
+        self._lease_ttl = lease_ttl
+        self._unheard = unheard
+        self._heard_at = time.monotonic()
         #: Newest known state, with kwargs.
         self.run = run
         #: Somebody cancelled it, or a newer run took its place: the executor is to stop, and to acknowledge.
@@ -72,18 +82,22 @@ class Standing:
     @property
     def heartbeat_interval(self) -> float | None:
         """Seconds between two signs of life. None: none were promised."""
-        if not self.run.HasField("lease"):
-            return None
-        return self.run.lease.ttl.ToTimedelta().total_seconds() / 3
+        if self._lease_ttl is not None:
+            return self._lease_ttl / 3
+        if self.run.HasField("lease"):
+            # Promised when the run was created.
+            return self.run.lease.ttl.ToTimedelta().total_seconds() / 3
+        return None
 
     def learn(self, run: Run) -> None:
         """Take note of the run as an answer tells it; answers may come in any order."""
+        self._heard_at = time.monotonic()
         if run.revision <= self.run.revision:
             return
         self.keep(run)
         if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):
             self.cancelled = True
-        elif run.status != RunStatus.RUN_STATUS_RUNNING or run.worker_id != self._worker_id:
+        elif run.status in TERMINAL or run.worker_id != self._worker_id:
             self.lost = True
 
     def keep(self, run: Run) -> None:
@@ -107,11 +121,18 @@ class Standing:
             raise error
         self.cancelled, self.lost = False, True
 
-    def with_progress(self, progress: Progress) -> Progress:
+    def missed(self) -> None:
+        """Take note of a sign of life that nobody answered."""
+        silence = time.monotonic() - self._heard_at
+        if self._unheard is not None and silence > self._unheard:
+            self.lost = True
+
+    def with_progress(self, progress: Progress | None) -> Progress:
         """The usage so far and this one."""
         total = Progress()
         total.CopyFrom(self.progress)
-        total.MergeFrom(progress)
+        if progress is not None:
+            total.MergeFrom(progress)
         return total
 
     @property
@@ -146,7 +167,10 @@ def ending(failure: BaseException | None) -> tuple[RunStatus, str | None]:
         return RunStatus.RUN_STATUS_SUCCESS, None
     if not isinstance(failure, Exception):
         return RunStatus.RUN_STATUS_ERROR, _STOPPED
-    text = ": ".join(filter(None, (type(failure).__name__, str(failure))))
+    text = str(failure)
+    if not text or isinstance(failure, KeyError):
+        # A bare key tells nothing.
+        text = ": ".join(filter(None, (type(failure).__name__, text)))
     encoded = text.encode(errors="replace")
     if len(encoded) > _ERROR_BYTES:
         encoded = encoded[: _ERROR_BYTES - len("…".encode())]

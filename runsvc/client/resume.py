@@ -16,7 +16,7 @@ from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import StreamStatusRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from runsvc.client.error import RunError
     from runsvc.v1.run_pb2 import Run
@@ -28,7 +28,13 @@ OUTAGE: Final = 60.0
 #: A stream that stood for longer, in seconds, had a connection, also if nothing happened on it: making one takes less.
 _CONNECTED: Final = 10.0
 
-_ACTIVE: Final = (RunStatus.RUN_STATUS_PENDING, RunStatus.RUN_STATUS_RUNNING)
+#: Statuses that are final. One that a newer server has is not taken for one.
+TERMINAL: Final = (
+    RunStatus.RUN_STATUS_SUCCESS,
+    RunStatus.RUN_STATUS_ERROR,
+    RunStatus.RUN_STATUS_TIMEOUT,
+    RunStatus.RUN_STATUS_INTERRUPTED,
+)
 #: What a lost connection looks like beside UNAVAILABLE, unless a server of ours said it.
 _LOST: Final = (StatusCode.INTERNAL, StatusCode.CANCELLED)
 
@@ -46,9 +52,9 @@ def watch_request(
     attach: bool,
     until_acknowledged: bool,
 ) -> StreamStatusRequest:
-    """The request of a watch. ValueError unless it names one target."""
-    if (run_id is not None) + (thread_id is not None) + all_runs != 1:
-        raise ValueError("name what to watch: run_id, thread_id or all_runs")
+    """The request of a watch. ValueError for more than one target."""
+    if (run_id is not None) + (thread_id is not None) + all_runs > 1:
+        raise ValueError("name one thing to watch: run_id, thread_id or all_runs")
     if assistant_id is not None and not all_runs:
         raise ValueError("assistant_id needs all_runs")
     interval = None if heartbeat_interval is None else timedelta(seconds=heartbeat_interval)
@@ -84,9 +90,8 @@ class Resumption:
         self.revision = request.after_revision if request.HasField("after_revision") else None
         #: The store that the revision belongs to; empty: not known.
         self.store_id = request.store_id
-        self._snapshot: list[StreamStatusResponse] = []
-        #: Nothing that was asked for can follow.
-        self._over = False
+        #: The run is as it will be for ever; and nothing that was asked for can follow.
+        self._ends = self._over = False
         self._backoff = Backoff()
         self._opened = 0.0
         #: When the server was found to be gone. None: it is there.
@@ -95,7 +100,6 @@ class Resumption:
     def opening(self) -> StreamStatusRequest:
         """What to ask the next stream for."""
         self._opened = self._now()
-        self._snapshot.clear()
         request = StreamStatusRequest()
         request.CopyFrom(self._asked)
         request.ClearField("after_revision")
@@ -104,23 +108,19 @@ class Resumption:
         request.store_id = self.store_id
         return request
 
-    def heard(self, event: StreamStatusResponse) -> Sequence[StreamStatusResponse]:
-        """What is to be handed on now: a snapshot as a whole only, so that one that was cut leaves no trace."""
+    def heard(self, event: StreamStatusResponse) -> None:
+        """Take note of an event that is handed on."""
         if self._gone_since is not None:
             self._gone_since = None
             self._backoff.reset()
-        if event.event == StatusEvent.STATUS_EVENT_SNAPSHOT:
-            self._snapshot.append(event)
-            return ()
-        ends_snapshot = event.event == StatusEvent.STATUS_EVENT_SNAPSHOT_END
-        if event.revision or ends_snapshot:
+        if event.revision or event.event == StatusEvent.STATUS_EVENT_SNAPSHOT_END:
             self.revision = event.revision
         if event.store_id:
             self.store_id = event.store_id
-        events, self._snapshot = [*self._snapshot, event], []
         if self._asked.run_id:
-            self._over = any(map(self._is_last, events))
-        return events
+            if event.HasField("run"):
+                self._ends = self._is_last(event)
+            self._over = self._ends and event.event != StatusEvent.STATUS_EVENT_SNAPSHOT
 
     def cut(self, error: RunError) -> float | None:
         """After a stream that failed: seconds until the next one. None: there is nothing left to watch.
@@ -131,7 +131,8 @@ class Resumption:
             self.revision, self.store_id = None, ""
         elif not _passes(error):
             raise error
-        elif self._over:
+        elif self._over and self._gone_since is not None:
+            # The server was asked once more for the end that it had no time to tell.
             return None
         now = self._now()
         if self._gone_since is None or now - self._opened > _CONNECTED:
@@ -144,7 +145,7 @@ class Resumption:
     def _is_last(self, event: StreamStatusResponse) -> bool:
         if event.event == StatusEvent.STATUS_EVENT_DELETED:
             return True
-        if not event.HasField("run") or event.run.status in _ACTIVE:
+        if event.run.status not in TERMINAL:
             return False
         return not self._asked.until_acknowledged or not _awaits_acknowledgement(event.run)
 

@@ -22,7 +22,9 @@ class Work:
     """What an executor does, and what became of it."""
 
     run: Run | str
+    worker_id: str | None = WORKER
     lease_ttl: float | None = 30
+    unheard: float | None = None
     outage: float = 60
     usage: Progress | None = None
     failure: BaseException | None = None
@@ -39,7 +41,12 @@ class Work:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"worker_id": WORKER, "lease_ttl": self.lease_ttl, "outage": self.outage}
+        return {
+            "worker_id": self.worker_id,
+            "lease_ttl": self.lease_ttl,
+            "unheard": self.unheard,
+            "outage": self.outage,
+        }
 
     async def starts(self) -> None:
         """Return when the executor works."""

@@ -235,15 +235,16 @@ class AsyncRunClient(AsyncAdminCalls):
 
         Every event comes once and in order, heartbeats too. A lost connection is made up for: the watch goes on from
         its position as soon as there is a server, and fails with the last error when there was none for `outage`
-        seconds. `on_reconnect` is told each such failure; what it raises ends the watch. The watch of one run ends
-        after its terminal change; `until_acknowledged` waits for its executor, too. A snapshot comes as a whole.
+        seconds. `on_reconnect` is told each such failure; what it raises ends the watch. A snapshot that was cut off
+        comes again from its beginning. The watch of one run ends after its terminal change; `until_acknowledged` waits
+        for its executor, too.
 
         `after_revision` starts behind that revision, of the store `store_id` if that is given. Where the log does not
         reach back to it any more, `resnapshot` starts over with a snapshot, which replaces what was known of active
         runs; without it that is a RunError with REVISION_COMPACTED. `attach` counts the watch as the run's client: see
         DisconnectMode. `heartbeat_interval` is the longest silence, in seconds: 1 to 300, 15 unless told.
 
-        NotFound, from the first event on; ValueError at once unless one target is named.
+        NotFound, and InvalidArgument without a target, when the first event is asked for; ValueError for two targets.
         """
         request = watch_request(
             run_id=run_id,
@@ -264,15 +265,18 @@ class AsyncRunClient(AsyncAdminCalls):
         self,
         run: Run | str,
         *,
-        worker_id: str,
+        worker_id: str | None,
         lease_ttl: float | None = LEASE_TTL,
+        unheard: float | None = None,
         outage: float = OUTAGE,
     ) -> AsyncExecution:
         """Execute a run in an `async with` block: start it, give signs of life, stop on a cancel, report the end.
 
         `run` is a run as an answer told it, with kwargs, or its id. `lease_ttl` is how long the server waits for a sign
-        of life before it takes the worker for dead, in seconds, 1 to 3,600; None: for ever, or as the run's creation
-        says. Reports are repeated for `outage` seconds while there is no server.
+        of life before it takes the worker for dead, in seconds, 1 to 3,600; None, or a `worker_id` of None: for ever,
+        or as the run's creation says. While there is no server the work goes on, for time in which none serves counts
+        for no lease; work that must never be done twice gives up after `unheard` seconds without an answer. Reports of
+        the end are repeated for `outage` seconds.
 
         NotFound; FailedPrecondition when the run has ended, perhaps by a cancel (INVALID_TRANSITION), or another worker
         has it (NOT_HOLDER).
@@ -281,4 +285,4 @@ class AsyncRunClient(AsyncAdminCalls):
             answer = await work(execution.run.kwargs)
             await execution.update_progress(Progress(total_tokens=answer.tokens))
         """
-        return AsyncExecution(self, run, worker_id, lease_ttl, outage)
+        return AsyncExecution(self, run, worker_id, lease_ttl, unheard, outage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
@@ -38,14 +37,17 @@ class AsyncExecution:
         self,
         client: AsyncRunClient,
         run: Run | str,
-        worker_id: str,
+        worker_id: str | None,
         lease_ttl: float | None,
+        unheard: float | None,
         outage: float,
     ) -> None:
         self._client = client
         self._asked = run
         self._worker_id = worker_id
-        self._lease_ttl = lease_ttl
+        # A lease is somebody's.
+        self._lease_ttl = lease_ttl if worker_id else None
+        self._unheard = unheard
         self._outage = outage
         self._standing: Standing | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -70,13 +72,18 @@ class AsyncExecution:
         """Whether the run has ended otherwise, was removed, or is another worker's."""
         return self._known.lost
 
-    async def update_progress(self, progress: Progress) -> None:
-        """Add to the run's usage the fields that are set; they replace what was told of them before.
+    @property
+    def progress(self) -> Progress:
+        """Usage so far. What is put into it is reported at the end, also when the run was cancelled or is lost."""
+        return self._known.progress
+
+    async def update_progress(self, progress: Progress | None = None) -> bool:
+        """Report usage now: the fields that are set replace what was told of them before. Whether it was taken.
 
         While there is no server this returns nevertheless: the next report, at the latest the last, makes up for it.
         InvalidArgument.
         """
-        standing = self._known
+        standing, applied = self._known, False
         total = standing.with_progress(progress)
         try:
             answer = await self._client.update_progress(
@@ -90,10 +97,12 @@ class AsyncExecution:
                 standing.refused(error)
         else:
             standing.learn(answer.run)
-        standing.progress = total
+            applied = answer.applied
+        standing.progress.CopyFrom(total)
         self._look()
         # A cancel arrives here.
         await asyncio.sleep(0)
+        return applied
 
     async def __aenter__(self) -> Self:
         asked = self._asked
@@ -151,7 +160,7 @@ class AsyncExecution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = Standing(started.run, self._worker_id)
+        self._standing = Standing(started.run, self._worker_id, self._lease_ttl, self._unheard)
 
     async def _finish(self, failure: BaseException | None) -> None:
         """Report the end, in the way that the run's standing asks for."""
@@ -233,17 +242,15 @@ class AsyncExecution:
 
     async def _beat(self) -> None:
         standing, backoff = self._known, Backoff()
-        interval = standing.heartbeat_interval
-        if interval is None:
+        interval, worker_id = standing.heartbeat_interval, self._worker_id
+        if interval is None or worker_id is None:
             return
         pause = interval
         while not standing.lost:
             await asyncio.sleep(pause)
             try:
                 timeout = min(interval, self._client.timeout)
-                run = await self._client.heartbeat(
-                    standing.run_id, self._worker_id, timeout=timeout
-                )
+                run = await self._client.heartbeat(standing.run_id, worker_id, timeout=timeout)
             except RunError as error:
                 pause = min(interval, backoff.pause(error))
                 self._take(error)
@@ -281,8 +288,10 @@ class AsyncExecution:
     def _take(self, error: RunError) -> None:
         """How a call of the background failed: only what tells of the run counts, all else is tried again."""
         if self._task is not None:
-            with suppress(RunError):
+            try:
                 self._known.refused(error)
+            except RunError:
+                self._known.missed()
             self._look()
 
     def _look(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 import grpc
@@ -36,7 +35,6 @@ class AsyncWatch:
         self._open_stream = open_stream
         self._resumption = resumption
         self._on_reconnect = on_reconnect
-        self._ready: deque[StreamStatusResponse] = deque()
         self._stream: _Stream | None = None
         self._responses: AsyncIterator[StreamStatusResponse]
         self._closed = asyncio.Event()
@@ -46,14 +44,11 @@ class AsyncWatch:
         return self
 
     async def __anext__(self) -> StreamStatusResponse:
-        if self._closed.is_set():
+        event = await self._received()
+        if event is None:
             raise StopAsyncIteration
-        while not self._ready:
-            event = await self._received()
-            if event is None:
-                raise StopAsyncIteration
-            self._ready.extend(self._resumption.heard(event))
-        return self._ready.popleft()
+        self._resumption.heard(event)
+        return event
 
     async def aclose(self) -> None:
         """End the watch, also while another task waits for its next event: there it ends the loop."""

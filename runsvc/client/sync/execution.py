@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
@@ -40,14 +39,17 @@ class Execution:
         self,
         client: RunClient,
         run: Run | str,
-        worker_id: str,
+        worker_id: str | None,
         lease_ttl: float | None,
+        unheard: float | None,
         outage: float,
     ) -> None:
         self._client = client
         self._asked = run
         self._worker_id = worker_id
-        self._lease_ttl = lease_ttl
+        # A lease is somebody's.
+        self._lease_ttl = lease_ttl if worker_id else None
+        self._unheard = unheard
         self._outage = outage
         self._standing: Standing | None = None
         self._background: list[threading.Thread] = []
@@ -78,13 +80,18 @@ class Execution:
         if self.stopped.is_set():
             raise RunStopped
 
-    def update_progress(self, progress: Progress) -> None:
-        """Add to the run's usage the fields that are set; they replace what was told of them before.
+    @property
+    def progress(self) -> Progress:
+        """Usage so far. What is put into it is reported at the end, also when the run was cancelled or is lost."""
+        return self._known.progress
+
+    def update_progress(self, progress: Progress | None = None) -> bool:
+        """Report usage now: the fields that are set replace what was told of them before. Whether it was taken.
 
         While there is no server this returns nevertheless: the next report, at the latest the last, makes up for it.
         RunStopped; InvalidArgument.
         """
-        standing = self._known
+        standing, applied = self._known, False
         total = standing.with_progress(progress)
         try:
             answer = self._client.update_progress(
@@ -98,9 +105,11 @@ class Execution:
                 standing.refused(error)
         else:
             standing.learn(answer.run)
-        standing.progress = total
+            applied = answer.applied
+        standing.progress.CopyFrom(total)
         self._look()
         self.check()
+        return applied
 
     def __enter__(self) -> Self:
         asked = self._asked
@@ -157,7 +166,7 @@ class Execution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = Standing(started.run, self._worker_id)
+        self._standing = Standing(started.run, self._worker_id, self._lease_ttl, self._unheard)
 
     def _look_for(self, run_id: str) -> None:
         """Find out whether a start that was interrupted took effect."""
@@ -233,14 +242,14 @@ class Execution:
 
     def _beat(self) -> None:
         standing, backoff = self._known, Backoff()
-        interval = standing.heartbeat_interval
-        if interval is None:
+        interval, worker_id = standing.heartbeat_interval, self._worker_id
+        if interval is None or worker_id is None:
             return
         pause = interval
         while not standing.lost and not self._over.wait(pause):
             try:
                 timeout = min(interval, self._client.timeout)
-                run = self._client.heartbeat(standing.run_id, self._worker_id, timeout=timeout)
+                run = self._client.heartbeat(standing.run_id, worker_id, timeout=timeout)
             except RunError as error:
                 pause = min(interval, backoff.pause(error))
                 self._take(error)
@@ -280,8 +289,10 @@ class Execution:
     def _take(self, error: RunError) -> None:
         """How a call of the background failed: only what tells of the run counts, all else is tried again."""
         if not self._left.is_set():
-            with suppress(RunError):
+            try:
                 self._known.refused(error)
+            except RunError:
+                self._known.missed()
             self._look()
 
     def _look(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -35,7 +34,6 @@ class Watch:
         self._open_stream = open_stream
         self._resumption = resumption
         self._on_reconnect = on_reconnect
-        self._ready: deque[StreamStatusResponse] = deque()
         self._stream: Any = None
         self._closed = threading.Event()
 
@@ -43,14 +41,11 @@ class Watch:
         return self
 
     def __next__(self) -> StreamStatusResponse:
-        if self._closed.is_set():
+        event = self._received()
+        if event is None:
             raise StopIteration
-        while not self._ready:
-            event = self._received()
-            if event is None:
-                raise StopIteration
-            self._ready.extend(self._resumption.heard(event))
-        return self._ready.popleft()
+        self._resumption.heard(event)
+        return event
 
     def close(self) -> None:
         """End the watch, also while another thread waits for its next event: there it ends the loop."""

@@ -85,12 +85,13 @@ async def test_work_that_is_done_is_success(client: Any, others: Client) -> None
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
-        (ValueError("no such tool"), "ValueError: no such tool"),
-        (KeyError(), "KeyError"),
-        (RuntimeError("☃" * 10_000), "RuntimeError: " + "☃" * 5_455 + "…"),
-        (RuntimeError("\udc80"), "RuntimeError: ?"),
+        (ValueError("no such tool"), "no such tool"),
+        (NotImplementedError(), "NotImplementedError"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (RuntimeError("☃" * 10_000), "☃" * 5_460 + "…"),
+        (RuntimeError("\udc80"), "?"),
     ],
-    ids=["text", "none", "long", "not unicode"],
+    ids=["text", "none", "key", "long", "not unicode"],
 )
 async def test_what_the_work_raises_is_the_error(
     client: Any, others: Client, failure: Exception, error: str
@@ -110,7 +111,7 @@ async def test_a_cancel_stops_the_work_and_is_acknowledged(
     client: Any, others: Client, lease_ttl: float | None
 ) -> None:
     run = await created(others)
-    work = Work(run, lease_ttl, usage=USED)
+    work = Work(run, lease_ttl=lease_ttl, usage=USED)
     executing = working(client, work)
     await work.starts()
     await call(others, "Cancel", run_id=run.run_id, action=2)
@@ -260,6 +261,7 @@ async def test_work_goes_on_while_there_is_no_server(
         await work.execution.update_progress(USED)
     else:
         await asyncio.to_thread(work.execution.update_progress, USED)
+    assert work.execution.progress == USED
     await process.start_again()
     async with client_of(process.address) as others_again:
         assert (await now(others_again, run)).status == RUNNING
@@ -439,3 +441,18 @@ async def test_two_workers_do_not_execute_one_run(client: Any, others: Client) -
     assert error.reason == "NOT_HOLDER"
     work.end.set()
     await executing
+
+
+async def test_a_run_without_a_holder_is_executed_without_a_lease(
+    client: Any, others: Client
+) -> None:
+    run = await created(others)
+    work = Work(run, worker_id=None)
+    executing = working(client, work)
+    await work.starts()
+    started = await now(others, run)
+    assert (started.status, started.HasField("lease")) == (RUNNING, False)
+    work.execution.progress.llm_call_count = 2
+    work.end.set()
+    await executing
+    assert (await now(others, run)).progress == Progress(llm_call_count=2, final=True)

@@ -64,11 +64,12 @@ def retry_info() -> Any:
 class Failing(RunServiceServicer):
     """Fails every Get with these bytes."""
 
-    trailer: bytes | None = None
+    trailer: Any = None
+    key = "grpc-status-details-bin"
 
     def Get(self, request: GetRequest, context: Any) -> Any:
         if self.trailer is not None:
-            context.set_trailing_metadata((("grpc-status-details-bin", self.trailer),))
+            context.set_trailing_metadata(((self.key, self.trailer),))
         context.abort(CODE, "busy")
 
 
@@ -119,9 +120,12 @@ def test_what_is_not_ours_or_does_not_parse_is_no_reason(
     failing: Failing, target: str, trailer: bytes | None
 ) -> None:
     failing.trailer = trailer
-    assert vars(failure(target)) == vars(
-        RunError(CODE, message="busy", from_transport=trailer is None)
-    )
+    assert vars(failure(target)) == vars(RunError(CODE, message="busy", from_transport=True))
+
+
+def test_a_fault_of_the_server_is_not_the_transport_s(failing: Failing, target: str) -> None:
+    failing.trailer, failing.key = "f3a-1", "x-request-id"
+    assert not failure(target).from_transport
 
 
 async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:

@@ -71,12 +71,12 @@ def asked(script: Script, kind: Any) -> list[Any]:
 
 
 async def test_a_heartbeat_s_answer_tells_of_a_cancel(client: Any, script: Script) -> None:
-    script_of(script, run("RUNNING", 2, lease=True))
+    script_of(script, RUNNING)
     beating = pb.HeartbeatResponse(run=RUNNING)
     over = pb.HeartbeatResponse(run=CANCELLED)
     script.will("Heartbeat", beating, GONE, beating, *[over] * 100)
     script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=CANCELLED, changed=True))
-    work = Work(PENDING)
+    work = Work(PENDING, lease_ttl=0.03)
     await working(client, work)
     assert (work.stopped, work.execution.cancelled) == (True, True)
     assert asked(script, pb.AcknowledgeCancelRequest) == [
@@ -90,7 +90,7 @@ async def test_a_heartbeat_that_is_refused_tells_that_the_run_is_lost(
     client: Any, script: Script, refusal: Refusal
 ) -> None:
     script_of(script, run("RUNNING", 2, lease=True)).will("Heartbeat", refusal)
-    work = Work(PENDING)
+    work = Work(PENDING, lease_ttl=None)
     await working(client, work)
     assert (work.stopped, work.execution.lost, work.went_on) == (True, True, True)
     assert {type(each) for each in script.asked} == {
@@ -118,6 +118,22 @@ async def test_the_answer_to_progress_tells_of_the_end(
     else:
         first, last = asked(script, pb.UpdateProgressRequest)
         assert (first.final, last.final, last.progress) == (False, True, USED)
+
+
+@pytest.mark.parametrize("unheard", [0.2, None])
+async def test_work_that_must_not_be_done_twice_gives_up_unheard(
+    client: Any, script: Script, unheard: float | None
+) -> None:
+    script_of(script, RUNNING).will("Heartbeat", *[GONE] * 1_000)
+    script.will("Complete", pb.CompleteResponse(run=run("SUCCESS", 3)))
+    work = Work(PENDING, lease_ttl=0.03, unheard=unheard)
+    executing = working(client, work)
+    await until(lambda: len(asked(script, pb.HeartbeatRequest)) > 9 or executing.done())
+    if unheard is None:
+        assert not work.execution.lost
+        work.end.set()
+    await executing
+    assert work.execution.lost is (unheard is not None)
 
 
 async def test_progress_that_is_refused_tells_that_the_run_is_lost(
@@ -221,10 +237,10 @@ async def test_a_program_that_fails_in_the_background_stops_the_work(
         except StopIteration:
             raise LookupError("no token") from None
 
-    script.will("SetStatus", pb.SetStatusResponse(run=run("RUNNING", 2, lease=True)))
+    script.will("SetStatus", pb.SetStatusResponse(run=RUNNING))
     script.will("StreamStatus", [HOLD])
     client = kind(target, token=token, timeout=1)
-    work = Work(PENDING)
+    work = Work(PENDING, lease_ttl=0.03)
     with pytest.raises(LookupError, match="no token"):
         await working(client, work)
     assert (work.stopped, work.went_on) == (True, False)
@@ -292,10 +308,11 @@ def test_usage_adds_up() -> None:
 
 def test_a_heartbeat_every_third_of_the_lease() -> None:
     assert Standing(run("RUNNING", 1, lease=True), WORKER).heartbeat_interval == 0.01
+    assert Standing(RUNNING, WORKER, lease_ttl=3).heartbeat_interval == 1
     assert Standing(RUNNING, WORKER).heartbeat_interval is None
 
 
 def test_an_error_of_the_longest_size_is_not_cut() -> None:
-    _, error = ending(ValueError("x" * (16_384 - len("ValueError: "))))
+    _, error = ending(ValueError("x" * 16_384))
     assert error is not None
     assert (len(error), error[-1]) == (16_384, "x")

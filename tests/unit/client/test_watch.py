@@ -36,13 +36,13 @@ async def test_it_goes_on_where_it_was_cut_off(client: Any, script: Script) -> N
 
 async def test_a_cut_snapshot_starts_over(client: Any, script: Script) -> None:
     script.will("StreamStatus", [SNAPSHOT, GONE], [SNAPSHOT, END, LAST])
-    assert [each async for each in client.watch("r1")] == [SNAPSHOT, END, LAST]
+    assert [each async for each in client.watch("r1")] == [SNAPSHOT, SNAPSHOT, END, LAST]
 
 
-async def test_a_cut_behind_the_end_is_the_end(client: Any, script: Script) -> None:
-    script.will("StreamStatus", [LAST, GONE])
+async def test_behind_the_end_no_server_is_waited_for(client: Any, script: Script) -> None:
+    script.will("StreamStatus", [LAST, GONE], [GONE])
     assert [each async for each in client.watch("r1")] == [LAST]
-    assert len(script.asked) == 1
+    assert len(script.asked) == 2
 
 
 async def test_it_starts_over_behind_a_log_that_was_cut_if_asked_to(
@@ -88,8 +88,8 @@ async def test_who_is_told_of_a_cut_may_end_it(client: Any, script: Script) -> N
 
 
 async def test_nothing_is_asked_before_the_first_event_is(client: Any, script: Script) -> None:
-    with pytest.raises(ValueError, match="name what to watch"):
-        client.watch()
+    with pytest.raises(ValueError, match="name one thing to watch"):
+        client.watch("r1", all_runs=True)
     client.watch("r1")
     script.will("StreamStatus", [])
     assert [each async for each in client.watch("r2")] == []
