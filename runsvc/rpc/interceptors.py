@@ -166,6 +166,8 @@ class Guard(grpc.aio.ServerInterceptor):
             outcome = "CANCELLED"
             try:
                 if self._draining and not method.startswith(_HEALTH):
+                    # Refused at once, clients that come again at once would keep the server from becoming quiet.
+                    await self._drained.wait()
                     raise ServerDraining
                 answer = serialize(await behavior(_parse(parse, request), context))
                 outcome = "OK"

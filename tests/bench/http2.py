@@ -104,6 +104,11 @@ class Connection(asyncio.Protocol):
         )
         return connection
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has neither been closed nor lost."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         """End every call and the connection."""
         if self._transport is not None:

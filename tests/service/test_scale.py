@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +18,14 @@ from tests.support.calls import (
     watching,
 )
 from tests.support.filling import BIG_THREAD, fill
+from tests.support.memory import needs_proc, resident
 from tests.support.server import Process, client_of, in_process
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
 FINISHED = 100_000
-STATM = Path("/proc/self/statm")
 
 
 #: Steps of SQLite that one call may take: a page of 200 runs takes some 6,000, a walk over the big thread 100,000.
@@ -100,13 +100,7 @@ async def test_a_hundred_thousand_finished_runs_cost_nothing(
         assert steps.thousands * 1_000 <= STEPS
 
 
-def resident(pid: int) -> int:
-    """Bytes of a process in memory."""
-    fields = Path(f"/proc/{pid}/statm").read_text("ascii").split()
-    return int(fields[1]) * 4_096
-
-
-@pytest.mark.skipif(not STATM.exists(), reason="no /proc to read a process's memory from")
+@needs_proc
 @pytest.mark.parametrize(
     ("rounds", "bound"),
     [

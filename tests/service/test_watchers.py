@@ -1,0 +1,176 @@
+"""Many watchers: cut off at random moments, back all at once, and one that stops reading."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runsvc.client import AsyncRunClient
+from runsvc.v1 import run_pb2
+from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
+from tests.bench import http2
+from tests.support.calls import CHANGED, call, created
+from tests.support.memory import needs_proc, resident
+from tests.support.proxy import proxied
+from tests.support.server import Process, client_of
+from tests.support.waiting import until
+from tests.support.watchers import (
+    METHOD,
+    STREAMS,
+    Disturbance,
+    Line,
+    Watcher,
+    following,
+    live_through,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.server import Client
+
+long_form = [pytest.mark.soak, pytest.mark.timeout(1_800)]
+#: Bytes that the server may send ahead to a watcher that reads nothing.
+WINDOW = 64 << 10
+#: Growth of memory that is the ring of the newest changes, and what calls leave behind.
+GROWTH = 24 << 20
+
+
+@pytest.mark.parametrize(
+    ("count", "acts"),
+    [
+        pytest.param(60, 8, id="short"),
+        pytest.param(1_000, 150, id="long", marks=long_form),
+    ],
+)
+async def test_whoever_is_cut_off_and_resumes_sees_every_change_once_and_in_order(
+    tmp_path: Path, count: int, acts: int
+) -> None:
+    async with (
+        Process(tmp_path / "runs.db", "--log-keep", "10000000") as process,
+        proxied(process.address) as proxy,
+    ):
+        # Half of them behind the proxy.
+        lines = [Line(address) for address in (process.address, proxy.address) for _ in "12"]
+        watchers = spread(lines, count)
+        disturbance = Disturbance(process, proxy, lines, watchers, Random(count))
+        await live_through(disturbance, acts)
+        assert len(disturbance.done) == 5
+        assert min(watcher.cuts for watcher in watchers) >= 2
+        for line in lines:
+            line.drop()
+
+
+async def watchers_of(client: Client) -> int:
+    return int((await call(client, "GetServerInfo")).watchers)
+
+
+async def all_are_back(client: Client, count: int) -> None:
+    async with asyncio.timeout(120):
+        while await watchers_of(client) != count:
+            pass
+
+
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(500, id="short"), pytest.param(10_000, id="long", marks=long_form)],
+)
+async def test_thousands_watch_and_come_back_at_once_after_a_crash(
+    tmp_path: Path, count: int
+) -> None:
+    async with Process(tmp_path / "runs.db") as process:
+        lines = [Line(process.address) for _ in range((count - 1) // STREAMS + 1)]
+        each = [
+            Watcher(lines[number % len(lines)], thread_id=f"w{number}") for number in range(count)
+        ]
+        async with following(each):
+            async with client_of(process.address) as client:
+                await all_are_back(client, count)
+                await created(client, "w7")
+                # It reaches the one, and the others stay idle.
+                await until(lambda: each[7].seen == [1])
+                assert sum(len(watcher.seen) for watcher in each) == 1
+                await created(client, "w8")
+                await process.kill()
+            await process.start_again()
+            async with client_of(process.address) as client:
+                # None is shed: the end of a stream with any other status than UNAVAILABLE would have failed the test.
+                await all_are_back(client, count)
+                await until(lambda: each[8].seen == [2])
+                await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))
+                await until(lambda: all(watcher.seen for watcher in each[7:99]))
+        assert sorted(chain(*(watcher.seen for watcher in each))) == list(range(1, 93))
+        everyone = [Watcher(lines[number % len(lines)], all={}) for number in range(count)]
+        for watcher in everyone:
+            watcher.position = 92
+        async with following(everyone), client_of(process.address) as client:
+            await all_are_back(client, count)
+            await created(client)
+            await until(lambda: all(watcher.seen for watcher in everyone), 120)
+        assert all(watcher.seen == [93] for watcher in everyone)
+        for line in lines:
+            line.drop()
+        async with client_of(process.address) as client:
+            await all_are_back(client, 0)
+
+
+async def change(address: str, lanes: int, changes: int) -> None:
+    """Make so many changes."""
+    numbers = iter(range(changes))
+    async with AsyncRunClient(address, token=None) as client:
+
+        async def lane() -> None:
+            for number in numbers:
+                spec = run_pb2.RunSpec(thread_id=f"t{number % 100}", metadata={"text": "x" * 400})
+                await client.create(spec)
+
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    "changes",
+    [pytest.param(2_000, id="short"), pytest.param(100_000, id="long", marks=long_form)],
+)
+async def test_a_watcher_that_stops_reading_costs_nothing_and_gets_everything(
+    tmp_path: Path, changes: int
+) -> None:
+    arguments = ("--log-keep", "10000000", "--max-active-per-thread", "100000")
+    async with Process(tmp_path / "runs.db", *arguments) as process:
+        await change(process.address, 30, 300)
+        connection = await http2.Connection.open(process.address, WINDOW)
+        stalled: list[int] = []
+
+        def take(message: bytes) -> None:
+            event = StreamStatusResponse.FromString(message)
+            if event.event == CHANGED:
+                stalled.append(event.revision)
+
+        request = StreamStatusRequest(all={}, after_revision=300).SerializeToString()
+        number, ended = connection.stream(METHOD, request, take)
+        line = Line(process.address)
+        other = Watcher(line, all={})
+        other.position = 300
+        before = resident(process.pid)
+        async with following([other]):
+            await change(process.address, 30, changes)
+            last = 300 + changes
+            # The other one has had them all, and no cut, by the time the first has not got far.
+            await until(lambda: other.position == last)
+            assert other.seen == list(range(301, last + 1))
+            assert other.cuts == 0
+            assert len(stalled) < WINDOW // 400
+            assert resident(process.pid) - before < GROWTH
+            connection.go_on(number, 1 << 30)
+            await until(lambda: bool(stalled) and stalled[-1] == last, 120)
+        assert stalled == other.seen
+        assert not ended.done()
+        line.drop()
+        connection.close()
+        await asyncio.wait([ended])
+        assert ended.exception() is not None
