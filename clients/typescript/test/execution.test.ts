@@ -119,10 +119,14 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
   });
   assert.equal(reported.outcome, "cancelled");
   const beating = await serverOf(test, silent);
-  const beaten = await beating.client.execute("run-1", { ...worker, leaseTtlMs: 3_000 }, async (execution) => {
-    beating.become(RunStatus.INTERRUPTED);
-    return untilStopped(execution);
-  });
+  const beaten = await beating.client.execute(
+    "run-1",
+    { ...worker, leaseTtlMs: 3_000 },
+    async (execution) => {
+      beating.become(RunStatus.INTERRUPTED);
+      return untilStopped(execution);
+    },
+  );
   assert.equal(beaten.outcome, "cancelled");
 });
 
