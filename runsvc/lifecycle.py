@@ -6,7 +6,7 @@ an acknowledgement; any other change keeps the revision.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runsvc.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
@@ -20,6 +20,7 @@ from runsvc.model import (
     Run,
     RunStatus,
     StatusReason,
+    evolve,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def report_progress(
     _check_holder(run, worker_id)
     if _is_late(run, sequence) or not _accepts_progress(run, final=final):
         return run
-    return replace(
+    return evolve(
         run,
         progress=merge(run.progress, progress, final=final),
         progress_sequence=run.progress_sequence if sequence is None else sequence,
@@ -165,11 +166,11 @@ def acknowledge_cancel(
         raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
     if run.cancellation.acknowledged_at is not None:
         return _with_final(run, progress, at)
-    acknowledged = replace(
+    acknowledged = evolve(
         run,
         revision=at.revision,
         updated_at=at.time,
-        cancellation=replace(run.cancellation, acknowledged_at=at.time),
+        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
     )
     return _with_final(acknowledged, progress, at)
 
@@ -186,7 +187,7 @@ def renew(run: Run, at: Stamp) -> Run:
     """The run with its holder's lease renewed, for as long as it matters. No change that anyone is told of."""
     if run.lease is None or (run.status.terminal and not awaits_acknowledgement(run)):
         return run
-    return replace(run, lease=_lease(run.lease.ttl, at))
+    return evolve(run, lease=_lease(run.lease.ttl, at))
 
 
 def expire(run: Run, at: Stamp, *, served: timedelta, steady: timedelta) -> Run:
@@ -245,7 +246,7 @@ def rename_model(run: Run, model_name: str | None, at: Stamp) -> Run:
         raise RunEnded(run.run_id, run.status, run.status)
     if run.model_name == model_name:
         return run
-    return replace(run, model_name=model_name, updated_at=at.time)
+    return evolve(run, model_name=model_name, updated_at=at.time)
 
 
 def check_deletable(run_id: str, status: RunStatus) -> None:
@@ -270,7 +271,7 @@ def merge(present: Progress | None, report: Progress, *, final: bool) -> Progres
         for name in _PROGRESS_FIELDS
         if (value := getattr(report, name)) is not None
     }
-    return replace(present or Progress(), **known, final=final)
+    return evolve(present or Progress(), **known, final=final)
 
 
 _PROGRESS_FIELDS = tuple(field.name for field in fields(Progress) if field.name != "final")
@@ -283,7 +284,7 @@ def _preview(value: int | str) -> int | str:
 def _with_final(run: Run, progress: Progress | None, at: Stamp) -> Run:
     if progress is None or (run.progress is not None and run.progress.final):
         return run
-    return replace(run, progress=merge(run.progress, progress, final=True), updated_at=at.time)
+    return evolve(run, progress=merge(run.progress, progress, final=True), updated_at=at.time)
 
 
 def _is_late(run: Run, sequence: int | None) -> bool:
@@ -332,7 +333,7 @@ def _advance(
 ) -> Run:
     if to not in TRANSITIONS[run.status]:
         raise InvalidTransition(run.run_id, run.status, to)
-    return replace(
+    return evolve(
         run,
         status=to,
         status_reason=reason,

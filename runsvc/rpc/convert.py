@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from runsvc.model import (
     Run,
     RunStatus,
     StatusReason,
+    evolve,
 )
 from runsvc.store.base import LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
@@ -142,7 +143,7 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
 
 def progress_from(message: run_pb2.Progress) -> Progress:
     """What an executor reported; whether it is final is not the executor's to say here."""
-    return replace(_to_progress(message), final=False)
+    return evolve(_to_progress(message), final=False)
 
 
 def to_datetime(stamp: Timestamp) -> datetime:

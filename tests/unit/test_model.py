@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from runsvc import model
-from runsvc.model import ACTIVE, DisconnectMode, MultitaskStrategy, Run, RunStatus
+from runsvc.model import ACTIVE, DisconnectMode, MultitaskStrategy, Progress, Run, RunStatus, evolve
 
 VALUES = [value for value in vars(model).values() if is_dataclass(value) and value is not None]
 
@@ -52,3 +52,17 @@ def test_an_unset_fact_is_none() -> None:
     run = a_run()
     assert run.progress is None
     assert all(value is None for value in (run.error, run.worker_id, run.lease, run.ended_at))
+
+
+def test_evolve_does_what_replace_does() -> None:
+    run = a_run(model_name="m", progress=Progress(total_tokens=3))
+    changes: dict[str, Any] = {"revision": 2, "error": "none", "model_name": None}
+    assert evolve(run, **changes) == replace(run, **changes)
+    assert run == a_run(model_name="m", progress=Progress(total_tokens=3))
+    assert evolve(run) == run
+    assert run.progress is not None
+    assert evolve(run.progress, final=True) == Progress(total_tokens=3, final=True)
+    with pytest.raises(KeyError):
+        evolve(run, colour="red")
+    with pytest.raises(FrozenInstanceError):
+        evolve(run).revision = 3  # type: ignore[misc]

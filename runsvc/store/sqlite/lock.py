@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+import os
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
 from runsvc.errors import StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TAKEN: Final = "another server uses it: stop that one, or name another file"
 
@@ -48,6 +51,7 @@ class ServerLock:
 
     def _found(self) -> int | None:
         try:
-            return Path(self._lock.lock_file).stat().st_ino
+            # Asked before every transaction: a Path takes four times as long.
+            return os.stat(self._lock.lock_file).st_ino  # noqa: PTH116
         except FileNotFoundError:
             return None
