@@ -7,11 +7,10 @@ import inspect
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -20,13 +19,7 @@ from runsvc.errors import InvalidRequest, ServerDraining, Violation
 from runsvc.rpc.failures import FailureLog
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 logger = logging.getLogger(__name__)
-
-#: The id of the call that the present task serves; empty outside of calls.
-request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
 _PRINTABLE: Final = re.compile(r"[ -~]{1,128}")
 
@@ -67,8 +60,6 @@ class Guard(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """The guarded handler of a method, made at its first call."""
-        # The handler runs in this very task and finds the id there.
-        request_id.set(self._request_id(handler_call_details.invocation_metadata))
         method = handler_call_details.method
         if (known := self._guarded.get(method)) is not None:
             return known
@@ -103,8 +94,9 @@ class Guard(grpc.aio.ServerInterceptor):
         while self._active:
             await asyncio.wait(tuple(self._active))
 
-    def _request_id(self, metadata: Iterable[tuple[str, Any]]) -> str:
-        for key, value in metadata:
+    def _request_id(self, context: Any) -> str:
+        """What a call is called: as its client says, or else by a name made now."""
+        for key, value in context.invocation_metadata():
             if key == REQUEST_ID_KEY and _PRINTABLE.fullmatch(value):
                 return str(value)
         return f"{self._prefix}-{next(self._numbers):x}"
@@ -163,7 +155,7 @@ class Guard(grpc.aio.ServerInterceptor):
             self._arrived += 1
             self._streams += is_stream
             started = perf_counter()
-            outcome = "CANCELLED"
+            outcome, request_id = "CANCELLED", ""
             try:
                 if self._draining and not method.startswith(_HEALTH):
                     # Refused at once, clients that come again at once would keep the server from becoming quiet.
@@ -172,26 +164,30 @@ class Guard(grpc.aio.ServerInterceptor):
                 answer = serialize(await behavior(_parse(parse, request), context))
                 outcome = "OK"
             except BaseException as error:
-                await self._settle(error, context, method)
+                request_id = self._request_id(context)
+                await self._settle(error, context, method, request_id)
                 raise
             else:
                 return answer
             finally:
                 self._active.discard(task)
                 if logger.isEnabledFor(logging.DEBUG):
-                    _log_call(method, context, outcome, perf_counter() - started)
+                    request_id = request_id or self._request_id(context)
+                    _log_call(method, context, outcome, perf_counter() - started, request_id)
 
         return call
 
-    async def _settle(self, error: BaseException, context: Any, method: str) -> None:
+    async def _settle(
+        self, error: BaseException, context: Any, method: str, request_id: str
+    ) -> None:
         """Abort the call with the status of a failure; return when the failure itself says all there is to say."""
         if isinstance(error, grpc.aio.AbortError) or not _is_failure(error):
             return
         if _is_vanished(error, context):
             # A write that failed because its client has gone: to the transport, as any other cancelled call.
             raise asyncio.CancelledError from error
-        status = to_status(error, request_id.get())
-        self._failures.tell(error, status.code, f"{method}, request {request_id.get()}")
+        status = to_status(error, request_id)
+        self._failures.tell(error, status.code, f"{method}, request {request_id}")
         try:
             await context.abort(*status)
         except grpc.aio.InternalError as vanished:
@@ -211,14 +207,14 @@ def _is_vanished(error: BaseException, context: Any) -> bool:
     return isinstance(error, grpc.aio.InternalError)
 
 
-def _log_call(method: str, context: Any, outcome: str, seconds: float) -> None:
+def _log_call(method: str, context: Any, outcome: str, seconds: float, request_id: str) -> None:
     code = context.code()
     logger.debug(
         "%s %s %.1f ms, request %s",
         method,
         outcome if code is None else code.name,
         seconds * 1_000,
-        request_id.get(),
+        request_id,
     )
 
 

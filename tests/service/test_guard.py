@@ -21,7 +21,7 @@ from runsvc.errors import (
     StoreUnavailable,
 )
 from runsvc.rpc.failures import INTERVAL
-from runsvc.rpc.interceptors import Guard, request_id
+from runsvc.rpc.interceptors import Guard
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1 import run_service_pb2_grpc as pb_grpc
 
@@ -36,10 +36,8 @@ class Servicer(pb_grpc.RunServiceServicer):
 
     def __init__(self) -> None:
         self.behavior: Callable[[Any, Any], Awaitable[Any]] = self._answer
-        self.request_ids: list[str] = []
 
     async def Get(self, request: Any, context: Any) -> Any:
-        self.request_ids.append(request_id.get())
         return await self.behavior(request, context)
 
     async def StreamStatus(self, request: Any, context: Any) -> None:  # type: ignore[override]
@@ -242,10 +240,10 @@ async def test_each_call_has_one_line_at_debug(
 
 
 async def test_a_request_id_is_honored_or_made(service: Service) -> None:
-    for given_id in ("mine", "x" * 129, ""):
-        await service.stub.Get(pb.GetRequest(), metadata=[("x-request-id", given_id)])
-    await service.stub.Get(pb.GetRequest())
-    first, *made = service.servicer.request_ids
+    service.fail(RunNotFound("r"))
+    given = [[("x-request-id", one)] for one in ("mine", "x" * 129, "")]
+    errors = [await service.refused(metadata=metadata) for metadata in (*given, None)]
+    first, *made = [trailers_of(error)["x-request-id"] for error in errors]
     assert first == "mine"
     assert len(set(made)) == 3
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", one) for one in made)

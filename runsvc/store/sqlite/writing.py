@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
@@ -23,12 +24,15 @@ from runsvc.store.sqlite.loading import Loading
 from runsvc.store.sqlite.schema import check_ours, check_sound, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from runsvc.store.base import Changes, Count, Loaded, Query, Saved
     from runsvc.store.sqlite.cache import RunCache
     from runsvc.timekeeper import Timekeeper
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 INSERT: Final = (
     f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
@@ -40,6 +44,28 @@ _UPDATE: Final = (
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}, time) VALUES ({', '.join('?' * len(_rows.LOG))}, ?)"
 )
+
+
+def _watched(
+    method: Callable[Concatenate[Writing, Arguments], Answer],
+) -> Callable[Concatenate[Writing, Arguments], Answer]:
+    """The method, whose failures become ours and, but for a lock, have the file opened anew."""
+
+    @functools.wraps(method)
+    def watched(writing: Writing, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        try:
+            return method(writing, *args, **kwargs)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            failure = translation(error)
+            writing.failed(failure)
+            raise failure from error
+        except StoreUnavailable as failure:
+            writing.failed(failure)
+            raise
+
+    return watched
 
 
 class _Clock(NamedTuple):
@@ -92,41 +118,41 @@ class Writing:
         self._identity = None
         self._discard()
 
+    @_watched
     def begin(self) -> Now:
-        with self._watched():
-            connection = self._usable()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                clock = self._present_clock(connection)
-            except sqlite3.Error:
-                self.rollback()
-                raise
+        connection = self._usable()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            clock = self._present_clock(connection)
+        except sqlite3.Error:
+            self.rollback()
+            raise
         self._changes = None
         self._commits = clock.commits
         time = _rows.from_microseconds(self._timekeeper.now(not_before=clock.time))
         return Now(time, clock.revision, clock.commits)
 
+    @_watched
     def load(self, queries: Collection[Query | Count]) -> Loaded:
-        with self._watched():
-            return Loading(self._open(), self._cache).load(queries)
+        return Loading(self._open(), self._cache).load(queries)
 
+    @_watched
     def save(self, changes: Changes) -> None:
-        with self._watched():
-            self._save_runs(changes.runs)
-            self._many(APPEND, (_rows.from_entry(entry, changes.time) for entry in changes.log))
-            for run_id in changes.deleted:
-                self._run("DELETE FROM runs WHERE run_id = ?", run_id)
-                self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
-            for change in changes.attachments:
-                attachments.save(self._open(), change)
-            if changes.forgotten:
-                self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
-            self._run(
-                "UPDATE clock SET revision = ?, time = ?, commits = ?",
-                changes.revision,
-                _rows.microseconds(changes.time),
-                self._commits + 1,
-            )
+        self._save_runs(changes.runs)
+        self._many(APPEND, (_rows.from_entry(entry, changes.time) for entry in changes.log))
+        for run_id in changes.deleted:
+            self._run("DELETE FROM runs WHERE run_id = ?", run_id)
+            self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
+        for change in changes.attachments:
+            attachments.save(self._open(), change)
+        if changes.forgotten:
+            self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
+        self._run(
+            "UPDATE clock SET revision = ?, time = ?, commits = ?",
+            changes.revision,
+            _rows.microseconds(changes.time),
+            self._commits + 1,
+        )
         self._changes = changes
 
     def commit(self) -> None:
@@ -146,6 +172,11 @@ class Writing:
             time = _rows.microseconds(changes.time)
             self._clock = _Clock(time, changes.revision, self._commits + 1)
 
+    def failed(self, failure: StoreUnavailable) -> None:
+        """Have the file opened anew, unless it is merely locked."""
+        if not isinstance(failure, StoreBusy):
+            self._discard()
+
     def _commit(self) -> None:
         try:
             self._open().execute("COMMIT")
@@ -154,8 +185,7 @@ class Writing:
                 self._discard()
                 return
             failure = translation(error)
-            if not isinstance(failure, StoreBusy):
-                self._discard()
+            self.failed(failure)
             raise failure from error
 
     def rollback(self) -> None:
@@ -203,17 +233,6 @@ class Writing:
 
     def _many(self, statement: str, rows: Iterable[_rows.Row]) -> None:
         self._open().executemany(statement, rows)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            with translated():
-                yield
-        except StoreBusy:
-            raise
-        except StoreUnavailable:
-            self._discard()
-            raise
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
