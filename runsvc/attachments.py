@@ -154,7 +154,7 @@ class Attachments:
 
     def _abandoned(self, counted: Counted) -> Abandoned | None:
         """What to ask for; None while clients may not have had the time to come back."""
-        if counted.served < self._grace or counted.steady < self._comeback:
+        if counted.prompt < self._grace or counted.steady < self._comeback:
             return None
         return Abandoned(counted.at, self._server, LIMIT)
 

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 #: Time between two looks.
 INTERVAL: Final = timedelta(seconds=0.25)
 #: Leases, and timeouts, that end in one transaction, so that other commands wait milliseconds.
-LIMIT: Final = 50
+LIMIT: Final = 100
 
 
 class _Look(NamedTuple):
@@ -84,7 +84,8 @@ def _end(tx: Transaction, beat: Beat, counted: Counted, due: Sequence[Run | Corr
     for run in due:
         if isinstance(run, CorruptRow):
             continue
-        after = lifecycle.expire(run, tx.stamp(), served=counted.served, steady=counted.steady)
+        lease_end = counted.end_of(run.lease) if run.lease else None
+        after = lifecycle.expire(run, tx.stamp(), lease_end=lease_end, steady=counted.steady)
         if tx.save(run, after) is not run:
             ended.append(after)
     return _Look(beat, ended, [each for each in due if isinstance(each, CorruptRow)])

@@ -190,19 +190,19 @@ def renew(run: Run, at: Stamp) -> Run:
     return evolve(run, lease=_lease(run.lease.ttl, at))
 
 
-def expire(run: Run, at: Stamp, *, served: timedelta, steady: timedelta) -> Run:
+def expire(run: Run, at: Stamp, *, lease_end: datetime | None, steady: timedelta) -> Run:
     """The run after its time was up; the same run while it is not.
 
-    A timeout counts by a clock that nobody has set for all of its length (`steady`), a lease by time in which renewals
-    were taken (`served`), a whole ttl of it.
+    A timeout counts by a clock that nobody has set for all of its length (`steady`). A lease is over when its
+    `lease_end` has come: expires_at, or later when renewals could not be taken all the time.
     """
     if run.status.terminal:
         return run
     limit, lease = limit_of(run), run.lease
-    if limit is not None and _is_over(limit.since + limit.length, limit.length, at, steady):
+    if limit is not None and limit.since + limit.length <= at.time and limit.length <= steady:
         error = f"It was {run.status.name} for longer than {_seconds(limit.length)}."
         return _advance(run, RunStatus.TIMEOUT, at, reason=limit.reason, error=error)
-    if lease is not None and _is_over(lease.expires_at, lease.ttl, at, served):
+    if lease is not None and lease_end is not None and lease_end <= at.time:
         error = f"Its worker gave no sign of life for {_seconds(lease.ttl)}."
         return _advance(run, RunStatus.ERROR, at, reason=StatusReason.LEASE_EXPIRED, error=error)
     return run
@@ -303,11 +303,6 @@ def _accepts_progress(run: Run, *, final: bool) -> bool:
 
 def _lease(ttl: timedelta | None, at: Stamp) -> Lease | None:
     return None if ttl is None else Lease(ttl, at.time + ttl)
-
-
-def _is_over(end: datetime, length: timedelta, at: Stamp, counted: timedelta) -> bool:
-    """Whether a term is over: its end has come, and as much time as it is long has been counted."""
-    return end <= at.time and length <= counted
 
 
 def _seconds(length: timedelta) -> str:

@@ -1,7 +1,9 @@
-"""Since when renewals have been taken without a break: only that time counts against a lease.
+"""Since when renewals have been taken, and with which delays: only time in which they were counts against a lease.
 
-A break is whatever keeps a worker's sign of life from being committed, or makes it seem late: the server was down,
-stopped or held up, the store did not work, the clock was set forward. After it every lease has a whole ttl once more.
+A break is whatever keeps a worker's sign of life from being committed, or makes it seem late: the server was down or
+stopped, the store did not work, the clock was set forward. After it every lease has a whole ttl once more. A delay is a
+moment in which the service was slow. What it took does not count; a lease that it may have cost is treated as after a
+break. So a service that is slow again and again still finds out who is dead.
 """
 
 from __future__ import annotations
@@ -10,22 +12,53 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runsvc.model import Lease
     from runsvc.timekeeper import Timekeeper
 
-#: How late the service may be without its counting as a break. The shortest lease, one second, bears more when it is
+#: How late the service may be without anything being counted off. The shortest lease, one second, bears more when it is
 #: renewed every third of it.
 TOLERANCE: Final = timedelta(seconds=0.5)
+#: How late it may be without its being a break.
+LONGEST_DELAY: Final = timedelta(seconds=2)
+#: A delay may have cost a lease that is no longer than so many times the delay.
+_BEARABLE: Final = 3
+#: Delays that are remembered: as many as can be within the longest lease are more than anyone looks at.
+_MOST: Final = 4_096
+
+
+class Delay(NamedTuple):
+    """A moment in which the service was slow: when it was over, and how long it had been."""
+
+    end: datetime
+    length: timedelta
 
 
 class Counted(NamedTuple):
     """What time it is, by the last beat and by what has passed since, and how much of it counts."""
 
     at: datetime
-    #: For how long renewals have been taken.
+    #: For how long renewals have been taken, if sometimes late.
     served: timedelta
+    #: For how long nothing has been late.
+    prompt: timedelta
     #: For how long the clock has not been set forward.
     steady: timedelta
+    #: Since the last break, oldest first.
+    delays: Sequence[Delay] = ()
+
+    def end_of(self, lease: Lease) -> datetime:
+        """When a lease is over."""
+        renewed_at = lease.expires_at - lease.ttl
+        lost = timedelta(0)
+        for delay in reversed(self.delays):
+            if delay.end <= renewed_at:
+                break
+            if lease.ttl <= _BEARABLE * delay.length:
+                return max(lease.expires_at, delay.end + lease.ttl) + lost
+            lost += delay.length
+        return max(lease.expires_at, self.at - self.served + lease.ttl) + lost
 
 
 class Beat(NamedTuple):
@@ -40,10 +73,11 @@ class Serving:
 
     def __init__(self, timekeeper: Timekeeper, interval: timedelta) -> None:
         self._timekeeper = timekeeper
-        #: Longest time between two beats that is no break.
-        self._longest = interval + TOLERANCE
+        #: Time between two beats.
+        self._interval = interval
         self._last: Beat | None = None
         self._served_since: datetime | None = None
+        self._delays: tuple[Delay, ...] = ()
         #: None: for as long as anyone can tell.
         self._steady_since: datetime | None = None
         #: By how much the clock was set forward, all in all.
@@ -60,18 +94,22 @@ class Serving:
         return Beat(time, self._timekeeper.monotonic())
 
     def beat(self, beat: Beat) -> None:
-        """The store did its work. Ends a break, and tells of one when the beat is late, by itself or in its answer."""
-        delay = self._since(beat)
+        """The store did its work. Ends a break, and tells of one or of a delay when this comes late."""
+        answered = self._since(beat)
+        lost = _late(answered)
         if self._last is not None:
             passed = timedelta(seconds=beat.monotonic - self._last.monotonic)
+            lost += _late(passed - self._interval)
             shift = beat.time - self._last.time - passed
-            is_set = shift > TOLERANCE
-            if is_set:
+            if shift > TOLERANCE:
                 self._steady_since = beat.time
                 self.set_forward += shift
-            self.broken |= is_set or passed > self._longest or delay > TOLERANCE
-        if self.broken:
-            self._served_since = beat.time + delay
+                self.broken = True
+        if self.broken or lost > LONGEST_DELAY:
+            self._served_since = beat.time + answered
+            self._delays = ()
+        elif lost:
+            self._delays = (*self._delays[1 - _MOST :], Delay(beat.time + answered, lost))
         self._last, self.broken = beat, False
 
     def counted(self) -> Counted | None:
@@ -79,17 +117,26 @@ class Serving:
         if self._last is None or self._served_since is None:
             return None
         passed = self._since(self._last)
-        at = self._last.time + passed
-        served = timedelta(0) if self.broken or passed > self._longest else at - self._served_since
+        at, lost = self._last.time + passed, _late(passed - self._interval)
+        since, delays = self._served_since, self._delays
+        if self.broken or lost > LONGEST_DELAY:
+            since = at
+        elif lost:
+            delays = (*delays, Delay(at, lost))
         steady = at - self._steady_since if self._steady_since else timedelta.max
-        return Counted(at, served, steady)
+        prompt_since = delays[-1].end if delays else since
+        return Counted(at, at - since, at - max(since, prompt_since), steady, delays)
 
     def left(self, lease: Lease) -> float:
         """For how many seconds a lease holds if nobody renews it; 0 once it is over."""
         if (counted := self.counted()) is None:
             return lease.ttl.total_seconds()
-        left = max(lease.expires_at - counted.at, lease.ttl - counted.served)
-        return max(left.total_seconds(), 0.0)
+        return max((counted.end_of(lease) - counted.at).total_seconds(), 0.0)
 
     def _since(self, beat: Beat) -> timedelta:
         return timedelta(seconds=self._timekeeper.monotonic() - beat.monotonic)
+
+
+def _late(time: timedelta) -> timedelta:
+    """By how much something is late, when it is late enough to tell."""
+    return time if time > TOLERANCE else timedelta(0)

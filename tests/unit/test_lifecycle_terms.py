@@ -53,8 +53,10 @@ def limited(timeout: float = 10, start_timeout: float = 5) -> Run:
     )
 
 
-def expire(run: Run, at: Stamp, served: timedelta = EVER, steady: timedelta = EVER) -> Run:
-    return lifecycle.expire(run, at, served=served, steady=steady)
+def expire(run: Run, at: Stamp, late: timedelta = timedelta(0), steady: timedelta = EVER) -> Run:
+    """The run after a look, when so much time could not be counted against its lease."""
+    lease_end = run.lease.expires_at + late if run.lease else None
+    return lifecycle.expire(run, at, lease_end=lease_end, steady=steady)
 
 
 # How leases begin.
@@ -150,12 +152,10 @@ def test_a_lease_that_nobody_renewed_ends_the_run(status: RunStatus) -> None:
     assert ended.lease == run.lease
 
 
-def test_a_lease_has_its_whole_ttl_of_served_time() -> None:
+def test_a_lease_is_over_when_it_is_said_to_be() -> None:
     run = leased(10)
-    late = after(1_000)
-    assert expire(run, late, served=timedelta(0)) is run
-    assert expire(run, late, served=10 * SECOND - MOMENT) is run
-    assert expire(run, late, served=10 * SECOND).status is ERROR
+    assert expire(run, Stamp(7, after(15).time - MOMENT), late=5 * SECOND) is run
+    assert expire(run, after(15), late=5 * SECOND).status is ERROR
 
 
 def test_a_run_that_ended_has_nothing_left_to_expire() -> None:
@@ -187,7 +187,7 @@ def test_only_the_timeout_of_the_present_status_counts() -> None:
 
 
 def test_a_timeout_counts_while_the_service_does_not_serve() -> None:
-    assert expire(limited(start_timeout=5), after(5), served=timedelta(0)).status is TIMEOUT
+    assert expire(limited(start_timeout=5), after(5), late=EVER).status is TIMEOUT
 
 
 def test_a_timeout_starts_anew_when_the_clock_is_set() -> None:

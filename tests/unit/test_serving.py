@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runsvc.serving import TOLERANCE, Counted, Serving
+from runsvc.model import Lease
+from runsvc.serving import TOLERANCE, Counted, Delay, Serving
 from tests.support.machine import NOON, Machine
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def test_nothing_counts_before_the_first_beat() -> None:
 
 def test_time_counts_from_the_first_beat_on() -> None:
     service = Beating()
-    assert service.counted == Counted(NOON, NONE, timedelta.max)
+    assert service.counted == Counted(NOON, NONE, NONE, timedelta.max)
     service.go_on(10)
     service.machine.go_on(0.1)
     assert service.counted.at == NOON + timedelta(seconds=10.1)
@@ -90,15 +91,77 @@ def test_a_stop_of_the_process_breaks() -> None:
     assert service.served == 3
 
 
-def test_a_slow_answer_breaks_as_well() -> None:
+def test_a_slow_answer_is_a_delay() -> None:
     service = Beating()
     service.go_on(10)
     beat = service.moment()
     service.machine.go_on(0.6)
     service.serving.beat(beat)
-    assert service.served == 0
     assert service.counted.at == NOON + timedelta(seconds=10.6)
     assert service.counted.steady == timedelta.max
+    assert (service.served, service.counted.prompt) == (10.6, NONE)
+    assert service.counted.delays == (Delay(service.counted.at, timedelta(seconds=0.6)),)
+
+
+def test_a_late_beat_is_a_delay_and_a_very_late_one_a_break() -> None:
+    service = Beating()
+    service.go_on(10)
+    service.machine.go_on(2.25)
+    # It is one even before anyone beats.
+    for _ in range(2):
+        (delay,) = service.counted.delays
+        assert delay == Delay(NOON + timedelta(seconds=12.25), timedelta(seconds=2))
+        assert (service.served, service.counted.prompt) == (12.25, NONE)
+        service.beat()
+    service.machine.go_on(2.5)
+    service.beat()
+    assert (service.served, service.counted.delays) == (0, ())
+
+
+def seconds(length: float) -> timedelta:
+    return timedelta(seconds=length)
+
+
+def end(ttl: float, renewed: float, counted: Counted) -> float:
+    """When a lease is over, in seconds after noon."""
+    lease = Lease(seconds(ttl), NOON + seconds(renewed + ttl))
+    return (counted.end_of(lease) - NOON).total_seconds()
+
+
+def counted_with(served: float, *delays: tuple[float, float]) -> Counted:
+    """A hundred seconds after noon, after delays that ended at a time and took a length."""
+    every = [Delay(NOON + seconds(at), seconds(length)) for at, length in delays]
+    return Counted(NOON + seconds(100), seconds(served), NONE, timedelta.max, every)
+
+
+def test_a_lease_is_over_when_it_ran_out() -> None:
+    assert end(30, 60, counted_with(99)) == 90
+
+
+def test_after_a_break_a_lease_has_its_whole_ttl() -> None:
+    assert end(30, 60, counted_with(10)) == 120
+    assert end(30, 95, counted_with(10)) == 125
+
+
+def test_delays_after_the_renewal_do_not_count() -> None:
+    assert end(30, 60, counted_with(99, (50, 3), (70, 2), (80, 0.6))) == 92.6
+    assert end(30, 60, counted_with(30, (80, 3))) == 103
+
+
+def test_a_delay_that_may_have_cost_a_lease_is_a_break_to_it() -> None:
+    assert end(6, 60, counted_with(99, (63, 2))) == 69
+    assert end(6, 60, counted_with(99, (63, 2), (65, 1))) == 70
+    assert end(6, 60, counted_with(99, (63, 1.9))) == 67.9
+    assert end(6, 60, counted_with(99, (60, 4))) == 66
+
+
+def test_a_service_that_is_slow_for_ever_still_finds_out_who_is_dead() -> None:
+    service = Beating()
+    lease = Lease(seconds(30), NOON + seconds(30))
+    while service.serving.left(lease):
+        service.machine.go_on(2)
+        service.beat()
+        assert service.counted.at < NOON + timedelta(hours=1)
 
 
 def test_being_a_little_late_is_no_break() -> None:
@@ -117,7 +180,7 @@ def test_a_clock_set_forward_breaks_and_starts_every_term_anew() -> None:
     # By what has passed nobody would know of it.
     assert service.counted.at == NOON + timedelta(seconds=10)
     service.beat()
-    assert service.counted == Counted(NOON + timedelta(seconds=10 + HOUR), NONE, NONE)
+    assert service.counted == Counted(NOON + timedelta(seconds=10 + HOUR), NONE, NONE, NONE)
     service.go_on(5)
     assert service.served == 5
     assert service.counted.steady == timedelta(seconds=5)
