@@ -52,11 +52,11 @@ test-clients: .venv/.dev ## Test every client whose toolchain is here; one of th
 	@$(call absent,not tested,$(filter $(TESTED),$(ABSENT)))
 
 $(CLIENTS:%=test-client-%): test-client-%: .venv/.dev
-	@$(if $(filter $*,$(PRESENT)),$(call test_clients,$*),:)
+	@$(call test_clients,$(filter $*,$(PRESENT)))
 	@$(call absent,not tested,$(filter $*,$(ABSENT)))
 
 # $(call test_clients,languages): their own checks, then the suite that all pass.
 define test_clients
-$(MAKE) -s --no-print-directory $(foreach language,$(1),$($(language).check) .tools/drivers/$(language)) && \
-  $(BIN)/pytest tests/clients -m clients --languages "$(strip $(1))" $(ARGS)
+$(if $(1),$(MAKE) -s --no-print-directory $(foreach language,$(1),$($(language).check) .tools/drivers/$(language)) && \
+  $(BIN)/pytest tests/clients -m clients --languages "$(strip $(1))" $(ARGS))
 endef
