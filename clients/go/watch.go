@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/protobuf/proto"
 
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
@@ -43,7 +44,7 @@ func All() *runsvcv1.StreamStatusRequest {
 // servers that go away: it comes back and resumes where it was. A watch cut off within its snapshot gets a new one. Heartbeats
 // are not handed on.
 //
-// The loop ends after the run's last change, when ctx is done, or with an error. Leaving it ends the server's stream.
+// The loop ends after the run's last change, when ctx is done or the client closed, or with an error. Leaving it ends the server's stream.
 func (c *Client) Watch(ctx context.Context, request *runsvcv1.StreamStatusRequest, options ...WatchOption) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
 	return func(yield func(*runsvcv1.StreamStatusResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -79,7 +80,8 @@ func (w *watch) untilOver(ctx context.Context) error {
 		if err == io.EOF || err == errLeft {
 			return nil
 		}
-		if ctx.Err() != nil || !lost(err) || time.Since(w.heard) >= w.outage {
+		closed := w.client.conn.GetState() == connectivity.Shutdown
+		if ctx.Err() != nil || closed || !lost(err) || time.Since(w.heard) >= w.outage {
 			return err
 		}
 		if err := w.waits.next(ctx, err); err != nil {

@@ -78,3 +78,20 @@ func TestAWatchGivesUpAfterAnOutage(t *testing.T) {
 		t.Fatal(last)
 	}
 }
+
+func TestAWatchEndsWithItsClient(t *testing.T) {
+	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+		_ = stream.Send(changed(running, 3))
+		<-stream.Context().Done()
+		return nil
+	}}
+	client := s.client(t)
+	var last error
+	for _, err := range client.Watch(t.Context(), runsvc.All()) {
+		last = err
+		_ = client.Close()
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Fatal(last)
+	}
+}
