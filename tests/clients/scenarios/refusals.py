@@ -109,16 +109,26 @@ async def a_revision_that_cannot_be_served(stage: Stage) -> None:
 
 
 @scenario
-async def a_store_in_trouble(stage: Stage) -> None:
+async def a_store_that_another_process_locks(stage: Stage) -> None:
     await stage.serve()
     a = await stage.driver()
     run_id = (await a.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
     with closing(sqlite3.connect(stage.db, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await a.do("cancel", run_id=run_id)
-    with closing(sqlite3.connect(stage.db)) as other:
-        other.execute("UPDATE runs SET body = x'ff'")
-        other.commit()
+
+
+@scenario
+async def a_row_that_cannot_be_read(stage: Stage) -> None:
+    async with stage.interlude() as first:
+        await first.serve()
+        a = await first.driver()
+        run_id = (await a.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
+    with closing(sqlite3.connect(stage.db)) as file:
+        file.execute("UPDATE runs SET body = x'ff'")
+        file.commit()
+    await stage.serve()
+    a = await stage.driver()
     await a.do("get", run_id=run_id)
     await a.do("list", thread_id="t")
 
