@@ -48,7 +48,7 @@ export class RunError extends Error {
     if (error instanceof RunError) return error;
     const cause = ConnectError.from(error);
     const told = toldBy(cause);
-    const Kind = BY_REASON[told.reason] ?? BY_CODE[cause.code] ?? RunError;
+    const Kind = BY_REASON.get(told.reason) ?? BY_CODE.get(cause.code) ?? RunError;
     return new Kind(cause, told);
   }
 }
@@ -81,13 +81,13 @@ export class UnavailableError extends RunError {
   override readonly name = "UnavailableError";
 }
 
-const BY_REASON: Readonly<Record<string, typeof RunError>> = { THREAD_BUSY: ThreadBusyError };
-const BY_CODE: Readonly<Partial<Record<Code, typeof RunError>>> = {
-  [Code.NotFound]: NotFoundError,
-  [Code.FailedPrecondition]: FailedPreconditionError,
-  [Code.InvalidArgument]: InvalidArgumentError,
-  [Code.Unavailable]: UnavailableError,
-};
+const BY_REASON: ReadonlyMap<string, typeof RunError> = new Map([["THREAD_BUSY", ThreadBusyError]]);
+const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunError>([
+  [Code.NotFound, NotFoundError],
+  [Code.FailedPrecondition, FailedPreconditionError],
+  [Code.InvalidArgument, InvalidArgumentError],
+  [Code.Unavailable, UnavailableError],
+]);
 
 /** Whether a server sent this error: what the transport makes up has no status of the call. */
 export function isFromServer(error: ConnectError): boolean {

@@ -5,11 +5,11 @@ import { Backoff, pause } from "./backoff.js";
 import type { ProgressInit, RunClient } from "./client.js";
 import { RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { mayPass, orRefusal, repeated, textOf } from "./report.js";
 import { isTerminal } from "./status.js";
 
 /** How long a report is repeated for a run without a lease. */
 const PATIENCE_MS = 60_000;
-const LONGEST_ERROR_BYTES = 16 * 1024;
 
 /** Who executes. */
 export interface ExecutionOptions {
@@ -153,17 +153,12 @@ class Executing implements Execution {
     }
   }
 
-  /** Report how the run ended, unless others ended it. */
+  /** Report how the run ended, unless others ended it: a cancel is acknowledged then. */
   async finish(ending: Ending): Promise<Executed> {
-    if (this.#end) return this.#yield(this.#end, ending);
-    try {
-      return await this.#complete(ending);
-    } catch (error) {
-      // Others ended the run between the body's end and the report.
-      const refusal = RunError.from(error);
-      if (!isOver(refusal)) throw refusal;
-      return this.#yield(refusal, ending);
-    }
+    const end = this.#end ?? (await orRefusal(this.#complete(ending)));
+    if ("outcome" in end) return end;
+    const left = isCancelled(end) ? await orRefusal(this.#acknowledge(ending)) : end;
+    return "outcome" in left ? left : { outcome: "lost", cause: left, ...thrownIn(ending) };
   }
 
   async #complete(ending: Ending): Promise<Executed> {
@@ -180,13 +175,10 @@ class Executing implements Execution {
     return (await repeated(send, this.#patienceMs)).run;
   }
 
-  /** A cancel is acknowledged. */
-  async #yield(end: Run | RunError, ending: Ending): Promise<Executed> {
-    const { usage: progress, ...rest } = { usage: undefined, ...ending };
-    const status = end instanceof RunError ? end.metadata.from : RunStatus[end.status];
-    if (status !== "INTERRUPTED") return { outcome: "lost", cause: end, ...rest };
+  async #acknowledge(ending: Ending): Promise<Executed> {
+    const progress = "usage" in ending ? ending.usage : undefined;
     const send = () => this.#client.acknowledgeCancel(this.run.runId, { ...this.#report, progress });
-    return { outcome: "cancelled", run: (await repeated(send, this.#patienceMs)).run, ...rest };
+    return { outcome: "cancelled", run: (await repeated(send, this.#patienceMs)).run, ...thrownIn(ending) };
   }
 
   #judge(run: Run, event?: StatusEvent): void {
@@ -200,48 +192,10 @@ class Executing implements Execution {
   }
 }
 
-/** Send a report, which may be repeated, until it was answered by more than a failure that passes. */
-async function repeated<T>(send: () => Promise<T>, patienceMs: number): Promise<T> {
-  const backoff = new Backoff();
-  const end = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await send();
-    } catch (error) {
-      const failure = RunError.from(error);
-      const milliseconds = backoff.pauseAfter(failure);
-      if (!mayPass(failure) || performance.now() + milliseconds > end) throw failure;
-      await pause(milliseconds);
-    }
-  }
+function thrownIn(ending: Ending): { error?: unknown } {
+  return "error" in ending ? ending : {};
 }
 
-/** Whether it says that others have ended the run, or taken it away. */
-function isOver({ code }: RunError): boolean {
-  return code === Code.NotFound || code === Code.FailedPrecondition;
-}
-
-/** Whether it is the server's trouble, or the way's, rather than a refusal. */
-function mayPass({ code }: RunError): boolean {
-  return TROUBLE.has(code);
-}
-
-const TROUBLE: ReadonlySet<Code> = new Set([
-  Code.Unavailable,
-  Code.DeadlineExceeded,
-  Code.ResourceExhausted,
-  Code.Unknown,
-  Code.Internal,
-]);
-
-/** What the server takes as a run's error: a report must not fail for the length of a text. */
-function textOf(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
-  const bytes = Buffer.from(text);
-  if (bytes.length <= LONGEST_ERROR_BYTES) return bytes.toString();
-  // A character that was cut through is left out.
-  return bytes
-    .subarray(0, LONGEST_ERROR_BYTES)
-    .toString()
-    .replace(/\uFFFD+$/, "");
+function isCancelled(end: Run | RunError): boolean {
+  return end instanceof RunError ? end.metadata.from === "INTERRUPTED" : end.status === RunStatus.INTERRUPTED;
 }

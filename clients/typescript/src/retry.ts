@@ -24,10 +24,10 @@ export class Attempts {
   readonly #backoff = new Backoff();
   #made = 0;
 
-  /** A timeout of 0 is none. */
+  /** A timeout of 0 is none; one below is over. */
   constructor(repeatable: boolean, timeoutMs: number) {
     this.#repeatable = repeatable;
-    this.#end = timeoutMs > 0 ? performance.now() + timeoutMs : Number.POSITIVE_INFINITY;
+    this.#end = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   }
 
   /** The timeout of the next attempt, in whole milliseconds as the wire wants it. 0: none. */

@@ -141,6 +141,8 @@ test("a call has a deadline, its own or the client's", async (test) => {
   const { client } = await clientOf(test, { get: hanging }, { timeoutMs: 30 });
   await assert.rejects(client.get("run-1"), { code: Code.DeadlineExceeded });
   await assert.rejects(client.get("run-1", { timeoutMs: 10 }), { code: Code.DeadlineExceeded });
+  // A budget that is spent already, not no deadline.
+  await assert.rejects(client.get("run-1", { timeoutMs: -1 }), { code: Code.DeadlineExceeded });
 });
 
 test("a call that is given up throws the signal's reason", async (test) => {

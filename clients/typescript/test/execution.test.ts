@@ -141,6 +141,20 @@ test("a cancel between the body's end and the report is acknowledged", async (te
   assert.equal(reports.at(-1), "acknowledge 4");
 });
 
+test("a cancelled run that cannot be acknowledged any more is lost", async (test) => {
+  const { client, become } = await serverOf(test, {
+    acknowledgeCancel: () => {
+      throw refusal(Code.NotFound, "RUN_NOT_FOUND");
+    },
+  });
+  const executed = await client.execute("run-1", worker, async (execution) => {
+    become(RunStatus.INTERRUPTED);
+    return untilStopped(execution);
+  });
+  assert(executed.outcome === "lost" && executed.cause instanceof RunError);
+  assert.equal(executed.cause.reason, "RUN_NOT_FOUND");
+});
+
 test("a run that ended otherwise is lost, and nothing is reported", async (test) => {
   const { client, reports, become } = await serverOf(test);
   const executed = await client.execute("run-1", worker, async (execution) => {
