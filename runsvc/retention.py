@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 20
 STRETCH: Final = 500
 #: How long traffic is left alone after a transaction, in multiples of what that took.
-REST: Final = 3
+REST: Final = 9
 
 
 class Retention:
