@@ -203,6 +203,19 @@ BARS: Final = (
         )
         for work in ("Create", "Complete")
     ),
+    *(
+        Bar(
+            f"{client}, {work}: the client's CPU against its stub's",
+            "clients",
+            work,
+            "cpu ratio",
+            None,
+            client,
+            at_most=1.15,
+        )
+        for client in ("AsyncRunClient", "RunClient")
+        for work in ("Get", "an event of a watch")
+    ),
     Bar(
         "watch, nothing else running: deliveries per second as a share of the limit's",
         "watch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import floor, resources, sections, terms, watching
+from tests.bench import clients, floor, resources, sections, terms, watching
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -48,4 +48,5 @@ SECTIONS: Final = (
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
     Section("terms", terms.terms, terms.steps),
     Section("watch", watching.watch, watching.steps),
+    Section("clients", clients.clients, clients.steps),
 )

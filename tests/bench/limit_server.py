@@ -4,7 +4,7 @@ Same options and same loop as runsvc's server; no store, no checks, no intercept
 
 `/limit/Teach` takes a method, a zero byte and the answer to give from then on. `/limit/Watch` is a stream of the answer
 taught for it: one at once, then one for each `/limit/Broadcast`. Its request is a number; `/limit/Tell` reaches the
-stream of that number alone.
+stream of that number alone. StreamStatus is a flood of the answer taught for it, until its client leaves.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from runsvc.rpc.server import OPTIONS, new_loop
 TEACH, WATCH, BROADCAST, TELL = (
     f"/limit/{name}" for name in ("Teach", "Watch", "Broadcast", "Tell")
 )
+FLOOD = "/runsvc.v1.RunService/StreamStatus"
 
 
 class Limit(grpc.GenericRpcHandler):
@@ -30,8 +31,9 @@ class Limit(grpc.GenericRpcHandler):
             WATCH: grpc.unary_stream_rpc_method_handler(self._watch),
             BROADCAST: grpc.unary_unary_rpc_method_handler(self._broadcast),
             TELL: grpc.unary_unary_rpc_method_handler(self._tell),
+            FLOOD: grpc.unary_stream_rpc_method_handler(self._flood),
         }
-        self._watched = b""
+        self._watched = self._flooding = b""
         self._streams: dict[bytes, asyncio.Event] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -41,6 +43,9 @@ class Limit(grpc.GenericRpcHandler):
         method, _, answer = request.partition(b"\0")
         if method.decode() == WATCH:
             self._watched = answer
+            return b""
+        if method.decode() == FLOOD:
+            self._flooding = answer
             return b""
 
         async def answering(_request: bytes, _context: Any) -> bytes:
@@ -58,6 +63,10 @@ class Limit(grpc.GenericRpcHandler):
                 woken.clear()
         finally:
             del self._streams[request]
+
+    async def _flood(self, _request: bytes, context: Any) -> None:
+        while True:
+            await context.write(self._flooding)
 
     async def _broadcast(self, _request: bytes, _context: Any) -> bytes:
         for stream in self._streams.values():

@@ -64,13 +64,20 @@ def test_calls_are_measured_and_shown(tmp_path: Path) -> None:
 
 @needs_proc
 def test_everything_else_is_measured(tmp_path: Path) -> None:
-    only = ("seed", "floor", "memory", "start", "terms", "watch")
+    only = ("seed", "floor", "memory", "start", "terms", "watch", "clients")
     bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
     found = written(tmp_path)
     assert {figure["section"] for figure in found["figures"]} == set(only)
     assert all(figure["failures"] == {} for figure in found["figures"])
     works = {figure["work"] for figure in found["figures"] if figure["section"] == "watch"}
     assert {"one thread", "a thread each", "64 Get, beside one thread"} < works
+    beyond = [
+        (figure["work"], figure["system"])
+        for figure in found["figures"]
+        if "us beyond the stub" in figure["values"]
+    ]
+    clients = ("AsyncRunClient", "RunClient")
+    assert beyond == [(work, each) for work in ("Get", "an event of a watch") for each in clients]
     # Stores of finished runs are there for the next time, and nothing else is.
     assert {file.suffix for file in tmp_path.iterdir()} == {".db", ".json"}
 
