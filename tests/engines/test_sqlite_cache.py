@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runsvc.errors import OutcomeUnknown, StoreUnavailable
-from runsvc.store.base import ById
+from runsvc.store.base import ById, PageQuery
 from runsvc.store.sqlite import SqliteStore
 from runsvc.store.sqlite.cache import ENTRY_COST, Kept, RunCache
 from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
 from tests.engines.test_sqlite import fail_commits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from runsvc.model import Run
@@ -65,8 +65,8 @@ def between(
     """Have something happen after a reader's next SELECT, before it takes in what it found."""
     read = store._now
 
-    def reading(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        rows = read(statement, *parameters)
+    def reading(statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        rows = read(statement, parameters)
         monkeypatch.setattr(store, "_now", read)
         also()
         return rows
@@ -194,6 +194,39 @@ def test_what_somebody_else_wrote_is_noticed_by_the_next_transaction(
     assert found is not None
     assert found.thread_id == "elsewhere"
     assert driver.create().revision == run.revision + 11
+
+
+async def test_a_short_page_is_what_the_file_holds(store: SqliteStore, driver: Driver) -> None:
+    runs = [driver.create() for _ in range(5)]
+    query = PageQuery(owner="o", thread_id="t", limit=4, max_bytes=1 << 20)
+    forgotten(store)
+    pages = [await store.page(query)]
+    # Some of them are at hand now, with what a writer did since, and others never were.
+    driver.report(runs[3], RUNNING)
+    pages.append(await store.page(query))
+    driver.delete(driver.report(runs[2], SUCCESS))
+    pages.append(await store.page(query))
+    forgotten(store)
+    assert [record.run_id for record in pages[0]] == [run.run_id for run in runs[:0:-1]]
+    assert [CODEC.decode(record).status for record in pages[1]] == [
+        PENDING,
+        RUNNING,
+        PENDING,
+        PENDING,
+    ]
+    assert pages[2] == await store.page(query)
+    assert [record.run_id for record in pages[2]] == [runs[at].run_id for at in (4, 3, 1, 0)]
+
+
+async def test_a_short_page_from_which_a_run_goes_is_read_again(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [driver.report(driver.create(), SUCCESS) for _ in range(4)]
+    forgotten(store)
+    between(store, monkeypatch, lambda: driver.delete(runs[1]))
+    page = await store.page(PageQuery(owner="o", thread_id="t", limit=3, max_bytes=1 << 20))
+    # Three, although one of those that were found first is gone: a shorter page would look like the last.
+    assert [record.run_id for record in page] == [runs[at].run_id for at in (3, 2, 0)]
 
 
 async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver) -> None:

@@ -32,7 +32,10 @@ _RECORD: Final = ", ".join(_rows.RECORD)
 _LOG: Final = ", ".join(_rows.LOG)
 #: Rows of a page that are read at once.
 _STRETCH: Final = 128
+#: Runs of a page that is put together from those at hand: its ids are read on the loop.
+_SHORT: Final = 32
 _ACTIVE: Final = "status IN (1, 2)"
+_NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 _OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
 
 #: How each kind of topic is searched for; every one has an index made for it.
@@ -76,7 +79,7 @@ class Reading:
         if kept is not None and kept.kwargs is not None:
             return kept.record._replace(kwargs=kept.kwargs)
         look = self._cache.look()
-        rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", run_id)
+        rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", (run_id,))
         if not rows:
             return None
         record = _rows.to_record(rows[0])
@@ -86,13 +89,13 @@ class Reading:
     async def look_up(self, run_id: str) -> Record | None:
         if (kept := self._at_hand(run_id)) is not None:
             return kept.record
-        rows = self._now(f"SELECT {_RECORD} FROM runs WHERE run_id = ?", run_id)
+        rows = self._now(f"SELECT {_RECORD} FROM runs WHERE run_id = ?", (run_id,))
         return _rows.to_record(rows[0]) if rows else None
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         where = f"owner = ? AND thread_id = ? AND {_ACTIVE}"
-        newest_first = "ORDER BY created_at DESC, run_id DESC"
-        rows = self._now(f"SELECT run_id FROM runs WHERE {where} {newest_first}", owner, thread_id)
+        statement = f"SELECT run_id FROM runs WHERE {where} {_NEWEST_FIRST}"
+        rows = self._now(statement, (owner, thread_id))
         return [row[0] for row in rows]
 
     async def clock(self) -> Clock:
@@ -104,6 +107,10 @@ class Reading:
         return int(rows[0][0])
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
+        if query.limit <= _SHORT and not query.statuses:
+            short = await self._short_page(query)
+            if short is not None:
+                return short
         page: list[Record] = []
         size = 0
         after = query.after
@@ -214,36 +221,43 @@ class Reading:
         rows = await self._fetch(self._log, statement, {"time": _rows.microseconds(time)})
         return int(rows[0][0])
 
+    async def _short_page(self, query: PageQuery) -> Sequence[Record] | None:
+        """A page of runs at hand and of the others as they are now; None when one of these is gone by now."""
+        where, parameters = _behind(query, query.after)
+        statement = f"SELECT run_id FROM runs WHERE {where} {_NEWEST_FIRST} LIMIT :limit"
+        look = self._cache.look()
+        run_ids = [row[0] for row in self._now(statement, parameters | {"limit": query.limit})]
+        found = {run_id: kept.record for run_id in run_ids if (kept := self._cache.find(run_id))}
+        if missing := [run_id for run_id in run_ids if run_id not in found]:
+            statement = f"SELECT {_RECORD} FROM runs WHERE run_id IN ({_marks(missing)})"
+            for record in _records(await self._fetch(self._pages, statement, missing)):
+                found[record.run_id] = record
+                self._cache.fill(look, Kept(record))
+        if len(found) < len(run_ids):
+            return None
+        return _ending_at([found[run_id] for run_id in run_ids], query.max_bytes)
+
     async def _stretch(
         self, query: PageQuery, after: PageKey | None, limit: int
     ) -> Sequence[Record]:
-        where = ["owner = :owner AND thread_id = :thread_id"]
-        parameters: dict[str, object] = {
-            "owner": query.owner,
-            "thread_id": query.thread_id,
-            "limit": limit,
-        }
+        where, parameters = _behind(query, after)
         if query.statuses:
-            where.append(f"status IN ({', '.join(str(int(status)) for status in query.statuses)})")
+            where += f" AND status IN ({', '.join(str(int(each)) for each in query.statuses)})"
         if query.statuses and query.statuses <= ACTIVE:
             # Said in the words of the index that holds active runs alone.
-            where.append(_ACTIVE)
-        if after is not None:
-            where.append("(created_at, run_id) < (:created_at, :run_id)")
-            parameters["created_at"] = _rows.microseconds(after.created_at)
-            parameters["run_id"] = after.run_id
-        statement = f"""
-            SELECT {_RECORD} FROM runs WHERE {" AND ".join(where)}
-            ORDER BY created_at DESC, run_id DESC LIMIT :limit
-        """
-        return _records(await self._fetch(self._pages, statement, parameters))
+            where += f" AND {_ACTIVE}"
+        statement = f"SELECT {_RECORD} FROM runs WHERE {where} {_NEWEST_FIRST} LIMIT :limit"
+        rows = await self._fetch(self._pages, statement, parameters | {"limit": limit})
+        return _records(rows)
 
     def _at_hand(self, run_id: str) -> Kept | None:
         if self._inline is None:
             raise StoreUnavailable("it is closed")
         return self._cache.find(run_id)
 
-    def _now(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    def _now(
+        self, statement: str, parameters: Mapping[str, object] | Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
         if self._inline is None:
             raise StoreUnavailable("it is closed")
         with translated():
@@ -263,6 +277,26 @@ class Reading:
 
     async def _connect(self) -> aiosqlite.Connection:
         return await aiosqlite.Connection(lambda: connect_reader(self._path), iter_chunk_size=64)
+
+
+def _behind(query: PageQuery, after: PageKey | None) -> tuple[str, dict[str, object]]:
+    """The condition that a thread's runs behind a position meet, and its parameters."""
+    where = "owner = :owner AND thread_id = :thread_id"
+    parameters: dict[str, object] = {"owner": query.owner, "thread_id": query.thread_id}
+    if after is None:
+        return where, parameters
+    position = {"created_at": _rows.microseconds(after.created_at), "run_id": after.run_id}
+    return f"{where} AND (created_at, run_id) < (:created_at, :run_id)", parameters | position
+
+
+def _ending_at(records: list[Record], max_bytes: int) -> list[Record]:
+    """Those up to the one whose body goes beyond so many bytes."""
+    size = 0
+    for number, record in enumerate(records, start=1):
+        size += len(record.body)
+        if size > max_bytes:
+            return records[:number]
+    return records
 
 
 def _marks(values: Sequence[object]) -> str:
