@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final, cast
 
@@ -73,10 +73,17 @@ async def _spread(contest: Contest, count: int, *, shared: bool) -> list[Figure]
     every = cast("list[list[Deliveries]]", samples)
     figures = contest.figures(work, count, every)
     if shared:
-        for figure, mine in zip(figures, every, strict=True):
-            figure.values["first ms"] = Spread.of(1e3 * median(one.firsts) for one in mine)
-            figure.values["last ms"] = Spread.of(1e3 * median(one.lasts) for one in mine)
+        figures += [_reach(figure, mine) for figure, mine in zip(figures, every, strict=True)]
     return figures
+
+
+def _reach(figure: Figure, samples: Sequence[Deliveries]) -> Figure:
+    """How long it takes, from the call on that makes a change, until the first and until the last watcher has it."""
+    values = {
+        "ms to the first": Spread.of(1e3 * median(one.firsts) for one in samples),
+        "ms to the last": Spread.of(1e3 * median(one.lasts) for one in samples),
+    }
+    return replace(figure, work=f"a change to {figure.in_flight:,} at once", values=values)
 
 
 async def _beside_calls(contest: Contest, count: int) -> list[Figure]:

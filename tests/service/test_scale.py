@@ -20,6 +20,8 @@ from tests.support.calls import (
 from tests.support.filling import BIG_THREAD, fill
 from tests.support.memory import needs_proc, resident
 from tests.support.server import Process, client_of, in_process
+from tests.support.waiting import until
+from tests.support.watchers import Line, Watcher, following
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,11 +48,9 @@ class Steps:
         return 0
 
 
-async def test_a_hundred_thousand_finished_runs_cost_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    db = tmp_path / "runs.db"
-    await asyncio.to_thread(fill, db, FINISHED)
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    """The steps of a server that this test starts."""
     steps = Steps()
     connect_reader, make_writer = reading.connect_reader, writing.make_writer  # type: ignore[attr-defined]
 
@@ -65,6 +65,12 @@ async def test_a_hundred_thousand_finished_runs_cost_nothing(
 
     monkeypatch.setattr(reading, "connect_reader", counted_reader)
     monkeypatch.setattr(writing, "make_writer", counted_writer)
+    return steps
+
+
+async def test_a_hundred_thousand_finished_runs_cost_nothing(tmp_path: Path, steps: Steps) -> None:
+    db = tmp_path / "runs.db"
+    await asyncio.to_thread(fill, db, FINISHED)
     async with in_process(db) as client:
 
         async def cheap(method: str, **fields: Any) -> Any:
@@ -98,6 +104,25 @@ async def test_a_hundred_thousand_finished_runs_cost_nothing(
         async with watching(client, **thread) as stream:
             assert (await stream.read()).event == SNAPSHOT_END
         assert steps.thousands * 1_000 <= STEPS
+
+
+async def test_watchers_from_before_the_ring_are_served_by_index(
+    tmp_path: Path, steps: Steps
+) -> None:
+    db = tmp_path / "runs.db"
+    await asyncio.to_thread(fill, db, FINISHED)
+    async with in_process(db) as client:
+        line = Line(client.address)
+        # Each tenth run is on another thread.
+        runs = [number for number in range(1, 300) if number % 10]
+        watchers = [Watcher(line, thread_id=f"t{number}") for number in runs]
+        steps.thousands = 0
+        async with following(watchers):
+            await until(lambda: all(watcher.seen for watcher in watchers))
+        assert [watcher.seen for watcher in watchers] == [[number] for number in runs]
+        # Some hundred each; to go through the log takes a hundred thousand.
+        assert steps.thousands <= len(runs)
+        line.drop()
 
 
 @needs_proc

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 long_form = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 #: Bytes that the server may send ahead to a watcher that reads nothing.
 WINDOW = 64 << 10
-#: Growth of memory that is the ring of the newest changes, and what calls leave behind.
-GROWTH = 24 << 20
+#: Growth of memory that is the ring of the newest changes, the runs at hand, and what calls leave behind.
+GROWTH = 48 << 20
 
 
 @pytest.mark.parametrize(
