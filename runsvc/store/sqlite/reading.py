@@ -45,6 +45,9 @@ _MATCHES: Final = {
     TopicKind.ASSISTANT: "owner = :owner AND assistant_id = :key",
     TopicKind.ALL: "owner = :owner",
 }
+#: For everything the log's own order is the index. The plus keeps SQLite from taking another one, by which it would
+#: find all entries and sort them, for every stretch anew.
+_LOG_MATCHES: Final = {**_MATCHES, TopicKind.ALL: "+owner = :owner"}
 
 
 class Reading:
@@ -183,7 +186,7 @@ class Reading:
             SELECT clock.revision, clock.oldest, found.* FROM (
               SELECT revision, {_OLDEST} AS oldest FROM clock
             ) AS clock LEFT JOIN (
-              SELECT {_LOG} FROM log WHERE {_MATCHES[topic.kind]} AND revision > :revision
+              SELECT {_LOG} FROM log WHERE {_LOG_MATCHES[topic.kind]} AND revision > :revision
               ORDER BY revision LIMIT :limit
             ) AS found ORDER BY found.revision
         """
