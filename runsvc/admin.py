@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runsvc.attachments import Attachments
     from runsvc.hub import StatusHub
     from runsvc.model import Run
-    from runsvc.serving import Counted, Serving
+    from runsvc.serving import Serving
     from runsvc.store.base import Clock, Codec, Record, Store
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -72,7 +72,7 @@ class Admin:
         Whose lease holds, or had not its whole ttl since the service was interrupted, is left alone.
         """
         counted = self._serving.counted()
-        lapsed = counted and DueLeases(counted.at, counted.served, limit)
+        lapsed = counted and DueLeases(counted.at, counted.prompt, limit)
         query = Orphans(before, limit + 1, lapsed)
 
         def decide(tx: Transaction) -> Reconciled:
@@ -80,19 +80,12 @@ class Admin:
             ended = [
                 tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
                 for run in found[:limit]
-                if self._is_free(run, counted)
+                # A lease that seems over may be so because of a break.
+                if run.lease is None or not self._serving.broken
             ]
             return Reconciled(ended, len(found) > limit)
 
         return await self._writer.submit(Command(decide, (query,), alone=True))
-
-    def _is_free(self, run: Run, counted: Counted | None) -> bool:
-        """Whether no lease holds a run. One that seems over may be so because of a break."""
-        if run.lease is None:
-            return True
-        if counted is None or self._serving.broken:
-            return False
-        return counted.end_of(run.lease) <= counted.at
 
     async def delete(self, run_id: str) -> None:
         """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""

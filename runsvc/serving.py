@@ -1,4 +1,4 @@
-"""Since when renewals have been taken, and with which delays: only time in which they were counts against a lease.
+"""Which time counts against a lease: since when renewals have been taken, and what was late in between.
 
 A break is whatever keeps a worker's sign of life from being committed, or makes it seem late: the server was down or
 stopped, the store did not work, the clock was set forward. After it every lease has a whole ttl once more. A delay is a
