@@ -1,0 +1,22 @@
+CLIENTS += rust
+rust.needs := Rust 1.88 or newer
+rust.present := cargo --version | grep -E 'cargo 1\.(8[89]|9[0-9]|[1-9][0-9]{2})'
+rust.generated := clients/rust/src/v1
+rust.generators := .tools/rust/.ready
+
+# Without optimization: their release profile takes minutes, and they run for a moment.
+.tools/rust/.ready: clients/rust/client.mk
+	@echo "Installing the code generators for Rust into .tools; the first time takes a minute"
+	@cargo install --quiet --locked --debug --root $(@D) protoc-gen-prost@0.5.0 protoc-gen-tonic@0.5.0
+	@touch $@
+
+rust.check := check-client-rust
+.PHONY: check-client-rust
+check-client-rust: ## The Rust client's own checks: format, lint, tests, the example
+	@cd clients/rust && cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings && cargo test --quiet --locked
+
+.PHONY: .tools/drivers/rust
+.tools/drivers/rust:
+	@mkdir -p $(@D)
+	@cd clients/rust && cargo build --quiet --locked --example conformance
+	@cp clients/rust/target/debug/examples/conformance $@

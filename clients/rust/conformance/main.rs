@@ -1,0 +1,169 @@
+//! Does with the client what the conformance suite says; clients/conformance/README.md has the commands.
+
+mod read;
+mod write;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::time::Duration;
+
+use runsvc_client::{RunClient, RunError, Watch};
+use serde_json::{Value, json};
+
+struct Driver {
+    client: RunClient,
+    watches: HashMap<i64, Watch>,
+}
+
+/// The threads of the runtime serve the connection while this one waits for a command.
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut driver = Driver { client: RunClient::connect()?, watches: HashMap::new() };
+    for line in stdin().lock().lines() {
+        let command: Value = serde_json::from_str(&line?)?;
+        if command["cmd"] == "quit" {
+            drop(driver);
+            return say(&json!({"ok": {}}));
+        }
+        say(&driver.answer(&command).await)?;
+    }
+    Ok(())
+}
+
+fn say(answer: &Value) -> Result<(), Box<dyn Error>> {
+    let mut out = stdout().lock();
+    writeln!(out, "{answer}")?;
+    Ok(out.flush()?)
+}
+
+impl Driver {
+    async fn answer(&mut self, command: &Value) -> Value {
+        let told = match command["cmd"].as_str().unwrap_or_default() {
+            "hello" => Ok(json!({"language": "rust"})),
+            "watch" => {
+                self.watches.insert(number(command, "w"), watch(&self.client, command));
+                Ok(json!({}))
+            }
+            "next" => self.next(number(command, "w")).await,
+            "unwatch" => {
+                self.watches.remove(&number(command, "w"));
+                Ok(json!({}))
+            }
+            "watch_and_leave" => self.watch_and_leave(command).await,
+            "resources" => Ok(resources()),
+            name => {
+                let Some(told) = self.call(name, command).await else {
+                    return json!({"unsupported": true});
+                };
+                told
+            }
+        };
+        match told {
+            Ok(ok) => json!({"ok": ok}),
+            Err(failure) => json!({"error": write::error(&failure)}),
+        }
+    }
+
+    /// A call to the server; None for one that this client does not have.
+    async fn call(&self, name: &str, command: &Value) -> Option<Result<Value, RunError>> {
+        let client = match command["timeout_ms"].as_u64() {
+            Some(timeout) => self.client.with_timeout(Duration::from_millis(timeout)),
+            None => self.client.clone(),
+        };
+        Some(match name {
+            "create" => client.create(read::create(command)).await.map(|response| {
+                json!({"run": write::optional(response.run), "replayed": response.replayed})
+            }),
+            "create_or_reject" => {
+                client.create_or_reject(read::create_or_reject(command)).await.map(|response| {
+                    let superseded = write::runs(response.superseded);
+                    json!({
+                        "run": write::optional(response.run),
+                        "replayed": response.replayed,
+                        "superseded": superseded,
+                    })
+                })
+            }
+            "get" => client.get(read::text(command, "run_id")).await.map(write::only),
+            "list" => list(&client, command, usize::MAX).await,
+            "list_first" => {
+                list(&client, command, command["count"].as_u64().unwrap_or_default() as usize).await
+            }
+            "has_inflight" => {
+                client.has_inflight(read::text(command, "thread_id")).await.map(|response| {
+                    json!({"has_inflight": response.has_inflight, "run_ids": response.run_ids})
+                })
+            }
+            "set_status" => client.set_status(read::set_status(command)).await.map(|response| {
+                json!({"run": write::optional(response.run), "changed": response.changed})
+            }),
+            "complete" => client.complete(read::complete(command)).await.map(|response| {
+                json!({"run": write::optional(response.run), "changed": response.changed})
+            }),
+            "update_progress" => {
+                client.update_progress(read::update_progress(command)).await.map(|response| {
+                    json!({"run": write::optional(response.run), "applied": response.applied})
+                })
+            }
+            "update_model_name" => {
+                client.update_model_name(read::update_model_name(command)).await.map(write::only)
+            }
+            "heartbeat" => client.heartbeat(read::heartbeat(command)).await.map(write::only),
+            "cancel" => client.cancel(read::cancel(command)).await.map(write::cancelled),
+            "acknowledge_cancel" => {
+                client.acknowledge_cancel(read::acknowledge_cancel(command)).await.map(|response| {
+                    json!({"run": write::optional(response.run), "changed": response.changed})
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    async fn next(&mut self, name: i64) -> Result<Value, RunError> {
+        let watch = self.watches.get_mut(&name).expect("no such watch");
+        let event = watch.next().await?;
+        Ok(event.map_or(json!({"end": true}), write::event))
+    }
+
+    async fn watch_and_leave(&self, command: &Value) -> Result<Value, RunError> {
+        for _ in 0..number(command, "rounds") {
+            watch(&self.client, command).next().await?;
+        }
+        Ok(json!({}))
+    }
+}
+
+fn number(command: &Value, name: &str) -> i64 {
+    command[name].as_i64().expect("a number")
+}
+
+fn watch(client: &RunClient, command: &Value) -> Watch {
+    let watch = client.watch(read::watch(command));
+    match command["outage_ms"].as_u64() {
+        Some(outage) => watch.outage(Duration::from_millis(outage)),
+        None => watch,
+    }
+}
+
+async fn list(client: &RunClient, command: &Value, most: usize) -> Result<Value, RunError> {
+    let mut pages = client.list_by_thread(read::list(command));
+    let mut runs = Vec::new();
+    while runs.len() < most {
+        let Some(run) = pages.next().await? else {
+            break;
+        };
+        runs.push(run);
+    }
+    Ok(json!({"runs": write::runs(runs)}))
+}
+
+fn resources() -> Value {
+    let count = |folder| fs::read_dir(folder).map(Iterator::count).unwrap_or_default();
+    json!({
+        "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        "threads": count("/proc/self/task"),
+        "handles": count("/proc/self/fd"),
+    })
+}
