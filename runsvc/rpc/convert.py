@@ -94,13 +94,14 @@ def to_message(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
     return message  # type: ignore[no-any-return]
 
 
-def from_record(record: Record) -> run_pb2.Run:
-    """The message of a stored run, with kwargs when the record has them; CorruptRow when it is not that run."""
-    message = run_pb2.Run()
+def set_record(message: run_pb2.Run, record: Record) -> None:
+    """Make an empty message that of a stored run, with kwargs when the record has them; CorruptRow when it is not it.
+
+    In place: a message that is put into another one is copied.
+    """
     _merge_stored(message, record, record.body)
     if record.kwargs:
         _merge(message.kwargs, record.kwargs, record.run_id)
-    return message
 
 
 def from_entry(entry: LogEntry) -> run_pb2.Run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.model import Progress
 from runsvc.rpc import page_token
-from runsvc.rpc.convert import fitting, from_record, to_message
+from runsvc.rpc.convert import fitting, set_record, to_message
 from runsvc.rpc.encoder import EventEncoder
 from runsvc.rpc.validation import Check, creation
 from runsvc.v1 import run_service_pb2 as pb
@@ -53,7 +53,9 @@ class RunServicer(RunServiceServicer):
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        return pb.GetResponse(run=from_record(await self._manager.get(OWNER, run_id)))
+        response = pb.GetResponse()
+        set_record(response.run, await self._manager.get(OWNER, run_id))
+        return response
 
     async def ListByThread(
         self, request: pb.ListByThreadRequest, context: Any
@@ -71,9 +73,10 @@ class RunServicer(RunServiceServicer):
         token = page.next and page_token.encode(
             page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
         )
-        return pb.ListByThreadResponse(
-            runs=map(from_record, page.records), next_page_token=token or ""
-        )
+        response = pb.ListByThreadResponse(next_page_token=token or "")
+        for record in page.records:
+            set_record(response.runs.add(), record)
+        return response
 
     async def HasInflight(
         self, request: pb.HasInflightRequest, context: Any

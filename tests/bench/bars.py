@@ -81,12 +81,13 @@ def _of_finished(count: int) -> list[Bar]:
     bars = []
     system = named(count)
     for work in (*OPERATIONS, LIST_MANY):
-        if work is not LIST_MANY:
-            text = f"{work.name} on {count:,} finished runs: share of that on none"
-            bars.append(Bar(text, "finished", work.name, "share", system=system, at_least=0.85))
-            text = f"{work.name} on {count:,} finished runs: CPU per call against that on none"
-            # What two runs of the same server differ by.
-            bars.append(Bar(text, "finished", work.name, "cpu ratio", system=system, at_most=1.05))
+        text = f"{work.name} on {count:,} finished runs: share of that on none"
+        bars.append(Bar(text, "finished", work.name, "share", system=system, at_least=0.85))
+        text = f"{work.name} on {count:,} finished runs: CPU per call against that on none"
+        # What two runs of the same server differ by.
+        bars.append(Bar(text, "finished", work.name, "cpu ratio", system=system, at_most=1.05))
+    text = f"memory at start on {count:,} finished runs: bytes per run"
+    bars.append(Bar(text, "start", "start", "bytes per run", None, system, at_most=16))
     text = f"start on {count:,} finished runs: seconds added"
     return [*bars, Bar(text, "start", "start", "seconds added", None, system, at_most=0.1)]
 

@@ -19,8 +19,9 @@ class Plan:
     also_in_flight: tuple[int, ...]
     #: Whether finished runs are measured with every kind of work.
     every_work: bool
-    #: Finished runs in a file.
+    #: Finished runs in a file, and callers at a time on it.
     finished: tuple[int, ...]
+    finished_in_flight: tuple[int, ...]
     #: Runs on the long thread, and in the seed's memory.
     present: int
     #: Watchers at a time.
@@ -46,6 +47,7 @@ BENCH = Plan(
     also_in_flight=(1, 8),
     every_work=False,
     finished=(100_000,),
+    finished_in_flight=(64,),
     present=100_000,
     watchers=(1, 100, 1_000),
     resumed=1_000,
@@ -53,7 +55,7 @@ BENCH = Plan(
     lease_ttl=30.0,
     timed=100_000,
     warm_runs=15_000,
-    weighed_runs=20_000,
+    weighed_runs=60_000,
 )
 FULL = Plan(
     rounds=5,
@@ -62,6 +64,7 @@ FULL = Plan(
     also_in_flight=(),
     every_work=True,
     finished=(100_000, 1_000_000),
+    finished_in_flight=(1, 8, 64, 256),
     present=100_000,
     watchers=(1, 100, 10_000),
     resumed=10_000,
@@ -78,6 +81,7 @@ SMOKE = Plan(
     also_in_flight=(1,),
     every_work=True,
     finished=(200,),
+    finished_in_flight=(2,),
     present=200,
     watchers=(1, 3),
     resumed=3,

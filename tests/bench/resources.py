@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.bench.figures import Figure, Spread
 from tests.bench.sections import named
@@ -54,29 +54,48 @@ async def memory(session: Session) -> list[Figure]:
 
 
 async def start(session: Session) -> list[Figure]:
-    """From the command to the ready line, on an empty file and on files with finished runs."""
-    files = {named(count): await session.filled(count) for count in session.plan.finished}
-    # Made before, like the others.
-    files = {"runsvc, empty": await session.filled(0)} | files
-    times: dict[str, list[float]] = {name: [] for name in files}
+    """From the command to the ready line, on an empty file and on files with finished runs, and the memory then."""
+    counts = (0, *session.plan.finished)
+    # All made before, also the empty one.
+    files = {count: await session.filled(count) for count in counts}
+    samples: dict[int, list[_Start]] = {count: [] for count in counts}
     for _ in range(session.plan.rounds):
-        for name, db in files.items():
-            session.watcher.step(f"start: {name}")
-            times[name].append(await _start(db))
-    empty = times["runsvc, empty"]
-    figures = []
-    for name, mine in times.items():
-        added = [one - other for one, other in zip(mine, empty, strict=True)]
-        values = {"seconds": Spread.of(mine), "seconds added": Spread.of(added)}
-        figures.append(Figure(session.section, "start", name, values=values))
-    return figures
+        for count, db in files.items():
+            session.watcher.step(f"start on {count:,} finished runs")
+            samples[count].append(await _start(db))
+    return [
+        Figure(
+            session.section,
+            "start",
+            named(count) if count else "runsvc, empty",
+            values=_values(count, mine, samples[0]),
+        )
+        for count, mine in samples.items()
+    ]
 
 
-async def _start(db: Path) -> float:
+class _Start(NamedTuple):
+    seconds: float
+    memory: int
+
+
+def _values(count: int, mine: list[_Start], empty: list[_Start]) -> dict[str, Spread]:
+    pairs = list(zip(mine, empty, strict=True))
+    values = {
+        "seconds": Spread.of(one.seconds for one in mine),
+        "seconds added": Spread.of(one.seconds - other.seconds for one, other in pairs),
+    }
+    if count:
+        grown = ((one.memory - other.memory) / count for one, other in pairs)
+        values["bytes per run"] = Spread.of(grown)
+    return values
+
+
+async def _start(db: Path) -> _Start:
     system = Runsvc(db)
     begin = time.perf_counter()
     try:
         await system.start()
-        return time.perf_counter() - begin
+        return _Start(time.perf_counter() - begin, system.server.memory())
     finally:
         await system.stop()

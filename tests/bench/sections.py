@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from tests.bench.work import Operation
 
 _ALSO: Final = (CREATE_OR_REJECT, GET)
+#: Runs of a page, and the one that shows that there are more.
+_PAGE: Final = 21
 #: Of all the work, what a short benchmark does on files of finished runs.
-_TELLING: Final = ("CreateOrReject", "Get (active)", "Get (finished)", "SetStatus", "Complete")
+_TELLING: Final = (
+    "CreateOrReject",
+    "Get (active)",
+    "Get (finished)",
+    "SetStatus",
+    "Complete",
+    LIST_MANY.name,
+)
 
 
 async def unary(session: Session) -> list[Figure]:
@@ -48,12 +57,13 @@ async def long_thread(session: Session) -> list[Figure]:
 
 
 async def finished(session: Session) -> list[Figure]:
-    """The same work on an empty file, the reference, and on files with finished runs."""
+    """The same work on files with finished runs and on one that has no more than a page of them, the reference."""
     filled = [Runsvc(await session.filled(count), named(count)) for count in session.plan.finished]
+    empty = Runsvc(await session.filled(_PAGE, every=1), "runsvc, empty")
     figures = []
-    async with session.contest(Runsvc(session.file(), "runsvc, empty"), *filled) as contest:
-        for operation in telling(session.plan):
-            figures += await contest.closed(operation)
+    async with session.contest(empty, *filled) as contest:
+        for operation, in_flight in telling(session.plan):
+            figures += await contest.closed(operation, in_flight)
     return figures
 
 
@@ -86,10 +96,10 @@ def cases(plan: Plan) -> list[tuple[Operation, int]]:
     return [(operation, count) for count in plan.also_in_flight for operation in _ALSO] + everything
 
 
-def telling(plan: Plan) -> list[Operation]:
-    """The work on files of finished runs."""
-    every = (*OPERATIONS, LIST_MANY)
-    return [each for each in every if plan.every_work or each.name in _TELLING]
+def telling(plan: Plan) -> list[tuple[Operation, int]]:
+    """The work on files of finished runs, and how many callers do it."""
+    every = [each for each in (*OPERATIONS, LIST_MANY) if plan.every_work or each.name in _TELLING]
+    return [(operation, count) for count in plan.finished_in_flight for operation in every]
 
 
 def _with_peers(session: Session) -> list[System]:
