@@ -54,7 +54,7 @@ class Loading:
     def load(self, queries: Collection[Query | Count]) -> Loaded:
         """The answers."""
         threads = [query for query in queries if isinstance(query, NewestActive | ActiveCount)]
-        busy = self._busy(threads) if threads else ()
+        busy = self._busy(threads)
         for query in queries:
             if isinstance(query, ReleasedCount):
                 self._counts[query] = attachments.count(self._connection, query)
@@ -71,7 +71,10 @@ class Loading:
         return Loaded(self._records, self._counts, self._runs)
 
     def _busy(self, threads: Sequence[NewestActive | ActiveCount]) -> Collection[tuple[str, str]]:
-        """Those that have active runs at all: most have none, and that is found out for all of them at once."""
+        """Those that may have active runs: most have none, and that is found out for all of them at once."""
+        if len(threads) <= 1:
+            # Not worth a question of its own.
+            return [(query.owner, query.thread_id) for query in threads]
         asked = ", ".join(["(?, ?)"] * len(threads))
         parameters = [value for query in threads for value in (query.owner, query.thread_id)]
         rows = self._connection.execute(
