@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
 import grpc
 
+from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.channel import aconnect
 from runsvc.client.error import RunError, error_of
 from runsvc.client.retry import Attempts
@@ -48,6 +50,7 @@ class AsyncCalls:
         there is no TLS. `timeout` is the default deadline of a call, in seconds (10 unless told).
         """
         self._closed = False
+        self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout)
         self.target = settings.target
         #: Default deadline of a call, in seconds.
@@ -65,6 +68,9 @@ class AsyncCalls:
     async def close(self) -> None:
         """Close the connection; calls and watches under way fail as CANCELLED."""
         self._closed = True
+        # Before the channel: old releases of grpcio do not survive that a stream outlives it.
+        for watch in tuple(self._watches):
+            watch.drop()
         await self.channel.close()
 
     async def __aenter__(self) -> Self:

@@ -259,7 +259,9 @@ class AsyncRunClient(AsyncAdminCalls):
             until_acknowledged=until_acknowledged,
         )
         resumption = Resumption(request, outage=outage, resnapshot=resnapshot)
-        return AsyncWatch(self._open_stream, resumption, on_reconnect)
+        watch = AsyncWatch(self._open_stream, resumption, on_reconnect)
+        self._watches.add(watch)
+        return watch
 
     def executing(
         self,

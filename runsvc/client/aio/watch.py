@@ -54,6 +54,12 @@ class AsyncWatch:
         """End the watch, also while another task waits for its next event: there it ends the loop."""
         self._close()
 
+    def drop(self) -> None:
+        """End the present stream. If there is a next event to come, another one is opened for it."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancel()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -79,7 +85,7 @@ class AsyncWatch:
                 await self._recover(error_of(failure))
             except asyncio.CancelledError:
                 # By our own end, with the task, or with the channel.
-                self._drop()
+                self.drop()
                 if self._closed.is_set():
                     break
                 if _is_cancelled():
@@ -87,7 +93,7 @@ class AsyncWatch:
                     raise
                 await self._recover(RunError(grpc.StatusCode.CANCELLED, from_transport=True))
             except BaseException:
-                self._drop()
+                self.drop()
                 raise
         return None
 
@@ -97,7 +103,7 @@ class AsyncWatch:
 
     async def _recover(self, error: RunError) -> None:
         """Wait until the next stream may be tried; raise what cannot be made up for."""
-        self._drop()
+        self.drop()
         try:
             pause = self._resumption.cut(error)
             if pause is not None and self._on_reconnect:
@@ -116,12 +122,7 @@ class AsyncWatch:
 
     def _close(self) -> None:
         self._closed.set()
-        self._drop()
-
-    def _drop(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.cancel()
+        self.drop()
 
 
 def _is_cancelled() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -11,6 +12,7 @@ from runsvc.client.channel import connect
 from runsvc.client.error import RunError, error_of
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
+from runsvc.client.sync.watch import Watch
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -49,6 +51,7 @@ class Calls:
         the default deadline of a call, in seconds (10 unless told).
         """
         self._closed = False
+        self._watches = WeakSet[Watch]()
         settings = Settings.of(target, token, tls_ca, timeout)
         self.target = settings.target
         #: Default deadline of a call, in seconds.
@@ -66,6 +69,9 @@ class Calls:
     def close(self) -> None:
         """Close the connection; calls and watches under way fail as CANCELLED."""
         self._closed = True
+        # Before the channel: old releases of grpcio do not survive that a stream outlives it.
+        for watch in tuple(self._watches):
+            watch.drop()
         self.channel.close()
 
     def __enter__(self) -> Self:

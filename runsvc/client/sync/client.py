@@ -257,7 +257,9 @@ class RunClient(AdminCalls):
             until_acknowledged=until_acknowledged,
         )
         resumption = Resumption(request, outage=outage, resnapshot=resnapshot)
-        return Watch(self._open_stream, resumption, on_reconnect)
+        watch = Watch(self._open_stream, resumption, on_reconnect)
+        self._watches.add(watch)
+        return watch
 
     def executing(
         self,

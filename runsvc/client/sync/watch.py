@@ -50,7 +50,13 @@ class Watch:
     def close(self) -> None:
         """End the watch, also while another thread waits for its next event: there it ends the loop."""
         self._closed.set()
-        self._drop()
+        self.drop()
+
+    def drop(self) -> None:
+        """End the present stream. If there is a next event to come, another one is opened for it."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +66,7 @@ class Watch:
 
     def __del__(self) -> None:
         # A loop that was left by break or by an exception lets go of its iterator at once.
-        self._drop()
+        self.drop()
 
     def _received(self) -> StreamStatusResponse | None:
         """The next event of whichever stream; None at the end."""
@@ -74,7 +80,7 @@ class Watch:
                 self._recover(error_of(failure))
             except BaseException:
                 # Whoever only stopped waiting may ask again: the next stream goes on from here.
-                self._drop()
+                self.drop()
                 raise
         return None
 
@@ -89,7 +95,7 @@ class Watch:
 
     def _recover(self, error: RunError) -> None:
         """Wait until the next stream may be tried; raise what cannot be made up for."""
-        self._drop()
+        self.drop()
         if self._closed.is_set():
             return
         try:
@@ -103,8 +109,3 @@ class Watch:
             self.close()
             return
         self._closed.wait(pause)
-
-    def _drop(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.cancel()

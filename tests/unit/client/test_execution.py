@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from runsvc.client import AsyncRunClient, FailedPrecondition, NotFound, RunError, Unavailable
+from runsvc.client import (
+    AsyncRunClient,
+    FailedPrecondition,
+    NotFound,
+    RunClient,
+    RunError,
+    Unavailable,
+)
 from runsvc.client.execution import Standing, ending
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
@@ -268,6 +275,24 @@ async def test_a_task_that_is_cancelled_while_it_starts_ends_what_it_started(
     assert not work.begun.is_set()
     (report,) = asked(script, pb.CompleteRequest)
     assert report.status == RunStatus.RUN_STATUS_ERROR
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "PENDING"])
+def test_a_thread_that_is_interrupted_while_it_starts_ends_what_it_started(
+    target: str, script: Script, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    def interrupted(*_: Any, **_more: Any) -> None:
+        raise KeyboardInterrupt
+
+    script.will("Get", pb.GetResponse(run=run(status, 2)))
+    script.will("Complete", pb.CompleteResponse(run=run("ERROR", 3)))
+    with RunClient(target, token=None) as client:
+        monkeypatch.setattr(client, "set_status", interrupted)
+        executing = client.executing(PENDING, worker_id=WORKER)
+        with pytest.raises(KeyboardInterrupt):
+            executing.__enter__()
+    reports = [each.status for each in asked(script, pb.CompleteRequest)]
+    assert reports == ([RunStatus.RUN_STATUS_ERROR] if status == "RUNNING" else [])
 
 
 def test_answers_may_come_in_any_order() -> None:

@@ -131,6 +131,19 @@ async def test_a_watch_fails_with_its_client_s_end(kind: Any, target: str, scrip
     assert failure.value.code is grpc.StatusCode.CANCELLED
 
 
+async def test_so_does_one_that_waits(kind: Any, target: str, script: Script) -> None:
+    script.will("StreamStatus", [CHANGED, HOLD])
+    async with made(kind, target) as client:
+        watch = client.watch(all_runs=True)
+        await anext(watch)
+        waiting = asyncio.ensure_future(anext(watch))
+        # Until it waits for what does not come.
+        await asyncio.wait([waiting], timeout=0.05)
+    with pytest.raises(RunError) as failure:
+        await waiting
+    assert failure.value.code is grpc.StatusCode.CANCELLED
+
+
 class Left(Exception):
     """Somebody leaves a loop by an exception."""
 
