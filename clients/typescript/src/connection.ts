@@ -26,14 +26,14 @@ export class Connection implements Transport {
   readonly #transport: Transport;
   #closed = false;
 
-  constructor({ baseUrl, token, certificates, timeoutMs }: Settings) {
+  constructor({ baseUrl, token, certificates, timeoutMs, interceptors }: Settings) {
     this.#timeoutMs = timeoutMs;
     const tls = certificates && { ca: Buffer.from(certificates) };
     this.#session = new Http2SessionManager(baseUrl, KEEPALIVE, tls);
     this.#transport = createGrpcTransport({
       baseUrl,
       sessionManager: this.#session,
-      interceptors: [lostIsUnavailable, ...(token === undefined ? [] : [bearer(token)])],
+      interceptors: [...interceptors, lostIsUnavailable, ...(token === undefined ? [] : [bearer(token)])],
     });
   }
 

@@ -1,6 +1,7 @@
 // Where the server is and how to speak to it: from options, and from the environment where these are left out.
 
 import { readFileSync } from "node:fs";
+import type { Interceptor } from "@connectrpc/connect";
 
 /** Where `runsvc serve` listens unless told otherwise. */
 export const DEFAULT_TARGET = "127.0.0.1:50051";
@@ -24,6 +25,8 @@ export interface ClientOptions {
   tlsCa?: string | Uint8Array | null;
   /** Deadline of every call but watches, in milliseconds; 0: none. Else RUNSVC_TIMEOUT, in seconds; else 10 seconds. */
   timeoutMs?: number | null;
+  /** What every attempt at a call and every stream goes through, for tracing and the like. */
+  interceptors?: readonly Interceptor[];
 }
 
 /** What a client is made from. */
@@ -34,6 +37,7 @@ export interface Settings {
   /** PEM. */
   readonly certificates: Uint8Array | undefined;
   readonly timeoutMs: number;
+  readonly interceptors: readonly Interceptor[];
 }
 
 /**
@@ -54,6 +58,7 @@ export function settingsOf(
     token: given(options.token, environment.RUNSVC_TOKEN),
     certificates: typeof certificates === "string" ? readFileSync(certificates) : certificates,
     timeoutMs: timeoutOf(options.timeoutMs, environment.RUNSVC_TIMEOUT),
+    interceptors: options.interceptors ?? [],
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import {
   Code,
   InvalidArgumentError,
@@ -193,6 +193,22 @@ test("the token goes with calls and watches, and is asked for each time", async 
   await client.get("run-1");
   for await (const _ of client.watch({ runId: "run-1" }));
   assert.deepEqual(seen, ["Bearer token-1", "Bearer token-2"]);
+});
+
+test("interceptors see every attempt, and what it came to", async (test) => {
+  const seen: string[] = [];
+  const interceptor: Interceptor = (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (error) {
+      seen.push(`${request.method.name} ${RunError.from(error).reason}`);
+      throw error;
+    }
+  };
+  const { answers } = failing(2);
+  const { client } = await clientOf(test, answers, { interceptors: [interceptor] });
+  await client.get("run-1");
+  assert.deepEqual(seen, ["Get STORE_UNAVAILABLE", "Get STORE_UNAVAILABLE"]);
 });
 
 test("pages are read one after the other, as far as they are wanted", async (test) => {

@@ -8,6 +8,7 @@ test("everything has a default", () => {
     token: undefined,
     certificates: undefined,
     timeoutMs: 10_000,
+    interceptors: [],
   });
 });
 
