@@ -103,9 +103,16 @@ class Stage(AsyncExitStack):
         await self._calls(await self.enter_async_context(client_of(process.address)))
         return process
 
-    async def program(self, programme: Programme, certificate: LeafCert | None = None) -> None:
+    async def program(
+        self,
+        programme: Programme,
+        certificate: LeafCert | None = None,
+        options: tuple[tuple[str, int], ...] = (),
+    ) -> None:
         """A server that answers as written; with a certificate over an encrypted connection."""
-        self._target = self.enter_context(scripted(programme, _credentials(certificate)))
+        self._target = self.enter_context(
+            scripted(programme, _credentials(certificate), options=options)
+        )
 
     def file(self, name: str, authority: CA) -> str:
         """The path of a file that holds an authority's certificate."""

@@ -113,10 +113,15 @@ def _servicer(base: type, script: Script) -> Any:
 
 @contextmanager
 def scripted(
-    script: Script, credentials: grpc.ServerCredentials | None = None, listen: str = "127.0.0.1:0"
+    script: Script,
+    credentials: grpc.ServerCredentials | None = None,
+    listen: str = "127.0.0.1:0",
+    options: tuple[tuple[str, int], ...] = (),
 ) -> Iterator[str]:
     """A server that plays the script, and its address."""
-    server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(
+        futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options]
+    )
     run_service_pb2_grpc.add_RunServiceServicer_to_server(
         _servicer(run_service_pb2_grpc.RunServiceServicer, script), server
     )

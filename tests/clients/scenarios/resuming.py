@@ -158,6 +158,20 @@ async def where_the_caller_wanted_to_begin(stage: Stage) -> None:
 
 
 @scenario
+async def when_a_connection_has_grown_old(stage: Stage) -> None:
+    programme = Programme()
+    programme.will(
+        "StreamStatus", [event("CHANGED", 4, "RUNNING"), SILENCE], [event("CHANGED", 5, "SUCCESS")]
+    )
+    age = (("grpc.max_connection_age_ms", 1_000), ("grpc.max_connection_age_grace_ms", 1_000))
+    await stage.program(programme, options=age)
+    a = await stage.driver()
+    await a.do("watch", w=1, run_id="r", after_revision=3)
+    await read(a, 3)
+    _written(programme, stage)
+
+
+@scenario
 async def every_other_error_ends_it(stage: Stage) -> None:
     compacted = Refusal(
         grpc.StatusCode.OUT_OF_RANGE, "", "REVISION_COMPACTED", {"oldest_revision": "9"}
