@@ -100,9 +100,9 @@ async def test_a_heartbeat_that_is_refused_tells_that_the_run_is_lost(
     work = Work(PENDING, lease_ttl=None)
     await working(client, work)
     assert (work.stopped, work.execution.lost, work.went_on) == (True, True, True)
-    assert {type(each) for each in script.asked} == {
+    # Nothing was reported. Whether it had begun to watch by then is a matter of time.
+    assert {type(each) for each in script.asked} - {pb.StreamStatusRequest} == {
         pb.SetStatusRequest,
-        pb.StreamStatusRequest,
         pb.HeartbeatRequest,
     }
 
