@@ -1,5 +1,6 @@
 //! Does with the client what the conformance suite says; clients/conformance/README.md has the commands.
 
+mod job;
 mod read;
 mod write;
 
@@ -9,18 +10,21 @@ use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Duration;
 
+use job::Job;
 use runsvc_client::{RunClient, RunError, Watch};
 use serde_json::{Value, json};
 
 struct Driver {
     client: RunClient,
     watches: HashMap<i64, Watch>,
+    jobs: HashMap<i64, Job>,
 }
 
 /// The threads of the runtime serve the connection while this one waits for a command.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut driver = Driver { client: RunClient::connect()?, watches: HashMap::new() };
+    let mut driver =
+        Driver { client: RunClient::connect()?, watches: HashMap::new(), jobs: HashMap::new() };
     for line in stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
         if command["cmd"] == "quit" {
@@ -52,6 +56,15 @@ impl Driver {
                 Ok(json!({}))
             }
             "watch_and_leave" => self.watch_and_leave(command).await,
+            "work" => self.work(command).await,
+            "report" => {
+                let progress = read::progress(command).unwrap_or_default();
+                let applied = self.job(command).execution.report(progress).await;
+                applied.map(|applied| json!({"applied": applied}))
+            }
+            "executing" => Ok(json!({"executing": self.job(command).is_executing()})),
+            "finish" => self.end_job(command).finished(command).await,
+            "stopped" => self.end_job(command).stopped(command).await,
             "resources" => Ok(resources()),
             name => {
                 let Some(told) = self.call(name, command).await else {
@@ -125,6 +138,21 @@ impl Driver {
         let watch = self.watches.get_mut(&name).expect("no such watch");
         let event = watch.next().await?;
         Ok(event.map_or(json!({"end": true}), write::event))
+    }
+
+    async fn work(&mut self, command: &Value) -> Result<Value, RunError> {
+        let job = Job::started(&self.client, command).await?;
+        let run = write::only(job.execution.run().clone());
+        self.jobs.insert(number(command, "k"), job);
+        Ok(run)
+    }
+
+    fn job(&self, command: &Value) -> &Job {
+        &self.jobs[&number(command, "k")]
+    }
+
+    fn end_job(&mut self, command: &Value) -> Job {
+        self.jobs.remove(&number(command, "k")).expect("a job")
     }
 
     async fn watch_and_leave(&self, command: &Value) -> Result<Value, RunError> {

@@ -12,7 +12,7 @@ pub fn text(json: &Value, name: &str) -> String {
     optional(json, name).unwrap_or_default()
 }
 
-fn optional(json: &Value, name: &str) -> Option<String> {
+pub fn optional(json: &Value, name: &str) -> Option<String> {
     json[name].as_str().map(str::to_owned)
 }
 
@@ -170,7 +170,7 @@ fn target(json: &Value) -> Option<Target> {
     run.or_else(|| optional(json, "thread_id").map(Target::ThreadId)).or_else(all)
 }
 
-fn progress(json: &Value) -> Option<Progress> {
+pub fn progress(json: &Value) -> Option<Progress> {
     json["progress"].is_object().then(|| {
         let json = &json["progress"];
         Progress {

@@ -1,15 +1,23 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::sync::watch;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 use crate::attempts;
+use crate::execution::Stop;
+use crate::reports::Reports;
+use crate::supervision::supervise;
 use crate::v1::admin_service_client::AdminServiceClient;
 use crate::v1::run_service_client::RunServiceClient;
 use crate::v1::stream_status_request::Target;
 use crate::v1::*;
-use crate::{Bearer, RunClientBuilder, RunError, RunPages, SettingsError, Watch};
+use crate::{
+    Bearer, Execution, RunClientBuilder, RunError, RunPages, SettingsError, Watch, WorkError,
+    Worker,
+};
 
 const OUTAGE: Duration = Duration::from_secs(60);
 
@@ -173,6 +181,46 @@ impl RunClient {
                 as _
         };
         Watch::new(request.into(), OUTAGE, Box::new(open))
+    }
+
+    /// Executes a run: starts it, keeps its lease beside the work, tells the work to stop when others have ended the run, and
+    /// reports how it ended, for as long as the lease lasts or a minute without one.
+    ///
+    /// The work returns its final usage, also of a cancelled run; an error makes the run ERROR with its text. The run is
+    /// returned as reported: SUCCESS, ERROR or INTERRUPTED. Heartbeats are sent while the work awaits something; what
+    /// computes for long belongs on a thread of its own. When the future is dropped nothing is reported, and the lease ends
+    /// the run.
+    pub async fn work<F, E>(
+        &self,
+        run_id: impl Into<String>,
+        worker: Worker,
+        work: impl FnOnce(Execution) -> F,
+    ) -> Result<Run, WorkError>
+    where
+        F: Future<Output = Result<Option<Progress>, E>>,
+        E: std::fmt::Display,
+    {
+        let run_id = run_id.into();
+        let reports = Reports { client: self, worker: &worker, run_id: &run_id };
+        let run = reports.start().await?;
+        let (tell, told) = watch::channel(None);
+        let execution = Execution {
+            client: self.clone(),
+            worker: worker.clone(),
+            run: run.clone(),
+            told: told.clone(),
+            sequence: Arc::default(),
+        };
+        let outcome = tokio::select! {
+            outcome = work(execution) => outcome,
+            () = supervise(self, &worker, &run, &tell) => unreachable!("it does not end by itself"),
+        };
+        let why = *told.borrow();
+        match why {
+            Some(Stop::Lost) => Err(WorkError::Lost),
+            Some(Stop::Cancelled) => Ok(reports.acknowledge(outcome.unwrap_or_default()).await?),
+            None => Ok(reports.complete(outcome.map_err(|error| error.to_string())).await?),
+        }
     }
 
     /// The generated stub.

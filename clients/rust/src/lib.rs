@@ -21,8 +21,11 @@ mod backoff;
 mod bearer;
 mod client;
 mod error;
+mod execution;
 mod pages;
+mod reports;
 mod settings;
+mod supervision;
 mod watch;
 
 /// The generated code: messages, and the stubs below the client.
@@ -34,6 +37,7 @@ pub mod v1 {
 pub use bearer::Bearer;
 pub use client::{AdminStub, RunClient, RunStub};
 pub use error::{Kind, RunError, Violation};
+pub use execution::{Execution, WorkError, Worker};
 pub use pages::RunPages;
 pub use settings::{RunClientBuilder, SettingsError};
 pub use tonic::Code;

@@ -122,8 +122,8 @@ impl Watch {
     /// Makes connecting again due, or ends the watch for a failure that this does not mend.
     fn recover(&mut self, failure: RunError) -> Result<(), RunError> {
         let now = Instant::now();
-        let patience =
-            (*self.failing_since.get_or_insert(now) + self.outage).saturating_duration_since(now);
+        let failing_for = now - *self.failing_since.get_or_insert(now);
+        let patience = self.outage.saturating_sub(failing_for);
         if patience.is_zero() || !is_passing(&failure) {
             self.state = State::Ended;
             return Err(failure);

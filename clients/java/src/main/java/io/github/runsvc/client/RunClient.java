@@ -190,6 +190,20 @@ public final class RunClient implements AutoCloseable {
     return new Watch(connection, request, outage);
   }
 
+  /**
+   * Executes a run on the present thread: starts it, keeps its lease, interrupts the work when
+   * others have ended the run, and reports how it ended, for as long as the lease lasts or a minute
+   * without one.
+   *
+   * @return the run as reported: SUCCESS, ERROR with the message of what the work threw, or
+   *     INTERRUPTED when it was cancelled
+   * @throws RunLostException when it ended by other hands
+   * @throws RunException when the start or the report failed
+   */
+  public Run work(String runId, Worker worker, Execution.Work work) {
+    return Execution.perform(this, worker, runId, work);
+  }
+
   /** The generated stub, with the token and nothing else: no deadline, no second attempt. */
   public RunServiceBlockingV2Stub stub() {
     return connection.runs;
@@ -204,6 +218,10 @@ public final class RunClient implements AutoCloseable {
   @Override
   public void close() {
     connection.close();
+  }
+
+  void retryNow() {
+    connection.retryNow();
   }
 
   private <T> T call(boolean repeatable, Call<T> call) {

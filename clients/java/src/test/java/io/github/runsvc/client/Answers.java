@@ -4,7 +4,7 @@ import com.google.protobuf.Any;
 import com.google.protobuf.Message;
 import com.google.rpc.ErrorInfo;
 import io.grpc.Metadata;
-import io.grpc.Status;
+import io.grpc.Status.Code;
 import io.grpc.stub.StreamObserver;
 import java.util.function.Consumer;
 
@@ -26,7 +26,7 @@ final class Answers {
   }
 
   /** These messages, then a failure. */
-  static Consumer<StreamObserver<?>> breaks(Status.Code code, Message... messages) {
+  static Consumer<StreamObserver<?>> breaks(Code code, Message... messages) {
     return observer -> {
       begins(messages).accept(observer);
       observer.onError(code.toStatus().asException());
@@ -44,7 +44,7 @@ final class Answers {
   }
 
   /** A failure as a server of ours tells it. */
-  static Consumer<StreamObserver<?>> refuses(Status.Code code, String reason, Message... details) {
+  static Consumer<StreamObserver<?>> refuses(Code code, String reason, Message... details) {
     var status = com.google.rpc.Status.newBuilder().setCode(code.value());
     ErrorInfo info =
         ErrorInfo.newBuilder()
@@ -59,8 +59,21 @@ final class Answers {
     return fails(code, status.build().toByteArray());
   }
 
+  /** A refused transition from that status. */
+  static Consumer<StreamObserver<?>> refusesFrom(String status) {
+    ErrorInfo info =
+        ErrorInfo.newBuilder()
+            .setDomain("runsvc")
+            .setReason("INVALID_TRANSITION")
+            .putMetadata("from", status)
+            .build();
+    Code code = Code.FAILED_PRECONDITION;
+    var told = com.google.rpc.Status.newBuilder().setCode(code.value()).addDetails(Any.pack(info));
+    return fails(code, told.build().toByteArray());
+  }
+
   /** A failure with these bytes for details. */
-  static Consumer<StreamObserver<?>> fails(Status.Code code, byte[] details) {
+  static Consumer<StreamObserver<?>> fails(Code code, byte[] details) {
     Metadata trailers = new Metadata();
     trailers.put(DETAILS, details);
     trailers.put(REQUEST_ID, "q");

@@ -1,12 +1,20 @@
 package io.github.runsvc.client;
 
+import io.github.runsvc.v1.AcknowledgeCancelRequest;
+import io.github.runsvc.v1.AcknowledgeCancelResponse;
+import io.github.runsvc.v1.CompleteRequest;
+import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.CreateRequest;
 import io.github.runsvc.v1.CreateResponse;
 import io.github.runsvc.v1.GetRequest;
 import io.github.runsvc.v1.GetResponse;
+import io.github.runsvc.v1.HeartbeatRequest;
+import io.github.runsvc.v1.HeartbeatResponse;
 import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.ListByThreadResponse;
 import io.github.runsvc.v1.RunServiceGrpc.RunServiceImplBase;
+import io.github.runsvc.v1.SetStatusRequest;
+import io.github.runsvc.v1.SetStatusResponse;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
 import io.grpc.Context;
@@ -24,6 +32,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -33,6 +42,10 @@ import java.util.function.Consumer;
 final class ScriptedServer extends RunServiceImplBase implements ServerInterceptor, AutoCloseable {
   /** What the next calls are answered with; the last one is for all that follow. */
   final BlockingQueue<Consumer<StreamObserver<?>>> answers = new LinkedBlockingQueue<>();
+
+  /** The same by request, for calls that are made beside others. */
+  final Map<Class<?>, BlockingQueue<Consumer<StreamObserver<?>>>> answersTo =
+      new ConcurrentHashMap<>();
 
   final List<Object> requests = new CopyOnWriteArrayList<>();
   final List<String> authorizations = new CopyOnWriteArrayList<>();
@@ -85,10 +98,32 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
     answer(request, observer);
   }
 
+  @Override
+  public void setStatus(SetStatusRequest request, StreamObserver<SetStatusResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void heartbeat(HeartbeatRequest request, StreamObserver<HeartbeatResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void complete(CompleteRequest request, StreamObserver<CompleteResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void acknowledgeCancel(
+      AcknowledgeCancelRequest request, StreamObserver<AcknowledgeCancelResponse> observer) {
+    answer(request, observer);
+  }
+
   private void answer(Object request, StreamObserver<?> observer) {
     requests.add(request);
-    Consumer<StreamObserver<?>> answer = answers.size() > 1 ? answers.remove() : answers.element();
-    answer.accept(observer);
+    BlockingQueue<Consumer<StreamObserver<?>>> next =
+        answersTo.getOrDefault(request.getClass(), answers);
+    (next.size() > 1 ? next.remove() : next.element()).accept(observer);
   }
 
   @Override

@@ -15,6 +15,7 @@ import io.github.runsvc.v1.CreateOrRejectRequest;
 import io.github.runsvc.v1.CreateRequest;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.ListByThreadRequest;
+import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.UpdateModelNameRequest;
@@ -37,6 +38,7 @@ import java.util.Map;
 final class Driver {
   private final RunClient client;
   private final Map<Integer, Watch> watches = new HashMap<>();
+  private final Map<Integer, Job> jobs = new HashMap<>();
 
   private Driver(RunClient client) {
     this.client = client;
@@ -155,9 +157,29 @@ final class Driver {
         }
         yield new JsonObject();
       }
+      case "work" -> {
+        Job job = new Job(command, runs);
+        jobs.put(command.get("k").getAsInt(), job);
+        yield run(job.started());
+      }
+      case "report" -> object("applied", job(command).execution().report(progress(command)));
+      case "executing" -> object("executing", job(command).isExecuting());
+      case "finish" -> run(job(command).finished(progress(command), text(command, "error")));
+      case "stopped" -> job(command).stopped(progress(command));
       case "resources" -> resources();
       default -> null;
     };
+  }
+
+  private Job job(JsonObject command) {
+    return jobs.get(command.get("k").getAsInt());
+  }
+
+  /** What the command tells; null when nothing. */
+  private static Progress progress(JsonObject command) {
+    return command.has("progress")
+        ? Json.read(Progress.newBuilder(), command.getAsJsonObject("progress")).build()
+        : null;
   }
 
   private static ListByThreadRequest list(JsonObject command) {

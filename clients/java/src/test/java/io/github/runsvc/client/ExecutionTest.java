@@ -1,0 +1,200 @@
+package io.github.runsvc.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.Message;
+import io.github.runsvc.v1.AcknowledgeCancelRequest;
+import io.github.runsvc.v1.AcknowledgeCancelResponse;
+import io.github.runsvc.v1.CompleteRequest;
+import io.github.runsvc.v1.CompleteResponse;
+import io.github.runsvc.v1.HeartbeatRequest;
+import io.github.runsvc.v1.HeartbeatResponse;
+import io.github.runsvc.v1.Progress;
+import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
+import io.github.runsvc.v1.SetStatusRequest;
+import io.github.runsvc.v1.SetStatusResponse;
+import io.github.runsvc.v1.StatusEvent;
+import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.StreamStatusResponse;
+import io.grpc.Status.Code;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class ExecutionTest {
+  private static final Worker WORKER = Worker.named("w");
+  private static final Progress USAGE = Progress.newBuilder().setTotalTokens(7).build();
+
+  private ScriptedServer server;
+  private RunClient client;
+
+  @BeforeEach
+  void start() throws IOException {
+    server = new ScriptedServer();
+    client = server.client().build();
+    Run started = run(RunStatus.RUN_STATUS_RUNNING);
+    answer(
+        SetStatusRequest.class,
+        Answers.sends(SetStatusResponse.newBuilder().setRun(started).build()));
+    answer(StreamStatusRequest.class, Answers.begins());
+    answer(
+        CompleteRequest.class,
+        Answers.sends(
+            CompleteResponse.newBuilder().setRun(run(RunStatus.RUN_STATUS_SUCCESS)).build()));
+    answer(
+        AcknowledgeCancelRequest.class,
+        Answers.sends(
+            AcknowledgeCancelResponse.newBuilder()
+                .setRun(run(RunStatus.RUN_STATUS_INTERRUPTED))
+                .build()));
+  }
+
+  @AfterEach
+  void stop() {
+    client.close();
+    server.close();
+  }
+
+  private void answer(Class<? extends Message> request, Consumer<StreamObserver<?>> answer) {
+    server.answersTo.put(request, new LinkedBlockingQueue<>(List.of(answer)));
+  }
+
+  private static Run run(RunStatus status) {
+    return Run.newBuilder().setRunId("r").setStatus(status).setRevision(2).build();
+  }
+
+  private static StreamStatusResponse changed(RunStatus status) {
+    return StreamStatusResponse.newBuilder()
+        .setEvent(StatusEvent.STATUS_EVENT_CHANGED)
+        .setRevision(3)
+        .setRun(run(status))
+        .build();
+  }
+
+  private <T> T last(Class<T> request) {
+    List<T> all = server.requests.stream().filter(request::isInstance).map(request::cast).toList();
+    return all.get(all.size() - 1);
+  }
+
+  /** Works until it is interrupted. */
+  private static Progress wait(Execution execution) {
+    try {
+      new CountDownLatch(1).await();
+    } catch (InterruptedException stopped) {
+      assertTrue(execution.isStopped());
+    }
+    return USAGE;
+  }
+
+  @Test
+  void whatTheWorkReturnsIsReported() {
+    assertEquals(RunStatus.RUN_STATUS_SUCCESS, client.work("r", WORKER, run -> USAGE).getStatus());
+    CompleteRequest report = last(CompleteRequest.class);
+    assertEquals(RunStatus.RUN_STATUS_SUCCESS, report.getStatus());
+    assertEquals(USAGE, report.getProgress());
+    assertEquals("w", report.getWorkerId());
+  }
+
+  @Test
+  void whatTheWorkThrowsIsReported() {
+    client.work(
+        "r",
+        WORKER,
+        run -> {
+          throw new IOException("kaputt");
+        });
+    assertEquals(RunStatus.RUN_STATUS_ERROR, last(CompleteRequest.class).getStatus());
+    assertEquals("kaputt", last(CompleteRequest.class).getError());
+  }
+
+  @Test
+  void anErrorOfTheProgramIsReportedAndGoesOn() {
+    Execution.Work work =
+        run -> {
+          throw new StackOverflowError("deep");
+        };
+    assertThrows(StackOverflowError.class, () -> client.work("r", WORKER, work));
+    assertEquals("deep", last(CompleteRequest.class).getError());
+  }
+
+  @Test
+  void noTextIsTooMuchForAReport() {
+    assertEquals(NullPointerException.class.getName(), Reports.text(new NullPointerException()));
+    String text = Reports.text(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
+    assertEquals(16 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
+    assertFalse(text.contains("\uFFFD"));
+  }
+
+  @Test
+  void aReportIsRepeatedWhileThereIsNoServer() {
+    CompleteResponse done =
+        CompleteResponse.newBuilder().setRun(run(RunStatus.RUN_STATUS_SUCCESS)).build();
+    answer(CompleteRequest.class, Answers.breaks(Code.UNAVAILABLE));
+    server.answersTo.get(CompleteRequest.class).add(Answers.sends(done));
+    assertEquals(done.getRun(), client.work("r", WORKER, run -> null));
+  }
+
+  @Test
+  void aCancelInterruptsTheWorkAndIsAcknowledged() {
+    answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
+    Run run = client.work("r", WORKER, ExecutionTest::wait);
+    assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
+    assertEquals(USAGE, last(AcknowledgeCancelRequest.class).getProgress());
+    assertFalse(Thread.currentThread().isInterrupted());
+  }
+
+  @Test
+  void aCancelIsHeardOfInAHeartbeatToo() {
+    Run cancelled = run(RunStatus.RUN_STATUS_INTERRUPTED);
+    answer(
+        HeartbeatRequest.class,
+        Answers.sends(HeartbeatResponse.newBuilder().setRun(cancelled).build()));
+    Worker leased = WORKER.withLease(Duration.ofMillis(300));
+    assertEquals(cancelled, client.work("r", leased, ExecutionTest::wait));
+  }
+
+  @Test
+  void aCancelThatCameWithTheReportIsAcknowledged() {
+    answer(CompleteRequest.class, Answers.refusesFrom("INTERRUPTED"));
+    Run run = client.work("r", WORKER, execution -> null);
+    assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
+  }
+
+  @Test
+  void aRunThatIsLostIsNotReported() {
+    answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_ERROR)));
+    assertThrows(RunLostException.class, () -> client.work("r", WORKER, ExecutionTest::wait));
+    assertTrue(server.requests.stream().noneMatch(CompleteRequest.class::isInstance));
+  }
+
+  @Test
+  void aReportIsDueAlsoWhenTheThreadWasInterrupted() {
+    client.work(
+        "r",
+        WORKER,
+        run -> {
+          throw new InterruptedException("hurry");
+        });
+    assertEquals("hurry", last(CompleteRequest.class).getError());
+    assertTrue(Thread.interrupted());
+  }
+
+  @Test
+  void aFailureToStartIsThrown() {
+    answer(SetStatusRequest.class, Answers.refuses(Code.FAILED_PRECONDITION, "NOT_HOLDER"));
+    assertThrows(
+        RunException.FailedPrecondition.class, () -> client.work("r", WORKER, run -> null));
+  }
+}
