@@ -94,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._stream_room = _DEFAULT_WINDOW
         self._blocked: list[tuple[bytes, int]] = []
         self._received = 0
+        self._is_told_to_go = False
 
     @classmethod
     async def open(cls, address: str, window: int = _LARGEST_WINDOW) -> Connection:
@@ -106,8 +107,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has neither been closed nor lost."""
-        return self._transport is not None and not self._transport.is_closing()
+        """Whether it takes calls: it has neither been closed nor lost, and the server has not said goodbye."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return not self._is_told_to_go
 
     def close(self) -> None:
         """End every call and the connection."""
@@ -206,6 +209,8 @@ class Connection(asyncio.Protocol):
             self._write(_frame(_PING, _ACK, 0, payload))
         elif kind == _RST:
             self._end(number, RESET)
+        elif kind == _GOAWAY:
+            self._is_told_to_go = True
 
     def _on_data(self, number: int, payload: bytes) -> None:
         self._received += len(payload)

@@ -37,8 +37,10 @@ ASSISTANTS: Final = 2
 #: Callers that change things meanwhile.
 LANES: Final = 8
 
+#: What the transport says of calls that it sheds, and of those that it had not handed on yet when the server stopped.
+CANCELLED: Final = grpc.StatusCode.CANCELLED.value[0]
 #: How the end of a stream is told that a client resumes after: the server was stopped, or is gone.
-_RESUMABLE: Final = (http2.RESET, grpc.StatusCode.UNAVAILABLE.value[0])
+_RESUMABLE: Final = (http2.RESET, CANCELLED, grpc.StatusCode.UNAVAILABLE.value[0])
 
 
 class Line:
@@ -73,6 +75,8 @@ class Watcher:
         self.position = 0
         #: How often its stream has ended.
         self.cuts = 0
+        #: The gRPC statuses that its streams have ended with.
+        self.statuses: set[int] = set()
         self._line = line
         self._leave: Callable[[], None] | None = None
         self._leaving = False
@@ -105,6 +109,7 @@ class Watcher:
             if not self._leaving:
                 raise
         else:
+            self.statuses.add(status)
             assert status in _RESUMABLE, f"a watch ended with gRPC status {status}"
         finally:
             connection.leave(number)
