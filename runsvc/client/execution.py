@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from grpc import StatusCode
 
 from runsvc.client.error import FailedPrecondition, NotFound
-from runsvc.client.resume import TERMINAL
+from runsvc.client.resume import OUTAGE, TERMINAL
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 
@@ -53,12 +53,9 @@ class Standing:
         run: Run,
         worker_id: str | None,
         lease_ttl: float | None = None,
-        unheard: float | None = None,
     ) -> None:
         self._worker_id = worker_id or ""
         self._lease_ttl = lease_ttl
-        self._unheard = unheard
-        self._heard_at = time.monotonic()
         #: Newest known state, with kwargs.
         self.run = run
         #: Somebody cancelled it, or a newer run took its place: the executor is to stop, and to acknowledge.
@@ -80,18 +77,27 @@ class Standing:
         return self.run.run_id
 
     @property
-    def heartbeat_interval(self) -> float | None:
-        """Seconds between two signs of life. None: none were promised."""
+    def lease_ttl(self) -> float | None:
+        """Seconds within which the server wants a sign of life. None: none were promised."""
         if self._lease_ttl is not None:
-            return self._lease_ttl / 3
+            return self._lease_ttl
         if self.run.HasField("lease"):
             # Promised when the run was created.
-            return self.run.lease.ttl.ToTimedelta().total_seconds() / 3
+            return self.run.lease.ttl.ToTimedelta().total_seconds()
         return None
+
+    @property
+    def heartbeat_interval(self) -> float | None:
+        """Seconds between two signs of life. None: none were promised."""
+        return None if self.lease_ttl is None else self.lease_ttl / 3
+
+    @property
+    def outage(self) -> float:
+        """Seconds for which reports of the end are repeated, unless the caller says otherwise."""
+        return max(self.lease_ttl or 0, OUTAGE)
 
     def learn(self, run: Run) -> None:
         """Take note of the run as an answer tells it; answers may come in any order."""
-        self._heard_at = time.monotonic()
         if run.revision <= self.run.revision:
             return
         self.keep(run)
@@ -120,12 +126,6 @@ class Standing:
         if not isinstance(error, (FailedPrecondition, NotFound)):
             raise error
         self.cancelled, self.lost = False, True
-
-    def missed(self) -> None:
-        """Take note of a sign of life that nobody answered."""
-        silence = time.monotonic() - self._heard_at
-        if self._unheard is not None and silence > self._unheard:
-            self.lost = True
 
     def with_progress(self, progress: Progress | None) -> Progress:
         """The usage so far and this one."""

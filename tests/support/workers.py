@@ -24,8 +24,7 @@ class Work:
     run: Run | str
     worker_id: str | None = WORKER
     lease_ttl: float | None = 30
-    unheard: float | None = None
-    outage: float = 60
+    outage: float | None = None
     usage: Progress | None = None
     failure: BaseException | None = None
     #: What its clean-up raises.
@@ -44,7 +43,6 @@ class Work:
         return {
             "worker_id": self.worker_id,
             "lease_ttl": self.lease_ttl,
-            "unheard": self.unheard,
             "outage": self.outage,
         }
 

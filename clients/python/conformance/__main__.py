@@ -159,13 +159,11 @@ class Driver:
         )
 
     async def do_work(self, command: Command) -> Answer:
-        lease_ttl = _seconds(command.get("lease_ttl_ms"))
         executing = self._client.executing(
             # What it is to do, the suite tells: the run itself need not be asked for.
             Run(run_id=command.get("run_id", "")),
             worker_id=command.get("worker_id"),
-            lease_ttl=lease_ttl,
-            unheard=lease_ttl,
+            lease_ttl=_seconds(command.get("lease_ttl_ms")),
         )
         work = Work(executing)
         run = await work.started()

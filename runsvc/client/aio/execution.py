@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
@@ -39,15 +40,13 @@ class AsyncExecution:
         run: Run | str,
         worker_id: str | None,
         lease_ttl: float | None,
-        unheard: float | None,
-        outage: float,
+        outage: float | None,
     ) -> None:
         self._client = client
         self._asked = run
         self._worker_id = worker_id
         # A lease is somebody's.
         self._lease_ttl = lease_ttl if worker_id else None
-        self._unheard = unheard
         self._outage = outage
         self._standing: Standing | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -160,14 +159,15 @@ class AsyncExecution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = Standing(started.run, self._worker_id, self._lease_ttl, self._unheard)
+        self._standing = Standing(started.run, self._worker_id, self._lease_ttl)
 
     async def _finish(self, failure: BaseException | None) -> None:
         """Report the end, in the way that the run's standing asks for."""
         # Whoever stops the work from outside is in a hurry.
         is_stopped = failure is not None and not isinstance(failure, Exception)
-        outage = self._client.timeout if is_stopped else self._outage
         standing = self._known
+        patience = standing.outage if self._outage is None else self._outage
+        outage = self._client.timeout if is_stopped else patience
         if not standing.is_over:
             await self._complete(failure, outage)
         if standing.cancelled:
@@ -288,10 +288,8 @@ class AsyncExecution:
     def _take(self, error: RunError) -> None:
         """How a call of the background failed: only what tells of the run counts, all else is tried again."""
         if self._task is not None:
-            try:
+            with suppress(RunError):
                 self._known.refused(error)
-            except RunError:
-                self._known.missed()
             self._look()
 
     def _look(self) -> None:

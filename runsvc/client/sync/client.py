@@ -267,16 +267,15 @@ class RunClient(AdminCalls):
         *,
         worker_id: str | None,
         lease_ttl: float | None = LEASE_TTL,
-        unheard: float | None = None,
-        outage: float = OUTAGE,
+        outage: float | None = None,
     ) -> Execution:
         """Execute a run in a `with` block: start it, give signs of life, stop on a cancel, report the end.
 
         `run` is a run as an answer told it, with kwargs, or its id. `lease_ttl` is how long the server waits for a sign
         of life before it takes the worker for dead, in seconds, 1 to 3,600; None, or a `worker_id` of None: for ever,
-        or as the run's creation says. While there is no server the work goes on, for time in which none serves counts
-        for no lease; work that must never be done twice gives up after `unheard` seconds without an answer. Reports of
-        the end are repeated for `outage` seconds.
+        or as the run's creation says. While there is no server the work goes on, however long, for time in which
+        none serves counts for no lease: only an answer stops it. Reports of the end are repeated for `outage` seconds;
+        None: for as long as the lease, but at least a minute.
 
         NotFound; FailedPrecondition when the run has ended, perhaps by a cancel (INVALID_TRANSITION), or another worker
         has it (NOT_HOLDER).
@@ -285,4 +284,4 @@ class RunClient(AdminCalls):
             answer = work(execution.run.kwargs)
             execution.update_progress(Progress(total_tokens=answer.tokens))
         """
-        return Execution(self, run, worker_id, lease_ttl, unheard, outage)
+        return Execution(self, run, worker_id, lease_ttl, outage)

@@ -127,20 +127,21 @@ async def test_the_answer_to_progress_tells_of_the_end(
         assert (first.final, last.final, last.progress) == (False, True, USED)
 
 
-@pytest.mark.parametrize("unheard", [0.2, None])
-async def test_work_that_must_not_be_done_twice_gives_up_unheard(
-    client: Any, script: Script, unheard: float | None
+async def test_work_goes_on_while_its_server_is_away_for_longer_than_the_lease(
+    client: Any, script: Script
 ) -> None:
     script_of(script, RUNNING).will("Heartbeat", *[GONE] * 1_000)
-    script.will("Complete", pb.CompleteResponse(run=run("SUCCESS", 3)))
-    work = Work(PENDING, lease_ttl=0.03, unheard=unheard)
+    script.will("UpdateProgress", GONE)
+    script.will("Complete", GONE, pb.CompleteResponse(run=run("SUCCESS", 3)))
+    work = Work(PENDING, lease_ttl=0.03, usage=USED)
     executing = working(client, work)
     await until(lambda: len(asked(script, pb.HeartbeatRequest)) > 9 or executing.done())
-    if unheard is None:
-        assert not work.execution.lost
-        work.end.set()
+    assert (executing.done(), work.stopped, work.execution.lost) == (False, False, False)
+    work.end.set()
     await executing
-    assert work.execution.lost is (unheard is not None)
+    assert work.execution.run.status == RunStatus.RUN_STATUS_SUCCESS
+    # The report that nobody took is made up for.
+    assert [each.progress for each in asked(script, pb.CompleteRequest)] == [USED, USED]
 
 
 async def test_progress_that_is_refused_tells_that_the_run_is_lost(
@@ -335,6 +336,12 @@ def test_a_heartbeat_every_third_of_the_lease() -> None:
     assert Standing(run("RUNNING", 1, lease=True), WORKER).heartbeat_interval == 0.01
     assert Standing(RUNNING, WORKER, lease_ttl=3).heartbeat_interval == 1
     assert Standing(RUNNING, WORKER).heartbeat_interval is None
+
+
+def test_reports_are_repeated_for_as_long_as_the_lease_but_at_least_a_minute() -> None:
+    assert Standing(RUNNING, WORKER, lease_ttl=300).outage == 300
+    assert Standing(run("RUNNING", 1, lease=True), WORKER).outage == 60
+    assert Standing(RUNNING, WORKER).outage == 60
 
 
 def test_an_error_of_the_longest_size_is_not_cut() -> None:
