@@ -42,7 +42,8 @@ type Client struct {
 	// Admin is the operators' service.
 	Admin runsvcv1.AdminServiceClient
 
-	conn *grpc.ClientConn
+	conn    *grpc.ClientConn
+	timeout time.Duration
 }
 
 type settings struct {
@@ -97,6 +98,7 @@ func New(target string, options ...Option) (*Client, error) {
 		RunServiceClient: runsvcv1.NewRunServiceClient(conn),
 		Admin:            runsvcv1.NewAdminServiceClient(conn),
 		conn:             conn,
+		timeout:          s.timeout,
 	}, nil
 }
 

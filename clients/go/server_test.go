@@ -24,6 +24,7 @@ type server struct {
 	list   func(*runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error)
 	stream func(*runsvcv1.StreamStatusRequest, grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]) error
 	beat   func() (*runsvcv1.HeartbeatResponse, error)
+	update func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error)
 	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
 	ack    func(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error)
 
@@ -69,6 +70,11 @@ func (s *server) SetStatus(_ context.Context, request *runsvcv1.SetStatusRequest
 func (s *server) Heartbeat(_ context.Context, request *runsvcv1.HeartbeatRequest) (*runsvcv1.HeartbeatResponse, error) {
 	s.note(request)
 	return s.beat()
+}
+
+func (s *server) UpdateProgress(_ context.Context, request *runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
+	s.note(request)
+	return s.update(request)
 }
 
 func (s *server) Complete(_ context.Context, request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {

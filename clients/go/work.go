@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -32,7 +30,8 @@ type Worker struct {
 }
 
 // Execute does a run's work. It stops when ctx is done; its cause is ErrCancelled or ErrLost, or that of Work's ctx. The progress
-// that it returns, which may be nil, is the run's final usage, also of a cancelled run. An error makes the run ERROR.
+// that it returns, which may be nil, is the run's final usage beyond what it reported, also of a cancelled run. An error makes the
+// run ERROR.
 type Execute func(ctx context.Context, execution *Execution) (*runsvcv1.Progress, error)
 
 // Execution is a run at work.
@@ -42,40 +41,90 @@ type Execution struct {
 
 	client *Client
 	worker Worker
+	stop   context.CancelCauseFunc
 
 	reporting sync.Mutex
 	sequence  uint64
+	// Usage so far.
+	progress *runsvcv1.Progress
 }
 
 // Work executes a run: starts it, keeps its lease, tells the function to stop when the run is cancelled, and reports how it ended.
 // It returns the run as reported, SUCCESS, ERROR or INTERRUPTED. ErrLost when the run ended by other hands; otherwise an error
 // is that of the start or of the report.
+//
+// While there is no server the work goes on, however long, for time in which none serves counts for no lease: only an answer stops
+// it. The report of the end is repeated for as long as the lease, but at least a minute; when ctx is done, for as long as a call
+// may take.
 func (c *Client) Work(ctx context.Context, runID string, worker Worker, execute Execute) (*runsvcv1.Run, error) {
-	execution := &Execution{client: c, worker: worker}
+	// Its sequence is above those of whoever executed the run before, under the same name.
+	execution := &Execution{client: c, worker: worker, sequence: uint64(time.Now().UnixNano()), progress: &runsvcv1.Progress{}}
 	if err := execution.start(ctx, runID); err != nil {
 		return nil, err
 	}
-	progress, stopped, failure := execution.perform(ctx, execute)
-	if stopped == ErrLost {
-		return nil, fmt.Errorf("run %s: %w", runID, ErrLost)
-	}
-	// The report is due also where Work's own ctx has ended; the run would stay active otherwise.
-	ctx = context.WithoutCancel(ctx)
-	if stopped == ErrCancelled {
-		return execution.acknowledge(ctx, progress)
-	}
-	return execution.complete(ctx, progress, failure)
+	executing, stop := context.WithCancelCause(ctx)
+	execution.stop = stop
+	defer stop(nil)
+	// The report is due also where Work's own ctx has ended, and so is the lease until then; the run would stay active otherwise.
+	supported := context.WithoutCancel(ctx)
+	defer execution.support(supported)()
+	progress, failure := execute(executing, execution)
+	cause := context.Cause(executing)
+	stop(nil)
+	return execution.report(supported, cause, progress, failure)
 }
 
-// Report sends progress, in the order of the calls. False: it was not applied, for the run is over.
+// Report sends progress, in the order of the calls: the fields that are set replace what was reported of them before. False: it was
+// not applied, for the run is over, or there is no server now. The next report, at the latest that of the end, makes up for it then.
+// An error is that of a report that the server does not take, or of a ctx that was cancelled.
 func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bool, error) {
 	e.reporting.Lock()
 	defer e.reporting.Unlock()
+	total, err := e.with(progress)
+	if err != nil {
+		return false, err
+	}
 	e.sequence++
 	answer, err := e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
-		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress, Sequence: &e.sequence,
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: total, Sequence: &e.sequence,
 	})
-	return answer.GetApplied(), err
+	switch {
+	case err == nil:
+		e.judge(answer.GetRun())
+	case losing(err):
+		e.stop(ErrLost)
+	case passing(err):
+	case errors.Is(err, context.Canceled):
+		// The usage is what it is, whoever is in a hurry.
+		e.progress = total
+		return false, err
+	default:
+		return false, err
+	}
+	e.progress = total
+	return answer.GetApplied(), nil
+}
+
+// with is the usage so far and this one. An error: it cannot be sent, ever, which gRPC would tell like trouble that passes.
+func (e *Execution) with(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
+	total := proto.CloneOf(e.progress)
+	proto.Merge(total, progress)
+	_, err := proto.Marshal(total)
+	return total, err
+}
+
+// usage is the final usage, without this one if that cannot be sent. Nil: there is nothing to tell.
+func (e *Execution) usage(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
+	e.reporting.Lock()
+	defer e.reporting.Unlock()
+	total, err := e.with(progress)
+	if err != nil {
+		total = e.progress
+	}
+	if proto.Size(total) == 0 {
+		return nil, err
+	}
+	return total, err
 }
 
 func (e *Execution) workerID() *string {
@@ -92,123 +141,129 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 	if e.worker.Lease > 0 {
 		request.LeaseTtl = durationpb.New(e.worker.Lease)
 	}
-	answer, err := repeated(ctx, e.worker, request, e.client.SetStatus)
+	// A run that cannot be started is lost to nobody.
+	answer, err := repeated(ctx, e.client.timeout, request, e.client.SetStatus)
 	e.Run = answer.GetRun()
 	return err
 }
 
-// perform runs the function beside what may stop it, and returns what it did and which of ErrCancelled and ErrLost stopped it.
-func (e *Execution) perform(ctx context.Context, execute Execute) (progress *runsvcv1.Progress, stopped, failure error) {
-	executing, stop := context.WithCancelCause(ctx)
-	supporting, end := context.WithCancel(ctx)
+// support begins what may stop the function and what keeps the lease, and returns what ends it.
+func (e *Execution) support(ctx context.Context) func() {
+	ctx, end := context.WithCancel(ctx)
 	var support sync.WaitGroup
-	support.Go(func() { e.watch(supporting, stop) })
+	support.Go(func() { e.watch(ctx) })
 	if e.worker.Lease > 0 {
-		support.Go(func() { e.keepLease(supporting, stop) })
+		support.Go(func() { e.keepLease(ctx) })
 	}
-	// In this order also when the function panics.
-	defer support.Wait()
-	defer end()
-	defer stop(nil)
-	progress, failure = execute(executing, e)
-	if cause := context.Cause(executing); cause == ErrCancelled || cause == ErrLost {
-		stopped = cause
+	return func() {
+		end()
+		support.Wait()
 	}
-	return progress, stopped, failure
 }
 
-// watch stops the function when others end the run. Without a server it goes on: that is for the lease to judge.
-func (e *Execution) watch(ctx context.Context, stop context.CancelCauseFunc) {
+// watch stops the function when others end the run. Whatever else ends a watch, a new one begins with the run's present state.
+func (e *Execution) watch(ctx context.Context) {
 	request := Run(e.Run.GetRunId())
 	request.AfterRevision = proto.Uint64(e.Run.GetRevision())
-	for event, err := range e.client.Watch(ctx, request, WithOutage(forever)) {
-		switch {
-		case err != nil && ctx.Err() != nil:
-		case err != nil || event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_DELETED:
-			stop(ErrLost)
-		default:
-			e.judge(event.GetRun(), stop)
+	var waits waits
+	for {
+		err := e.follow(ctx, request)
+		if losing(err) {
+			e.stop(ErrLost)
 		}
+		if err == nil || losing(err) || waits.next(ctx, err) != nil {
+			return
+		}
+		request.AfterRevision = nil
 	}
 }
 
-func (e *Execution) judge(run *runsvcv1.Run, stop context.CancelCauseFunc) {
+func (e *Execution) follow(ctx context.Context, request *runsvcv1.StreamStatusRequest) error {
+	for event, err := range e.client.Watch(ctx, request, WithOutage(forever)) {
+		if err != nil {
+			return err
+		}
+		if event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_DELETED {
+			e.stop(ErrLost)
+		} else if event.GetRun() != nil {
+			e.judge(event.GetRun())
+		}
+	}
+	return nil
+}
+
+func (e *Execution) judge(run *runsvcv1.Run) {
 	switch run.GetStatus() {
 	case runsvcv1.RunStatus_RUN_STATUS_PENDING, runsvcv1.RunStatus_RUN_STATUS_RUNNING:
 	case runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
-		stop(ErrCancelled)
+		e.stop(ErrCancelled)
 	default:
-		stop(ErrLost)
+		e.stop(ErrLost)
 	}
 }
 
-// keepLease sends heartbeats, and stops the function when the lease has run out without an answer.
-func (e *Execution) keepLease(ctx context.Context, stop context.CancelCauseFunc) {
-	ticks := time.NewTicker(e.worker.Lease / 3)
+// keepLease sends heartbeats, also while nobody answers: only an answer stops the function.
+func (e *Execution) keepLease(ctx context.Context) {
+	interval := e.worker.Lease / 3
+	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
-	for renewed := time.Now(); ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
 		}
-		sent := time.Now()
-		beat, cancel := context.WithTimeout(ctx, e.worker.Lease/3)
+		beat, cancel := context.WithTimeout(ctx, min(interval, e.client.timeout))
 		answer, err := e.client.Heartbeat(beat, &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.worker.ID})
 		cancel()
-		switch {
-		case err == nil:
-			renewed = sent
-			e.judge(answer.GetRun(), stop)
-		case errors.Is(err, ErrNotFound), errors.Is(err, ErrFailedPrecondition), time.Since(renewed) > e.worker.Lease:
-			stop(ErrLost)
+		if losing(err) {
+			e.stop(ErrLost)
 			return
+		}
+		if err == nil {
+			e.judge(answer.GetRun())
 		}
 	}
 }
 
-func (e *Execution) acknowledge(ctx context.Context, progress *runsvcv1.Progress) (*runsvcv1.Run, error) {
+// report tells how the run ended, in the way that the cause for which the function was stopped asks for.
+func (e *Execution) report(ctx context.Context, cause error, progress *runsvcv1.Progress, failure error) (*runsvcv1.Run, error) {
+	usage, unsendable := e.usage(progress)
+	if failure == nil {
+		failure = unsendable
+	}
+	patience := max(e.worker.Lease, DefaultOutage)
+	switch {
+	case cause == ErrLost:
+		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
+	case cause == ErrCancelled:
+		return e.acknowledge(ctx, patience, usage)
+	case cause != nil:
+		// Whoever stops the work from outside is in a hurry.
+		patience = e.client.timeout
+	}
+	return e.complete(ctx, patience, usage, failure)
+}
+
+func (e *Execution) acknowledge(ctx context.Context, patience time.Duration, progress *runsvcv1.Progress) (*runsvcv1.Run, error) {
 	request := &runsvcv1.AcknowledgeCancelRequest{RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress}
-	answer, err := repeated(ctx, e.worker, request, e.client.AcknowledgeCancel)
+	answer, err := repeated(ctx, patience, request, e.client.AcknowledgeCancel)
 	return answer.GetRun(), err
 }
 
-func (e *Execution) complete(ctx context.Context, progress *runsvcv1.Progress, failure error) (*runsvcv1.Run, error) {
+func (e *Execution) complete(ctx context.Context, patience time.Duration, progress *runsvcv1.Progress, failure error) (*runsvcv1.Run, error) {
 	request := &runsvcv1.CompleteRequest{
 		RunId: e.Run.GetRunId(), Status: runsvcv1.RunStatus_RUN_STATUS_SUCCESS, WorkerId: e.workerID(), Progress: progress,
 	}
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
 	}
-	answer, err := repeated(ctx, e.worker, request, e.client.Complete)
+	answer, err := repeated(ctx, patience, request, e.client.Complete)
 	// The cancel came between the function's end and the report.
 	if refusal, ok := err.(*Error); ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
-		return e.acknowledge(ctx, progress)
+		return e.acknowledge(ctx, patience, progress)
 	}
 	return answer.GetRun(), err
 }
 
-// errorText is what the server takes as a run's error: a report must not fail for the length or the bytes of a text.
-func errorText(failure error) string {
-	text := failure.Error()
-	return strings.ToValidUTF8(text[:min(len(text), longestError)], "")
-}
-
-const longestError = 16 << 10
-
 const forever = time.Duration(1<<63 - 1)
-
-// repeated sends a report, which is idempotent, until it is answered by more than UNAVAILABLE, or the lease is over.
-func repeated[Q, A any](ctx context.Context, worker Worker, request Q, send func(context.Context, Q, ...grpc.CallOption) (A, error)) (A, error) {
-	patience := worker.Lease
-	if patience == 0 {
-		patience = DefaultOutage
-	}
-	var waits waits
-	for began := time.Now(); ; {
-		answer, err := send(ctx, request)
-		if !errors.Is(err, ErrUnavailable) || time.Since(began) >= patience || waits.next(ctx, err) != nil {
-			return answer, err
-		}
-	}
-}

@@ -34,10 +34,18 @@ func acknowledged(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCanc
 	return &runsvcv1.AcknowledgeCancelResponse{Run: run(interrupted, 4)}, nil
 }
 
-func (s *server) last() proto.Message {
+// last is the last report. The watch and the heartbeats beside it come when they come.
+func (s *server) last() (last proto.Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	return s.asked[len(s.asked)-1]
+	for _, asked := range s.asked {
+		switch asked.(type) {
+		case *runsvcv1.StreamStatusRequest, *runsvcv1.HeartbeatRequest:
+		default:
+			last = asked
+		}
+	}
+	return last
 }
 
 func TestWorkReportsWhatTheFunctionReturned(t *testing.T) {
@@ -57,6 +65,24 @@ func TestWorkReportsWhatTheFunctionReturned(t *testing.T) {
 	report := s.last().(*runsvcv1.CompleteRequest)
 	if err != nil || report.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || len(report.GetError()) != 16<<10 {
 		t.Fatal(err, report.GetStatus(), len(report.GetError()))
+	}
+}
+
+func TestUsageThatCannotBeSentIsTheFunctionsError(t *testing.T) {
+	s := &server{finish: finished}
+	client := s.client(t)
+	broken := &runsvcv1.Progress{LastAiMessage: proto.String("\xff")}
+	for name, execute := range map[string]runsvc.Execute{
+		"reported": func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+			_, err := execution.Report(ctx, broken)
+			return usage, err
+		},
+		"returned": func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) { return broken, nil },
+	} {
+		done, err := client.Work(t.Context(), "r", runsvc.Worker{}, execute)
+		if report := s.last().(*runsvcv1.CompleteRequest); err != nil || done.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || !strings.Contains(report.GetError(), "UTF-8") {
+			t.Error(name, done, err, report)
+		}
 	}
 }
 
@@ -114,6 +140,94 @@ func TestACancelThatCameWithTheReportIsAcknowledged(t *testing.T) {
 	}
 }
 
+func TestTheAnswerToAReportTellsOfTheEnd(t *testing.T) {
+	for cause, answer := range map[error]func() (*runsvcv1.UpdateProgressResponse, error){
+		runsvc.ErrCancelled: func() (*runsvcv1.UpdateProgressResponse, error) {
+			return &runsvcv1.UpdateProgressResponse{Run: run(interrupted, 3)}, nil
+		},
+		runsvc.ErrLost: func() (*runsvcv1.UpdateProgressResponse, error) { return nil, refusal(t, codes.NotFound) },
+	} {
+		s := &server{ack: acknowledged, update: func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
+			return answer()
+		}}
+		_, _ = s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+			applied, err := execution.Report(ctx, usage)
+			if applied || err != nil || context.Cause(ctx) != cause {
+				t.Error(applied, err, context.Cause(ctx))
+			}
+			return nil, nil
+		})
+	}
+}
+
+func TestAReportThatIsRefusedIsTheFunctionsError(t *testing.T) {
+	s := &server{finish: finished, update: func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
+		return nil, refusal(t, codes.InvalidArgument)
+	}}
+	done, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+		_, err := execution.Report(ctx, usage)
+		return nil, err
+	})
+	report := s.last().(*runsvcv1.CompleteRequest)
+	// What the server does not take is not told again.
+	if err != nil || done.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || report.GetProgress() != nil {
+		t.Fatal(done, err, report)
+	}
+}
+
+func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
+	const missed = 9
+	beats, away := make(chan struct{}, 1_000), true
+	s := &server{
+		beat: func() (*runsvcv1.HeartbeatResponse, error) {
+			beats <- struct{}{}
+			return nil, unavailable
+		},
+		update: func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
+			return nil, unavailable
+		},
+		finish: func(request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
+			if away {
+				away = false
+				return nil, refusal(t, codes.DeadlineExceeded)
+			}
+			return finished(request)
+		},
+		// Neither is it an answer that the watch may not be had now, or from there on.
+		stream: func(request *runsvcv1.StreamStatusRequest, stream stream) error {
+			if request.AfterRevision != nil {
+				return refusal(t, codes.OutOfRange)
+			}
+			return refusal(t, codes.PermissionDenied)
+		},
+	}
+	done, err := s.client(t).Work(t.Context(), "r", worker, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+		applied, err := execution.Report(ctx, usage)
+		if applied || err != nil {
+			t.Error(applied, err)
+		}
+		for range missed {
+			select {
+			case <-beats:
+			case <-ctx.Done():
+				t.Error(context.Cause(ctx))
+			}
+		}
+		return &runsvcv1.Progress{LlmCallCount: proto.Int64(1)}, ctx.Err()
+	})
+	if err != nil || done.GetStatus() != success {
+		t.Fatal(done, err)
+	}
+	// The report that nobody took is made up for.
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, asked := range s.asked {
+		if report, ok := asked.(*runsvcv1.CompleteRequest); ok && (report.GetProgress().GetTotalTokens() != 7 || report.GetProgress().GetLlmCallCount() != 1) {
+			t.Error(report)
+		}
+	}
+}
+
 func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
 	holder := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "NOT_HOLDER"}
 	for name, beat := range map[string]func() (*runsvcv1.HeartbeatResponse, error){
@@ -124,7 +238,6 @@ func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
 		"ended": func() (*runsvcv1.HeartbeatResponse, error) {
 			return &runsvcv1.HeartbeatResponse{Run: run(success, 3)}, nil
 		},
-		"no server": func() (*runsvcv1.HeartbeatResponse, error) { return nil, unavailable },
 	} {
 		s := &server{beat: beat}
 		if _, err := s.client(t).Work(t.Context(), "r", worker, untilStopped); !errors.Is(err, runsvc.ErrLost) {

@@ -70,6 +70,8 @@ export class RunClient implements Disposable {
   readonly stub: Client<typeof RunService>;
   /** The same of the AdminService. */
   readonly admin: Client<typeof AdminService>;
+  /** Deadline in milliseconds of a call that is given none; 0: none. */
+  readonly timeoutMs: number;
   readonly #connection: Connection;
 
   /**
@@ -77,7 +79,9 @@ export class RunClient implements Disposable {
    * latter in any case.
    */
   constructor(target?: string | null, options: ClientOptions = {}) {
-    this.#connection = new Connection(settingsOf(target, options, process.env));
+    const settings = settingsOf(target, options, process.env);
+    this.timeoutMs = settings.timeoutMs;
+    this.#connection = new Connection(settings);
     this.stub = createClient(RunService, this.#connection);
     this.admin = createClient(AdminService, this.#connection);
   }
@@ -205,6 +209,9 @@ export class RunClient implements Disposable {
   /**
    * Be the executor of a run: start it, run the body, keep its lease, tell the body to stop when others have ended the
    * run, and report how it ended. What the body throws is reported and returned; thrown is what the server refused.
+   *
+   * While there is no server the work goes on, however long, for time in which none serves counts for no lease: only an
+   * answer stops it. The report of the end is repeated for as long as the lease, but at least a minute.
    */
   execute(runId: string, options: ExecutionOptions, body: Body): Promise<Executed> {
     return execute(this, runId, options, body);

@@ -1,14 +1,14 @@
 // The worker's side: a run that is executed here.
 
-import { Code } from "@connectrpc/connect";
+import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
 import { Backoff, pause } from "./backoff.js";
 import type { ProgressInit, RunClient } from "./client.js";
 import { RunError } from "./errors.js";
-import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
-import { mayPass, orRefusal, repeated, textOf } from "./report.js";
+import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { isRefusal, mayPass, orRefusal, repeated, textOf } from "./report.js";
 import { isTerminal } from "./status.js";
 
-/** How long a report is repeated for a run without a lease. */
+/** How long the report of the end is repeated at least. */
 const PATIENCE_MS = 60_000;
 
 /** Who executes. */
@@ -22,7 +22,7 @@ export interface ExecutionOptions {
   leaseTtlMs?: number;
 }
 
-/** A run's work. What it returns is the run's final usage; what it throws makes the run ERROR. */
+/** A run's work. What it returns is the run's final usage, beyond what it reported; what it throws makes the run ERROR. */
 export type Body = (execution: Execution) => Promise<ProgressInit | undefined> | Promise<void>;
 
 /** How an execution ended. */
@@ -44,7 +44,10 @@ export interface Execution {
   readonly signal: AbortSignal;
   /** The run as others ended it: its cancellation says what to do with its state. Undefined: nobody did. */
   readonly ended: Run | undefined;
-  /** Report usage so far. False: not applied, for the run is over. */
+  /**
+   * Report usage so far: the fields that are set replace what was reported of them before. False: not applied, for the run
+   * is over, or there is no server now. The next report, at the latest that of the end, makes up for it then.
+   */
   readonly report: (progress: ProgressInit) => Promise<boolean>;
 }
 
@@ -55,9 +58,10 @@ export async function execute(
   { workerId, leaseTtlMs }: ExecutionOptions,
   body: Body,
 ): Promise<Executed> {
-  const patienceMs = leaseTtlMs ?? PATIENCE_MS;
+  const patienceMs = Math.max(leaseTtlMs ?? 0, PATIENCE_MS);
   const start = () => client.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
-  const { run } = await repeated(start, patienceMs);
+  // A run that cannot be started is lost to nobody.
+  const { run } = await repeated(start, client.timeoutMs || Number.POSITIVE_INFINITY);
   const execution = new Executing(client, run, workerId, patienceMs);
   const over = new AbortController();
   const care = [execution.watch(over.signal), leaseTtlMs && execution.keepLease(leaseTtlMs, over.signal)];
@@ -70,7 +74,7 @@ export async function execute(
 }
 
 /** How the body ended. */
-type Ending = { usage: ProgressInit | undefined } | { error: unknown };
+type Ending = { error?: unknown };
 
 class Executing implements Execution {
   readonly run: Run;
@@ -79,7 +83,10 @@ class Executing implements Execution {
   readonly #report: { workerId: string | undefined };
   readonly #patienceMs: number;
   readonly #stop = new AbortController();
+  readonly #usage = create(ProgressSchema);
   #end: Run | RunError | undefined;
+  // Above those of whoever executed the run before, under the same name.
+  #sequence = BigInt(Date.now()) * 1_000_000n;
   #reported: Promise<unknown> = Promise.resolve();
 
   constructor(client: RunClient, run: Run, workerId: string | undefined, patienceMs: number) {
@@ -96,17 +103,46 @@ class Executing implements Execution {
 
   // A property, so that a body may take it by itself.
   readonly report = async (progress: ProgressInit): Promise<boolean> => {
-    const send = () => this.#client.updateProgress(this.run.runId, progress, this.#report);
-    // One after the other, so that a repeated report cannot come after a newer one.
-    const answer = this.#reported.then(() => repeated(send, this.#patienceMs));
-    this.#reported = answer.catch(() => {});
-    const { run, applied } = await answer;
-    this.#judge(run);
+    // One after the other, for each carries what came before it.
+    const applied = this.#reported.then(() => this.#update(progress));
+    this.#reported = applied.catch(() => {});
     return applied;
   };
 
-  /** Learn at once that others ended the run. Without a server it goes on: that is for the lease to judge. */
+  async #update(progress: ProgressInit): Promise<boolean> {
+    const total = this.#with(progress);
+    this.#sequence += 1n;
+    const options = { ...this.#report, sequence: this.#sequence };
+    let applied = false;
+    try {
+      const answer = await this.#client.updateProgress(this.run.runId, total, options);
+      applied = answer.applied;
+      this.#judge(answer.run);
+    } catch (error) {
+      const failure = RunError.from(error);
+      if (isRefusal(failure)) this.#lose(failure);
+      else if (!mayPass(failure)) throw failure;
+    }
+    merge(ProgressSchema, this.#usage, total);
+    return applied;
+  }
+
+  /** The usage so far and this one. Throws where it cannot be sent, ever, which would look like trouble that passes. */
+  #with(progress: ProgressInit): Progress {
+    const total = clone(ProgressSchema, this.#usage);
+    merge(ProgressSchema, total, create(ProgressSchema, progress));
+    toBinary(ProgressSchema, total);
+    return total;
+  }
+
+  /** The final usage. Undefined: there is nothing to tell. */
+  get #final(): Progress | undefined {
+    return ProgressSchema.fields.some((field) => isFieldSet(this.#usage, field)) ? this.#usage : undefined;
+  }
+
+  /** Learn at once that others ended the run. Whatever else ends a watch, a new one begins with the run's present state. */
   async watch(over: AbortSignal): Promise<void> {
+    const backoff = new Backoff();
     const target = { runId: this.run.runId };
     while (!over.aborted && !this.#end) {
       try {
@@ -115,31 +151,30 @@ class Executing implements Execution {
           if (run) this.#judge(run, event);
         }
       } catch (error) {
-        // The log does not reach back to where the watch was cut off, or is another store's: a snapshot tells.
-        if (!over.aborted && RunError.from(error).code !== Code.OutOfRange) this.#lose(RunError.from(error));
+        if (over.aborted) return;
+        const failure = RunError.from(error);
+        if (isRefusal(failure)) this.#lose(failure);
+        else await pause(backoff.pauseAfter(failure), over);
       }
     }
   }
 
-  /** Send heartbeats, every third of the lease. One that ran out without an answer is taken for lost. */
+  /** Send heartbeats, every third of the lease, also while nobody answers: only an answer stops the body. */
   async keepLease(ttlMs: number, over: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     const { runId } = this.run;
-    let renewed = performance.now();
     for (let milliseconds = ttlMs / 3; !this.#end; ) {
       await pause(milliseconds, over);
       if (over.aborted) return;
-      const sent = performance.now();
       try {
-        const options = { timeoutMs: ttlMs / 3, signal: over };
+        const options = { timeoutMs: Math.min(ttlMs / 3, this.#client.timeoutMs || ttlMs), signal: over };
         this.#judge(await this.#client.heartbeat(runId, this.#report.workerId ?? "", options));
-        renewed = sent;
         backoff.reset();
         milliseconds = ttlMs / 3;
       } catch (error) {
         if (over.aborted) return;
         const failure = RunError.from(error);
-        if (!mayPass(failure) || performance.now() - renewed > ttlMs) this.#lose(failure);
+        if (isRefusal(failure)) this.#lose(failure);
         milliseconds = Math.min(backoff.pauseAfter(failure), ttlMs / 3);
       }
     }
@@ -147,7 +182,9 @@ class Executing implements Execution {
 
   async perform(body: Body): Promise<Ending> {
     try {
-      return { usage: (await body(this)) ?? undefined };
+      const usage = await body(this);
+      if (usage) merge(ProgressSchema, this.#usage, this.#with(usage));
+      return {};
     } catch (error) {
       return { error };
     }
@@ -158,27 +195,25 @@ class Executing implements Execution {
     const end = this.#end ?? (await orRefusal(this.#complete(ending)));
     if ("outcome" in end) return end;
     const left = isCancelled(end) ? await orRefusal(this.#acknowledge(ending)) : end;
-    return "outcome" in left ? left : { outcome: "lost", cause: left, ...thrownIn(ending) };
+    return "outcome" in left ? left : { outcome: "lost", cause: left, ...ending };
   }
 
   async #complete(ending: Ending): Promise<Executed> {
-    if ("usage" in ending) {
-      const run = await this.#completed(RunStatus.SUCCESS, { progress: ending.usage });
-      return { outcome: "completed", run };
-    }
-    const run = await this.#completed(RunStatus.ERROR, { error: textOf(ending.error) });
-    return { outcome: "failed", run, ...ending };
+    if (!("error" in ending)) return { outcome: "completed", run: await this.#completed(RunStatus.SUCCESS) };
+    const { error } = ending;
+    return { outcome: "failed", run: await this.#completed(RunStatus.ERROR, textOf(error)), error };
   }
 
-  async #completed(status: RunStatus, how: { progress?: ProgressInit; error?: string }): Promise<Run> {
-    const send = () => this.#client.complete(this.run.runId, status, { ...this.#report, ...how });
+  async #completed(status: RunStatus, error?: string): Promise<Run> {
+    const options = { ...this.#report, error, progress: this.#final };
+    const send = () => this.#client.complete(this.run.runId, status, options);
     return (await repeated(send, this.#patienceMs)).run;
   }
 
   async #acknowledge(ending: Ending): Promise<Executed> {
-    const progress = "usage" in ending ? ending.usage : undefined;
-    const send = () => this.#client.acknowledgeCancel(this.run.runId, { ...this.#report, progress });
-    return { outcome: "cancelled", run: (await repeated(send, this.#patienceMs)).run, ...thrownIn(ending) };
+    const options = { ...this.#report, progress: this.#final };
+    const send = () => this.#client.acknowledgeCancel(this.run.runId, options);
+    return { outcome: "cancelled", run: (await repeated(send, this.#patienceMs)).run, ...ending };
   }
 
   #judge(run: Run, event?: StatusEvent): void {
@@ -190,10 +225,6 @@ class Executing implements Execution {
     const what = end instanceof RunError ? end.message : `it is ${RunStatus[end.status]}`;
     this.#stop.abort(new DOMException(`run ${this.run.runId} is over: ${what}`, "AbortError"));
   }
-}
-
-function thrownIn(ending: Ending): { error?: unknown } {
-  return "error" in ending ? ending : {};
 }
 
 function isCancelled(end: Run | RunError): boolean {

@@ -27,10 +27,15 @@ export async function orRefusal<T>(report: Promise<T>): Promise<T | RunError> {
   try {
     return await report;
   } catch (error) {
-    const refusal = RunError.from(error);
-    if (refusal.code === Code.NotFound || refusal.code === Code.FailedPrecondition) return refusal;
-    throw refusal;
+    const failure = RunError.from(error);
+    if (isRefusal(failure)) return failure;
+    throw failure;
   }
+}
+
+/** Whether it says that others have ended the run or taken it away. */
+export function isRefusal({ code }: RunError): boolean {
+  return code === Code.NotFound || code === Code.FailedPrecondition;
 }
 
 /** Whether it is the server's trouble, or the way's, rather than a refusal. */

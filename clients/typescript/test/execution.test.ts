@@ -177,15 +177,67 @@ test("a run that another worker holds by now is lost", async (test) => {
   assert.equal(executed.cause.reason, "NOT_HOLDER");
 });
 
-test("a lease that ran out without an answer is lost", async (test) => {
+test("a body goes on while its server is away for longer than the lease", async (test) => {
+  const beats = new EventTarget();
+  let ends = 0;
   const { client, reports } = await serverOf(test, {
     heartbeat: () => {
+      beats.dispatchEvent(new Event("beat"));
       throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
     },
+    updateProgress: () => {
+      throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+    },
+    // Neither is it an answer that the watch may not be had now.
+    // biome-ignore lint/correctness/useYield: it comes to nothing
+    async *streamStatus() {
+      throw refusal(Code.PermissionDenied, "PERMISSION_DENIED");
+    },
+    complete: ({ status, progress }) => {
+      ends += 1;
+      if (ends === 1) throw refusal(Code.DeadlineExceeded, "");
+      reports.push(`complete ${RunStatus[status]} ${progress?.totalTokens} ${progress?.llmCallCount}`);
+      return { run: { runId: "run-1" } };
+    },
   });
-  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 60 }, untilStopped);
-  assert.equal(executed.outcome, "lost");
-  assert.equal(reports.length, 1);
+  const options = { ...worker, leaseTtlMs: 60 };
+  const executed = await client.execute("run-1", options, async ({ report, signal }) => {
+    assert.equal(await report({ totalTokens: 7n }), false);
+    for (let missed = 0; missed < 9; missed += 1) await once(beats, "beat", { signal });
+    return { llmCallCount: 1n };
+  });
+  assert.equal(executed.outcome, "completed");
+  // The report that nobody took is made up for.
+  assert.equal(reports.at(-1), "complete SUCCESS 7 1");
+});
+
+test("a report that finds the run taken away stops the body, and one that is refused is thrown", async (test) => {
+  let code = Code.NotFound;
+  const { client, reports } = await serverOf(test, {
+    updateProgress: () => {
+      throw refusal(code, "");
+    },
+  });
+  const body = async ({ report, signal }: Execution) => {
+    assert.equal(await report({ totalTokens: 1n }), false);
+    assert(signal.aborted);
+  };
+  assert.equal((await client.execute("run-1", worker, body)).outcome, "lost");
+  code = Code.InvalidArgument;
+  assert.equal((await client.execute("run-1", worker, body)).outcome, "failed");
+  // What the server does not take is not told again.
+  assert.match(reports.at(-1) ?? "", /^complete ERROR INVALID_ARGUMENT|^complete ERROR InvalidArgument/);
+});
+
+test("usage that cannot be sent is the body's error", async (test) => {
+  const { client } = await serverOf(test);
+  // As a program without types may have it.
+  const broken = { totalTokens: 0.5 as unknown as bigint };
+  const bodies = [({ report }: Execution) => report(broken).then(() => undefined), async () => broken];
+  for (const body of bodies) {
+    const { outcome } = await client.execute("run-1", worker, body);
+    assert.equal(outcome, "failed");
+  }
 });
 
 test("a report is repeated until it is answered", async (test) => {

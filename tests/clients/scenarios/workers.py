@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
 from runsvc.v1 import admin_service_pb2
-from runsvc.v1.run_pb2 import Run
-from runsvc.v1.run_service_pb2 import HeartbeatResponse, SetStatusResponse
+from runsvc.v1.run_pb2 import Progress, Run
+from runsvc.v1.run_service_pb2 import (
+    CompleteRequest,
+    CompleteResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    SetStatusResponse,
+)
 from tests.clients.programmed import SILENCE, Programme
 from tests.clients.scenario import scenario
 from tests.clients.scenarios.watches import read, run_of
 from tests.clients.stage import until
 from tests.support.scripted import Refusal
+from tests.support.server import Process
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Stage
+    from collections.abc import Awaitable, Callable
+
+    from tests.clients.stage import Actor, Stage
+
+#: Longer than a client takes to find a server that is back.
+LEASE_MS: Final = 5_000
 
 
 @scenario
@@ -91,24 +105,27 @@ async def its_report_reaches_a_server_that_was_killed(stage: Stage) -> None:
     await b.do("get", run_id=run_id)
 
 
-async def _worker(stage: Stage, *beats: HeartbeatResponse | Refusal) -> None:
-    """A worker that is told so in its heartbeats; the last one stops it."""
+async def _beating(stage: Stage, *beats: HeartbeatResponse | Refusal) -> Programme:
+    """A server that answers heartbeats so, from the last on for ever."""
     programme = Programme()
     started = Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2)
     programme.will("SetStatus", SetStatusResponse(run=started))
     programme.will("StreamStatus", [SILENCE])
     programme.will("Heartbeat", *beats, *[beats[-1]] * 100)
     await stage.program(programme)
+    return programme
+
+
+async def _worker(stage: Stage, programme: Programme, beats: int) -> Actor:
+    """A worker that has sent so many heartbeats."""
     a = await stage.driver()
     await a.do("work", k=1, run_id="r", worker_id="w1", lease_ttl_ms=1_500)
 
     async def all_sent() -> bool:
-        return sum(type(each).__name__ == "HeartbeatRequest" for each in programme.asked) >= len(
-            beats
-        )
+        return sum(isinstance(each, HeartbeatRequest) for each in programme.asked) >= beats
 
     await until(all_sent)
-    await a.do("stopped", k=1)
+    return a
 
 
 WELL = HeartbeatResponse(run=Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2))
@@ -117,12 +134,81 @@ WELL = HeartbeatResponse(run=Run(run_id="r", status="RUN_STATUS_RUNNING", revisi
 @scenario
 async def a_worker_that_lost_its_run_stops(stage: Stage) -> None:
     other = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "", "NOT_HOLDER", {"run_id": "r"})
-    await _worker(stage, WELL, WELL, other)
+    a = await _worker(stage, await _beating(stage, WELL, WELL, other), 3)
+    await a.do("stopped", k=1)
+
+
+async def _without_a_server(
+    stage: Stage,
+    leave: Callable[[Process], Awaitable[None]],
+    back: Callable[[Process], Awaitable[None]],
+) -> None:
+    """A worker whose server is away for longer than its lease."""
+    server = await stage.serve_process()
+    a = await stage.driver(RUNSVC_TIMEOUT="3")
+    b = await stage.other()
+    run_id = await run_of(a)
+    await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=LEASE_MS)
+    await leave(server)
+    # Nothing happens by which the end of a lease could be seen from outside.
+    gone = asyncio.create_task(asyncio.sleep(1.2 * LEASE_MS / 1_000))
+    await a.do("report", k=1, progress={"total_tokens": 3})
+    await gone
+    await a.do("executing", k=1)
+    await back(server)
+    await b.reconnected()
+    await a.do("executing", k=1)
+    await a.do("finish", k=1, progress={"llm_call_count": 1})
+    await b.do("get", run_id=run_id)
 
 
 @scenario
-async def a_worker_whose_lease_ran_out_unseen_stops(stage: Stage) -> None:
-    await _worker(stage, WELL, Refusal(grpc.StatusCode.UNAVAILABLE, "gone"))
+async def a_worker_goes_on_while_its_server_is_dead(stage: Stage) -> None:
+    await _without_a_server(stage, Process.kill, Process.start_again)
+
+
+@scenario
+async def a_worker_goes_on_while_its_server_is_stopped(stage: Stage) -> None:
+    async def stopped(server: Process) -> None:
+        server.signal(signal.SIGSTOP)
+
+    async def goes_on(server: Process) -> None:
+        server.signal(signal.SIGCONT)
+
+    await _without_a_server(stage, stopped, goes_on)
+
+
+@scenario
+async def its_report_outlasts_its_lease(stage: Stage) -> None:
+    server = await stage.serve_process()
+    a = await stage.driver()
+    b = await stage.other()
+    run_id = await run_of(a)
+    await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=LEASE_MS)
+    await server.kill()
+    report = await a.begin("finish", k=1, progress={"total_tokens": 5})
+    await asyncio.sleep(1.2 * LEASE_MS / 1_000)
+    await server.start_again()
+    await report
+    await b.reconnected()
+    await b.do("get", run_id=run_id)
+
+
+@scenario
+async def answers_that_do_not_tell_of_the_run_stop_no_worker(stage: Stage) -> None:
+    denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "", "PERMISSION_DENIED")
+    passing = Refusal(grpc.StatusCode.UNAVAILABLE, "", "STORE_UNAVAILABLE")
+    full = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "")
+    programme = await _beating(stage, WELL, denied, passing, full, denied)
+    finished = Run(run_id="r", status="RUN_STATUS_SUCCESS", revision=3)
+    programme.will("UpdateProgress", passing)
+    programme.will("Complete", full, passing, CompleteResponse(run=finished))
+    a = await _worker(stage, programme, 5)
+    await a.do("report", k=1, progress={"total_tokens": 3})
+    await a.do("executing", k=1)
+    await a.do("finish", k=1, progress={"llm_call_count": 1})
+    told = [each.progress for each in programme.asked if isinstance(each, CompleteRequest)]
+    assert told == [Progress(total_tokens=3, llm_call_count=1)] * 3
 
 
 @scenario
