@@ -29,10 +29,13 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        # Channels of equal options share their connections otherwise, also to a server that is gone.
-        self.channel = grpc.aio.insecure_channel(
-            address, options=[("grpc.use_local_subchannel_pool", 1)]
+        options = (
+            # Channels of equal options share their connections otherwise, also to a server that is gone.
+            ("grpc.use_local_subchannel_pool", 1),
+            # Otherwise the transport may take in megabytes that nobody reads, and no watch would stall.
+            ("grpc.http2.bdp_probe", 0),
         )
+        self.channel = grpc.aio.insecure_channel(address, options=options)
         self.runs = RunServiceStub(self.channel)
         self.admin = AdminServiceStub(self.channel)
 
