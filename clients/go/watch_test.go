@@ -59,13 +59,12 @@ func TestAWatchWithoutServerEndsWithItsContext(t *testing.T) {
 	s := &server{stream: func(*runsvcv1.StreamStatusRequest, stream) error { return unavailable }}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	for _, err := range s.client(t).Watch(ctx, runsvc.All()) {
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
+	var last error
+	for _, last = range s.client(t).Watch(ctx, runsvc.All()) {
 	}
-	if ctx.Err() == nil {
-		t.Fatal("it ended by itself")
+	// Which may come from the server, a moment before the context itself is done.
+	if !errors.Is(last, context.DeadlineExceeded) {
+		t.Fatal(last)
 	}
 }
 
