@@ -71,7 +71,11 @@ func (c *Client) Work(ctx context.Context, runID string, worker Worker, execute 
 	progress, failure := execute(executing, execution)
 	cause := context.Cause(executing)
 	stop(nil)
-	return execution.report(supported, cause, progress, failure)
+	done, err := execution.report(supported, cause, progress, failure)
+	if losing(err) {
+		return nil, fmt.Errorf("run %s: %w: %w", runID, ErrLost, err)
+	}
+	return done, err
 }
 
 // Report sends progress, in the order of the calls: the fields that are set replace what was reported of them before. False: it was

@@ -228,6 +228,19 @@ func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
 	}
 }
 
+func TestAReportThatFindsTheRunTakenAwayIsLost(t *testing.T) {
+	ended := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "INVALID_TRANSITION", Metadata: map[string]string{"from": "TIMEOUT"}}
+	s := &server{finish: func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
+		return nil, refusal(t, codes.FailedPrecondition, ended)
+	}}
+	_, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+		return nil, nil
+	})
+	if !errors.Is(err, runsvc.ErrLost) || !errors.Is(err, runsvc.ErrFailedPrecondition) {
+		t.Fatal(err)
+	}
+}
+
 func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
 	holder := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "NOT_HOLDER"}
 	for name, beat := range map[string]func() (*runsvcv1.HeartbeatResponse, error){

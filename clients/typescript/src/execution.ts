@@ -159,11 +159,14 @@ class Executing implements Execution {
     }
   }
 
-  /** Send heartbeats, every third of the lease, also while nobody answers: only an answer stops the body. */
+  /**
+   * Send heartbeats, every third of the lease, also while nobody answers: only an answer stops the body. The lease of a
+   * cancelled run is kept until the cancel was acknowledged.
+   */
   async keepLease(ttlMs: number, over: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     const { runId } = this.run;
-    for (let milliseconds = ttlMs / 3; !this.#end; ) {
+    for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
       await pause(milliseconds, over);
       if (over.aborted) return;
       try {
@@ -174,7 +177,7 @@ class Executing implements Execution {
       } catch (error) {
         if (over.aborted) return;
         const failure = RunError.from(error);
-        if (isRefusal(failure)) this.#lose(failure);
+        if (isRefusal(failure)) return this.#lose(failure);
         milliseconds = Math.min(backoff.pauseAfter(failure), ttlMs / 3);
       }
     }

@@ -130,6 +130,22 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
   assert.equal(beaten.outcome, "cancelled");
 });
 
+test("the lease of a cancelled run is kept until the body has cleaned up", async (test) => {
+  const beats = new EventTarget();
+  const { client, become } = await serverOf(test, {
+    heartbeat: () => {
+      beats.dispatchEvent(new Event("beat"));
+      return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
+    },
+  });
+  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 60 }, async (execution) => {
+    become(RunStatus.INTERRUPTED);
+    await untilStopped(execution).catch(() => {});
+    for (let more = 0; more < 3; more += 1) await once(beats, "beat");
+  });
+  assert.equal(executed.outcome, "cancelled");
+});
+
 test("a cancel between the body's end and the report is acknowledged", async (test) => {
   const { client, reports } = await serverOf(test, {
     complete: () => {
