@@ -18,10 +18,10 @@ from runsvc.errors import CorruptRow, RunNotFound
 from runsvc.serving import TOLERANCE
 from runsvc.store.attachments import (
     Abandoned,
+    AnyReleased,
     Attach,
     Detach,
     Release,
-    ReleasedCount,
     ReleaseOthers,
     Renew,
 )
@@ -54,8 +54,8 @@ LIMIT: Final = 50
 class _Look(NamedTuple):
     """What came of a look."""
 
-    #: Attachments that this server does not hold, at most.
-    released: int
+    #: Whether there may be attachments that this server does not hold.
+    released: bool
     #: Runs that had lost their last client, and those of them that cannot be read.
     abandoned: int = 0
     corrupt: Sequence[CorruptRow] = ()
@@ -77,8 +77,8 @@ class Attachments:
         #: Whose stream has ended, which the store has not heard yet, and how long each has to come back.
         self._left: dict[str, timedelta] = {}
         self._next_renewal = 0.0
-        #: Attachments in the store that this server does not hold; None before the first look.
-        self._released: int | None = None
+        #: Whether the store may have attachments that this server does not hold; None before the first look.
+        self._released: bool | None = None
 
     @property
     def held(self) -> int:
@@ -117,7 +117,7 @@ class Attachments:
         StoreUnavailable, OutcomeUnknown, Overloaded: the next look does what this one did not.
         """
         is_renewal = bool(self._held) and self._timekeeper.monotonic() >= self._next_renewal
-        if self._released == 0 and not self._left and not is_renewal:
+        if self._released is False and not self._left and not is_renewal:
             return False
         left = dict(self._left)
         look = await self._writer.submit(self._command(left, is_renewal=is_renewal))
@@ -132,18 +132,18 @@ class Attachments:
 
     def _command(self, left: Mapping[str, timedelta], *, is_renewal: bool) -> Command[_Look]:
         counted, is_first = self._serving.counted(), self._released is None
-        released = ReleasedCount(self._server)
+        released = AnyReleased(self._server)
         abandoned = self._abandoned(counted) if counted and not is_first else None
 
         def decide(tx: Transaction) -> _Look:
-            count = tx.count_released(released)
-            if is_first and count:
+            has_released = tx.any_released(released)
+            if is_first and has_released:
                 tx.attach(ReleaseOthers(self._server, tx.time + self._comeback))
             tx.attach(*(Release(each, tx.time + time) for each, time in left.items()))
             if is_renewal:
                 expires_at = tx.time + self._comeback + RENEWAL
                 tx.attach(Renew(self._server, tx.time, expires_at))
-            look = _Look(count + len(left))
+            look = _Look(has_released or bool(left))
             # What seems over may be so because of a break.
             if counted is None or abandoned is None or tx.time - counted.at > TOLERANCE:
                 return look

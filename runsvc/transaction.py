@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.model import Request, RequestKey, Run, RunSpec, RunStatus
-    from runsvc.store.attachments import Abandoned, AttachmentChange, ReleasedCount
+    from runsvc.store.attachments import Abandoned, AnyReleased, AttachmentChange
     from runsvc.store.base import (
         Codec,
         Count,
@@ -177,9 +177,9 @@ class Transaction:
         """The runs that the query found; only for a command that is alone."""
         return [self._present(record) for record in self._loaded[query]]
 
-    def count_released(self, query: ReleasedCount) -> int:
-        """How many attachments a server does not hold."""
-        return self._counts[query]
+    def any_released(self, query: AnyReleased) -> bool:
+        """Whether there are attachments that a server does not hold."""
+        return bool(self._counts[query])
 
     def due(self, *queries: DueLeases | DueTimeouts | Abandoned) -> Iterator[Run | CorruptRow]:
         """Each run that the queries found, or why it cannot be read; only for a command that is alone."""

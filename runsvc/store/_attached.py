@@ -56,9 +56,9 @@ class Attached:
         run_ids = dict.fromkeys(each.run_id for each in gone if each.run_id not in live)
         return list(run_ids)[: query.limit]
 
-    def count_released(self, server: str) -> int:
-        """How many attachments a server does not hold."""
-        return sum(each.server != server for each in self._all)
+    def any_released(self, server: str) -> bool:
+        """Whether there are attachments that a server does not hold."""
+        return any(each.server != server for each in self._all)
 
     def _update(self, matches: Callable[[Attach], bool], **changed: object) -> None:
         self._all = [

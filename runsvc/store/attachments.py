@@ -69,7 +69,7 @@ class Abandoned:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleasedCount:
-    """Asks how many attachments this server does not hold."""
+class AnyReleased:
+    """Asks whether there are attachments that this server does not hold."""
 
     server: str

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from runsvc.store.attachments import Abandoned, ReleasedCount
+from runsvc.store.attachments import Abandoned, AnyReleased
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -186,7 +186,7 @@ class ActiveCount:
     thread_id: str
 
 
-Count = ActiveCount | ReleasedCount
+Count = ActiveCount | AnyReleased
 
 
 class Loaded(NamedTuple):

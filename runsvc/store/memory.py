@@ -11,7 +11,7 @@ from runsvc.errors import RevisionCompacted, StoreUnavailable
 from runsvc.model import ACTIVE
 from runsvc.store import _rows
 from runsvc.store._attached import Attached
-from runsvc.store.attachments import Abandoned, ReleasedCount
+from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -92,8 +92,8 @@ class MemoryStore:
             match query:
                 case ActiveCount(owner, thread_id):
                     counts[query] = len(self._active_on_thread(owner, thread_id))
-                case ReleasedCount(server):
-                    counts[query] = self._attached.count_released(server)
+                case AnyReleased(server):
+                    counts[query] = self._attached.any_released(server)
                 case _:
                     records[query] = self._find(query)
         return Loaded(records, counts)

@@ -13,9 +13,10 @@ from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import SUCCESS, Driver
 from tests.support.filling import fill_active
+from tests.support.steps import steps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 ACTIVE = 100_000
@@ -38,23 +39,6 @@ async def _store(path: Path, **terms: Any) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-def _steps(store: SqliteStore, work: Callable[[], object]) -> int:
-    count = 0
-
-    def step() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    connection = store._open()
-    connection.set_progress_handler(step, 1)
-    try:
-        work()
-    finally:
-        connection.set_progress_handler(None, 0)
-    return count
-
-
 def _life(driver: Driver, **terms: Any) -> None:
     run = driver.create(**terms)
     driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id=run.worker_id))
@@ -63,11 +47,11 @@ def _life(driver: Driver, **terms: Any) -> None:
 async def test_creating_and_completing_cost_what_they_cost_without(tmp_path: Path) -> None:
     async with _store(tmp_path / "bare.db") as store:
         driver = Driver(store)
-        without = _steps(store, lambda: _life(driver))
+        without = steps(store, lambda: _life(driver))
     async with _store(tmp_path / "terms.db", **TERMS) as store:
         driver = Driver(store)
-        beside = _steps(store, lambda: _life(driver))
-        within = _steps(store, lambda: _life(driver, **TERMS))
+        beside = steps(store, lambda: _life(driver))
+        within = steps(store, lambda: _life(driver, **TERMS))
     # That others have terms costs nothing; terms of its own are two entries made and two removed.
     assert beside == without
     assert within < without + 100
@@ -78,9 +62,9 @@ async def test_a_look_costs_nothing_while_nothing_is_due(tmp_path: Path) -> None
         driver = Driver(store)
         now = datetime.now(UTC)
         for query in (DueLeases(now, EVER, 50), DueTimeouts(now, EVER, 50)):
-            assert _steps(store, partial(driver.load, query)) < 200
+            assert steps(store, partial(driver.load, query)) < 200
         # And what is due costs by its number.
         later = now + timedelta(days=30)
         for query in (DueLeases(later, EVER, 50), DueTimeouts(later, EVER, 50)):
             assert len(driver.load(query)) == 50
-            assert _steps(store, partial(driver.load, query)) < 5_000
+            assert steps(store, partial(driver.load, query)) < 5_000

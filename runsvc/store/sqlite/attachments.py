@@ -10,26 +10,31 @@ from runsvc.store.attachments import Attach, Detach, Release, ReleaseOthers, Ren
 if TYPE_CHECKING:
     import sqlite3
 
-    from runsvc.store.attachments import Abandoned, AttachmentChange, ReleasedCount
+    from runsvc.store.attachments import Abandoned, AnyReleased, AttachmentChange
 
-#: Of a run of which all have ended and none is held: `gone` is each of them.
-_ALL_GONE: Final = """
-    gone.expires_at <= ? AND gone.server <> ? AND NOT EXISTS (
-      SELECT 1 FROM attachments AS other
-      WHERE other.run_id = gone.run_id AND (other.expires_at > ? OR other.server = ?)
-    )
-"""
-#: The end of a query for abandoned runs.
-ABANDONED: Final = f"""
+#: The end of a query for abandoned runs: of those that have lost one, first lost first, which have no other. Each is
+#: looked at once, however many it has lost, and no more than it takes to find as many as were asked for.
+ABANDONED: Final = """
     WHERE run_id IN (
-      SELECT gone.run_id FROM attachments AS gone WHERE {_ALL_GONE} ORDER BY gone.expires_at LIMIT ?
+      SELECT run_id FROM (
+        SELECT DISTINCT run_id FROM attachments INDEXED BY attachments_by_expiry
+        WHERE expires_at <= ? AND server <> ? ORDER BY expires_at
+      ) AS lost
+      WHERE NOT EXISTS (
+        SELECT 1 FROM attachments AS other
+        WHERE other.run_id = lost.run_id AND (other.expires_at > ? OR other.server = ?)
+      )
+      LIMIT ?
     )
 """
+#: The plus keeps SQLite from going through all that the server holds for each: a run has few, a server very many.
 _OUTLIVED: Final = """
     DELETE FROM attachments AS gone WHERE expires_at <= ? AND server <> ? AND EXISTS (
-      SELECT 1 FROM attachments AS other WHERE other.run_id = gone.run_id AND other.server = ?
+      SELECT 1 FROM attachments AS other WHERE other.run_id = gone.run_id AND +other.server = ?
     )
 """
+#: Unlike `server <> ?`, this is answered by the first one that the index has.
+_RELEASED: Final = "SELECT EXISTS (SELECT 1 FROM attachments WHERE server < ? OR server > ?)"
 
 
 def parameters(query: Abandoned) -> tuple[object, ...]:
@@ -38,11 +43,10 @@ def parameters(query: Abandoned) -> tuple[object, ...]:
     return at, query.server, at, query.server, query.limit
 
 
-def count(connection: sqlite3.Connection, query: ReleasedCount) -> int:
-    """How many attachments others hold, or nobody."""
-    statement = "SELECT count(*) FROM attachments WHERE server <> ?"
-    (row,) = connection.execute(statement, (query.server,)).fetchall()
-    return int(row[0])
+def any_released(connection: sqlite3.Connection, query: AnyReleased) -> bool:
+    """Whether others hold attachments, or nobody."""
+    (row,) = connection.execute(_RELEASED, (query.server, query.server)).fetchall()
+    return bool(row[0])
 
 
 def save(connection: sqlite3.Connection, change: AttachmentChange) -> None:

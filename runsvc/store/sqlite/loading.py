@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runsvc.store import _rows
-from runsvc.store.attachments import Abandoned, ReleasedCount
+from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -56,8 +56,8 @@ class Loading:
         threads = [query for query in queries if isinstance(query, NewestActive | ActiveCount)]
         busy = self._busy(threads)
         for query in queries:
-            if isinstance(query, ReleasedCount):
-                self._counts[query] = attachments.count(self._connection, query)
+            if isinstance(query, AnyReleased):
+                self._counts[query] = attachments.any_released(self._connection, query)
             elif isinstance(query, ActiveCount):
                 is_busy = (query.owner, query.thread_id) in busy
                 self._counts[query] = self._count(query) if is_busy else 0

@@ -1,0 +1,97 @@
+"""What attachments cost in SQLite: each renewal and look by their number, never by its square. Judged by its steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runsvc.model import RunSpec
+from runsvc.store.attachments import Abandoned, AnyReleased, Attach, Release, Renew
+from runsvc.store.sqlite import SqliteStore
+from runsvc.transaction import Command
+from tests.conformance.driver import OWNER, Driver
+from tests.support.steps import steps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from runsvc.store.attachments import AttachmentChange
+    from runsvc.transaction import Transaction
+
+MANY = 1_000
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "runs.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def _create(driver: Driver, count: int) -> Sequence[str]:
+    def decide(tx: Transaction) -> Sequence[str]:
+        run_ids = [tx.new_run_id() for _ in range(count)]
+        for number, run_id in enumerate(run_ids):
+            spec = RunSpec(thread_id=f"t{number}")
+            tx.create(spec, run_id=run_id, owner=OWNER, request=None)
+        return run_ids
+
+    return driver.carry_out(Command(decide))
+
+
+def _make(driver: Driver, *changes: AttachmentChange) -> None:
+    driver.carry_out(Command(lambda tx: tx.attach(*changes)))
+
+
+def _reconnect(driver: Driver, count: int) -> None:
+    """So many attached clients, each of its own run, of which each came back once before its first was over."""
+    run_ids = _create(driver, count)
+    for name in ("first", "second"):
+        _make(driver, *(Attach(f"{name}-{each}", each, "s", LATER) for each in run_ids))
+    _make(driver, *(Release(f"first-{each}", NOON) for each in run_ids))
+
+
+async def test_a_renewal_costs_by_what_is_held(store: SqliteStore) -> None:
+    driver = Driver(store)
+    _reconnect(driver, MANY)
+    renew = Renew("s", NOON, LATER + timedelta(minutes=1))
+    assert steps(store, partial(_make, driver, renew)) < 200 * MANY
+    (left,) = store._open().execute("SELECT count(*) FROM attachments").fetchone()
+    assert left == MANY
+
+
+async def test_whether_anything_is_released_costs_the_same_however_much_there_is(
+    store: SqliteStore,
+) -> None:
+    driver = Driver(store)
+    _reconnect(driver, MANY)
+
+    def ask(server: str) -> None:
+        store.begin()
+        store.load([AnyReleased(server)])
+        store.rollback()
+
+    for server in ("s", "a", "z"):
+        assert steps(store, partial(ask, server)) < 200
+
+
+async def test_a_look_for_abandoned_runs_costs_by_what_it_finds(store: SqliteStore) -> None:
+    driver = Driver(store)
+    (often,), others = _create(driver, 1), _create(driver, MANY)
+    _make(driver, *(Attach(f"{number}", often, "", NOON) for number in range(MANY)))
+    _make(driver, *(Attach(each, each, "", LATER) for each in others))
+    # What one run has lost uses up none of what others are found by, and is gone through twice at most.
+    query = Abandoned(LATER, "s", 50)
+    assert len(driver.load(query)) == 50
+    assert steps(store, partial(driver.load, query)) < 50 * MANY
+    # Nor is what has been lost beside one that is held gone through for each of them.
+    _make(driver, Attach("held", often, "s", LATER))
+    assert often not in {run.run_id for run in driver.load(query)}
+    assert steps(store, partial(driver.load, query)) < 50 * MANY
