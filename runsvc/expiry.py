@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import lifecycle
-from runsvc.errors import CorruptRow
+from runsvc.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
 from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.transaction import Command
 
@@ -48,7 +48,7 @@ class Expiry:
         """End what is due; whether there may be more of it. StoreUnavailable, OutcomeUnknown, Overloaded."""
         try:
             look = await self._writer.submit(self._command(self._serving.counted()))
-        except BaseException:
+        except (StoreUnavailable, OutcomeUnknown, Overloaded):
             self._serving.interrupt()
             raise
         self._serving.beat(look.beat)

@@ -140,7 +140,7 @@ def to_record(row: Sequence[Any]) -> Record:
 
 
 def to_remains(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it."""
+    """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it or to tell of it."""
     try:
         return to_record(row)
     except CorruptRow:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,8 @@ from runsvc.errors import (
 from runsvc.group_commit import GroupCommit
 from runsvc.hub import StatusHub
 from runsvc.model import RunSpec
-from runsvc.store.base import Changes
+from runsvc.store.attachments import Abandoned, Attach
+from runsvc.store.base import Changes, DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
@@ -33,6 +36,11 @@ from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from runsvc.model import Run
+
+SECOND = timedelta(seconds=1)
+EVER = timedelta.max
 
 
 @pytest.fixture
@@ -344,6 +352,26 @@ async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
         driver.report(run, SUCCESS)
     driver.delete(run)
     assert [state.run_id for state in (await store.snapshot(ALL)).states] == [other.run_id]
+
+
+def _due(query: DueLeases | DueTimeouts | Abandoned, tx: Transaction) -> list[Run | CorruptRow]:
+    return list(tx.due(query))
+
+
+def test_a_row_with_damaged_columns_does_not_hide_others_that_are_due(
+    driver: Driver, path: Path
+) -> None:
+    terms: Any = {"worker_id": "w", "lease_ttl": SECOND, "start_timeout": SECOND}
+    run, other = driver.create(**terms), driver.create(**terms)
+    attached = [Attach(each.run_id, each.run_id, "", run.created_at) for each in (run, other)]
+    driver.carry_out(Command(lambda tx: tx.attach(*attached)))
+    execute(path, f"UPDATE runs SET created_at = {2**62} WHERE run_id = '{run.run_id}'")
+    at = other.created_at + SECOND
+    for query in (DueLeases(at, EVER, 9), DueTimeouts(at, EVER, 9), Abandoned(at, "s", 9)):
+        found = driver.carry_out(Command(partial(_due, query), (query,), alone=True))
+        assert other in found
+        (corrupt,) = [each for each in found if isinstance(each, CorruptRow)]
+        assert corrupt.run_id == run.run_id
 
 
 async def test_a_damaged_entry_is_corrupt_for_those_who_read_it(

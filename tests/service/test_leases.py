@@ -213,14 +213,15 @@ async def test_timeouts(client: Client) -> None:
     assert (await found(client, healthy)).status == PENDING
 
 
+@pytest.mark.parametrize("damage", ["body = x'ff'", "created_at = 1 << 62"])
 async def test_a_row_that_cannot_be_read_holds_up_no_other(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         broken = await leased(client)
         with closing(sqlite3.connect(db)) as other:
-            other.execute("UPDATE runs SET body = x'ff'")
+            other.execute(f"UPDATE runs SET {damage}")
             other.commit()
         run = await leased(client, "u")
         assert (await ended(client, run)).status_reason == LEASE_EXPIRED

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from runsvc import expiry as expiry_module
 from runsvc import lifecycle
-from runsvc.errors import StoreUnavailable
+from runsvc.errors import CorruptRow, StoreUnavailable
 from runsvc.expiry import INTERVAL, Expiry
 from runsvc.group_commit import GroupCommit
 from runsvc.model import RunStatus, StatusReason
@@ -201,6 +201,19 @@ async def test_a_store_that_fails_gives_every_lease_its_ttl_once_more(
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(0.5)
     assert await service.status(run) is ERROR
+
+
+async def test_a_look_that_fails_for_another_reason_is_no_break(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise CorruptRow("r")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.store, "load", fails)
+        with pytest.raises(CorruptRow):
+            await service.expiry.look()
+    assert not service.serving.broken
 
 
 async def test_a_commit_shows_that_a_break_is_over(

@@ -117,12 +117,13 @@ class Loading:
                 return self._select(rest, owner, thread_id, limit, columns=_BARE)
             case DueLeases(_, _, limit):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ?"
-                return self._select(where, *_due(query), limit)
+                return self._select(where, *_due(query), limit, read=_rows.to_remains)
             case DueTimeouts(_, _, limit):
                 where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ?"
-                return self._select(where, *_due(query), limit)
+                return self._select(where, *_due(query), limit, read=_rows.to_remains)
             case Abandoned():
-                return self._select(attachments.ABANDONED, *attachments.parameters(query))
+                abandoned = attachments.parameters(query)
+                return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_remains)
             case Orphans(before, limit, lapsed):
                 where = f"WHERE status IN (1, 2) AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)
