@@ -22,9 +22,7 @@ CREATE TABLE runs (
   started_at INTEGER,
   -- Present exactly when the run is over.
   ended_at INTEGER CHECK ((ended_at IS NOT NULL) = (status NOT IN (1, 2))),
-  -- Of active runs only, like what follows: what is over is not looked for.
   lease_expires_at INTEGER,
-  lease_ttl INTEGER CHECK ((lease_ttl IS NULL) = (lease_expires_at IS NULL)),
   -- When the run's next timeout strikes.
   timeout_at INTEGER,
   superseded_by TEXT,
@@ -42,7 +40,7 @@ CREATE INDEX runs_by_thread ON runs (owner, thread_id, created_at, run_id);
 CREATE INDEX runs_active_by_thread ON runs (owner, thread_id, created_at, run_id) WHERE status IN (1, 2);
 CREATE INDEX runs_active_by_age ON runs (created_at) WHERE status IN (1, 2);
 CREATE INDEX runs_by_superseder ON runs (superseded_by, revision) WHERE superseded_by IS NOT NULL;
-CREATE INDEX runs_by_lease ON runs (lease_expires_at, lease_ttl) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX runs_by_lease ON runs (lease_expires_at) WHERE lease_expires_at IS NOT NULL;
 CREATE INDEX runs_by_timeout ON runs (timeout_at) WHERE timeout_at IS NOT NULL;
 
 -- One row a revision: the run as of that change, or that it was removed.
@@ -58,9 +56,7 @@ CREATE TABLE log (
   previous_status INTEGER CHECK (previous_status BETWEEN 1 AND 6),
   deleted INTEGER NOT NULL CHECK (deleted IN (0, 1)),
   -- Without kwargs; absent once the run was removed.
-  body BLOB,
-  -- When it was committed. Rises with the revision.
-  time INTEGER NOT NULL
+  body BLOB
 ) STRICT;
 
 -- Each ends in the revision, as every index of a table ends in its key.
@@ -72,11 +68,8 @@ CREATE INDEX log_by_assistant ON log (owner, assistant_id) WHERE assistant_id IS
 CREATE TABLE attachments (
   attachment_id TEXT NOT NULL PRIMARY KEY,
   run_id TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
-  -- The server that holds the stream; empty once none does.
-  server TEXT NOT NULL,
   expires_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX attachments_by_run ON attachments (run_id);
-CREATE INDEX attachments_by_server ON attachments (server);
 CREATE INDEX attachments_by_expiry ON attachments (expires_at);
