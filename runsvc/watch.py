@@ -13,7 +13,7 @@ from runsvc.event import Event, StatusEvent
 from runsvc.store.base import LogEntry, TopicKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runsvc.attachments import Attachments
     from runsvc.cursor import Cursor
@@ -64,12 +64,17 @@ class Watches:
         self.serving = serving
         self.attachments = attachments
 
-    def open(self, request: WatchRequest) -> Watch:
-        """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining."""
+    def open(
+        self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
+    ) -> Watch:
+        """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining.
+
+        may_be_ended tells whether the connection is one that the transport may have ended by itself.
+        """
         self.hub.check_open()
         # Subscribed before the snapshot is taken, a watcher misses nothing in between.
         cursor = self.hub.open(request.topic, progress=request.include_progress)
-        return Watch(self, request, cursor)
+        return Watch(self, request, cursor, may_be_ended)
 
 
 class Watch:
@@ -83,6 +88,7 @@ class Watch:
         "_cursor",
         "_lease",
         "_loop",
+        "_may_be_ended",
         "_next_heartbeat",
         "_next_progress",
         "_request",
@@ -92,10 +98,17 @@ class Watch:
         "over",
     )
 
-    def __init__(self, watches: Watches, request: WatchRequest, cursor: Cursor) -> None:
+    def __init__(
+        self,
+        watches: Watches,
+        request: WatchRequest,
+        cursor: Cursor,
+        may_be_ended: Callable[[], bool],
+    ) -> None:
         self._watches = watches
         self._request = request
         self._cursor = cursor
+        self._may_be_ended = may_be_ended
         self._store_id = ""
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
@@ -115,8 +128,8 @@ class Watch:
     def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> None:
         self._watches.hub.close(self._cursor)
         if self._attachment is not None:
-            # Whatever else ends it, above all a cancelled call, is its client that left.
-            ended_here = isinstance(error, RunsvcError)
+            # Whatever else ends it, above all a cancelled call, is its client that left, if not the connection's age.
+            ended_here = isinstance(error, RunsvcError) or self._may_be_ended()
             self._watches.attachments.leave(self._attachment, ended_here=ended_here)
 
     async def begin(self) -> None:

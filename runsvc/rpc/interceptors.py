@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -18,6 +18,9 @@ from google.protobuf.message import DecodeError
 from runsvc.errors import InvalidRequest, ServerDraining, Violation
 from runsvc.rpc.failures import FailureLog
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
+
+if TYPE_CHECKING:
+    from runsvc.rpc.connections import Connections
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ class Guard(grpc.aio.ServerInterceptor):
     Comes last among interceptors: a handler that it has met once is not asked for again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._guarded: dict[str, Handler] = {}
         self._draining = False
         self._drained = asyncio.Event()
@@ -153,6 +157,7 @@ class Guard(grpc.aio.ServerInterceptor):
             task = _current_task()
             self._active.add(task)
             self._arrived += 1
+            self._connections.meet(context.peer())
             self._streams += is_stream
             started = perf_counter()
             outcome, request_id = "CANCELLED", ""

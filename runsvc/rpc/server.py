@@ -28,6 +28,7 @@ from runsvc.hub import StatusHub
 from runsvc.manager import RunManager
 from runsvc.retention import Retention
 from runsvc.rpc.admin_servicer import AdminServicer
+from runsvc.rpc.connections import Connections
 from runsvc.rpc.convert import RunCodec
 from runsvc.rpc.health import SERVICES, Health
 from runsvc.rpc.interceptors import Guard
@@ -193,7 +194,8 @@ async def _start(
     store: Store, settings: Settings, timekeeper: Timekeeper, stack: AsyncExitStack
 ) -> str:
     codec = RunCodec()
-    guard, health = Guard(), Health()
+    connections = _connections(timekeeper)
+    guard, health = Guard(connections), Health()
     hub, serving = StatusHub(store, calls=guard.asked), Serving(timekeeper, expiry.INTERVAL)
     await hub.start()
 
@@ -226,7 +228,7 @@ async def _start(
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
     watches = Watches(store, hub, codec, serving, attachments)
     server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
-    add_RunServiceServicer_to_server(RunServicer(manager, watches), server)
+    add_RunServiceServicer_to_server(RunServicer(manager, watches, connections), server)
     add_AdminServiceServicer_to_server(AdminServicer(admin), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
@@ -247,6 +249,14 @@ async def _start(
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     health.serving(True)
     return f"{settings.listen.rpartition(':')[0]}:{port}"
+
+
+def _connections(timekeeper: Timekeeper) -> Connections:
+    options = dict(OPTIONS)
+    age, grace = (
+        options[f"grpc.max_connection_{name}_ms"] / 1_000 for name in ("age", "age_grace")
+    )
+    return Connections(age, grace, timekeeper.monotonic)
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> int:

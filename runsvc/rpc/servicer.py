@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.model import Progress
@@ -16,6 +17,7 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceServicer
 if TYPE_CHECKING:
     from runsvc.manager import RunManager
     from runsvc.model import Request, RunSpec
+    from runsvc.rpc.connections import Connections
     from runsvc.watch import Watches, WatchRequest
 
 #: Whose runs these are; without authentication everyone's are nobody's.
@@ -27,9 +29,10 @@ LARGE: Final = 64 << 10
 class RunServicer(RunServiceServicer):
     """Serves RunService from the manager's use-cases and the hub's watches."""
 
-    def __init__(self, manager: RunManager, watches: Watches) -> None:
+    def __init__(self, manager: RunManager, watches: Watches, connections: Connections) -> None:
         self._manager = manager
         self._watches = watches
+        self._connections = connections
         self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
@@ -163,7 +166,8 @@ class RunServicer(RunServiceServicer):
     async def StreamStatus(  # type: ignore[override]
         self, request: pb.StreamStatusRequest, context: Any
     ) -> None:
-        with self._watches.open(_wanted(request)) as watch:
+        may_be_ended = partial(self._connections.may_be_ended, context.peer())
+        with self._watches.open(_wanted(request), may_be_ended) as watch:
             # It may be open for days.
             del request
             await watch.begin()

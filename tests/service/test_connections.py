@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import pytest
 
+from runsvc.attachments import COMEBACK
 from runsvc.client import AsyncRunClient, error_of
 from runsvc.rpc import server
 from runsvc.rpc.server import OPTIONS
@@ -111,6 +114,30 @@ async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_w
             reading.cancel()
         assert seen == list(range(1, made + 1))
         await nothing_is_left(client)
+
+
+async def test_a_run_whose_watch_ended_with_its_connections_age_waits_for_its_client(
+    tmp_path: Path, hurry: Callable[..., None]
+) -> None:
+    hurry(max_connection_age=1_000, max_connection_age_grace=200)
+    db = tmp_path / "runs.db"
+    # Whoever leaves by himself has no time at all to come back.
+    async with in_process(db, attach_grace=0.0) as client:
+        run = await created(client)
+        async with watching(client, run_id=run.run_id, attach=True) as stream:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await stream.rest()
+        await until(lambda: _released(db) is not None)
+        left = datetime.fromtimestamp(_released(db) or 0, UTC) - datetime.now(UTC)
+        assert left > COMEBACK / 2
+
+
+def _released(db: Path) -> float | None:
+    """Until when the only attachment lasts, in seconds since 1970; 0 when it is over, None while it is held."""
+    with closing(sqlite3.connect(db)) as file:
+        for server, expires_at in file.execute("SELECT server, expires_at FROM attachments"):
+            return None if server else expires_at / 1_000_000
+    return 0
 
 
 async def test_a_client_that_takes_nothing_goes_with_its_connections_age(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -20,6 +21,7 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
+from runsvc.rpc.connections import Connections
 from runsvc.rpc.failures import INTERVAL
 from runsvc.rpc.interceptors import Guard
 from runsvc.v1 import run_service_pb2 as pb
@@ -74,7 +76,7 @@ class Service:
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     # The methods that no test calls are left out.
-    servicer, guard = Servicer(), Guard()  # type: ignore[abstract]
+    servicer, guard = Servicer(), Guard(Connections(1_800, 60, time.monotonic))  # type: ignore[abstract]
     server = grpc.aio.server(interceptors=[guard])
     pb_grpc.add_RunServiceServicer_to_server(servicer, server)
     reflection.enable_server_reflection(["runsvc.v1.RunService"], server)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from runsvc.rpc.connections import Connections
 from runsvc.rpc.health import SERVICES, Health
 from runsvc.rpc.interceptors import Guard
 
@@ -27,7 +29,7 @@ def health() -> Health:
 
 @pytest.fixture
 async def stub(health: Health) -> AsyncIterator[Any]:
-    guard = Guard()
+    guard = Guard(Connections(1_800, 60, time.monotonic))
     server = grpc.aio.server(interceptors=[guard])
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pytest
 
 from runsvc import lifecycle
 from runsvc import watch as watch_module
-from runsvc.attachments import COMEBACK, Attachments
+from runsvc.attachments import COMEBACK, GRACE, Attachments
 from runsvc.errors import (
     CorruptRow,
     RevisionCompacted,
@@ -480,6 +480,21 @@ async def test_a_watch_counts_as_a_client_when_it_was_asked_to(on: Watching) -> 
             await take(attached, 2)
     # This server ended the one; nobody left.
     assert list(on.attachments._left.values()) == [COMEBACK]
+
+
+@pytest.mark.parametrize("of_age", [False, True])
+async def test_whose_connection_came_of_age_has_the_time_of_one_that_was_ended(
+    on: Watching, *, of_age: bool
+) -> None:
+    run = on.driver.create()
+    request = WatchRequest(topic=run_topic(run), attach=True)
+    with (
+        suppress(asyncio.CancelledError),
+        on.watches.open(request, lambda: of_age) as watch,
+    ):
+        await watch.begin()
+        raise asyncio.CancelledError
+    assert list(on.attachments._left.values()) == [COMEBACK if of_age else GRACE]
 
 
 async def test_a_refused_watch_is_nobodys_client(on: Watching) -> None:

@@ -373,7 +373,8 @@ pub enum DisconnectMode {
     /// The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
     /// seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
     /// ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
-    /// serves again. A run that nobody ever attached to goes on, and watchers that did not attach never cancel anything.
+    /// serves again; so does one that ends when the server is about to end its connection for its age, or has. A run that
+    /// nobody ever attached to goes on, and watchers that did not attach never cancel anything.
     Cancel = 1,
     /// The run goes on.
     Continue = 2,
