@@ -81,11 +81,13 @@ class Expiry:
 
 def _end(tx: Transaction, beat: Beat, counted: Counted, due: Sequence[Run | CorruptRow]) -> _Look:
     ended: list[Run] = []
+    # What has passed since it was counted may be a delay. And nothing ends before its time by the store's own.
+    by = min(counted.at, tx.time)
     for run in due:
         if isinstance(run, CorruptRow):
             continue
         lease_end = counted.end_of(run.lease) if run.lease else None
-        after = lifecycle.expire(run, tx.stamp(), lease_end=lease_end, steady=counted.steady)
+        after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, steady=counted.steady)
         if tx.save(run, after) is not run:
             ended.append(after)
     return _Look(beat, ended, [each for each in due if isinstance(each, CorruptRow)])

@@ -190,8 +190,10 @@ def renew(run: Run, at: Stamp) -> Run:
     return evolve(run, lease=_lease(run.lease.ttl, at))
 
 
-def expire(run: Run, at: Stamp, *, lease_end: datetime | None, steady: timedelta) -> Run:
-    """The run after its time was up; the same run while it is not.
+def expire(
+    run: Run, at: Stamp, *, by: datetime, lease_end: datetime | None, steady: timedelta
+) -> Run:
+    """The run after its time was up by then; the same run while it was not.
 
     A timeout counts by a clock that nobody has set for all of its length (`steady`). A lease is over when its
     `lease_end` has come: expires_at, or later when renewals could not be taken all the time.
@@ -199,10 +201,10 @@ def expire(run: Run, at: Stamp, *, lease_end: datetime | None, steady: timedelta
     if run.status.terminal:
         return run
     limit, lease = limit_of(run), run.lease
-    if limit is not None and limit.since + limit.length <= at.time and limit.length <= steady:
+    if limit is not None and limit.since + limit.length <= by and limit.length <= steady:
         error = f"It was {run.status.name} for longer than {_seconds(limit.length)}."
         return _advance(run, RunStatus.TIMEOUT, at, reason=limit.reason, error=error)
-    if lease is not None and lease_end is not None and lease_end <= at.time:
+    if lease is not None and lease_end is not None and lease_end <= by:
         error = f"Its worker gave no sign of life for {_seconds(lease.ttl)}."
         return _advance(run, RunStatus.ERROR, at, reason=StatusReason.LEASE_EXPIRED, error=error)
     return run

@@ -78,6 +78,8 @@ class Serving:
         self._last: Beat | None = None
         self._served_since: datetime | None = None
         self._delays: tuple[Delay, ...] = ()
+        #: How late the answer to the last beat was: it has been counted off, though it delays the next beat too.
+        self._late_answer = timedelta(0)
         #: None: for as long as anyone can tell.
         self._steady_since: datetime | None = None
         #: By how much the clock was set forward, all in all.
@@ -99,7 +101,7 @@ class Serving:
         lost = _late(answered)
         if self._last is not None:
             passed = timedelta(seconds=beat.monotonic - self._last.monotonic)
-            lost += _late(passed - self._interval)
+            lost += self._late_beat(passed)
             shift = beat.time - self._last.time - passed
             if shift > TOLERANCE:
                 self._steady_since = beat.time
@@ -110,14 +112,14 @@ class Serving:
             self._delays = ()
         elif lost:
             self._delays = (*self._delays[1 - _MOST :], Delay(beat.time + answered, lost))
-        self._last, self.broken = beat, False
+        self._last, self._late_answer, self.broken = beat, _late(answered), False
 
     def counted(self) -> Counted | None:
         """What time it is and how much of it counts; None before the first beat."""
         if self._last is None or self._served_since is None:
             return None
         passed = self._since(self._last)
-        at, lost = self._last.time + passed, _late(passed - self._interval)
+        at, lost = self._last.time + passed, self._late_beat(passed)
         since, delays = self._served_since, self._delays
         if self.broken or lost > LONGEST_DELAY:
             since = at
@@ -132,6 +134,10 @@ class Serving:
         if (counted := self.counted()) is None:
             return lease.ttl.total_seconds()
         return max((counted.end_of(lease) - counted.at).total_seconds(), 0.0)
+
+    def _late_beat(self, passed: timedelta) -> timedelta:
+        """How late a beat is that comes so long after the last one."""
+        return _late(passed - self._interval - self._late_answer)
 
     def _since(self, beat: Beat) -> timedelta:
         return timedelta(seconds=self._timekeeper.monotonic() - beat.monotonic)

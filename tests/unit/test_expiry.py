@@ -156,6 +156,28 @@ async def test_a_stop_that_begins_with_a_look_is_one_too(
     assert await service.status(run) is ERROR
 
 
+async def test_a_delay_between_the_count_and_the_transaction_ends_nothing_early(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = service.leased(10)
+    service.machine.go_on(1.25)
+    await service.expiry.look()
+    # Over at 11 for the second that was lost, so that it is already looked at.
+    await service.go_on(9)
+    begin = service.store.begin
+
+    def slow() -> Any:
+        service.machine.go_on(1.5)
+        monkeypatch.undo()
+        return begin()
+
+    monkeypatch.setattr(service.store, "begin", slow)
+    await service.expiry.look()
+    assert await service.status(run) is RunStatus.PENDING
+    await service.go_on(1)
+    assert await service.status(run) is ERROR
+
+
 async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Service) -> None:
     leased = service.leased(10)
     limited = service.driver.create(start_timeout=30 * SECOND)

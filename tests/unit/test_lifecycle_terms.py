@@ -56,7 +56,7 @@ def limited(timeout: float = 10, start_timeout: float = 5) -> Run:
 def expire(run: Run, at: Stamp, late: timedelta = timedelta(0), steady: timedelta = EVER) -> Run:
     """The run after a look, when so much time could not be counted against its lease."""
     lease_end = run.lease.expires_at + late if run.lease else None
-    return lifecycle.expire(run, at, lease_end=lease_end, steady=steady)
+    return lifecycle.expire(run, at, by=at.time, lease_end=lease_end, steady=steady)
 
 
 # How leases begin.

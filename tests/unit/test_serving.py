@@ -103,6 +103,26 @@ def test_a_slow_answer_is_a_delay() -> None:
     assert service.counted.delays == (Delay(service.counted.at, timedelta(seconds=0.6)),)
 
 
+def test_a_slow_answer_is_no_second_delay_at_the_next_beat() -> None:
+    service = Beating()
+    lease = Lease(seconds(10), NOON + seconds(20))
+    service.go_on(10)
+    for length in (1.5, 3):
+        beat = service.moment()
+        service.machine.go_on(length)
+        service.serving.beat(beat)
+        told = service.counted.delays
+        service.machine.go_on(0.25)
+        assert service.counted.delays == told
+        service.go_on(1)
+        assert service.counted.delays == told
+        if length == 1.5:
+            assert told == (Delay(NOON + seconds(11.5), seconds(1.5)),)
+            assert service.counted.end_of(lease) == NOON + seconds(21.5)
+    # The second one was a break, and it was one break.
+    assert service.served == 1.25
+
+
 def test_a_late_beat_is_a_delay_and_a_very_late_one_a_break() -> None:
     service = Beating()
     service.go_on(10)
