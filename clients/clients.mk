@@ -29,7 +29,7 @@ DRIVERS = $(patsubst %,.tools/drivers/%,$(filter $(TESTED),$(PRESENT)))
 .PHONY: gen check-gen .tools/fresh test-clients $(CLIENTS:%=test-client-%)
 
 gen: .tools/fresh ## Generate code from the protos
-	@for dir in $(foreach language,$(PRESENT),$($(language).generated)); do \
+	@set -e; for dir in $(foreach language,$(PRESENT),$($(language).generated)); do \
 	  rm -rf $$dir && mkdir -p $$dir && cp -R .tools/fresh/$$dir/. $$dir; done
 	@$(call absent,not generated,$(ABSENT))
 
@@ -45,7 +45,7 @@ check-gen: .tools/fresh ## Check that the generated code is what the protos say
 .tools/fresh: .venv/.dev
 	@$(MAKE) -s --no-print-directory $(foreach language,$(PRESENT),$($(language).generators))
 	@rm -rf $@
-	@$(BUF) generate --output $@
+	@$(if $(ABSENT),,EVERY_GENERATOR=1) $(BUF) generate --output $@
 
 test-clients: .venv/.dev ## Test every client whose toolchain is here; one of them: make test-client-go
 	@$(call test_clients,$(filter $(TESTED),$(PRESENT)))

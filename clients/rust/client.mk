@@ -1,6 +1,6 @@
 CLIENTS += rust
-rust.needs := Rust 1.88 or newer
-rust.present := cargo --version | grep -E 'cargo 1\.(8[89]|9[0-9]|[1-9][0-9]{2})'
+rust.needs := Rust 1.88 or newer with rustfmt and clippy
+rust.present := cargo fmt --version && cargo clippy --version && cargo --version | grep -E 'cargo 1\.(8[89]|9[0-9]|[1-9][0-9]{2})'
 rust.generated := clients/rust/src/v1
 rust.generators := .tools/rust/.ready
 
