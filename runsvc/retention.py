@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from runsvc.errors import RunNotFound
 from runsvc.store.base import Remains
+from runsvc.timekeeper import ago
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Retention:
 
     async def remove(self) -> int:
         """Remove every run that ended long enough ago; how many there were."""
-        by = await self._now() - self._keep
+        by = ago(self._keep, await self._now())
         count, last = 0, ""
         while run_ids := await self._store.ended(by, last, STRETCH):
             for begin in range(0, len(run_ids), CHUNK):

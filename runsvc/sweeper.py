@@ -1,4 +1,4 @@
-"""What happens by itself: orphans at start, runs whose time is up or whose clients left, old log entries. Owns time."""
+"""What happens by itself: orphans at start, runs whose time is up or whose clients left, old runs and log entries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from runsvc import attachments as attached
 from runsvc.errors import CorruptRow, RunsvcError
 from runsvc.expiry import INTERVAL
+from runsvc.timekeeper import ago
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Sweeper:
         if self._log_keep_age is None:
             return 0
         now = await self._writer.submit(Command(lambda tx: tx.time))
-        return await self._store.log_begin(now - self._log_keep_age) - 1
+        return await self._store.log_begin(ago(self._log_keep_age, now)) - 1
 
     async def _forget(self, revision: int) -> None:
         def decide(tx: Transaction) -> None:

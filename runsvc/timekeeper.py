@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The longest that anything can be told to be kept.
+LONGEST: Final = timedelta(days=36_500)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOS: Final = 1_000_000_000
+
+
+def ago(length: timedelta, now: datetime) -> datetime:
+    """The time so long before now, but none before 1970, when nothing had happened yet."""
+    return now - min(length, now - _EPOCH)
 
 
 class Timekeeper:

@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
+from runsvc.timekeeper import LONGEST
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Seconds(click.FloatRange):
 
 
 class Length(click.ParamType):  # type: ignore[type-arg]
-    """A length of time that is not zero: a number with a unit, several of them, or seconds."""
+    """A length of time, not zero and at most a century: a number with a unit, several of them, or seconds."""
 
     name = "length"
 
@@ -71,7 +72,9 @@ class Length(click.ParamType):  # type: ignore[type-arg]
             units = told.groupdict(default="0").items()
             length = timedelta(**{unit: float(number) for unit, number in units})
         except OverflowError:
-            self.fail(f"{value!r} is too long.", param, ctx)
+            length = timedelta.max
+        if length > LONGEST:
+            self.fail(f"{value!r} is too long: at most {LONGEST.days}d.", param, ctx)
         if not length:
             self.fail(f"{value!r} is no time at all.", param, ctx)
         return length

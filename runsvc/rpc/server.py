@@ -36,7 +36,7 @@ from runsvc.rpc.servicer import RunServicer
 from runsvc.serving import Serving
 from runsvc.store.sqlite import SqliteStore
 from runsvc.sweeper import Sweeper
-from runsvc.timekeeper import Timekeeper
+from runsvc.timekeeper import LONGEST, Timekeeper
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from runsvc.watch import Watches
@@ -87,7 +87,7 @@ GARBAGE: Final = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a server can be told."""
+    """What a server can be told. ValueError for a length of time that is negative, or longer than a century."""
 
     #: Address to listen on; port 0 picks a free one.
     listen: str
@@ -110,6 +110,12 @@ class Settings:
     insecure_listen: bool = False
     #: Seconds that calls in flight have to end at shutdown.
     grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("log_keep_age", "retain_runs"):
+            length = getattr(self, name)
+            if length is not None and not timedelta(0) <= length <= LONGEST:
+                raise ValueError(f"{name} must be 0 to {LONGEST.days} days")
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:

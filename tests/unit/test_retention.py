@@ -131,3 +131,10 @@ async def test_a_clock_that_is_set_forward_removes_nothing(keeping: Keeping) -> 
     keeping.pass_(hours=2)
     assert await keeping.retention.remove() == 1
     assert await keeping.store.get(run.run_id) is None
+
+
+async def test_runs_that_are_kept_for_longer_than_there_is_time_stay(keeping: Keeping) -> None:
+    keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.pass_(days=2)
+    retention = Retention(keeping.writer, keeping.store, keeping.serving, timedelta.max)
+    assert await retention.remove() == 0

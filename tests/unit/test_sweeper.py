@@ -242,6 +242,13 @@ async def test_compaction_drops_what_is_too_old_as_well(house: House) -> None:
     assert await log(house) == [6, 7]
 
 
+async def test_compaction_by_an_age_that_nothing_can_have_is_by_number(house: House) -> None:
+    for _ in range(7):
+        house.driver.create()
+    await house.sweeper(4, timedelta.max).compact()
+    assert await log(house) == [4, 5, 6, 7]
+
+
 async def test_compaction_goes_on_where_it_left_off(house: House) -> None:
     sweeper = house.sweeper(3)
     for count in (5, 4, 1):

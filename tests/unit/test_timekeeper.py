@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsvc.timekeeper import Timekeeper
+from runsvc.timekeeper import Timekeeper, ago
 from tests.support.machine import Machine
 
 HOUR = 3_600
@@ -75,3 +77,10 @@ def test_seconds_only_pass() -> None:
     timekeeper = Timekeeper()
     first = timekeeper.monotonic()
     assert timekeeper.monotonic() >= first
+
+
+def test_nothing_is_longer_ago_than_1970() -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert ago(timedelta(days=1), now) == datetime(2026, 1, 1, tzinfo=UTC)
+    for length in (timedelta(days=36_500), timedelta.max):
+        assert ago(length, now) == datetime(1970, 1, 1, tzinfo=UTC)

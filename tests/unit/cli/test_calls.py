@@ -65,6 +65,8 @@ def test_create_asks_for_all_that_it_was_told(cli: Cli) -> None:
         ("30d", 30 * 86_400),
         (" 1d2h3m4s ", 93_784),
         ("1h5", 3_605),
+        ("36500d", 36_500 * 86_400),
+        ("36500d1s", None),
         ("0h", None),
         ("٣s", None),
         ("", None),
