@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\xe7\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x01\x12\x1c\n\x18\x45RROR_REASON_THREAD_BUSY\x10\x02\x12\x1c\n\x18\x45RROR_REASON_THREAD_FULL\x10\x03\x12%\n!ERROR_REASON_UNSUPPORTED_STRATEGY\x10\x04\x12#\n\x1f\x45RROR_REASON_INVALID_TRANSITION\x10\x05\x12\x1b\n\x17\x45RROR_REASON_NOT_HOLDER\x10\x06\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x07\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x08\x12#\n\x1f\x45RROR_REASON_REVISION_COMPACTED\x10\t\x12!\n\x1d\x45RROR_REASON_REVISION_UNKNOWN\x10\n\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x0b\x12 \n\x1c\x45RROR_REASON_OUTCOME_UNKNOWN\x10\x0c\x12 \n\x1c\x45RROR_REASON_SERVER_DRAINING\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0f\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x10\x12\x1c\n\x18\x45RROR_REASON_CORRUPT_ROW\x10\x11\x42\x61\n\x13io.github.runsvc.v1B\x10\x45rrorReasonProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\x8f\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x01\x12\x1c\n\x18\x45RROR_REASON_THREAD_BUSY\x10\x02\x12\x1c\n\x18\x45RROR_REASON_THREAD_FULL\x10\x03\x12%\n!ERROR_REASON_UNSUPPORTED_STRATEGY\x10\x04\x12#\n\x1f\x45RROR_REASON_INVALID_TRANSITION\x10\x05\x12\x1b\n\x17\x45RROR_REASON_NOT_HOLDER\x10\x06\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x07\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x08\x12#\n\x1f\x45RROR_REASON_REVISION_COMPACTED\x10\t\x12!\n\x1d\x45RROR_REASON_REVISION_UNKNOWN\x10\n\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x0b\x12 \n\x1c\x45RROR_REASON_OUTCOME_UNKNOWN\x10\x0c\x12 \n\x1c\x45RROR_REASON_SERVER_DRAINING\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0f\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x10\x12\x1c\n\x18\x45RROR_REASON_CORRUPT_ROW\x10\x11\"\x04\x08\x12\x10\x12* ERROR_REASON_UNSUPPORTED_FEATUREBa\n\x13io.github.runsvc.v1B\x10\x45rrorReasonProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023io.github.runsvc.v1B\020ErrorReasonProtoP\001Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1'
   _globals['_ERRORREASON']._serialized_start=44
-  _globals['_ERRORREASON']._serialized_end=659
+  _globals['_ERRORREASON']._serialized_end=699
 # @@protoc_insertion_point(module_scope)

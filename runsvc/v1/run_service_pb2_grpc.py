@@ -158,8 +158,9 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetStatus(self, request, context):
-        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-        INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+        worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+        changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,8 +58,9 @@ class RunServiceStub:
     HasInflight: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]
     """Tells whether a thread has active runs, and which."""
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
-    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-    INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+    worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+    changes nothing.
     """
     Complete: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]
     """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
@@ -123,8 +124,9 @@ class RunServiceAsyncStub(RunServiceStub):
     HasInflight: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]  # type: ignore[assignment]
     """Tells whether a thread has active runs, and which."""
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
-    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-    INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+    worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+    changes nothing.
     """
     Complete: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]  # type: ignore[assignment]
     """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
@@ -221,8 +223,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.SetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.SetStatusResponse, _abc.Awaitable[_run_service_pb2.SetStatusResponse]]:
-        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-        INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+        worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+        changes nothing.
         """
 
     @_abc_1.abstractmethod

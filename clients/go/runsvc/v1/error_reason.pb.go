@@ -147,7 +147,7 @@ var File_runsvc_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\xe7\x04\n" +
+	"\x1crunsvc/v1/error_reason.proto\x12\trunsvc.v1*\x8f\x05\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_RUN_NOT_FOUND\x10\x01\x12\x1c\n" +
@@ -167,7 +167,7 @@ const file_runsvc_v1_error_reason_proto_rawDesc = "" +
 	"\x17ERROR_REASON_OVERLOADED\x10\x0e\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\"\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x10\x12\x1c\n" +
-	"\x18ERROR_REASON_CORRUPT_ROW\x10\x11Ba\n" +
+	"\x18ERROR_REASON_CORRUPT_ROW\x10\x11\"\x04\b\x12\x10\x12* ERROR_REASON_UNSUPPORTED_FEATUREBa\n" +
 	"\x13io.github.runsvc.v1B\x10ErrorReasonProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3"
 
 var (

@@ -46,7 +46,8 @@ const (
 	RunStatus_RUN_STATUS_ERROR RunStatus = 4
 	// The run took longer than it may: reported by the executor, or decided by the server (see status_reason). Final.
 	RunStatus_RUN_STATUS_TIMEOUT RunStatus = 5
-	// Cancelled by a caller, displaced by a newer run, or reported so by the executor. Final.
+	// Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
+	// status_reason). Final.
 	RunStatus_RUN_STATUS_INTERRUPTED RunStatus = 6
 )
 

@@ -62,8 +62,9 @@ type RunServiceClient interface {
 	ListByThread(ctx context.Context, in *ListByThreadRequest, opts ...grpc.CallOption) (*ListByThreadResponse, error)
 	// Tells whether a thread has active runs, and which.
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-	// INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+	// changes nothing.
 	SetStatus(ctx context.Context, in *SetStatusRequest, opts ...grpc.CallOption) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
@@ -266,8 +267,9 @@ type RunServiceServer interface {
 	ListByThread(context.Context, *ListByThreadRequest) (*ListByThreadResponse, error)
 	// Tells whether a thread has active runs, and which.
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-	// INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+	// changes nothing.
 	SetStatus(context.Context, *SetStatusRequest) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.

@@ -208,7 +208,8 @@ pub enum RunStatus {
     Error = 4,
     /// The run took longer than it may: reported by the executor, or decided by the server (see status_reason). Final.
     Timeout = 5,
-    /// Cancelled by a caller, displaced by a newer run, or reported so by the executor. Final.
+    /// Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
+    /// status_reason). Final.
     Interrupted = 6,
 }
 impl RunStatus {

@@ -529,7 +529,8 @@ export enum RunStatus {
   TIMEOUT = 5,
 
   /**
-   * Cancelled by a caller, displaced by a newer run, or reported so by the executor. Final.
+   * Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
+   * status_reason). Final.
    *
    * @generated from enum value: RUN_STATUS_INTERRUPTED = 6;
    */

@@ -973,8 +973,9 @@ export const RunService: GenService<{
     output: typeof HasInflightResponseSchema;
   },
   /**
-   * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-   * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+   * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+   * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+   * changes nothing.
    *
    * @generated from rpc runsvc.v1.RunService.SetStatus
    */

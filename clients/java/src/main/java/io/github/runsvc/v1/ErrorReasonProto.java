@@ -36,7 +36,7 @@ public final class ErrorReasonProto {
   static {
     java.lang.String[] descriptorData = {
       "\n\034runsvc/v1/error_reason.proto\022\trunsvc.v" +
-      "1*\347\004\n\013ErrorReason\022\034\n\030ERROR_REASON_UNSPEC" +
+      "1*\217\005\n\013ErrorReason\022\034\n\030ERROR_REASON_UNSPEC" +
       "IFIED\020\000\022\036\n\032ERROR_REASON_RUN_NOT_FOUND\020\001\022" +
       "\034\n\030ERROR_REASON_THREAD_BUSY\020\002\022\034\n\030ERROR_R" +
       "EASON_THREAD_FULL\020\003\022%\n!ERROR_REASON_UNSU" +
@@ -51,7 +51,8 @@ public final class ErrorReasonProto {
       "DRAINING\020\r\022\033\n\027ERROR_REASON_OVERLOADED\020\016\022" +
       " \n\034ERROR_REASON_UNAUTHENTICATED\020\017\022\"\n\036ERR" +
       "OR_REASON_PERMISSION_DENIED\020\020\022\034\n\030ERROR_R" +
-      "EASON_CORRUPT_ROW\020\021Ba\n\023io.github.runsvc." +
+      "EASON_CORRUPT_ROW\020\021\"\004\010\022\020\022* ERROR_REASON_" +
+      "UNSUPPORTED_FEATUREBa\n\023io.github.runsvc." +
       "v1B\020ErrorReasonProtoP\001Z6github.com/runsv" +
       "c/runsvc/clients/go/runsvc/v1;runsvcv1b\006" +
       "proto3"

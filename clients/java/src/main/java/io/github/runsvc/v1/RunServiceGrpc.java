@@ -558,8 +558,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-     * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+     * changes nothing.
      * </pre>
      */
     default void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -751,8 +752,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-     * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+     * changes nothing.
      * </pre>
      */
     public void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -929,8 +931,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-     * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+     * changes nothing.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) throws io.grpc.StatusException {
@@ -1101,8 +1104,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-     * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+     * changes nothing.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) {
@@ -1277,8 +1281,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another worker holds the run;
-     * INVALID_TRANSITION when the status machine has no such step. Reporting the present status again changes nothing.
+     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
+     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
+     * changes nothing.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.SetStatusResponse> setStatus(

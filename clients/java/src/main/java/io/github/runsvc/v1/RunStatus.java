@@ -69,7 +69,8 @@ public enum RunStatus
   RUN_STATUS_TIMEOUT(5),
   /**
    * <pre>
-   * Cancelled by a caller, displaced by a newer run, or reported so by the executor. Final.
+   * Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
+   * status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>
@@ -137,7 +138,8 @@ public enum RunStatus
   public static final int RUN_STATUS_TIMEOUT_VALUE = 5;
   /**
    * <pre>
-   * Cancelled by a caller, displaced by a newer run, or reported so by the executor. Final.
+   * Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
+   * status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>
