@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__, lifecycle
 from runsvc.errors import CorruptRow
-from runsvc.store.base import DueLeases, Orphans, Remains
+from runsvc.store.base import Lapsed, Orphans, Remains
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Admin:
         Whose lease holds, or had not its whole ttl since the service was interrupted, is left alone.
         """
         counted = self._serving.counted()
-        lapsed = counted and DueLeases(counted.at, counted.prompt, limit)
+        lapsed = counted and Lapsed(counted.at, counted.prompt)
         query = Orphans(before, limit + 1, lapsed)
 
         def decide(tx: Transaction) -> Reconciled:

@@ -154,15 +154,23 @@ class DueTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapsed:
+    """Which leases are over: those with a ttl of at most `longest` that ran out at or before a time."""
+
+    at: datetime
+    longest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Orphans:
     """Asks for active runs created at or before a time (None: at any), oldest first, that nobody holds.
 
-    Those without a lease, and those that DueLeases would find; without `lapsed` only the former.
+    Those without a lease, and those whose lease lapsed; without `lapsed` only the former.
     """
 
     before: datetime | None
     limit: int
-    lapsed: DueLeases | None = None
+    lapsed: Lapsed | None = None
 
 
 Query = (

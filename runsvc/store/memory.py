@@ -20,6 +20,7 @@ from runsvc.store.base import (
     Clock,
     DueLeases,
     DueTimeouts,
+    Lapsed,
     Loaded,
     LogSlice,
     NewestActive,
@@ -297,7 +298,7 @@ def _timeout_term(run: Run) -> _Term | None:
     return limit and (limit.since + limit.length, limit.length)
 
 
-def _is_due(query: DueLeases | DueTimeouts | None, term: _Term | None) -> bool:
+def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, term: _Term | None) -> bool:
     if query is None or term is None:
         return False
     end, length = term

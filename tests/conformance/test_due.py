@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc import lifecycle
-from runsvc.store.base import DueLeases, DueTimeouts, Orphans
+from runsvc.store.base import DueLeases, DueTimeouts, Lapsed, Orphans
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ def test_what_is_found_comes_with_its_body_and_without_kwargs(
 
 def test_a_run_whose_lease_is_over_is_an_orphan_when_asked_for(driver: Driver) -> None:
     lapsed, free, holding = leased(driver, 5), driver.create(), leased(driver, 50)
-    due = DueLeases(expires_at(lapsed), EVER, 0)
+    due = Lapsed(expires_at(lapsed), EVER)
     assert found(driver, Orphans(None, 9)) == ids(free)
     assert found(driver, Orphans(None, 9, due)) == ids(lapsed, free)
     assert found(driver, Orphans(None, 1, due)) == ids(lapsed)
     assert found(driver, Orphans(lapsed.created_at, 9, due)) == ids(lapsed)
-    in_grace = due.__class__(due.at, 5 * SECOND - MOMENT, 0)
+    in_grace = Lapsed(due.at, 5 * SECOND - MOMENT)
     assert found(driver, Orphans(None, 9, in_grace)) == ids(free)
-    later = DueLeases(expires_at(holding), EVER, 0)
+    later = Lapsed(expires_at(holding), EVER)
     assert found(driver, Orphans(None, 9, later)) == ids(lapsed, free, holding)

@@ -1,8 +1,9 @@
 """Runs at hand: the newest state of those that were written or read last, so that a busy run costs no SELECT.
 
-Never older than the file, whose only writer says what it changes: a run leaves before its commit begins, and comes back
-as committed once that has ended. In between, everyone asks the file. What a reader found there is taken in only when no
-commit was under way since before it looked.
+Never older than what the server wrote: a run leaves before its commit begins, and comes back as committed once that has
+ended. In between, everyone asks the file. What a reader found there is taken in only when no commit was under way since
+before it looked. What somebody else writes to the file is noticed at the next transaction, a quarter of a second later
+at most.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from runsvc.store.base import (
     ByRequest,
     DueLeases,
     DueTimeouts,
+    Lapsed,
     Loaded,
     NewestActive,
     Orphans,
@@ -64,8 +65,6 @@ class Loading:
             elif isinstance(query, NewestActive):
                 is_busy = (query.owner, query.thread_id) in busy
                 self._records[query] = self._find(query) if is_busy else []
-            elif isinstance(query, ById):
-                self._records[query] = self._by_id(query.run_id)
             else:
                 self._records[query] = self._find(query)
         return Loaded(self._records, self._counts, self._runs)
@@ -146,5 +145,5 @@ class Loading:
         return [read(row) for row in rows.fetchall()]
 
 
-def _due(query: DueLeases | DueTimeouts) -> tuple[int, int]:
+def _due(query: DueLeases | DueTimeouts | Lapsed) -> tuple[int, int]:
     return _rows.microseconds(query.at), _rows.length(query.longest)
