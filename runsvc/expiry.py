@@ -12,7 +12,7 @@ from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.transaction import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from runsvc.model import Run
     from runsvc.serving import Beat, Counted, Serving
@@ -28,11 +28,13 @@ LIMIT: Final = 100
 
 
 class _Look(NamedTuple):
-    """What came of a look: when it was, which runs ended, and which were due and could not be read."""
+    """What came of a look: when it was, how many runs ended, and which were due and could not be read."""
 
     beat: Beat
-    ended: Sequence[Run] = ()
+    ended: int = 0
     corrupt: Sequence[CorruptRow] = ()
+    #: How many leases, and how many timeouts, the next look leaves out; None: as many as this one.
+    skips: tuple[int, int] | None = None
 
 
 class Expiry:
@@ -41,7 +43,10 @@ class Expiry:
     def __init__(self, writer: Writer, serving: Serving) -> None:
         self._writer = writer
         self._serving = serving
-        #: Runs that are due and cannot be read. They stay first in line, so others are looked for behind them.
+        #: Leases, and timeouts, that stay first in line: they cannot be read, or have time left for what was late. So
+        #: others are looked for behind them, until all have had a look.
+        self._skips = 0, 0
+        #: Runs that are due and cannot be read, of which was told.
         self._corrupt: set[str] = set()
 
     async def look(self) -> bool:
@@ -53,14 +58,15 @@ class Expiry:
             raise
         self._serving.beat(look.beat)
         self._report(look.corrupt)
-        return len(look.ended) >= LIMIT
+        self._skips = look.skips or self._skips
+        return look.ended >= LIMIT
 
     def _command(self, counted: Counted | None) -> Command[_Look]:
         if counted is None:
             return Command(lambda tx: _Look(self._serving.moment(tx.time)))
-        limit = LIMIT + len(self._corrupt)
-        leases = DueLeases(counted.at, counted.served, limit)
-        timeouts = DueTimeouts(counted.at, counted.steady, limit)
+        skip_leases, skip_timeouts = self._skips
+        leases = DueLeases(counted.at, counted.served, LIMIT, skip_leases)
+        timeouts = DueTimeouts(counted.at, counted.steady, LIMIT, skip_timeouts)
 
         def decide(tx: Transaction) -> _Look:
             beat = self._serving.moment(tx.time)
@@ -68,7 +74,11 @@ class Expiry:
                 # What seems due may be so because of the break. A commit shows whether that is over.
                 tx.keep_time()
                 return _Look(beat)
-            return _end(tx, beat, counted, list(tx.due(leases, timeouts)))
+            due = list(tx.due(leases, timeouts))
+            ended = {each.run_id for each in due if _end(tx, counted, each)}
+            corrupt = [each for each in due if isinstance(each, CorruptRow)]
+            skips = _skip(tx, leases, ended), _skip(tx, timeouts, ended)
+            return _Look(beat, len(ended), corrupt, skips)
 
         return Command(decide, (leases, timeouts), alone=True)
 
@@ -79,15 +89,20 @@ class Expiry:
                 _log.error("A run whose time is up stays as it is: %s", each)
 
 
-def _end(tx: Transaction, beat: Beat, counted: Counted, due: Sequence[Run | CorruptRow]) -> _Look:
-    ended: list[Run] = []
+def _end(tx: Transaction, counted: Counted, run: Run | CorruptRow) -> bool:
+    """End a run if its time is up; whether this ended it."""
+    if isinstance(run, CorruptRow):
+        return False
     # What has passed since it was counted may be a delay. And nothing ends before its time by the store's own.
     by = min(counted.at, tx.time)
-    for run in due:
-        if isinstance(run, CorruptRow):
-            continue
-        lease_end = counted.end_of(run.lease) if run.lease else None
-        after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, steady=counted.steady)
-        if tx.save(run, after) is not run:
-            ended.append(after)
-    return _Look(beat, ended, [each for each in due if isinstance(each, CorruptRow)])
+    lease_end = counted.end_of(run.lease) if run.lease else None
+    after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, steady=counted.steady)
+    return tx.save(run, after) is not run
+
+
+def _skip(tx: Transaction, query: DueLeases | DueTimeouts, ended: Collection[str]) -> int:
+    """How many the query is to leave out next time: all that stay, or none once it came to the last one."""
+    found = list(tx.due(query))
+    if len(found) < query.limit:
+        return 0
+    return query.skip + sum(each.run_id not in ended for each in found)

@@ -134,11 +134,15 @@ class NewestActive:
 
 @dataclass(frozen=True, slots=True)
 class DueLeases:
-    """Asks for active runs whose lease has a ttl of at most `longest` and ran out at or before a time, first first."""
+    """Asks for active runs whose lease has a ttl of at most `longest` and ran out at or before a time, first first.
+
+    At most `limit`, behind the first `skip`.
+    """
 
     at: datetime
     longest: timedelta
     limit: int
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +150,13 @@ class DueTimeouts:
     """Asks for active runs whose present timeout is at most `longest` and ends at or before a time, first first.
 
     That of a PENDING run is its start_timeout, counted from created_at; of a RUNNING one its timeout, from started_at.
+    At most `limit`, behind the first `skip`.
     """
 
     at: datetime
     longest: timedelta
     limit: int
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

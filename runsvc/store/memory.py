@@ -244,10 +244,10 @@ class MemoryStore:
             case NewestActive(owner, thread_id, limit):
                 newest = self._active_on_thread(owner, thread_id)[:limit]
                 return [record._replace(body=b"") for record in newest]
-            case DueLeases(_, _, limit):
-                return self._first(limit, query, _lease_term)
-            case DueTimeouts(_, _, limit):
-                return self._first(limit, query, _timeout_term)
+            case DueLeases():
+                return self._first(query, _lease_term)
+            case DueTimeouts():
+                return self._first(query, _timeout_term)
             case Abandoned():
                 run_ids = self._attached.abandoned(query)
                 return self._search(lambda run: run.run_id in run_ids)
@@ -261,11 +261,12 @@ class MemoryStore:
                 )[:limit]
 
     def _first(
-        self, limit: int, query: DueLeases | DueTimeouts, term: Callable[[Run], _Term | None]
+        self, query: DueLeases | DueTimeouts, term: Callable[[Run], _Term | None]
     ) -> Sequence[Record]:
         """The records of the runs whose terms end first, among those that are due."""
         due = self._search(lambda run: _is_due(query, term(run)))
-        return sorted(due, key=lambda record: term(self._rows[record.run_id].run) or ())[:limit]
+        due = sorted(due, key=lambda record: term(self._rows[record.run_id].run) or ())
+        return due[query.skip : query.skip + query.limit]
 
     def _clock(self) -> Clock:
         oldest = self._log[0].revision if self._log else self._revision + 1

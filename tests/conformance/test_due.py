@@ -53,6 +53,8 @@ def test_leases_are_found_from_their_last_moment_on_first_first(driver: Driver) 
     assert found(driver, DueLeases(expires_at(early), EVER, 9)) == ids(early)
     assert found(driver, DueLeases(expires_at(late), EVER, 9)) == ids(early, late)
     assert found(driver, DueLeases(expires_at(late), EVER, 1)) == ids(early)
+    assert found(driver, DueLeases(expires_at(late), EVER, 1, 1)) == ids(late)
+    assert found(driver, DueLeases(expires_at(late), EVER, 9, 2)) == []
 
 
 def test_leases_are_found_up_to_a_length(driver: Driver) -> None:
@@ -95,6 +97,7 @@ def test_timeouts_are_found_first_first(driver: Driver) -> None:
     at = runs[0].created_at + 9 * SECOND
     assert found(driver, DueTimeouts(at, EVER, 9)) == ids(runs[1], runs[2], runs[0])
     assert found(driver, DueTimeouts(at, EVER, 2)) == ids(runs[1], runs[2])
+    assert found(driver, DueTimeouts(at, EVER, 2, 1)) == ids(runs[2], runs[0])
 
 
 def test_what_has_ended_is_never_due(driver: Driver) -> None:

@@ -295,6 +295,26 @@ async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
         assert any(run.run_id in each for each in told)
 
 
+async def test_who_has_time_left_for_delays_holds_up_no_other(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry_module, "LIMIT", 4)
+    long = [service.leased(30) for _ in range(9)]
+    for _ in range(20):
+        await service.go_on(0.25)
+        service.machine.go_on(1.25)
+        await service.expiry.look()
+    # All of these ran out by their own time, and have twenty seconds left.
+    short = service.leased(3)
+    limited = service.driver.create(start_timeout=3 * SECOND)
+    await service.go_on(5)
+    assert await service.status(short) is ERROR
+    assert await service.status(limited) is TIMEOUT
+    assert {await service.status(run) for run in long} == {RunStatus.PENDING}
+    await service.go_on(20)
+    assert {await service.status(run) for run in long} == {ERROR}
+
+
 # Whatever happens.
 
 #: What can befall a service, and for how many quarters of a second, or by how many seconds.

@@ -114,12 +114,12 @@ class Loading:
             case NewestActive(owner, thread_id, limit):
                 rest = f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST} LIMIT ?"
                 return self._select(rest, owner, thread_id, limit, columns=_BARE)
-            case DueLeases(_, _, limit):
-                where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ?"
-                return self._select(where, *_due(query), limit, read=_rows.to_remains)
-            case DueTimeouts(_, _, limit):
-                where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ?"
-                return self._select(where, *_due(query), limit, read=_rows.to_remains)
+            case DueLeases(_, _, limit, skip):
+                where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
+                return self._select(where, *_due(query), limit, skip, read=_rows.to_remains)
+            case DueTimeouts(_, _, limit, skip):
+                where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ? OFFSET ?"
+                return self._select(where, *_due(query), limit, skip, read=_rows.to_remains)
             case Abandoned():
                 abandoned = attachments.parameters(query)
                 return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_remains)
