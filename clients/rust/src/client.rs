@@ -7,7 +7,6 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 use crate::attempts;
-use crate::execution::Stop;
 use crate::reports::Reports;
 use crate::supervision::supervise;
 use crate::v1::admin_service_client::AdminServiceClient;
@@ -72,6 +71,10 @@ impl RunClient {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Admits a run beside any others of its thread; with a request_id, the same run however often it is asked.
@@ -184,9 +187,12 @@ impl RunClient {
     }
 
     /// Executes a run: starts it, keeps its lease beside the work, tells the work to stop when others have ended the run, and
-    /// reports how it ended, for as long as the lease lasts or a minute without one.
+    /// reports how it ended.
     ///
-    /// The work returns its final usage, also of a cancelled run; an error makes the run ERROR with its text. The run is
+    /// While there is no server the work goes on, however long, for time in which none serves counts for no lease: only an
+    /// answer stops it. The report of the end is repeated for as long as the lease, but at least a minute.
+    ///
+    /// The work returns its final usage beyond what it reported, also of a cancelled run; an error makes the run ERROR with its text. The run is
     /// returned as reported: SUCCESS, ERROR or INTERRUPTED. Heartbeats are sent while the work awaits something; what
     /// computes for long belongs on a thread of its own. When the future is dropped nothing is reported, and the lease ends
     /// the run.
@@ -201,25 +207,21 @@ impl RunClient {
         E: std::fmt::Display,
     {
         let run_id = run_id.into();
-        let reports = Reports { client: self, worker: &worker, run_id: &run_id };
+        let reports = Reports::new(self, &worker, &run_id);
         let run = reports.start().await?;
-        let (tell, told) = watch::channel(None);
-        let execution = Execution {
-            client: self.clone(),
-            worker: worker.clone(),
-            run: run.clone(),
-            told: told.clone(),
-            sequence: Arc::default(),
+        let reports = reports.patient(&run);
+        let tell = Arc::new(watch::Sender::new(None));
+        let execution = Execution::new(self.clone(), worker.clone(), run.clone(), &tell);
+        let working = async {
+            let outcome = work(execution.clone()).await;
+            let why = *tell.borrow();
+            let usage = execution.usage(outcome.as_ref().ok().and_then(Option::as_ref)).await;
+            reports.finish(why, usage, outcome.err().map(|error| error.to_string())).await
         };
-        let outcome = tokio::select! {
-            outcome = work(execution) => outcome,
+        tokio::select! {
+            run = working => run,
+            // Until the end is reported.
             () = supervise(self, &worker, &run, &tell) => unreachable!("it does not end by itself"),
-        };
-        let why = *told.borrow();
-        match why {
-            Some(Stop::Lost) => Err(WorkError::Lost),
-            Some(Stop::Cancelled) => Ok(reports.acknowledge(outcome.unwrap_or_default()).await?),
-            None => Ok(reports.complete(outcome.map_err(|error| error.to_string())).await?),
         }
     }
 

@@ -71,6 +71,23 @@ impl RunError {
         }
     }
 
+    /// Whether it says nothing about the run: the same report may be taken in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self.0.code,
+            Code::Unavailable
+                | Code::DeadlineExceeded
+                | Code::ResourceExhausted
+                | Code::Unknown
+                | Code::Internal
+        )
+    }
+
+    /// Whether it says that the run ended, was removed, or is another worker's.
+    pub(crate) fn is_losing(&self) -> bool {
+        matches!(self.kind(), Kind::NotFound | Kind::FailedPrecondition)
+    }
+
     /// Name of a [`v1::ErrorReason`](crate::v1::ErrorReason) without its prefix, such as THREAD_BUSY. Empty: the server
     /// did not say, or did not answer.
     pub fn reason(&self) -> &str {

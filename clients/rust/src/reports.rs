@@ -3,23 +3,37 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
+use crate::execution::Stop;
 use crate::v1::{
     AcknowledgeCancelRequest, CompleteRequest, Progress, Run, RunStatus, SetStatusRequest,
+    UpdateProgressRequest,
 };
-use crate::{Kind, RunClient, RunError, Worker};
+use crate::{RunClient, RunError, WorkError, Worker};
 
+/// How long reports of the end are repeated at least.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// The longest error that the server takes, in bytes.
 const LONGEST_ERROR: usize = 16 << 10;
 
-/// A worker's reports of one run. They are idempotent, and repeated while there is no server and the lease lasts.
+/// A worker's reports of one run. They are idempotent, and repeated while trouble passes and patience lasts.
 pub(crate) struct Reports<'a> {
     pub(crate) client: &'a RunClient,
     pub(crate) worker: &'a Worker,
     pub(crate) run_id: &'a str,
+    pub(crate) patience: Duration,
 }
 
-impl Reports<'_> {
+impl<'a> Reports<'a> {
+    /// Of this client. The start is repeated for as long as a call may take.
+    pub(crate) fn new(client: &'a RunClient, worker: &'a Worker, run_id: &'a str) -> Self {
+        Self { client, worker, run_id, patience: client.timeout() }
+    }
+
+    /// The same of the end, which is worth more: for as long as the lease, but at least a minute.
+    pub(crate) fn patient(self, run: &Run) -> Self {
+        Self { patience: OUTAGE.max(self.worker.lease_of(run).unwrap_or_default()), ..self }
+    }
+
     pub(crate) async fn start(&self) -> Result<Run, RunError> {
         let mut request = SetStatusRequest {
             run_id: self.run_id.into(),
@@ -34,25 +48,57 @@ impl Reports<'_> {
         .await
     }
 
-    /// The end as the work saw it; a cancel that came with the report is acknowledged.
-    pub(crate) async fn complete(
+    /// The end, in the way that what stopped the work asks for.
+    pub(crate) async fn finish(
         &self,
-        outcome: Result<Option<Progress>, String>,
-    ) -> Result<Run, RunError> {
-        let (status, progress, error) = match outcome {
-            Ok(progress) => (RunStatus::Success, progress, None),
-            Err(text) => (RunStatus::Error, None, Some(cut(text))),
+        why: Option<Stop>,
+        usage: Option<Progress>,
+        error: Option<String>,
+    ) -> Result<Run, WorkError> {
+        let answer = match why {
+            Some(Stop::Lost) => Err(WorkError::Lost),
+            Some(Stop::Cancelled) => Ok(self.acknowledge(usage.clone()).await),
+            None => Ok(self.complete(usage.clone(), error).await),
         };
-        let worker_id = self.worker.id.clone();
+        match answer {
+            Ok(Ok(run)) => Ok(run),
+            Ok(Err(failure)) if !failure.is_losing() => Err(failure.into()),
+            _ => {
+                self.leave(usage).await;
+                Err(WorkError::Lost)
+            }
+        }
+    }
+
+    /// Says once what a lost run cost. Whose it is now, its usage is too: that this is refused is no news.
+    async fn leave(&self, usage: Option<Progress>) {
+        if usage.is_some() {
+            let request = UpdateProgressRequest {
+                run_id: self.run_id.into(),
+                progress: usage,
+                r#final: true,
+                worker_id: self.worker.id.clone(),
+                ..UpdateProgressRequest::default()
+            };
+            let _ = self.client.update_progress(request).await;
+        }
+    }
+
+    /// The end as the work saw it; a cancel that came with the report is acknowledged.
+    async fn complete(
+        &self,
+        progress: Option<Progress>,
+        error: Option<String>,
+    ) -> Result<Run, RunError> {
+        let status = if error.is_none() { RunStatus::Success } else { RunStatus::Error };
         let mut request = CompleteRequest {
             run_id: self.run_id.into(),
-            progress,
-            error,
-            worker_id,
+            progress: progress.clone(),
+            error: error.map(cut),
+            worker_id: self.worker.id.clone(),
             ..CompleteRequest::default()
         };
         request.set_status(status);
-        let progress = request.progress.clone();
         let send = |client: RunClient, request| async move {
             Ok(client.complete(request).await?.run.unwrap_or_default())
         };
@@ -68,7 +114,7 @@ impl Reports<'_> {
     }
 
     /// That the work of a cancelled run has stopped.
-    pub(crate) async fn acknowledge(&self, progress: Option<Progress>) -> Result<Run, RunError> {
+    async fn acknowledge(&self, progress: Option<Progress>) -> Result<Run, RunError> {
         let worker_id = self.worker.id.clone();
         let request = AcknowledgeCancelRequest { run_id: self.run_id.into(), worker_id, progress };
         self.repeated(request, |client: RunClient, request| async move {
@@ -81,15 +127,16 @@ impl Reports<'_> {
     where
         F: Future<Output = Result<Run, RunError>>,
     {
-        let patience = self.worker.lease.unwrap_or(OUTAGE);
         let began = Instant::now();
         let mut backoff = Backoff::new();
         loop {
             match send(self.client.clone(), request.clone()).await {
-                Err(failure)
-                    if failure.kind() == Kind::Unavailable && began.elapsed() < patience =>
-                {
-                    sleep(backoff.pause(&failure)).await;
+                Err(failure) if failure.is_passing() => {
+                    let pause = backoff.pause(&failure);
+                    if began.elapsed() + pause >= self.patience {
+                        return Err(failure);
+                    }
+                    sleep(pause).await;
                 }
                 answer => return answer,
             }

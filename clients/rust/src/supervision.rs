@@ -1,14 +1,16 @@
 use std::time::Duration;
 
 use tokio::sync::watch::Sender;
-use tokio::time::{Instant, sleep};
-use tonic::Code;
+use tokio::time::sleep;
 
-use crate::execution::Stop;
+use crate::backoff::Backoff;
+use crate::execution::{Stop, stop};
 use crate::v1::{HeartbeatRequest, Run, StatusEvent, StreamStatusRequest};
-use crate::{Kind, RunClient, Worker};
+use crate::{RunClient, RunError, Worker};
 
 /// What goes on beside the work: it hears of the run's end, and keeps its lease. It does not end by itself.
+///
+/// Only an answer that tells of the run stops the work. Without a server it goes on: such a time counts for no lease.
 pub(crate) async fn supervise(
     client: &RunClient,
     worker: &Worker,
@@ -19,61 +21,50 @@ pub(crate) async fn supervise(
     std::future::pending().await
 }
 
-fn stop(tell: &Sender<Option<Stop>>, why: Option<Stop>) {
-    tell.send_if_modified(|told| {
-        let is_news = told.is_none() && why.is_some();
-        *told = told.or(why);
-        is_news
-    });
-}
-
 async fn listen(client: &RunClient, run: &Run, tell: &Sender<Option<Stop>>) {
     let mut request = StreamStatusRequest::from(run.run_id.clone());
     request.after_revision = Some(run.revision);
-    loop {
-        // Without a server the work goes on: that is for the lease to judge.
-        let mut watch = client.watch(request.clone()).outage(Duration::MAX);
-        let failure = loop {
-            match watch.next().await {
-                Ok(Some(event)) if event.event() == StatusEvent::Deleted => {
-                    stop(tell, Some(Stop::Lost))
-                }
-                Ok(Some(event)) => stop(tell, event.run.as_ref().and_then(Stop::of)),
-                Ok(None) => return,
-                Err(failure) => break failure,
-            }
-        };
-        if failure.code() != Code::OutOfRange || request.after_revision.is_none() {
+    let mut backoff = Backoff::new();
+    while let Err(failure) = follow(client, request.clone(), tell).await {
+        if failure.is_losing() {
             return stop(tell, Some(Stop::Lost));
         }
-        // The log does not reach back that far any more: the run's present state tells as well.
+        sleep(backoff.pause(&failure)).await;
+        // Whatever else ends a watch, a new one begins with the run's present state.
         request.after_revision = None;
     }
 }
 
-/// Sends heartbeats, and stops the work when the lease has run out without an answer.
+async fn follow(
+    client: &RunClient,
+    request: StreamStatusRequest,
+    tell: &Sender<Option<Stop>>,
+) -> Result<(), RunError> {
+    let mut watch = client.watch(request).outage(Duration::MAX);
+    while let Some(event) = watch.next().await? {
+        if event.event() == StatusEvent::Deleted {
+            stop(tell, Some(Stop::Lost));
+        } else {
+            stop(tell, event.run.as_ref().and_then(Stop::of));
+        }
+    }
+    Ok(())
+}
+
+/// Sends heartbeats, also while nobody answers.
 async fn beat(client: &RunClient, worker: &Worker, run: &Run, tell: &Sender<Option<Stop>>) {
-    let (Some(lease), Some(worker_id)) = (worker.lease, &worker.id) else {
+    let (Some(lease), Some(worker_id)) = (worker.lease_of(run), &worker.id) else {
         return;
     };
-    let client = client.with_timeout(lease / 3);
+    let interval = lease / 3;
+    let client = client.with_timeout(interval.min(client.timeout()));
     let request = HeartbeatRequest { run_id: run.run_id.clone(), worker_id: worker_id.clone() };
-    let mut renewed = Instant::now();
     loop {
-        sleep(lease / 3).await;
-        let sent = Instant::now();
+        sleep(interval).await;
         match client.heartbeat(request.clone()).await {
-            Ok(run) => {
-                renewed = sent;
-                stop(tell, Stop::of(&run));
-            }
-            Err(failure) => {
-                let is_refused =
-                    matches!(failure.kind(), Kind::NotFound | Kind::FailedPrecondition);
-                if is_refused || renewed.elapsed() > lease {
-                    stop(tell, Some(Stop::Lost));
-                }
-            }
+            Ok(run) => stop(tell, Stop::of(&run)),
+            Err(failure) if failure.is_losing() => return stop(tell, Some(Stop::Lost)),
+            Err(_) => {}
         }
     }
 }

@@ -3,6 +3,9 @@ package io.github.runsvc.client;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.UpdateProgressRequest;
+import io.github.runsvc.v1.UpdateProgressResponse;
+import java.time.Instant;
+import java.util.concurrent.TimeUnit;
 
 /** A run at work, as its {@link Work} sees it. */
 public final class Execution {
@@ -11,7 +14,11 @@ public final class Execution {
   private final Run run;
   private final Thread thread = Thread.currentThread();
   private final Object reporting = new Object();
-  private long sequence;
+
+  /** Above those of whoever executed the run before, under the same name. */
+  private long sequence = now();
+
+  private Progress reported = Progress.getDefaultInstance();
   private Stop stop;
   private boolean done;
 
@@ -20,6 +27,12 @@ public final class Execution {
     this.client = client;
     this.worker = worker;
     this.run = run;
+  }
+
+  /** Nanoseconds since 1970. */
+  private static long now() {
+    Instant now = Instant.now();
+    return TimeUnit.SECONDS.toNanos(now.getEpochSecond()) + now.getNano();
   }
 
   /** Why the work is to stop. */
@@ -36,7 +49,8 @@ public final class Execution {
     /**
      * Does the work.
      *
-     * @return the final usage, also of a cancelled run; null when there is none to tell
+     * @return the final usage beyond what it reported, also of a cancelled run; null when there is
+     *     none to tell
      * @throws Exception makes the run ERROR, with its message
      */
     Progress run(Execution execution) throws Exception;
@@ -47,20 +61,28 @@ public final class Execution {
     Reports reports = new Reports(client, worker, runId);
     Execution execution = new Execution(client, worker, reports.start());
     Supervision supervision = new Supervision(client, worker, execution);
-    Progress usage = null;
+    try {
+      return execution.perform(reports, work);
+    } finally {
+      // The lease is kept until the end is reported.
+      supervision.close();
+    }
+  }
+
+  private Run perform(Reports reports, Work work) {
+    Progress last = null;
     Throwable failure = null;
     try {
-      usage = work.run(execution);
+      last = work.run(this);
     } catch (Exception | Error thrown) {
       failure = thrown;
     }
-    Stop why = execution.end();
-    supervision.close();
+    Stop why = end();
     // The report is due also when the thread was interrupted by others.
     boolean interrupted =
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
-      return reported(reports, why, usage, failure);
+      return reported(reports, why, usage(last), failure);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -69,14 +91,18 @@ public final class Execution {
   }
 
   private static Run reported(Reports reports, Stop why, Progress usage, Throwable failure) {
-    if (why == Stop.LOST) {
-      throw new RunLostException(reports.runId());
+    try {
+      Run run = reports.finish(why, usage, failure);
+      if (failure instanceof Error error) {
+        throw error;
+      }
+      return run;
+    } catch (RunException | RunLostException unreported) {
+      if (failure != null) {
+        unreported.addSuppressed(failure);
+      }
+      throw unreported;
     }
-    Run run = why == Stop.CANCELLED ? reports.acknowledge(usage) : reports.complete(usage, failure);
-    if (failure instanceof Error error) {
-      throw error;
-    }
-    return run;
   }
 
   /** The run as it was started. */
@@ -90,26 +116,61 @@ public final class Execution {
   }
 
   /**
-   * Reports usage, in the order of the calls. False when it was not applied, for the run is over.
+   * Reports usage, in the order of the calls: the fields that are set replace what was reported of
+   * them before. False when it was not applied, for the run is over, or there is no server now: the
+   * next report, at the latest that of the end, makes up for it then.
    */
   public boolean report(Progress progress) {
     synchronized (reporting) {
-      UpdateProgressRequest.Builder request =
-          UpdateProgressRequest.newBuilder()
-              .setRunId(run.getRunId())
-              .setProgress(progress)
-              .setSequence(++sequence);
-      worker.id().ifPresent(request::setWorkerId);
-      return client.updateProgress(request.build()).getApplied();
+      Progress total = reported.toBuilder().mergeFrom(progress).build();
+      boolean applied = sent(total);
+      reported = total;
+      return applied;
+    }
+  }
+
+  private boolean sent(Progress total) {
+    UpdateProgressRequest.Builder request =
+        UpdateProgressRequest.newBuilder()
+            .setRunId(run.getRunId())
+            .setProgress(total)
+            .setSequence(++sequence);
+    worker.id().ifPresent(request::setWorkerId);
+    try {
+      UpdateProgressResponse answer = client.updateProgress(request.build());
+      if (answer.hasRun()) {
+        learn(answer.getRun());
+      }
+      return answer.getApplied();
+    } catch (RunException failure) {
+      if (failure.isLosing()) {
+        stop(Stop.LOST);
+      } else if (!failure.isPassing()) {
+        throw failure;
+      }
+      return false;
+    }
+  }
+
+  /** The final usage; null when there is nothing to tell. */
+  private Progress usage(Progress last) {
+    synchronized (reporting) {
+      Progress.Builder total = reported.toBuilder();
+      if (last != null) {
+        total.mergeFrom(last);
+      }
+      Progress usage = total.build();
+      return usage.equals(Progress.getDefaultInstance()) ? null : usage;
     }
   }
 
   /** Takes note of the run as the server tells it. */
   void learn(Run told) {
     switch (told.getStatus()) {
-      case RUN_STATUS_PENDING, RUN_STATUS_RUNNING -> {}
       case RUN_STATUS_INTERRUPTED -> stop(Stop.CANCELLED);
-      default -> stop(Stop.LOST);
+      case RUN_STATUS_SUCCESS, RUN_STATUS_ERROR, RUN_STATUS_TIMEOUT -> stop(Stop.LOST);
+      // One that a newer server has is not taken for an end.
+      default -> {}
     }
   }
 

@@ -1,11 +1,13 @@
 package io.github.runsvc.client;
 
+import io.github.runsvc.client.Execution.Stop;
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
+import io.github.runsvc.v1.UpdateProgressRequest;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetEncoder;
@@ -16,10 +18,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * A worker's reports of one run. They are idempotent, and repeated while there is no server and the
- * lease lasts.
+ * A worker's reports of one run. They are idempotent, and repeated while trouble passes and
+ * patience lasts.
  */
 final class Reports {
+  /** How long reports of the end are repeated at least. */
   private static final Duration OUTAGE = Duration.ofSeconds(60);
 
   /** The longest error that the server takes, in bytes. */
@@ -29,14 +32,14 @@ final class Reports {
   private final Worker worker;
   private final String runId;
 
+  /** Of the start: as long as a call may take. */
+  private Duration patience;
+
   Reports(RunClient client, Worker worker, String runId) {
     this.client = client;
     this.worker = worker;
     this.runId = runId;
-  }
-
-  String runId() {
-    return runId;
+    this.patience = client.timeout();
   }
 
   Run start() {
@@ -44,11 +47,49 @@ final class Reports {
         SetStatusRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_RUNNING);
     worker.id().ifPresent(request::setWorkerId);
     worker.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
-    return repeated(() -> client.setStatus(request.build()).getRun());
+    Run run = repeated(() -> client.setStatus(request.build()).getRun());
+    Duration lease = worker.leaseOf(run).orElse(Duration.ZERO);
+    patience = lease.compareTo(OUTAGE) > 0 ? lease : OUTAGE;
+    return run;
+  }
+
+  /** The end, in the way that what stopped the work asks for. */
+  Run finish(Stop why, Progress usage, Throwable failure) {
+    RunException refusal = null;
+    try {
+      if (why != Stop.LOST) {
+        return why == Stop.CANCELLED ? acknowledge(usage) : complete(usage, failure);
+      }
+    } catch (RunException refused) {
+      if (!refused.isLosing()) {
+        throw refused;
+      }
+      refusal = refused;
+    }
+    leave(usage);
+    throw new RunLostException(runId, refusal);
+  }
+
+  /**
+   * Says once what a lost run cost. Whose it is now, its usage is too: that this is refused is no
+   * news.
+   */
+  private void leave(Progress usage) {
+    if (usage == null) {
+      return;
+    }
+    UpdateProgressRequest.Builder request =
+        UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(true);
+    worker.id().ifPresent(request::setWorkerId);
+    try {
+      client.updateProgress(request.build());
+    } catch (RunException refused) {
+      // The run is lost, which is thrown.
+    }
   }
 
   /** The end as the work saw it; a cancel that came with the report is acknowledged. */
-  Run complete(Progress usage, Throwable failure) {
+  private Run complete(Progress usage, Throwable failure) {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
     if (failure != null) {
@@ -69,7 +110,7 @@ final class Reports {
   }
 
   /** That the work of a cancelled run has stopped. */
-  Run acknowledge(Progress usage) {
+  private Run acknowledge(Progress usage) {
     AcknowledgeCancelRequest.Builder request =
         AcknowledgeCancelRequest.newBuilder().setRunId(runId);
     if (usage != null) {
@@ -80,17 +121,18 @@ final class Reports {
   }
 
   private <T> T repeated(Supplier<T> report) {
-    Duration patience = worker.lease().orElse(OUTAGE);
     Backoff backoff = new Backoff();
     long began = System.nanoTime();
     while (true) {
       try {
         return report.get();
-      } catch (RunException.Unavailable failure) {
-        if (System.nanoTime() - began >= patience.toNanos()) {
+      } catch (RunException failure) {
+        Duration pause = backoff.pause(failure);
+        long end = System.nanoTime() - began + pause.toNanos();
+        if (!failure.isPassing() || end >= patience.toNanos()) {
           throw failure;
         }
-        pause(backoff.pause(failure), failure);
+        pause(pause, failure);
         client.retryNow();
       }
     }

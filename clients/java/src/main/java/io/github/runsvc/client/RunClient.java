@@ -192,12 +192,15 @@ public final class RunClient implements AutoCloseable {
 
   /**
    * Executes a run on the present thread: starts it, keeps its lease, interrupts the work when
-   * others have ended the run, and reports how it ended, for as long as the lease lasts or a minute
-   * without one.
+   * others have ended the run, and reports how it ended.
+   *
+   * <p>While there is no server the work goes on, however long, for time in which none serves
+   * counts for no lease: only an answer stops it. The report of the end is repeated for as long as
+   * the lease, but at least a minute.
    *
    * @return the run as reported: SUCCESS, ERROR with the message of what the work threw, or
    *     INTERRUPTED when it was cancelled
-   * @throws RunLostException when it ended by other hands
+   * @throws RunLostException when it ended by other hands; what the work threw is suppressed by it
    * @throws RunException when the start or the report failed
    */
   public Run work(String runId, Worker worker, Execution.Work work) {
@@ -218,6 +221,10 @@ public final class RunClient implements AutoCloseable {
   @Override
   public void close() {
     connection.close();
+  }
+
+  Duration timeout() {
+    return timeout;
   }
 
   void retryNow() {

@@ -72,6 +72,19 @@ public class RunException extends RuntimeException {
     return Optional.ofNullable(details.retryAfter());
   }
 
+  /** It says nothing about the run: the same report may be taken in a moment. */
+  boolean isPassing() {
+    return switch (code) {
+      case UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL -> true;
+      default -> false;
+    };
+  }
+
+  /** It says that the run ended, was removed, or is another worker's. */
+  boolean isLosing() {
+    return this instanceof NotFound || this instanceof FailedPrecondition;
+  }
+
   /** No server said so: the connection was lost or never made, or the time was over. */
   public boolean fromTransport() {
     return details.fromTransport();

@@ -4,7 +4,8 @@ package io.github.runsvc.client;
 public final class RunLostException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  RunLostException(String runId) {
-    super("Run " + runId + " is no longer this worker's");
+  /** By an answer that said so; null when an event did. */
+  RunLostException(String runId, RunException cause) {
+    super("Run " + runId + " is no longer this worker's", cause);
   }
 }

@@ -5,7 +5,6 @@ import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.StatusEvent;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 
 /** What goes on beside the work: it hears of the run's end, and keeps its lease. */
 final class Supervision implements AutoCloseable {
-  /** Without a server the work goes on: that is for the lease to judge. */
+  /** Without a server the work goes on: such a time counts for no lease. */
   private static final Duration FOREVER = Duration.ofDays(36500);
 
   private final RunClient client;
@@ -29,7 +28,13 @@ final class Supervision implements AutoCloseable {
     this.client = client;
     this.execution = execution;
     start("watch", this::listen);
-    worker.lease().ifPresent(lease -> start("lease", () -> beat(worker.id().orElse(""), lease)));
+    worker
+        .id()
+        .ifPresent(
+            id ->
+                worker
+                    .leaseOf(execution.run())
+                    .ifPresent(lease -> start("lease", () -> beat(id, lease))));
   }
 
   private void start(String name, Runnable work) {
@@ -44,18 +49,25 @@ final class Supervision implements AutoCloseable {
         StreamStatusRequest.newBuilder()
             .setRunId(execution.run().getRunId())
             .setAfterRevision(execution.run().getRevision());
-    while (over.getCount() > 0) {
-      try (Watch opened = opened(request.build())) {
-        opened.forEach(this::hear);
-        return;
-      } catch (RunException failure) {
-        if (failure.code() != Status.Code.OUT_OF_RANGE) {
-          execution.stop(Stop.LOST);
+    Backoff backoff = new Backoff();
+    Duration pause = Duration.ZERO;
+    try {
+      while (!over.await(pause.toNanos(), TimeUnit.NANOSECONDS)) {
+        try (Watch opened = opened(request.build())) {
+          opened.forEach(this::hear);
           return;
+        } catch (RunException failure) {
+          if (failure.isLosing()) {
+            execution.stop(Stop.LOST);
+            return;
+          }
+          pause = backoff.pause(failure);
+          // Whatever else ends a watch, a new one begins with the run's present state.
+          request.clearAfterRevision();
         }
-        // The log does not reach back that far any more: the run's present state tells as well.
-        request.clearAfterRevision();
       }
+    } catch (InterruptedException ended) {
+      // By close.
     }
   }
 
@@ -75,27 +87,24 @@ final class Supervision implements AutoCloseable {
     }
   }
 
-  /** Sends heartbeats, and stops the work when the lease has run out without an answer. */
+  /** Sends heartbeats, also while nobody answers: only an answer stops the work. */
   private void beat(String workerId, Duration lease) {
     HeartbeatRequest request =
         HeartbeatRequest.newBuilder()
             .setRunId(execution.run().getRunId())
             .setWorkerId(workerId)
             .build();
-    long interval = lease.toNanos() / 3;
-    RunClient impatient = client.withTimeout(Duration.ofNanos(interval));
-    long renewed = System.nanoTime();
+    Duration interval = lease.dividedBy(3);
+    Duration timeout = client.timeout();
+    RunClient impatient = client.withTimeout(interval.compareTo(timeout) < 0 ? interval : timeout);
     try {
-      while (!over.await(interval, TimeUnit.NANOSECONDS)) {
-        long sent = System.nanoTime();
+      while (!over.await(interval.toNanos(), TimeUnit.NANOSECONDS)) {
         try {
           execution.learn(impatient.heartbeat(request));
-          renewed = sent;
-        } catch (RunException.NotFound | RunException.FailedPrecondition refused) {
-          execution.stop(Stop.LOST);
         } catch (RunException failure) {
-          if (System.nanoTime() - renewed > lease.toNanos()) {
+          if (failure.isLosing()) {
             execution.stop(Stop.LOST);
+            return;
           }
         }
       }

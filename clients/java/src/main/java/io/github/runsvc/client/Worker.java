@@ -1,5 +1,6 @@
 package io.github.runsvc.client;
 
+import io.github.runsvc.v1.Run;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -18,5 +19,15 @@ public record Worker(Optional<String> id, Optional<Duration> lease) {
   /** This worker with a lease. */
   public Worker withLease(Duration lease) {
     return new Worker(id, Optional.of(lease));
+  }
+
+  /** What it promises, or the run's creator promised for it. */
+  Optional<Duration> leaseOf(Run run) {
+    var ttl = run.getLease().getTtl();
+    return lease.or(
+        () ->
+            run.hasLease()
+                ? Optional.of(Duration.ofSeconds(ttl.getSeconds(), ttl.getNanos()))
+                : Optional.empty());
   }
 }

@@ -12,6 +12,7 @@ import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.HeartbeatResponse;
+import io.github.runsvc.v1.Lease;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
@@ -20,6 +21,8 @@ import io.github.runsvc.v1.SetStatusResponse;
 import io.github.runsvc.v1.StatusEvent;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
+import io.github.runsvc.v1.UpdateProgressRequest;
+import io.github.runsvc.v1.UpdateProgressResponse;
 import io.grpc.Status.Code;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
@@ -32,6 +35,8 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class ExecutionTest {
   private static final Worker WORKER = Worker.named("w");
@@ -49,6 +54,8 @@ class ExecutionTest {
         SetStatusRequest.class,
         Answers.sends(SetStatusResponse.newBuilder().setRun(started).build()));
     answer(StreamStatusRequest.class, Answers.begins());
+    answer(
+        UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     answer(
         CompleteRequest.class,
         Answers.sends(
@@ -137,13 +144,119 @@ class ExecutionTest {
     assertFalse(text.contains("\uFFFD"));
   }
 
-  @Test
-  void aReportIsRepeatedWhileThereIsNoServer() {
+  @ParameterizedTest
+  @EnumSource(
+      names = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNKNOWN", "INTERNAL"})
+  void aReportIsRepeatedUntilItIsAnswered(Code trouble) {
     CompleteResponse done =
         CompleteResponse.newBuilder().setRun(run(RunStatus.RUN_STATUS_SUCCESS)).build();
-    answer(CompleteRequest.class, Answers.breaks(Code.UNAVAILABLE));
+    answer(CompleteRequest.class, Answers.breaks(trouble));
     server.answersTo.get(CompleteRequest.class).add(Answers.sends(done));
     assertEquals(done.getRun(), client.work("r", WORKER, run -> null));
+  }
+
+  @Test
+  void theStartIsRepeatedForAsLongAsACallMayTake() {
+    answer(SetStatusRequest.class, Answers.breaks(Code.UNAVAILABLE));
+    RunClient hasty = client.withTimeout(Duration.ofMillis(200));
+    assertThrows(RunException.Unavailable.class, () -> hasty.work("r", WORKER, run -> null));
+    assertTrue(server.requests.size() > 1);
+  }
+
+  @Test
+  void aLeaseThatWasPromisedAtCreationIsKept() {
+    com.google.protobuf.Duration ttl =
+        com.google.protobuf.Duration.newBuilder().setNanos(300_000_000).build();
+    Run leased =
+        run(RunStatus.RUN_STATUS_RUNNING).toBuilder()
+            .setLease(Lease.newBuilder().setTtl(ttl))
+            .build();
+    answer(
+        SetStatusRequest.class,
+        Answers.sends(SetStatusResponse.newBuilder().setRun(leased).build()));
+    Run cancelled = run(RunStatus.RUN_STATUS_INTERRUPTED);
+    answer(
+        HeartbeatRequest.class,
+        Answers.sends(HeartbeatResponse.newBuilder().setRun(cancelled).build()));
+    assertEquals(cancelled, client.work("r", WORKER, ExecutionTest::wait));
+  }
+
+  @Test
+  void withoutAServerTheWorkGoesOnUntilAnAnswerStopsIt() {
+    answer(HeartbeatRequest.class, Answers.breaks(Code.UNAVAILABLE));
+    for (int beat = 0; beat < 6; beat++) {
+      server.answersTo.get(HeartbeatRequest.class).add(Answers.breaks(Code.INTERNAL));
+    }
+    server
+        .answersTo
+        .get(HeartbeatRequest.class)
+        .add(Answers.refuses(Code.FAILED_PRECONDITION, "NOT_HOLDER"));
+    Worker leased = WORKER.withLease(Duration.ofMillis(90));
+    assertThrows(RunLostException.class, () -> client.work("r", leased, ExecutionTest::wait));
+    assertEquals(8, server.requests.stream().filter(HeartbeatRequest.class::isInstance).count());
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"OUT_OF_RANGE", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "INTERNAL"})
+  void whateverElseEndsTheWatchANewOneBegins(Code trouble) {
+    answer(StreamStatusRequest.class, Answers.refuses(trouble, ""));
+    server
+        .answersTo
+        .get(StreamStatusRequest.class)
+        .add(Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
+    Run run = client.work("r", WORKER, ExecutionTest::wait);
+    assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
+    assertFalse(last(StreamStatusRequest.class).hasAfterRevision());
+  }
+
+  @Test
+  void progressThatNobodyTookIsMadeUpFor() {
+    answer(UpdateProgressRequest.class, Answers.breaks(Code.UNAVAILABLE));
+    Execution.Work work =
+        execution -> {
+          assertFalse(execution.report(Progress.newBuilder().setTotalInputTokens(3).build()));
+          return USAGE;
+        };
+    client.work("r", WORKER, work);
+    assertEquals(
+        USAGE.toBuilder().setTotalInputTokens(3).build(),
+        last(CompleteRequest.class).getProgress());
+  }
+
+  @Test
+  void anotherProcessesSequenceFollowsTheFirstOnes() {
+    answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
+    long before = 0;
+    for (int process = 0; process < 2; process++) {
+      client.work(
+          "r",
+          WORKER,
+          execution -> {
+            execution.report(USAGE);
+            return null;
+          });
+      long sequence = last(UpdateProgressRequest.class).getSequence();
+      assertTrue(sequence > before);
+      before = sequence;
+    }
+  }
+
+  @Test
+  void aReportThatFindsTheRunEndedTellsThatItIsLostAndWhatItCost() {
+    answer(CompleteRequest.class, Answers.refusesFrom("TIMEOUT"));
+    answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
+    IOException own = new IOException("kaputt");
+    Execution.Work work =
+        execution -> {
+          execution.report(USAGE);
+          throw own;
+        };
+    RunLostException lost =
+        assertThrows(RunLostException.class, () -> client.work("r", WORKER, work));
+    assertEquals(List.of(own), List.of(lost.getSuppressed()));
+    assertEquals(USAGE, last(CompleteRequest.class).getProgress());
+    assertTrue(last(UpdateProgressRequest.class).getFinal());
+    assertEquals(USAGE, last(UpdateProgressRequest.class).getProgress());
   }
 
   @Test

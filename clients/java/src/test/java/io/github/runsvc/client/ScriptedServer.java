@@ -17,6 +17,8 @@ import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.SetStatusResponse;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
+import io.github.runsvc.v1.UpdateProgressRequest;
+import io.github.runsvc.v1.UpdateProgressResponse;
 import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.Server;
@@ -116,6 +118,12 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
   @Override
   public void acknowledgeCancel(
       AcknowledgeCancelRequest request, StreamObserver<AcknowledgeCancelResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void updateProgress(
+      UpdateProgressRequest request, StreamObserver<UpdateProgressResponse> observer) {
     answer(request, observer);
   }
 
