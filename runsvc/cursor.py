@@ -1,7 +1,8 @@
 """A cursor: one watcher's position in the log, and its wait for what comes next.
 
-It reads the ring, or, when it fell behind, the store. Nothing is queued for it, so a slow one costs nothing and misses
-nothing. There may be tens of thousands, nearly all of them idle: each is small, and waits for a bare future.
+It reads the ring, or, when it fell behind, the store. Nothing is queued for it but a bounded number of run ids, if it
+wants progress, so a slow one costs next to nothing and misses nothing. There may be tens of thousands, nearly all of
+them idle: each is small, and waits for a bare future.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.event import change
+from runsvc.touched import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +81,7 @@ class Cursor:
         self.topic = topic
         self.position = 0
         #: Runs whose progress moved since the watcher last looked; only of one who asked.
-        self.touched: set[str] | None = None
+        self.touched: Touched | None = None
 
     async def read(self) -> Sequence[Event]:
         """The next changes, those of a call one after the other; none when the cursor has caught up."""
@@ -143,7 +145,7 @@ class Cursor:
     def touch(self, run_id: str) -> None:
         """Note that a run's progress moved."""
         if self.touched is None:
-            self.touched = set()
+            self.touched = Touched()
         self.touched.add(run_id)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from runsvc.event import Event, StatusEvent
 from runsvc.store.base import LogEntry, TopicKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from runsvc.attachments import Attachments
     from runsvc.cursor import Cursor
@@ -28,6 +28,8 @@ PROGRESS_INTERVAL: Final = 0.1
 _UNSET: Final = 0.0
 #: Runs of a snapshot that are read at once.
 SNAPSHOT_STRETCH: Final = 16
+#: Runs whose progress is read at once.
+PROGRESS_STRETCH: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ class Watch:
         "_next_heartbeat",
         "_next_progress",
         "_request",
+        "_round",
         "_snapshot",
         "_store_id",
         "_watches",
@@ -113,6 +116,8 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
         self._next_progress = 0.0
+        #: Runs of the present round of PROGRESS that are still to be told of.
+        self._round: Sequence[str] = ()
         #: What of the snapshot is still to be sent; None when there is none, or no more.
         self._snapshot: deque[RunState] | None = None
         #: Of a cancelled run: how long an acknowledgement may still come, as far as is known. None: for ever.
@@ -156,7 +161,7 @@ class Watch:
                 self._next_heartbeat = _UNSET
                 return self._up_to_the_end(changes)
             now = self._loop.time()
-            if cursor.touched and (events := await self._progress(now)):
+            if (self._round or cursor.touched) and (events := await self._progress(now)):
                 return events
             if self._lease is not None and await self._is_given_up():
                 self.over = True
@@ -242,11 +247,15 @@ class Watch:
 
     async def _progress(self, now: float) -> Sequence[Event]:
         cursor = self._cursor
-        if now < self._next_progress:
-            return ()
-        touched, cursor.touched = cursor.touched, None
+        if not self._round:
+            if not cursor.touched or now < self._next_progress:
+                return ()
+            self._round = await cursor.touched.take(self._active)
+        # A stretch at a time, with the changes of the meantime before the next.
+        stretch, self._round = self._round[:PROGRESS_STRETCH], self._round[PROGRESS_STRETCH:]
+        self._next_progress = now + PROGRESS_INTERVAL
         events = []
-        for run_id in touched or ():
+        for run_id in stretch:
             record = await self._watches.store.look_up(run_id)
             if record is None:
                 continue
@@ -255,11 +264,16 @@ class Watch:
                 cursor.touch(run_id)
                 continue
             events.append(Event(StatusEvent.PROGRESS, subject=record))
-        self._next_progress = now + PROGRESS_INTERVAL
         return events
+
+    async def _active(self) -> Iterable[str]:
+        states, _ = await self._watches.store.snapshot(self._request.topic)
+        return [state.run_id for state in states]
 
     def _until(self) -> float:
         """When there is something to do by the clock."""
+        if self._round:
+            return self._loop.time()
         until = self._next_heartbeat
         if self._cursor.touched:
             until = min(until, self._next_progress)

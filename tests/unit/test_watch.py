@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc import lifecycle
+from runsvc import lifecycle, touched
 from runsvc import watch as watch_module
 from runsvc.attachments import COMEBACK, GRACE, Attachments
 from runsvc.errors import (
@@ -27,7 +27,7 @@ from runsvc.hub import StatusHub
 from runsvc.serving import Serving
 from runsvc.store.base import LogEntry, Record, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
-from runsvc.watch import SNAPSHOT_STRETCH, Watches, WatchRequest
+from runsvc.watch import PROGRESS_STRETCH, SNAPSHOT_STRETCH, Watches, WatchRequest
 from runsvc.writer import Writer
 from tests.conformance.driver import (
     ALL,
@@ -695,3 +695,52 @@ async def test_progress_of_a_run_that_is_gone_is_left_out(on: Watching, running:
         on.driver.progress(running, 1)
         on.driver.delete(running)
         assert told(await take(stream, 2)) == [(DELETED, 3), (HEARTBEAT, 3)]
+
+
+async def test_much_progress_comes_a_stretch_at_a_time_after_the_changes_of_the_meantime(
+    on: Watching,
+) -> None:
+    runs = [on.driver.report(on.driver.create(), RUNNING) for _ in range(3 * PROGRESS_STRETCH)]
+    request = WatchRequest(topic=ALL, after_revision=2 * len(runs), include_progress=True)
+    with on.watches.open(request) as watch:
+        await watch.begin()
+        for run in runs:
+            on.driver.progress(run, 1)
+        first = await watch.proceed()
+        on.driver.create()
+        rounds = [first, *[await watch.proceed() for _ in range(3)]]
+    assert [len(events) for events in rounds] == [PROGRESS_STRETCH, 1, *[PROGRESS_STRETCH] * 2]
+    assert [events[0].event for events in rounds] == [PROGRESS, CHANGED, PROGRESS, PROGRESS]
+    found = {each for events in rounds for each in ids(list(events))}
+    assert found >= {run.run_id for run in runs}
+
+
+async def test_a_watcher_that_does_not_read_holds_little_and_is_told_of_every_active_run(
+    on: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(touched, "CAPACITY", 10)
+    monkeypatch.setattr(watch_module, "PROGRESS_INTERVAL", 0.001)
+    runs = [on.driver.report(on.driver.create(), RUNNING) for _ in range(35)]
+    revision = 2 * len(runs)
+    async with on.open(
+        ALL, after_revision=revision, include_progress=True, heartbeat_interval=0.05
+    ) as stream:
+        assert told(await take(stream, 1)) == [(HEARTBEAT, revision)]
+        (cursor,) = next(iter(on.hub._audiences.values())).cursors
+        for tokens in (1, 2):
+            for run in runs:
+                on.driver.progress(run, tokens)
+        assert cursor.touched is not None
+        assert len(cursor.touched) == 10
+        latest: dict[str, int] = {}
+        while len(latest) < len(runs) or min(latest.values()) < 2:
+            (event,) = await take(stream, 1)
+            if event.event is PROGRESS:
+                record = subject(event)
+                assert isinstance(record, Record)
+                progress = CODEC.decode(record).progress
+                latest[record.run_id] = 0 if progress is None else progress.total_tokens or 0
+        # And then there is nothing left to tell.
+        while (await take(stream, 1))[0].event is not HEARTBEAT:
+            pass
+        assert not cursor.touched
