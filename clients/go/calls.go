@@ -67,7 +67,16 @@ func streams(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, 
 
 type stream struct{ grpc.ClientStream }
 
-func (s stream) RecvMsg(message any) error { return translated(s.ClientStream.RecvMsg(message)) }
+func (s stream) RecvMsg(message any) error {
+	err := translated(s.ClientStream.RecvMsg(message))
+	if failure, ok := err.(*Error); ok {
+		failure.isOurs = failure.Reason != "" || len(s.Trailer().Get(requestID)) > 0
+	}
+	return err
+}
+
+// requestID is on every failure that a server of ours tells.
+const requestID = "x-request-id"
 
 // List is every run of the request's thread, newest first, page after page. After an error the loop ends.
 func (c *Client) List(ctx context.Context, request *runsvcv1.ListByThreadRequest) iter.Seq2[*runsvcv1.Run, error] {

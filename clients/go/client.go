@@ -33,6 +33,9 @@ const (
 	DefaultTarget = "127.0.0.1:50051"
 	// DefaultTimeout is how long a call may take unless its context or WithTimeout says otherwise.
 	DefaultTimeout = 10 * time.Second
+
+	// Seconds that a Duration holds.
+	longestTimeout = float64(forever / time.Second)
 )
 
 // Client calls one server over one connection, which it makes with the first call. It is safe for use by several goroutines.
@@ -115,7 +118,7 @@ func FromEnv(options ...Option) (*Client, error) {
 	}
 	if text := os.Getenv("RUNSVC_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(seconds > 0) {
+		if err != nil || !(seconds > 0 && seconds <= longestTimeout) {
 			return nil, fmt.Errorf("RUNSVC_TIMEOUT: %q is no number of seconds", text)
 		}
 		fromEnv = append(fromEnv, WithTimeout(time.Duration(seconds*float64(time.Second))))

@@ -137,7 +137,8 @@ func TestAnEnvironmentThatMakesNoSenseIsSaidSo(t *testing.T) {
 		fine            bool
 	}{
 		{"RUNSVC_TIMEOUT", "0.5", true}, {"RUNSVC_TIMEOUT", "soon", false}, {"RUNSVC_TIMEOUT", "0", false},
-		{"RUNSVC_TIMEOUT", "NaN", false}, {"RUNSVC_TLS_CA", authorities, true}, {"RUNSVC_TLS_CA", "client_test.go", false},
+		{"RUNSVC_TIMEOUT", "NaN", false}, {"RUNSVC_TIMEOUT", "inf", false}, {"RUNSVC_TIMEOUT", "1e10", false},
+		{"RUNSVC_TLS_CA", authorities, true}, {"RUNSVC_TLS_CA", "client_test.go", false},
 		{"RUNSVC_TLS_CA", "nowhere.pem", false},
 	} {
 		t.Run(step.variable+"="+step.value, func(t *testing.T) {

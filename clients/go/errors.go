@@ -42,6 +42,8 @@ type Error struct {
 	RetryAfter time.Duration
 
 	status *status.Status
+	// A server of ours said so, as far as is known: watches look, for some transports make INTERNAL of a lost connection.
+	isOurs bool
 }
 
 // Violation is one field of a request that is at fault, and what is wrong with it.

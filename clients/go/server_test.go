@@ -23,6 +23,7 @@ type server struct {
 	create func(*runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error)
 	list   func(*runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error)
 	stream func(*runsvcv1.StreamStatusRequest, grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]) error
+	lease  *runsvcv1.Lease
 	beat   func() (*runsvcv1.HeartbeatResponse, error)
 	update func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error)
 	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
@@ -64,7 +65,9 @@ func (s *server) StreamStatus(request *runsvcv1.StreamStatusRequest, stream grpc
 
 func (s *server) SetStatus(_ context.Context, request *runsvcv1.SetStatusRequest) (*runsvcv1.SetStatusResponse, error) {
 	s.note(request)
-	return &runsvcv1.SetStatusResponse{Run: run(request.GetStatus(), 2), Changed: true}, nil
+	started := run(request.GetStatus(), 2)
+	started.Lease = s.lease
+	return &runsvcv1.SetStatusResponse{Run: started, Changed: true}, nil
 }
 
 func (s *server) Heartbeat(_ context.Context, request *runsvcv1.HeartbeatRequest) (*runsvcv1.HeartbeatResponse, error) {
@@ -74,6 +77,9 @@ func (s *server) Heartbeat(_ context.Context, request *runsvcv1.HeartbeatRequest
 
 func (s *server) UpdateProgress(_ context.Context, request *runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
 	s.note(request)
+	if s.update == nil {
+		return &runsvcv1.UpdateProgressResponse{}, nil
+	}
 	return s.update(request)
 }
 

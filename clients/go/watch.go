@@ -20,7 +20,10 @@ const DefaultOutage = time.Minute
 // WatchOption changes how a watch behaves.
 type WatchOption func(*watch)
 
-// WithOutage sets how long a watch goes on without a message from a server.
+// connected: a stream that stood for longer had a connection, also if nothing happened on it: making one takes less.
+const connected = 10 * time.Second
+
+// WithOutage sets how long a watch goes on without a server.
 func WithOutage(outage time.Duration) WatchOption {
 	return func(w *watch) { w.outage = outage }
 }
@@ -49,7 +52,7 @@ func (c *Client) Watch(ctx context.Context, request *runsvcv1.StreamStatusReques
 	return func(yield func(*runsvcv1.StreamStatusResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		w := watch{client: c, request: proto.CloneOf(request), yield: yield, outage: DefaultOutage, heard: time.Now()}
+		w := watch{client: c, request: proto.CloneOf(request), yield: yield, outage: DefaultOutage}
 		for _, option := range options {
 			option(&w)
 		}
@@ -66,8 +69,12 @@ type watch struct {
 	yield   func(*runsvcv1.StreamStatusResponse, error) bool
 	outage  time.Duration
 	waits   waits
-	// When the server last said something.
-	heard time.Time
+	// When the present stream was begun.
+	began time.Time
+	// Since when the server is known to be gone. Zero: it is there.
+	gone time.Time
+	// The run is as it will be for ever; and nothing that was asked for can follow.
+	ends, over bool
 }
 
 // errLeft: the loop was left.
@@ -76,18 +83,34 @@ var errLeft = errors.New("left")
 // untilOver reads stream after stream. Nil: the server ended the watch, or the loop was left.
 func (w *watch) untilOver(ctx context.Context) error {
 	for {
+		w.began = time.Now()
 		err := w.stream(ctx)
 		if err == io.EOF || err == errLeft {
 			return nil
 		}
 		closed := w.client.conn.GetState() == connectivity.Shutdown
-		if ctx.Err() != nil || closed || !lost(err) || time.Since(w.heard) >= w.outage {
+		if ctx.Err() != nil || closed || !lost(err) {
+			return err
+		}
+		if w.over && !w.gone.IsZero() {
+			// The server was asked once more for the end that it had no time to tell.
+			return nil
+		}
+		if w.isAwayForTooLong() {
 			return err
 		}
 		if err := w.waits.next(ctx, err); err != nil {
 			return translated(err)
 		}
 	}
+}
+
+// isAwayForTooLong takes note that a stream was cut off.
+func (w *watch) isAwayForTooLong() bool {
+	if w.gone.IsZero() || time.Since(w.began) > connected {
+		w.gone = time.Now()
+	}
+	return time.Since(w.gone) >= w.outage
 }
 
 // stream reads one stream to its end.
@@ -105,27 +128,54 @@ func (w *watch) stream(ctx context.Context) error {
 }
 
 func (w *watch) take(event *runsvcv1.StreamStatusResponse) error {
-	w.heard, w.waits = time.Now(), waits{}
+	w.gone, w.waits = time.Time{}, waits{}
 	if event.GetRevision() > 0 || event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT_END {
 		w.request.AfterRevision = proto.Uint64(event.GetRevision())
 	}
 	if event.GetStoreId() != "" {
 		w.request.StoreId = event.GetStoreId()
 	}
+	if w.request.GetRunId() != "" {
+		if event.GetRun() != nil {
+			w.ends = w.isLast(event)
+		}
+		w.over = w.ends && event.GetEvent() != runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT
+	}
 	if event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_HEARTBEAT || w.yield(event, nil) {
-		// The time that the loop's body took is no silence of the server.
-		w.heard = time.Now()
 		return nil
 	}
 	return errLeft
 }
 
-// lost tells whether an error means that the server or the way to it went away.
+// isLast tells whether no change of the run that was asked for can follow.
+func (w *watch) isLast(event *runsvcv1.StreamStatusResponse) bool {
+	run := event.GetRun()
+	switch {
+	case event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_DELETED:
+		return true
+	case !ended(run):
+		return false
+	}
+	acknowledged := run.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED || run.GetCancellation().GetAcknowledgedAt() != nil
+	return acknowledged || !w.request.GetUntilAcknowledged()
+}
+
+// ended tells whether a run's status is final. One that a newer server has is not taken for one.
+func ended(run *runsvcv1.Run) bool {
+	switch run.GetStatus() {
+	case runsvcv1.RunStatus_RUN_STATUS_SUCCESS, runsvcv1.RunStatus_RUN_STATUS_ERROR,
+		runsvcv1.RunStatus_RUN_STATUS_TIMEOUT, runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
+		return true
+	}
+	return false
+}
+
+// lost tells whether an error means that the server or the way to it went away, unless a server of ours said it.
 func lost(err error) bool {
 	var failure *Error
 	if !errors.As(err, &failure) {
 		return false
 	}
 	gone := failure.Code == codes.Internal || failure.Code == codes.Canceled
-	return failure.Code == codes.Unavailable || gone && failure.Reason == ""
+	return failure.Code == codes.Unavailable || gone && !failure.isOurs
 }

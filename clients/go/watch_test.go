@@ -8,7 +8,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	runsvc "github.com/runsvc/runsvc/clients/go"
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
@@ -75,6 +77,76 @@ func TestAWatchGivesUpAfterAnOutage(t *testing.T) {
 	}
 	if !errors.Is(last, runsvc.ErrUnavailable) {
 		t.Fatal(last)
+	}
+}
+
+func TestAQuietWatchOutlastsItsFirstCut(t *testing.T) {
+	const outage = 50 * time.Millisecond
+	streams := 0
+	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+		if streams++; streams > 1 {
+			return nil
+		}
+		_ = stream.Send(changed(running, 3))
+		time.Sleep(2 * outage)
+		return unavailable
+	}}
+	for _, err := range s.client(t).Watch(t.Context(), runsvc.All(), runsvc.WithOutage(outage)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestBehindTheLastChangeNoServerIsWaitedFor(t *testing.T) {
+	acknowledged := changed(interrupted, 4)
+	acknowledged.Run.Cancellation = &runsvcv1.Cancellation{AcknowledgedAt: timestamppb.Now()}
+	cases := map[string]struct {
+		last              *runsvcv1.StreamStatusResponse
+		untilAcknowledged bool
+		asked             int
+	}{
+		"ended":            {last: changed(success, 4), asked: 2},
+		"cancelled":        {last: changed(interrupted, 4), asked: 2},
+		"acknowledged":     {last: acknowledged, untilAcknowledged: true, asked: 2},
+		"unacknowledged":   {last: changed(interrupted, 4), untilAcknowledged: true, asked: 3},
+		"snapshot not yet": {last: &runsvcv1.StreamStatusResponse{Event: runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT, Run: run(success, 4)}, asked: 3},
+	}
+	for name, c := range cases {
+		s := &server{}
+		s.stream = func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+			if asked := len(s.asked); asked == 1 {
+				_ = stream.Send(c.last)
+			} else if asked == 3 {
+				return nil
+			}
+			return unavailable
+		}
+		request := runsvc.Run("r")
+		request.UntilAcknowledged = c.untilAcknowledged
+		for _, err := range s.client(t).Watch(t.Context(), request) {
+			if err != nil {
+				t.Error(name, err)
+			}
+		}
+		if len(s.asked) != c.asked {
+			t.Error(name, len(s.asked))
+		}
+	}
+}
+
+func TestTheServersOwnFailureIsNoLostConnection(t *testing.T) {
+	for _, code := range []codes.Code{codes.Internal, codes.Canceled} {
+		s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
+			stream.SetTrailer(metadata.Pairs("x-request-id", "q"))
+			return status.Error(code, "a bug")
+		}}
+		var last error
+		for _, last = range s.client(t).Watch(t.Context(), runsvc.All()) {
+		}
+		if status.Code(last) != code || len(s.asked) != 1 {
+			t.Error(last, len(s.asked))
+		}
 	}
 }
 

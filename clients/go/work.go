@@ -25,7 +25,8 @@ var (
 type Worker struct {
 	// ID makes the worker the run's holder. Empty: anyone may report.
 	ID string
-	// Lease ends the run, as ERROR, when the worker was not heard of for so long. Zero: never. Needs an ID.
+	// Lease ends the run, as ERROR, when the worker was not heard of for so long. Zero: as promised when the run was created, if
+	// so. Needs an ID.
 	Lease time.Duration
 }
 
@@ -41,7 +42,9 @@ type Execution struct {
 
 	client *Client
 	worker Worker
-	stop   context.CancelCauseFunc
+	// Within which the server wants a sign of life. Zero: none was promised.
+	lease time.Duration
+	stop  context.CancelCauseFunc
 
 	reporting sync.Mutex
 	sequence  uint64
@@ -51,7 +54,7 @@ type Execution struct {
 
 // Work executes a run: starts it, keeps its lease, tells the function to stop when the run is cancelled, and reports how it ended.
 // It returns the run as reported, SUCCESS, ERROR or INTERRUPTED. ErrLost when the run ended by other hands; otherwise an error
-// is that of the start or of the report.
+// is that of the start or of the report. A function that panics is reported as ERROR, and the panic goes on.
 //
 // While there is no server the work goes on, however long, for time in which none serves counts for no lease: only an answer stops
 // it. The report of the end is repeated for as long as the lease, but at least a minute; when ctx is done, for as long as a call
@@ -68,14 +71,54 @@ func (c *Client) Work(ctx context.Context, runID string, worker Worker, execute 
 	// The report is due also where Work's own ctx has ended, and so is the lease until then; the run would stay active otherwise.
 	supported := context.WithoutCancel(ctx)
 	defer execution.support(supported)()
-	progress, failure := execute(executing, execution)
+	progress, failure := execution.perform(executing, execute)
 	cause := context.Cause(executing)
 	stop(nil)
 	done, err := execution.report(supported, cause, progress, failure)
 	if losing(err) {
-		return nil, fmt.Errorf("run %s: %w: %w", runID, ErrLost, err)
+		err = fmt.Errorf("run %s: %w: %w", runID, ErrLost, err)
+	}
+	if errors.Is(err, ErrLost) {
+		return nil, execution.leaveUsage(supported, err)
 	}
 	return done, err
+}
+
+// perform calls the function. If it panics, or ends its goroutine, so does Work, once this is reported as an ERROR.
+func (e *Execution) perform(ctx context.Context, execute Execute) (*runsvcv1.Progress, error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		failure := errGone
+		panicked := recover()
+		if panicked != nil {
+			failure = fmt.Errorf("panic: %v", panicked)
+		}
+		// Whoever ends the program is in a hurry.
+		hurried, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.client.timeout)
+		defer cancel()
+		_, _ = e.report(hurried, context.Cause(ctx), nil, failure)
+		if panicked != nil {
+			panic(panicked)
+		}
+	}()
+	progress, err := execute(ctx, e)
+	returned = true
+	return progress, err
+}
+
+var errGone = errors.New("the work was stopped before the run had ended")
+
+// leaveUsage says once what a run cost that is lost; whose it is now, its usage is too. The error is the one given.
+func (e *Execution) leaveUsage(ctx context.Context, lost error) error {
+	if usage, _ := e.usage(nil); usage != nil {
+		_, _ = e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
+			RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: usage, Final: true,
+		})
+	}
+	return lost
 }
 
 // Report sends progress, in the order of the calls: the fields that are set replace what was reported of them before. False: it was
@@ -122,13 +165,13 @@ func (e *Execution) usage(progress *runsvcv1.Progress) (*runsvcv1.Progress, erro
 	e.reporting.Lock()
 	defer e.reporting.Unlock()
 	total, err := e.with(progress)
-	if err != nil {
-		total = e.progress
+	if err == nil {
+		e.progress = total
 	}
-	if proto.Size(total) == 0 {
+	if proto.Size(e.progress) == 0 {
 		return nil, err
 	}
-	return total, err
+	return e.progress, err
 }
 
 func (e *Execution) workerID() *string {
@@ -148,6 +191,10 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 	// A run that cannot be started is lost to nobody.
 	answer, err := repeated(ctx, e.client.timeout, request, e.client.SetStatus)
 	e.Run = answer.GetRun()
+	if e.lease = e.worker.Lease; e.lease <= 0 {
+		// Promised when the run was created.
+		e.lease = e.Run.GetLease().GetTtl().AsDuration()
+	}
 	return err
 }
 
@@ -156,7 +203,7 @@ func (e *Execution) support(ctx context.Context) func() {
 	ctx, end := context.WithCancel(ctx)
 	var support sync.WaitGroup
 	support.Go(func() { e.watch(ctx) })
-	if e.worker.Lease > 0 {
+	if e.worker.ID != "" && e.lease > 0 {
 		support.Go(func() { e.keepLease(ctx) })
 	}
 	return func() {
@@ -197,18 +244,17 @@ func (e *Execution) follow(ctx context.Context, request *runsvcv1.StreamStatusRe
 }
 
 func (e *Execution) judge(run *runsvcv1.Run) {
-	switch run.GetStatus() {
-	case runsvcv1.RunStatus_RUN_STATUS_PENDING, runsvcv1.RunStatus_RUN_STATUS_RUNNING:
-	case runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
+	switch {
+	case run.GetStatus() == runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
 		e.stop(ErrCancelled)
-	default:
+	case ended(run):
 		e.stop(ErrLost)
 	}
 }
 
 // keepLease sends heartbeats, also while nobody answers: only an answer stops the function.
 func (e *Execution) keepLease(ctx context.Context) {
-	interval := e.worker.Lease / 3
+	interval := e.lease / 3
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {
@@ -236,7 +282,7 @@ func (e *Execution) report(ctx context.Context, cause error, progress *runsvcv1.
 	if failure == nil {
 		failure = unsendable
 	}
-	patience := max(e.worker.Lease, DefaultOutage)
+	patience := max(e.lease, DefaultOutage)
 	switch {
 	case cause == ErrLost:
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)

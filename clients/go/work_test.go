@@ -3,6 +3,7 @@ package runsvc_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	runsvc "github.com/runsvc/runsvc/clients/go"
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
@@ -238,6 +240,62 @@ func TestAReportThatFindsTheRunTakenAwayIsLost(t *testing.T) {
 	})
 	if !errors.Is(err, runsvc.ErrLost) || !errors.Is(err, runsvc.ErrFailedPrecondition) {
 		t.Fatal(err)
+	}
+}
+
+func TestALeaseThatWasPromisedAtCreationIsKept(t *testing.T) {
+	beats := make(chan struct{}, 1_000)
+	s := &server{finish: finished, lease: &runsvcv1.Lease{Ttl: durationpb.New(worker.Lease)}, beat: func() (*runsvcv1.HeartbeatResponse, error) {
+		beats <- struct{}{}
+		return nil, unavailable
+	}}
+	_, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{ID: "w"}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+		<-beats
+		<-beats
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFunctionThatDoesNotReturnIsReported(t *testing.T) {
+	for text, leave := range map[string]func(){
+		"panic: gone wrong":                             func() { panic("gone wrong") },
+		"the work was stopped before the run had ended": runtime.Goexit,
+	} {
+		s := &server{finish: finished}
+		client, done := s.client(t), make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			_, _ = client.Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+				_, _ = execution.Report(ctx, usage)
+				leave()
+				return nil, nil
+			})
+			t.Error("it returned")
+		}()
+		panicked := <-done
+		report := s.last().(*runsvcv1.CompleteRequest)
+		if report.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || report.GetError() != text || report.GetProgress().GetTotalTokens() != 7 {
+			t.Error(report)
+		}
+		if text == "panic: gone wrong" && panicked != "gone wrong" {
+			t.Error(panicked)
+		}
+	}
+}
+
+func TestWhatALostRunCostIsToldOnce(t *testing.T) {
+	s := &server{beat: func() (*runsvcv1.HeartbeatResponse, error) {
+		return &runsvcv1.HeartbeatResponse{Run: run(runsvcv1.RunStatus_RUN_STATUS_TIMEOUT, 3)}, nil
+	}}
+	if _, err := s.client(t).Work(t.Context(), "r", worker, untilStopped); !errors.Is(err, runsvc.ErrLost) {
+		t.Fatal(err)
+	}
+	report, ok := s.last().(*runsvcv1.UpdateProgressRequest)
+	if !ok || !report.GetFinal() || report.GetProgress().GetTotalTokens() != 7 || report.GetWorkerId() != "w" {
+		t.Fatal(s.last())
 	}
 }
 
