@@ -97,8 +97,12 @@ class Standing:
         return max(self.lease_ttl or 0, OUTAGE)
 
     def learn(self, run: Run) -> None:
-        """Take note of the run as an answer tells it; answers may come in any order."""
-        if run.revision <= self.run.revision:
+        """Take note of the run as an answer tells it; answers may come in any order.
+
+        An end is one also with a lower revision: a store that was restored counts from further back.
+        """
+        is_end = run.status in TERMINAL and not self.is_over
+        if run.revision <= self.run.revision and not is_end:
             return
         self.keep(run)
         if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):

@@ -35,6 +35,8 @@ TERMINAL: Final = (
     RunStatus.RUN_STATUS_TIMEOUT,
     RunStatus.RUN_STATUS_INTERRUPTED,
 )
+#: The log does not go on from there: it was cut off, or the store is another one or was restored.
+_NO_LOG: Final = ("REVISION_COMPACTED", "REVISION_UNKNOWN")
 #: What a lost connection looks like beside UNAVAILABLE, unless a server of ours said it.
 _LOST: Final = (StatusCode.INTERNAL, StatusCode.CANCELLED)
 
@@ -127,7 +129,7 @@ class Resumption:
 
         Raises the error when it is not one that passes, or the server has been gone for too long.
         """
-        if self._resnapshot and error.reason == "REVISION_COMPACTED":
+        if self._resnapshot and error.reason in _NO_LOG:
             self.revision, self.store_id = None, ""
         elif not _passes(error):
             raise error

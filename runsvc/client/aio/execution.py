@@ -282,7 +282,8 @@ class AsyncExecution:
         """What the background was told of the run; behind the block the report alone counts, which ends it too."""
         if self._task is not None:
             self._known.learn(run)
-            self._known.lost |= is_removed
+            if is_removed:
+                self._known.lost = True
             self._look()
 
     def _take(self, error: RunError) -> None:

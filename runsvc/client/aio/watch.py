@@ -104,6 +104,8 @@ class AsyncWatch:
     async def _recover(self, error: RunError) -> None:
         """Wait until the next stream may be tried; raise what cannot be made up for."""
         self.drop()
+        if self._closed.is_set():
+            return
         try:
             pause = self._resumption.cut(error)
             if pause is not None and self._on_reconnect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
@@ -52,6 +53,8 @@ class Calls:
         """
         self._closed = False
         self._watches = WeakSet[Watch]()
+        #: Held while watches are added or counted: threads open them while another one closes the client.
+        self._opening = threading.Lock()
         settings = Settings.of(target, token, tls_ca, timeout)
         self.target = settings.target
         #: Default deadline of a call, in seconds.
@@ -70,7 +73,9 @@ class Calls:
         """Close the connection; calls and watches under way fail as CANCELLED."""
         self._closed = True
         # Before the channel: old releases of grpcio do not survive that a stream outlives it.
-        for watch in tuple(self._watches):
+        with self._opening:
+            watches = tuple(self._watches)
+        for watch in watches:
             watch.drop()
         self.channel.close()
 

@@ -238,8 +238,9 @@ class RunClient(AdminCalls):
         for its executor, too.
 
         `after_revision` starts behind that revision, of the store `store_id` if that is given. Where the log does not
-        reach back to it any more, `resnapshot` starts over with a snapshot, which replaces what was known of active
-        runs; without it that is a RunError with REVISION_COMPACTED. `attach` counts the watch as the run's client: see
+        reach back to it any more, or the store was restored or is another one, `resnapshot` starts over with a
+        snapshot, which replaces what was known of active runs; without it that is a RunError with REVISION_COMPACTED
+        or REVISION_UNKNOWN. `attach` counts the watch as the run's client: see
         DisconnectMode. `heartbeat_interval` is the longest silence, in seconds: 1 to 300, 15 unless told.
 
         NotFound, and InvalidArgument without a target, when the first event is asked for; ValueError for two targets.
@@ -258,7 +259,8 @@ class RunClient(AdminCalls):
         )
         resumption = Resumption(request, outage=outage, resnapshot=resnapshot)
         watch = Watch(self._open_stream, resumption, on_reconnect)
-        self._watches.add(watch)
+        with self._opening:
+            self._watches.add(watch)
         return watch
 
     def executing(

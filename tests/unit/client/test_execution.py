@@ -304,6 +304,14 @@ def test_answers_may_come_in_any_order() -> None:
     assert standing.run.kwargs["input"] == 1
 
 
+def test_an_end_is_one_also_in_a_store_that_was_restored() -> None:
+    standing = Standing(run("RUNNING", 20), WORKER)
+    standing.learn(run("PENDING", 1))
+    assert not standing.is_over
+    standing.learn(CANCELLED)
+    assert standing.cancelled
+
+
 def test_another_worker_s_run_is_lost() -> None:
     standing = Standing(RUNNING, WORKER)
     standing.learn(Run(run_id="r1", revision=3, status="RUN_STATUS_RUNNING", worker_id="other"))

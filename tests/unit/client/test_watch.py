@@ -45,16 +45,17 @@ async def test_behind_the_end_no_server_is_waited_for(client: Any, script: Scrip
     assert len(script.asked) == 2
 
 
-async def test_it_starts_over_behind_a_log_that_was_cut_if_asked_to(
-    client: Any, script: Script
+@pytest.mark.parametrize("reason", ["REVISION_COMPACTED", "REVISION_UNKNOWN"])
+async def test_it_starts_over_behind_a_log_that_does_not_go_on_if_asked_to(
+    client: Any, script: Script, reason: str
 ) -> None:
-    compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "old", "REVISION_COMPACTED")
+    compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "old", reason)
     script.will("StreamStatus", [compacted], [SNAPSHOT, END], [compacted])
     watch = client.watch(thread_id="t", after_revision=1, resnapshot=True)
     assert [each async for each in watch] == [SNAPSHOT, END]
     with pytest.raises(RunError) as refusal:
         await anext(client.watch(thread_id="t", after_revision=1))
-    assert refusal.value.reason == "REVISION_COMPACTED"
+    assert refusal.value.reason == reason
 
 
 async def test_what_cannot_be_made_up_for_is_raised_and_ends_it(
@@ -247,3 +248,21 @@ def test_another_thread_ends_a_watch_at_any_moment(target: str, script: Script) 
             thread.join(20)
             assert not thread.is_alive()
     asyncio.run(until(lambda: script.held == 0))
+
+
+def test_a_client_closes_while_threads_open_watches() -> None:
+    client, stop = RunClient("127.0.0.1:1", token=None), threading.Event()
+
+    def keep_opening() -> None:
+        kept = []
+        while not stop.is_set():
+            kept.append(client.watch("r1"))
+
+    opening = threading.Thread(target=keep_opening)
+    opening.start()
+    try:
+        for _ in range(200):
+            client.close()
+    finally:
+        stop.set()
+        opening.join()
