@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DRIVERS = ROOT / ".tools/drivers"
 
 #: Seconds that no answer takes unless something hangs.
-LIMIT = 60
+LIMIT = 30
 
 
 class Driver:

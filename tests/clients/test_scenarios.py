@@ -27,6 +27,7 @@ async def played(scenario: str, languages: list[str], folder: Path) -> list[str]
 
 
 @pytest.mark.clients
+@pytest.mark.timeout(180)
 async def test_answers_are_those_of_the_transcript(
     language: str,
     scenario: str,

@@ -58,6 +58,8 @@ async def running(target: str, *command: str) -> AsyncIterator[Program]:
         *command,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"RUNSVC_TARGET": target},
+        # Also where whoever started the tests has it ignored, as nohup and `&` do.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield Program(process)
