@@ -80,7 +80,9 @@ class InvalidTransition(RunsvcError):
 
 @dataclass(eq=False)
 class RunEnded(InvalidTransition):
-    """Run {run_id} has ended as {from_status.name}: it no longer changes."""
+    """Run {run_id} has ended as {ending}: it no longer changes."""
+
+    ending: str
 
 
 @dataclass(eq=False)

@@ -179,7 +179,7 @@ def heartbeat(run: Run, *, worker_id: str | None) -> Run:
     """The very run, when its executor may say that it is well: also one that was cancelled, so that it learns of it."""
     _check_holder(run, worker_id)
     if run.status.terminal and run.status is not RunStatus.INTERRUPTED:
-        raise RunEnded(run.run_id, run.status, run.status)
+        raise RunEnded(run.run_id, run.status, run.status, _ending(run))
     return run
 
 
@@ -245,7 +245,7 @@ def orphan(run: Run, at: Stamp, *, error: str) -> Run:
 def rename_model(run: Run, model_name: str | None, at: Stamp) -> Run:
     """The run with another model name, or with none."""
     if run.status.terminal:
-        raise RunEnded(run.run_id, run.status, run.status)
+        raise RunEnded(run.run_id, run.status, run.status, _ending(run))
     if run.model_name == model_name:
         return run
     return evolve(run, model_name=model_name, updated_at=at.time)
@@ -344,3 +344,9 @@ def _advance(
         cancellation=cancellation,
         superseded_by=superseded_by,
     )
+
+
+def _ending(run: Run) -> str:
+    """The status of a run that has ended, and why where the service itself ended it."""
+    why = run.status_reason
+    return f"{run.status.name} ({why.name})" if why else run.status.name

@@ -201,6 +201,14 @@ lease_option: Final = option(
     metavar="LENGTH",
     help="With --worker: the run becomes ERROR when the worker gives no sign of life for this long.",
 )
+
+
+def require_worker(worker: str | None, lease_ttl: timedelta | None) -> None:
+    """A lease is somebody's."""
+    if lease_ttl is not None and worker is None:
+        raise click.UsageError("--lease-ttl needs --worker.")
+
+
 error_option: Final = option("--error", metavar="TEXT", help="What went wrong.")
 
 

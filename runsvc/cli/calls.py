@@ -17,6 +17,7 @@ from runsvc.cli.arguments import (
     Length,
     lease_option,
     option,
+    require_worker,
 )
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.invoked import again
@@ -72,7 +73,7 @@ _KNOWN: Final = ("THREAD",)
     "--on-disconnect",
     type=EnumChoice(DisconnectMode),
     show_default="cancel",
-    help="What if its clients leave. Kept with the run, but without effect yet.",
+    help="What if all leave that watch it with --attach.",
 )
 @option("--model", metavar="NAME", help="The model in use.")
 @option("--worker", metavar="ID", help="The only worker that may report on the run.")
@@ -105,6 +106,7 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
       runsvc create chat-1 --worker w1 --lease-ttl 30s --start-timeout 5m --run-timeout 1h
       runsvc create chat-1 --request-id 7f3a --json | jq -r .run.run_id
     """
+    require_worker(spec["worker"], spec["lease_ttl"])
     answer = _created(session, _spec(**spec), request_id, always)
     headline = _created_headline(answer)
     if isinstance(answer, CreateOrRejectResponse) and answer.superseded:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -45,13 +47,22 @@ _HINTS: Final = {
         "Name the worker that holds it with --worker. See which it is: {runsvc} get {run_id}{target}",
     ),
     "REQUEST_ID_REUSED": ("See what it created: {runsvc} get {run_id}{target}",),
-    "REVISION_COMPACTED": ("Watch again without --after",),
-    "REVISION_UNKNOWN": ("Watch again without --after",),
+    "REVISION_COMPACTED": ("Watch again{without_after}",),
+    "REVISION_UNKNOWN": ("Watch again{without_after}",),
     "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or look at the thread's list",),
     "CORRUPT_ROW": ("Remove it: {runsvc} admin delete {run_id}{target}",),
 }
 
+_ELSEWHERE: Final = "If it listens elsewhere: --target HOST:PORT, or RUNSVC_TARGET"
+_TLS: Final = "TLS was tried (RUNSVC_TLS_CA); the server may speak plain text"
+
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:")
+#: A host, or an IPv6 address in brackets, and a port; before it how the transport is to look it up.
+_ADDRESS: Final = re.compile(
+    r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(?:[^/:\[\]]+|\[[^\]]+\]):(\d{1,5})", re.ASCII
+)
+_OTHER_SCHEMES: Final = ("unix:", "unix-abstract:", "xds:", "vsock:")
+_MAX_PORT: Final = 65_535
 
 
 class CallFailed(click.ClickException):
@@ -122,6 +133,8 @@ def hints_of(error: RunError, target: str = "") -> tuple[str, ...]:
             hints.append(hint.format_map(facts))
         except KeyError:
             continue
+    if not error.reason and error.code is StatusCode.UNAVAILABLE and target:
+        hints.extend(_unreached(target))
     if error.retry_after is not None:
         hints.append(f"Try again in {error.retry_after:g} s")
     return tuple(hints)
@@ -132,12 +145,34 @@ def _call_again(target: str) -> dict[str, str]:
         "runsvc": called_as(),
         "target": target_option(target),
         "interrupting": again("--strategy", "interrupt", target=target),
+        "without_after": " without --after" if _given("after") else "",
     }
 
 
+def _given(parameter: str) -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.params.get(parameter) is not None
+
+
+def _unreached(target: str) -> list[str]:
+    """What may be the matter where no server answers."""
+    if not _is_address(target):
+        return [f"Write it as HOST:PORT, such as {DEFAULT_TARGET}"]
+    return [_ELSEWHERE, *([_TLS] if _tries_tls() else [])]
+
+
+def _tries_tls() -> bool:
+    return bool(os.environ.get("RUNSVC_TLS_CA"))
+
+
+def _is_address(target: str) -> bool:
+    told = _ADDRESS.fullmatch(target)
+    return target.startswith(_OTHER_SCHEMES) or bool(told and 0 < int(told[1]) <= _MAX_PORT)
+
+
 def _start(target: str) -> str:
-    """How to start a server there. Empty: not from this machine."""
-    if not target.startswith(_LOOPBACK):
+    """How to start a server there. Empty: not from this machine, or not what `serve` could be told."""
+    if not target.startswith(_LOOPBACK) or not _is_address(target) or _tries_tls():
         return ""
     where = "" if target == DEFAULT_TARGET else f" --listen {shlex.quote(target)}"
     return f" Start one with: {called_as()} serve{where}"

@@ -17,6 +17,7 @@ from runsvc.cli.arguments import (
     option,
     progress_of,
     progress_options,
+    require_worker,
     worker_option,
 )
 from runsvc.cli.session import Session, calls
@@ -32,7 +33,7 @@ _MAX_UINT64: Final = 2**64 - 1
 
 @click.command("set-status", short_help="Report a status; running is the start.")
 @click.argument("run_id")
-@click.argument("status", type=STATUS)
+@click.argument("status", type=STATUS, metavar="STATUS")
 @error_option
 @worker_option
 @lease_option
@@ -40,7 +41,7 @@ _MAX_UINT64: Final = 2**64 - 1
 def set_status(
     session: Session, worker: str | None, lease_ttl: timedelta | None, **report: Any
 ) -> None:
-    """Report that the run RUN_ID is STATUS.
+    """Report that the run RUN_ID is STATUS: pending, running, success, error, timeout or interrupted.
 
     `running` is the start: the worker that reports it becomes the run's holder. With --lease-ttl it promises to give a
     sign of life at least that often: a heartbeat, or any other report.
@@ -51,6 +52,7 @@ def set_status(
       runsvc set-status RUN_ID running --worker w1 --lease-ttl 30s
       runsvc set-status RUN_ID error --error "out of memory" --worker w1
     """
+    require_worker(worker, lease_ttl)
     ttl = None if lease_ttl is None else lease_ttl.total_seconds()
     answer = session.client.set_status(worker_id=worker, lease_ttl=ttl, **report)
     session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
@@ -106,7 +108,7 @@ def progress(
 
 @click.command(short_help="Report the end, with the usage.")
 @click.argument("run_id")
-@click.argument("status", type=TERMINAL)
+@click.argument("status", type=TERMINAL, metavar="STATUS")
 @error_option
 @worker_option
 @progress_options
@@ -119,7 +121,7 @@ def complete(
     worker: str | None,
     **fields: Any,
 ) -> None:
-    """Report that the run RUN_ID has ended as STATUS, with its final usage.
+    """Report that the run RUN_ID has ended as STATUS (success, error, timeout or interrupted), with its final usage.
 
     \b
     Example:

@@ -153,6 +153,7 @@ def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:
         from runsvc.rpc.server import serve as run
     except ImportError as missing:
         raise click.ClickException(
-            f"The server is not installed ({missing}). Install it with: pip install 'runsvc[server]'"
+            f"The server is not installed ({missing}). Install it from the folder that this came from: "
+            "pip install '/path/to/runsvc[server]'"
         ) from missing
     return lambda settings, ready: run(Settings(**settings), ready)

@@ -73,6 +73,7 @@ def _client(target: str, timeout: float | None) -> RunClient:
     try:
         return RunClient(target, timeout=ENVIRONMENT if timeout is None else timeout)
     except OSError as error:
-        raise click.ClickException(f"Cannot read RUNSVC_TLS_CA: {error.strerror}") from error
+        message = f"Cannot read {error.filename}, which RUNSVC_TLS_CA names: {error.strerror}"
+        raise click.ClickException(render.clean(message)) from error
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error

@@ -54,6 +54,11 @@ _MAX_UINT64: Final = 2**64 - 1
     metavar="SECONDS",
     help="Longest silence of the server; 1 to 300, 15 unless told.",
 )
+@option(
+    "--attach",
+    is_flag=True,
+    help="With RUN_ID: be a client of the run; its --on-disconnect says what if the last one leaves.",
+)
 @option("--until-acknowledged", is_flag=True, help="With RUN_ID: wait until a cancel took effect.")
 @option(
     "--outage",
@@ -116,12 +121,15 @@ def _target(
     after: int | None,
     progress: bool,
     heartbeat: float | None,
+    attach: bool,
     until_acknowledged: bool,
     outage: float,
 ) -> dict[str, Any]:
     """What to watch and how, as the client takes it."""
-    if (run_id is not None) + (thread is not None) + everything != 1:
-        raise click.UsageError("Name what to watch: RUN_ID, --thread or --all.")
+    named = (run_id is not None) + (thread is not None) + everything
+    if named != 1:
+        which = "only one of" if named else "what to watch:"
+        raise click.UsageError(f"Name {which} RUN_ID, --thread or --all.")
     if assistant is not None and not everything:
         raise click.UsageError("--assistant needs --all.")
     return {
@@ -132,6 +140,7 @@ def _target(
         "after_revision": after,
         "include_progress": progress,
         "heartbeat_interval": heartbeat,
+        "attach": attach,
         "until_acknowledged": until_acknowledged,
         "outage": outage,
     }

@@ -190,7 +190,7 @@ _UNRESOLVED: Final = (
     "the host name does not resolve: write it as HOST:PORT, such as 127.0.0.1:50051"
 )
 _OBSTACLES: Final = {
-    errno.EADDRINUSE: "it is in use: choose another port, or let --listen 127.0.0.1:0 pick a free one",
+    errno.EADDRINUSE: "it is in use: choose another with --listen or RUNSVC_SERVE_LISTEN; 127.0.0.1:0 picks a free one",
     errno.EADDRNOTAVAIL: "it is no address of this machine: choose another, such as --listen 127.0.0.1:0",
     errno.EACCES: "this user may not open the port: choose one above 1023, such as --listen 127.0.0.1:50051",
 }

@@ -305,13 +305,19 @@ async def test_a_server_whose_lock_another_has_taken_no_longer_writes(
 
 
 async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: Path) -> None:
-    assert await refusal(path) == "another server uses it: stop that one, or name another file"
+    taken = "another server uses it: stop that one, or name another file with --db"
+    assert await refusal(path) == taken
     # By whatever name it is called.
     link = path.with_name("link.db")
     link.symlink_to(path)
     with pytest.raises(StoreRefused, match="another server uses it"):
         await SqliteStore(link).open()
     Driver(store).create()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes no files")
+async def test_a_folder_that_takes_no_lock_file_is_no_other_server() -> None:
+    assert "its lock, a file beside it, cannot be made" in await refusal(Path("/proc/runs.db"))
 
 
 async def test_a_lock_file_that_cannot_be_made_is_refused(path: Path) -> None:

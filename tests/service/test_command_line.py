@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -80,6 +81,20 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
         await shell.run("watch", run_id, status=6)
         await shell.run("get", "nobody", status=3)
     await shell.run("get", run_id, status=5)
+
+
+async def test_a_run_ends_when_an_attached_watch_is_left(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db", "--attach-grace", "0") as process:
+        shell = Shell(process.address)
+        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        watch = await shell.start("watch", run_id, "--attach", "--json")
+        assert watch.stdout is not None
+        assert json.loads(await watch.stdout.readline())["run"]["run_id"] == run_id
+        watch.send_signal(signal.SIGINT)
+        await watch.communicate()
+        await shell.run("watch", run_id, status=6)
+        ended = await shell.json("get", run_id)
+        assert ended["run"]["status_reason"] == "STATUS_REASON_CLIENT_DISCONNECTED"
 
 
 async def test_a_watch_survives_restarts(tmp_path: Path) -> None:
@@ -164,8 +179,9 @@ async def python(example: str, process: Process) -> list[str]:
     """The lines that an example prints."""
     under_way = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", example.replace("127.0.0.1:50051", process.address)),
+        *("-c", example),
         stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"RUNSVC_TARGET": process.address},
     )
     output, _ = await under_way.communicate()
     assert under_way.returncode == 0

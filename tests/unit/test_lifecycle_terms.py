@@ -219,6 +219,11 @@ def test_an_executor_whose_time_is_up_cannot_change_the_run(send: Callable[[Run]
             send(run)
 
 
+def test_a_late_sign_of_life_is_told_why_the_run_has_ended() -> None:
+    with pytest.raises(RunEnded, match=r"as ERROR \(LEASE_EXPIRED\): it no longer changes"):
+        lifecycle.heartbeat(expire(leased(10), after(50)), worker_id="w")
+
+
 def test_the_usage_of_a_lost_run_is_not_lost() -> None:
     lost = expire(leased(10), after(50))
     told = lifecycle.report_progress(

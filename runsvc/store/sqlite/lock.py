@@ -12,7 +12,8 @@ from runsvc.errors import StoreRefused, StoreUnavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TAKEN: Final = "another server uses it: stop that one, or name another file"
+_TAKEN: Final = "another server uses it: stop that one, or name another file with --db"
+_UNMAKEABLE: Final = "its lock, a file beside it, cannot be made: name another file with --db"
 
 
 class ServerLock:
@@ -29,7 +30,8 @@ class ServerLock:
         try:
             self._lock.acquire()
         except Timeout:
-            raise StoreRefused(str(self._path), _TAKEN) from None
+            detail = _UNMAKEABLE if self._found() is None else _TAKEN
+            raise StoreRefused(str(self._path), detail) from None
         except OSError as error:
             raise StoreRefused(str(self._path), f"its lock cannot be taken ({error})") from error
         self._identity = self._found()

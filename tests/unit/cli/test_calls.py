@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+import trustme
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.arguments import STATUS
@@ -17,6 +18,8 @@ from runsvc.v1.run_pb2 import Progress, Run
 from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.cli.conftest import Cli
 
 RUN = Run(
@@ -405,12 +408,55 @@ def test_every_violation_is_told_once(
 def test_nobody_answers(cli: Cli, target: str, start: str) -> None:
     result = cli("get", "r1", "--target", target)
     assert result.exit_code == 5
-    assert result.stderr == f"Error: No runsvc server answers at {target}.{start}\n"
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {target}.{start}",
+        "Hint: If it listens elsewhere: --target HOST:PORT, or RUNSVC_TARGET",
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["localhost", "127.0.0.1", "http://127.0.0.1:1", "127.0.0.1:99999", "127.0.0.1:0"]
+)
+def test_what_is_no_address_is_told_how_to_be_one(cli: Cli, target: str) -> None:
+    result = cli("get", "r1", "--target", target)
+    assert result.exit_code == 5
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {target}.",
+        "Hint: Write it as HOST:PORT, such as 127.0.0.1:50051",
+    ]
+
+
+def test_tls_to_a_server_of_plain_text(cli: Cli, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificates = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(certificates))
+    result = cli("get", "r1", env={"RUNSVC_TLS_CA": str(certificates)})
+    assert result.exit_code == 5
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {cli.target}.",
+        "Hint: If it listens elsewhere: --target HOST:PORT, or RUNSVC_TARGET",
+        "Hint: TLS was tried (RUNSVC_TLS_CA); the server may speak plain text",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("create", "chat-1"), ("set-status", "r1", "running")])
+def test_a_lease_is_a_worker_s(cli: Cli, arguments: tuple[str, ...]) -> None:
+    result = cli(*arguments, "--lease-ttl", "30s")
+    assert (result.exit_code, "--lease-ttl needs --worker." in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["complete", "set-status"])
+def test_a_status_is_shown_as_needed(cli: Cli, command: str) -> None:
+    told = cli(command, "--help").stdout
+    assert "RUN_ID STATUS" in told.splitlines()[0]
+    assert "success, error, timeout or interrupted" in " ".join(told.split())
 
 
 def test_certificates_that_cannot_be_read(cli: Cli) -> None:
     result = cli("get", "r1", env={"RUNSVC_TLS_CA": "/nowhere"})
-    assert result.stderr == "Error: Cannot read RUNSVC_TLS_CA: No such file or directory\n"
+    assert result.stderr == (
+        "Error: Cannot read /nowhere, which RUNSVC_TLS_CA names: No such file or directory\n"
+    )
 
 
 def test_a_token_comes_from_the_environment(cli: Cli) -> None:

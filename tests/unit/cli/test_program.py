@@ -192,7 +192,7 @@ def test_without_the_extra_serve_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "runsvc.rpc.server", None)
     result = invoke("serve")
     assert result.exit_code == 1
-    assert "pip install 'runsvc[server]'" in result.stderr
+    assert "pip install '/path/to/runsvc[server]'" in result.stderr
 
 
 def test_a_server_on_every_address_is_called_at_loopback(served: list[Settings]) -> None:

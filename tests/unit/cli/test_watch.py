@@ -96,15 +96,20 @@ def test_the_options_reach_the_server(cli: Cli) -> None:
     asked.all.assistant_id = "a"
     asked.heartbeat_interval.FromMilliseconds(1_500)
     assert cli.asked == asked
-    cli("watch", "r1", "--until-acknowledged")
-    assert cli.script.asked[-2] == StreamStatusRequest(run_id="r1", until_acknowledged=True)
+    cli("watch", "r1", "--until-acknowledged", "--attach")
+    assert cli.script.asked[-2] == StreamStatusRequest(
+        run_id="r1", until_acknowledged=True, attach=True
+    )
 
 
 @pytest.mark.parametrize(
     "arguments", [(), ("r1", "--all"), ("--thread", "t", "--all"), ("r1", "--assistant", "a")]
 )
 def test_there_is_one_thing_to_watch(cli: Cli, arguments: tuple[str, ...]) -> None:
-    assert cli("watch", *arguments).exit_code == 2
+    result = cli("watch", *arguments)
+    assert result.exit_code == 2
+    if arguments[1:] == ("--all",):
+        assert "Name only one of RUN_ID, --thread or --all." in result.stderr
 
 
 def test_a_watch_that_was_refused(cli: Cli) -> None:
@@ -159,7 +164,7 @@ def test_a_log_that_was_cut_off_meanwhile_is_no_place_to_go_on_from(cli: Cli) ->
     cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [compacted])
     result = cli("watch", "--all")
     assert result.exit_code == 4
-    assert result.stderr == f"{LOST}Error: Too old.\nHint: Watch again without --after\n"
+    assert result.stderr == f"{LOST}Error: Too old.\nHint: Watch again\n"
 
 
 def test_a_live_table_tells_that_the_connection_is_lost() -> None:

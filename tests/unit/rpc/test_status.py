@@ -82,7 +82,7 @@ def test_every_reason_is_reachable() -> None:
             {"strategy": "ENQUEUE", "supported": "REJECT"},
         ),
         (
-            errors.RunEnded("r", RunStatus.ERROR, RunStatus.SUCCESS),
+            errors.RunEnded("r", RunStatus.ERROR, RunStatus.SUCCESS, "ERROR"),
             "FAILED_PRECONDITION",
             "INVALID_TRANSITION",
             {"run_id": "r", "from": "ERROR", "to": "SUCCESS"},
