@@ -80,16 +80,13 @@ def report(
     *,
     worker_id: str | None,
     error: str | None = None,
-    lease_ttl: timedelta | None = None,
 ) -> Run:
-    """The run after its executor reported a status; RUNNING makes the worker the holder and may give it a lease."""
+    """The run after its executor reported a status; RUNNING makes the worker the holder."""
     _check_holder(run, worker_id)
     if run.status is to:
         return run
-    if to is not RunStatus.RUNNING:
-        return _advance(run, to, at, error=error)
-    lease = _lease(lease_ttl, at)
-    return _advance(run, to, at, error=error, worker_id=worker_id, lease=lease)
+    holder = worker_id if to is RunStatus.RUNNING else None
+    return _advance(run, to, at, error=error, worker_id=holder)
 
 
 def complete(
@@ -183,11 +180,16 @@ def heartbeat(run: Run, *, worker_id: str | None) -> Run:
     return run
 
 
-def renew(run: Run, at: Stamp) -> Run:
-    """The run with its holder's lease renewed, for as long as it matters. No change that anyone is told of."""
-    if run.lease is None or (run.status.terminal and not awaits_acknowledgement(run)):
+def renew(run: Run, at: Stamp, *, ttl: timedelta | None = None) -> Run:
+    """The run with its holder's lease renewed, for as long as it matters. No change that anyone is told of.
+
+    With a ttl the lease is of that length from now on, also on a run that had none.
+    """
+    if ttl is None and run.lease is not None:
+        ttl = run.lease.ttl
+    if run.worker_id is None or (run.status.terminal and not awaits_acknowledgement(run)):
         return run
-    return evolve(run, lease=_lease(run.lease.ttl, at))
+    return run if ttl is None else evolve(run, lease=_lease(ttl, at))
 
 
 def expire(
@@ -324,7 +326,6 @@ def _advance(
     reason: StatusReason = StatusReason.UNSPECIFIED,
     error: str | None = None,
     worker_id: str | None = None,
-    lease: Lease | None = None,
     cancellation: Cancellation | None = None,
     superseded_by: str | None = None,
 ) -> Run:
@@ -340,7 +341,6 @@ def _advance(
         ended_at=at.time if to.terminal else None,
         error=error,
         worker_id=worker_id or run.worker_id,
-        lease=lease or run.lease,
         cancellation=cancellation,
         superseded_by=superseded_by,
     )

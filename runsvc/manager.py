@@ -168,9 +168,8 @@ class RunManager:
         return await self._report(
             owner,
             run_id,
-            lambda run, at: lifecycle.report(
-                run, to, at, worker_id=worker_id, error=error, lease_ttl=lease_ttl
-            ),
+            lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error),
+            lease_ttl=lease_ttl,
         )
 
     async def complete(
@@ -226,7 +225,7 @@ class RunManager:
             owner,
             run_id,
             lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
-            can_wait=True,
+            is_sign_of_life=True,
         )
         return reported.run
 
@@ -260,18 +259,28 @@ class RunManager:
         run_id: str,
         advance: Callable[[Run, Stamp], Run],
         *,
-        can_wait: bool = False,
+        lease_ttl: timedelta | None = None,
+        is_sign_of_life: bool = False,
     ) -> Reported:
-        """Take a report of the run's holder, which renews its lease whatever else it does."""
+        """Take a report of the run's holder, which renews its lease whatever else it does.
+
+        What is nothing but a sign of life may wait, and was given even if its worker does not wait for the answer.
+        """
 
         def decide(tx: Transaction) -> Reported:
             before, at = tx.run(run_id, owner), tx.stamp()
             after = advance(before, at)
-            renewed = tx.save(before, lifecycle.renew(after, at))
+            renewed = tx.save(before, lifecycle.renew(after, at, ttl=lease_ttl))
             return Reported(renewed, after is not before)
 
         return await self._writer.submit(
-            Command(decide, (ById(run_id),), COMMAND_COST, can_wait=can_wait)
+            Command(
+                decide,
+                (ById(run_id),),
+                COMMAND_COST,
+                can_wait=is_sign_of_life,
+                outlives_caller=is_sign_of_life,
+            )
         )
 
 

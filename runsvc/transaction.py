@@ -61,6 +61,8 @@ class Command(Generic[T]):
     alone: bool = False
     #: Nobody is held up by it: it may wait a little longer for others, to share a flush with.
     can_wait: bool = False
+    #: Carried out even if its caller gave up before its turn came.
+    outlives_caller: bool = False
 
 
 class _Change(NamedTuple):

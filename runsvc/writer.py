@@ -45,8 +45,8 @@ class _Call(NamedTuple):
 class Writer:
     """Takes commands and answers each once its batch is durable.
 
-    A command whose caller gave up before its batch began is dropped; after that it takes effect whether or not anyone
-    waits for the answer.
+    A command whose caller gave up before its batch began is dropped, unless it outlives its caller; after that it takes
+    effect whether or not anyone waits for the answer.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Writer:
         size = 0
         while self._waiting and len(batch) < MAX_COMMANDS:
             command, answer = self._waiting[0]
-            if not answer.done():
+            if command.outlives_caller or not answer.done():
                 if batch and (
                     command.alone or batch[0].command.alone or size + command.size > MAX_BYTES
                 ):

@@ -160,7 +160,7 @@ class RunServiceServicer(object):
     def SetStatus(self, request, context):
         """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
         worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-        changes nothing.
+        changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

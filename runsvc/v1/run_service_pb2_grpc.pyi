@@ -60,7 +60,7 @@ class RunServiceStub:
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
     """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
     worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-    changes nothing.
+    changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
     """
     Complete: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]
     """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
@@ -126,7 +126,7 @@ class RunServiceAsyncStub(RunServiceStub):
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
     """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
     worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-    changes nothing.
+    changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
     """
     Complete: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]  # type: ignore[assignment]
     """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
@@ -225,7 +225,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.SetStatusResponse, _abc.Awaitable[_run_service_pb2.SetStatusResponse]]:
         """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
         worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-        changes nothing.
+        changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
         """
 
     @_abc_1.abstractmethod

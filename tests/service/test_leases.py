@@ -8,9 +8,11 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 
 from runsvc.v1 import run_pb2
+from runsvc.v1.run_service_pb2 import HeartbeatRequest
 from tests.support.calls import (
     CHANGED,
     ERROR,
@@ -99,6 +101,34 @@ async def test_a_report_that_changes_nothing_says_so_and_renews(client: Client) 
     status = await call(client, "SetStatus", run_id=run.run_id, status=PENDING, worker_id=WORKER)
     assert not status.changed
     assert status.run.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
+
+
+@pytest.mark.parametrize("ttl", [2, None], ids=["with a short lease", "without a lease"])
+async def test_a_worker_that_starts_again_gets_the_lease_that_it_asks_for(
+    client: Client, ttl: float | None
+) -> None:
+    start: dict[str, Any] = {"status": RUNNING, "worker_id": WORKER}
+    run_id = (await created(client)).run_id
+    first = {} if ttl is None else {"lease_ttl": length(ttl)}
+    before = (await call(client, "SetStatus", run_id=run_id, **start, **first)).run
+    answer = await call(client, "SetStatus", run_id=run_id, **start, lease_ttl=length(60))
+    assert not answer.changed
+    assert answer.run.lease.ttl.seconds == 60
+    assert (answer.run.revision, answer.run.updated_at) == (before.revision, before.updated_at)
+    assert (await found(client, before)).lease == answer.run.lease
+    again = (await call(client, "SetStatus", run_id=run_id, **start)).run
+    assert again.lease.ttl.seconds == 60
+    assert again.lease.expires_at.ToMicroseconds() > answer.run.lease.expires_at.ToMicroseconds()
+
+
+async def test_a_worker_that_starts_again_without_a_lease_and_dies_is_found_out(
+    client: Client,
+) -> None:
+    start: dict[str, Any] = {"status": RUNNING, "worker_id": WORKER}
+    run = await created(client)
+    await call(client, "SetStatus", run_id=run.run_id, **start)
+    await call(client, "SetStatus", run_id=run.run_id, **start, lease_ttl=length(1))
+    assert (await ended(client, run)).status_reason == LEASE_EXPIRED
 
 
 async def test_others_renew_nothing(client: Client) -> None:
@@ -326,6 +356,28 @@ async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Pat
             await _outlives(client, alive, dead)
             for run in (limited, later):
                 assert (await ended(client, run)).status_reason == START_TIMEOUT_EXCEEDED
+
+
+async def test_a_sign_of_life_counts_although_its_worker_did_not_wait_for_the_answer(
+    tmp_path: Path,
+) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        run = await leased(client, ttl=60)
+        with closing(sqlite3.connect(db, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            # The writer is busy with this one when the sign of life comes.
+            first = asyncio.create_task(created(client, "u"))
+            await asyncio.sleep(0.1)
+            request = HeartbeatRequest(run_id=run.run_id, worker_id=WORKER)
+            with pytest.raises(grpc.aio.AioRpcError) as unheard:
+                await client.runs.Heartbeat(request, timeout=0.2)
+            assert unheard.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await first
+        # Whatever comes after it finds it done.
+        await call(client, "UpdateModelName", run_id=run.run_id, model_name="m")
+        lease = (await found(client, run)).lease
+        assert lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
 
 
 # Many at once.

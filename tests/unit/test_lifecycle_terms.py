@@ -67,22 +67,20 @@ def test_a_lease_begins_with_the_run() -> None:
     assert leased(9, PENDING).lease == Lease(9 * SECOND, BORN.time + 9 * SECOND)
 
 
-def test_a_lease_begins_with_the_start() -> None:
-    run = report(pending(), RUNNING, after(2), worker_id="w", lease_ttl=9 * SECOND)
-    assert run.lease == Lease(9 * SECOND, BORN.time + 11 * SECOND)
-    assert run.worker_id == "w"
+def test_a_start_makes_a_holder_whose_renewal_may_begin_a_lease() -> None:
+    run = report(pending(), RUNNING, after(2), worker_id="w")
+    assert (run.worker_id, run.lease) == ("w", None)
+    assert renew(run, after(2), ttl=9 * SECOND).lease == Lease(9 * SECOND, BORN.time + 11 * SECOND)
 
 
-def test_a_start_may_give_another_lease_and_takes_none_away() -> None:
+def test_a_start_takes_no_lease_away() -> None:
     run = pending(worker_id="w", lease_ttl=9 * SECOND)
-    other = report(run, RUNNING, after(2), worker_id="w", lease_ttl=3 * SECOND)
-    assert other.lease == Lease(3 * SECOND, BORN.time + 5 * SECOND)
     assert report(run, RUNNING, after(2), worker_id="w").lease == run.lease
 
 
 def test_a_repeated_start_changes_nothing() -> None:
     run = leased()
-    assert report(run, RUNNING, after(2), worker_id="w", lease_ttl=3 * SECOND) is run
+    assert report(run, RUNNING, after(2), worker_id="w") is run
 
 
 # How they are renewed.
@@ -95,9 +93,20 @@ def test_a_renewal_moves_the_end_and_nothing_else() -> None:
     assert (renewed.revision, renewed.updated_at) == (run.revision, run.updated_at)
 
 
+def test_a_renewal_may_give_another_length() -> None:
+    run = leased(10)
+    renewed = renew(run, after(4), ttl=3 * SECOND)
+    assert renewed == replace(run, lease=Lease(3 * SECOND, BORN.time + 7 * SECOND))
+
+
 def test_a_run_without_a_lease_has_nothing_to_renew() -> None:
     run = pending()
     assert renew(run, after(1)) is run
+
+
+def test_a_run_that_nobody_holds_gets_no_lease() -> None:
+    run = pending()
+    assert renew(run, after(1), ttl=SECOND) is run
 
 
 def test_a_lease_runs_on_after_a_cancel_until_the_acknowledgement() -> None:

@@ -293,6 +293,21 @@ async def test_a_caller_that_gave_up_while_waiting_is_dropped(writer: Writer, gr
     assert gone.cancelled()
 
 
+async def test_a_command_that_outlives_its_caller_is_carried_out(
+    writer: Writer, group: Group, published: list[Committed]
+) -> None:
+    first = await held(writer, group)
+    (gone,) = submitted(writer, Command(lambda _: "gone", can_wait=True, outlives_caller=True))
+    await asyncio.sleep(0)
+    gone.cancel()
+    release(group)
+    await first
+    assert await writer.submit(answering("next")) == "next"
+    outcomes = [each for committed in published for each in committed.outcomes]
+    assert outcomes == [Outcome("held"), Outcome("gone"), Outcome("next")]
+    assert gone.cancelled()
+
+
 async def test_when_every_caller_gave_up_no_batch_is_made(writer: Writer, group: Group) -> None:
     first = await held(writer, group)
     (gone,) = submitted(writer, answering("gone"))

@@ -588,8 +588,9 @@ type SetStatusRequest struct {
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
 	WorkerId *string `protobuf:"bytes,4,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
-	// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-	// that the run has since its creation, or none.
+	// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+	// holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+	// none.
 	LeaseTtl      *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

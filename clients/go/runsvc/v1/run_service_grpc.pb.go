@@ -64,7 +64,7 @@ type RunServiceClient interface {
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
 	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-	// changes nothing.
+	// changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
 	SetStatus(ctx context.Context, in *SetStatusRequest, opts ...grpc.CallOption) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
@@ -269,7 +269,7 @@ type RunServiceServer interface {
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
 	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-	// changes nothing.
+	// changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
 	SetStatus(context.Context, *SetStatusRequest) (*SetStatusResponse, error)
 	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
 	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.

@@ -777,8 +777,9 @@ pub struct SetStatusRequest {
     /// Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
     #[prost(string, optional, tag="4")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-    /// that the run has since its creation, or none.
+    /// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+    /// holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+    /// none.
     #[prost(message, optional, tag="5")]
     pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
 }

@@ -336,8 +336,9 @@ export type SetStatusRequest = Message<"runsvc.v1.SetStatusRequest"> & {
   workerId?: string | undefined;
 
   /**
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    *
    * @generated from field: google.protobuf.Duration lease_ttl = 5;
    */
@@ -975,7 +976,7 @@ export const RunService: GenService<{
   /**
    * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
    * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-   * changes nothing.
+   * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
    *
    * @generated from rpc runsvc.v1.RunService.SetStatus
    */

@@ -560,7 +560,7 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
      * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing.
+     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
      * </pre>
      */
     default void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -754,7 +754,7 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
      * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing.
+     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
      * </pre>
      */
     public void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -933,7 +933,7 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
      * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing.
+     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) throws io.grpc.StatusException {
@@ -1106,7 +1106,7 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
      * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing.
+     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) {
@@ -1283,7 +1283,7 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
      * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing.
+     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.SetStatusResponse> setStatus(

@@ -247,8 +247,9 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration leaseTtl_;
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -260,8 +261,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -273,8 +275,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1083,8 +1086,9 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> leaseTtlBuilder_;
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1095,8 +1099,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1111,8 +1116,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1132,8 +1138,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1151,8 +1158,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1177,8 +1185,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1195,8 +1204,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1208,8 +1218,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1224,8 +1235,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-     * that the run has since its creation, or none.
+     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+     * none.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>

@@ -109,8 +109,9 @@ public interface SetStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -119,8 +120,9 @@ public interface SetStatusRequestOrBuilder extends
   boolean hasLeaseTtl();
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -129,8 +131,9 @@ public interface SetStatusRequestOrBuilder extends
   com.google.protobuf.Duration getLeaseTtl();
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Unset: the lease
-   * that the run has since its creation, or none.
+   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
+   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
+   * none.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
