@@ -154,9 +154,9 @@ class Attachments:
 
     def _abandoned(self, counted: Counted) -> Abandoned | None:
         """What to ask for; None while clients may not have had the time to come back."""
-        if counted.prompt < self._grace or counted.steady < self._comeback:
+        if counted.served < min(self._grace, GRACE):
             return None
-        return Abandoned(counted.at, self._server, LIMIT)
+        return Abandoned(counted.over_by(self._grace, self._comeback), self._server, LIMIT)
 
 
 def _cancel(tx: Transaction, query: Abandoned, look: _Look) -> _Look:

@@ -66,7 +66,7 @@ class Expiry:
             return Command(lambda tx: _Look(self._serving.moment(tx.time)))
         skip_leases, skip_timeouts = self._skips
         leases = DueLeases(counted.at, counted.served, LIMIT, skip_leases)
-        timeouts = DueTimeouts(counted.at, counted.steady, LIMIT, skip_timeouts)
+        timeouts = DueTimeouts(counted.at, LIMIT, skip_timeouts)
 
         def decide(tx: Transaction) -> _Look:
             beat = self._serving.moment(tx.time)
@@ -96,7 +96,9 @@ def _end(tx: Transaction, counted: Counted, run: Run | CorruptRow) -> bool:
     # What has passed since it was counted may be a delay. And nothing ends before its time by the store's own.
     by = min(counted.at, tx.time)
     lease_end = counted.end_of(run.lease) if run.lease else None
-    after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, steady=counted.steady)
+    limit = lifecycle.limit_of(run)
+    limit_end = counted.end_of_limit(limit) if limit else None
+    after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, limit_end=limit_end)
     return tx.save(run, after) is not run
 
 

@@ -193,17 +193,17 @@ def renew(run: Run, at: Stamp, *, ttl: timedelta | None = None) -> Run:
 
 
 def expire(
-    run: Run, at: Stamp, *, by: datetime, lease_end: datetime | None, steady: timedelta
+    run: Run, at: Stamp, *, by: datetime, lease_end: datetime | None, limit_end: datetime | None
 ) -> Run:
     """The run after its time was up by then; the same run while it was not.
 
-    A timeout counts by a clock that nobody has set for all of its length (`steady`). A lease is over when its
-    `lease_end` has come: expires_at, or later when renewals could not be taken all the time.
+    A timeout strikes at its `limit_end`: later than its length says when the clock was set forward meanwhile. A lease
+    is over when its `lease_end` has come: expires_at, or later when renewals could not be taken all the time.
     """
     if run.status.terminal:
         return run
     limit, lease = limit_of(run), run.lease
-    if limit is not None and limit.since + limit.length <= by and limit.length <= steady:
+    if limit is not None and limit_end is not None and limit_end <= by:
         error = f"It was {run.status.name} for longer than {_seconds(limit.length)}."
         return _advance(run, RunStatus.TIMEOUT, at, reason=limit.reason, error=error)
     if lease is not None and lease_end is not None and lease_end <= by:

@@ -3,17 +3,20 @@
 A break is whatever keeps a worker's sign of life from being committed, or makes it seem late: the server was down or
 stopped, the store did not work, the clock was set forward. After it every lease has a whole ttl once more. A delay is a
 moment in which the service was slow. What it took does not count; a lease that it may have cost is treated as after a
-break. So a service that is slow again and again still finds out who is dead.
+break. So a service that is slow again and again still finds out who is dead. Terms that are no leases go on in a break;
+by what the clock was set forward, they are longer.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runsvc.lifecycle import Limit
     from runsvc.model import Lease
     from runsvc.timekeeper import Timekeeper
 
@@ -24,12 +27,19 @@ TOLERANCE: Final = timedelta(seconds=0.5)
 LONGEST_DELAY: Final = timedelta(seconds=2)
 #: A delay may have cost a lease that is no longer than so many times the delay.
 _BEARABLE: Final = 3
-#: Delays that are remembered: as many as can be within the longest lease are more than anyone looks at.
+#: Delays that are remembered, and steps: as many as can be within the longest lease are more than anyone looks at.
 _MOST: Final = 4_096
 
 
 class Delay(NamedTuple):
     """A moment in which the service was slow: when it was over, and how long it had been."""
+
+    end: datetime
+    length: timedelta
+
+
+class Step(NamedTuple):
+    """The clock was set forward: what time it was then, and by how much."""
 
     end: datetime
     length: timedelta
@@ -43,10 +53,10 @@ class Counted(NamedTuple):
     served: timedelta
     #: For how long nothing has been late.
     prompt: timedelta
-    #: For how long the clock has not been set forward.
-    steady: timedelta
     #: Since the last break, oldest first.
     delays: Sequence[Delay] = ()
+    #: Oldest first.
+    steps: Sequence[Step] = ()
 
     def end_of(self, lease: Lease) -> datetime:
         """When a lease is over."""
@@ -59,6 +69,18 @@ class Counted(NamedTuple):
                 return max(lease.expires_at, delay.end + lease.ttl) + lost
             lost += delay.length
         return max(lease.expires_at, self.at - self.served + lease.ttl) + lost
+
+    def over_by(self, term: timedelta, longest: timedelta) -> datetime:
+        """By when a term must have ended to be over: so much earlier as was late in the last `term` or so.
+
+        And so much as the clock was set forward in the last `longest`.
+        """
+        return self.at - _lost(self.delays, self.at, term) - _lost(self.steps, self.at, longest)
+
+    def end_of_limit(self, limit: Limit) -> datetime:
+        """When the time for a status is over: later by what the clock was set forward after it had begun."""
+        steps = takewhile(lambda step: limit.since <= step.end - step.length, reversed(self.steps))
+        return limit.since + limit.length + sum((step.length for step in steps), timedelta(0))
 
 
 class Beat(NamedTuple):
@@ -80,8 +102,7 @@ class Serving:
         self._delays: tuple[Delay, ...] = ()
         #: How late the answer to the last beat was: it has been counted off, though it delays the next beat too.
         self._late_answer = timedelta(0)
-        #: None: for as long as anyone can tell.
-        self._steady_since: datetime | None = None
+        self._steps: tuple[Step, ...] = ()
         #: By how much the clock was set forward, all in all.
         self.set_forward = timedelta(0)
         #: Renewals are not taken, as far as is known.
@@ -104,7 +125,7 @@ class Serving:
             lost += self._late_beat(passed)
             shift = beat.time - self._last.time - passed
             if shift > TOLERANCE:
-                self._steady_since = beat.time
+                self._steps = (*self._steps[1 - _MOST :], Step(beat.time, shift))
                 self.set_forward += shift
                 self.broken = True
         if self.broken or lost > LONGEST_DELAY:
@@ -125,9 +146,8 @@ class Serving:
             since = at
         elif lost:
             delays = (*delays, Delay(at, lost))
-        steady = at - self._steady_since if self._steady_since else timedelta.max
         prompt_since = delays[-1].end if delays else since
-        return Counted(at, at - since, at - max(since, prompt_since), steady, delays)
+        return Counted(at, at - since, at - max(since, prompt_since), delays, self._steps)
 
     def left(self, lease: Lease) -> float:
         """For how many seconds a lease holds if nobody renews it; 0 once it is over."""
@@ -146,3 +166,13 @@ class Serving:
 def _late(time: timedelta) -> timedelta:
     """By how much something is late, when it is late enough to tell."""
     return time if time > TOLERANCE else timedelta(0)
+
+
+def _lost(moments: Sequence[Delay | Step], at: datetime, term: timedelta) -> timedelta:
+    """How much was lost of a term that is over now, by what counts."""
+    lost = timedelta(0)
+    for moment in reversed(moments):
+        if moment.end <= at - lost - term:
+            break
+        lost += moment.length
+    return lost

@@ -147,14 +147,13 @@ class DueLeases:
 
 @dataclass(frozen=True, slots=True)
 class DueTimeouts:
-    """Asks for active runs whose present timeout is at most `longest` and ends at or before a time, first first.
+    """Asks for active runs whose present timeout ends at or before a time, first first.
 
     That of a PENDING run is its start_timeout, counted from created_at; of a RUNNING one its timeout, from started_at.
     At most `limit`, behind the first `skip`.
     """
 
     at: datetime
-    longest: timedelta
     limit: int
     skip: int = 0
 

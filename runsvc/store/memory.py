@@ -36,13 +36,10 @@ from runsvc.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from runsvc.model import Request, Run
     from runsvc.store.base import Changes, Count, LogEntry, PageQuery, Query, Saved, Topic
-
-    #: When something ends, and how long it took until then.
-    _Term = tuple[datetime, timedelta]
 
 
 class _Row(NamedTuple):
@@ -245,9 +242,9 @@ class MemoryStore:
                 newest = self._active_on_thread(owner, thread_id)[:limit]
                 return [record._replace(body=b"") for record in newest]
             case DueLeases():
-                return self._first(query, _lease_term)
+                return self._first(query)
             case DueTimeouts():
-                return self._first(query, _timeout_term)
+                return self._first(query)
             case Abandoned():
                 run_ids = self._attached.abandoned(query)
                 return self._search(lambda run: run.run_id in run_ids)
@@ -255,17 +252,15 @@ class MemoryStore:
                 return self._search(
                     lambda run: (
                         run.status in ACTIVE
-                        and (run.lease is None or _is_due(lapsed, _lease_term(run)))
+                        and (run.lease is None or _is_due(lapsed, run))
                         and (before is None or run.created_at <= before)
                     )
                 )[:limit]
 
-    def _first(
-        self, query: DueLeases | DueTimeouts, term: Callable[[Run], _Term | None]
-    ) -> Sequence[Record]:
+    def _first(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
         """The records of the runs whose terms end first, among those that are due."""
-        due = self._search(lambda run: _is_due(query, term(run)))
-        due = sorted(due, key=lambda record: term(self._rows[record.run_id].run) or ())
+        due = self._search(lambda run: _is_due(query, run))
+        due = sorted(due, key=lambda each: _end(query, self._rows[each.run_id].run) or query.at)
         return due[query.skip : query.skip + query.limit]
 
     def _clock(self) -> Clock:
@@ -288,22 +283,21 @@ class MemoryStore:
             raise StoreUnavailable("it is closed")
 
 
-def _lease_term(run: Run) -> _Term | None:
-    if run.lease is None or run.status not in ACTIVE:
+def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
+    """When the term that is asked for ends; None when the run has no such term."""
+    if isinstance(query, DueTimeouts):
+        limit = lifecycle.limit_of(run)
+        return limit and limit.since + limit.length
+    if run.lease is None or run.status not in ACTIVE or run.lease.ttl > query.longest:
         return None
-    return run.lease.expires_at, run.lease.ttl
+    return run.lease.expires_at
 
 
-def _timeout_term(run: Run) -> _Term | None:
-    limit = lifecycle.limit_of(run)
-    return limit and (limit.since + limit.length, limit.length)
-
-
-def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, term: _Term | None) -> bool:
-    if query is None or term is None:
+def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
+    if query is None:
         return False
-    end, length = term
-    return end <= query.at and length <= query.longest
+    end = _end(query, run)
+    return end is not None and end <= query.at
 
 
 def _row(saved: Saved, before: _Row | None) -> _Row:

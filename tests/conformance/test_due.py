@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from runsvc.store.base import DueLeases, DueTimeouts, Lapsed, Orphans
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from runsvc.model import Run
@@ -77,48 +78,45 @@ def test_a_renewed_lease_is_found_later(driver: Driver) -> None:
 def test_a_start_timeout_is_found_while_the_run_is_pending(driver: Driver) -> None:
     run = driver.create(start_timeout=5 * SECOND, timeout=50 * SECOND)
     at = run.created_at + 5 * SECOND
-    assert found(driver, DueTimeouts(at - MOMENT, EVER, 9)) == []
-    assert found(driver, DueTimeouts(at, EVER, 9)) == ids(run)
-    assert found(driver, DueTimeouts(at, 5 * SECOND - MOMENT, 9)) == []
-    assert found(driver, DueTimeouts(at, 5 * SECOND, 9)) == ids(run)
+    assert found(driver, DueTimeouts(at - MOMENT, 9)) == []
+    assert found(driver, DueTimeouts(at, 9)) == ids(run)
 
 
 def test_a_timeout_is_found_while_the_run_is_running(driver: Driver) -> None:
     run = started(driver, driver.create(start_timeout=5 * SECOND, timeout=50 * SECOND))
     assert run.started_at is not None
     at = run.started_at + 50 * SECOND
-    assert found(driver, DueTimeouts(at - MOMENT, EVER, 9)) == []
-    assert found(driver, DueTimeouts(at, 50 * SECOND - MOMENT, 9)) == []
-    assert found(driver, DueTimeouts(at, 50 * SECOND, 9)) == ids(run)
+    assert found(driver, DueTimeouts(at - MOMENT, 9)) == []
+    assert found(driver, DueTimeouts(at, 9)) == ids(run)
 
 
 def test_timeouts_are_found_first_first(driver: Driver) -> None:
     runs = [driver.create(start_timeout=seconds * SECOND) for seconds in (9, 3, 6)]
     at = runs[0].created_at + 9 * SECOND
-    assert found(driver, DueTimeouts(at, EVER, 9)) == ids(runs[1], runs[2], runs[0])
-    assert found(driver, DueTimeouts(at, EVER, 2)) == ids(runs[1], runs[2])
-    assert found(driver, DueTimeouts(at, EVER, 2, 1)) == ids(runs[2], runs[0])
+    assert found(driver, DueTimeouts(at, 9)) == ids(runs[1], runs[2], runs[0])
+    assert found(driver, DueTimeouts(at, 2)) == ids(runs[1], runs[2])
+    assert found(driver, DueTimeouts(at, 2, 1)) == ids(runs[2], runs[0])
 
 
 def test_what_has_ended_is_never_due(driver: Driver) -> None:
     run = driver.create(worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, timeout=SECOND)
     at = run.created_at + 9 * SECOND
-    assert found(driver, DueLeases(at, EVER, 9)) == found(driver, DueTimeouts(at, EVER, 9))
+    assert found(driver, DueLeases(at, EVER, 9)) == found(driver, DueTimeouts(at, 9))
     driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id="w"))
     cancelled = driver.cancel(started(driver, leased(driver, 1)))
     assert cancelled.lease is not None
-    for query in (DueLeases(at, EVER, 9), DueTimeouts(at, EVER, 9)):
+    for query in (DueLeases(at, EVER, 9), DueTimeouts(at, 9)):
         assert found(driver, query) == []
 
 
-@pytest.mark.parametrize("kind", [DueLeases, DueTimeouts])
+@pytest.mark.parametrize("kind", [partial(DueLeases, longest=EVER), DueTimeouts])
 def test_what_is_found_comes_with_its_body_and_without_kwargs(
-    driver: Driver, kind: type[DueLeases | DueTimeouts]
+    driver: Driver, kind: Callable[..., DueLeases | DueTimeouts]
 ) -> None:
     run = driver.create(
         worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, kwargs=b"input", owner="another"
     )
-    (record,) = driver.load(kind(run.created_at + SECOND, EVER, 9))
+    (record,) = driver.load(kind(at=run.created_at + SECOND, limit=9))
     assert record.kwargs is None
     assert CODEC.decode(record) == run
 

@@ -373,7 +373,7 @@ def test_a_row_with_damaged_columns_does_not_hide_others_that_are_due(
     driver.carry_out(Command(lambda tx: tx.attach(*attached)))
     execute(path, f"UPDATE runs SET created_at = {2**62} WHERE run_id = '{run.run_id}'")
     at = other.created_at + SECOND
-    for query in (DueLeases(at, EVER, 9), DueTimeouts(at, EVER, 9), Abandoned(at, "s", 9)):
+    for query in (DueLeases(at, EVER, 9), DueTimeouts(at, 9), Abandoned(at, "s", 9)):
         found = driver.carry_out(Command(partial(_due, query), (query,), alone=True))
         assert other in found
         (corrupt,) = [each for each in found if isinstance(each, CorruptRow)]

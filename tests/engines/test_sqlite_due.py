@@ -61,10 +61,10 @@ async def test_a_look_costs_nothing_while_nothing_is_due(tmp_path: Path) -> None
     async with _store(tmp_path / "runs.db", **TERMS) as store:
         driver = Driver(store)
         now = datetime.now(UTC)
-        for query in (DueLeases(now, EVER, 50), DueTimeouts(now, EVER, 50)):
+        for query in (DueLeases(now, EVER, 50), DueTimeouts(now, 50)):
             assert steps(store, partial(driver.load, query)) < 200
         # And what is due costs by its number.
         later = now + timedelta(days=30)
-        for query in (DueLeases(later, EVER, 50), DueTimeouts(later, EVER, 50)):
+        for query in (DueLeases(later, EVER, 50), DueTimeouts(later, 50)):
             assert len(driver.load(query)) == 50
             assert steps(store, partial(driver.load, query)) < 5_000

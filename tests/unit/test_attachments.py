@@ -234,9 +234,47 @@ async def test_a_clock_that_was_set_forward_ends_nothing_early(house: House) -> 
     house.attachments.leave(await house.attach(run), ended_here=True)
     await house.go_on(1)
     house.machine.set_clock(3_600)
-    await house.go_on(MINUTE - 1)
+    await house.go_on(MINUTE - 1 - STEP)
     assert await house.is_active(run)
-    await house.go_on(2)
+    await house.go_on(2 * STEP)
+    assert not await house.is_active(run)
+
+
+async def test_a_server_that_is_always_a_little_slow_still_ends_what_is_abandoned(
+    house: House,
+) -> None:
+    run = house.driver.create()
+    house.attachments.leave(await house.attach(run))
+    for active in (True, True, False):
+        # What was late counts against nobody.
+        await house.go_on(2)
+        assert await house.is_active(run) is active
+        house.machine.go_on(1)
+
+
+async def test_a_clock_that_is_set_forward_again_and_again_still_ends_what_is_abandoned(
+    house: House,
+) -> None:
+    run = house.driver.create()
+    house.attachments.leave(await house.attach(run), ended_here=True)
+    for active in (True, True, False):
+        await house.go_on(25)
+        assert await house.is_active(run) is active
+        house.machine.set_clock(0.6)
+
+
+async def test_a_long_grace_is_no_reason_to_wait_after_a_break(house: House) -> None:
+    long = timedelta(hours=1)
+    house.attachments = Attachments(house.writer, house.serving, house.timekeeper, grace=long)
+    await house.attachments.look()
+    run = house.driver.create()
+    house.attachments.leave(await house.attach(run))
+    await house.go_on(long.total_seconds() - 20)
+    assert await house.is_active(run)
+    house.machine.go_on(30)
+    await house.go_on(SECONDS - STEP)
+    assert await house.is_active(run)
+    await house.go_on(2 * STEP)
     assert not await house.is_active(run)
 
 

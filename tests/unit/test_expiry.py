@@ -188,9 +188,23 @@ async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Servi
     await service.go_on(5)
     assert await service.status(leased) is RunStatus.PENDING
     assert await service.status(limited) is RunStatus.PENDING
-    # And nothing lives for ever.
-    await service.go_on(16)
+    # And nothing lives for ever, or for longer than it may.
+    await service.go_on(9.75)
+    assert await service.status(limited) is RunStatus.PENDING
+    await service.go_on(0.75)
     assert await service.status(leased) is ERROR
+    assert await service.status(limited) is TIMEOUT
+
+
+async def test_a_clock_set_forward_again_and_again_lets_nothing_live_longer(
+    service: Service,
+) -> None:
+    limited = service.driver.create(start_timeout=60 * SECOND)
+    for _ in range(2):
+        await service.go_on(29.75)
+        service.machine.set_clock(0.6)
+    assert await service.status(limited) is RunStatus.PENDING
+    await service.go_on(1)
     assert await service.status(limited) is TIMEOUT
 
 

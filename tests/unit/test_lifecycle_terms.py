@@ -53,10 +53,14 @@ def limited(timeout: float = 10, start_timeout: float = 5) -> Run:
     )
 
 
-def expire(run: Run, at: Stamp, late: timedelta = timedelta(0), steady: timedelta = EVER) -> Run:
-    """The run after a look, when so much time could not be counted against its lease."""
+def expire(
+    run: Run, at: Stamp, late: timedelta = timedelta(0), shift: timedelta = timedelta(0)
+) -> Run:
+    """The run after a look, when so much time could not be counted against its lease, or against its timeout."""
     lease_end = run.lease.expires_at + late if run.lease else None
-    return lifecycle.expire(run, at, by=at.time, lease_end=lease_end, steady=steady)
+    limit = lifecycle.limit_of(run)
+    limit_end = limit.since + limit.length + shift if limit else None
+    return lifecycle.expire(run, at, by=at.time, lease_end=lease_end, limit_end=limit_end)
 
 
 # How leases begin.
@@ -199,10 +203,10 @@ def test_a_timeout_counts_while_the_service_does_not_serve() -> None:
     assert expire(limited(start_timeout=5), after(5), late=EVER).status is TIMEOUT
 
 
-def test_a_timeout_starts_anew_when_the_clock_is_set() -> None:
+def test_a_timeout_is_longer_by_what_the_clock_was_set_forward() -> None:
     run = limited(start_timeout=5)
-    assert expire(run, after(3_600), steady=5 * SECOND - MOMENT) is run
-    assert expire(run, after(3_600), steady=5 * SECOND).status is TIMEOUT
+    assert expire(run, Stamp(7, after(3_605).time - MOMENT), shift=3_600 * SECOND) is run
+    assert expire(run, after(3_605), shift=3_600 * SECOND).status is TIMEOUT
 
 
 def test_a_timeout_goes_before_a_lease() -> None:

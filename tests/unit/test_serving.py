@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runsvc.model import Lease
-from runsvc.serving import TOLERANCE, Counted, Delay, Serving
+from runsvc.lifecycle import Limit
+from runsvc.model import Lease, StatusReason
+from runsvc.serving import TOLERANCE, Counted, Delay, Serving, Step
 from tests.support.machine import NOON, Machine
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_nothing_counts_before_the_first_beat() -> None:
 
 def test_time_counts_from_the_first_beat_on() -> None:
     service = Beating()
-    assert service.counted == Counted(NOON, NONE, NONE, timedelta.max)
+    assert service.counted == Counted(NOON, NONE, NONE)
     service.go_on(10)
     service.machine.go_on(0.1)
     assert service.counted.at == NOON + timedelta(seconds=10.1)
@@ -75,7 +76,7 @@ def test_a_failure_of_the_store_breaks_until_the_next_beat() -> None:
     assert service.served == 0
     service.go_on(2)
     assert service.served == 1.75
-    assert service.counted.steady == timedelta.max
+    assert service.counted.steps == ()
 
 
 def test_a_stop_of_the_process_breaks() -> None:
@@ -85,7 +86,7 @@ def test_a_stop_of_the_process_breaks() -> None:
     # Nothing counts, even before anyone beats.
     assert service.counted.served == NONE
     service.beat()
-    assert (service.served, service.counted.steady) == (0, timedelta.max)
+    assert (service.served, service.counted.steps) == (0, ())
     assert service.counted.at == NOON + timedelta(seconds=70)
     service.go_on(3)
     assert service.served == 3
@@ -98,7 +99,7 @@ def test_a_slow_answer_is_a_delay() -> None:
     service.machine.go_on(0.6)
     service.serving.beat(beat)
     assert service.counted.at == NOON + timedelta(seconds=10.6)
-    assert service.counted.steady == timedelta.max
+    assert service.counted.steps == ()
     assert (service.served, service.counted.prompt) == (10.6, NONE)
     assert service.counted.delays == (Delay(service.counted.at, timedelta(seconds=0.6)),)
 
@@ -151,7 +152,7 @@ def end(ttl: float, renewed: float, counted: Counted) -> float:
 def counted_with(served: float, *delays: tuple[float, float]) -> Counted:
     """A hundred seconds after noon, after delays that ended at a time and took a length."""
     every = [Delay(NOON + seconds(at), seconds(length)) for at, length in delays]
-    return Counted(NOON + seconds(100), seconds(served), NONE, timedelta.max, every)
+    return Counted(NOON + seconds(100), seconds(served), NONE, every)
 
 
 def test_a_lease_is_over_when_it_ran_out() -> None:
@@ -193,17 +194,32 @@ def test_being_a_little_late_is_no_break() -> None:
     assert service.served == 16.75
 
 
-def test_a_clock_set_forward_breaks_and_starts_every_term_anew() -> None:
+def test_a_clock_set_forward_breaks_and_is_remembered() -> None:
     service = Beating()
     service.go_on(10)
     service.machine.set_clock(HOUR)
     # By what has passed nobody would know of it.
     assert service.counted.at == NOON + timedelta(seconds=10)
     service.beat()
-    assert service.counted == Counted(NOON + timedelta(seconds=10 + HOUR), NONE, NONE, NONE)
+    time, step = NOON + seconds(10 + HOUR), Step(NOON + seconds(10 + HOUR), seconds(HOUR))
+    assert service.counted == Counted(time, NONE, NONE, (), (step,))
     service.go_on(5)
-    assert service.served == 5
-    assert service.counted.steady == timedelta(seconds=5)
+    assert (service.served, service.counted.steps) == (5, (step,))
+
+
+def limit_end(since: float, *steps: tuple[float, float]) -> float:
+    """When a timeout of ten seconds strikes, in seconds after noon."""
+    every = [Step(NOON + seconds(at), seconds(length)) for at, length in steps]
+    limit = Limit(NOON + seconds(since), seconds(10), StatusReason.TIMEOUT_EXCEEDED)
+    counted = Counted(NOON + seconds(100), NONE, NONE, (), every)
+    return (counted.end_of_limit(limit) - NOON).total_seconds()
+
+
+def test_a_timeout_is_longer_by_what_the_clock_was_set_forward_since_it_began() -> None:
+    assert limit_end(5) == 15
+    assert limit_end(5, (4, 0.6), (7, 0.6), (3_609, 3_600)) == 3_615.6
+    # It began after the step, though before that was noticed.
+    assert limit_end(3_608, (3_609, 3_600)) == 3_618
 
 
 def test_a_clock_set_back_changes_nothing() -> None:
@@ -212,4 +228,4 @@ def test_a_clock_set_back_changes_nothing() -> None:
     service.machine.set_clock(-HOUR)
     service.go_on(10)
     assert service.counted.at == NOON + timedelta(seconds=19.99)
-    assert (service.served, service.counted.steady) == (19.99, timedelta.max)
+    assert (service.served, service.counted.steps) == (19.99, ())

@@ -401,7 +401,7 @@ def test_keeping_the_time_leaves_no_trace_when_the_command_raises() -> None:
 
 def test_due_are_the_runs_that_any_of_the_queries_found_each_once() -> None:
     leases = DueLeases(NOW.time, timedelta(1), 9)
-    timeouts = DueTimeouts(NOW.time, timedelta(1), 9)
+    timeouts = DueTimeouts(NOW.time, 9)
     one, both, other = a_run("a"), a_run("b"), a_run("c")
     corrupt = a_record(a_run("d"))._replace(body=b"\xff")
     records: dict[Query, Sequence[Record]] = {

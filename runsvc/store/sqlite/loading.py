@@ -37,7 +37,6 @@ _ACTIVE_ON_THREAD: Final = "WHERE owner = ? AND thread_id = ? AND status IN (1, 
 _NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
-_TIMEOUT_IS_DUE: Final = "timeout_at <= ? AND timeout_at - coalesce(started_at, created_at) <= ?"
 #: Parameters with which nothing is due.
 _NEVER: Final = (-1, -1)
 
@@ -117,9 +116,10 @@ class Loading:
             case DueLeases(_, _, limit, skip):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
                 return self._select(where, *_due(query), limit, skip, read=_rows.to_remains)
-            case DueTimeouts(_, _, limit, skip):
-                where = f"WHERE {_TIMEOUT_IS_DUE} ORDER BY timeout_at LIMIT ? OFFSET ?"
-                return self._select(where, *_due(query), limit, skip, read=_rows.to_remains)
+            case DueTimeouts(by, limit, skip):
+                where = "WHERE timeout_at <= ? ORDER BY timeout_at LIMIT ? OFFSET ?"
+                parameters = _rows.microseconds(by), limit, skip
+                return self._select(where, *parameters, read=_rows.to_remains)
             case Abandoned():
                 abandoned = attachments.parameters(query)
                 return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_remains)
@@ -145,5 +145,5 @@ class Loading:
         return [read(row) for row in rows.fetchall()]
 
 
-def _due(query: DueLeases | DueTimeouts | Lapsed) -> tuple[int, int]:
+def _due(query: DueLeases | Lapsed) -> tuple[int, int]:
     return _rows.microseconds(query.at), _rows.length(query.longest)
