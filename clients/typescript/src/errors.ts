@@ -89,6 +89,13 @@ const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunErro
   [Code.Unavailable, UnavailableError],
 ]);
 
+/** Whether a server of ours sent this error: any of its failures has a reason or, behind it, the request's id. */
+export function isFromOurs(error: RunError): boolean {
+  return (
+    error.reason !== "" || (error.cause instanceof ConnectError && error.cause.metadata.has("x-request-id"))
+  );
+}
+
 /** Whether a server sent this error: what the transport makes up has no status of the call. */
 export function isFromServer(error: ConnectError): boolean {
   return error.metadata.has("grpc-status");

@@ -1,6 +1,7 @@
 // The worker's side: a run that is executed here.
 
 import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Backoff, pause } from "./backoff.js";
 import type { ProgressInit, RunClient } from "./client.js";
 import { RunError } from "./errors.js";
@@ -17,7 +18,8 @@ export interface ExecutionOptions {
   workerId?: string;
   /**
    * Promise of a heartbeat at least this often, 1 second to 1 hour: the server ends the run of a worker that it has not
-   * heard of for so long. Needs a workerId. Unset: no lease, and a worker that dies leaves its run RUNNING.
+   * heard of for so long. Needs a workerId. Unset: as promised when the run was created; if nothing was, a worker that dies
+   * leaves its run RUNNING.
    */
   leaseTtlMs?: number;
 }
@@ -58,13 +60,16 @@ export async function execute(
   { workerId, leaseTtlMs }: ExecutionOptions,
   body: Body,
 ): Promise<Executed> {
-  const patienceMs = Math.max(leaseTtlMs ?? 0, PATIENCE_MS);
   const start = () => client.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   // A run that cannot be started is lost to nobody.
   const { run } = await repeated(start, client.timeoutMs || Number.POSITIVE_INFINITY);
-  const execution = new Executing(client, run, workerId, patienceMs);
+  const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
+  const execution = new Executing(client, run, workerId, Math.max(ttlMs, PATIENCE_MS));
   const over = new AbortController();
-  const care = [execution.watch(over.signal), leaseTtlMs && execution.keepLease(leaseTtlMs, over.signal)];
+  const care = [
+    execution.watch(over.signal),
+    workerId && ttlMs && execution.keepLease(ttlMs, workerId, over.signal),
+  ];
   try {
     return await execution.finish(await execution.perform(body));
   } finally {
@@ -163,7 +168,7 @@ class Executing implements Execution {
    * Send heartbeats, every third of the lease, also while nobody answers: only an answer stops the body. The lease of a
    * cancelled run is kept until the cancel was acknowledged.
    */
-  async keepLease(ttlMs: number, over: AbortSignal): Promise<void> {
+  async keepLease(ttlMs: number, workerId: string, over: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     const { runId } = this.run;
     for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
@@ -171,7 +176,7 @@ class Executing implements Execution {
       if (over.aborted) return;
       try {
         const options = { timeoutMs: Math.min(ttlMs / 3, this.#client.timeoutMs || ttlMs), signal: over };
-        this.#judge(await this.#client.heartbeat(runId, this.#report.workerId ?? "", options));
+        this.#judge(await this.#client.heartbeat(runId, workerId, options));
         backoff.reset();
         milliseconds = ttlMs / 3;
       } catch (error) {
@@ -198,7 +203,16 @@ class Executing implements Execution {
     const end = this.#end ?? (await orRefusal(this.#complete(ending)));
     if ("outcome" in end) return end;
     const left = isCancelled(end) ? await orRefusal(this.#acknowledge(ending)) : end;
-    return "outcome" in left ? left : { outcome: "lost", cause: left, ...ending };
+    if ("outcome" in left) return left;
+    await this.#leaveUsage();
+    return { outcome: "lost", cause: left, ...ending };
+  }
+
+  /** Say once what a run cost that is lost; whose it is now, its usage is too. How that ends does not matter. */
+  async #leaveUsage(): Promise<void> {
+    const usage = this.#final;
+    const options = { ...this.#report, final: true };
+    if (usage) await this.#client.updateProgress(this.run.runId, usage, options).catch(() => {});
   }
 
   async #complete(ending: Ending): Promise<Executed> {

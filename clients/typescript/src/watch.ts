@@ -4,16 +4,20 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code } from "@connectrpc/connect";
 import { Backoff, pause } from "./backoff.js";
-import { RunError } from "./errors.js";
-import { StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { isFromOurs, RunError } from "./errors.js";
+import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import {
   type RunService,
   type StreamStatusRequest,
   StreamStatusRequestSchema,
   type StreamStatusResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
+import { isTerminal } from "./status.js";
 
 const DEFAULT_OUTAGE_MS = 60_000;
+
+/** A stream that stood for longer had a connection, also if nothing happened on it: making one takes less. */
+const CONNECTED_MS = 10_000;
 
 /** What to watch: a run, the runs of a thread, or all runs (perhaps of one assistant), also those still to come. */
 export type WatchTarget = { runId: string } | { threadId: string } | { all: { assistantId?: string } };
@@ -77,31 +81,92 @@ async function* follow(
   left: AbortSignal,
   release: () => void,
 ): AsyncGenerator<StreamStatusResponse, undefined> {
-  const backoff = new Backoff();
-  let lostAt: number | undefined;
+  const end = new End(request);
+  const outage = new Outage(outageMs);
   try {
     while (!left.aborted) {
+      outage.opening();
       try {
         for await (const event of runs.streamStatus(request, { signal: left })) {
-          lostAt = undefined;
-          backoff.reset();
+          outage.heard();
           advance(request, event);
+          end.heard(event);
           yield event;
         }
         return;
       } catch (error) {
         if (left.aborted) break;
         const failure = RunError.from(error);
-        const milliseconds = backoff.pauseAfter(failure);
-        lostAt ??= performance.now();
-        if (!isCut(failure) || performance.now() + milliseconds - lostAt > outageMs) throw failure;
-        await pause(milliseconds, left);
+        if (!isCut(failure)) throw failure;
+        // The server was asked once more for the end that it had no time to tell.
+        if (end.isOver && outage.isOn) return;
+        await pause(outage.cut(failure), left);
       }
     }
     signal?.throwIfAborted();
   } finally {
     release();
   }
+}
+
+/** Since when there is no server, and for how long the watch goes on. */
+class Outage {
+  readonly #longestMs: number;
+  readonly #backoff = new Backoff();
+  #openedAt = 0;
+  #goneSince: number | undefined;
+
+  constructor(longestMs: number) {
+    this.#longestMs = longestMs;
+  }
+
+  get isOn(): boolean {
+    return this.#goneSince !== undefined;
+  }
+
+  opening(): void {
+    this.#openedAt = performance.now();
+  }
+
+  heard(): void {
+    this.#goneSince = undefined;
+    this.#backoff.reset();
+  }
+
+  /** Milliseconds until the next stream. Throws the failure that cut off this one when there was no server for too long. */
+  cut(failure: RunError): number {
+    const now = performance.now();
+    if (this.#goneSince === undefined || now - this.#openedAt > CONNECTED_MS) this.#goneSince = now;
+    const milliseconds = this.#backoff.pauseAfter(failure);
+    if (now + milliseconds - this.#goneSince > this.#longestMs) throw failure;
+    return milliseconds;
+  }
+}
+
+/** Whether anything that was asked for can follow. */
+class End {
+  readonly #request: StreamStatusRequest;
+  /** The run is as it will be for ever. */
+  #ends = false;
+  isOver = false;
+
+  constructor(request: StreamStatusRequest) {
+    this.#request = request;
+  }
+
+  heard({ event, run }: StreamStatusResponse): void {
+    const { target, untilAcknowledged } = this.#request;
+    if (target.case !== "runId") return;
+    if (run) {
+      const ended = isTerminal(run.status) && !(untilAcknowledged && awaitsAcknowledgement(run));
+      this.#ends = ended || event === StatusEvent.DELETED;
+    }
+    this.isOver = this.#ends && event !== StatusEvent.SNAPSHOT;
+  }
+}
+
+function awaitsAcknowledgement({ status, cancellation }: Run): boolean {
+  return status === RunStatus.INTERRUPTED && !cancellation?.acknowledgedAt;
 }
 
 /** Let the request ask for what comes after the event. */
@@ -113,9 +178,10 @@ function advance(request: StreamStatusRequest, event: StreamStatusResponse): voi
 }
 
 /** Whether the stream was cut off rather than refused: some transports say INTERNAL or CANCELLED of a lost connection. */
-function isCut({ code, reason }: RunError): boolean {
+function isCut(failure: RunError): boolean {
+  const { code } = failure;
   if (code === Code.Unavailable) return true;
-  return reason === "" && (code === Code.Internal || code === Code.Canceled);
+  return (code === Code.Internal || code === Code.Canceled) && !isFromOurs(failure);
 }
 
 function requestOf(target: WatchTarget, options: WatchOptions): StreamStatusRequest {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type Execution, RunError, RunStatus, StatusEvent } from "@runsvc/client";
 import { type Answers, clientOf, refusal } from "./support/server.js";
 
@@ -128,6 +129,39 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
     },
   );
   assert.equal(beaten.outcome, "cancelled");
+});
+
+test("a lease that was promised at creation is kept", async (test) => {
+  const beats = new EventTarget();
+  const run = { runId: "run-1", status: RunStatus.RUNNING, lease: { ttl: durationFromMs(60) } };
+  const { client } = await serverOf(test, {
+    setStatus: () => ({ run, changed: true }),
+    heartbeat: () => {
+      beats.dispatchEvent(new Event("beat"));
+      return { run };
+    },
+  });
+  const executed = await client.execute("run-1", worker, async () => {
+    for (let more = 0; more < 2; more += 1) await once(beats, "beat");
+  });
+  assert.equal(executed.outcome, "completed");
+});
+
+test("what a lost run cost is told once", async (test) => {
+  const told: unknown[] = [];
+  const { client, become } = await serverOf(test, {
+    updateProgress: ({ progress, final, workerId }) => {
+      told.push([progress?.totalTokens, final, workerId]);
+      return { run: { runId: "run-1", status: RunStatus.TIMEOUT } };
+    },
+  });
+  const executed = await client.execute("run-1", worker, async (execution) => {
+    become(RunStatus.TIMEOUT);
+    await untilStopped(execution).catch(() => {});
+    return { totalTokens: 3n };
+  });
+  assert.equal(executed.outcome, "lost");
+  assert.deepEqual(told, [[3n, true, "worker-1"]]);
 });
 
 test("the lease of a cancelled run is kept until the body has cleaned up", async (test) => {

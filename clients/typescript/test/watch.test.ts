@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { ConnectError } from "@connectrpc/connect";
-import { Code, RunError, StatusEvent, UnavailableError, type Watch } from "@runsvc/client";
+import { Code, RunError, RunStatus, StatusEvent, UnavailableError, type Watch } from "@runsvc/client";
 import type { StreamStatusRequest } from "@runsvc/client/v1";
 import { type Answers, clientOf, refusal } from "./support/server.js";
 
@@ -116,6 +116,60 @@ test("it gives up after the outage that was asked for", async (test) => {
   await assert.rejects(revisionsOf(client.watch({ runId: "run-1" }, { outageMs: 200 })), UnavailableError);
   assert(requests.length > 1);
 });
+
+test("a quiet watch outlasts its first cut", async (test) => {
+  const outageMs = 60;
+  const { answers, requests } = streams(
+    {
+      events: [change(1n)],
+      last: () => new Promise((_, reject) => setTimeout(reject, 2 * outageMs, refusal(Code.Unavailable, ""))),
+    },
+    { events: [] },
+  );
+  const { client } = await clientOf(test, answers);
+  assert.deepEqual(await revisionsOf(client.watch({ all: {} }, { outageMs })), [1n]);
+  assert.equal(requests.length, 2);
+});
+
+test("the server's own INTERNAL is no lost connection", async (test) => {
+  const error = new ConnectError("a bug", Code.Internal, { "x-request-id": "q" });
+  const { answers, requests } = streams({ events: [change(1n)], last: fail(error) });
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(revisionsOf(client.watch({ runId: "run-1" })), { code: Code.Internal });
+  assert.equal(requests.length, 1);
+});
+
+const run = { runId: "run-1", status: RunStatus.INTERRUPTED };
+const acknowledged = { ...run, cancellation: { acknowledgedAt: { seconds: 1n } } };
+const lasts = {
+  "a change": { event: { ...change(1n), run }, requests: 2 },
+  "a removal": { event: { ...change(1n), event: StatusEvent.DELETED }, requests: 2 },
+  "an acknowledgement": {
+    event: { ...change(1n), run: acknowledged },
+    options: { untilAcknowledged: true },
+    requests: 2,
+  },
+  "a cancel that is to be acknowledged": {
+    event: { ...change(1n), run },
+    options: { untilAcknowledged: true },
+    requests: 3,
+  },
+  "half of a snapshot": { event: { event: StatusEvent.SNAPSHOT, run }, requests: 3 },
+};
+for (const [name, last] of Object.entries(lasts)) {
+  test(`behind ${name} a server is asked ${last.requests - 1} times more`, async (test) => {
+    const gone = fail(refusal(Code.Unavailable, "SERVER_DRAINING"));
+    const { answers, requests } = streams(
+      { events: [last.event], last: gone },
+      { events: [], last: gone },
+      { events: [] },
+    );
+    const { client } = await clientOf(test, answers);
+    const options = "options" in last ? last.options : {};
+    assert.equal((await revisionsOf(client.watch({ runId: "run-1" }, options))).length, 1);
+    assert.equal(requests.length, last.requests);
+  });
+}
 
 for (const [name, leave] of Object.entries({
   break: async (watch: AsyncIterable<unknown>) => {
