@@ -63,7 +63,7 @@ soak: .venv/.dev ## Run the long forms of the tests
 clean: ## Remove everything the other targets made, .venv and .tools included; a store (runsvc.db) stays
 	@rm -rf .venv .tools build dist clients/typescript/{dist,node_modules} clients/{java,java/example,rust}/target
 	@rm -rf .coverage .coverage.* htmlcov .*_cache .hypothesis .import_linter_cache
-	@find runsvc tests -name __pycache__ -prune -exec rm -rf {} +
+	@find runsvc tests clients/python -name __pycache__ -prune -exec rm -rf {} +
 
 include clients/clients.mk
 

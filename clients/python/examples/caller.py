@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from uuid import uuid4
 
-from runsvc.client import RunClient, ThreadBusy
+from runsvc.client import RunClient, ThreadBusy, Unavailable
 from runsvc.v1.run_pb2 import Run, RunSpec, RunStatus
 
 
@@ -40,6 +40,8 @@ def main() -> None:
             run = ask(client, " ".join(sys.argv[1:]) or "hello")
         except ThreadBusy as busy:
             sys.exit(f"the thread is busy with {busy.metadata['run_id']}")
+        except Unavailable:
+            sys.exit(f"no runsvc server at {client.target}: start one with make run")
         if run.cancellation.HasField("acknowledged_at"):
             print("cancelled, and the worker has stopped")
         if run.error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from runsvc.client import AsyncExecution, AsyncRunClient, FailedPrecondition
+from runsvc.client import AsyncExecution, AsyncRunClient, FailedPrecondition, Unavailable
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
 WORKER = sys.argv[1] if len(sys.argv) > 1 else "worker-1"
@@ -44,6 +44,10 @@ async def execute(client: AsyncRunClient, run_id: str) -> None:
 async def main() -> None:
     """Begin every run that waits. Ctrl-C ends those under way as ERROR: none is left behind."""
     async with AsyncRunClient() as client, asyncio.TaskGroup() as tasks:
+        try:
+            await client.get_server_info()
+        except Unavailable:
+            sys.exit(f"no runsvc server at {client.target}: start one with make run")
         print("waiting for runs", flush=True)
         async for event in client.watch(all_runs=True, assistant_id="echo", resnapshot=True):
             if event.run.status == RunStatus.RUN_STATUS_PENDING:

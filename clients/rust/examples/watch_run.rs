@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let runs = RunClient::connect()?;
     let thread = env::args().nth(1).unwrap_or("chat-1".into());
     let run = start(&runs, &thread).await?;
-    println!("Cancel it to end this: runsvc cancel {}", run.run_id);
+    println!("Cancel it to end this, in runsvc's folder: .venv/bin/runsvc cancel {}", run.run_id);
     let mut watch = runs.watch(run.run_id);
     while let Some(event) = watch.next().await? {
         let status = event.run.as_ref().map(Run::status);

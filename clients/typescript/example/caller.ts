@@ -1,7 +1,14 @@
 // A caller: starts a run on a thread that may have one at a time, and watches it to its end. Ctrl-C cancels it.
 
 import { randomUUID } from "node:crypto";
-import { isTerminal, RunClient, RunStatus, StatusEvent, ThreadBusyError } from "@runsvc/client";
+import {
+  isTerminal,
+  RunClient,
+  RunStatus,
+  StatusEvent,
+  ThreadBusyError,
+  UnavailableError,
+} from "@runsvc/client";
 
 const input = process.argv.slice(2).join(" ") || "hello out there";
 const client = new RunClient();
@@ -16,8 +23,14 @@ try {
     if (isTerminal(now.status)) console.log(`tokens so far: ${now.progress?.totalTokens ?? "none"}`);
   }
 } catch (error) {
-  if (!(error instanceof ThreadBusyError)) throw error;
-  console.log(`chat-1 is busy with run ${error.metadata.run_id}`);
+  if (error instanceof ThreadBusyError) {
+    console.log(`chat-1 is busy with run ${error.metadata.run_id}`);
+  } else if (error instanceof UnavailableError) {
+    console.error("no runsvc server answers: start one with make run");
+    process.exitCode = 1;
+  } else {
+    throw error;
+  }
 } finally {
   client.close();
 }

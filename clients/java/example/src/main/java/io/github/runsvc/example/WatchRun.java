@@ -18,12 +18,16 @@ public final class WatchRun {
     String thread = arguments.length > 0 ? arguments[0] : "chat-1";
     try (RunClient runs = RunClient.connect()) {
       Run run = start(runs, thread);
-      System.out.println("Cancel it to end this: runsvc cancel " + run.getRunId());
+      System.out.println(
+          "Cancel it to end this, in runsvc's folder: .venv/bin/runsvc cancel " + run.getRunId());
       try (Watch watch = runs.watch(run.getRunId())) {
         for (StreamStatusResponse event : watch) {
           System.out.println(event.getEvent() + " " + event.getRun().getStatus());
         }
       }
+    } catch (RunException.Unavailable gone) {
+      System.err.println("no runsvc server answers: start one with make run");
+      System.exit(1);
     }
   }
 
