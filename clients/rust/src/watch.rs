@@ -10,7 +10,11 @@ use tonic::{Code, Status};
 
 use crate::RunError;
 use crate::backoff::Backoff;
-use crate::v1::{StatusEvent, StreamStatusRequest, StreamStatusResponse};
+use crate::v1::stream_status_request::Target;
+use crate::v1::{Run, RunStatus, StatusEvent, StreamStatusRequest, StreamStatusResponse};
+
+/// A stream that stood for longer had a connection, also if nothing happened on it: making one takes less.
+const CONNECTED: Duration = Duration::from_secs(10);
 
 type Events = BoxStream<'static, Result<StreamStatusResponse, Status>>;
 type Opening = BoxFuture<'static, Result<Events, Status>>;
@@ -28,6 +32,11 @@ pub struct Watch {
     state: State,
     /// When the watch began to fail; None when something came since.
     failing_since: Option<Instant>,
+    /// When the stream began.
+    opened: Instant,
+    /// The run is as it will be for ever; and nothing that was asked for can follow.
+    ends: bool,
+    over: bool,
 }
 
 enum State {
@@ -50,6 +59,9 @@ impl Watch {
             backoff: Backoff::new(),
             state: State::Due(Instant::now()),
             failing_since: None,
+            opened: Instant::now(),
+            ends: false,
+            over: false,
         }
     }
 
@@ -75,7 +87,11 @@ impl Watch {
                     self.state = State::Ended;
                     return Ok(None);
                 }
-                Err(status) => self.recover(status.into())?,
+                Err(status) => {
+                    if !self.recover(status.into())? {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -100,6 +116,7 @@ impl Watch {
             match &mut self.state {
                 State::Due(time) => {
                     sleep_until(*time).await;
+                    self.opened = Instant::now();
                     self.state = State::Open((self.open)(self.request.clone()).await?);
                 }
                 State::Open(events) => return events.next().await.transpose(),
@@ -117,12 +134,40 @@ impl Watch {
         if !event.store_id.is_empty() {
             self.request.store_id.clone_from(&event.store_id);
         }
+        if matches!(self.request.target, Some(Target::RunId(_))) {
+            self.ends = match &event.run {
+                Some(run) => event.event() == StatusEvent::Deleted || self.is_last(run),
+                None => self.ends,
+            };
+            self.over = self.ends && event.event() != StatusEvent::Snapshot;
+        }
     }
 
-    /// Makes connecting again due, or ends the watch for a failure that this does not mend.
-    fn recover(&mut self, failure: RunError) -> Result<(), RunError> {
+    fn is_last(&self, run: &Run) -> bool {
+        match run.status() {
+            RunStatus::Success | RunStatus::Error | RunStatus::Timeout => true,
+            RunStatus::Interrupted => {
+                let cancellation = run.cancellation.as_ref();
+                !self.request.until_acknowledged
+                    || cancellation
+                        .is_some_and(|cancellation| cancellation.acknowledged_at.is_some())
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes connecting again due, or ends the watch for a failure that this does not mend. False: there is nothing left
+    /// to watch.
+    fn recover(&mut self, failure: RunError) -> Result<bool, RunError> {
+        if self.over && self.failing_since.is_some() && is_passing(&failure) {
+            // The server was asked once more for the end that it had no time to tell.
+            self.state = State::Ended;
+            return Ok(false);
+        }
         let now = Instant::now();
-        let failing_for = now - *self.failing_since.get_or_insert(now);
+        let since = self.failing_since.filter(|_| now - self.opened <= CONNECTED).unwrap_or(now);
+        self.failing_since = Some(since);
+        let failing_for = now - since;
         let patience = self.outage.saturating_sub(failing_for);
         if patience.is_zero() || !is_passing(&failure) {
             self.state = State::Ended;
@@ -130,7 +175,7 @@ impl Watch {
         } else {
             self.state = State::Due(now + self.backoff.pause(&failure).min(patience));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

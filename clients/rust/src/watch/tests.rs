@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::stream::iter;
 
 use super::*;
-use crate::v1::stream_status_request::Target;
+use crate::v1::Cancellation;
 
 type Event = Result<StreamStatusResponse, Status>;
 
@@ -138,6 +138,52 @@ async fn an_event_ends_an_outage() {
     script.streams.lock().unwrap().push_back(vec![]);
     let mut watch = script.watch(run()).outage(Duration::from_millis(60));
     assert_eq!(all(&mut watch).await.unwrap().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_stood_ends_an_outage() {
+    let cuts = Arc::new(Mutex::new(0));
+    let open = move |_| {
+        let cuts = cuts.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            *cuts.lock().unwrap() += 1;
+            let event = if *cuts.lock().unwrap() > 3 { Ok(changed(10)) } else { gone() };
+            Ok(iter([event]).boxed())
+        }) as _
+    };
+    let mut watch = Watch::new(run(), Duration::from_secs(10), Box::new(open));
+    assert_eq!(watch.next().await.unwrap(), Some(changed(10)));
+}
+
+fn ended(revision: u64, status: RunStatus) -> StreamStatusResponse {
+    let run = Run { status: status.into(), ..Run::default() };
+    StreamStatusResponse { run: Some(run), ..changed(revision) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_the_runs_end_the_server_is_asked_once_more() {
+    let last = ended(8, RunStatus::Success);
+    let script = Script::of([vec![Ok(last.clone()), gone()], vec![gone()]]);
+    assert_eq!(all(&mut script.watch(run())).await.unwrap(), [last]);
+    assert_eq!(script.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_cancel_its_acknowledgement_is_awaited() {
+    let cancelled = ended(8, RunStatus::Interrupted);
+    let mut acknowledged = ended(9, RunStatus::Interrupted);
+    let told = Cancellation { acknowledged_at: Some(Default::default()), ..Default::default() };
+    acknowledged.run.as_mut().unwrap().cancellation = Some(told);
+    let script = Script::of([
+        vec![Ok(cancelled.clone()), gone()],
+        vec![gone()],
+        vec![Ok(acknowledged.clone()), gone()],
+        vec![gone()],
+    ]);
+    let request = StreamStatusRequest { until_acknowledged: true, ..run() };
+    assert_eq!(all(&mut script.watch(request)).await.unwrap(), [cancelled, acknowledged]);
+    assert_eq!(script.asked().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,12 +8,19 @@ import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
 /** The channel to a server, and the stubs that send the token over it. */
 final class Connection implements AutoCloseable {
   final RunServiceBlockingV2Stub runs;
   final AdminServiceBlockingV2Stub admin;
+
+  /** Between two attempts to connect: a call that is made once must not wait for more. */
+  private static final Duration PAUSE = Duration.ofSeconds(1);
+
   private final ManagedChannel channel;
 
   Connection(ManagedChannel channel, BearerToken token) {
@@ -21,6 +28,24 @@ final class Connection implements AutoCloseable {
     this.runs = RunServiceGrpc.newBlockingV2Stub(authorized);
     this.admin = AdminServiceGrpc.newBlockingV2Stub(authorized);
     this.channel = channel;
+    keepConnecting();
+  }
+
+  /** While there is no server; the channel's own pauses grow to two minutes. */
+  private void keepConnecting() {
+    ConnectivityState state = channel.getState(false);
+    if (state == ConnectivityState.TRANSIENT_FAILURE) {
+      // Jittered, so that clients part.
+      long pause = ThreadLocalRandom.current().nextLong(PAUSE.toNanos(), 2 * PAUSE.toNanos());
+      CompletableFuture.delayedExecutor(pause, TimeUnit.NANOSECONDS)
+          .execute(
+              () -> {
+                retryNow();
+                keepConnecting();
+              });
+    } else if (state != ConnectivityState.SHUTDOWN) {
+      channel.notifyWhenStateChanged(state, this::keepConnecting);
+    }
   }
 
   /**

@@ -27,6 +27,7 @@ import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
 import io.grpc.StatusException;
 import java.time.Duration;
+import java.util.function.LongSupplier;
 
 /**
  * A client of runsvc, for any number of threads.
@@ -187,7 +188,11 @@ public final class RunClient implements AutoCloseable {
    * with the first event.
    */
   public Watch watch(StreamStatusRequest request, Duration outage) {
-    return new Watch(connection, request, outage);
+    return watch(request, outage, System::nanoTime);
+  }
+
+  Watch watch(StreamStatusRequest request, Duration outage, LongSupplier clock) {
+    return new Watch(connection, request, outage, clock);
   }
 
   /**

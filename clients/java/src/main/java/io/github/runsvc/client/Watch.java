@@ -12,6 +12,7 @@ import java.util.NoSuchElementException;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 
 /**
  * The events of a watch: each change once, in order, also across lost connections and restarts of
@@ -24,8 +25,18 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Watch
     implements Iterable<StreamStatusResponse>, Iterator<StreamStatusResponse>, AutoCloseable {
+  /**
+   * A stream that stood for longer had a connection, also if nothing happened on it: making one
+   * takes less.
+   */
+  private static final Duration CONNECTED = Duration.ofSeconds(10);
+
   private final Connection connection;
   private final Duration outage;
+
+  /** Nanoseconds, of any origin. */
+  private final LongSupplier clock;
+
   private final Backoff backoff = new Backoff();
   private final CountDownLatch left = new CountDownLatch(1);
 
@@ -38,13 +49,22 @@ public final class Watch
   private StreamStatusResponse next;
   private boolean ended;
 
-  /** When the watch began to fail, by System.nanoTime(); null when something came since. */
+  /** The run is as it will be for ever; and nothing that was asked for can follow. */
+  private boolean ends;
+
+  private boolean over;
+
+  /** When the stream began, by the clock. */
+  private long opened;
+
+  /** When the watch began to fail, by the clock; null when something came since. */
   private Long failingSince;
 
-  Watch(Connection connection, StreamStatusRequest request, Duration outage) {
+  Watch(Connection connection, StreamStatusRequest request, Duration outage, LongSupplier clock) {
     this.connection = connection;
     this.request = request.toBuilder();
     this.outage = outage;
+    this.clock = clock;
   }
 
   /** This watch, for a loop. */
@@ -122,6 +142,7 @@ public final class Watch
 
   private synchronized BlockingClientCall<?, StreamStatusResponse> connected() {
     if (stream == null) {
+      opened = clock.getAsLong();
       stream = connection.runs.streamStatus(request.build());
     }
     return stream;
@@ -144,6 +165,22 @@ public final class Watch
     if (!event.getStoreId().isEmpty()) {
       request.setStoreId(event.getStoreId());
     }
+    if (request.hasRunId()) {
+      ends = event.hasRun() ? isLast(event) : ends;
+      over = ends && event.getEvent() != StatusEvent.STATUS_EVENT_SNAPSHOT;
+    }
+  }
+
+  private boolean isLast(StreamStatusResponse event) {
+    if (event.getEvent() == StatusEvent.STATUS_EVENT_DELETED) {
+      return true;
+    }
+    return switch (event.getRun().getStatus()) {
+      case RUN_STATUS_SUCCESS, RUN_STATUS_ERROR, RUN_STATUS_TIMEOUT -> true;
+      case RUN_STATUS_INTERRUPTED ->
+          !request.getUntilAcknowledged() || event.getRun().getCancellation().hasAcknowledgedAt();
+      default -> false;
+    };
   }
 
   /** Waits until connecting again is due, or throws a failure that this does not mend. */
@@ -151,8 +188,10 @@ public final class Watch
     synchronized (this) {
       stream = null;
     }
+    // The server was asked once more for the end that it had no time to tell.
+    boolean isAskedAgain = failingSince != null;
     long patience = patience();
-    if (isLeft()) {
+    if (isLeft() || over && isAskedAgain && isPassing(failure)) {
       ended = true;
     } else if (patience <= 0 || !isPassing(failure) || connection.isClosed()) {
       ended = true;
@@ -165,8 +204,8 @@ public final class Watch
 
   /** Nanoseconds for which the watch may go on failing. */
   private long patience() {
-    long now = System.nanoTime();
-    if (failingSince == null) {
+    long now = clock.getAsLong();
+    if (failingSince == null || now - opened > CONNECTED.toNanos()) {
       failingSince = now;
     }
     return outage.toNanos() - (now - failingSince);

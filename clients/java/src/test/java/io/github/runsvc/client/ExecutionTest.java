@@ -54,8 +54,7 @@ class ExecutionTest {
         SetStatusRequest.class,
         Answers.sends(SetStatusResponse.newBuilder().setRun(started).build()));
     answer(StreamStatusRequest.class, Answers.begins());
-    answer(
-        UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
+    answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     answer(
         CompleteRequest.class,
         Answers.sends(

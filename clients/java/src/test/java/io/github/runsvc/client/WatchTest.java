@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.StatusEvent;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
@@ -14,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -118,6 +121,46 @@ class WatchTest {
     Watch watch = client.watch(StreamStatusRequest.getDefaultInstance(), Duration.ofMillis(200));
     assertThrows(RunException.Unavailable.class, watch::next);
     assertTrue(server.requests.size() > 1);
+  }
+
+  @Test
+  void aConnectionThatStoodEndsAnOutage() {
+    AtomicLong clock = new AtomicLong();
+    for (int cut = 0; cut < 3; cut++) {
+      server.answers.add(
+          observer -> {
+            clock.addAndGet(Duration.ofSeconds(11).toNanos());
+            Answers.breaks(Code.UNAVAILABLE).accept(observer);
+          });
+    }
+    server.answers.add(Answers.sends(changed(10)));
+    StreamStatusRequest request = StreamStatusRequest.newBuilder().setRunId("r").build();
+    assertEquals(
+        List.of(changed(10)), all(client.watch(request, Duration.ofSeconds(10), clock::get)));
+  }
+
+  @Test
+  void behindTheRunsEndTheServerIsAskedOnceMore() {
+    StreamStatusResponse last =
+        changed(8).toBuilder()
+            .setRun(Run.newBuilder().setStatus(RunStatus.RUN_STATUS_SUCCESS))
+            .build();
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE, last));
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    assertEquals(List.of(last), all(client.watch("r")));
+    assertEquals(2, server.requests.size());
+  }
+
+  @Test
+  void behindACancelItsAcknowledgementIsAwaited() {
+    Run cancelled = Run.newBuilder().setStatus(RunStatus.RUN_STATUS_INTERRUPTED).build();
+    StreamStatusResponse cancel = changed(8).toBuilder().setRun(cancelled).build();
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE, cancel));
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    server.answers.add(Answers.sends(changed(9)));
+    StreamStatusRequest request =
+        StreamStatusRequest.newBuilder().setRunId("r").setUntilAcknowledged(true).build();
+    assertEquals(List.of(cancel, changed(9)), all(client.watch(request)));
   }
 
   @Test
