@@ -31,6 +31,8 @@ _HEALTH: Final = "/grpc.health.v1.Health/"
 #: Seconds without a new call after which a draining server counts as quiet, and how often that is awaited.
 _QUIET: Final = 0.05
 _QUIET_ROUNDS: Final = 20
+#: So often in a row no stream may have ended before those that are left count as stuck: a second.
+_STUCK_ROUNDS: Final = 20
 
 # Handlers are of every message type, and the stubs tell none of their kinds apart.
 Handler = Any
@@ -53,6 +55,8 @@ class Guard(grpc.aio.ServerInterceptor):
         #: How many of them were streams.
         self._streams = 0
         self._active: set[asyncio.Task[Any]] = set()
+        #: How many of them are streams.
+        self._streaming = 0
         self._failures = FailureLog()
         # Ids are unique among servers and restarts, and cost next to nothing.
         self._prefix = token_hex(4)
@@ -92,6 +96,18 @@ class Guard(grpc.aio.ServerInterceptor):
             met = self._arrived
             await asyncio.sleep(_QUIET)
         self._drained.set()
+
+    async def settled(self) -> None:
+        """Return when no call is under way but streams that are stuck: told to end, none of them has for a second.
+
+        Whose client does not read cannot be told anything, and would hold a stop up.
+        """
+        left, rounds = 0, 0
+        while self._active and rounds < _STUCK_ROUNDS:
+            is_stuck = len(self._active) == self._streaming == left
+            rounds = rounds + 1 if is_stuck else 0
+            left = self._streaming
+            await asyncio.sleep(_QUIET)
 
     async def drained(self) -> None:
         """Return when no call is under way."""
@@ -159,6 +175,7 @@ class Guard(grpc.aio.ServerInterceptor):
             self._arrived += 1
             self._connections.meet(context.peer())
             self._streams += is_stream
+            self._streaming += is_stream
             started = perf_counter()
             outcome, request_id = "CANCELLED", ""
             try:
@@ -176,6 +193,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 return answer
             finally:
                 self._active.discard(task)
+                self._streaming -= is_stream
                 if logger.isEnabledFor(logging.DEBUG):
                     request_id = request_id or self._request_id(context)
                     _log_call(method, context, outcome, perf_counter() - started, request_id)

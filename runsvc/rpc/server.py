@@ -81,6 +81,8 @@ OPTIONS: Final = (
 )
 
 
+#: Seconds that the transport has for what it was given last.
+LAST_ANSWERS: Final = 1.0
 #: Objects by which the heap has grown when garbage is looked for.
 GARBAGE: Final = 10_000
 
@@ -246,7 +248,11 @@ async def _start(
         health.end()
         hub.drain()
         await guard.drain()
-        await server.stop(settings.grace)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.stop(settings.grace))
+            await guard.settled()
+            # Answers may still be on their way. What is left then is for clients that take nothing.
+            await server.stop(min(settings.grace, LAST_ANSWERS))
         # stop() returns before the handlers have come to their ends.
         await guard.drained()
 

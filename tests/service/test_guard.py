@@ -21,6 +21,7 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
+from runsvc.rpc import interceptors
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.failures import INTERVAL
 from runsvc.rpc.interceptors import Guard
@@ -413,3 +414,34 @@ async def test_drained_waits_for_every_call(service: Service) -> None:
     await asyncio.wait_for(drained, 10)
     assert await asking is grpc.StatusCode.OK
     await service.guard.drained()
+
+
+async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptors, "_QUIET", 0.001)
+    entered, asked, answer, release = (asyncio.Event() for _ in range(4))
+
+    async def behavior(request: Any, context: Any) -> Any:
+        if isinstance(request, pb.GetRequest):
+            asked.set()
+            await answer.wait()
+            return pb.GetResponse()
+        entered.set()
+        await release.wait()
+        return None
+
+    service.behave(behavior)
+    stream = service.stub.StreamStatus(pb.StreamStatusRequest())
+    await entered.wait()
+    call = asyncio.ensure_future(service.stub.Get(pb.GetRequest(run_id="r")))
+    await asked.wait()
+    settled = asyncio.ensure_future(service.guard.settled())
+    # Many times as long as streams alone are given.
+    await asyncio.sleep(0.2)
+    assert not settled.done()
+    answer.set()
+    await asyncio.wait_for(settled, 10)
+    await call
+    release.set()
+    assert await stream.read() is grpc.aio.EOF

@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from runsvc.client import error_of
 from runsvc.errors import ListenRefused, StoreRefused
 from runsvc.rpc.server import Settings, running
+from runsvc.v1 import run_service_pb2
+from tests.bench import http2
 from tests.support.calls import Refused, call, created, watching
 from tests.support.server import Process, client_of, in_process
 
@@ -90,6 +92,31 @@ async def test_sigterm_drains_a_process_and_a_second_one_ends_it(tmp_path: Path)
             process.signal(signal.SIGTERM)
             assert await process.ended() == -signal.SIGTERM
         await call_in_flight
+
+
+async def test_a_watcher_that_takes_nothing_does_not_hold_a_stop_up(tmp_path: Path) -> None:
+    async with AsyncExitStack() as server:
+        settings = Settings(listen="127.0.0.1:0", db=tmp_path / "runs.db", grace=300.0)
+        address = await server.enter_async_context(running(settings))
+        async with client_of(address) as client:
+            connection = await http2.Connection.open(address, window=0)
+            request = run_service_pb2.StreamStatusRequest(all={})
+            connection.stream(
+                "/runsvc.v1.RunService/StreamStatus", request.SerializeToString(), print
+            )
+            ready = asyncio.Event()
+            watch = asyncio.create_task(_last_word(client, ready))
+            await ready.wait()
+            while (await call(client, "GetServerInfo")).watchers < 2:
+                pass
+            # More than the transport takes for a client that takes nothing.
+            for number in range(20):
+                await created(client, f"t{number}", metadata={"m": "x" * 10_000})
+            # Far less than the grace.
+            async with asyncio.timeout(30):
+                await server.aclose()
+            assert (await watch).reason == "SERVER_DRAINING"
+            connection.close()
 
 
 async def test_one_server_a_file(tmp_path: Path) -> None:
