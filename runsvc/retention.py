@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.errors import RunNotFound
 from runsvc.store.base import Remains
@@ -20,11 +21,31 @@ if TYPE_CHECKING:
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
 
-#: Runs that are removed in one transaction, and looked up in one read.
-CHUNK: Final = 20
+#: Runs that are looked up in one read.
 STRETCH: Final = 500
-#: How long traffic is left alone after a transaction, in multiples of what that took.
-REST: Final = 9
+
+
+class Pace(NamedTuple):
+    """How fast runs go."""
+
+    #: Runs that are removed in one transaction.
+    chunk: int
+    #: How long traffic is left alone after a transaction, in multiples of what that took.
+    rest: float
+
+
+#: One for every GEAR full stretches, so that a service removes as fast as it creates, and not much faster. First the
+#: transactions grow, for a flush is most of what a small one takes; then traffic gets less of the time.
+PACES: Final = (
+    *(Pace(chunk, 9) for chunk in (20, 40, 60, 80, 100)),
+    *(Pace(100, rest) for rest in (8, 7, 6, 5, 4)),
+)
+GEAR: Final = 10
+
+
+def pace_of(stretches: int) -> Pace:
+    """The pace when so many stretches were full and there is more."""
+    return PACES[min(stretches // GEAR, len(PACES) - 1)]
 
 
 class Retention:
@@ -41,11 +62,14 @@ class Retention:
     async def remove(self) -> int:
         """Remove every run that ended long enough ago; how many there were."""
         by = ago(self._keep, await self._now())
-        count, last = 0, ""
+        count, stretches, last = 0, 0, ""
         while run_ids := await self._store.ended(by, last, STRETCH):
-            for begin in range(0, len(run_ids), CHUNK):
-                count += await self._remove(run_ids[begin : begin + CHUNK])
-            last = run_ids[-1]
+            pace = pace_of(stretches)
+            for begin in range(0, len(run_ids), pace.chunk):
+                removed, took = await self._remove(run_ids[begin : begin + pace.chunk])
+                await asyncio.sleep(took * pace.rest)
+                count += removed
+            stretches, last = stretches + 1, run_ids[-1]
         return count
 
     async def _now(self) -> datetime:
@@ -54,19 +78,19 @@ class Retention:
             return await self._writer.submit(Command(lambda tx: tx.time))
         return counted.at - self._serving.set_forward
 
-    async def _remove(self, run_ids: Sequence[str]) -> int:
-        def decide(tx: Transaction) -> int:
-            count = 0
+    async def _remove(self, run_ids: Sequence[str]) -> tuple[int, float]:
+        """How many were there to remove, and for how many seconds the writer was busy with them."""
+
+        def decide(tx: Transaction) -> tuple[int, float]:
+            # Only from here on: what it had to wait before is the traffic's doing.
+            begin, count = time.monotonic(), 0
             for run_id in run_ids:
                 # Somebody else may have been quicker.
                 with suppress(RunNotFound):
                     tx.delete(tx.remains(run_id))
                     count += 1
-            return count
+            return count, begin
 
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
         reads = tuple(map(Remains, run_ids))
-        count = await self._writer.submit(Command(decide, reads, alone=True))
-        await asyncio.sleep((loop.time() - begin) * REST)
-        return count
+        count, begin = await self._writer.submit(Command(decide, reads, alone=True))
+        return count, time.monotonic() - begin

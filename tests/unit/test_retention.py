@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runsvc import retention as retention_module
 from runsvc.group_commit import GroupCommit
-from runsvc.retention import Retention
+from runsvc.retention import Pace, Retention, pace_of
 from runsvc.serving import Serving
 from runsvc.store.memory import MemoryStore
 from runsvc.writer import Writer
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runsvc.group_commit import Committed
+    from runsvc.transaction import Command, Transaction
 
 DAY = timedelta(days=1)
 
@@ -47,7 +51,7 @@ class Keeping:
 
 @pytest.fixture
 async def keeping(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Keeping]:
-    monkeypatch.setattr(retention_module, "REST", 0)
+    monkeypatch.setattr(retention_module, "pace_of", lambda _: Pace(20, 0))
     keeping = Keeping()
     await keeping.store.open()
     yield keeping
@@ -80,7 +84,7 @@ async def test_its_end_counts_and_not_its_beginning(keeping: Keeping) -> None:
 
 
 async def test_many_go_a_few_at_a_time(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention_module, "CHUNK", 2)
+    monkeypatch.setattr(retention_module, "pace_of", lambda _: Pace(2, 0))
     monkeypatch.setattr(retention_module, "STRETCH", 5)
     for _ in range(13):
         keeping.driver.report(keeping.driver.create(), SUCCESS)
@@ -91,6 +95,66 @@ async def test_many_go_a_few_at_a_time(keeping: Keeping, monkeypatch: pytest.Mon
     assert sizes == [2, 2, 1, 2, 2, 1, 2, 1]
     assert await keeping.store.get(stays.run_id) is not None
     assert await keeping.retention.remove() == 0
+
+
+async def test_the_more_there_are_the_more_go_at_once(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "STRETCH", 4)
+    monkeypatch.setattr(retention_module, "pace_of", lambda stretches: Pace(1 << stretches, 0))
+    for _ in range(13):
+        keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.pass_(days=2)
+    assert await keeping.retention.remove() == 13
+    sizes = [len(commit.entries) for commit in keeping.commits if commit.entries]
+    assert sizes == [1, 1, 1, 1, 2, 2, 4, 1]
+    # The next look begins gently again.
+    keeping.commits.clear()
+    for _ in range(2):
+        keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.pass_(days=2)
+    assert await keeping.retention.remove() == 2
+    assert [len(commit.entries) for commit in keeping.commits if commit.entries] == [1, 1]
+
+
+def test_the_pace_rises_up_to_the_fastest() -> None:
+    paces = [pace_of(stretches) for stretches in range(200)]
+    assert paces[0] == Pace(20, 9)
+    for slower, faster in pairwise(paces):
+        assert slower.chunk <= faster.chunk
+        assert slower.rest >= faster.rest
+    assert {pace_of(stretches) for stretches in (100, 100_000)} == {Pace(100, 4)}
+
+
+async def test_waiting_for_the_traffic_is_not_rested_for(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.pass_(days=2)
+    now = 0.0
+    submit = keeping.writer.submit
+
+    async def busy(command: Command[object]) -> object:
+        def decide(tx: Transaction) -> object:
+            nonlocal now
+            now += 100
+            answer = command.decide(tx)
+            now += 1
+            return answer
+
+        return await submit(replace(command, decide=decide))
+
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(retention_module, "pace_of", lambda _: Pace(20, 9))
+    monkeypatch.setattr(keeping.writer, "submit", busy)
+    monkeypatch.setattr(retention_module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(retention_module, "asyncio", SimpleNamespace(sleep=sleep))
+    assert await keeping.retention.remove() == 1
+    assert rests == [9]
 
 
 async def test_a_run_that_cannot_be_read_goes_too(keeping: Keeping) -> None:
