@@ -3,7 +3,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code } from "@connectrpc/connect";
-import { Backoff, pause } from "./backoff.js";
+import { pause } from "./backoff.js";
 import { isFromOurs, RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import {
@@ -12,12 +12,10 @@ import {
   StreamStatusRequestSchema,
   type StreamStatusResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
+import { Outage } from "./outage.js";
 import { isTerminal } from "./status.js";
 
 const DEFAULT_OUTAGE_MS = 60_000;
-
-/** A stream that stood for longer had a connection, also if nothing happened on it: making one takes less. */
-const CONNECTED_MS = 10_000;
 
 /** What to watch: a run, the runs of a thread, or all runs (perhaps of one assistant), also those still to come. */
 export type WatchTarget = { runId: string } | { threadId: string } | { all: { assistantId?: string } };
@@ -106,40 +104,6 @@ async function* follow(
     signal?.throwIfAborted();
   } finally {
     release();
-  }
-}
-
-/** Since when there is no server, and for how long the watch goes on. */
-class Outage {
-  readonly #longestMs: number;
-  readonly #backoff = new Backoff();
-  #openedAt = 0;
-  #goneSince: number | undefined;
-
-  constructor(longestMs: number) {
-    this.#longestMs = longestMs;
-  }
-
-  get isOn(): boolean {
-    return this.#goneSince !== undefined;
-  }
-
-  opening(): void {
-    this.#openedAt = performance.now();
-  }
-
-  heard(): void {
-    this.#goneSince = undefined;
-    this.#backoff.reset();
-  }
-
-  /** Milliseconds until the next stream. Throws the failure that cut off this one when there was no server for too long. */
-  cut(failure: RunError): number {
-    const now = performance.now();
-    if (this.#goneSince === undefined || now - this.#openedAt > CONNECTED_MS) this.#goneSince = now;
-    const milliseconds = this.#backoff.pauseAfter(failure);
-    if (now + milliseconds - this.#goneSince > this.#longestMs) throw failure;
-    return milliseconds;
   }
 }
 
