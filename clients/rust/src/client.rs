@@ -38,8 +38,11 @@ pub struct RunClient {
 
 /// The future of one call by the stub's method of that name.
 macro_rules! call {
-    ($self:ident, $repeatable:expr, $method:ident, $request:expr) => {{
-        let stub = &$self.stub;
+    ($self:ident, $repeatable:expr, $method:ident, $request:expr) => {
+        call!($self.stub, $self, $repeatable, $method, $request)
+    };
+    ($stub:expr, $self:ident, $repeatable:expr, $method:ident, $request:expr) => {{
+        let stub = &$stub;
         attempts::call($self.timeout, $repeatable, $request, |request| {
             let mut stub = stub.clone();
             async move { stub.$method(request).await }
@@ -172,6 +175,25 @@ impl RunClient {
         request: AcknowledgeCancelRequest,
     ) -> Result<AcknowledgeCancelResponse, RunError> {
         call!(self, false, acknowledge_cancel, request).await
+    }
+
+    /// Ends active runs that no living executor holds, for operators; call again while there are more.
+    pub async fn reconcile_orphans(
+        &self,
+        request: ReconcileOrphansRequest,
+    ) -> Result<ReconcileOrphansResponse, RunError> {
+        call!(self.admin_stub, self, false, reconcile_orphans, request).await
+    }
+
+    /// Removes a run that has ended, for good; for operators.
+    pub async fn delete(&self, run_id: impl Into<String>) -> Result<(), RunError> {
+        let request = DeleteRequest { run_id: run_id.into() };
+        call!(self.admin_stub, self, false, delete, request).await.map(|_| ())
+    }
+
+    /// What the server is and what it holds, for operators.
+    pub async fn get_server_info(&self) -> Result<GetServerInfoResponse, RunError> {
+        call!(self.admin_stub, self, true, get_server_info, GetServerInfoRequest {}).await
     }
 
     /// Watches a run of an id until it has ended, or what the request says. It connects with the first event, and goes on

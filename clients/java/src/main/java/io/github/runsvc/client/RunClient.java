@@ -11,11 +11,16 @@ import io.github.runsvc.v1.CreateOrRejectRequest;
 import io.github.runsvc.v1.CreateOrRejectResponse;
 import io.github.runsvc.v1.CreateRequest;
 import io.github.runsvc.v1.CreateResponse;
+import io.github.runsvc.v1.DeleteRequest;
 import io.github.runsvc.v1.GetRequest;
+import io.github.runsvc.v1.GetServerInfoRequest;
+import io.github.runsvc.v1.GetServerInfoResponse;
 import io.github.runsvc.v1.HasInflightRequest;
 import io.github.runsvc.v1.HasInflightResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.ListByThreadRequest;
+import io.github.runsvc.v1.ReconcileOrphansRequest;
+import io.github.runsvc.v1.ReconcileOrphansResponse;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunServiceGrpc.RunServiceBlockingV2Stub;
 import io.github.runsvc.v1.RunSpec;
@@ -173,6 +178,26 @@ public final class RunClient implements AutoCloseable {
     return call(false, stub -> stub.acknowledgeCancel(request));
   }
 
+  /**
+   * Ends active runs that no living executor holds, for operators; call again while the answer says
+   * that there are more.
+   */
+  public ReconcileOrphansResponse reconcileOrphans(ReconcileOrphansRequest request) {
+    return adminCall(false, stub -> stub.reconcileOrphans(request));
+  }
+
+  /** Removes a run that has ended, for good; for operators. */
+  public void delete(String runId) {
+    DeleteRequest request = DeleteRequest.newBuilder().setRunId(runId).build();
+    adminCall(false, stub -> stub.delete(request));
+  }
+
+  /** What the server is and what it holds, for operators. */
+  public GetServerInfoResponse getServerInfo() {
+    GetServerInfoRequest request = GetServerInfoRequest.getDefaultInstance();
+    return adminCall(true, stub -> stub.getServerInfo(request));
+  }
+
   /** Watches a run, from its present state until it has ended. */
   public Watch watch(String runId) {
     return watch(StreamStatusRequest.newBuilder().setRunId(runId).build());
@@ -236,12 +261,17 @@ public final class RunClient implements AutoCloseable {
     connection.retryNow();
   }
 
-  private <T> T call(boolean repeatable, Call<T> call) {
+  private <T> T call(boolean repeatable, Call<RunServiceBlockingV2Stub, T> call) {
     return new Attempts(connection, timeout, repeatable)
         .at(deadline -> call.with(connection.runs.withDeadline(deadline)));
   }
 
-  private interface Call<T> {
-    T with(RunServiceBlockingV2Stub stub) throws StatusException;
+  private <T> T adminCall(boolean repeatable, Call<AdminServiceBlockingV2Stub, T> call) {
+    return new Attempts(connection, timeout, repeatable)
+        .at(deadline -> call.with(connection.admin.withDeadline(deadline)));
+  }
+
+  private interface Call<S, T> {
+    T with(S stub) throws StatusException;
   }
 }

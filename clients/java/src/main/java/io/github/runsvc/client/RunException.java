@@ -24,8 +24,8 @@ public class RunException extends RuntimeException {
     this.details = details;
   }
 
-  /** What a call's status and trailers tell, as the exception of that kind. */
-  static RunException of(StatusException cause) {
+  /** What a call's status and trailers tell, as the exception of that kind; for calls by a stub. */
+  public static RunException of(StatusException cause) {
     ErrorDetails details = ErrorDetails.of(cause.getTrailers());
     if (details.reason().equals("THREAD_BUSY")) {
       return new ThreadBusy(cause, details);

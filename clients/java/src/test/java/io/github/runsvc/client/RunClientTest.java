@@ -11,6 +11,7 @@ import com.google.rpc.RetryInfo;
 import io.github.runsvc.v1.CreateRequest;
 import io.github.runsvc.v1.CreateResponse;
 import io.github.runsvc.v1.GetResponse;
+import io.github.runsvc.v1.GetServerInfoResponse;
 import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.ListByThreadResponse;
 import io.github.runsvc.v1.Run;
@@ -81,6 +82,18 @@ class RunClientTest {
     server.answers.add(Answers.sends(CreateResponse.getDefaultInstance()));
     client.create(CreateRequest.newBuilder().setRequestId("once").build());
     assertEquals(3, server.requests.size());
+  }
+
+  @Test
+  void operatorsCallsAreLikeAllOthers() {
+    server.answers.add(Answers.breaks(Code.UNAVAILABLE));
+    server.answers.add(Answers.sends(GetServerInfoResponse.getDefaultInstance()));
+    client.getServerInfo();
+    assertEquals(2, server.requests.size());
+    server.answers.clear();
+    server.answers.add(Answers.refuses(Code.FAILED_PRECONDITION, "INVALID_TRANSITION"));
+    assertThrows(RunException.FailedPrecondition.class, () -> client.delete("r"));
+    assertEquals(List.of(true, true, true), server.deadlines);
   }
 
   @Test

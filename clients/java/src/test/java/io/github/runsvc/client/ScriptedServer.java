@@ -2,12 +2,17 @@ package io.github.runsvc.client;
 
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.AcknowledgeCancelResponse;
+import io.github.runsvc.v1.AdminServiceGrpc.AdminServiceImplBase;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.CreateRequest;
 import io.github.runsvc.v1.CreateResponse;
+import io.github.runsvc.v1.DeleteRequest;
+import io.github.runsvc.v1.DeleteResponse;
 import io.github.runsvc.v1.GetRequest;
 import io.github.runsvc.v1.GetResponse;
+import io.github.runsvc.v1.GetServerInfoRequest;
+import io.github.runsvc.v1.GetServerInfoResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.HeartbeatResponse;
 import io.github.runsvc.v1.ListByThreadRequest;
@@ -57,7 +62,13 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
 
   ScriptedServer() throws IOException {
     String name = InProcessServerBuilder.generateName();
-    server = InProcessServerBuilder.forName(name).addService(this).intercept(this).build().start();
+    server =
+        InProcessServerBuilder.forName(name)
+            .addService(this)
+            .addService(admin())
+            .intercept(this)
+            .build()
+            .start();
   }
 
   /** A client of this server. */
@@ -125,6 +136,21 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
   public void updateProgress(
       UpdateProgressRequest request, StreamObserver<UpdateProgressResponse> observer) {
     answer(request, observer);
+  }
+
+  private AdminServiceImplBase admin() {
+    return new AdminServiceImplBase() {
+      @Override
+      public void delete(DeleteRequest request, StreamObserver<DeleteResponse> observer) {
+        answer(request, observer);
+      }
+
+      @Override
+      public void getServerInfo(
+          GetServerInfoRequest request, StreamObserver<GetServerInfoResponse> observer) {
+        answer(request, observer);
+      }
+    };
   }
 
   private void answer(Object request, StreamObserver<?> observer) {
