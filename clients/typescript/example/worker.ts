@@ -1,7 +1,7 @@
 // An executor: takes every run of the assistant "echo" that nobody has started, and repeats its input word by word.
 
 import { setTimeout } from "node:timers/promises";
-import { type Execution, RunClient, RunError, RunStatus } from "@runsvc/client";
+import { type Execution, RunClient, RunError, RunStatus, UnavailableError } from "@runsvc/client";
 
 const client = new RunClient();
 const workerId = `echo-${process.pid}`;
@@ -14,7 +14,12 @@ try {
     if (run?.status === RunStatus.PENDING) void work(run.runId);
   }
 } catch (error) {
-  if (!stop.signal.aborted) throw error;
+  if (error instanceof UnavailableError) {
+    console.error("no runsvc server answers: start one with make run");
+    process.exitCode = 1;
+  } else if (!stop.signal.aborted) {
+    throw error;
+  }
 } finally {
   client.close();
 }
