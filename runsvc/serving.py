@@ -79,7 +79,10 @@ class Counted(NamedTuple):
 
     def end_of_limit(self, limit: Limit) -> datetime:
         """When the time for a status is over: later by what the clock was set forward after it had begun."""
-        steps = takewhile(lambda step: limit.since <= step.end - step.length, reversed(self.steps))
+        # The times in the middle of a step never were: neither side of it is known to the microsecond.
+        steps = takewhile(
+            lambda step: limit.since <= step.end - step.length / 2, reversed(self.steps)
+        )
         return limit.since + limit.length + sum((step.length for step in steps), timedelta(0))
 
 

@@ -387,9 +387,12 @@ async def _live(story: list[tuple[str, int]], *, eager: bool) -> None:
     await service.expiry.look()
     worker, dead = Worker(service), service.leased(TTL)
     limited = service.driver.create(start_timeout=30 * SECOND)
+    begin = service.machine.monotonic
     for what, size in story:
         await _befall(service, worker, what, size, eager=eager)
         assert await service.status(worker.run) is RunStatus.PENDING
+        if service.machine.monotonic - begin < 30 * 10**9:
+            assert await service.status(limited) is RunStatus.PENDING
     # However it went, in the end everyone gets what he deserves.
     await _befall(service, worker, "serves", 4 * 31, eager=eager)
     assert await service.status(worker.run) is RunStatus.PENDING

@@ -218,6 +218,8 @@ def limit_end(since: float, *steps: tuple[float, float]) -> float:
 def test_a_timeout_is_longer_by_what_the_clock_was_set_forward_since_it_began() -> None:
     assert limit_end(5) == 15
     assert limit_end(5, (4, 0.6), (7, 0.6), (3_609, 3_600)) == 3_615.6
+    # It began just before the step.
+    assert limit_end(9.000_01, (3_609, 3_600)) == 3_619.000_01
     # It began after the step, though before that was noticed.
     assert limit_end(3_608, (3_609, 3_600)) == 3_618
 
