@@ -196,6 +196,20 @@ mod tests {
         assert_eq!(merged(&first, Some(&second)), total);
     }
 
+    #[tokio::test]
+    async fn another_processes_sequence_follows_the_first_ones() {
+        let client = RunClient::connect().unwrap();
+        let tell = Arc::new(watch::Sender::new(None));
+        let mut last = 0;
+        for _process in 0..2 {
+            let execution =
+                Execution::new(client.clone(), Worker::default(), Run::default(), &tell);
+            let sequence = execution.reported.lock().await.sequence;
+            assert!(sequence > last);
+            last = sequence;
+        }
+    }
+
     #[test]
     fn a_lease_that_was_promised_at_creation_is_kept() {
         let ttl = Duration::from_secs(9).try_into().ok();

@@ -153,7 +153,55 @@ fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use tonic::{Code, Status};
+
     use super::*;
+
+    /// What becomes of a report that fails with this code that often, how often it was sent and for how long.
+    async fn sent(
+        code: Code,
+        failures: u32,
+        lease: Option<Duration>,
+    ) -> (Result<Run, Code>, u32, Duration) {
+        let client = RunClient::connect().unwrap();
+        let worker = Worker { id: None, lease };
+        let reports = Reports::new(&client, &worker, "r").patient(&Run::default());
+        let (sent, began) = (Cell::new(0), Instant::now());
+        let send = |_client, ()| {
+            sent.set(sent.get() + 1);
+            let is_taken = sent.get() > failures;
+            async move { if is_taken { Ok(Run::default()) } else { Err(Status::new(code, "").into()) } }
+        };
+        let answer = reports.repeated((), send).await;
+        (answer.map_err(|failure| failure.code()), sent.get(), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_is_repeated_until_it_is_answered() {
+        use Code::{DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound};
+        use Code::{ResourceExhausted, Unauthenticated, Unavailable, Unknown};
+        for code in [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal] {
+            let (answer, times, _) = sent(code, 9, None).await;
+            assert_eq!((answer, times), (Ok(Run::default()), 10));
+        }
+        for code in [NotFound, FailedPrecondition, InvalidArgument, Unauthenticated] {
+            let (answer, times, _) = sent(code, 9, None).await;
+            assert_eq!((answer, times), (Err(code), 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_is_the_lease_and_at_least_a_minute() {
+        for (lease, longest) in [(None, 60), (Some(9), 60), (Some(600), 600)] {
+            let lease = lease.map(Duration::from_secs);
+            let (answer, _, lasted) = sent(Code::Unavailable, u32::MAX, lease).await;
+            assert_eq!(answer, Err(Code::Unavailable));
+            let longest = Duration::from_secs(longest);
+            assert!(longest - Duration::from_secs(2) <= lasted && lasted < longest);
+        }
+    }
 
     #[test]
     fn a_text_is_cut_between_letters() {
