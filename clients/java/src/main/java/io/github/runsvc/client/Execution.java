@@ -4,6 +4,7 @@ import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
+import io.grpc.Status;
 import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 
@@ -123,9 +124,17 @@ public final class Execution {
   public boolean report(Progress progress) {
     synchronized (reporting) {
       Progress total = reported.toBuilder().mergeFrom(progress).build();
-      boolean applied = sent(total);
+      Progress before = reported;
       reported = total;
-      return applied;
+      try {
+        return sent(total);
+      } catch (RunException failure) {
+        // Interrupted: the usage is what it is, whoever is in a hurry.
+        if (failure.code() != Status.Code.CANCELLED) {
+          reported = before;
+        }
+        throw failure;
+      }
     }
   }
 

@@ -223,6 +223,31 @@ class ExecutionTest {
   }
 
   @Test
+  void progressThatACancelInterruptedIsMadeUpFor() {
+    answer(UpdateProgressRequest.class, Answers.begins());
+    answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
+    Execution.Work work =
+        execution -> {
+          execution.report(USAGE);
+          return null;
+        };
+    client.work("r", WORKER, work);
+    assertEquals(USAGE, last(AcknowledgeCancelRequest.class).getProgress());
+  }
+
+  @Test
+  void progressThatTheServerRefusesIsItsReportersToKnow() {
+    answer(UpdateProgressRequest.class, Answers.refuses(Code.INVALID_ARGUMENT, "INVALID_REQUEST"));
+    Execution.Work work =
+        execution -> {
+          assertThrows(RunException.InvalidArgument.class, () -> execution.report(USAGE));
+          return null;
+        };
+    client.work("r", WORKER, work);
+    assertFalse(last(CompleteRequest.class).hasProgress());
+  }
+
+  @Test
   void anotherProcessesSequenceFollowsTheFirstOnes() {
     answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     long before = 0;
