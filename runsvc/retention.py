@@ -14,7 +14,7 @@ from runsvc.transaction import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from runsvc.serving import Serving
     from runsvc.store.base import ReadingStore
@@ -61,7 +61,7 @@ class Retention:
 
     async def remove(self) -> int:
         """Remove every run that ended long enough ago; how many there were."""
-        by = ago(self._keep, await self._now())
+        by = ago(self._keep, await self._serving.steady_time())
         count, stretches, last = 0, 0, ""
         while run_ids := await self._store.ended(by, last, STRETCH):
             pace = pace_of(stretches)
@@ -71,12 +71,6 @@ class Retention:
                 count += removed
             stretches, last = stretches + 1, run_ids[-1]
         return count
-
-    async def _now(self) -> datetime:
-        """What time it is, but for what the clock was set forward by: what is removed does not come back."""
-        if (counted := self._serving.counted()) is None:
-            return await self._writer.submit(Command(lambda tx: tx.time))
-        return counted.at - self._serving.set_forward
 
     async def _remove(self, run_ids: Sequence[str]) -> tuple[int, float]:
         """How many were there to remove, and for how many seconds the writer was busy with them."""

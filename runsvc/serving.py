@@ -9,6 +9,7 @@ by what the clock was set forward, they are longer.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -91,6 +92,8 @@ class Beat(NamedTuple):
 
     time: datetime
     monotonic: float
+    #: By how much the store's time is ahead of the machine's.
+    ahead: timedelta
 
 
 class Serving:
@@ -107,7 +110,8 @@ class Serving:
         self._late_answer = timedelta(0)
         self._steps: tuple[Step, ...] = ()
         #: By how much the clock was set forward, all in all.
-        self.set_forward = timedelta(0)
+        self._set_forward = timedelta(0)
+        self._begun = asyncio.Event()
         #: Renewals are not taken, as far as is known.
         self.broken = True
 
@@ -117,7 +121,7 @@ class Serving:
 
     def moment(self, time: datetime) -> Beat:
         """The moment at which it is this time in the store; a beat if it is committed."""
-        return Beat(time, self._timekeeper.monotonic())
+        return Beat(time, self._timekeeper.monotonic(), time - self._timekeeper.machine())
 
     def beat(self, beat: Beat) -> None:
         """The store did its work. Ends a break, and tells of one or of a delay when this comes late."""
@@ -127,16 +131,20 @@ class Serving:
             passed = timedelta(seconds=beat.monotonic - self._last.monotonic)
             lost += self._late_beat(passed)
             shift = beat.time - self._last.time - passed
-            if shift > TOLERANCE:
-                self._steps = (*self._steps[1 - _MOST :], Step(beat.time, shift))
-                self.set_forward += shift
-                self.broken = True
+        else:
+            # A time on record that has not come yet: the clock was set forward, and back, before this start.
+            shift = beat.ahead
+        if shift > TOLERANCE:
+            self._steps = (*self._steps[1 - _MOST :], Step(beat.time, shift))
+            self._set_forward += shift
+            self.broken = True
         if self.broken or lost > LONGEST_DELAY:
             self._served_since = beat.time + answered
             self._delays = ()
         elif lost:
             self._delays = (*self._delays[1 - _MOST :], Delay(beat.time + answered, lost))
         self._last, self._late_answer, self.broken = beat, _late(answered), False
+        self._begun.set()
 
     def counted(self) -> Counted | None:
         """What time it is and how much of it counts; None before the first beat."""
@@ -151,6 +159,15 @@ class Serving:
             delays = (*delays, Delay(at, lost))
         prompt_since = delays[-1].end if delays else since
         return Counted(at, at - since, at - max(since, prompt_since), delays, self._steps)
+
+    async def steady_time(self) -> datetime:
+        """What time it is, but for what the clock was set forward by: what is dropped by it does not come back.
+
+        Known from the first beat on, which is waited for.
+        """
+        while (counted := self.counted()) is None:
+            await self._begun.wait()
+        return counted.at - self._set_forward
 
     def left(self, lease: Lease) -> float:
         """For how many seconds a lease holds if nobody renews it; 0 once it is over."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runsvc.attachments import Attachments
     from runsvc.expiry import Expiry
     from runsvc.retention import Retention
+    from runsvc.serving import Serving
     from runsvc.store.base import ReadingStore
     from runsvc.transaction import Transaction
     from runsvc.writer import Writer
@@ -46,6 +47,7 @@ class Sweeper:
         writer: Writer,
         store: ReadingStore,
         admin: Admin,
+        serving: Serving,
         expiry: Expiry,
         attachments: Attachments,
         retention: Retention | None,
@@ -56,6 +58,7 @@ class Sweeper:
         self._writer = writer
         self._store = store
         self._admin = admin
+        self._serving = serving
         self._expiry = expiry
         self._attachments = attachments
         #: None: runs are kept for ever.
@@ -117,7 +120,7 @@ class Sweeper:
         """Revision of the newest entry that is too old."""
         if self._log_keep_age is None:
             return 0
-        now = await self._writer.submit(Command(lambda tx: tx.time))
+        now = await self._serving.steady_time()
         return await self._store.log_begin(ago(self._log_keep_age, now)) - 1
 
     async def _forget(self, revision: int) -> None:

@@ -46,6 +46,10 @@ class Timekeeper:
         self._told, self._at = max(self._wall(), gone_on, not_before * 1_000), at
         return self._told // 1_000
 
+    def machine(self) -> datetime:
+        """What the machine's clock says, however it was set."""
+        return _EPOCH + timedelta(microseconds=self._wall() // 1_000)
+
     def monotonic(self) -> float:
         """Seconds that only pass, whatever is done to the machine's clock."""
         return self._monotonic() / _NANOS

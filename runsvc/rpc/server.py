@@ -223,6 +223,7 @@ async def _start(
         writer,
         store,
         admin,
+        serving,
         Expiry(writer, serving),
         attachments,
         retention,

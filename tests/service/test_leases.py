@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -34,6 +35,7 @@ from tests.support.worker import WORKER, leased, length, staying_alive, worker_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from tests.support.server import Client
@@ -343,6 +345,31 @@ async def test_a_clock_that_is_set_forward_kills_nobody(tmp_path: Path) -> None:
             machine.set_clock(HOUR)
             await _outlives(client, alive, dead)
             assert (await found(client, limited)).status == PENDING
+
+
+async def test_a_clock_that_was_set_forward_and_back_before_a_start_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    machine = LiveMachine()
+    kept = {"retain_runs": timedelta(days=30), "log_keep_age": timedelta(days=7)}
+
+    def started() -> AbstractAsyncContextManager[Client]:
+        timekeeper = machine.timekeeper()
+        return in_process(tmp_path / "runs.db", timekeeper=timekeeper, orphans="keep", **kept)
+
+    async with started() as client:
+        limited = await created(client, start_timeout=length(HOUR))
+        over = await created(client)
+        await call(client, "SetStatus", run_id=over.run_id, status=SUCCESS)
+        machine.set_clock(40 * 24 * HOUR)
+        await created(client)
+    machine.set_clock(-40 * 24 * HOUR)
+    async with started() as client:
+        short = await created(client, start_timeout=length(1))
+        assert (await ended(client, short)).status_reason == START_TIMEOUT_EXCEEDED
+        assert (await found(client, limited)).status == PENDING
+        assert (await found(client, over)).status == SUCCESS
+        assert (await call(client, "GetServerInfo")).oldest_revision == 1
 
 
 async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -33,12 +34,16 @@ class Keeping:
 
     def __init__(self) -> None:
         self.machine = Machine()
-        timekeeper = self.machine.timekeeper()
-        self.store = MemoryStore(timekeeper)
-        self.serving = Serving(timekeeper, DAY)
+        self.store = MemoryStore()
         self.driver = Driver(self.store)
         self.commits: list[Committed] = []
         self.writer = Writer(GroupCommit(self.store, CODEC), self.commits.append)
+        self.start()
+
+    def start(self) -> None:
+        """Start, with what the store holds and nothing else."""
+        timekeeper = self.store._timekeeper = self.machine.timekeeper()
+        self.serving = Serving(timekeeper, DAY)
         self.retention = Retention(self.writer, self.store, self.serving, DAY)
 
     def pass_(self, **time: float) -> None:
@@ -202,3 +207,24 @@ async def test_runs_that_are_kept_for_longer_than_there_is_time_stay(keeping: Ke
     keeping.pass_(days=2)
     retention = Retention(keeping.writer, keeping.store, keeping.serving, timedelta.max)
     assert await retention.remove() == 0
+
+
+async def test_a_clock_that_was_set_forward_and_back_before_the_start_removes_nothing(
+    keeping: Keeping,
+) -> None:
+    run = keeping.driver.report(keeping.driver.create(), SUCCESS)
+    keeping.machine.set_clock(365 * DAY.total_seconds())
+    keeping.driver.create()
+    keeping.machine.set_clock(-365 * DAY.total_seconds())
+    keeping.start()
+    # Before the first beat nobody can tell.
+    removing = asyncio.create_task(keeping.retention.remove())
+    await asyncio.sleep(0)
+    assert not removing.done()
+    keeping.beat()
+    assert await removing == 0
+    keeping.pass_(hours=23)
+    assert await keeping.retention.remove() == 0
+    keeping.pass_(hours=2)
+    assert await keeping.retention.remove() == 1
+    assert await keeping.store.get(run.run_id) is None

@@ -21,9 +21,11 @@ HOUR = 3_600
 class Beating:
     """A service whose store tells the machine's time."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: float = 0) -> None:
+        """The time on record may be so many seconds ahead of the machine's clock."""
         self.machine = Machine()
         self._timekeeper = self.machine.timekeeper()
+        self._timekeeper.now(not_before=self.machine.wall // 1_000 + round(ahead * 1e6))
         self.serving = Serving(self._timekeeper, INTERVAL)
         self.beat()
 
@@ -222,6 +224,21 @@ def test_a_timeout_is_longer_by_what_the_clock_was_set_forward_since_it_began() 
     assert limit_end(9.000_01, (3_609, 3_600)) == 3_619.000_01
     # It began after the step, though before that was noticed.
     assert limit_end(3_608, (3_609, 3_600)) == 3_618
+
+
+async def test_a_clock_that_was_set_forward_and_back_before_the_start_is_found_out() -> None:
+    service = Beating(ahead=HOUR)
+    step = Step(NOON + seconds(HOUR), seconds(HOUR))
+    assert service.counted == Counted(NOON + seconds(HOUR), NONE, NONE, (), (step,))
+    assert await service.serving.steady_time() == NOON
+    service.go_on(5)
+    assert service.counted.steps == (step,)
+
+
+async def test_a_time_on_record_that_has_come_shows_nothing() -> None:
+    service = Beating(ahead=-HOUR)
+    assert service.counted.steps == ()
+    assert await service.serving.steady_time() == NOON
 
 
 def test_a_clock_set_back_changes_nothing() -> None:

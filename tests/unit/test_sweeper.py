@@ -22,9 +22,9 @@ from runsvc.serving import Serving
 from runsvc.store.base import ById
 from runsvc.store.memory import MemoryStore
 from runsvc.sweeper import Sweeper
-from runsvc.timekeeper import Timekeeper
 from runsvc.writer import Writer
 from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
+from tests.support.machine import LiveMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +40,10 @@ class House(NamedTuple):
     admin: Admin
     serving: Serving
     attachments: Attachments
+    machine: LiveMachine
+
+    def beat(self) -> None:
+        self.serving.beat(self.serving.moment(self.store.begin().time))
 
     def sweeper(self, log_keep: int = 0, log_keep_age: timedelta | None = None) -> Sweeper:
         expiry = Expiry(self.writer, self.serving)
@@ -47,6 +51,7 @@ class House(NamedTuple):
             self.writer,
             self.store,
             self.admin,
+            self.serving,
             expiry,
             self.attachments,
             None,
@@ -66,15 +71,16 @@ class House(NamedTuple):
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    store = MemoryStore()
+    machine = LiveMachine()
+    timekeeper = machine.timekeeper()
+    store = MemoryStore(timekeeper)
     await store.open()
     hub = StatusHub(store)
     writer = Writer(GroupCommit(store, CODEC), hub.publish)
-    timekeeper = Timekeeper()
     serving = Serving(timekeeper, expiry.INTERVAL)
     attachments = Attachments(writer, serving, timekeeper)
     admin = Admin(writer, store, hub, CODEC, serving, attachments)
-    yield House(store, Driver(store), hub, writer, admin, serving, attachments)
+    yield House(store, Driver(store), hub, writer, admin, serving, attachments, machine)
     async with asyncio.timeout(30):
         await writer.close()
     await store.close()
@@ -128,10 +134,10 @@ async def test_reconciling_ends_whose_lease_is_over(house: House) -> None:
 
     # Nobody knows yet for how long renewals have been taken.
     assert await reconciled() == []
-    house.serving.beat(house.serving.moment(house.store.begin().time))
+    house.beat()
     house.serving.interrupt()
     assert await reconciled() == []
-    house.serving.beat(house.serving.moment(house.store.begin().time))
+    house.beat()
     assert await reconciled() == [lapsed.run_id]
     assert await house.status(held) is RunStatus.PENDING
 
@@ -233,6 +239,7 @@ async def test_compaction_drops_what_is_too_old_as_well(house: House) -> None:
         house.driver.create()
     for revision in (1, 2, 3):
         house.store._times[revision] -= timedelta(days=8)
+    house.beat()
     await house.sweeper(99, timedelta(days=9)).compact()
     assert len(await log(house)) == 7
     await house.sweeper(99, timedelta(days=7)).compact()
@@ -245,8 +252,20 @@ async def test_compaction_drops_what_is_too_old_as_well(house: House) -> None:
 async def test_compaction_by_an_age_that_nothing_can_have_is_by_number(house: House) -> None:
     for _ in range(7):
         house.driver.create()
+    house.beat()
     await house.sweeper(4, timedelta.max).compact()
     assert await log(house) == [4, 5, 6, 7]
+
+
+async def test_a_clock_that_is_set_forward_makes_nothing_too_old(house: House) -> None:
+    house.driver.create()
+    house.beat()
+    house.machine.set_clock(timedelta(days=40).total_seconds())
+    house.driver.create()
+    for _ in range(2):
+        await house.sweeper(99, timedelta(days=7)).compact()
+        assert await log(house) == [1, 2]
+        house.beat()
 
 
 async def test_compaction_goes_on_where_it_left_off(house: House) -> None:
