@@ -185,11 +185,15 @@ class Watch:
         # A stretch at a time: what waits for a slow reader is ids and revisions.
         states = [left.popleft() for _ in range(min(SNAPSHOT_STRETCH, len(left)))]
         subjects = await self._watches.store.recall(states) if states else ()
+        topic = self._request.topic
+        if topic.kind is TopicKind.RUN and not subjects:
+            # It was removed since: the watcher is told what it would be, had it come a moment later.
+            raise RunNotFound(topic.key)
         events = [Event(StatusEvent.SNAPSHOT, subject=_present(subject)) for subject in subjects]
         if not left:
             self._snapshot = None
             events.append(self._position(StatusEvent.SNAPSHOT_END))
-            if self._request.topic.kind is TopicKind.RUN:
+            if topic.kind is TopicKind.RUN:
                 self.over = any(map(self._ends_with, subjects))
         return events
 

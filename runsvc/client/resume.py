@@ -129,7 +129,9 @@ class Resumption:
 
         Raises the error when it is not one that passes, or the server has been gone for too long.
         """
-        if self._resnapshot and error.reason in _NO_LOG:
+        # Whoever has no revision yet was too slow for its snapshot, and asks for another one.
+        may_start_over = self._resnapshot or self.revision is None
+        if may_start_over and error.reason in _NO_LOG:
             self.revision, self.store_id = None, ""
         elif not _passes(error):
             raise error

@@ -367,7 +367,7 @@ class ReadingStore(Protocol):
         """The runs as of these revisions, in this order; a run that was removed since is left out.
 
         A run that has not changed since is its record, without kwargs; another one is its log entry. RevisionCompacted
-        when the log no longer holds that.
+        when the log no longer holds that of a run that is there.
         """
         ...
 

@@ -185,9 +185,9 @@ class MemoryStore:
             record, entry = await self.look_up(run_id), log.get(revision)
             if record is not None and record.revision == revision:
                 found.append(record)
-            elif entry is None:
+            elif entry is None and record is not None:
                 raise RevisionCompacted(clock.oldest_revision, clock.revision)
-            elif entry.body is not None:
+            elif entry is not None and entry.body is not None:
                 found.append(entry)
         return found
 

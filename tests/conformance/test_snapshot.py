@@ -86,6 +86,18 @@ async def test_recall_gives_a_run_as_it_was(store: Store, driver: Driver) -> Non
     assert names(same, changed) == [present.run_id, past.run_id]
 
 
+async def test_recall_leaves_a_removed_run_out_whatever_the_log_has_lost(
+    store: Store, driver: Driver
+) -> None:
+    same, removed = (driver.create() for _ in range(2))
+    states, _ = await store.snapshot(ALL)
+    driver.report(removed, SUCCESS)
+    driver.delete(removed)
+    for forgotten in (2, 3, 4):
+        driver.forget(forgotten)
+        assert [one.run_id for one in await store.recall(states)] == names(same)
+
+
 async def test_recall_in_the_order_asked_for(store: Store, driver: Driver) -> None:
     states = [RunState(run.run_id, run.revision) for run in [driver.create() for _ in range(3)]]
     for wanted in (states, states[::-1], []):

@@ -25,7 +25,7 @@ from runsvc.errors import (
 from runsvc.event import Event, StatusEvent
 from runsvc.hub import StatusHub
 from runsvc.serving import Serving
-from runsvc.store.base import LogEntry, Record, Topic, TopicKind
+from runsvc.store.base import LogEntry, Record, Snapshot, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
 from runsvc.watch import PROGRESS_STRETCH, SNAPSHOT_STRETCH, Watches, WatchRequest
 from runsvc.writer import Writer
@@ -653,6 +653,40 @@ async def test_a_slow_reader_of_a_large_snapshot_is_told_the_runs_as_of_its_revi
             (CHANGED, created + 2),
             (DELETED, created + 3),
         ]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+async def test_a_run_that_is_removed_before_its_snapshot_is_read_is_not_found(
+    on: Watching, monkeypatch: pytest.MonkeyPatch, compacted: bool
+) -> None:
+    run = on.driver.report(on.driver.create(), SUCCESS)
+    snapshot = on.store.snapshot
+
+    async def removed(topic: Topic) -> Snapshot:
+        taken = await snapshot(topic)
+        on.driver.delete(run)
+        on.driver.forget(3 if compacted else 0)
+        return taken
+
+    monkeypatch.setattr(on.store, "snapshot", removed)
+    with pytest.raises(RunNotFound) as refused:
+        await on.error_of(run_topic(run))
+    assert refused.value.run_id == run.run_id
+
+
+async def test_a_run_that_is_removed_while_a_snapshot_is_read_is_left_out_of_it(
+    on: Watching,
+) -> None:
+    runs = [on.driver.create() for _ in range(SNAPSHOT_STRETCH + 2)]
+    async with on.open(ALL) as stream:
+        events = await take(stream, SNAPSHOT_STRETCH)
+        on.driver.report(runs[-1], SUCCESS)
+        on.driver.delete(runs[-1])
+        on.driver.forget(len(runs))
+        events += await take(stream, 4)
+    last = len(runs)
+    assert [subject(event).run_id for event in events[:-3]] == [run.run_id for run in runs[:-1]]
+    assert told(events[-3:]) == [(SNAPSHOT_END, last), (CHANGED, last + 1), (DELETED, last + 2)]
 
 
 async def test_a_reader_too_slow_for_its_snapshot_hears_so(on: Watching) -> None:

@@ -169,17 +169,20 @@ class Reading:
         unchanged = {RunState(one.run_id, one.revision): one for one in _records(rows)}
         changed = [state for state in states if state not in unchanged]
         logged = await self._logged(changed) if changed else {}
-        found = [unchanged.get(state) or logged[state.revision] for state in states]
-        return [one for one in found if one.body is not None]
+        found = [unchanged.get(state) or logged.get(state.revision) for state in states]
+        return [one for one in found if one is not None and one.body is not None]
 
     async def _logged(self, states: Sequence[RunState]) -> dict[int, LogEntry]:
-        """The log entries of these revisions, by revision."""
+        """The log entries of these revisions, by revision; of a removed run perhaps none."""
         statement = f"SELECT {_LOG} FROM log WHERE revision IN ({_marks(states)})"
         rows = await self._fetch(self._log, statement, [state.revision for state in states])
-        if len(rows) < len(states):
+        logged = {entry.revision: entry for entry in map(_rows.to_entry, rows)}
+        lost = [state.run_id for state in states if state.revision not in logged]
+        there = f"SELECT run_id FROM runs WHERE run_id IN ({_marks(lost)}) LIMIT 1"
+        if lost and await self._fetch(self._log, there, lost):
             clock = await self.clock()
             raise RevisionCompacted(clock.oldest_revision, clock.revision)
-        return {entry.revision: entry for entry in map(_rows.to_entry, rows)}
+        return logged
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
         statement = f"""

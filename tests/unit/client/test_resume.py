@@ -109,7 +109,6 @@ def test_what_passes_is_made_up_for(error: RunError) -> None:
         failing("NOT_FOUND", "RUN_NOT_FOUND", from_transport=False),
         failing("UNAUTHENTICATED"),
         failing("DEADLINE_EXCEEDED"),
-        COMPACTED,
     ],
 )
 def test_everything_else_is_raised(error: RunError) -> None:
@@ -171,6 +170,21 @@ def test_a_log_that_does_not_go_on_is_a_snapshot_if_that_is_asked_for(reason: st
     watch = resumption(all={}, after_revision=1, store_id="s", resnapshot=True)
     assert watch.cut(failing("OUT_OF_RANGE", reason, from_transport=False)) is not None
     assert watch.opening() == StreamStatusRequest(all={})
+
+
+def test_who_has_no_revision_yet_asks_for_another_snapshot() -> None:
+    watch = resumption(run_id="r1")
+    watch.heard(SNAPSHOT)
+    assert watch.cut(COMPACTED) is not None
+    assert watch.opening() == StreamStatusRequest(run_id="r1")
+    watch.heard(event("SNAPSHOT_END", 3))
+    with pytest.raises(RunError):
+        watch.cut(COMPACTED)
+
+
+def test_who_named_a_revision_is_told_that_it_is_gone() -> None:
+    with pytest.raises(RunError):
+        resumption(all={}, after_revision=1).cut(COMPACTED)
 
 
 ACKNOWLEDGED = event("CHANGED", 7, "INTERRUPTED")

@@ -68,6 +68,15 @@ async def test_what_cannot_be_made_up_for_is_raised_and_ends_it(
     assert [each async for each in watch] == []
 
 
+async def test_a_log_that_was_cut_before_the_snapshot_came_is_made_up_for(
+    client: Any, script: Script
+) -> None:
+    compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "no", "REVISION_COMPACTED")
+    script.will("StreamStatus", [compacted], [END])
+    assert await anext(client.watch(all_runs=True)) == END
+    assert script.asked[0] == script.asked[1]
+
+
 async def test_it_gives_up_after_the_outage(client: Any, script: Script) -> None:
     script.will("StreamStatus", GONE)
     with pytest.raises(Unavailable):
