@@ -1,7 +1,4 @@
-"""A worker: executes the runs of assistant "echo" as they are created, until Ctrl-C.
-
-python clients/python/examples/worker.py [worker id]
-"""
+"""A worker: does the runs of assistant "echo", until Ctrl-C. python clients/python/examples/worker.py [worker id]"""
 
 from __future__ import annotations
 
