@@ -15,7 +15,7 @@ go.check := check-client-go
 .PHONY: check-client-go
 # Races are looked for where there is a C compiler, which that needs.
 check-client-go:
-	@cd clients/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go mod tidy -diff && go vet ./... && \
+	@cd clients/go && gofmt -d . && test -z "$$(gofmt -l .)" && go mod tidy -diff && go vet ./... && \
 	  go test $$([ "$$(go env CGO_ENABLED)" = 1 ] && echo -race) ./...
 
 .PHONY: .tools/drivers/go
