@@ -256,7 +256,8 @@ async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver)
             assert record is not None
             progress = CODEC.decode(record).progress
             assert ((progress and progress.total_tokens) or 0) >= least
-        await asyncio.sleep(0)
+        # Long enough to let go of the interpreter, without which the writer would wait for it at every statement.
+        await asyncio.sleep(0.001)
     thread.join()
 
 

@@ -21,6 +21,7 @@ from runsvc.store.base import (
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import Kept
+from runsvc.store.sqlite.phrases import IS_ACTIVE, NEWEST_FIRST, RECORD
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,11 +31,9 @@ if TYPE_CHECKING:
     from runsvc.store.base import Count, Query, Record
     from runsvc.store.sqlite.cache import RunCache
 
-_RECORD: Final = ", ".join(_rows.RECORD)
 #: A record whose body is left out, so that a large one is not even read.
-_BARE: Final = _RECORD.replace("body", "x''")
-_ACTIVE_ON_THREAD: Final = "WHERE owner = ? AND thread_id = ? AND status IN (1, 2)"
-_NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
+_BARE: Final = RECORD.replace("body", "x''")
+_ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
 #: Parameters with which nothing is due.
@@ -80,7 +79,7 @@ class Loading:
             WITH asked (owner, thread_id) AS (VALUES {asked})
             SELECT owner, thread_id FROM asked WHERE EXISTS (
               SELECT 1 FROM runs WHERE owner = asked.owner AND thread_id = asked.thread_id
-              AND status IN (1, 2)
+              AND {IS_ACTIVE}
             )
             """,
             parameters,
@@ -109,9 +108,9 @@ class Loading:
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._select(where, key.owner, key.method, key.request_id)
             case ActiveOnThread(owner, thread_id):
-                return self._select(f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST}", owner, thread_id)
+                return self._select(f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
-                rest = f"{_ACTIVE_ON_THREAD} {_NEWEST_FIRST} LIMIT ?"
+                rest = f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
                 return self._select(rest, owner, thread_id, limit, columns=_BARE)
             case DueLeases(_, _, limit, skip):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
@@ -124,7 +123,7 @@ class Loading:
                 abandoned = attachments.parameters(query)
                 return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_remains)
             case Orphans(before, limit, lapsed):
-                where = f"WHERE status IN (1, 2) AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
+                where = f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)
                 rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
                 return self._select(rest, *(_due(lapsed) if lapsed else _NEVER), at, limit)
@@ -138,7 +137,7 @@ class Loading:
         self,
         rest: str,
         *parameters: object,
-        columns: str = _RECORD,
+        columns: str = RECORD,
         read: Callable[[_rows.Row], Record] = _rows.to_record,
     ) -> Sequence[Record]:
         rows = self._connection.execute(f"SELECT {columns} FROM runs {rest}", parameters)

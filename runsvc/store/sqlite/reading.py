@@ -18,6 +18,7 @@ from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.cache import Kept
 from runsvc.store.sqlite.connection import connect_reader, translated
+from runsvc.store.sqlite.phrases import IS_ACTIVE, NEWEST_FIRST, RECORD
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,14 +29,11 @@ if TYPE_CHECKING:
     from runsvc.store.base import LogEntry, PageQuery, Record, Topic
     from runsvc.store.sqlite.cache import RunCache
 
-_RECORD: Final = ", ".join(_rows.RECORD)
 _LOG: Final = ", ".join(_rows.LOG)
 #: Rows of a page that are read at once.
 _STRETCH: Final = 128
 #: Runs of a page that is put together from those at hand: its ids are read on the loop.
 _SHORT: Final = 32
-_ACTIVE: Final = "status IN (1, 2)"
-_NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 _OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
 
 #: How each kind of topic is searched for; every one has an index made for it.
@@ -82,7 +80,7 @@ class Reading:
         if kept is not None and kept.kwargs is not None:
             return kept.record._replace(kwargs=kept.kwargs)
         look = self._cache.look()
-        rows = self._now(f"SELECT {_RECORD}, kwargs FROM runs WHERE run_id = ?", (run_id,))
+        rows = self._now(f"SELECT {RECORD}, kwargs FROM runs WHERE run_id = ?", (run_id,))
         if not rows:
             return None
         record = _rows.to_record(rows[0])
@@ -92,12 +90,12 @@ class Reading:
     async def look_up(self, run_id: str) -> Record | None:
         if (kept := self._at_hand(run_id)) is not None:
             return kept.record
-        rows = self._now(f"SELECT {_RECORD} FROM runs WHERE run_id = ?", (run_id,))
+        rows = self._now(f"SELECT {RECORD} FROM runs WHERE run_id = ?", (run_id,))
         return _rows.to_record(rows[0]) if rows else None
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
-        where = f"owner = ? AND thread_id = ? AND {_ACTIVE}"
-        statement = f"SELECT run_id FROM runs WHERE {where} {_NEWEST_FIRST}"
+        where = f"owner = ? AND thread_id = ? AND {IS_ACTIVE}"
+        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST}"
         rows = self._now(statement, (owner, thread_id))
         return [row[0] for row in rows]
 
@@ -106,7 +104,7 @@ class Reading:
         return Clock(*rows[0])
 
     async def count_active(self) -> int:
-        rows = await self._fetch(self._pages, f"SELECT count(*) FROM runs WHERE {_ACTIVE}", {})
+        rows = await self._fetch(self._pages, f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}", {})
         return int(rows[0][0])
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
@@ -131,7 +129,7 @@ class Reading:
         return page
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
-        statement = f"SELECT {_RECORD} FROM runs WHERE superseded_by = :run_id ORDER BY revision"
+        statement = f"SELECT {RECORD} FROM runs WHERE superseded_by = :run_id ORDER BY revision"
         return _records(await self._fetch(self._pages, statement, {"run_id": run_id}))
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
@@ -151,7 +149,7 @@ class Reading:
     async def snapshot(self, topic: Topic) -> Snapshot:
         matches = _MATCHES[topic.kind]
         if topic.kind is not TopicKind.RUN:
-            matches += f" AND {_ACTIVE}"
+            matches += f" AND {IS_ACTIVE}"
         # The clock comes in front of each row, and alone when there are none.
         statement = f"""
             SELECT clock.revision, found.run_id, found.revision FROM clock LEFT JOIN (
@@ -164,7 +162,7 @@ class Reading:
 
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         wanted = _marks(states)
-        statement = f"SELECT {_RECORD} FROM runs WHERE run_id IN ({wanted})"
+        statement = f"SELECT {RECORD} FROM runs WHERE run_id IN ({wanted})"
         rows = await self._fetch(self._log, statement, [state.run_id for state in states])
         unchanged = {RunState(one.run_id, one.revision): one for one in _records(rows)}
         changed = [state for state in states if state not in unchanged]
@@ -230,12 +228,12 @@ class Reading:
     async def _short_page(self, query: PageQuery) -> Sequence[Record] | None:
         """A page of runs at hand and of the others as they are now; None when one of these is gone by now."""
         where, parameters = _behind(query, query.after)
-        statement = f"SELECT run_id FROM runs WHERE {where} {_NEWEST_FIRST} LIMIT :limit"
+        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         look = self._cache.look()
         run_ids = [row[0] for row in self._now(statement, parameters | {"limit": query.limit})]
         found = {run_id: kept.record for run_id in run_ids if (kept := self._cache.find(run_id))}
         if missing := [run_id for run_id in run_ids if run_id not in found]:
-            statement = f"SELECT {_RECORD} FROM runs WHERE run_id IN ({_marks(missing)})"
+            statement = f"SELECT {RECORD} FROM runs WHERE run_id IN ({_marks(missing)})"
             for record in _records(await self._fetch(self._pages, statement, missing)):
                 found[record.run_id] = record
                 self._cache.fill(look, Kept(record))
@@ -251,8 +249,8 @@ class Reading:
             where += f" AND status IN ({', '.join(str(int(each)) for each in query.statuses)})"
         if query.statuses and query.statuses <= ACTIVE:
             # Said in the words of the index that holds active runs alone.
-            where += f" AND {_ACTIVE}"
-        statement = f"SELECT {_RECORD} FROM runs WHERE {where} {_NEWEST_FIRST} LIMIT :limit"
+            where += f" AND {IS_ACTIVE}"
+        statement = f"SELECT {RECORD} FROM runs WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         rows = await self._fetch(self._pages, statement, parameters | {"limit": limit})
         return _records(rows)
 
