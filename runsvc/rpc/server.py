@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from runsvc import expiry
 from runsvc.admin import ORPHAN_ERROR, Admin
@@ -30,8 +30,8 @@ from runsvc.retention import Retention
 from runsvc.rpc.admin_servicer import AdminServicer
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.convert import RunCodec
+from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
-from runsvc.rpc.interceptors import Guard
 from runsvc.rpc.servicer import RunServicer
 from runsvc.serving import Serving
 from runsvc.store.sqlite import SqliteStore
@@ -236,12 +236,17 @@ async def _start(
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
     watches = Watches(store, hub, codec, serving, attachments)
-    server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
-    add_RunServiceServicer_to_server(RunServicer(manager, watches, connections), server)
-    add_AdminServiceServicer_to_server(AdminServicer(admin), server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server = grpc.aio.server(options=OPTIONS)
+    services: Any = guard
+    add_RunServiceServicer_to_server(RunServicer(manager, watches, connections), services)
+    add_AdminServiceServicer_to_server(AdminServicer(admin), services)
+    health_pb2_grpc.add_HealthServicer_to_server(health, services)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    reflected = reflection.aio.ReflectionServicer(names)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+        reflected, services
+    )
+    server.add_generic_rpc_handlers((guard,))
     port = _bind(server, settings.listen)
     await server.start()
 

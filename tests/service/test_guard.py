@@ -6,7 +6,8 @@ import asyncio
 import logging
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
@@ -21,17 +22,17 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
-from runsvc.rpc import interceptors
+from runsvc.rpc import guard as guarding
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.failures import INTERVAL
-from runsvc.rpc.interceptors import Guard
+from runsvc.rpc.guard import Guard
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1 import run_service_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-LOGGER = "runsvc.rpc.interceptors"
+LOGGER = "runsvc.rpc.guard"
 
 
 class Servicer(pb_grpc.RunServiceServicer):
@@ -74,19 +75,29 @@ class Service:
         return caught.value
 
 
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
+@asynccontextmanager
+async def guarded() -> AsyncIterator[Service]:
     # The methods that no test calls are left out.
     servicer, guard = Servicer(), Guard(Connections(1_800, 60, time.monotonic))  # type: ignore[abstract]
-    server = grpc.aio.server(interceptors=[guard])
-    pb_grpc.add_RunServiceServicer_to_server(servicer, server)
-    reflection.enable_server_reflection(["runsvc.v1.RunService"], server)
+    server, services = grpc.aio.server(), cast("Any", guard)
+    pb_grpc.add_RunServiceServicer_to_server(servicer, services)
+    reflected = reflection.aio.ReflectionServicer(["runsvc.v1.RunService"])
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+        reflected, services
+    )
+    server.add_generic_rpc_handlers((guard,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Service(servicer, guard, channel)
     await server.stop(None)
     await asyncio.wait_for(guard.drained(), 10)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with guarded() as made:
+        yield made
 
 
 def trailers_of(error: grpc.aio.AioRpcError) -> dict[str, Any]:
@@ -228,18 +239,20 @@ async def test_refusals_are_not_logged(service: Service, caplog: pytest.LogCaptu
     assert not caplog.records
 
 
-async def test_each_call_has_one_line_at_debug(
-    service: Service, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_each_call_has_one_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, LOGGER)
-    await service.stub.Get(pb.GetRequest(), metadata=[("x-request-id", "q-1")])
-    service.fail(RunNotFound("r"))
-    await service.refused()
-    await service.guard.drained()
+    async with guarded() as service:
+        await service.stub.Get(pb.GetRequest(), metadata=[("x-request-id", "q-1")])
+        service.fail(RunNotFound("r"))
+        error = await service.refused()
+        stream = service.stub.StreamStatus(pb.StreamStatusRequest())
+        assert await stream.code() is grpc.StatusCode.NOT_FOUND
     lines = [record.getMessage() for record in caplog.records if record.name == LOGGER]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert re.fullmatch(r"/runsvc.v1.RunService/Get OK [\d.]+ ms, request q-1", lines[0])
     assert " NOT_FOUND " in lines[1]
+    assert lines[1].endswith(f" request {trailers_of(error)['x-request-id']}")
+    assert lines[2].startswith("/runsvc.v1.RunService/StreamStatus NOT_FOUND ")
 
 
 async def test_a_request_id_is_honored_or_made(service: Service) -> None:
@@ -384,7 +397,6 @@ async def test_bytes_that_do_not_parse_are_an_invalid_request(
 async def test_an_unknown_method_is_unimplemented(service: Service) -> None:
     call = service.channel.unary_unary("/runsvc.v1.RunService/Nothing")(b"")
     assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert not service.guard._guarded
 
 
 async def test_reflection_passes(service: Service) -> None:
@@ -419,7 +431,7 @@ async def test_drained_waits_for_every_call(service: Service) -> None:
 async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interceptors, "_QUIET", 0.001)
+    monkeypatch.setattr(guarding, "_QUIET", 0.001)
     entered, asked, answer, release = (asyncio.Event() for _ in range(4))
 
     async def behavior(request: Any, context: Any) -> Any:

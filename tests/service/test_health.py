@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.rpc.connections import Connections
+from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
-from runsvc.rpc.interceptors import Guard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,8 +30,9 @@ def health() -> Health:
 @pytest.fixture
 async def stub(health: Health) -> AsyncIterator[Any]:
     guard = Guard(Connections(1_800, 60, time.monotonic))
-    server = grpc.aio.server(interceptors=[guard])
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(health, cast("Any", guard))
+    server.add_generic_rpc_handlers((guard,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
@@ -39,22 +38,25 @@ Handler = Any
 Behavior = Callable[[Any, Any], Awaitable[Any]]
 
 
-class Guard(grpc.aio.ServerInterceptor):
-    """Surrounds every coroutine handler of unary requests; others, such as reflection's, pass as they are.
+class Guard(grpc.GenericRpcHandler):
+    """Holds every method that is served, and surrounds its handler.
 
-    Comes last among interceptors: a handler that it has met once is not asked for again.
+    Services are added to it as to a server, by the generated code. It is no interceptor: the transport would ask one at
+    each call for what does not change. Nor are methods registered with the transport, which waits for the next call of
+    each of them, and lines up for all again whenever one comes.
     """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._guarded: dict[str, Handler] = {}
+        self._handlers: dict[str, Handler] = {}
         self._draining = False
         self._drained = asyncio.Event()
         #: How many calls have come so far.
         self._arrived = 0
         #: How many of them were streams.
         self._streams = 0
-        self._active: set[asyncio.Task[Any]] = set()
+        #: How many calls are under way.
+        self._active = 0
         #: How many of them are streams.
         self._streaming = 0
         self._failures = FailureLog()
@@ -62,21 +64,18 @@ class Guard(grpc.aio.ServerInterceptor):
         self._prefix = token_hex(4)
         self._numbers = count(1)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """The guarded handler of a method, made at its first call."""
-        method = handler_call_details.method
-        if (known := self._guarded.get(method)) is not None:
-            return known
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            # Not kept: whoever calls unknown methods must not fill the memory.
-            return None
-        guarded = self._guarded[method] = self._guard(method, handler)
-        return guarded
+    def add_generic_rpc_handlers(self, _handlers: object) -> None:
+        """Nothing to do: what is added so is added by its methods as well."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Serve the methods of a service, by name."""
+        for name, handler in handlers.items():
+            method = f"/{service}/{name}"
+            self._handlers[method] = self._guard(method, handler)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """The guarded handler of a method."""
+        return self._handlers.get(handler_call_details.method)
 
     def asked(self) -> int:
         """How many calls have come so far that want an answer at once; streams do not."""
@@ -104,15 +103,15 @@ class Guard(grpc.aio.ServerInterceptor):
         """
         left, rounds = 0, 0
         while self._active and rounds < _STUCK_ROUNDS:
-            is_stuck = len(self._active) == self._streaming == left
+            is_stuck = self._active == self._streaming == left
             rounds = rounds + 1 if is_stuck else 0
             left = self._streaming
             await asyncio.sleep(_QUIET)
 
     async def drained(self) -> None:
         """Return when no call is under way."""
-        while self._active:
-            await asyncio.wait(tuple(self._active))
+        while self._active:  # noqa: ASYNC110 - an event would cost every call something.
+            await asyncio.sleep(_QUIET)
 
     def _request_id(self, context: Any) -> str:
         """What a call is called: as its client says, or else by a name made now."""
@@ -122,21 +121,19 @@ class Guard(grpc.aio.ServerInterceptor):
         return f"{self._prefix}-{next(self._numbers):x}"
 
     def _guard(self, method: str, handler: Handler) -> Handler:
-        if inspect.iscoroutinefunction(handler.unary_unary):
-            call = self._wrap(method, handler.unary_unary, handler, handler.response_serializer)
-            return grpc.unary_unary_rpc_method_handler(call)
-        if inspect.iscoroutinefunction(handler.unary_stream):
-            call = self._wrap(method, handler.unary_stream, handler, _nothing)
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler))
+        if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                call, response_serializer=_serializer(handler.response_serializer)
+                self._stream(method, handler),
+                response_serializer=_serializer(handler.response_serializer),
             )
-        if inspect.isasyncgenfunction(handler.stream_stream):
-            return grpc.stream_stream_rpc_method_handler(
-                self._until_drained(handler.stream_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return handler
+        # Of reflection alone.
+        return grpc.stream_stream_rpc_method_handler(
+            self._until_drained(handler.stream_stream),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     def _until_drained(self, behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
         """The behavior, whose requests end when the server drains: a client that sits idle must not hold it up."""
@@ -162,53 +159,87 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             drained.cancel()
 
-    def _wrap(
-        self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
-    ) -> Behavior:
-        # The transport tells clients what an exception of a (de)serializer says; so both run in here.
-        parse = handler.request_deserializer
-        is_stream = serialize is _nothing
+    def _unary(self, method: str, handler: Handler) -> Behavior:
+        behavior, parse = handler.unary_unary, _parser(handler.request_deserializer)
+        serialize, meet = handler.response_serializer, self._connections.meet
+
+        async def call(request: bytes, context: Any) -> bytes:
+            self._arrived += 1
+            self._active += 1
+            meet(context.peer())
+            try:
+                if self._draining:
+                    await self._turn_away(method)
+                # The transport tells clients what an exception of a (de)serializer says; so both run in here.
+                answer = await behavior(parse(request), context)
+                return answer if type(answer) is bytes else serialize(answer)
+            except BaseException as error:
+                await self._settle(error, context, method)
+                raise
+            finally:
+                self._active -= 1
+
+        return self._logged(method, call)
+
+    def _stream(self, method: str, handler: Handler) -> Behavior:
+        behavior, parse = handler.unary_stream, _parser(handler.request_deserializer)
+
+        async def call(request: bytes, context: Any) -> None:
+            self._arrived += 1
+            self._streams += 1
+            self._active += 1
+            self._streaming += 1
+            self._connections.meet(context.peer())
+            try:
+                if self._draining:
+                    await self._turn_away(method)
+                # It may be open for days, and needs no request then.
+                await behavior(parse(request), context)
+            except BaseException as error:
+                await self._settle(error, context, method)
+                raise
+            finally:
+                self._active -= 1
+                self._streaming -= 1
+
+        return self._logged(method, call)
+
+    async def _turn_away(self, method: str) -> None:
+        """Raise ServerDraining, once the server is quiet.
+
+        Refused at once, clients that come again at once would keep it from becoming so.
+        """
+        if not method.startswith(_HEALTH):
+            await self._drained.wait()
+            raise ServerDraining
+
+    def _logged(self, method: str, behavior: Behavior) -> Behavior:
+        """The behavior, with a line for each call if anyone reads it: that is decided when the server starts."""
+        if not logger.isEnabledFor(logging.DEBUG):
+            return behavior
 
         async def call(request: bytes, context: Any) -> Any:
-            task = _current_task()
-            self._active.add(task)
-            self._arrived += 1
-            self._connections.meet(context.peer())
-            self._streams += is_stream
-            self._streaming += is_stream
             started = perf_counter()
-            outcome, request_id = "CANCELLED", ""
+            outcome = "CANCELLED"
             try:
-                if self._draining and not method.startswith(_HEALTH):
-                    # Refused at once, clients that come again at once would keep the server from becoming quiet.
-                    await self._drained.wait()
-                    raise ServerDraining
-                answer = serialize(await behavior(_parse(parse, request), context))
+                answer = await behavior(request, context)
                 outcome = "OK"
-            except BaseException as error:
-                request_id = self._request_id(context)
-                await self._settle(error, context, method, request_id)
-                raise
-            else:
-                return answer
             finally:
-                self._active.discard(task)
-                self._streaming -= is_stream
-                if logger.isEnabledFor(logging.DEBUG):
-                    request_id = request_id or self._request_id(context)
-                    _log_call(method, context, outcome, perf_counter() - started, request_id)
+                seconds = perf_counter() - started
+                told = dict(context.trailing_metadata()).get(REQUEST_ID_KEY)
+                _log_call(method, context, outcome, seconds, told or self._request_id(context))
+            return answer
 
         return call
 
-    async def _settle(
-        self, error: BaseException, context: Any, method: str, request_id: str
-    ) -> None:
+    async def _settle(self, error: BaseException, context: Any, method: str) -> None:
         """Abort the call with the status of a failure; return when the failure itself says all there is to say."""
         if isinstance(error, grpc.aio.AbortError) or not _is_failure(error):
             return
         if _is_vanished(error, context):
             # A write that failed because its client has gone: to the transport, as any other cancelled call.
             raise asyncio.CancelledError from error
+        request_id = self._request_id(context)
         status = to_status(error, request_id)
         self._failures.tell(error, status.code, f"{method}, request {request_id}")
         try:
@@ -241,13 +272,18 @@ def _log_call(method: str, context: Any, outcome: str, seconds: float, request_i
     )
 
 
-def _parse(parse: Callable[[bytes], Any], request: bytes) -> Any:
-    try:
-        return parse(request)
-    except DecodeError as error:
-        # The deserializer is a message class's own FromString.
-        message = cast("Any", parse).__self__.DESCRIPTOR.full_name
-        raise InvalidRequest((Violation("", f"does not parse as {message}"),)) from error
+def _parser(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """The deserializer, which raises InvalidRequest for what is no such message."""
+    # It is a message class's own FromString.
+    name = cast("Any", parse).__self__.DESCRIPTOR.full_name
+
+    def parsed(request: bytes) -> Any:
+        try:
+            return parse(request)
+        except DecodeError as error:
+            raise InvalidRequest((Violation("", f"does not parse as {name}"),)) from error
+
+    return parsed
 
 
 async def _next(requests: AsyncIterator[Any]) -> Any:
@@ -258,10 +294,6 @@ async def _next(requests: AsyncIterator[Any]) -> Any:
 def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     """Lets bytes pass, which a handler has encoded itself to send them to many."""
     return lambda answer: answer if isinstance(answer, bytes) else serialize(answer)
-
-
-def _nothing(answer: object) -> None:
-    """A stream has written its answers itself."""
 
 
 def _current_task() -> asyncio.Task[Any]:
