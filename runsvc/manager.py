@@ -144,9 +144,10 @@ class RunManager:
                 max_bytes=PAGE_BYTES,
             )
         )
-        fitting = _fitting(records[:page_size])
-        if _size(records) <= PAGE_BYTES and len(fitting) == len(records):
-            return Page(fitting, None)
+        is_whole = _size(records) <= PAGE_BYTES
+        if is_whole and len(records) <= page_size:
+            return Page(records, None)
+        fitting = records[:page_size] if is_whole else _fitting(records[:page_size])
         last = fitting[-1]
         return Page(fitting, PageKey(last.created_at, last.run_id))
 
@@ -318,4 +319,4 @@ def _fitting(records: Sequence[Record]) -> Sequence[Record]:
 
 
 def _size(records: Sequence[Record]) -> int:
-    return sum(len(record.body) for record in records)
+    return sum([len(record.body) for record in records])

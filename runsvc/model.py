@@ -161,8 +161,14 @@ class Request:
     spec_hash: bytes
 
 
+class _Encodable:
+    """A value of which a codec may remember what it is encoded. That is no part of the value, and no copy has it."""
+
+    __slots__ = ("encoded",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(_Encodable):
     """One execution of an assistant on a thread. The executor's input (kwargs) is kept beside it, not in it."""
 
     run_id: str

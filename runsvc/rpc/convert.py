@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct
 
 from runsvc.errors import CorruptRow
 from runsvc.model import (
@@ -51,8 +52,12 @@ class RunCodec:
     """Runs as the bytes that a store carries."""
 
     def encode(self, run: Run) -> bytes:
-        """The run without kwargs and without progress_sequence, which have columns of their own."""
-        return to_message(run).SerializeToString()
+        """The run without kwargs and without progress_sequence, which have columns of their own. Encoded once."""
+        encoded: bytes | None = getattr(run, "encoded", None)
+        if encoded is None:
+            encoded = to_message(run).SerializeToString()
+            object.__setattr__(run, "encoded", encoded)
+        return encoded
 
     def decode(self, subject: Record | LogEntry) -> Run:
         """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
@@ -69,11 +74,12 @@ class RunCodec:
             or run.owner != subject.owner
         ):
             raise CorruptRow(subject.run_id)
+        object.__setattr__(run, "encoded", subject.body)
         return run
 
 
-def to_message(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
-    """The message of a run, with kwargs when they are given."""
+def to_message(run: Run) -> run_pb2.Run:
+    """The message of a run, without kwargs."""
     # The stubs know enum fields by generated types; the domain's enums are numbers just as well.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
@@ -89,19 +95,14 @@ def to_message(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
     _set_parts(message, run)
     if run.metadata:
         message.metadata.MergeFromString(run.metadata)
-    if kwargs:
-        message.kwargs.MergeFromString(kwargs)
     return message  # type: ignore[no-any-return]
 
 
-def set_record(message: run_pb2.Run, record: Record) -> None:
-    """Make an empty message that of a stored run, with kwargs when the record has them; CorruptRow when it is not it.
-
-    In place: a message that is put into another one is copied.
-    """
-    _merge_stored(message, record, record.body)
+def check_record(record: Record) -> None:
+    """CorruptRow when a stored run, or its kwargs, are not what the columns say."""
+    _merge_stored(run_pb2.Run(), record, record.body)
     if record.kwargs:
-        _merge(message.kwargs, record.kwargs, record.run_id)
+        _merge(Struct(), record.kwargs, record.run_id)
 
 
 def from_entry(entry: LogEntry) -> run_pb2.Run:

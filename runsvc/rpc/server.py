@@ -238,7 +238,8 @@ async def _start(
     watches = Watches(store, hub, codec, serving, attachments)
     server = grpc.aio.server(options=OPTIONS)
     services: Any = guard
-    add_RunServiceServicer_to_server(RunServicer(manager, watches, connections), services)
+    servicer: Any = RunServicer(manager, watches, codec, connections)
+    add_RunServiceServicer_to_server(servicer, services)
     add_AdminServiceServicer_to_server(AdminServicer(admin), services)
     health_pb2_grpc.add_HealthServicer_to_server(health, services)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.model import Progress
 from runsvc.rpc import page_token
-from runsvc.rpc.convert import fitting, set_record, to_message
+from runsvc.rpc.answer import Stored, part
+from runsvc.rpc.convert import fitting, to_message
 from runsvc.rpc.encoder import EventEncoder
 from runsvc.rpc.validation import Check, creation
 from runsvc.v1 import run_service_pb2 as pb
-from runsvc.v1.run_service_pb2_grpc import RunServiceServicer
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from runsvc.manager import RunManager
-    from runsvc.model import Request, RunSpec
+    from runsvc.model import Request, Run, RunSpec
     from runsvc.rpc.connections import Connections
+    from runsvc.store.base import Codec
     from runsvc.watch import Watches, WatchRequest
 
 #: Whose runs these are; without authentication everyone's are nobody's.
@@ -26,43 +29,37 @@ OWNER: Final = ""
 LARGE: Final = 64 << 10
 
 
-class RunServicer(RunServiceServicer):
-    """Serves RunService from the manager's use-cases and the hub's watches."""
+class RunServicer:
+    """Serves RunService from the manager's use-cases and the hub's watches. Answers with a run in them it encodes."""
 
-    def __init__(self, manager: RunManager, watches: Watches, connections: Connections) -> None:
+    def __init__(
+        self, manager: RunManager, watches: Watches, codec: Codec, connections: Connections
+    ) -> None:
         self._manager = manager
         self._watches = watches
+        self._encode_run = codec.encode
         self._connections = connections
+        self._stored = Stored()
         self._encode = EventEncoder().encode
 
-    async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
+    async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
         spec, wanted = await _creation(request, "Create")
-        created = await self._manager.create(OWNER, spec, wanted)
-        return pb.CreateResponse(
-            run=to_message(created.run, spec.kwargs), replayed=created.replayed
-        )
+        run, replayed, _ = await self._manager.create(OWNER, spec, wanted)
+        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs)
 
-    async def CreateOrReject(
-        self, request: pb.CreateOrRejectRequest, context: Any
-    ) -> pb.CreateOrRejectResponse:
+    async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
         spec, wanted = await _creation(request, "CreateOrReject")
-        created = await self._manager.create_or_reject(OWNER, spec, wanted)
-        return pb.CreateOrRejectResponse(
-            run=to_message(created.run, spec.kwargs),
-            replayed=created.replayed,
-            superseded=fitting(map(to_message, created.superseded)),
-        )
+        run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, wanted)
+        superseded = fitting(map(to_message, displaced))
+        rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
+        return self._answer(run, rest, spec.kwargs)
 
-    async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
+    async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        response = pb.GetResponse()
-        set_record(response.run, await self._manager.get(OWNER, run_id))
-        return response
+        return self._stored.part(await self._manager.get(OWNER, run_id))
 
-    async def ListByThread(
-        self, request: pb.ListByThreadRequest, context: Any
-    ) -> pb.ListByThreadResponse:
+    async def ListByThread(self, request: pb.ListByThreadRequest, context: Any) -> bytes:
         with Check() as check:
             thread_id = check.thread_id(request.thread_id)
             statuses = check.statuses(request.statuses)
@@ -76,10 +73,8 @@ class RunServicer(RunServiceServicer):
         token = page.next and page_token.encode(
             page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
         )
-        response = pb.ListByThreadResponse(next_page_token=token or "")
-        for record in page.records:
-            set_record(response.runs.add(), record)
-        return response
+        rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
+        return b"".join((*map(self._stored.part, page.records), rest))
 
     async def HasInflight(
         self, request: pb.HasInflightRequest, context: Any
@@ -89,7 +84,7 @@ class RunServicer(RunServiceServicer):
         run_ids = await self._manager.has_inflight(OWNER, thread_id)
         return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
 
-    async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> pb.SetStatusResponse:
+    async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             status = check.status(request.status)
@@ -99,9 +94,9 @@ class RunServicer(RunServiceServicer):
         run, changed = await self._manager.set_status(
             OWNER, run_id, status, error=error, worker_id=worker_id, lease_ttl=lease_ttl
         )
-        return pb.SetStatusResponse(run=to_message(run), changed=changed)
+        return self._answer(run, pb.SetStatusResponse(changed=changed))
 
-    async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
+    async def Complete(self, request: pb.CompleteRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             status = check.terminal_status(request.status)
@@ -111,11 +106,9 @@ class RunServicer(RunServiceServicer):
         run, changed = await self._manager.complete(
             OWNER, run_id, status, error=error, progress=progress, worker_id=worker_id
         )
-        return pb.CompleteResponse(run=to_message(run), changed=changed)
+        return self._answer(run, pb.CompleteResponse(changed=changed))
 
-    async def UpdateProgress(
-        self, request: pb.UpdateProgressRequest, context: Any
-    ) -> pb.UpdateProgressResponse:
+    async def UpdateProgress(self, request: pb.UpdateProgressRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             progress = check.progress(request) or Progress()
@@ -124,35 +117,31 @@ class RunServicer(RunServiceServicer):
         run, applied = await self._manager.update_progress(
             OWNER, run_id, progress, sequence=sequence, final=request.final, worker_id=worker_id
         )
-        return pb.UpdateProgressResponse(run=to_message(run), applied=applied)
+        return self._answer(run, pb.UpdateProgressResponse(applied=applied))
 
-    async def UpdateModelName(
-        self, request: pb.UpdateModelNameRequest, context: Any
-    ) -> pb.UpdateModelNameResponse:
+    async def UpdateModelName(self, request: pb.UpdateModelNameRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             model_name = check.model_name(request)
         run = await self._manager.update_model_name(OWNER, run_id, model_name)
-        return pb.UpdateModelNameResponse(run=to_message(run))
+        return self._answer(run, pb.UpdateModelNameResponse())
 
-    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.worker_id(request.worker_id)
         run = await self._manager.heartbeat(OWNER, run_id, worker_id)
-        return pb.HeartbeatResponse(run=to_message(run))
+        return self._answer(run, pb.HeartbeatResponse())
 
-    async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:
+    async def Cancel(self, request: pb.CancelRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             action = check.action(request.action)
             note = check.note(request)
         run, outcome = await self._manager.cancel(OWNER, run_id, action, note)
-        return pb.CancelResponse(run=to_message(run), outcome=f"CANCEL_OUTCOME_{outcome.name}")
+        return self._answer(run, pb.CancelResponse(outcome=f"CANCEL_OUTCOME_{outcome.name}"))
 
-    async def AcknowledgeCancel(
-        self, request: pb.AcknowledgeCancelRequest, context: Any
-    ) -> pb.AcknowledgeCancelResponse:
+    async def AcknowledgeCancel(self, request: pb.AcknowledgeCancelRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.optional_worker_id(request)
@@ -160,12 +149,10 @@ class RunServicer(RunServiceServicer):
         run, changed = await self._manager.acknowledge_cancel(
             OWNER, run_id, worker_id=worker_id, progress=progress
         )
-        return pb.AcknowledgeCancelResponse(run=to_message(run), changed=changed)
+        return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
 
     # Writes instead of yielding: what a generator leaves behind is cleaned up late, and by another task.
-    async def StreamStatus(  # type: ignore[override]
-        self, request: pb.StreamStatusRequest, context: Any
-    ) -> None:
+    async def StreamStatus(self, request: pb.StreamStatusRequest, context: Any) -> None:
         may_be_ended = partial(self._connections.may_be_ended, context.peer())
         with self._watches.open(_wanted(request), may_be_ended) as watch:
             # It may be open for days.
@@ -174,6 +161,10 @@ class RunServicer(RunServiceServicer):
             while not watch.over:
                 for event in await watch.proceed():
                     await context.write(self._encode(event))
+
+    def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
+        """A run, with kwargs when they are given, and what else an answer says."""
+        return part(self._encode_run(run), kwargs) + rest.SerializeToString()
 
 
 def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:

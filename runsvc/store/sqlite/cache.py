@@ -1,9 +1,10 @@
 """Runs at hand: the newest state of those that were written or read last, so that a busy run costs no SELECT.
 
-Never older than what the server wrote: a run leaves before its commit begins, and comes back as committed once that has
-ended. In between, everyone asks the file. What a reader found there is taken in only when no commit was under way since
-before it looked. What somebody else writes to the file is noticed at the next transaction, a quarter of a second later
-at most.
+Beside them which runs are the newest of a thread, for its first page. Never older than what the server wrote: a run
+leaves before its commit begins, and comes back as committed once that has ended; a thread that gains or loses a run
+leaves. In between, everyone asks the file. What a reader found there is taken in only when no commit was under way
+since before it looked. What somebody else writes to the file is noticed at the next transaction, a quarter of a second
+later at most.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from runsvc.model import Run
     from runsvc.store.base import Record
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CAPACITY: Final = 16 << 20
 #: What a run costs beside its bytes.
 ENTRY_COST: Final = 1_500
+#: Threads whose newest runs are known.
+THREADS: Final = 512
 
 
 class Kept(NamedTuple):
@@ -33,6 +36,21 @@ class Kept(NamedTuple):
     run: Run | None = None
 
 
+class ThreadKey(NamedTuple):
+    """Which thread."""
+
+    owner: str
+    thread_id: str
+
+
+class Newest(NamedTuple):
+    """Ids of a thread's newest runs, newest first."""
+
+    run_ids: Sequence[str]
+    #: How many were asked for: a thread has no more than it had then.
+    limit: int
+
+
 class RunCache:
     """Read by the event loop, written by it and by the writer's thread. Who came first goes first."""
 
@@ -40,6 +58,7 @@ class RunCache:
         self._capacity = capacity
         self._size = 0
         self._kept: dict[str, Kept] = {}
+        self._newest: dict[ThreadKey, Newest] = {}
         #: Odd while a commit is under way.
         self._turn = 0
         #: Held for every change.
@@ -49,8 +68,13 @@ class RunCache:
         """What is known of a run."""
         return self._kept.get(run_id)
 
+    def newest(self, thread: ThreadKey, limit: int) -> Sequence[str] | None:
+        """Ids of a thread's so many newest runs, newest first."""
+        found = self._newest.get(thread)
+        return None if found is None or found.limit < limit else found.run_ids[:limit]
+
     def look(self) -> int:
-        """Called before reading the file; `fill` wants what it returned."""
+        """Called before reading the file; `fill` and `fill_newest` want what it returned."""
         return self._turn
 
     def fill(self, look: int, kept: Kept) -> None:
@@ -59,10 +83,27 @@ class RunCache:
             if look == self._turn and not look % 2:
                 self._put(kept)
 
-    def begin_commit(self, run_ids: Collection[str]) -> Mapping[str, Kept]:
-        """Take out what a commit changes; all that was known of it. `end_commit` must follow."""
+    def fill_newest(self, look: int, thread: ThreadKey, newest: Newest) -> None:
+        """Take in what was read of a thread, unless a commit may have made it old."""
+        with self._lock:
+            if look == self._turn and not look % 2:
+                self._newest.pop(thread, None)
+                self._newest[thread] = newest
+                if len(self._newest) > THREADS:
+                    del self._newest[next(iter(self._newest))]
+
+    def begin_commit(
+        self, run_ids: Collection[str], threads: Iterable[ThreadKey] = ()
+    ) -> Mapping[str, Kept]:
+        """Take out what a commit changes; all that was known of these runs. `end_commit` must follow.
+
+        The threads are those that gain or lose a run.
+        """
         with self._lock:
             self._turn += 1
+            if self._newest:
+                for thread in threads:
+                    self._newest.pop(thread, None)
             return {run_id: kept for run_id in run_ids if (kept := self._pop(run_id)) is not None}
 
     def end_commit(self, committed: Iterable[Kept] = ()) -> None:
@@ -77,6 +118,7 @@ class RunCache:
         with self._lock:
             self._turn += 2
             self._kept.clear()
+            self._newest.clear()
             self._size = 0
 
     def _put(self, kept: Kept) -> None:

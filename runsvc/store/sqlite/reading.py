@@ -16,7 +16,7 @@ from runsvc.model import ACTIVE
 from runsvc.run_id import beyond
 from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
-from runsvc.store.sqlite.cache import Kept
+from runsvc.store.sqlite.cache import Kept, Newest, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
 from runsvc.store.sqlite.phrases import IS_ACTIVE, NEWEST_FIRST, RECORD
 
@@ -227,19 +227,34 @@ class Reading:
 
     async def _short_page(self, query: PageQuery) -> Sequence[Record] | None:
         """A page of runs at hand and of the others as they are now; None when one of these is gone by now."""
-        where, parameters = _behind(query, query.after)
-        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         look = self._cache.look()
-        run_ids = [row[0] for row in self._now(statement, parameters | {"limit": query.limit})]
-        found = {run_id: kept.record for run_id in run_ids if (kept := self._cache.find(run_id))}
-        if missing := [run_id for run_id in run_ids if run_id not in found]:
+        run_ids = self._page_ids(query, look)
+        kept = list(map(self._cache.find, run_ids))
+        page = [each.record for each in kept if each is not None]
+        if len(page) < len(run_ids):
+            found = {record.run_id: record for record in page}
+            missing = [run_id for run_id in run_ids if run_id not in found]
             statement = f"SELECT {RECORD} FROM runs WHERE run_id IN ({_marks(missing)})"
             for record in _records(await self._fetch(self._pages, statement, missing)):
                 found[record.run_id] = record
                 self._cache.fill(look, Kept(record))
-        if len(found) < len(run_ids):
-            return None
-        return _ending_at([found[run_id] for run_id in run_ids], query.max_bytes)
+            if len(found) < len(run_ids):
+                return None
+            page = [found[run_id] for run_id in run_ids]
+        return _ending_at(page, query.max_bytes)
+
+    def _page_ids(self, query: PageQuery, look: int) -> Sequence[str]:
+        """Ids of a short page's runs, as they are at hand or from the index."""
+        thread = ThreadKey(query.owner, query.thread_id)
+        if query.after is None and (known := self._cache.newest(thread, query.limit)) is not None:
+            return known
+        where, parameters = _behind(query, query.after)
+        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST} LIMIT :limit"
+        rows = self._now(statement, parameters | {"limit": query.limit})
+        run_ids = [row[0] for row in rows]
+        if query.after is None:
+            self._cache.fill_newest(look, thread, Newest(run_ids, query.limit))
+        return run_ids
 
     async def _stretch(
         self, query: PageQuery, after: PageKey | None, limit: int
@@ -295,6 +310,8 @@ def _behind(query: PageQuery, after: PageKey | None) -> tuple[str, dict[str, obj
 
 def _ending_at(records: list[Record], max_bytes: int) -> list[Record]:
     """Those up to the one whose body goes beyond so many bytes."""
+    if sum([len(record.body) for record in records]) <= max_bytes:
+        return records
     size = 0
     for number, record in enumerate(records, start=1):
         size += len(record.body)

@@ -12,7 +12,7 @@ from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
 from runsvc.store.base import Now
 from runsvc.store.sqlite import attachments
-from runsvc.store.sqlite.cache import Kept
+from runsvc.store.sqlite.cache import Kept, ThreadKey
 from runsvc.store.sqlite.connection import (
     connect,
     connect_reader,
@@ -161,7 +161,13 @@ class Writing:
             self._commit()
             return
         run_ids = [*(saved.run.run_id for saved in changes.runs), *changes.deleted]
-        before = self._cache.begin_commit(run_ids)
+        # What begins or removes a run says so in the log, without a previous status.
+        threads = (
+            ThreadKey(entry.owner, entry.thread_id)
+            for entry in changes.log
+            if entry.previous_status is None
+        )
+        before = self._cache.begin_commit(run_ids, threads)
         committed: Sequence[Kept] = ()
         try:
             self._commit()
