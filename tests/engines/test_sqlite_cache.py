@@ -13,7 +13,7 @@ import pytest
 from runsvc.errors import OutcomeUnknown, StoreUnavailable
 from runsvc.store.base import ById, PageQuery
 from runsvc.store.sqlite import SqliteStore
-from runsvc.store.sqlite.cache import ENTRY_COST, Kept, RunCache
+from runsvc.store.sqlite.cache import ENTRY_COST, THREADS, Kept, Newest, RunCache, ThreadKey
 from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
 from tests.engines.test_sqlite import fail_commits
 
@@ -229,6 +229,65 @@ async def test_a_short_page_from_which_a_run_goes_is_read_again(
     assert [record.run_id for record in page] == [runs[at].run_id for at in (3, 2, 0)]
 
 
+def a_page(**changes: Any) -> PageQuery:
+    facts: dict[str, Any] = {"owner": "o", "thread_id": "t", "limit": 4, "max_bytes": 1 << 20}
+    return PageQuery(**(facts | changes))
+
+
+async def ids(store: SqliteStore, query: PageQuery) -> list[str]:
+    return [record.run_id for record in await store.page(query)]
+
+
+async def test_a_page_that_is_at_hand_is_not_read_again(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [driver.create() for _ in range(6)]
+    newest = [run.run_id for run in runs[::-1]]
+    assert await ids(store, a_page()) == newest[:4]
+    read = store._now
+    monkeypatch.setattr(store, "_now", None)
+    driver.report(runs[5], RUNNING)
+    assert await ids(store, a_page()) == newest[:4]
+    assert await ids(store, a_page(limit=2)) == newest[:2]
+    assert CODEC.decode((await store.page(a_page()))[0]).status == RUNNING
+    # What was not asked for is not known.
+    monkeypatch.setattr(store, "_now", read)
+    assert await ids(store, a_page(limit=9)) == newest
+    assert await ids(store, a_page(thread_id="t-2")) == []
+
+
+async def test_a_page_has_what_came_and_not_what_went(store: SqliteStore, driver: Driver) -> None:
+    runs = [driver.create(thread_id=thread) for thread in ("t", "t-2", "t")]
+    assert await ids(store, a_page()) == [runs[2].run_id, runs[0].run_id]
+    assert await ids(store, a_page(thread_id="t-2")) == [runs[1].run_id]
+    runs.append(driver.create())
+    assert await ids(store, a_page()) == [runs[at].run_id for at in (3, 2, 0)]
+    driver.delete(driver.report(runs[2], SUCCESS))
+    assert await ids(store, a_page()) == [runs[at].run_id for at in (3, 0)]
+    assert await ids(store, a_page(thread_id="t-2")) == [runs[1].run_id]
+
+
+async def test_a_page_that_a_commit_overtakes_leaves_nothing_old_behind(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [driver.create()]
+    between(store, monkeypatch, lambda: runs.append(driver.create()))
+    assert await ids(store, a_page()) == [runs[0].run_id]
+    assert await ids(store, a_page()) == [runs[1].run_id, runs[0].run_id]
+
+
+async def test_a_page_on_which_somebody_else_wrote_is_noticed_by_the_next_transaction(
+    store: SqliteStore, driver: Driver, tmp_path: Path
+) -> None:
+    runs = [driver.create(), driver.create()]
+    assert len(await ids(store, a_page())) == 2
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as other:
+        other.execute("DELETE FROM runs WHERE run_id = ?", [runs[1].run_id])
+        other.commit()
+    driver.load(ById(runs[0].run_id))
+    assert await ids(store, a_page()) == [runs[0].run_id]
+
+
 async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver) -> None:
     """A writer's thread counts runs up; a reader beside it never sees less than was committed before it looked."""
     runs = [driver.report(driver.create(), RUNNING) for _ in range(4)]
@@ -300,3 +359,21 @@ def test_what_was_looked_for_before_a_change_is_not_taken_in(
     cache.end_commit()
     cache.fill(look, Kept(record))
     assert cache.find(record.run_id) is None
+
+
+def test_no_more_threads_are_known_than_may_be() -> None:
+    cache = RunCache()
+    threads = [ThreadKey("o", str(number)) for number in range(THREADS + 1)]
+    for thread in threads:
+        cache.fill_newest(cache.look(), thread, Newest(["r"], 1))
+    assert [thread for thread in threads if cache.newest(thread, 1) is None] == [threads[0]]
+
+
+def test_a_thread_that_was_looked_for_before_a_change_is_not_taken_in() -> None:
+    cache, thread = RunCache(), ThreadKey("o", "t")
+    look = cache.look()
+    cache.begin_commit([], [thread])
+    cache.fill_newest(look, thread, Newest(["r"], 1))
+    cache.end_commit()
+    cache.fill_newest(look, thread, Newest(["r"], 1))
+    assert cache.newest(thread, 1) is None
