@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import LogEntry, ReadingStore
 
 #: Entries that the ring starts with.
-TAIL: Final = 4_096
+TAIL: Final = 1_024
 #: A revision that no store comes to.
 _UNREACHED: Final = 2**63
 

@@ -20,7 +20,6 @@ from runsvc.model import (
     Run,
     RunStatus,
     StatusReason,
-    evolve,
 )
 from runsvc.store.base import LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
@@ -145,7 +144,9 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
 
 def progress_from(message: run_pb2.Progress) -> Progress:
     """What an executor reported; whether it is final is not the executor's to say here."""
-    return evolve(_to_progress(message), final=False)
+    reported = {field.name: value for field, value in message.ListFields()}
+    reported.pop("final", None)
+    return Progress(**reported)
 
 
 def to_datetime(stamp: Timestamp) -> datetime:

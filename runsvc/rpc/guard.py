@@ -178,6 +178,8 @@ class Guard(grpc.GenericRpcHandler):
                 raise
             finally:
                 self._active -= 1
+                # See _settle.
+                del context
 
         return self._logged(method, call)
 
@@ -201,6 +203,7 @@ class Guard(grpc.GenericRpcHandler):
             finally:
                 self._active -= 1
                 self._streaming -= 1
+                del context
 
         return self._logged(method, call)
 
@@ -244,6 +247,12 @@ class Guard(grpc.GenericRpcHandler):
         self._failures.tell(error, status.code, f"{method}, request {request_id}")
         try:
             await context.abort(*status)
+        except grpc.aio.AbortError as aborted:
+            # The call keeps it, and the frames that it passes keep their variables. Where these lead back to the call,
+            # every refusal is work for the garbage collector.
+            error.__traceback__ = aborted.__context__ = aborted.__traceback__ = None
+            del context
+            raise
         except grpc.aio.InternalError as vanished:
             raise asyncio.CancelledError from vanished
 

@@ -84,7 +84,7 @@ OPTIONS: Final = (
 #: Seconds that the transport has for what it was given last.
 LAST_ANSWERS: Final = 1.0
 #: Objects by which the heap has grown when garbage is looked for.
-GARBAGE: Final = 10_000
+GARBAGE: Final = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +177,9 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
         # What is here now stays. A full collection would go through all of it and hold every call up for some 50 ms.
         gc.collect()
         gc.freeze()
-        # Thousands of watchers that are sent something at once are no garbage: looked through every 700 objects, as is
-        # the default, they take half of the time of sending.
+        # What is looked through is mostly no garbage: runs at hand, the ring, thousands of watchers that are sent something
+        # at once. Every 700 objects, as is the default, that takes half of the time of sending; at this it is some 30 ms
+        # in 6 s of full load, and keeps 10 MB of garbage.
         gc.set_threshold(GARBAGE)
         ready(address)
         await stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import time
@@ -263,6 +264,26 @@ async def test_a_request_id_is_honored_or_made(service: Service) -> None:
     assert first == "mine"
     assert len(set(made)) == 3
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", one) for one in made)
+
+
+@pytest.mark.parametrize("method", ["Get", "StreamStatus"])
+async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
+    service: Service, method: str
+) -> None:
+    service.fail(RunNotFound("r"))
+    request = {"Get": pb.GetRequest(), "StreamStatus": pb.StreamStatusRequest()}[method]
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            code = await getattr(service.stub, method)(request).code()
+            assert code is grpc.StatusCode.NOT_FOUND
+        await service.guard.drained()
+        left = [each for each in gc.get_objects() if type(each).__name__ == "_ServicerContext"]
+    finally:
+        gc.enable()
+    # The last one may still be on its way out.
+    assert len(left) <= 1
 
 
 async def test_an_abort_passes(service: Service, caplog: pytest.LogCaptureFixture) -> None:
