@@ -54,7 +54,7 @@ BENCH = Plan(
     leased=10_000,
     lease_ttl=30.0,
     timed=100_000,
-    warm_runs=15_000,
+    warm_runs=40_000,
     weighed_runs=60_000,
 )
 FULL = Plan(
@@ -71,7 +71,7 @@ FULL = Plan(
     leased=10_000,
     lease_ttl=30.0,
     timed=100_000,
-    warm_runs=15_000,
+    warm_runs=40_000,
     weighed_runs=200_000,
 )
 SMOKE = Plan(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.bench.figures import Figure, Spread
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from tests.bench.session import Session
 
-#: Time for what is done in the background to end.
-_SETTLING: Final = 0.2
+#: So often the server is weighed while it takes runs: it grows and shrinks by megabytes between collections of garbage.
+_WEIGHINGS: Final = 20
 
 
 async def memory(session: Session) -> list[Figure]:
-    """Bytes per finished and per active run, once the ring of newest changes is full."""
+    """Bytes per finished and per active run, once the ring of newest changes is full: the slope of the growth."""
     plan = session.plan
     async with session.contest(Runsvc(session.file())) as contest:
         caller = contest.reference.caller
@@ -32,10 +32,12 @@ async def memory(session: Session) -> list[Figure]:
 
         async def grown(what: str, one: Callable[[], Awaitable[object]]) -> float:
             session.watcher.step(f"memory of {plan.weighed_runs:,} {what} runs")
-            before = contest.reference.system.server.memory()
-            await repeat(one, plan.weighed_runs)
-            await asyncio.sleep(_SETTLING)
-            return (contest.reference.system.server.memory() - before) / plan.weighed_runs
+            runs, memory = [], []
+            for done in range(0, plan.weighed_runs, plan.weighed_runs // _WEIGHINGS):
+                runs.append(done)
+                memory.append(contest.reference.system.server.memory())
+                await repeat(one, plan.weighed_runs // _WEIGHINGS)
+            return linear_regression(runs, memory).slope
 
         session.watcher.step(f"{plan.warm_runs:,} finished runs that fill the ring")
         await repeat(life, plan.warm_runs)
