@@ -177,9 +177,9 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
         # What is here now stays. A full collection would go through all of it and hold every call up for some 50 ms.
         gc.collect()
         gc.freeze()
-        # What is looked through is mostly no garbage: runs at hand, the ring, thousands of watchers that are sent something
-        # at once. Every 700 objects, as is the default, that takes half of the time of sending; at this it is some 30 ms
-        # in 6 s of full load, and keeps 10 MB of garbage.
+        # What is looked through is mostly no garbage: runs at hand, the ring, what is sent to thousands of watchers. At
+        # every 700 objects, as is the default, that takes half of the time of sending. At this it is some 30 ms in 6 s
+        # of full load, and up to 10 MB of garbage lie about.
         gc.set_threshold(GARBAGE)
         ready(address)
         await stop.wait()
