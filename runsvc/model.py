@@ -162,7 +162,7 @@ class Request:
 
 
 class _Encodable:
-    """A value of which a codec may remember what it is encoded. That is no part of the value, and no copy has it."""
+    """A value whose bytes a codec may remember once it has encoded it. They are no part of it, and no copy has them."""
 
     __slots__ = ("encoded",)
 

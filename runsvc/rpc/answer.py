@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runsvc.bounded import Bounded
 from runsvc.rpc.convert import check_record
 from runsvc.v1 import run_pb2, run_service_pb2
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from runsvc.store.base import Record
 
-#: Parts that are kept, and the bytes of the largest that is: 8 MiB in all, and as much of the bodies they are made of.
-KEPT: Final = 2_048
+#: Fields that are kept, with kwargs and without, and the bytes of the largest that is: 8 MiB in all, and as much of the
+#: bodies they were made of.
+KEPT: Final = 1_024
 LARGEST: Final = 4 << 10
 
 _DELIMITED: Final = 2
@@ -41,36 +43,40 @@ _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
 
 
-def part(body: bytes, kwargs: bytes | None = None) -> bytes:
+def run_field(body: bytes, kwargs: bytes | None = None) -> bytes:
     """An encoded run as the first field of an answer, with kwargs when they are given."""
     if kwargs:
         body = b"".join((body, _KWARGS, _varint(len(kwargs)), kwargs))
     return b"".join((_RUN, _varint(len(body)), body))
 
 
-class _Part(NamedTuple):
+class _Made(NamedTuple):
     body: bytes
     kwargs: bytes | None
-    part: bytes
+    field: bytes
 
 
-class Stored:
-    """Records as parts of answers. That one is the run that it claims to be is looked at once, not at each answer."""
+class RunFields:
+    """Records as fields of answers. That one is the run that it claims to be is looked at once, not at each answer.
+
+    No second truth: what is kept is found by the very bytes that the store gave. Those of a run that was removed are
+    given by no store any more, and go when others have come.
+    """
 
     def __init__(self) -> None:
-        #: By run_id: what was looked at, and what became of it.
-        self._parts: dict[str, _Part] = {}
+        #: By run_id; Get answers with kwargs, a page without.
+        self._whole: Bounded[str, _Made] = Bounded(KEPT)
+        self._bare: Bounded[str, _Made] = Bounded(KEPT)
 
-    def part(self, record: Record) -> bytes:
+    def of(self, record: Record) -> bytes:
         """The record as the first field of an answer, with kwargs when it has them. CorruptRow."""
-        known = self._parts.get(record.run_id)
-        if known is not None and known.body is record.body and known.kwargs is record.kwargs:
-            return known.part
+        body, kwargs = record.body, record.kwargs or None
+        kept = self._whole if kwargs else self._bare
+        known = kept.get(record.run_id)
+        if known is not None and known.body is body and known.kwargs is kwargs:
+            return known.field
         check_record(record)
-        made = _Part(record.body, record.kwargs, part(record.body, record.kwargs))
-        self._parts.pop(record.run_id, None)
-        if len(made.part) <= LARGEST:
-            self._parts[record.run_id] = made
-            if len(self._parts) > KEPT:
-                del self._parts[next(iter(self._parts))]
-        return made.part
+        field = run_field(body, kwargs)
+        if len(field) <= LARGEST:
+            kept.keep(record.run_id, _Made(body, kwargs, field))
+        return field

@@ -1,4 +1,7 @@
-"""Runs and events as protobuf messages and back: the one translator between the wire and the domain."""
+"""Runs and events as protobuf messages and back: the one translator between the wire and the domain.
+
+What is encoded already is put into answers by answer.py, as it is.
+"""
 
 from __future__ import annotations
 

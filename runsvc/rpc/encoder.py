@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runsvc.bounded import Bounded
 from runsvc.rpc.convert import to_response
 from runsvc.store.base import LogEntry
 
@@ -24,7 +25,7 @@ class EventEncoder:
     """Encodes events, and remembers the newest changes."""
 
     def __init__(self) -> None:
-        self._encoded: dict[int, _Encoded] = {}
+        self._encoded: Bounded[int, _Encoded] = Bounded(KEPT)
 
     def encode(self, event: Event) -> bytes:
         """The event's StreamStatusResponse. CorruptRow."""
@@ -32,9 +33,7 @@ class EventEncoder:
             return known.response
         response = to_response(event).SerializeToString()
         if event.revision and isinstance(event.subject, LogEntry) and len(response) <= LARGEST:
-            self._encoded[event.revision] = _Encoded(event, response)
-            if len(self._encoded) > KEPT:
-                del self._encoded[next(iter(self._encoded))]
+            self._encoded.keep(event.revision, _Encoded(event, response))
         return response
 
 

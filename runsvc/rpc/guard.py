@@ -1,4 +1,4 @@
-"""What surrounds every call: request ids, the translation of failures, and the registry of calls under way."""
+"""What surrounds every call: request ids, the translation of failures, and the count of calls under way."""
 
 from __future__ import annotations
 
@@ -161,12 +161,12 @@ class Guard(grpc.GenericRpcHandler):
 
     def _unary(self, method: str, handler: Handler) -> Behavior:
         behavior, parse = handler.unary_unary, _parser(handler.request_deserializer)
-        serialize, meet = handler.response_serializer, self._connections.meet
+        serialize = handler.response_serializer
 
         async def call(request: bytes, context: Any) -> bytes:
             self._arrived += 1
             self._active += 1
-            meet(context.peer())
+            self._connections.meet(context.peer())
             try:
                 if self._draining:
                     await self._turn_away(method)
@@ -195,7 +195,6 @@ class Guard(grpc.GenericRpcHandler):
             try:
                 if self._draining:
                     await self._turn_away(method)
-                # It may be open for days, and needs no request then.
                 await behavior(parse(request), context)
             except BaseException as error:
                 await self._settle(error, context, method)
@@ -231,6 +230,7 @@ class Guard(grpc.GenericRpcHandler):
                 seconds = perf_counter() - started
                 told = dict(context.trailing_metadata()).get(REQUEST_ID_KEY)
                 _log_call(method, context, outcome, seconds, told or self._request_id(context))
+                del context
             return answer
 
         return call
@@ -245,12 +245,13 @@ class Guard(grpc.GenericRpcHandler):
         request_id = self._request_id(context)
         status = to_status(error, request_id)
         self._failures.tell(error, status.code, f"{method}, request {request_id}")
+        # A call keeps what it was aborted with, and the frames that an exception passed keep their variables. Where
+        # these lead back to the call, every refusal is work for the garbage collector.
+        error.__traceback__ = None
         try:
             await context.abort(*status)
         except grpc.aio.AbortError as aborted:
-            # The call keeps it, and the frames that it passes keep their variables. Where these lead back to the call,
-            # every refusal is work for the garbage collector.
-            error.__traceback__ = aborted.__context__ = aborted.__traceback__ = None
+            aborted.__context__ = aborted.__traceback__ = None
             del context
             raise
         except grpc.aio.InternalError as vanished:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.model import Progress
 from runsvc.rpc import page_token
-from runsvc.rpc.answer import Stored, part
+from runsvc.rpc.answer import RunFields, run_field
 from runsvc.rpc.convert import fitting, to_message
 from runsvc.rpc.encoder import EventEncoder
 from runsvc.rpc.validation import Check, creation
@@ -39,7 +39,7 @@ class RunServicer:
         self._watches = watches
         self._encode_run = codec.encode
         self._connections = connections
-        self._stored = Stored()
+        self._field_of = RunFields().of
         self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
@@ -57,7 +57,7 @@ class RunServicer:
     async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        return self._stored.part(await self._manager.get(OWNER, run_id))
+        return self._field_of(await self._manager.get(OWNER, run_id))
 
     async def ListByThread(self, request: pb.ListByThreadRequest, context: Any) -> bytes:
         with Check() as check:
@@ -74,7 +74,7 @@ class RunServicer:
             page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
         )
         rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
-        return b"".join((*map(self._stored.part, page.records), rest))
+        return b"".join((*map(self._field_of, page.records), rest))
 
     async def HasInflight(
         self, request: pb.HasInflightRequest, context: Any
@@ -164,7 +164,7 @@ class RunServicer:
 
     def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
         """A run, with kwargs when they are given, and what else an answer says."""
-        return part(self._encode_run(run), kwargs) + rest.SerializeToString()
+        return run_field(self._encode_run(run), kwargs) + rest.SerializeToString()
 
 
 def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:

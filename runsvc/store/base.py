@@ -54,7 +54,7 @@ class LogEntry(NamedTuple):
     thread_id: str
     assistant_id: str | None
     status: RunStatus
-    #: None at creation.
+    #: None at creation and at removal.
     previous_status: RunStatus | None
     #: The run was removed by this change.
     deleted: bool

@@ -1,6 +1,6 @@
 """The limit: a bare grpc.aio server that answers what it was taught. Nothing on its transport can be faster.
 
-Same options and same loop as runsvc's server; no store, no checks, no interceptor, no protobuf.
+Same options and same loop as runsvc's server; no store, no checks, no guard, no protobuf.
 
 `/limit/Teach` takes a method, a zero byte and the answer to give from then on. `/limit/Watch` is a stream of the answer
 taught for it: one at once, then one for each `/limit/Broadcast`. Its request is a number; `/limit/Tell` reaches the

@@ -32,11 +32,11 @@ async def memory(session: Session) -> list[Figure]:
 
         async def grown(what: str, one: Callable[[], Awaitable[object]]) -> float:
             session.watcher.step(f"memory of {plan.weighed_runs:,} {what} runs")
-            runs, memory = [], []
-            for done in range(0, plan.weighed_runs, plan.weighed_runs // _WEIGHINGS):
-                runs.append(done)
+            stretch = plan.weighed_runs // _WEIGHINGS
+            runs, memory = range(0, plan.weighed_runs, stretch), []
+            for _ in runs:
                 memory.append(contest.reference.system.server.memory())
-                await repeat(one, plan.weighed_runs // _WEIGHINGS)
+                await repeat(one, stretch)
             return linear_regression(runs, memory).slope
 
         session.watcher.step(f"{plan.warm_runs:,} finished runs that fill the ring")

@@ -263,6 +263,7 @@ async def test_a_page_has_what_came_and_not_what_went(store: SqliteStore, driver
     runs.append(driver.create())
     assert await ids(store, a_page()) == [runs[at].run_id for at in (3, 2, 0)]
     driver.delete(driver.report(runs[2], SUCCESS))
+    assert store._cache.newest(ThreadKey("o", "t"), 1) is None
     assert await ids(store, a_page()) == [runs[at].run_id for at in (3, 0)]
     assert await ids(store, a_page(thread_id="t-2")) == [runs[1].run_id]
 
@@ -280,12 +281,30 @@ async def test_a_page_on_which_somebody_else_wrote_is_noticed_by_the_next_transa
     store: SqliteStore, driver: Driver, tmp_path: Path
 ) -> None:
     runs = [driver.create(), driver.create()]
+    elsewhere = driver.create(thread_id="t-2")
     assert len(await ids(store, a_page())) == 2
     with closing(sqlite3.connect(tmp_path / "runs.db")) as other:
-        other.execute("DELETE FROM runs WHERE run_id = ?", [runs[1].run_id])
+        other.execute("UPDATE runs SET thread_id = 't' WHERE run_id = ?", [elsewhere.run_id])
         other.commit()
     driver.load(ById(runs[0].run_id))
+    assert await ids(store, a_page()) == [each.run_id for each in (elsewhere, *runs[::-1])]
+
+
+@pytest.mark.parametrize("happens", [True, False])
+async def test_a_page_after_a_commit_that_failed_is_what_the_file_holds(
+    store: SqliteStore, driver: Driver, *, happens: bool
+) -> None:
+    runs = [driver.create()]
     assert await ids(store, a_page()) == [runs[0].run_id]
+    fail_commits(store, happens=happens)
+    if happens:
+        runs.append(driver.create())
+    else:
+        with pytest.raises(StoreUnavailable):
+            driver.create()
+    assert await ids(store, a_page()) == [run.run_id for run in reversed(runs)]
+    runs.append(driver.create())
+    assert await ids(store, a_page()) == [run.run_id for run in reversed(runs)]
 
 
 async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver) -> None:
@@ -320,6 +339,28 @@ async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver)
     thread.join()
 
 
+async def test_pages_show_what_was_answered(store: SqliteStore, driver: Driver) -> None:
+    """A writer's thread creates runs; a reader beside it sees every one that was made before it looked."""
+    made: list[Run] = []
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for _ in range(300):
+                made.append(driver.create())
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not done.is_set():
+        newest = [run.run_id for run in made[-1:]]
+        assert set(newest) <= set(await ids(store, a_page(limit=9)))
+        await asyncio.sleep(0.001)
+    thread.join()
+    assert await ids(store, a_page()) == [run.run_id for run in made[:-5:-1]]
+
+
 # The bound.
 
 
@@ -345,7 +386,7 @@ def test_what_was_looked_for_before_a_change_is_not_taken_in(
     record, cache = a_record(store, driver), RunCache()
 
     def commit() -> None:
-        cache.begin_commit([])
+        cache.begin_commit([], [])
         cache.end_commit()
 
     for change in (commit, cache.clear):
@@ -353,7 +394,7 @@ def test_what_was_looked_for_before_a_change_is_not_taken_in(
         change()
         cache.fill(look, Kept(record))
         assert cache.find(record.run_id) is None
-    cache.begin_commit([])
+    cache.begin_commit([], [])
     look = cache.look()
     cache.fill(look, Kept(record))
     cache.end_commit()
@@ -371,9 +412,16 @@ def test_no_more_threads_are_known_than_may_be() -> None:
 
 def test_a_thread_that_was_looked_for_before_a_change_is_not_taken_in() -> None:
     cache, thread = RunCache(), ThreadKey("o", "t")
-    look = cache.look()
+
+    def fill(look: int) -> None:
+        cache.fill_newest(look, thread, Newest(["r"], 1))
+        assert cache.newest(thread, 1) is None
+
+    before = cache.look()
     cache.begin_commit([], [thread])
-    cache.fill_newest(look, thread, Newest(["r"], 1))
+    meanwhile = cache.look()
+    fill(before)
+    fill(meanwhile)
     cache.end_commit()
-    cache.fill_newest(look, thread, Newest(["r"], 1))
-    assert cache.newest(thread, 1) is None
+    fill(before)
+    fill(meanwhile)

@@ -140,6 +140,24 @@ async def test_more_calls_than_the_writer_takes_on(
         assert error.retry_after
 
 
+async def test_a_row_that_is_damaged_after_it_was_answered_is_noticed(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with in_process(db) as client:
+        run = await created(client)
+        await call(client, "Get", run_id=run.run_id)
+        await call(client, "ListByThread", thread_id="t")
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("UPDATE runs SET body = x'ff' WHERE run_id = ?", [run.run_id])
+            other.commit()
+        await created(client, thread_id="t-2")
+        for method, fields in (
+            ("Get", {"run_id": run.run_id}),
+            ("ListByThread", {"thread_id": "t"}),
+        ):
+            error = await refused(client, method, **fields)
+            assert (error.code, error.reason) == (grpc.StatusCode.DATA_LOSS, "CORRUPT_ROW")
+
+
 async def test_a_row_that_cannot_be_read_is_named_and_can_be_removed(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc import model
 from runsvc.model import ACTIVE, DisconnectMode, MultitaskStrategy, Progress, Run, RunStatus, evolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VALUES = [value for value in vars(model).values() if is_dataclass(value) and value is not None]
 
@@ -66,3 +70,12 @@ def test_evolve_does_what_replace_does() -> None:
         evolve(run, colour="red")
     with pytest.raises(FrozenInstanceError):
         evolve(run).revision = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("copied", [evolve, replace, copy, deepcopy])
+def test_the_bytes_of_a_run_are_no_part_of_it_and_of_no_copy(copied: Callable[[Run], Run]) -> None:
+    run = a_run()
+    object.__setattr__(run, "encoded", b"run")
+    another = copied(run)
+    assert another == run
+    assert not hasattr(another, "encoded")

@@ -12,17 +12,19 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runsvc.bounded import Bounded
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from runsvc.model import Run
     from runsvc.store.base import Record
 
-#: Bytes that it may hold.
+#: Bytes of runs that it may hold.
 CAPACITY: Final = 16 << 20
 #: What a run costs beside its bytes.
 ENTRY_COST: Final = 1_500
-#: Threads whose newest runs are known.
+#: Threads whose newest runs are known, some 32 ids each.
 THREADS: Final = 512
 
 
@@ -47,7 +49,7 @@ class Newest(NamedTuple):
     """Ids of a thread's newest runs, newest first."""
 
     run_ids: Sequence[str]
-    #: How many were asked for: a thread has no more than it had then.
+    #: How many were asked for.
     limit: int
 
 
@@ -58,7 +60,7 @@ class RunCache:
         self._capacity = capacity
         self._size = 0
         self._kept: dict[str, Kept] = {}
-        self._newest: dict[ThreadKey, Newest] = {}
+        self._newest: Bounded[ThreadKey, Newest] = Bounded(THREADS)
         #: Odd while a commit is under way.
         self._turn = 0
         #: Held for every change.
@@ -80,20 +82,17 @@ class RunCache:
     def fill(self, look: int, kept: Kept) -> None:
         """Take in what was read, unless a commit may have made it old."""
         with self._lock:
-            if look == self._turn and not look % 2:
+            if self._is_current(look):
                 self._put(kept)
 
     def fill_newest(self, look: int, thread: ThreadKey, newest: Newest) -> None:
         """Take in what was read of a thread, unless a commit may have made it old."""
         with self._lock:
-            if look == self._turn and not look % 2:
-                self._newest.pop(thread, None)
-                self._newest[thread] = newest
-                if len(self._newest) > THREADS:
-                    del self._newest[next(iter(self._newest))]
+            if self._is_current(look):
+                self._newest.keep(thread, newest)
 
     def begin_commit(
-        self, run_ids: Collection[str], threads: Iterable[ThreadKey] = ()
+        self, run_ids: Collection[str], threads: Iterable[ThreadKey]
     ) -> Mapping[str, Kept]:
         """Take out what a commit changes; all that was known of these runs. `end_commit` must follow.
 
@@ -120,6 +119,10 @@ class RunCache:
             self._kept.clear()
             self._newest.clear()
             self._size = 0
+
+    def _is_current(self, look: int) -> bool:
+        """Whether no commit was under way since then, so that what was read is still so."""
+        return look == self._turn and not look % 2
 
     def _put(self, kept: Kept) -> None:
         self._pop(kept.record.run_id)

@@ -161,11 +161,11 @@ class Writing:
             self._commit()
             return
         run_ids = [*(saved.run.run_id for saved in changes.runs), *changes.deleted]
-        # What begins or removes a run says so in the log, without a previous status.
+        # Those that gain or lose a run.
         threads = (
             ThreadKey(entry.owner, entry.thread_id)
             for entry in changes.log
-            if entry.previous_status is None
+            if entry.deleted or entry.previous_status is None
         )
         before = self._cache.begin_commit(run_ids, threads)
         committed: Sequence[Kept] = ()

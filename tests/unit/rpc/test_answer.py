@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runsvc.errors import CorruptRow
 from runsvc.rpc import answer
-from runsvc.rpc.answer import KEPT, LARGEST, Stored, part
+from runsvc.rpc.answer import KEPT, LARGEST, RunFields, run_field
 from runsvc.rpc.convert import RunCodec, check_record, to_message
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
@@ -37,9 +37,9 @@ def whole(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
 
 
 @given(runs, st.just(b"") | st.text(max_size=300).map(lambda text: struct({"k": text})))
-def test_a_part_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
+def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
     rest = pb.CreateResponse(replayed=True)
-    encoded = part(RunCodec().encode(run), kwargs) + rest.SerializeToString()
+    encoded = run_field(RunCodec().encode(run), kwargs) + rest.SerializeToString()
     expected = pb.CreateResponse(run=whole(run, kwargs), replayed=True)
     assert pb.CreateResponse.FromString(encoded) == expected
 
@@ -47,14 +47,14 @@ def test_a_part_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
 @pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 60_000, 1 << 20])
 def test_a_run_may_be_of_any_size(size: int) -> None:
     kwargs = struct({"k": "x" * size})
-    answered = pb.GetResponse.FromString(part(RunCodec().encode(a_run()), kwargs))
+    answered = pb.GetResponse.FromString(run_field(RunCodec().encode(a_run()), kwargs))
     assert answered.run == whole(a_run(), kwargs)
 
 
 @given(st.lists(runs, max_size=4))
-def test_a_page_is_its_parts(page: list[Run]) -> None:
+def test_a_page_is_its_fields(page: list[Run]) -> None:
     rest = pb.ListByThreadResponse(next_page_token="t").SerializeToString()
-    encoded = b"".join((*(Stored().part(record_of(run)) for run in page), rest))
+    encoded = b"".join((*(RunFields().of(record_of(run)) for run in page), rest))
     answered = pb.ListByThreadResponse.FromString(encoded)
     assert list(answered.runs) == [whole(run) for run in page]
     assert answered.next_page_token == "t"
@@ -85,32 +85,44 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
 
 
 def test_a_record_is_looked_at_once(looked: list[Record]) -> None:
-    stored, record = Stored(), record_of(a_run(), kwargs=struct({"k": "v"}))
-    first = stored.part(record)
+    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
+    first = fields.of(record)
     # As a store has it at hand: another record, of the same bytes.
-    assert stored.part(record._replace()) is first
+    assert fields.of(record._replace()) is first
     assert len(looked) == 1
 
 
 @pytest.mark.parametrize("change", [{"body": b"\xff"}, {"kwargs": b"\xff"}])
 def test_what_is_new_of_a_record_is_looked_at(change: dict[str, Any]) -> None:
-    stored, record = Stored(), record_of(a_run(), kwargs=struct({"k": "v"}))
-    first = stored.part(record)
+    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
+    first = fields.of(record)
     for _ in range(2):
         with pytest.raises(CorruptRow):
-            stored.part(record._replace(**change))
-    assert stored.part(record) is first
-    without = stored.part(record._replace(kwargs=None))
-    assert not pb.GetResponse.FromString(without).run.HasField("kwargs")
+            fields.of(record._replace(**change))
+    assert fields.of(record) is first
+    assert pb.GetResponse.FromString(first).run == whole(a_run(), struct({"k": "v"}))
+
+
+def test_a_page_and_a_get_of_the_same_run_are_kept_beside_each_other(looked: list[Record]) -> None:
+    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
+    for _ in range(2):
+        assert pb.GetResponse.FromString(fields.of(record)).run.HasField("kwargs")
+        assert pb.GetResponse.FromString(fields.of(record._replace(kwargs=None))).run == whole(
+            a_run()
+        )
+    assert len(looked) == 2
+    # A run without kwargs has empty ones where they are asked for.
+    assert fields.of(record._replace(kwargs=b"")) is fields.of(record._replace(kwargs=None))
+    assert len(looked) == 2
 
 
 def test_only_the_newest_are_kept_and_no_large_ones(looked: list[Record]) -> None:
-    stored = Stored()
+    fields = RunFields()
     records = [record_of(a_run(run_id=f"r-{number}")) for number in range(KEPT + 1)]
     large = record_of(a_run(run_id="large", metadata=struct({"k": "x" * LARGEST})))
     for record in (*records, large):
-        stored.part(record)
+        fields.of(record)
     looked.clear()
     for record in (*records[1:], records[0], large):
-        stored.part(record)
+        fields.of(record)
     assert looked == [records[0], large]
