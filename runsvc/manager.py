@@ -144,12 +144,11 @@ class RunManager:
                 max_bytes=PAGE_BYTES,
             )
         )
-        is_whole = _size(records) <= PAGE_BYTES
-        if is_whole and len(records) <= page_size:
+        if len(records) <= page_size and _size(records) <= PAGE_BYTES:
             return Page(records, None)
-        fitting = records[:page_size] if is_whole else _fitting(records[:page_size])
-        last = fitting[-1]
-        return Page(fitting, PageKey(last.created_at, last.run_id))
+        # What is too much, by number or by bytes, is the last one: a page that it is alone on keeps it.
+        fitting = records[:-1] or records
+        return Page(fitting, PageKey(fitting[-1].created_at, fitting[-1].run_id))
 
     async def has_inflight(self, owner: str, thread_id: str) -> Sequence[str]:
         """Ids of a thread's active runs, newest first."""
@@ -314,9 +313,5 @@ def _make_way(tx: Transaction, owner: str, spec: RunSpec, run_id: str) -> list[R
     ]
 
 
-def _fitting(records: Sequence[Record]) -> Sequence[Record]:
-    return records[:-1] if len(records) > 1 and _size(records) > PAGE_BYTES else records
-
-
 def _size(records: Sequence[Record]) -> int:
-    return sum([len(record.body) for record in records])
+    return sum(len(record.body) for record in records)

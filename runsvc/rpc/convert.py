@@ -147,9 +147,7 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
 
 def progress_from(message: run_pb2.Progress) -> Progress:
     """What an executor reported; whether it is final is not the executor's to say here."""
-    reported = {field.name: value for field, value in message.ListFields()}
-    reported.pop("final", None)
-    return Progress(**reported)
+    return Progress(**_reported(message) | {"final": False})
 
 
 def to_datetime(stamp: Timestamp) -> datetime:
@@ -297,8 +295,12 @@ def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
 
 
 def _to_progress(message: run_pb2.Progress) -> Progress:
+    return Progress(**_reported(message))
+
+
+def _reported(message: run_pb2.Progress) -> dict[str, Any]:
     # The names are the domain's, and most reports set few of them.
-    return Progress(**{field.name: value for field, value in message.ListFields()})
+    return {field.name: value for field, value in message.ListFields()}
 
 
 def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:

@@ -122,10 +122,13 @@ class Guard(grpc.GenericRpcHandler):
 
     def _guard(self, method: str, handler: Handler) -> Handler:
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler))
+            serialize = _serializer(handler.response_serializer)
+            return grpc.unary_unary_rpc_method_handler(
+                self._wrap(method, handler.unary_unary, handler, serialize)
+            )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler),
+                self._wrap(method, handler.unary_stream, handler, _nothing),
                 response_serializer=_serializer(handler.response_serializer),
             )
         # Of reflection alone.
@@ -159,49 +162,30 @@ class Guard(grpc.GenericRpcHandler):
         finally:
             drained.cancel()
 
-    def _unary(self, method: str, handler: Handler) -> Behavior:
-        behavior, parse = handler.unary_unary, _parser(handler.request_deserializer)
-        serialize = handler.response_serializer
+    def _wrap(
+        self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
+    ) -> Behavior:
+        # The transport tells clients what an exception of a (de)serializer says; so both run in here.
+        parse = _parser(handler.request_deserializer)
+        is_stream = serialize is _nothing
 
-        async def call(request: bytes, context: Any) -> bytes:
+        async def call(request: bytes, context: Any) -> Any:
             self._arrived += 1
             self._active += 1
+            self._streams += is_stream
+            self._streaming += is_stream
             self._connections.meet(context.peer())
             try:
                 if self._draining:
                     await self._turn_away(method)
-                # The transport tells clients what an exception of a (de)serializer says; so both run in here.
-                answer = await behavior(parse(request), context)
-                return answer if type(answer) is bytes else serialize(answer)
+                return serialize(await behavior(parse(request), context))
             except BaseException as error:
                 await self._settle(error, context, method)
                 raise
             finally:
                 self._active -= 1
+                self._streaming -= is_stream
                 # See _settle.
-                del context
-
-        return self._logged(method, call)
-
-    def _stream(self, method: str, handler: Handler) -> Behavior:
-        behavior, parse = handler.unary_stream, _parser(handler.request_deserializer)
-
-        async def call(request: bytes, context: Any) -> None:
-            self._arrived += 1
-            self._streams += 1
-            self._active += 1
-            self._streaming += 1
-            self._connections.meet(context.peer())
-            try:
-                if self._draining:
-                    await self._turn_away(method)
-                await behavior(parse(request), context)
-            except BaseException as error:
-                await self._settle(error, context, method)
-                raise
-            finally:
-                self._active -= 1
-                self._streaming -= 1
                 del context
 
         return self._logged(method, call)
@@ -302,8 +286,12 @@ async def _next(requests: AsyncIterator[Any]) -> Any:
 
 
 def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Lets bytes pass, which a handler has encoded itself to send them to many."""
+    """Lets bytes pass, which a handler has encoded itself."""
     return lambda answer: answer if isinstance(answer, bytes) else serialize(answer)
+
+
+def _nothing(answer: object) -> None:
+    """A stream has written its answers itself."""
 
 
 def _current_task() -> asyncio.Task[Any]:

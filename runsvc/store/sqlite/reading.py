@@ -310,8 +310,6 @@ def _behind(query: PageQuery, after: PageKey | None) -> tuple[str, dict[str, obj
 
 def _ending_at(records: list[Record], max_bytes: int) -> list[Record]:
     """Those up to the one whose body goes beyond so many bytes."""
-    if sum([len(record.body) for record in records]) <= max_bytes:
-        return records
     size = 0
     for number, record in enumerate(records, start=1):
         size += len(record.body)
