@@ -35,30 +35,12 @@ from runsvc.transaction import Command, Transaction
 from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from runsvc.model import Run
 
 SECOND = timedelta(seconds=1)
 EVER = timedelta.max
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(path)
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def driver(store: SqliteStore) -> Driver:
-    return Driver(store)
 
 
 @contextmanager

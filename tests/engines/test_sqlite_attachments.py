@@ -6,33 +6,22 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pytest
-
 from runsvc.model import RunSpec
 from runsvc.store.attachments import Abandoned, AnyReleased, Attach, Release, Renew
-from runsvc.store.sqlite import SqliteStore
 from runsvc.transaction import Command
 from tests.conformance.driver import OWNER, Driver
 from tests.support.steps import steps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from runsvc.store.attachments import AttachmentChange
+    from runsvc.store.sqlite import SqliteStore
     from runsvc.transaction import Transaction
 
 MANY = 1_000
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "runs.db")
-    await store.open()
-    yield store
-    await store.close()
 
 
 def _create(driver: Driver, count: int) -> Sequence[str]:

@@ -12,30 +12,17 @@ import pytest
 
 from runsvc.errors import OutcomeUnknown, StoreUnavailable
 from runsvc.store.base import ById, PageQuery
-from runsvc.store.sqlite import SqliteStore
 from runsvc.store.sqlite.cache import ENTRY_COST, THREADS, Kept, Newest, RunCache, ThreadKey
 from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
 from tests.engines.test_sqlite import fail_commits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runsvc.model import Run
     from runsvc.store.base import Record
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "runs.db")
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def driver(store: SqliteStore) -> Driver:
-    return Driver(store)
+    from runsvc.store.sqlite import SqliteStore
 
 
 def now(store: SqliteStore, run: Run) -> Record | None:

@@ -134,20 +134,24 @@ async def test_a_stop_of_the_process_gives_every_lease_its_ttl_once_more(service
     assert await service.status(run) is ERROR
 
 
+def hold_up(service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let time pass between the next decision to look and its transaction."""
+    begin = service.store.begin
+
+    def held_up() -> Any:
+        service.machine.go_on(seconds)
+        monkeypatch.undo()
+        return begin()
+
+    monkeypatch.setattr(service.store, "begin", held_up)
+
+
 async def test_a_stop_that_begins_with_a_look_is_one_too(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = service.leased(10)
     await service.go_on(5)
-    begin = service.store.begin
-
-    def stopped() -> Any:
-        # Between the decision to look and the transaction.
-        service.machine.go_on(60)
-        monkeypatch.undo()
-        return begin()
-
-    monkeypatch.setattr(service.store, "begin", stopped)
+    hold_up(service, monkeypatch, 60)
     await service.expiry.look()
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(9.75)
@@ -164,14 +168,7 @@ async def test_a_delay_between_the_count_and_the_transaction_ends_nothing_early(
     await service.expiry.look()
     # Over at 11 for the second that was lost, so that it is already looked at.
     await service.go_on(9)
-    begin = service.store.begin
-
-    def slow() -> Any:
-        service.machine.go_on(1.5)
-        monkeypatch.undo()
-        return begin()
-
-    monkeypatch.setattr(service.store, "begin", slow)
+    hold_up(service, monkeypatch, 1.5)
     await service.expiry.look()
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(1)
