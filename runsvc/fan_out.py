@@ -21,7 +21,7 @@ FEW: Final = 4
 #: Watchers that are woken in one turn of the loop while no calls come.
 STRIDE: Final = 64
 #: Watchers that are woken at once while calls come, and the seconds until the next are.
-STEP: Final = 28
+STEP: Final = 40
 PAUSE: Final = 0.002
 #: Seconds after a call for which others are expected.
 ALERT: Final = 0.02

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from runsvc.errors import InvalidRequest, ServerDraining, Violation
+from runsvc.rpc import garbage
 from runsvc.rpc.failures import FailureLog
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
 
@@ -171,6 +172,8 @@ class Guard(grpc.GenericRpcHandler):
 
         async def call(request: bytes, context: Any) -> Any:
             self._arrived += 1
+            if self._arrived % garbage.CALLS == 0:
+                garbage.look()
             self._active += 1
             self._streams += is_stream
             self._streaming += is_stream

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import ipaddress
 import logging
 import signal
@@ -27,6 +26,7 @@ from runsvc.group_commit import GroupCommit
 from runsvc.hub import StatusHub
 from runsvc.manager import RunManager
 from runsvc.retention import Retention
+from runsvc.rpc import garbage
 from runsvc.rpc.admin_servicer import AdminServicer
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.convert import RunCodec
@@ -83,8 +83,6 @@ OPTIONS: Final = (
 
 #: Seconds that the transport has for what it was given last.
 LAST_ANSWERS: Final = 1.0
-#: Objects by which the heap has grown when garbage is looked for, and after how many times among the older ones too.
-GARBAGE: Final = (10_000, 1_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +172,7 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
     for each in _SIGNALS:
         loop.add_signal_handler(each, on_signal, each)
     async with running(settings) as address:
-        # What is here now stays. A full collection would go through all of it and hold every call up for some 50 ms.
-        gc.collect()
-        gc.freeze()
-        # What is looked through is mostly no garbage: runs at hand, the ring, what is sent to thousands of watchers. At
-        # every 700 objects, and ten times that of older ones, as is the default, that takes half of the time of
-        # sending; all at once, at every 100,000, it holds every call up for 30 ms.
-        gc.set_threshold(*GARBAGE)
+        garbage.start()
         ready(address)
         await stop.wait()
     logger.info("stopped")

@@ -23,6 +23,7 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
+from runsvc.rpc import garbage
 from runsvc.rpc import guard as guarding
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.failures import INTERVAL
@@ -284,6 +285,26 @@ async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
         gc.enable()
     # The last one may still be on its way out.
     assert len(left) <= 1
+
+
+async def test_garbage_is_looked_for_as_calls_go_by(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage, "CALLS", 3)
+    looks = []
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        looks.append((phase, about["generation"]))
+
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        for _ in range(7):
+            await service.stub.Get(pb.GetRequest())
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+    assert looks == [("start", 0), ("stop", 0)] * 2
 
 
 async def test_an_abort_passes(service: Service, caplog: pytest.LogCaptureFixture) -> None:
