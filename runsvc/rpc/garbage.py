@@ -15,17 +15,21 @@ CALLS: Final = 500
 #: Objects more than at the last look that bring the next one about, where no calls do: of a broadcast, say. What is on
 #: its way to thousands of watchers is no garbage; at every 700, the default, it takes half of the time of sending.
 OBJECTS: Final = 50_000
-#: Looks after which older objects are looked through as well: runs at hand and the ring, hardly ever garbage.
-LOOKS: Final = 10_000
+#: Looks after which older objects are looked through as well, and how often they are until all are: runs at hand and
+#: the ring, hardly ever garbage.
+LOOKS: Final = 1_000
+OLDER_LOOKS: Final = 10
 
 
 def start() -> None:
     """Begin to look as above. What is here now stays: to go through it would hold every call up for some 50 ms."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS, LOOKS)
+    gc.set_threshold(OBJECTS, LOOKS, OLDER_LOOKS)
 
 
-def look() -> None:
-    """Look through what has come since the last look."""
-    gc.collect(0)
+def generation(calls: int) -> int:
+    """How far to look once so many calls have come: 0 for what has come since the last look, 2 for everything."""
+    if calls % (CALLS * LOOKS):
+        return 0
+    return 1 if calls % (CALLS * LOOKS * OLDER_LOOKS) else 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -173,7 +174,7 @@ class Guard(grpc.GenericRpcHandler):
         async def call(request: bytes, context: Any) -> Any:
             self._arrived += 1
             if self._arrived % garbage.CALLS == 0:
-                garbage.look()
+                gc.collect(garbage.generation(self._arrived))
             self._active += 1
             self._streams += is_stream
             self._streaming += is_stream
