@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-#: Calls after which the objects that have come since the last look are looked through; that takes about a millisecond.
+#: Calls after which the objects that have come since the last look are looked through; that takes some 2 ms.
 CALLS: Final = 500
 #: Objects more than at the last look that bring the next one about, where no calls do: of a broadcast, say. What is on
 #: its way to thousands of watchers is no garbage; at every 700, the default, it takes half of the time of sending.
