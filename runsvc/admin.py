@@ -5,22 +5,23 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc import __version__, lifecycle
-from runsvc.errors import CorruptRow
-from runsvc.store.base import Lapsed, Orphans, Remains
-from runsvc.transaction import Command
+from runsvc import __version__
+from runsvc.commit.transaction import Command
+from runsvc.core import lifecycle
+from runsvc.core.errors import CorruptRow
+from runsvc.store.base import Lapsed, Orphans, RawById
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from runsvc.attachments import Attachments
-    from runsvc.hub import StatusHub
-    from runsvc.model import Run
-    from runsvc.serving import Serving
+    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.writer import Writer
+    from runsvc.core.model import Run
+    from runsvc.maintenance.attachments import Attachments
+    from runsvc.maintenance.lease_clock import LeaseClock
     from runsvc.store.base import Clock, Codec, Record, Store
-    from runsvc.transaction import Transaction
-    from runsvc.writer import Writer
+    from runsvc.watch.hub import StatusHub
 
 #: Error of a reconciled run when none is given.
 ORPHAN_ERROR: Final = "No executor was left to finish this run."
@@ -54,7 +55,7 @@ class Admin:
         store: Store,
         hub: StatusHub,
         codec: Codec,
-        serving: Serving,
+        serving: LeaseClock,
         attachments: Attachments,
     ) -> None:
         self._writer = writer
@@ -91,12 +92,12 @@ class Admin:
         """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""
 
         def decide(tx: Transaction) -> None:
-            record = tx.remains(run_id)
+            record = tx.raw(run_id)
             if self._readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)
 
-        await self._writer.submit(Command(decide, (Remains(run_id),), alone=True))
+        await self._writer.submit(Command(decide, (RawById(run_id),), alone=True))
 
     async def server_info(self) -> ServerInfo:
         """What this server is and holds."""

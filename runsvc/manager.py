@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc import admission, lifecycle
-from runsvc.errors import RunNotFound
+from runsvc.commit.transaction import MAX_COMMANDS, Command
+from runsvc.core import admission, lifecycle
+from runsvc.core.errors import RunNotFound
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,
@@ -15,13 +16,14 @@ from runsvc.store.base import (
     PageKey,
     PageQuery,
 )
-from runsvc.transaction import MAX_COMMANDS, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from runsvc.model import (
+    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.writer import Writer
+    from runsvc.core.model import (
         CancelAction,
         CancelOutcome,
         Progress,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
         Stamp,
     )
     from runsvc.store.base import Codec, Count, Query, ReadingStore, Record
-    from runsvc.transaction import Transaction
-    from runsvc.writer import Writer
 
 #: Bytes of runs that a page holds at most, unless its first run alone is larger.
 PAGE_BYTES: Final = 1 << 20

@@ -20,7 +20,7 @@ from runsvc.cli.arguments import (
     require_worker,
 )
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.invoked import again
+from runsvc.cli.next_command import again
 from runsvc.cli.session import Session, calls
 from runsvc.cli.table import RunsTable
 from runsvc.client import RunError

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 from grpc import StatusCode
 
-from runsvc.cli.invoked import again, called_as, target_option
+from runsvc.cli.next_command import again, called_as, target_option
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
 

@@ -16,7 +16,7 @@ from runsvc.cli import calls, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.invoked import WORDS
+from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.watch import watch
 from runsvc.client import RunError

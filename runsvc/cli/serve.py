@@ -12,10 +12,10 @@ import click
 from runsvc import __version__
 from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli.arguments import Count, Length, Seconds, option
-from runsvc.cli.invoked import called_as, target_option
+from runsvc.cli.next_command import called_as, target_option
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
-from runsvc.errors import RunsvcError
+from runsvc.core.errors import RunsvcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

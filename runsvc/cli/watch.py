@@ -13,7 +13,7 @@ from runsvc.cli import render
 from runsvc.cli.arguments import Count, Seconds, option
 from runsvc.cli.board import Board, ended_by_sigterm
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.invoked import again
+from runsvc.cli.next_command import again
 from runsvc.cli.session import Session, streams
 from runsvc.client import OUTAGE, RunError
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent

@@ -45,7 +45,7 @@ class RunStopped(BaseException):
     """Raised in a thread whose run was cancelled, or is no longer its own. No Exception, for nothing is wrong."""
 
 
-class Standing:
+class KnownRun:
     """The run as far as its executor knows, and whether there is still something to do for it."""
 
     def __init__(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runsvc.admin import ORPHAN_ERROR
-from runsvc.rpc.convert import fitting, to_message
-from runsvc.rpc.validation import Check
 from runsvc.v1 import admin_service_pb2 as pb
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceServicer
+from runsvc.wire.convert import fitting, to_message
+from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
     from runsvc.admin import Admin

@@ -8,7 +8,7 @@ from typing import Final
 
 import grpc
 
-from runsvc.errors import CorruptRow, OutcomeUnknown, StoreUnavailable
+from runsvc.core.errors import CorruptRow, OutcomeUnknown, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from runsvc.errors import InvalidRequest, ServerDraining, Violation
-from runsvc.rpc import garbage
+from runsvc.core.errors import InvalidRequest, ServerDraining, Violation
+from runsvc.rpc import gc_schedule
 from runsvc.rpc.failures import FailureLog
 from runsvc.rpc.status import REQUEST_ID_KEY, to_status
 
@@ -173,8 +173,8 @@ class Guard(grpc.GenericRpcHandler):
 
         async def call(request: bytes, context: Any) -> Any:
             self._arrived += 1
-            if self._arrived % garbage.CALLS == 0:
-                gc.collect(garbage.generation(self._arrived))
+            if self._arrived % gc_schedule.CALLS == 0:
+                gc.collect(gc_schedule.generation(self._arrived))
             self._active += 1
             self._streams += is_stream
             self._streaming += is_stream

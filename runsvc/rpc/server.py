@@ -17,30 +17,30 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from runsvc import expiry
 from runsvc.admin import ORPHAN_ERROR, Admin
-from runsvc.attachments import GRACE, Attachments
-from runsvc.errors import ListenRefused
-from runsvc.expiry import Expiry
-from runsvc.group_commit import GroupCommit
-from runsvc.hub import StatusHub
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.commit.writer import Writer
+from runsvc.core.errors import ListenRefused
+from runsvc.maintenance import expiry
+from runsvc.maintenance.attachments import GRACE, Attachments
+from runsvc.maintenance.expiry import Expiry
+from runsvc.maintenance.lease_clock import LeaseClock
+from runsvc.maintenance.retention import Retention
+from runsvc.maintenance.sweeper import Sweeper
 from runsvc.manager import RunManager
-from runsvc.retention import Retention
-from runsvc.rpc import garbage
+from runsvc.rpc import gc_schedule
 from runsvc.rpc.admin_servicer import AdminServicer
 from runsvc.rpc.connections import Connections
-from runsvc.rpc.convert import RunCodec
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
-from runsvc.rpc.servicer import RunServicer
-from runsvc.serving import Serving
+from runsvc.rpc.run_servicer import RunServicer
 from runsvc.store.sqlite import SqliteStore
-from runsvc.sweeper import Sweeper
 from runsvc.timekeeper import LONGEST, Timekeeper
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
-from runsvc.watch import Watches
-from runsvc.writer import Writer
+from runsvc.watch.hub import StatusHub
+from runsvc.watch.stream import Watches
+from runsvc.wire.convert import RunCodec
 
 try:
     import uvloop
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from runsvc.group_commit import Committed
+    from runsvc.commit.group_commit import Committed
     from runsvc.store.base import Store
 
 logger = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
     for each in _SIGNALS:
         loop.add_signal_handler(each, on_signal, each)
     async with running(settings) as address:
-        garbage.start()
+        gc_schedule.start()
         ready(address)
         await stop.wait()
     logger.info("stopped")
@@ -197,7 +197,7 @@ async def _start(
     codec = RunCodec()
     connections = _connections(timekeeper)
     guard, health = Guard(connections), Health()
-    hub, serving = StatusHub(store, calls=guard.asked), Serving(timekeeper, expiry.INTERVAL)
+    hub, serving = StatusHub(store, calls=guard.asked), LeaseClock(timekeeper, expiry.INTERVAL)
     await hub.start()
 
     def publish(committed: Committed) -> None:

@@ -9,7 +9,7 @@ import grpc
 # The package has generated stubs but does not declare them.
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from runsvc.errors import (
+from runsvc.core.errors import (
     CorruptRow,
     InvalidRequest,
     InvalidTransition,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from runsvc.errors import Violation
+    from runsvc.core.errors import Violation
 
 DOMAIN: Final = "runsvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"

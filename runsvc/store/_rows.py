@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc import lifecycle
-from runsvc.errors import CorruptRow
-from runsvc.model import ACTIVE, RunStatus
+from runsvc.core import lifecycle
+from runsvc.core.errors import CorruptRow
+from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.store.base import LogEntry, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Saved
 
 Row = tuple[Any, ...]
@@ -139,7 +139,7 @@ def to_record(row: Sequence[Any]) -> Record:
     return Record._make((*row[:4], status, time, *row[6 : len(RECORD)], kwargs))
 
 
-def to_remains(row: Sequence[Any]) -> Record:
+def to_raw_record(row: Sequence[Any]) -> Record:
     """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it or to tell of it."""
     try:
         return to_record(row)

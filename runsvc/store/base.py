@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from runsvc.model import Request, RequestKey, Run, RunStatus
+    from runsvc.core.model import Request, RequestKey, Run, RunStatus
     from runsvc.store.attachments import AttachmentChange
 
 
@@ -102,7 +102,7 @@ class ById:
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class RawById:
     """Asks for the run with this id, to remove it, even if it is corrupt: then its body is empty, its status ERROR."""
 
     run_id: str
@@ -180,7 +180,7 @@ class Orphans:
 
 Query = (
     ById
-    | Remains
+    | RawById
     | ByRequest
     | ActiveOnThread
     | NewestActive

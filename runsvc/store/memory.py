@@ -6,9 +6,9 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from runsvc import lifecycle
-from runsvc.errors import RevisionCompacted, StoreUnavailable
-from runsvc.model import ACTIVE
+from runsvc.core import lifecycle
+from runsvc.core.errors import RevisionCompacted, StoreUnavailable
+from runsvc.core.model import ACTIVE
 from runsvc.store import _rows
 from runsvc.store._attached import Attached
 from runsvc.store.attachments import Abandoned, AnyReleased
@@ -26,8 +26,8 @@ from runsvc.store.base import (
     NewestActive,
     Now,
     Orphans,
+    RawById,
     Record,
-    Remains,
     RunState,
     Snapshot,
     TopicKind,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from runsvc.model import Request, Run
+    from runsvc.core.model import Request, Run
     from runsvc.store.base import Changes, Count, LogEntry, PageQuery, Query, Saved, Topic
 
 
@@ -229,7 +229,7 @@ class MemoryStore:
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
-            case ById(run_id) | Remains(run_id):
+            case ById(run_id) | RawById(run_id):
                 return self._search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 rows = self._rows.values()

@@ -19,7 +19,7 @@ import aiosqlite
 import grpc
 from google.protobuf import json_format
 
-from runsvc.model import ACTIVE, MultitaskStrategy, RunStatus
+from runsvc.core.model import ACTIVE, MultitaskStrategy, RunStatus
 from runsvc.rpc.server import OPTIONS, new_loop
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.clients.stage import Stage
+    from tests.clients.environment import Stage
 
 Scenario: TypeAlias = "Callable[[Stage], Awaitable[None]]"
 

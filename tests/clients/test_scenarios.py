@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients import table
+from tests.clients.environment import Stage, Unsupported
 from tests.clients.scenarios import SCENARIOS
-from tests.clients.stage import Stage, Unsupported
 from tests.clients.transcript import difference
 
 if TYPE_CHECKING:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runsvc import lifecycle
-from runsvc.group_commit import GroupCommit
-from runsvc.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
-from runsvc.rpc.convert import RunCodec
-from runsvc.store.base import ActiveOnThread, ById, Remains, Topic, TopicKind
-from runsvc.transaction import Command, Transaction
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.commit.transaction import Command, Transaction
+from runsvc.core import lifecycle
+from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
+from runsvc.store.base import ActiveOnThread, ById, RawById, Topic, TopicKind
+from runsvc.wire.convert import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runsvc.group_commit import Committed
-    from runsvc.model import Stamp
+    from runsvc.commit.group_commit import Committed
+    from runsvc.core.model import Stamp
     from runsvc.store.base import Query, Record, WritingStore
 
 T = TypeVar("T")
@@ -129,9 +129,9 @@ class Driver:
 
     def delete(self, run: Run) -> None:
         def decide(tx: Transaction) -> None:
-            tx.delete(tx.remains(run.run_id))
+            tx.delete(tx.raw(run.run_id))
 
-        self.carry_out(Command(decide, (Remains(run.run_id),), alone=True))
+        self.carry_out(Command(decide, (RawById(run.run_id),), alone=True))
 
     def forget(self, revision: int) -> None:
         def decide(tx: Transaction) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from runsvc.commit.transaction import Command
 from runsvc.store.attachments import (
     Abandoned,
     AnyReleased,
@@ -14,13 +15,12 @@ from runsvc.store.attachments import (
     ReleaseOthers,
     Renew,
 )
-from runsvc.transaction import Command
 from tests.conformance.driver import SUCCESS, Driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.base import Store
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runsvc.errors import StoreUnavailable
+from runsvc.core.errors import StoreUnavailable
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from runsvc import lifecycle
-from runsvc.errors import InvalidTransition, RequestIdReused
-from runsvc.model import RunSpec, RunStatus
+from runsvc.commit.transaction import Command, Transaction
+from runsvc.core import lifecycle
+from runsvc.core.errors import InvalidTransition, RequestIdReused
+from runsvc.core.model import RunSpec, RunStatus
 from runsvc.store.base import ById, ByRequest, PageQuery, Store
-from runsvc.transaction import Command, Transaction
 from tests.conformance.driver import ALL, ERROR, OWNER, SUCCESS, Driver, a_request
 
 

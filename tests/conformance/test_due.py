@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runsvc import lifecycle
+from runsvc.core import lifecycle
 from runsvc.store.base import DueLeases, DueTimeouts, Lapsed, Orphans
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Query
 
 SECOND = timedelta(seconds=1)

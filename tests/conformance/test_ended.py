@@ -10,7 +10,7 @@ from tests.conformance.driver import RUNNING, SUCCESS
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Store
     from tests.conformance.driver import Driver
 

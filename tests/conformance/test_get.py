@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from runsvc.model import Lease
+from runsvc.core.model import Lease
 from runsvc.store.base import (
     ActiveCount,
     ActiveOnThread,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runsvc.model import (
+from runsvc.core.model import (
     CancelAction,
     Cancellation,
     DisconnectMode,

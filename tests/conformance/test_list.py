@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runsvc.model import RunStatus
+from runsvc.core.model import RunStatus
 from runsvc.store.base import Changes, Creation, PageKey, PageQuery, Saved, Store
 from tests.conformance.driver import CODEC, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runsvc.errors import RevisionCompacted
+from runsvc.core.errors import RevisionCompacted
 from runsvc.store.base import Clock, LogSlice, Store, Topic, TopicKind
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, run_topic, thread_topic
 

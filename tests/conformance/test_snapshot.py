@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runsvc.errors import RevisionCompacted
+from runsvc.core.errors import RevisionCompacted
 from runsvc.store.base import LogEntry, Record, RunState, Snapshot, Store, Topic, TopicKind
 from tests.conformance.driver import (
     ALL,
@@ -20,7 +20,7 @@ from tests.conformance.driver import (
 )
 
 if TYPE_CHECKING:
-    from runsvc.model import Run
+    from runsvc.core.model import Run
 
 
 async def ids(store: Store, topic: Topic) -> list[str]:

@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 
-from runsvc.errors import InvalidTransition
-from runsvc.lifecycle import TRANSITIONS
-from runsvc.model import RunSpec, RunStatus
+from runsvc.commit.transaction import Command, Transaction
+from runsvc.core.errors import InvalidTransition
+from runsvc.core.lifecycle import TRANSITIONS
+from runsvc.core.model import RunSpec, RunStatus
 from runsvc.store.base import Changes, Loaded, Store
-from runsvc.transaction import Command, Transaction
 from tests.conformance.driver import ALL, CODEC, ERROR, PENDING, RUNNING, SUCCESS, Driver
 
 FUTURE = datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runsvc.errors import RevisionCompacted
+from runsvc.core.errors import RevisionCompacted
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import ALL, Driver
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from runsvc.errors import (
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.commit.transaction import Command, Transaction
+from runsvc.core.errors import (
     CorruptRow,
     OutcomeUnknown,
     RunsvcError,
@@ -23,21 +25,19 @@ from runsvc.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from runsvc.group_commit import GroupCommit
-from runsvc.hub import StatusHub
-from runsvc.model import RunSpec
+from runsvc.core.model import RunSpec
 from runsvc.store.attachments import Abandoned, Attach
 from runsvc.store.base import Changes, DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
-from runsvc.transaction import Command, Transaction
+from runsvc.watch.hub import StatusHub
 from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
 
 SECOND = timedelta(seconds=1)
 EVER = timedelta.max

@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runsvc.model import RunSpec
+from runsvc.commit.transaction import Command
+from runsvc.core.model import RunSpec
 from runsvc.store.attachments import Abandoned, AnyReleased, Attach, Release, Renew
-from runsvc.transaction import Command
 from tests.conformance.driver import OWNER, Driver
 from tests.support.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runsvc.commit.transaction import Transaction
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.sqlite import SqliteStore
-    from runsvc.transaction import Transaction
 
 MANY = 1_000
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

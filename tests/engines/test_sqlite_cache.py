@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc.errors import OutcomeUnknown, StoreUnavailable
+from runsvc.core.errors import OutcomeUnknown, StoreUnavailable
 from runsvc.store.base import ById, PageQuery
 from runsvc.store.sqlite.cache import ENTRY_COST, THREADS, Kept, Newest, RunCache, ThreadKey
 from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Record
     from runsvc.store.sqlite import SqliteStore
 

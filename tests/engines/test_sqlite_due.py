@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runsvc import lifecycle
+from runsvc.core import lifecycle
 from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import SUCCESS, Driver

@@ -22,7 +22,7 @@ from google.protobuf.descriptor_pb2 import (
     MethodOptions,
 )
 
-from runsvc import model
+from runsvc.core import model
 from runsvc.rpc.status import TABLE
 from runsvc.v1 import admin_service_pb2, error_reason_pb2, run_pb2, run_service_pb2
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc import attachments
+from runsvc.maintenance import attachments
 from runsvc.v1 import run_pb2, run_service_pb2
 from tests.support.calls import (
     CHANGED,

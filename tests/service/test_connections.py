@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 import pytest
 
-from runsvc.attachments import COMEBACK
 from runsvc.client import AsyncRunClient, error_of
+from runsvc.maintenance.attachments import COMEBACK
 from runsvc.rpc import server
 from runsvc.rpc.server import OPTIONS
 from runsvc.v1 import run_service_pb2

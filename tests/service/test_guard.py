@@ -15,7 +15,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-from runsvc.errors import (
+from runsvc.core.errors import (
     CorruptRow,
     OutcomeUnknown,
     RunNotFound,
@@ -23,7 +23,7 @@ from runsvc.errors import (
     StoreBusy,
     StoreUnavailable,
 )
-from runsvc.rpc import garbage
+from runsvc.rpc import gc_schedule
 from runsvc.rpc import guard as guarding
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.failures import INTERVAL
@@ -290,7 +290,7 @@ async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
 async def test_garbage_is_looked_for_as_calls_go_by(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(garbage, "CALLS", 3)
+    monkeypatch.setattr(gc_schedule, "CALLS", 3)
     looks = []
 
     def note(phase: str, about: dict[str, int]) -> None:

@@ -259,7 +259,7 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other(
         assert (await ended(client, run)).status_reason == LEASE_EXPIRED
         run = await created(client, start_timeout=length(0.01))
         assert (await ended(client, run)).status == TIMEOUT
-    (record,) = [each for each in caplog.records if each.name == "runsvc.expiry"]
+    (record,) = [each for each in caplog.records if each.name == "runsvc.maintenance.expiry"]
     assert broken.run_id in record.getMessage()
 
 

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runsvc.client import error_of
-from runsvc.errors import ListenRefused, StoreRefused
+from runsvc.core.errors import ListenRefused, StoreRefused
 from runsvc.rpc.server import Settings, running
 from runsvc.v1 import run_service_pb2
 from tests.bench import http2

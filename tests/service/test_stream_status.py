@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from runsvc import sweeper
 from runsvc.client import error_of
+from runsvc.maintenance import sweeper
 from tests.support.calls import (
     CHANGED,
     DELETED,

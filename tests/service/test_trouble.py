@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from runsvc import writer
-from runsvc.errors import OutcomeUnknown
-from runsvc.group_commit import GroupCommit
+from runsvc.commit import writer
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.core.errors import OutcomeUnknown
 from runsvc.store.sqlite import SqliteStore
 from tests.support.calls import (
     INTERRUPT,
@@ -119,7 +119,7 @@ async def test_a_bug_tells_its_client_an_id_and_nothing_else(
     assert error.code is grpc.StatusCode.INTERNAL
     assert "secret" not in error.message
     # The sweeper meets it too.
-    calls = [each for each in caplog.records if each.name != "runsvc.sweeper"]
+    calls = [each for each in caplog.records if each.name != "runsvc.maintenance.sweeper"]
     (record,) = [each for each in calls if each.exc_info]
     (request_id,) = re.findall(r"request (\S+) failed", record.getMessage())
     assert request_id in error.message

@@ -10,18 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from runsvc import lifecycle
-from runsvc.model import RunSpec, RunStatus, Stamp
-from runsvc.rpc.convert import RunCodec
+from runsvc.core import lifecycle
+from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import _rows
 from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.wire.convert import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
 
 #: Every tenth run is on this thread, or every one that `fill` is told.
 BIG_THREAD: Final = "big"

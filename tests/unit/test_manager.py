@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runsvc import manager as manager_module
-from runsvc.errors import (
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.commit.writer import Writer
+from runsvc.core.errors import (
     CorruptRow,
     InvalidTransition,
     NotCancelled,
@@ -20,9 +22,7 @@ from runsvc.errors import (
     ThreadFull,
     UnsupportedStrategy,
 )
-from runsvc.group_commit import GroupCommit
-from runsvc.manager import PAGE_BYTES, Page, RunManager
-from runsvc.model import (
+from runsvc.core.model import (
     CancelAction,
     CancelOutcome,
     MultitaskStrategy,
@@ -34,9 +34,9 @@ from runsvc.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.rpc.convert import RunCodec
+from runsvc.manager import PAGE_BYTES, Page, RunManager
 from runsvc.store.memory import MemoryStore
-from runsvc.writer import Writer
+from runsvc.wire.convert import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

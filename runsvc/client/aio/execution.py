@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import Patience, Standing, ending, is_passing
+from runsvc.client.execution import KnownRun, Patience, ending, is_passing
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -48,7 +48,7 @@ class AsyncExecution:
         # A lease is somebody's.
         self._lease_ttl = lease_ttl if worker_id else None
         self._outage = outage
-        self._standing: Standing | None = None
+        self._standing: KnownRun | None = None
         self._background: list[asyncio.Task[None]] = []
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
@@ -143,7 +143,7 @@ class AsyncExecution:
         return is_ours
 
     @property
-    def _known(self) -> Standing:
+    def _known(self) -> KnownRun:
         if self._standing is None:
             raise RuntimeError("the run has not been started: use async with")
         return self._standing
@@ -159,7 +159,7 @@ class AsyncExecution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = Standing(started.run, self._worker_id, self._lease_ttl)
+        self._standing = KnownRun(started.run, self._worker_id, self._lease_ttl)
 
     async def _finish(self, failure: BaseException | None) -> None:
         """Report the end, in the way that the run's standing asks for."""

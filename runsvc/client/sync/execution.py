@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import Patience, RunStopped, Standing, ending, is_passing
+from runsvc.client.execution import KnownRun, Patience, RunStopped, ending, is_passing
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -50,7 +50,7 @@ class Execution:
         # A lease is somebody's.
         self._lease_ttl = lease_ttl if worker_id else None
         self._outage = outage
-        self._standing: Standing | None = None
+        self._standing: KnownRun | None = None
         self._background: list[threading.Thread] = []
         #: Set when the work is to stop; may be waited for in any thread.
         self.stopped = threading.Event()
@@ -149,7 +149,7 @@ class Execution:
         return is_ours
 
     @property
-    def _known(self) -> Standing:
+    def _known(self) -> KnownRun:
         if self._standing is None:
             raise RuntimeError("the run has not been started: use with")
         return self._standing
@@ -165,13 +165,13 @@ class Execution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = Standing(started.run, self._worker_id, self._lease_ttl)
+        self._standing = KnownRun(started.run, self._worker_id, self._lease_ttl)
 
     def _look_for(self, run_id: str) -> None:
         """Find out whether a start that was interrupted took effect."""
         run = self._client.get(run_id)
         if run.status == RunStatus.RUN_STATUS_RUNNING and run.worker_id == self._worker_id:
-            self._standing = self._standing or Standing(run, self._worker_id)
+            self._standing = self._standing or KnownRun(run, self._worker_id)
 
     def _finish(self, failure: BaseException | None) -> None:
         """Report the end, in the way that the run's standing asks for."""

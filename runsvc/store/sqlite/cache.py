@@ -12,12 +12,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.bounded import Bounded
+from runsvc.fifo_cache import FifoCache
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Record
 
 #: Bytes of runs that it may hold.
@@ -60,7 +60,7 @@ class RunCache:
         self._capacity = capacity
         self._size = 0
         self._kept: dict[str, Kept] = {}
-        self._newest: Bounded[ThreadKey, Newest] = Bounded(THREADS)
+        self._newest: FifoCache[ThreadKey, Newest] = FifoCache(THREADS)
         #: Odd while a commit is under way.
         self._turn = 0
         #: Held for every change.

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from runsvc.errors import StoreBusy, StoreUnavailable
+from runsvc.core.errors import StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,17 +17,17 @@ from runsvc.store.base import (
     Loaded,
     NewestActive,
     Orphans,
-    Remains,
+    RawById,
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import Kept
-from runsvc.store.sqlite.phrases import IS_ACTIVE, NEWEST_FIRST, RECORD
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Sequence
 
-    from runsvc.model import Run
+    from runsvc.core.model import Run
     from runsvc.store.base import Count, Query, Record
     from runsvc.store.sqlite.cache import RunCache
 
@@ -102,8 +102,8 @@ class Loading:
         match query:
             case ById(run_id):
                 return self._by_id(run_id)
-            case Remains(run_id):
-                return self._select("WHERE run_id = ?", run_id, read=_rows.to_remains)
+            case RawById(run_id):
+                return self._select("WHERE run_id = ?", run_id, read=_rows.to_raw_record)
             case ByRequest(key):
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._select(where, key.owner, key.method, key.request_id)
@@ -114,14 +114,14 @@ class Loading:
                 return self._select(rest, owner, thread_id, limit, columns=_BARE)
             case DueLeases(_, _, limit, skip):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
-                return self._select(where, *_due(query), limit, skip, read=_rows.to_remains)
+                return self._select(where, *_due(query), limit, skip, read=_rows.to_raw_record)
             case DueTimeouts(by, limit, skip):
                 where = "WHERE timeout_at <= ? ORDER BY timeout_at LIMIT ? OFFSET ?"
                 parameters = _rows.microseconds(by), limit, skip
-                return self._select(where, *parameters, read=_rows.to_remains)
+                return self._select(where, *parameters, read=_rows.to_raw_record)
             case Abandoned():
                 abandoned = attachments.parameters(query)
-                return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_remains)
+                return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_raw_record)
             case Orphans(before, limit, lapsed):
                 where = f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
                 at = _END_OF_TIME if before is None else _rows.microseconds(before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
-from runsvc.errors import StoreRefused, StoreUnavailable
+from runsvc.core.errors import StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

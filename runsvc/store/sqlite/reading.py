@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiosqlite
 
-from runsvc.errors import RevisionCompacted, StoreUnavailable
-from runsvc.model import ACTIVE
-from runsvc.run_id import beyond
+from runsvc.core.errors import RevisionCompacted, StoreUnavailable
+from runsvc.core.model import ACTIVE
+from runsvc.core.run_id import upper_bound
 from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.cache import Kept, Newest, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
-from runsvc.store.sqlite.phrases import IS_ACTIVE, NEWEST_FIRST, RECORD
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD
 
 if TYPE_CHECKING:
     import sqlite3
@@ -140,7 +140,7 @@ class Reading:
         """
         facts = {
             "after": after,
-            "beyond": beyond(by),
+            "beyond": upper_bound(by),
             "by": _rows.microseconds(by),
             "limit": limit,
         }

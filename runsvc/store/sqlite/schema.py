@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from runsvc.errors import StoreRefused
+from runsvc.core.errors import StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

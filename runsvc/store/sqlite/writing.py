@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from runsvc.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
+from runsvc.core.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.store import _rows
 from runsvc.store.base import Now
 from runsvc.store.sqlite import attachments

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.both_clients import TWINS, made
 from tests.support.server import Process
-from tests.support.twins import TWINS, made
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

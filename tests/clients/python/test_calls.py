@@ -9,9 +9,9 @@ import pytest
 
 from runsvc.client import FailedPrecondition, InvalidArgument, NotFound, ThreadBusy
 from runsvc.v1.run_pb2 import MultitaskStrategy, Progress, RunSpec, RunStatus
+from tests.support.both_clients import made
 from tests.support.calls import CHANGED, INTERRUPTED, PENDING
 from tests.support.proxy import proxied
-from tests.support.twins import made
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

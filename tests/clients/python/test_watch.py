@@ -13,9 +13,9 @@ import grpc
 
 from runsvc.client import AsyncRunClient, AsyncWatch, RunClient, Unavailable, Watch
 from runsvc.v1.run_pb2 import RunSpec, StatusEvent
+from tests.support.both_clients import made
 from tests.support.calls import CHANGED, PENDING, RUNNING, SUCCESS, call
 from tests.support.server import client_of
-from tests.support.twins import made
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

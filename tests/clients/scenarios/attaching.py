@@ -8,7 +8,7 @@ from tests.clients.scenario import scenario
 from tests.clients.scenarios.watches import read, run_of
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Stage
+    from tests.clients.environment import Stage
 
 
 @scenario

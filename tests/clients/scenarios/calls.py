@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.clients.scenario import scenario
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Stage
+    from tests.clients.environment import Stage
 
 JSON: dict[str, Any] = {
     "nested": {"list": [1, 2.5, None, True, [], {}, "x"], "empty": {}},

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.clients.environment import until, watchers
 from tests.clients.scenario import scenario
 from tests.clients.scenarios.watches import read, run_of
-from tests.clients.stage import until, watchers
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
     from tests.support.server import Client
 
 ROUNDS = 1000

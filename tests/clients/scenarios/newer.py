@@ -19,7 +19,7 @@ from tests.clients.scenario import scenario
 from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Stage
+    from tests.clients.environment import Stage
 
 M = TypeVar("M", bound=Message)
 

@@ -15,7 +15,7 @@ from tests.clients.scenario import scenario
 from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
 
 NOBODY = "0198c0de-0000-7000-8000-000000000000"
 

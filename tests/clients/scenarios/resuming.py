@@ -17,7 +17,7 @@ from tests.support.server import Process
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
 
 GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone", "SERVER_DRAINING", retry=0)
 CUT = Refusal(grpc.StatusCode.INTERNAL, "the stream was reset")

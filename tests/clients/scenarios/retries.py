@@ -19,7 +19,7 @@ from tests.clients.scenario import scenario
 from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
 
 GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
 RUN = Run(run_id="r")

@@ -8,7 +8,7 @@ from runsvc.v1 import admin_service_pb2
 from tests.clients.scenario import scenario
 
 if TYPE_CHECKING:
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
 
 
 async def read(a: Actor, count: int, w: int = 1) -> None:

@@ -17,17 +17,17 @@ from runsvc.v1.run_service_pb2 import (
     HeartbeatResponse,
     SetStatusResponse,
 )
+from tests.clients.environment import until
 from tests.clients.programmed import SILENCE, Programme
 from tests.clients.scenario import scenario
 from tests.clients.scenarios.watches import read, run_of
-from tests.clients.stage import until
 from tests.support.scripted import Refusal
 from tests.support.server import Process
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.clients.stage import Actor, Stage
+    from tests.clients.environment import Actor, Stage
 
 #: Longer than a client takes to find a server that is back.
 LEASE_MS: Final = 5_000

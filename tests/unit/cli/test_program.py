@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import main
-from runsvc.errors import StoreRefused
+from runsvc.core.errors import StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

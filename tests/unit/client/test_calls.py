@@ -20,8 +20,8 @@ from runsvc.client import (
 from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
+from tests.support.both_clients import made
 from tests.support.scripted import Refusal, scripted
-from tests.support.twins import made
 
 if TYPE_CHECKING:
     from tests.support.scripted import Script

@@ -11,8 +11,8 @@ import trustme
 from runsvc.client import RunError, RunServiceStub, Unavailable, connect, error_of
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Run
+from tests.support.both_clients import made
 from tests.support.scripted import scripted
-from tests.support.twins import made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from runsvc.client import (
     RunError,
     Unavailable,
 )
-from runsvc.client.execution import Standing, ending
+from runsvc.client.execution import KnownRun, ending
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 from tests.support.scripted import HOLD, Refusal
@@ -298,7 +298,7 @@ def test_a_thread_that_is_interrupted_while_it_starts_ends_what_it_started(
 
 
 def test_answers_may_come_in_any_order() -> None:
-    standing = Standing(Run(run_id="r1", revision=2, kwargs={"input": 1}), WORKER)
+    standing = KnownRun(Run(run_id="r1", revision=2, kwargs={"input": 1}), WORKER)
     standing.learn(CANCELLED)
     standing.learn(RUNNING)
     assert (standing.run.status, standing.cancelled) == (RunStatus.RUN_STATUS_INTERRUPTED, True)
@@ -306,7 +306,7 @@ def test_answers_may_come_in_any_order() -> None:
 
 
 def test_an_end_is_one_also_in_a_store_that_was_restored() -> None:
-    standing = Standing(run("RUNNING", 20), WORKER)
+    standing = KnownRun(run("RUNNING", 20), WORKER)
     standing.learn(run("PENDING", 1))
     assert not standing.is_over
     standing.learn(CANCELLED)
@@ -314,7 +314,7 @@ def test_an_end_is_one_also_in_a_store_that_was_restored() -> None:
 
 
 def test_another_worker_s_run_is_lost() -> None:
-    standing = Standing(RUNNING, WORKER)
+    standing = KnownRun(RUNNING, WORKER)
     standing.learn(Run(run_id="r1", revision=3, status="RUN_STATUS_RUNNING", worker_id="other"))
     assert standing.lost
 
@@ -327,14 +327,14 @@ def test_another_worker_s_run_is_lost() -> None:
     ],
 )
 def test_a_refusal_behind_a_cancel(error: RunError, cancelled: bool, lost: bool) -> None:
-    standing = Standing(RUNNING, WORKER)
+    standing = KnownRun(RUNNING, WORKER)
     standing.learn(CANCELLED)
     standing.refused(error)
     assert (standing.cancelled, standing.lost) == (cancelled, lost)
 
 
 def test_usage_adds_up() -> None:
-    standing = Standing(RUNNING, WORKER)
+    standing = KnownRun(RUNNING, WORKER)
     assert standing.usage is None
     standing.progress = standing.with_progress(Progress(total_tokens=1, llm_call_count=1))
     standing.progress = standing.with_progress(Progress(total_tokens=2))
@@ -342,15 +342,15 @@ def test_usage_adds_up() -> None:
 
 
 def test_a_heartbeat_every_third_of_the_lease() -> None:
-    assert Standing(run("RUNNING", 1, lease=True), WORKER).heartbeat_interval == 0.01
-    assert Standing(RUNNING, WORKER, lease_ttl=3).heartbeat_interval == 1
-    assert Standing(RUNNING, WORKER).heartbeat_interval is None
+    assert KnownRun(run("RUNNING", 1, lease=True), WORKER).heartbeat_interval == 0.01
+    assert KnownRun(RUNNING, WORKER, lease_ttl=3).heartbeat_interval == 1
+    assert KnownRun(RUNNING, WORKER).heartbeat_interval is None
 
 
 def test_reports_are_repeated_for_as_long_as_the_lease_but_at_least_a_minute() -> None:
-    assert Standing(RUNNING, WORKER, lease_ttl=300).outage == 300
-    assert Standing(run("RUNNING", 1, lease=True), WORKER).outage == 60
-    assert Standing(RUNNING, WORKER).outage == 60
+    assert KnownRun(RUNNING, WORKER, lease_ttl=300).outage == 300
+    assert KnownRun(run("RUNNING", 1, lease=True), WORKER).outage == 60
+    assert KnownRun(RUNNING, WORKER).outage == 60
 
 
 def test_an_error_of_the_longest_size_is_not_cut() -> None:

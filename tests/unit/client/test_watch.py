@@ -12,8 +12,8 @@ import pytest
 
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError, Unavailable
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
+from tests.support.both_clients import made
 from tests.support.scripted import HOLD, Refusal
-from tests.support.twins import made
 from tests.support.waiting import until
 from tests.unit.client.test_resume import CHANGED, END, SNAPSHOT, event
 

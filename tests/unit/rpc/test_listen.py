@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runsvc.errors import ListenRefused
+from runsvc.core.errors import ListenRefused
 from runsvc.rpc import server
 from runsvc.rpc.server import Settings, check_listen
 

@@ -10,9 +10,9 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsvc import errors
-from runsvc.errors import InvalidRequest, RunsvcError, Violation
-from runsvc.model import RunStatus
+from runsvc.core import errors
+from runsvc.core.errors import InvalidRequest, RunsvcError, Violation
+from runsvc.core.model import RunStatus
 from runsvc.rpc.status import DETAILS_KEY, REQUEST_ID_KEY, TABLE, UNSENT, Status, to_status
 from runsvc.v1.error_reason_pb2 import ErrorReason
 

@@ -1,0 +1,3 @@
+"""Background work: expiry, attachments, retention and log compaction."""
+
+from __future__ import annotations

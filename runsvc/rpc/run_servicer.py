@@ -1,0 +1,180 @@
+"""RunService: each handler checks its request, makes one call and writes down the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.core.model import Progress
+from runsvc.v1 import run_service_pb2 as pb
+from runsvc.wire import page_token
+from runsvc.wire.answer import RunFields, run_field
+from runsvc.wire.convert import fitting, to_message
+from runsvc.wire.encoder import EventEncoder
+from runsvc.wire.validation import Check, creation
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from runsvc.core.model import Request, Run, RunSpec
+    from runsvc.manager import RunManager
+    from runsvc.rpc.connections import Connections
+    from runsvc.store.base import Codec
+    from runsvc.watch.stream import Watches, WatchRequest
+
+#: Whose runs these are; without authentication everyone's are nobody's.
+OWNER: Final = ""
+#: A creation beyond this many bytes is checked on a thread, so that other calls do not wait for the walk through it.
+LARGE: Final = 64 << 10
+
+
+class RunServicer:
+    """Serves RunService from the manager's use-cases and the hub's watches. Answers with a run in them it encodes."""
+
+    def __init__(
+        self, manager: RunManager, watches: Watches, codec: Codec, connections: Connections
+    ) -> None:
+        self._manager = manager
+        self._watches = watches
+        self._encode_run = codec.encode
+        self._connections = connections
+        self._field_of = RunFields().of
+        self._encode = EventEncoder().encode
+
+    async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
+        spec, wanted = await _creation(request, "Create")
+        run, replayed, _ = await self._manager.create(OWNER, spec, wanted)
+        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs)
+
+    async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
+        spec, wanted = await _creation(request, "CreateOrReject")
+        run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, wanted)
+        superseded = fitting(map(to_message, displaced))
+        rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
+        return self._answer(run, rest, spec.kwargs)
+
+    async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+        return self._field_of(await self._manager.get(OWNER, run_id))
+
+    async def ListByThread(self, request: pb.ListByThreadRequest, context: Any) -> bytes:
+        with Check() as check:
+            thread_id = check.thread_id(request.thread_id)
+            statuses = check.statuses(request.statuses)
+            page_size = check.page_size(request.page_size)
+            after = check.page_token(
+                request.page_token, owner=OWNER, thread_id=thread_id, statuses=statuses
+            )
+        page = await self._manager.list_by_thread(
+            OWNER, thread_id, statuses=statuses, after=after, page_size=page_size
+        )
+        token = page.next and page_token.encode(
+            page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
+        )
+        rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
+        return b"".join((*map(self._field_of, page.records), rest))
+
+    async def HasInflight(
+        self, request: pb.HasInflightRequest, context: Any
+    ) -> pb.HasInflightResponse:
+        with Check() as check:
+            thread_id = check.thread_id(request.thread_id)
+        run_ids = await self._manager.has_inflight(OWNER, thread_id)
+        return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
+
+    async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            status = check.status(request.status)
+            error = check.error(request, status)
+            worker_id = check.optional_worker_id(request)
+            lease_ttl = check.start_lease_ttl(request, worker_id, status)
+        run, changed = await self._manager.set_status(
+            OWNER, run_id, status, error=error, worker_id=worker_id, lease_ttl=lease_ttl
+        )
+        return self._answer(run, pb.SetStatusResponse(changed=changed))
+
+    async def Complete(self, request: pb.CompleteRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            status = check.terminal_status(request.status)
+            error = check.error(request, status)
+            progress = check.progress(request)
+            worker_id = check.optional_worker_id(request)
+        run, changed = await self._manager.complete(
+            OWNER, run_id, status, error=error, progress=progress, worker_id=worker_id
+        )
+        return self._answer(run, pb.CompleteResponse(changed=changed))
+
+    async def UpdateProgress(self, request: pb.UpdateProgressRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            progress = check.progress(request) or Progress()
+            sequence = check.sequence(request)
+            worker_id = check.optional_worker_id(request)
+        run, applied = await self._manager.update_progress(
+            OWNER, run_id, progress, sequence=sequence, final=request.final, worker_id=worker_id
+        )
+        return self._answer(run, pb.UpdateProgressResponse(applied=applied))
+
+    async def UpdateModelName(self, request: pb.UpdateModelNameRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            model_name = check.model_name(request)
+        run = await self._manager.update_model_name(OWNER, run_id, model_name)
+        return self._answer(run, pb.UpdateModelNameResponse())
+
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            worker_id = check.worker_id(request.worker_id)
+        run = await self._manager.heartbeat(OWNER, run_id, worker_id)
+        return self._answer(run, pb.HeartbeatResponse())
+
+    async def Cancel(self, request: pb.CancelRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            action = check.action(request.action)
+            note = check.note(request)
+        run, outcome = await self._manager.cancel(OWNER, run_id, action, note)
+        return self._answer(run, pb.CancelResponse(outcome=f"CANCEL_OUTCOME_{outcome.name}"))
+
+    async def AcknowledgeCancel(self, request: pb.AcknowledgeCancelRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            worker_id = check.optional_worker_id(request)
+            progress = check.progress(request)
+        run, changed = await self._manager.acknowledge_cancel(
+            OWNER, run_id, worker_id=worker_id, progress=progress
+        )
+        return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
+
+    # Writes instead of yielding: what a generator leaves behind is cleaned up late, and by another task.
+    async def StreamStatus(self, request: pb.StreamStatusRequest, context: Any) -> None:
+        may_be_ended = partial(self._connections.may_be_ended, context.peer())
+        with self._watches.open(_wanted(request), may_be_ended) as watch:
+            # It may be open for days.
+            del request
+            await watch.begin()
+            while not watch.over:
+                for event in await watch.proceed():
+                    await context.write(self._encode(event))
+
+    def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
+        """A run, with kwargs when they are given, and what else an answer says."""
+        return run_field(self._encode_run(run), kwargs) + rest.SerializeToString()
+
+
+def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:
+    with Check() as check:
+        return check.watch(request, OWNER)
+
+
+async def _creation(
+    request: pb.CreateRequest | pb.CreateOrRejectRequest, method: str
+) -> tuple[RunSpec, Request | None]:
+    if request.ByteSize() > LARGE:
+        return await asyncio.to_thread(creation, request, owner=OWNER, method=method)
+    return creation(request, owner=OWNER, method=method)

@@ -1,0 +1,320 @@
+"""Runs and events as protobuf messages and back: the one translator between the wire and the domain.
+
+What is encoded already is put into answers by answer.py, as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct
+
+from runsvc.core.errors import CorruptRow
+from runsvc.core.model import (
+    CancelAction,
+    Cancellation,
+    DisconnectMode,
+    Lease,
+    MultitaskStrategy,
+    Progress,
+    Run,
+    RunStatus,
+    StatusReason,
+)
+from runsvc.store.base import LogEntry, Record
+from runsvc.v1 import run_pb2, run_service_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from runsvc.watch.event import Event
+
+#: Bytes of whole runs in one answer; a client takes no more than 4 MiB by default.
+RUNS_BYTES: Final = 1 << 20
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A look-up costs a third of an enum's constructor. A number that is not here raises KeyError.
+_STATUSES: Final = {int(member): member for member in RunStatus}
+_REASONS: Final = {int(member): member for member in StatusReason}
+_ACTIONS: Final = {int(member): member for member in CancelAction}
+_MODES: Final = {int(member): member for member in DisconnectMode}
+_STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
+
+_REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name != "final")
+
+
+class RunCodec:
+    """Runs as the bytes that a store carries."""
+
+    def encode(self, run: Run) -> bytes:
+        """The run without kwargs and without progress_sequence, which have columns of their own. Encoded once."""
+        encoded: bytes | None = getattr(run, "encoded", None)
+        if encoded is None:
+            encoded = to_message(run).SerializeToString()
+            object.__setattr__(run, "encoded", encoded)
+        return encoded
+
+    def decode(self, subject: Record | LogEntry) -> Run:
+        """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
+        sequence = subject.progress_sequence if isinstance(subject, Record) else None
+        try:
+            run = _to_run(run_pb2.Run.FromString(subject.body or b""), sequence)
+        except (DecodeError, KeyError, ValueError, OverflowError) as error:
+            raise CorruptRow(subject.run_id) from error
+        if (
+            run.revision != subject.revision
+            or run.run_id != subject.run_id
+            or run.status is not subject.status
+            or run.thread_id != subject.thread_id
+            or run.owner != subject.owner
+        ):
+            raise CorruptRow(subject.run_id)
+        object.__setattr__(run, "encoded", subject.body)
+        return run
+
+
+def to_message(run: Run) -> run_pb2.Run:
+    """The message of a run, without kwargs."""
+    # The stubs know enum fields by generated types; the domain's enums are numbers just as well.
+    message: Any = run_pb2.Run()
+    message.run_id = run.run_id
+    message.thread_id = run.thread_id
+    message.status = run.status
+    message.status_reason = run.status_reason
+    message.revision = run.revision
+    message.on_disconnect = run.on_disconnect
+    message.multitask_strategy = run.multitask_strategy
+    message.owner = run.owner
+    _set_times(message, run)
+    _set_optional_texts(message, run)
+    _set_parts(message, run)
+    if run.metadata:
+        message.metadata.MergeFromString(run.metadata)
+    return message  # type: ignore[no-any-return]
+
+
+def check_record(record: Record) -> None:
+    """CorruptRow when a stored run, or its kwargs, are not what the columns say."""
+    _merge_stored(run_pb2.Run(), record, record.body)
+    if record.kwargs:
+        _merge(Struct(), record.kwargs, record.run_id)
+
+
+def from_entry(entry: LogEntry) -> run_pb2.Run:
+    """The message of a run as of a change: ids, status and revision alone once the run was removed."""
+    message = run_pb2.Run()
+    if entry.body is None:
+        _set_bare(message, entry)
+    else:
+        _merge_stored(message, entry, entry.body)
+    return message
+
+
+def to_response(event: Event) -> run_service_pb2.StreamStatusResponse:
+    """The message of a watch's event."""
+    response: Any = run_service_pb2.StreamStatusResponse()
+    response.event = event.event
+    response.revision = event.revision
+    response.more = event.more
+    response.store_id = event.store_id
+    subject = event.subject
+    if isinstance(subject, Record):
+        _merge_stored(response.run, subject, subject.body)
+    elif subject is not None:
+        _set_change(response, subject)
+    return response  # type: ignore[no-any-return]
+
+
+def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
+    """The runs of one answer: what does not fit is thinned, in place, of all that may be large."""
+    room = RUNS_BYTES
+    answer = []
+    for run in runs:
+        if run.ByteSize() > room:
+            for name in ("metadata", "progress", "model_name", "error"):
+                run.ClearField(name)
+        room -= run.ByteSize()
+        answer.append(run)
+    return answer
+
+
+def progress_from(message: run_pb2.Progress) -> Progress:
+    """What an executor reported; whether it is final is not the executor's to say here."""
+    return Progress(**_reported(message) | {"final": False})
+
+
+def to_datetime(stamp: Timestamp) -> datetime:
+    """The time of a timestamp, to the microsecond. OverflowError beyond the years 1 to 9999."""
+    return _EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
+
+
+def to_timedelta(duration: Duration) -> timedelta:
+    """The length of a duration, to the microsecond. OverflowError beyond what a timedelta holds."""
+    return timedelta(0, duration.seconds, duration.nanos // 1000)
+
+
+def _set_times(message: run_pb2.Run, run: Run) -> None:
+    _set_timestamp(message.created_at, run.created_at)
+    _set_timestamp(message.updated_at, run.updated_at)
+    if run.started_at is not None:
+        _set_timestamp(message.started_at, run.started_at)
+    if run.ended_at is not None:
+        _set_timestamp(message.ended_at, run.ended_at)
+
+
+def _set_optional_texts(message: run_pb2.Run, run: Run) -> None:
+    if run.assistant_id is not None:
+        message.assistant_id = run.assistant_id
+    if run.model_name is not None:
+        message.model_name = run.model_name
+    if run.error is not None:
+        message.error = run.error
+    if run.worker_id is not None:
+        message.worker_id = run.worker_id
+    if run.superseded_by is not None:
+        message.superseded_by = run.superseded_by
+
+
+def _set_parts(message: run_pb2.Run, run: Run) -> None:
+    if run.progress is not None:
+        _set_progress(message.progress, run.progress)
+    if run.cancellation is not None:
+        _set_cancellation(message.cancellation, run.cancellation)
+    if run.lease is not None:
+        _set_duration(message.lease.ttl, run.lease.ttl)
+        _set_timestamp(message.lease.expires_at, run.lease.expires_at)
+    if run.start_timeout is not None:
+        _set_duration(message.start_timeout, run.start_timeout)
+    if run.timeout is not None:
+        _set_duration(message.timeout, run.timeout)
+
+
+def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
+    # A report of nothing is still a report.
+    message.SetInParent()
+    for name in _REPORTED:
+        if (value := getattr(progress, name)) is not None:
+            setattr(message, name, value)
+    if progress.final:
+        message.final = True
+
+
+def _set_cancellation(message: Any, cancellation: Cancellation) -> None:
+    message.action = cancellation.action
+    if cancellation.note is not None:
+        message.note = cancellation.note
+    _set_timestamp(message.requested_at, cancellation.requested_at)
+    if cancellation.acknowledged_at is not None:
+        _set_timestamp(message.acknowledged_at, cancellation.acknowledged_at)
+
+
+def _set_timestamp(message: Timestamp, time: datetime) -> None:
+    _set_duration(message, time - _EPOCH)
+
+
+def _set_duration(message: Timestamp | Duration, length: timedelta) -> None:
+    # Set even when it is zero: the message must exist.
+    message.seconds = length.days * 86_400 + length.seconds
+    message.nanos = length.microseconds * 1_000
+
+
+def _set_bare(message: Any, entry: LogEntry) -> None:
+    message.run_id = entry.run_id
+    message.owner = entry.owner
+    message.thread_id = entry.thread_id
+    message.status = entry.status
+    message.revision = entry.revision
+    if entry.assistant_id is not None:
+        message.assistant_id = entry.assistant_id
+
+
+def _set_change(response: Any, entry: LogEntry) -> None:
+    if entry.previous_status is not None and not entry.deleted:
+        response.previous_status = entry.previous_status
+    if entry.body is None:
+        _set_bare(response.run, entry)
+    else:
+        _merge_stored(response.run, entry, entry.body)
+
+
+def _merge_stored(message: Any, subject: Record | LogEntry, body: bytes) -> None:
+    _merge(message, body, subject.run_id)
+    if (
+        message.revision != subject.revision
+        or message.run_id != subject.run_id
+        or message.status != subject.status
+    ):
+        raise CorruptRow(subject.run_id)
+
+
+def _merge(message: Any, encoded: bytes, run_id: str) -> None:
+    try:
+        message.MergeFromString(encoded)
+    except DecodeError as error:
+        raise CorruptRow(run_id) from error
+
+
+def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
+    has = message.HasField
+    if not (has("created_at") and has("updated_at")):
+        raise ValueError("a run without its times")
+    return Run(
+        run_id=message.run_id,
+        owner=message.owner,
+        thread_id=message.thread_id,
+        status=_STATUSES[message.status],
+        revision=message.revision,
+        created_at=to_datetime(message.created_at),
+        updated_at=to_datetime(message.updated_at),
+        on_disconnect=_MODES[message.on_disconnect],
+        multitask_strategy=_STRATEGIES[message.multitask_strategy],
+        status_reason=_REASONS[message.status_reason],
+        # An empty text is never stored, so that it can stand for an absent one.
+        assistant_id=message.assistant_id or None,
+        model_name=message.model_name or None,
+        error=message.error or None,
+        cancellation=_to_cancellation(message.cancellation) if has("cancellation") else None,
+        metadata=message.metadata.SerializeToString() if has("metadata") else b"",
+        progress=_to_progress(message.progress) if has("progress") else None,
+        progress_sequence=progress_sequence,
+        worker_id=message.worker_id or None,
+        lease=_to_lease(message.lease) if has("lease") else None,
+        start_timeout=to_timedelta(message.start_timeout) if has("start_timeout") else None,
+        timeout=to_timedelta(message.timeout) if has("timeout") else None,
+        superseded_by=message.superseded_by or None,
+        started_at=to_datetime(message.started_at) if has("started_at") else None,
+        ended_at=to_datetime(message.ended_at) if has("ended_at") else None,
+    )
+
+
+def _to_progress(message: run_pb2.Progress) -> Progress:
+    return Progress(**_reported(message))
+
+
+def _reported(message: run_pb2.Progress) -> dict[str, Any]:
+    # The names are the domain's, and most reports set few of them.
+    return {field.name: value for field, value in message.ListFields()}
+
+
+def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:
+    if not message.HasField("requested_at"):
+        raise ValueError("a cancellation without its time")
+    return Cancellation(
+        _ACTIONS[message.action],
+        message.note or None,
+        to_datetime(message.requested_at),
+        to_datetime(message.acknowledged_at) if message.HasField("acknowledged_at") else None,
+    )
+
+
+def _to_lease(message: run_pb2.Lease) -> Lease:
+    if not (message.HasField("ttl") and message.HasField("expires_at")):
+        raise ValueError("a lease without its times")
+    return Lease(to_timedelta(message.ttl), to_datetime(message.expires_at))

@@ -1,0 +1,92 @@
+"""What tells a retry from a reuse: a hash of what a creation asks for, however its bytes were put together."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from hashlib import sha256
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.struct_pb2 import Struct, Value
+
+    from runsvc.core.model import RunSpec
+
+#: First byte of a hash. A new one when the canonical form changes: stored hashes stay what they are.
+_VERSION: Final = b"\x01"
+#: Objects and lists within each other, the outermost included.
+MAX_DEPTH: Final = 16
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+Json = dict[str, "Json"] | list["Json"] | str | float | bool | None
+
+
+class StructFault(ValueError):
+    """A Struct that holds what JSON cannot, or that is too deep; the message says which."""
+
+
+def plain(struct: Struct) -> dict[str, Json]:
+    """The value of a Struct as plain objects. StructFault."""
+    return _object(struct, MAX_DEPTH)
+
+
+def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, Json]) -> bytes:
+    """The hash of a spec after defaults and trimming; metadata and kwargs are its own, in plain form."""
+    canonical = {
+        "thread_id": spec.thread_id,
+        "assistant_id": spec.assistant_id,
+        "on_disconnect": int(spec.on_disconnect),
+        "multitask_strategy": int(spec.multitask_strategy),
+        "model_name": spec.model_name,
+        "worker_id": spec.worker_id,
+        "metadata": metadata,
+        "kwargs": kwargs,
+    }
+    # What came later is left out where it is absent, so that the hashes stored before stay what they are.
+    for name in ("lease_ttl", "start_timeout", "timeout"):
+        if (length := getattr(spec, name)) is not None:
+            canonical[name] = length // _MICROSECOND
+    return _VERSION + sha256(_CANONICAL.encode(canonical).encode()).digest()
+
+
+def _object(struct: Struct, depth: int) -> dict[str, Json]:
+    if not depth:
+        raise StructFault(f"is more than {MAX_DEPTH} levels deep")
+    fields = struct.fields
+    # Its items() takes twice as long.
+    return {key: _value(fields[key], depth) for key in fields}
+
+
+def _value(value: Value, depth: int) -> Json:
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            return _number(value.number_value)
+        case "bool_value":
+            return value.bool_value
+        case "null_value":
+            return None
+        case "struct_value":
+            return _object(value.struct_value, depth - 1)
+        case "list_value":
+            return _list(value, depth - 1)
+    raise StructFault("has a value that is not set")
+
+
+def _list(value: Value, depth: int) -> list[Json]:
+    if not depth:
+        raise StructFault(f"is more than {MAX_DEPTH} levels deep")
+    return [_value(item, depth) for item in value.list_value.values]
+
+
+def _number(number: float) -> float:
+    if not isfinite(number):
+        raise StructFault("holds a number that is not finite")
+    # The two zeros are one value.
+    return number + 0.0

@@ -1,0 +1,289 @@
+"""One batch, one transaction: who is told what when it fails."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runsvc.commit.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
+from runsvc.commit.transaction import Command, Transaction
+from runsvc.core.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
+from runsvc.core.model import Run, RunSpec
+from runsvc.store.base import ById, Changes, Now
+from runsvc.store.memory import MemoryStore
+from runsvc.wire.convert import RunCodec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Faulty(MemoryStore):
+    """Raises what a test put in its way, one fault for each call of a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: dict[str, list[BaseException | None]] = {}
+        self.calls: list[str] = []
+        #: Runs that cannot be saved.
+        self.unsaveable: set[str] = set()
+
+    def begin(self) -> Now:
+        self._step("begin")
+        return super().begin()
+
+    def save(self, changes: Changes) -> None:
+        self._step("save")
+        if self.unsaveable & {saved.run.run_id for saved in changes.runs}:
+            raise StoreUnavailable("it does not fit")
+        super().save(changes)
+
+    def commit(self) -> None:
+        self._step("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        self._step("rollback")
+        super().rollback()
+
+    def _step(self, name: str) -> None:
+        self.calls.append(name)
+        if (faults := self.faults.get(name)) and (fault := faults.pop(0)) is not None:
+            raise fault
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Faulty]:
+    store = Faulty()
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def group(store: Faulty, pauses: list[float]) -> GroupCommit:
+    return GroupCommit(store, RunCodec(), pauses.append)
+
+
+def creating(run_id: str) -> Command[Run]:
+    spec = RunSpec(thread_id="t")
+    return Command(lambda tx: tx.create(spec, run_id=run_id, owner="o", request=None))
+
+
+def raising(error: Exception) -> Command[None]:
+    def decide(tx: Transaction) -> None:
+        tx.create(RunSpec(thread_id="t"), run_id="bad", owner="o", request=None)
+        raise error
+
+    return Command(decide)
+
+
+def errors(outcomes: Any) -> list[Exception | None]:
+    return [outcome.error for outcome in outcomes]
+
+
+async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> None:
+    committed = group.run([creating(name) for name in "abc"])
+    assert [outcome.answer.run_id for outcome in committed.outcomes] == ["a", "b", "c"]
+    assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
+    assert committed.touched == []
+    assert store.calls == ["begin", "save", "commit"]
+    assert await store.active_on_thread("o", "t") == ["c", "b", "a"]
+
+
+async def test_a_batch_that_changes_nothing_is_rolled_back(
+    store: Faulty, group: GroupCommit
+) -> None:
+    command = Command(lambda tx: tx.run("r", "o"), (ById("r"),))
+    (outcome,) = group.run([command]).outcomes
+    assert isinstance(outcome.error, RunNotFound)
+    assert store.calls == ["begin", "rollback"]
+    assert group.run([Command(lambda tx: 7)]) == Committed([Outcome(answer=7)])
+
+
+async def test_a_refusal_holds_nothing_of_its_batch(group: GroupCommit) -> None:
+    batches: list[weakref.ref[Transaction]] = []
+
+    def decide(tx: Transaction) -> None:
+        batches.append(weakref.ref(tx))
+        raise RunNotFound("r")
+
+    gc.disable()
+    try:
+        committed = group.run([Command(decide)] * 3)
+        assert [batch() for batch in batches] == [None] * 3
+    finally:
+        gc.enable()
+    assert {type(error) for error in errors(committed.outcomes)} == {RunNotFound}
+
+
+async def test_a_command_that_raises_leaves_no_trace_and_hurts_no_other(
+    store: Faulty, group: GroupCommit
+) -> None:
+    fault = LookupError("mine")
+    committed = group.run([creating("a"), raising(fault), creating("b")])
+    assert errors(committed.outcomes) == [None, fault, None]
+    assert [entry.revision for entry in committed.entries] == [1, 2]
+    assert await store.active_on_thread("o", "t") == ["b", "a"]
+    assert store.calls == ["begin", "save", "commit"]
+
+
+@pytest.mark.parametrize("step", ["begin", "save", "commit"])
+async def test_what_fails_for_all_is_tried_one_by_one(
+    store: Faulty, group: GroupCommit, step: str
+) -> None:
+    store.faults[step] = [StoreUnavailable("full")]
+    committed = group.run([creating(name) for name in "abc"])
+    assert errors(committed.outcomes) == [None, None, None]
+    assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
+    assert store.calls.count("begin") == 4
+    assert await store.count_active() == 3
+
+
+async def test_one_by_one_only_the_command_at_fault_fails(
+    store: Faulty, group: GroupCommit
+) -> None:
+    store.unsaveable = {"b"}
+    committed = group.run([creating(name) for name in "abc"])
+    assert [type(error) for error in errors(committed.outcomes)] == [
+        type(None),
+        StoreUnavailable,
+        type(None),
+    ]
+    assert [(entry.run_id, entry.revision) for entry in committed.entries] == [("a", 1), ("c", 2)]
+    assert await store.active_on_thread("o", "t") == ["c", "a"]
+
+
+async def test_a_fault_that_nobody_foresaw_is_told_too(store: Faulty, group: GroupCommit) -> None:
+    store.faults["save"] = [ValueError("?")]
+    (outcome,) = group.run([creating("a")]).outcomes
+    assert isinstance(outcome.error, ValueError)
+    assert store.calls == ["begin", "save", "rollback"]
+
+
+def test_a_fault_of_one_command_keeps_its_traceback(store: Faulty, group: GroupCommit) -> None:
+    store.faults["save"] = [ValueError("?")]
+    (outcome,) = group.run([creating("a")]).outcomes
+    assert outcome.error is not None
+    assert outcome.error.__traceback__ is not None or outcome.error.__cause__ is not None
+
+
+class Particular(Exception):
+    """Made from other arguments than it keeps."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(f"{path}: {detail}")
+
+
+def test_a_fault_that_cannot_be_copied_is_told_too(store: Faulty, group: GroupCommit) -> None:
+    store.faults["save"] = [Particular("path", "detail")]
+    (outcome,) = group.run([creating("a")]).outcomes
+    assert isinstance(outcome.error, Particular)
+
+
+def test_the_pauses_double_to_less_than_a_second() -> None:
+    assert RETRY_PAUSES == (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+async def test_a_busy_store_is_retried_as_a_whole(
+    store: Faulty, group: GroupCommit, pauses: list[float]
+) -> None:
+    store.faults["begin"] = [StoreBusy("locked")] * 5
+    committed = group.run([creating("a"), creating("b")])
+    assert errors(committed.outcomes) == [None, None]
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert store.calls == ["begin"] * 6 + ["save", "commit"]
+
+
+async def test_a_store_that_stays_busy_is_told_to_all_after_five_retries(
+    store: Faulty, group: GroupCommit, pauses: list[float]
+) -> None:
+    store.faults["begin"] = [StoreBusy("locked")] * 6
+    committed = group.run([creating("a"), creating("b")])
+    assert {type(error) for error in errors(committed.outcomes)} == {StoreBusy}
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert store.calls == ["begin"] * 6
+    assert (committed.entries, committed.touched) == ((), ())
+
+
+async def test_a_commit_that_is_busy_decides_anew(store: Faulty, group: GroupCommit) -> None:
+    store.faults["commit"] = [StoreBusy("locked")]
+    decided = 0
+
+    def decide(tx: Transaction) -> None:
+        nonlocal decided
+        decided += 1
+        tx.create(RunSpec(thread_id="t"), run_id="a", owner="o", request=None)
+
+    group.run([Command(decide)])
+    assert decided == 2
+    assert store.calls == ["begin", "save", "commit", "rollback", "begin", "save", "commit"]
+    assert (await store.clock()).revision == 1
+
+
+async def test_an_unknown_outcome_is_told_to_all_and_not_repeated(
+    store: Faulty, group: GroupCommit
+) -> None:
+    store.faults["commit"] = [OutcomeUnknown()]
+    committed = group.run([creating("a"), creating("b"), raising(LookupError())])
+    assert {type(error) for error in errors(committed.outcomes)} == {OutcomeUnknown}
+    assert committed.unsettled
+    assert store.calls == ["begin", "save", "commit", "rollback"]
+    assert committed.entries == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [("begin", StoreBusy("locked")), ("commit", OutcomeUnknown())],
+    ids=["busy", "unknown"],
+)
+async def test_each_caller_gets_an_exception_of_its_own(
+    store: Faulty, group: GroupCommit, step: str, fault: Exception
+) -> None:
+    store.faults[step] = [fault] * 6
+    first, second = errors(group.run([creating("a"), creating("b")]).outcomes)
+    assert first is not second
+    assert str(first) == str(second) == str(fault)
+    assert vars(first) == vars(fault)
+
+
+async def test_what_ends_the_thread_ends_the_transaction_first(
+    store: Faulty, group: GroupCommit
+) -> None:
+    store.faults["save"] = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        group.run([creating("a")])
+    assert store.calls[-1] == "rollback"
+    assert await store.count_active() == 0
+
+
+@pytest.mark.parametrize(
+    "error", [StoreBusy("locked"), StoreUnavailable("full"), OutcomeUnknown(), ValueError("?")]
+)
+def test_it_tells_whether_it_was_the_store_that_failed(
+    store: Faulty, group: GroupCommit, error: Exception
+) -> None:
+    assert not group.run([creating("a")]).failed
+    store.faults["save"] = [error] * 99
+    is_the_stores = not isinstance(error, ValueError)
+    for names in ("b", "cd"):
+        assert group.run([creating(name) for name in names]).failed is is_the_stores
+
+
+def test_the_store_failed_when_it_did_for_one_of_them(store: Faulty, group: GroupCommit) -> None:
+    store.unsaveable = {"b"}
+    assert group.run([creating(name) for name in "abc"]).failed
+
+
+def test_a_refusal_is_no_failure_of_the_store(group: GroupCommit) -> None:
+    def refuse(_: Transaction) -> None:
+        raise RunNotFound("r")
+
+    assert not group.run([Command(refuse)]).failed
