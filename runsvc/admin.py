@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow
 from runsvc.store.base import Lapsed, Orphans, RawById
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
     from runsvc.maintenance.attachments import Attachments
@@ -76,7 +76,7 @@ class Admin:
         lapsed = counted and Lapsed(counted.at, counted.prompt)
         query = Orphans(before, limit + 1, lapsed)
 
-        def decide(tx: Transaction) -> Reconciled:
+        def decide(tx: ExclusiveTransaction) -> Reconciled:
             found = tx.orphans(query)
             ended = [
                 tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
@@ -86,18 +86,20 @@ class Admin:
             ]
             return Reconciled(ended, len(found) > limit)
 
-        return await self._writer.submit(Command(decide, (query,), alone=True))
+        return await self._writer.submit(ExclusiveCommand(decide, (query,)))
 
     async def delete(self, run_id: str) -> None:
         """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""
 
-        def decide(tx: Transaction) -> None:
-            record = tx.raw(run_id)
+        query = RawById(run_id)
+
+        def decide(tx: ExclusiveTransaction) -> None:
+            record = tx.raw(query)
             if self._readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)
 
-        await self._writer.submit(Command(decide, (RawById(run_id),), alone=True))
+        await self._writer.submit(ExclusiveCommand(decide, (query,)))
 
     async def server_info(self) -> ServerInfo:
         """What this server is and holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.transaction import MAX_COMMANDS, Command
+from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
 from runsvc.core import admission, lifecycle
 from runsvc.core.errors import RunNotFound
 from runsvc.store.base import (
@@ -87,31 +87,29 @@ class RunManager:
         """Admit a run beside those that the thread has. ThreadFull, UnsupportedStrategy, RequestIdReused."""
         admission.check_supported(spec.multitask_strategy)
 
+        room = ActiveCount(owner, spec.thread_id)
+
         def decide(tx: Transaction) -> Created:
-            if (earlier := tx.replay(request)) is not None:
-                return Created(earlier, replayed=True)
-            active = tx.count_active(owner, spec.thread_id)
+            active = tx.count_active(room)
             admission.check_room(spec.thread_id, active, self._max_active_per_thread)
             run_id = tx.new_run_id()
             return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
 
-        room = ActiveCount(owner, spec.thread_id)
         return await self._writer.submit(_creation(decide, room, spec, request))
 
     async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
         """Admit a run by its strategy. ThreadBusy, UnsupportedStrategy, RequestIdReused."""
         admission.check_supported(spec.multitask_strategy)
 
+        query = _in_the_way(owner, spec)
+
         def decide(tx: Transaction) -> Created:
-            if (earlier := tx.replay(request)) is not None:
-                return Created(earlier, replayed=True)
             run_id = tx.new_run_id()
-            superseded = _make_way(tx, owner, spec, run_id)
+            superseded = _make_way(tx, query, spec, run_id)
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
-        way = _in_the_way(owner, spec)
-        created = await self._writer.submit(_creation(decide, way, spec, request))
+        created = await self._writer.submit(_creation(decide, query, spec, request))
         if not created.replayed:
             return created
         records = await self._store.displaced_by(created.run.run_id)
@@ -213,11 +211,13 @@ class RunManager:
     async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Run:
         """Set or clear the model name. InvalidTransition once the run has ended."""
 
+        query = ById(run_id)
+
         def decide(tx: Transaction) -> Run:
-            before = tx.run(run_id, owner)
+            before = tx.run(query, owner)
             return tx.save(before, lifecycle.rename_model(before, model_name, tx.stamp()))
 
-        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+        return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
         """Take an executor's word that it is well. NotHolder, InvalidTransition."""
@@ -234,12 +234,14 @@ class RunManager:
     ) -> Cancelled:
         """Cancel a run, or find out that it is over."""
 
+        query = ById(run_id)
+
         def decide(tx: Transaction) -> Cancelled:
-            before = tx.run(run_id, owner)
+            before = tx.run(query, owner)
             after, outcome = lifecycle.cancel(before, action, tx.stamp(), note=note)
             return Cancelled(tx.save(before, after), outcome)
 
-        return await self._writer.submit(Command(decide, (ById(run_id),), COMMAND_COST))
+        return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def acknowledge_cancel(
         self, owner: str, run_id: str, *, worker_id: str | None, progress: Progress | None
@@ -267,21 +269,16 @@ class RunManager:
         What is nothing but a sign of life may wait, and was given even if its worker does not wait for the answer.
         """
 
+        query = ById(run_id)
+
         def decide(tx: Transaction) -> Reported:
-            before, at = tx.run(run_id, owner), tx.stamp()
+            before, at = tx.run(query, owner), tx.stamp()
             after = advance(before, at)
             renewed = tx.save(before, lifecycle.renew(after, at, ttl=lease_ttl))
             return Reported(renewed, after is not before)
 
-        return await self._writer.submit(
-            Command(
-                decide,
-                (ById(run_id),),
-                COMMAND_COST,
-                can_wait=is_sign_of_life,
-                outlives_caller=is_sign_of_life,
-            )
-        )
+        kind = DeferrableCommand if is_sign_of_life else Command
+        return await self._writer.submit(kind(decide, (query,), COMMAND_COST))
 
 
 def _creation(
@@ -290,26 +287,36 @@ def _creation(
     spec: RunSpec,
     request: Request | None,
 ) -> Command[Created]:
-    reads = (thread,) if request is None else (thread, ByRequest(request.key))
-    return Command(decide, reads, COMMAND_COST + len(spec.metadata) + len(spec.kwargs))
+    size = COMMAND_COST + len(spec.metadata) + len(spec.kwargs)
+    if request is None:
+        return Command(decide, (thread,), size)
+    query, spec_hash = ByRequest(request.key), request.spec_hash
+
+    def decide_once(tx: Transaction) -> Created:
+        earlier = tx.replay(query, spec_hash)
+        return decide(tx) if earlier is None else Created(earlier, replayed=True)
+
+    return Command(decide_once, (thread, query), size)
 
 
-def _in_the_way(owner: str, spec: RunSpec) -> Query:
+def _in_the_way(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
     """What a creation must know of its thread: to displace runs takes all of them, to be refused the newest."""
     if spec.multitask_strategy in admission.DISPLACING:
         return ActiveOnThread(owner, spec.thread_id)
     return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
 
 
-def _make_way(tx: Transaction, owner: str, spec: RunSpec, run_id: str) -> list[Run]:
+def _make_way(
+    tx: Transaction, query: ActiveOnThread | NewestActive, spec: RunSpec, run_id: str
+) -> list[Run]:
     """The runs that a new one displaces, oldest first. ThreadBusy when it may displace none."""
-    action = admission.DISPLACING.get(spec.multitask_strategy)
-    if action is None:
-        admission.check_free(tx.newest_active(owner, spec.thread_id))
+    if isinstance(query, NewestActive):
+        admission.check_free(tx.newest_active(query))
         return []
+    action = admission.DISPLACING[spec.multitask_strategy]
     return [
         tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=run_id))
-        for run in reversed(tx.active(owner, spec.thread_id))
+        for run in reversed(tx.active(query))
     ]
 
 

@@ -6,12 +6,13 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runsvc.commit.transaction import Command, Transaction
 from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from runsvc.commit.command import AnyCommand
+    from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
     from runsvc.store.base import Codec, LogEntry, WritingStore
 
@@ -32,7 +33,7 @@ class Committed(NamedTuple):
     outcomes: Sequence[Outcome]
     entries: Sequence[LogEntry] = ()
     #: Runs whose progress moved without a log entry.
-    touched: Sequence[Run] = ()
+    progressed: Sequence[Run] = ()
     #: The store may hold more than the entries tell: the fate of a commit could not be found out.
     unsettled: bool = False
     #: The store could not do its work for one of the commands.
@@ -49,7 +50,7 @@ class GroupCommit:
         self._codec = codec
         self._pause = pause
 
-    def run(self, commands: Sequence[Command[Any]]) -> Committed:
+    def run(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
         """Commit a batch. What fails for all is tried one by one, so that only the command at fault fails."""
         try:
             return self._patiently(commands)
@@ -62,7 +63,7 @@ class GroupCommit:
                 return _failed(commands, error)
             return _joined(self.run([command]) for command in commands)
 
-    def _patiently(self, commands: Sequence[Command[Any]]) -> Committed:
+    def _patiently(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
         for pause in RETRY_PAUSES:
             try:
                 return self._transact(commands)
@@ -70,11 +71,12 @@ class GroupCommit:
                 self._pause(pause)
         return self._transact(commands)
 
-    def _transact(self, commands: Sequence[Command[Any]]) -> Committed:
+    def _transact(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
         now = self._store.begin()
         try:
             loaded = self._store.load({query for command in commands for query in command.reads})
-            transaction = Transaction(now, loaded, self._codec)
+            # An exclusive command is alone in its batch.
+            transaction = commands[0].transaction(now, loaded, self._codec)
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
@@ -84,17 +86,17 @@ class GroupCommit:
         except BaseException:
             self._store.rollback()
             raise
-        return Committed(outcomes, changes.log, list(transaction.touched.values()))
+        return Committed(outcomes, changes.log, list(transaction.progressed.values()))
 
 
-def _attempt(transaction: Transaction, command: Command[Any]) -> Outcome:
+def _attempt(transaction: Transaction, command: AnyCommand[Any]) -> Outcome:
     try:
-        return Outcome(answer=transaction.apply(command))
+        return Outcome(answer=transaction.apply(command.decide))
     except Exception as error:  # noqa: BLE001 - the others of the batch go on; its caller is told.
         return _failure(error)
 
 
-def _failed(commands: Sequence[Command[Any]], error: Exception) -> Committed:
+def _failed(commands: Sequence[AnyCommand[Any]], error: Exception) -> Committed:
     # Each further caller raises an exception of its own: a shared one would collect all their tracebacks.
     copies = (copy(error) for _ in commands[1:])
     failed = isinstance(error, StoreUnavailable | OutcomeUnknown)
@@ -110,12 +112,12 @@ def _failure(error: Exception) -> Outcome:
 def _joined(parts: Iterable[Committed]) -> Committed:
     outcomes: list[Outcome] = []
     entries: list[LogEntry] = []
-    touched: list[Run] = []
+    progressed: list[Run] = []
     unsettled = failed = False
     for part in parts:
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
-        touched.extend(part.touched)
+        progressed.extend(part.progressed)
         unsettled |= part.unsettled
         failed |= part.failed
-    return Committed(outcomes, entries, touched, unsettled, failed)
+    return Committed(outcomes, entries, progressed, unsettled, failed)

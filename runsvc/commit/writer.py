@@ -14,14 +14,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from runsvc.commit.transaction import MAX_COMMANDS
+from runsvc.commit.command import MAX_COMMANDS
 from runsvc.core.errors import Overloaded, ServerDraining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runsvc.commit.command import AnyCommand
     from runsvc.commit.group_commit import Committed, GroupCommit, Outcome
-    from runsvc.commit.transaction import Command
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ MAX_WAITING_BYTES: Final = 64 << 20
 
 
 class _Call(NamedTuple):
-    command: Command[Any]
+    command: AnyCommand[Any]
     answer: asyncio.Future[Any]
 
 
@@ -81,7 +81,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="runsvc-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, command: Command[T]) -> T:
+    async def submit(self, command: AnyCommand[T]) -> T:
         """Have a command carried out; its answer, or what it raised. Overloaded when too many wait, ServerDraining."""
         if self._closing:
             raise ServerDraining
@@ -90,7 +90,7 @@ class Writer:
         answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Call(command, answer))
         self._waiting_bytes += command.size
-        self._pressing += not command.can_wait
+        self._pressing += not command.is_deferrable
         self._collect()
         return await answer
 
@@ -152,14 +152,16 @@ class Writer:
             command, answer = self._waiting[0]
             if command.outlives_caller or not answer.done():
                 if batch and (
-                    command.alone or batch[0].command.alone or size + command.size > MAX_BYTES
+                    command.is_exclusive
+                    or batch[0].command.is_exclusive
+                    or size + command.size > MAX_BYTES
                 ):
                     break
                 size += command.size
                 batch.append(self._waiting[0])
             self._waiting.popleft()
             self._waiting_bytes -= command.size
-            self._pressing -= not command.can_wait
+            self._pressing -= not command.is_deferrable
         return batch
 
     def _work(self) -> None:

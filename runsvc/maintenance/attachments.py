@@ -13,7 +13,7 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.maintenance.lease_clock import TOLERANCE
@@ -31,6 +31,7 @@ from runsvc.store.base import ById
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
     from runsvc.maintenance.lease_clock import Elapsed, LeaseClock
@@ -92,11 +93,11 @@ class Attachments:
 
     async def attach(self, owner: str, run_id: str) -> str:
         """Count a stream that begins; leave with what this returns. A run that is over or gone needs no client."""
-        attachment_id = token_hex(8)
+        attachment_id, query = token_hex(8), ById(run_id)
 
         def decide(tx: Transaction) -> None:
             with suppress(RunNotFound):
-                if lifecycle.is_bound(tx.run(run_id, owner)):
+                if lifecycle.is_bound(tx.run(query, owner)):
                     expires_at = tx.time + self._comeback + RENEWAL
                     tx.attach(Attach(attachment_id, run_id, self._server, expires_at))
 
@@ -104,7 +105,7 @@ class Attachments:
             self._next_renewal = self._timekeeper.monotonic() + RENEWAL.total_seconds()
         self._held.add(attachment_id)
         try:
-            await self._writer.submit(Command(decide, (ById(run_id),)))
+            await self._writer.submit(Command(decide, (query,)))
         except BaseException:
             # It may have taken effect all the same.
             self.leave(attachment_id)
@@ -135,12 +136,14 @@ class Attachments:
             _log.error("A run whose client left stays as it is: %s", corrupt)
         return look.abandoned >= LIMIT
 
-    def _command(self, left: Mapping[str, timedelta], *, is_renewal: bool) -> Command[_Look]:
+    def _command(
+        self, left: Mapping[str, timedelta], *, is_renewal: bool
+    ) -> ExclusiveCommand[_Look]:
         counted, is_first = self._serving.counted(), self._released is None
         released = AnyReleased(self._server)
         abandoned = self._abandoned(counted) if counted and not is_first else None
 
-        def decide(tx: Transaction) -> _Look:
+        def decide(tx: ExclusiveTransaction) -> _Look:
             has_released = tx.any_released(released)
             if is_first and has_released:
                 tx.attach(ReleaseOthers(self._server, tx.time + self._comeback))
@@ -155,7 +158,7 @@ class Attachments:
             return look if self._serving.broken else _cancel(tx, abandoned, look)
 
         reads = (released,) if abandoned is None else (released, abandoned)
-        return Command(decide, reads, alone=True)
+        return ExclusiveCommand(decide, reads)
 
     def _abandoned(self, counted: Elapsed) -> Abandoned | None:
         """What to ask for; None while clients may not have had the time to come back."""
@@ -164,7 +167,7 @@ class Attachments:
         return Abandoned(counted.over_by(self._grace, self._comeback), self._server, LIMIT)
 
 
-def _cancel(tx: Transaction, query: Abandoned, look: _Look) -> _Look:
+def _cancel(tx: ExclusiveTransaction, query: Abandoned, look: _Look) -> _Look:
     corrupt: list[CorruptRow] = []
     abandoned = 0
     for run in tx.due(query):

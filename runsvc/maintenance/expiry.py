@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
 from runsvc.store.base import DueLeases, DueTimeouts
@@ -14,7 +14,7 @@ from runsvc.store.base import DueLeases, DueTimeouts
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
     from runsvc.maintenance.lease_clock import Beat, Elapsed, LeaseClock
@@ -61,14 +61,14 @@ class Expiry:
         self._skips = look.skips or self._skips
         return look.ended >= LIMIT
 
-    def _command(self, counted: Elapsed | None) -> Command[_Look]:
+    def _command(self, counted: Elapsed | None) -> ExclusiveCommand[_Look]:
         if counted is None:
-            return Command(lambda tx: _Look(self._serving.moment(tx.time)))
+            return ExclusiveCommand(lambda tx: _Look(self._serving.moment(tx.time)))
         skip_leases, skip_timeouts = self._skips
         leases = DueLeases(counted.at, counted.served, LIMIT, skip_leases)
         timeouts = DueTimeouts(counted.at, LIMIT, skip_timeouts)
 
-        def decide(tx: Transaction) -> _Look:
+        def decide(tx: ExclusiveTransaction) -> _Look:
             beat = self._serving.moment(tx.time)
             if self._serving.broken:
                 # What seems due may be so because of the break. A commit shows whether that is over.
@@ -80,7 +80,7 @@ class Expiry:
             skips = _skip(tx, leases, ended), _skip(tx, timeouts, ended)
             return _Look(beat, len(ended), corrupt, skips)
 
-        return Command(decide, (leases, timeouts), alone=True)
+        return ExclusiveCommand(decide, (leases, timeouts))
 
     def _report(self, corrupt: Sequence[CorruptRow]) -> None:
         for each in corrupt:
@@ -89,7 +89,7 @@ class Expiry:
                 _log.error("A run whose time is up stays as it is: %s", each)
 
 
-def _end(tx: Transaction, counted: Elapsed, run: Run | CorruptRow) -> bool:
+def _end(tx: ExclusiveTransaction, counted: Elapsed, run: Run | CorruptRow) -> bool:
     """End a run if its time is up; whether this ended it."""
     if isinstance(run, CorruptRow):
         return False
@@ -102,7 +102,7 @@ def _end(tx: Transaction, counted: Elapsed, run: Run | CorruptRow) -> bool:
     return tx.save(run, after) is not run
 
 
-def _skip(tx: Transaction, query: DueLeases | DueTimeouts, ended: Collection[str]) -> int:
+def _skip(tx: ExclusiveTransaction, query: DueLeases | DueTimeouts, ended: Collection[str]) -> int:
     """How many the query is to leave out next time: all that stay, or none once it came to the last one."""
     found = list(tx.due(query))
     if len(found) < query.limit:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import ExclusiveCommand
 from runsvc.core.errors import RunNotFound
 from runsvc.store.base import RawById
 from runsvc.timekeeper import ago
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.maintenance.lease_clock import LeaseClock
     from runsvc.store.base import ReadingStore
@@ -75,16 +75,17 @@ class Retention:
     async def _remove(self, run_ids: Sequence[str]) -> tuple[int, float]:
         """How many were there to remove, and for how many seconds the writer was busy with them."""
 
-        def decide(tx: Transaction) -> tuple[int, float]:
+        queries = tuple(map(RawById, run_ids))
+
+        def decide(tx: ExclusiveTransaction) -> tuple[int, float]:
             # Only from here on: what it had to wait before is the traffic's doing.
             begin, count = time.monotonic(), 0
-            for run_id in run_ids:
+            for query in queries:
                 # Somebody else may have been quicker.
                 with suppress(RunNotFound):
-                    tx.delete(tx.raw(run_id))
+                    tx.delete(tx.raw(query))
                     count += 1
             return count, begin
 
-        reads = tuple(map(RawById, run_ids))
-        count, begin = await self._writer.submit(Command(decide, reads, alone=True))
+        count, begin = await self._writer.submit(ExclusiveCommand(decide, queries))
         return count, time.monotonic() - begin

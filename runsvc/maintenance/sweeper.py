@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import ExclusiveCommand
 from runsvc.core.errors import CorruptRow, RunsvcError
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance.expiry import INTERVAL
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from runsvc.admin import Admin
-    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.expiry import Expiry
@@ -124,10 +124,10 @@ class Sweeper:
         return await self._store.log_begin(ago(self._log_keep_age, now)) - 1
 
     async def _forget(self, revision: int) -> None:
-        def decide(tx: Transaction) -> None:
+        def decide(tx: ExclusiveTransaction) -> None:
             tx.forget(revision)
 
-        await self._writer.submit(Command(decide, alone=True))
+        await self._writer.submit(ExclusiveCommand(decide))
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], interval: float, what: str) -> None:

@@ -99,7 +99,7 @@ class StatusHub:
         elif committed.entries:
             self._take_in(committed.entries)
         if self._progress:
-            for run in committed.touched:
+            for run in committed.progressed:
                 self._touch(run)
 
     def drain(self) -> None:

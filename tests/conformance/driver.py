@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.commit.transaction import Command, Transaction
 from runsvc.core import lifecycle
 from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
 from runsvc.store.base import ActiveOnThread, ById, RawById, Topic, TopicKind
@@ -14,7 +14,10 @@ from runsvc.wire.convert import RunCodec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runsvc.commit.command import AnyCommand
+    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.group_commit import Committed
+    from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Stamp
     from runsvc.store.base import Query, Record, WritingStore
 
@@ -50,13 +53,13 @@ class Driver:
         #: Told of every batch, as a hub is.
         self.listeners: list[Callable[[Committed], None]] = []
 
-    def batch(self, *commands: Command[Any]) -> Committed:
+    def batch(self, *commands: AnyCommand[Any]) -> Committed:
         committed = self.group.run(commands)
         for listener in self.listeners:
             listener(committed)
         return committed
 
-    def carry_out(self, command: Command[T]) -> T:
+    def carry_out(self, command: AnyCommand[T]) -> T:
         (outcome,) = self.batch(command).outcomes
         if outcome.error is not None:
             raise outcome.error
@@ -81,11 +84,13 @@ class Driver:
         return self.carry_out(Command(decide))
 
     def change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Run:
+        query = ById(run.run_id)
+
         def decide(tx: Transaction) -> Run:
-            before = tx.run(run.run_id, run.owner)
+            before = tx.run(query, run.owner)
             return tx.save(before, advance(before, tx.stamp()))
 
-        return self.carry_out(Command(decide, (ById(run.run_id),)))
+        return self.carry_out(Command(decide, (query,)))
 
     def report(self, run: Run, to: RunStatus, error: str | None = None) -> Run:
         return self.change(
@@ -114,30 +119,34 @@ class Driver:
     def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:
         """A new run and those that gave way to it, in one call."""
 
+        query = ActiveOnThread(owner, thread_id)
+
         def decide(tx: Transaction) -> tuple[Run, Sequence[Run]]:
             run_id = tx.new_run_id()
             gone = [
                 tx.save(
                     run, lifecycle.supersede(run, CancelAction.INTERRUPT, tx.stamp(), by=run_id)
                 )
-                for run in reversed(tx.active(owner, thread_id))
+                for run in reversed(tx.active(query))
             ]
             spec = RunSpec(thread_id=thread_id)
             return tx.create(spec, run_id=run_id, owner=owner, request=None), gone
 
-        return self.carry_out(Command(decide, (ActiveOnThread(owner, thread_id),)))
+        return self.carry_out(Command(decide, (query,)))
 
     def delete(self, run: Run) -> None:
-        def decide(tx: Transaction) -> None:
-            tx.delete(tx.raw(run.run_id))
+        query = RawById(run.run_id)
 
-        self.carry_out(Command(decide, (RawById(run.run_id),), alone=True))
+        def decide(tx: ExclusiveTransaction) -> None:
+            tx.delete(tx.raw(query))
+
+        self.carry_out(ExclusiveCommand(decide, (query,)))
 
     def forget(self, revision: int) -> None:
-        def decide(tx: Transaction) -> None:
+        def decide(tx: ExclusiveTransaction) -> None:
             tx.forget(revision)
 
-        self.carry_out(Command(decide, alone=True))
+        self.carry_out(ExclusiveCommand(decide))
 
     def load(self, query: Query) -> Sequence[Record]:
         """What a query finds in a transaction that is dropped afterwards."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import Command
 from runsvc.store.attachments import (
     Abandoned,
     AnyReleased,

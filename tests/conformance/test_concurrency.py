@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from runsvc.commit.transaction import Command, Transaction
+from runsvc.commit.command import Command
+from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, RequestIdReused
 from runsvc.core.model import RunSpec, RunStatus

@@ -7,7 +7,8 @@ from itertools import product
 
 import pytest
 
-from runsvc.commit.transaction import Command, Transaction
+from runsvc.commit.command import Command
+from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import InvalidTransition
 from runsvc.core.lifecycle import TRANSITIONS
 from runsvc.core.model import RunSpec, RunStatus

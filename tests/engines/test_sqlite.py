@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
+from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.commit.transaction import Command, Transaction
+from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import (
     CorruptRow,
     OutcomeUnknown,
@@ -356,7 +357,7 @@ def test_a_row_with_damaged_columns_does_not_hide_others_that_are_due(
     execute(path, f"UPDATE runs SET created_at = {2**62} WHERE run_id = '{run.run_id}'")
     at = other.created_at + SECOND
     for query in (DueLeases(at, EVER, 9), DueTimeouts(at, 9), Abandoned(at, "s", 9)):
-        found = driver.carry_out(Command(partial(_due, query), (query,), alone=True))
+        found = driver.carry_out(ExclusiveCommand(partial(_due, query), (query,)))
         assert other in found
         (corrupt,) = [each for each in found if isinstance(each, CorruptRow)]
         assert corrupt.run_id == run.run_id

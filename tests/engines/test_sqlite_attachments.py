@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runsvc.commit.transaction import Command
+from runsvc.commit.command import Command
 from runsvc.core.model import RunSpec
 from runsvc.store.attachments import Abandoned, AnyReleased, Attach, Release, Renew
 from tests.conformance.driver import OWNER, Driver

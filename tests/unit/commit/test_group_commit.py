@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runsvc.commit.command import Command
 from runsvc.commit.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
-from runsvc.commit.transaction import Command, Transaction
+from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
 from runsvc.core.model import Run, RunSpec
 from runsvc.store.base import ById, Changes, Now
@@ -93,7 +94,7 @@ async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> 
     committed = group.run([creating(name) for name in "abc"])
     assert [outcome.answer.run_id for outcome in committed.outcomes] == ["a", "b", "c"]
     assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
-    assert committed.touched == []
+    assert committed.progressed == []
     assert store.calls == ["begin", "save", "commit"]
     assert await store.active_on_thread("o", "t") == ["c", "b", "a"]
 
@@ -210,7 +211,7 @@ async def test_a_store_that_stays_busy_is_told_to_all_after_five_retries(
     assert {type(error) for error in errors(committed.outcomes)} == {StoreBusy}
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
     assert store.calls == ["begin"] * 6
-    assert (committed.entries, committed.touched) == ((), ())
+    assert (committed.entries, committed.progressed) == ((), ())
 
 
 async def test_a_commit_that_is_busy_decides_anew(store: Faulty, group: GroupCommit) -> None:

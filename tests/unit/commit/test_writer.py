@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from runsvc.commit import writer as writer_module
+from runsvc.commit.command import MAX_COMMANDS, Command
 from runsvc.commit.group_commit import Committed, GroupCommit, Outcome
-from runsvc.commit.transaction import MAX_COMMANDS, Command
 from runsvc.commit.writer import MAX_BYTES, QUIET_TURNS, Writer
 from runsvc.core.errors import Overloaded, ServerDraining
 

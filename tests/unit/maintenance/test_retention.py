@@ -23,8 +23,9 @@ from tests.support.machine import Machine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from runsvc.commit.command import Command
     from runsvc.commit.group_commit import Committed
-    from runsvc.commit.transaction import Command, Transaction
+from runsvc.commit.transaction import Transaction
 
 DAY = timedelta(days=1)
 

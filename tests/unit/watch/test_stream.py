@@ -711,7 +711,7 @@ async def test_progress_comes_only_after_the_runs_newest_change(
         on.driver.listeners.clear()
         committed = on.driver.group.run([])
         ended = on.driver.report(run, SUCCESS)
-        on.hub.publish(committed._replace(touched=[ended]))
+        on.hub.publish(committed._replace(progressed=[ended]))
         assert told(await take(stream, 1)) == [(HEARTBEAT, 2)]
         (entry,) = (await on.store.log_since(ALL, 2, 9)).entries
         on.hub.publish(committed._replace(entries=[entry]))
