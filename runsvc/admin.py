@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from runsvc.maintenance.lease_clock import LeaseClock
     from runsvc.store.base import Clock, Codec, Record, Store
     from runsvc.watch.hub import StatusHub
-
-#: Error of a reconciled run when none is given.
-ORPHAN_ERROR: Final = "No executor was left to finish this run."
 
 
 class Reconciled(NamedTuple):

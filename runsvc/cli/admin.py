@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import render
 from runsvc.cli.arguments import Count, Time, option
 from runsvc.cli.session import Session, calls
 from runsvc.cli.table import RunsTable
+from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1.admin_service_pb2 import DeleteResponse
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
-from runsvc.timekeeper import LONGEST
+from runsvc.settings import LONGEST
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
 if TYPE_CHECKING:

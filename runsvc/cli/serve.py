@@ -10,101 +10,105 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runsvc import __version__
-from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli.arguments import Count, Length, Seconds, option
 from runsvc.cli.next_command import called_as, target_option
 from runsvc.cli.render import clean
-from runsvc.client import DEFAULT_TARGET
 from runsvc.core.errors import RunsvcError
+from runsvc.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
-#: Where to call a server that listens on every address.
+#: Addresses at which clients on this machine reach a server.
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
 
-#: What to do with a new server, one after the other from one terminal.
+#: Commands to try with a new server, in order, from one terminal.
 _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
 
 
 @click.command(short_help="Run a server.")
-@option("--listen", default=DEFAULT_TARGET, metavar="HOST:PORT", help="Port 0 picks a free one.")
+@option(
+    "--listen",
+    default=Settings.listen,
+    metavar="HOST:PORT",
+    help="Address to listen on. Port 0 picks a free one.",
+)
 @option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("runsvc.db"),
+    default=Settings.db,
     metavar="FILE",
-    help="The store; made when it is not there.",
+    help="The store's file. Created if it does not exist.",
 )
 @option(
     "--orphans",
     type=click.Choice(["keep", "fail"], case_sensitive=False),
-    default="keep",
-    help="What becomes, at start, of active runs that nobody holds by a lease: keep, or make ERROR.",
+    default=Settings.orphans,
+    help="At start, keep active runs without a lease, or end them as ERROR (fail).",
 )
 @option(
     "--orphan-error",
-    default=ORPHAN_ERROR,
+    default=Settings.orphan_error,
     metavar="TEXT",
-    help="With --orphans fail: their error.",
+    help="With --orphans fail: the error of these runs.",
 )
 @option(
     "--log-keep",
     type=Count(min=1),
-    default=100_000,
+    default=Settings.log_keep,
     metavar="N",
-    help="Changes that are kept for watchers to resume from.",
+    help="Number of changes that watchers can resume from.",
 )
 @option(
     "--log-keep-age",
     type=Length(),
     show_default="any age",
     metavar="LENGTH",
-    help="And no change that is older than this, such as 7d.",
+    help="Drop changes older than this, such as 7d.",
 )
 @option(
     "--retain-runs",
     type=Length(),
     show_default="for ever",
     metavar="LENGTH",
-    help="How long runs are kept after their end, such as 30d or 12h.",
+    help="Remove runs this long after their end, such as 30d or 12h.",
 )
 @option(
     "--max-active-per-thread",
     type=Count(min=1),
-    default=1_000,
+    default=Settings.max_active_per_thread,
     metavar="N",
-    help="Active runs that one thread may have.",
+    help="Most active runs of one thread.",
 )
 @option(
     "--attach-grace",
     type=Seconds(min=0, max=86_400),
-    default=5.0,
+    default=Settings.attach_grace,
     metavar="SECONDS",
-    help="Time for the last attached client of a run to come back before the run is cancelled.",
+    help="Time that the last attached client of a run has to return before the run is cancelled.",
 )
 @option(
     "--insecure-listen",
     is_flag=True,
-    help="Allow a --listen that other machines reach, though nothing is encrypted.",
+    help="Allow an address that other machines can reach, although nothing is encrypted.",
 )
 @option(
     "--grace",
     type=Seconds(min=0),
-    default=10.0,
+    default=Settings.grace,
     metavar="SECONDS",
-    help="Time for calls in flight to end at shutdown.",
+    help="Time that calls in flight have to end at shutdown.",
 )
 @option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="info",
-    help="What runsvc logs to stderr; debug is a line per call.",
+    help="Level of runsvc's own log on stderr. At debug, each call writes a line.",
 )
 def serve(log_level: str, **settings: Any) -> None:
-    """Run a server until SIGTERM or Ctrl-C, which let calls in flight end; a second one stops at once.
+    """Run a server until SIGTERM or Ctrl-C. Calls in flight are answered; a second signal stops at once.
 
     \b
     Examples:
@@ -121,13 +125,13 @@ def serve(log_level: str, **settings: Any) -> None:
 
 
 def announce(address: str, db: Path) -> None:
-    """Say that the server answers, and what to do with it."""
+    """Print the address of the server, and the commands to try next."""
     click.echo(f"runsvc {__version__} serves on {address} ({db})")
     program, target = called_as(), target_option(_reached_at(address))
     click.echo("Try next, from another terminal:", err=True)
     for command in _NEXT:
         click.echo(f"  {program} {command}{target}", err=True)
-    click.echo("To see it live, in a third terminal, first:", err=True)
+    click.echo("To follow the thread live, run this first, in a third terminal:", err=True)
     click.echo(f"  {program} watch --thread chat-1{target}", err=True)
 
 
@@ -137,7 +141,7 @@ def _reached_at(address: str) -> str:
 
 
 def _log_to_stderr(level: str) -> None:
-    """The level counts for our own lines: libraries tell their troubles only."""
+    """Log to stderr. The level applies to runsvc; libraries log warnings only."""
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
         stream=sys.stderr,
@@ -147,13 +151,12 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:
-    """Only here is the server's code needed: a client is installed without it."""
+    """The server's entry point, imported here only: a client is installed without the server's dependencies."""
     try:
-        from runsvc.rpc.server import Settings
-        from runsvc.rpc.server import serve as run
+        from runsvc.service import serve as run
     except ImportError as missing:
         raise click.ClickException(
-            f"The server is not installed ({missing}). Install it from the folder that this came from: "
+            f"The server is not installed ({missing}). Install it from the source folder: "
             "pip install '/path/to/runsvc[server]'"
         ) from missing
     return lambda settings, ready: run(Settings(**settings), ready)

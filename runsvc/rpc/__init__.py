@@ -1,3 +1,3 @@
-"""The transport: gRPC in, one call to the rules below, gRPC out."""
+"""The gRPC transport: it decodes a call, makes one call to a use-case, and encodes the answer."""
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""AdminService: each handler checks its request, makes one call and writes down the answer."""
+"""AdminService: each handler checks its request, makes one call and encodes the answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runsvc.admin import ORPHAN_ERROR
+from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1 import admin_service_pb2 as pb
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceServicer
 from runsvc.wire.convert import fitting, to_message

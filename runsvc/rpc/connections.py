@@ -1,4 +1,4 @@
-"""Connections: how old each is, as far as it can be known. The transport tells nobody when it ends one for its age."""
+"""The approximate age of each connection. The transport does not report that it closes a connection for its age."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Connections that are remembered; of any other it is not known how old it is.
+#: Connections that are remembered. The age of any other is unknown.
 CAPACITY: Final = 20_000
-#: The transport puts each age off or forward by up to a tenth, so that connections do not all end together.
+#: The transport varies the maximum age by up to a tenth, so that connections do not all end together.
 _JITTER: Final = 0.1
 
 
 class Connections:
-    """When each was first heard of, by its peer's address. Lives on the event loop.
+    """The first call of each connection, by the peer's address. Lives on the event loop.
 
-    The end of a connection is not told either: whoever comes from the same address within one's life is taken for it.
+    The end of a connection is not reported either. A call from the same address within the lifetime of a connection is
+    taken for the same connection.
     """
 
-    def __init__(self, age: float, grace: float, now: Callable[[], float]) -> None:
-        """The age at which the transport ends connections, and what it leaves them then; all in seconds."""
-        self._ripe = age * (1 - _JITTER)
-        self._longest = age * (1 + _JITTER) + grace
+    def __init__(
+        self, age: float, grace: float, now: Callable[[], float], capacity: int = CAPACITY
+    ) -> None:
+        """The age at which the transport closes connections, and its grace period; both in seconds."""
+        self._least_age = age * (1 - _JITTER)
+        self._longest_life = age * (1 + _JITTER) + grace
         self._now = now
+        self._capacity = capacity
         #: Oldest first.
-        self._met: dict[str, float] = {}
+        self._first_calls: dict[str, float] = {}
 
-    def meet(self, peer: str) -> None:
-        """A call has come from this peer."""
+    def note_call(self, peer: str) -> None:
+        """Note a call from a peer."""
         now = self._now()
-        met = self._met.get(peer)
-        if met is not None:
-            if now - met <= self._longest:
+        first = self._first_calls.get(peer)
+        if first is not None:
+            if now - first <= self._longest_life:
                 return
-            # No connection lives that long: this one is another.
-            del self._met[peer]
-        self._met[peer] = now
-        while len(self._met) > CAPACITY or self._oldest() < now - self._longest:
-            del self._met[next(iter(self._met))]
+            # No connection lives that long, so this is a new one.
+            del self._first_calls[peer]
+        self._first_calls[peer] = now
+        while len(self._first_calls) > self._capacity or self._oldest() < now - self._longest_life:
+            del self._first_calls[next(iter(self._first_calls))]
 
-    def may_be_ended(self, peer: str) -> bool:
-        """Whether what ends on this peer's connection now may have been ended by the transport, for its age."""
-        met = self._met.get(peer)
-        return met is None or self._now() - met >= self._ripe
+    def may_be_aged_out(self, peer: str) -> bool:
+        """True if the transport may have closed the peer's connection for its age."""
+        first = self._first_calls.get(peer)
+        return first is None or self._now() - first >= self._least_age
 
     def _oldest(self) -> float:
-        return next(iter(self._met.values()))
+        return next(iter(self._first_calls.values()))

@@ -15,42 +15,42 @@ _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
-#: All of them serve, or none does; the empty name is the server as a whole.
+#: Services with a health status, which they share. The empty name is the server as a whole.
 SERVICES: Final = ("", "runsvc.v1.RunService", "runsvc.v1.AdminService")
 
 
 class Health(health_pb2_grpc.HealthServicer):
-    """Tells whether this server serves. Nobody waits for a watcher: it reads the state when it comes to it."""
+    """Reports the health of this server. A slow watcher delays no one: it reads the state when it is ready."""
 
     def __init__(self) -> None:
         self._status: int = _NOT_SERVING
         self._ended = False
-        #: Set, and replaced by a new one, at each change.
+        #: Set and replaced at each change.
         self._changed = asyncio.Event()
 
-    def serving(self, serving: bool) -> None:
-        """Tell that the server serves, or that it does not."""
+    def set_serving(self, serving: bool) -> None:
+        """Set the status to SERVING or NOT_SERVING."""
         self._status = _SERVING if serving else _NOT_SERVING
         self._wake()
 
     def end(self) -> None:
-        """Let every watch end, now and later, once it has told that the server no longer serves."""
+        """Set NOT_SERVING, and end every watch, present and future, once it has sent that."""
         self._ended = True
-        self.serving(False)
+        self.set_serving(False)
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:
-        """The state of a service; NOT_FOUND for one that is not here."""
+        """The status of a service. NOT_FOUND for an unknown one."""
         if request.service not in SERVICES:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service here.")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "This server has no such service.")
         return health_pb2.HealthCheckResponse(status=self._status)
 
     async def List(self, request: Any, context: Any) -> Any:
-        """The state of every service."""
+        """The status of every service."""
         state = health_pb2.HealthCheckResponse(status=self._status)
         return _messages.HealthListResponse(statuses=dict.fromkeys(SERVICES, state))
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        """The state of a service, now and whenever it has changed; SERVICE_UNKNOWN for one that is not here."""
+        """The status of a service, now and after each change. SERVICE_UNKNOWN for an unknown one."""
         sent = None
         while True:
             changed = self._changed

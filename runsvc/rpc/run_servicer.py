@@ -1,4 +1,4 @@
-"""RunService: each handler checks its request, makes one call and writes down the answer."""
+"""RunService: each handler checks its request, makes one call and encodes the answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
 from runsvc.wire.answer import RunFields, run_field
 from runsvc.wire.convert import fitting, to_message
+from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
-from runsvc.wire.validation import Check, creation
+from runsvc.wire.validation import Check
+from runsvc.wire.watch_request import watch_request
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     from runsvc.manager import RunManager
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
-    from runsvc.watch.stream import Watches, WatchRequest
+    from runsvc.watch.stream import Watches
 
-#: Whose runs these are; without authentication everyone's are nobody's.
+#: The owner of all runs, as long as there is no authentication.
 OWNER: Final = ""
-#: A creation beyond this many bytes is checked on a thread, so that other calls do not wait for the walk through it.
+#: Creations above this size in bytes are checked on a thread, so that they do not delay other calls.
 LARGE: Final = 64 << 10
 
 
 class RunServicer:
-    """Serves RunService from the manager's use-cases and the hub's watches. Answers with a run in them it encodes."""
+    """Serves RunService from the manager and the watches. It encodes answers that hold runs itself."""
 
     def __init__(
         self, manager: RunManager, watches: Watches, codec: Codec, connections: Connections
@@ -43,13 +45,13 @@ class RunServicer:
         self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
-        spec, wanted = await _creation(request, "Create")
-        run, replayed, _ = await self._manager.create(OWNER, spec, wanted)
+        spec, repeatable = await _creation(request, "Create")
+        run, replayed, _ = await self._manager.create(OWNER, spec, repeatable)
         return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs)
 
     async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
-        spec, wanted = await _creation(request, "CreateOrReject")
-        run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, wanted)
+        spec, repeatable = await _creation(request, "CreateOrReject")
+        run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, repeatable)
         superseded = fitting(map(to_message, displaced))
         rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
         return self._answer(run, rest, spec.kwargs)
@@ -151,11 +153,11 @@ class RunServicer:
         )
         return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
 
-    # Writes instead of yielding: what a generator leaves behind is cleaned up late, and by another task.
+    # Writes instead of yielding: the cleanup of a generator may run late, in another task.
     async def StreamStatus(self, request: pb.StreamStatusRequest, context: Any) -> None:
-        may_be_ended = partial(self._connections.may_be_ended, context.peer())
-        with self._watches.open(_wanted(request), may_be_ended) as watch:
-            # It may be open for days.
+        may_be_aged_out = partial(self._connections.may_be_aged_out, context.peer())
+        with self._watches.open(watch_request(request, OWNER), may_be_aged_out) as watch:
+            # The watch may stay open for days.
             del request
             await watch.begin()
             while not watch.over:
@@ -163,13 +165,8 @@ class RunServicer:
                     await context.write(self._encode(event))
 
     def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
-        """A run, with kwargs when they are given, and what else an answer says."""
+        """The answer: a run, with kwargs if given, followed by the other fields."""
         return run_field(self._encode_run(run), kwargs) + rest.SerializeToString()
-
-
-def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:
-    with Check() as check:
-        return check.watch(request, OWNER)
 
 
 async def _creation(

@@ -1,4 +1,4 @@
-"""What a failure looks like on the wire: one table from our exceptions to codes, reasons and facts."""
+"""Failures as statuses: one table from exceptions to codes, reasons and metadata."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from runsvc.core.errors import (
     ThreadFull,
     UnsupportedStrategy,
 )
+from runsvc.rpc import request_ids
 from runsvc.v1.error_reason_pb2 import ErrorReason
 
 if TYPE_CHECKING:
@@ -40,23 +41,22 @@ if TYPE_CHECKING:
 
 DOMAIN: Final = "runsvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
-REQUEST_ID_KEY: Final = "x-request-id"
 
-#: Raised before a server serves, so that no client ever meets it.
+#: Raised only before a server serves, so that no client receives them.
 UNSENT: Final = frozenset({StoreRefused, ListenRefused})
 
-#: Seconds after which trying again is worth it.
+#: Seconds after which clients may retry.
 _RETRY_AFTER: Final = 1
 
-# Trailers beyond some 8 kB replace our status by the transport's. These two keep the whole below 4 kB: details
-# travel as base64, the message once more on its own and percent-encoded, three bytes for each.
+# The transport replaces a status whose trailers exceed some 8 kB. These two limits keep the whole below 4 kB: details
+# are sent as base64, and the message once more by itself, percent-encoded at three bytes for each.
 _MESSAGE_BYTES: Final = 300
 _STATUS_BYTES: Final = 2_200
 _FACT_BYTES: Final = 200
 
 
 class Status(NamedTuple):
-    """What a client is told of a failure."""
+    """The status of a failed call."""
 
     code: grpc.StatusCode
     message: str
@@ -64,16 +64,16 @@ class Status(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """How one class of failures is told."""
+    """The code, reason and metadata of a class of failures."""
 
     code: grpc.StatusCode
     reason: ErrorReason
-    #: The error's attributes that are its metadata, by the names these have on the wire.
+    #: The metadata: attributes of the error, by their names on the wire.
     facts: Callable[[Any], Mapping[str, object]] = lambda error: {}
     retry: bool = False
 
 
-#: The nearest class in an exception's MRO counts.
+#: The nearest class in the exception's MRO applies.
 TABLE: Final[Mapping[type, Mapped]] = {
     RunNotFound: Mapped(
         grpc.StatusCode.NOT_FOUND,
@@ -153,14 +153,14 @@ TABLE: Final[Mapping[type, Mapped]] = {
 
 
 def to_status(error: BaseException, request_id: str) -> Status:
-    """The status of a failed call; of a failure that is none of ours it tells the request id alone."""
+    """The status of a failed call. An unexpected failure discloses nothing but the request id."""
     mapped = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
     if mapped is None or not isinstance(error, RunsvcError):
-        message = f"The server failed; its log tells more about request {request_id}."
-        return Status(grpc.StatusCode.INTERNAL, message, ((REQUEST_ID_KEY, request_id),))
+        message = f"The server failed; see request {request_id} in its log."
+        return Status(grpc.StatusCode.INTERNAL, message, ((request_ids.KEY, request_id),))
     message = _cut(str(error), _MESSAGE_BYTES)
     details = _details(error, mapped, message)
-    trailers = ((REQUEST_ID_KEY, request_id), (DETAILS_KEY, details))
+    trailers = ((request_ids.KEY, request_id), (DETAILS_KEY, details))
     return Status(mapped.code, message, trailers)
 
 
@@ -192,9 +192,9 @@ def _retry_info() -> Any:
 
 
 def _bad_request(violations: Sequence[Violation], room: int) -> Any:
-    """As many violations as fit, and how many more there are."""
+    """The violations that fit into the room, and the number of the others."""
     request = error_details_pb2.BadRequest()
-    # Kept for the sentence about the rest, and for the wrapping.
+    # Reserved for the note about the others, and for the wrapping.
     room -= 150
     for count, violation in enumerate(violations):
         field, description = _cut(violation.field, 100), _cut(violation.description, _FACT_BYTES)

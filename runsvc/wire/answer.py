@@ -1,6 +1,6 @@
-"""Answers around runs that are encoded already: what a store carries goes out as it is, and is not taken apart again.
+"""Answers that embed encoded runs as the store returns them, without decoding.
 
-A message is its fields one after the other, so an answer is its run, or its runs, followed by the rest of it.
+A message is the concatenation of its fields, so an answer is its run, or its runs, followed by its other fields.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class _Made(NamedTuple):
 
 
 class RunFields:
-    """Records as fields of answers. That one is the run that it claims to be is looked at once, not at each answer.
+    """Records as fields of answers. Each record is verified once, not for every answer.
 
-    No second truth: what is kept is found by the very bytes that the store gave. Those of a run that was removed are
-    given by no store any more, and go when others have come.
+    This cache cannot disagree with the store: an entry is valid only for the very bytes object that the store returned.
+    Entries of removed runs are never found again, and are evicted in time.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Runs and events as protobuf messages and back: the one translator between the wire and the domain.
+"""Runs and events as protobuf messages and back: the one translation between the wire and the domain.
 
-What is encoded already is put into answers by answer.py, as it is.
+Runs that are already encoded go into answers unchanged, in answer.py.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from runsvc.watch.event import Event
 
-#: Bytes of whole runs in one answer; a client takes no more than 4 MiB by default.
+#: Bytes of whole runs in one answer. Clients accept 4 MiB by default.
 RUNS_BYTES: Final = 1 << 20
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A look-up costs a third of an enum's constructor. A number that is not here raises KeyError.
+# A lookup costs a third of an enum's constructor. An unknown number raises KeyError.
 _STATUSES: Final = {int(member): member for member in RunStatus}
 _REASONS: Final = {int(member): member for member in StatusReason}
 _ACTIONS: Final = {int(member): member for member in CancelAction}
@@ -82,7 +82,7 @@ class RunCodec:
 
 def to_message(run: Run) -> run_pb2.Run:
     """The message of a run, without kwargs."""
-    # The stubs know enum fields by generated types; the domain's enums are numbers just as well.
+    # The stubs type enum fields by generated types; the domain's enums are numbers too.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
     message.thread_id = run.thread_id
@@ -101,7 +101,7 @@ def to_message(run: Run) -> run_pb2.Run:
 
 
 def check_record(record: Record) -> None:
-    """CorruptRow when a stored run, or its kwargs, are not what the columns say."""
+    """Verify that a stored run and its kwargs parse and match their columns. CorruptRow."""
     _merge_stored(run_pb2.Run(), record, record.body)
     if record.kwargs:
         _merge(Struct(), record.kwargs, record.run_id)
@@ -133,7 +133,7 @@ def to_response(event: Event) -> run_service_pb2.StreamStatusResponse:
 
 
 def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
-    """The runs of one answer: what does not fit is thinned, in place, of all that may be large."""
+    """The runs of one answer. Runs that do not fit lose their large fields, in place."""
     room = RUNS_BYTES
     answer = []
     for run in runs:
@@ -146,7 +146,7 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
 
 
 def progress_from(message: run_pb2.Progress) -> Progress:
-    """What an executor reported; whether it is final is not the executor's to say here."""
+    """The usage in a report. The report itself does not decide whether it is final."""
     return Progress(**_reported(message) | {"final": False})
 
 
@@ -197,7 +197,7 @@ def _set_parts(message: run_pb2.Run, run: Run) -> None:
 
 
 def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
-    # A report of nothing is still a report.
+    # An empty report is still present.
     message.SetInParent()
     for name in _REPORTED:
         if (value := getattr(progress, name)) is not None:
@@ -220,7 +220,7 @@ def _set_timestamp(message: Timestamp, time: datetime) -> None:
 
 
 def _set_duration(message: Timestamp | Duration, length: timedelta) -> None:
-    # Set even when it is zero: the message must exist.
+    # Set even when zero, so that the message is present.
     message.seconds = length.days * 86_400 + length.seconds
     message.nanos = length.microseconds * 1_000
 
@@ -276,7 +276,7 @@ def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
         on_disconnect=_MODES[message.on_disconnect],
         multitask_strategy=_STRATEGIES[message.multitask_strategy],
         status_reason=_REASONS[message.status_reason],
-        # An empty text is never stored, so that it can stand for an absent one.
+        # An empty text is never stored, so it can represent an absent one.
         assistant_id=message.assistant_id or None,
         model_name=message.model_name or None,
         error=message.error or None,
@@ -299,7 +299,7 @@ def _to_progress(message: run_pb2.Progress) -> Progress:
 
 
 def _reported(message: run_pb2.Progress) -> dict[str, Any]:
-    # The names are the domain's, and most reports set few of them.
+    # Field names equal those of the domain, and most reports set few of them.
     return {field.name: value for field, value in message.ListFields()}
 
 

@@ -1,4 +1,4 @@
-"""Events of a watch as the bytes that are sent: a change is encoded once, however many watch it."""
+"""Events of a watch as bytes. A change is encoded once for all of its watchers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runsvc.wire.convert import to_response
 if TYPE_CHECKING:
     from runsvc.watch.event import Event
 
-#: Encoded changes that are kept, and the bytes of the largest that is: some 4 MiB in all.
+#: Number of encoded changes that are cached, and the bytes of the largest: some 4 MiB in all.
 KEPT: Final = 512
 LARGEST: Final = 8 << 10
 
@@ -22,13 +22,13 @@ class _Encoded(NamedTuple):
 
 
 class EventEncoder:
-    """Encodes events, and remembers the newest changes."""
+    """Encodes events, and caches the newest changes."""
 
     def __init__(self) -> None:
         self._encoded: FifoCache[int, _Encoded] = FifoCache(KEPT)
 
     def encode(self, event: Event) -> bytes:
-        """The event's StreamStatusResponse. CorruptRow."""
+        """The encoded StreamStatusResponse of an event. CorruptRow."""
         if (known := self._encoded.get(event.revision)) is not None and _same(known.event, event):
             return known.response
         response = to_response(event).SerializeToString()
@@ -38,5 +38,5 @@ class EventEncoder:
 
 
 def _same(one: Event, other: Event) -> bool:
-    """Whether two events are of the very same entry: one whose body was removed since is another."""
+    """True if both events hold the same entry object: an entry that has lost its body is another one."""
     return one.subject is other.subject and one.event is other.event and one.more is other.more

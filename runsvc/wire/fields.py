@@ -1,4 +1,4 @@
-"""What the checks of fields are made of: ids, enums, texts, sizes, counts and durations."""
+"""Checks of single fields: ids, enums, texts, sizes, counts and durations."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
     AnyEnum = TypeVar("AnyEnum", bound=IntEnum)
 
-_NANOS: Final = 1_000_000_000
-_MOMENT: Final = timedelta(microseconds=1)
+#: The shortest duration that can be represented.
+MOMENT: Final = timedelta(microseconds=1)
 
-# Matched in full: `$` would let a line break pass.
+_NANOS: Final = 1_000_000_000
+
+# Matched in full: `$` would accept a trailing line break.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
 _ID_FAULT: Final = (
     "must be 1 to 128 characters: a letter or digit, then letters, digits and any of . _ : @ / -"
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Lengths(NamedTuple):
-    """Durations that a field takes, and the same in words."""
+    """The durations that a field accepts, and the same in words."""
 
     least: timedelta
     most: timedelta
@@ -37,9 +40,9 @@ class Lengths(NamedTuple):
 
 
 class Fields:
-    """Collects what is wrong with the fields of one request, and raises all of it at the end of the block.
+    """Collects the violations of one request, and raises them all at the end of the block.
 
-    A check that finds a fault notes it and gives a harmless stand-in.
+    A check that finds a fault notes it and returns a valid substitute.
     """
 
     def __init__(self) -> None:
@@ -60,15 +63,17 @@ class Fields:
             raise InvalidRequest(tuple(self._violations))
 
     def fault(self, field: str, description: str) -> None:
-        """Note what is wrong with a field."""
+        """Note a violation."""
         self._violations.append(Violation(field, description))
 
-    def _id(self, field: str, value: str) -> str:
+    def identifier(self, field: str, value: str) -> str:
+        """A required id."""
         if not _ID.fullmatch(value):
             self.fault(field, _ID_FAULT if value else "is required")
         return value
 
-    def _optional_id(self, message: Message, name: str, prefix: str = "") -> str | None:
+    def optional_identifier(self, message: Message, name: str, prefix: str = "") -> str | None:
+        """An id that may be unset."""
         if not message.HasField(name):
             return None
         value: str = getattr(message, name)
@@ -76,44 +81,55 @@ class Fields:
             self.fault(prefix + name, _ID_FAULT)
         return value
 
-    def _enum(self, field: str, number: int, default: AnyEnum) -> AnyEnum:
-        """The member of the default's enum; the default itself for a field that was left unset."""
+    def member(self, field: str, number: int, default: AnyEnum) -> AnyEnum:
+        """A member of the default's enum. An unset field gives the default."""
         if not number:
             return default
         try:
             return type(default)(number)
         except ValueError:
-            self.fault(field, "has a number that is not known")
+            self.fault(field, "has an unknown number")
             return default
 
-    def _optional_text(self, message: Message, name: str, limit: int) -> str | None:
-        """An empty text says as little as none."""
+    def optional_text(self, message: Message, name: str, limit: int) -> str | None:
+        """A text of at most `limit` bytes. An empty text counts as unset."""
         value: str = getattr(message, name)
-        self._size(name, len(value.encode()), limit)
+        self.size(name, len(value.encode()), limit)
         return value or None
 
-    def _size(self, field: str, size: int, limit: int) -> bool:
+    def line(self, field: str, value: str, limit: int) -> str:
+        """A text of at most `limit` characters without control characters."""
+        if len(value) > limit:
+            self.fault(field, f"has more than {limit} characters")
+        elif _CONTROL.search(value):
+            self.fault(field, "has control characters")
+        return value
+
+    def size(self, field: str, size: int, limit: int) -> bool:
+        """Note a size in bytes above the limit; return True if it is within."""
         if size > limit:
-            self.fault(field, f"has {size} bytes; at most {limit} are taken")
+            self.fault(field, f"has {size} bytes; the limit is {limit}")
         return size <= limit
 
-    def _count(self, field: str, value: int, default: int, most: int) -> int:
+    def count(self, field: str, value: int, default: int, most: int) -> int:
+        """A count up to `most`. Zero gives the default."""
         if value < 0:
             self.fault(field, "must not be negative")
         return min(value, most) if value > 0 else default
 
-    def _duration(
+    def duration(
         self, message: Message, name: str, lengths: Lengths, prefix: str = ""
     ) -> timedelta | None:
+        """A duration within the lengths that the field accepts; None if unset."""
         if not message.HasField(name):
             return None
         duration: Duration = getattr(message, name)
         if abs(duration.nanos) >= _NANOS or duration.seconds * duration.nanos < 0:
-            self.fault(prefix + name, "is no duration: nanos out of range, or of another sign")
+            self.fault(prefix + name, "is not a duration: nanos out of range, or of another sign")
             return None
         try:
-            # What is too short to count is still longer than nothing.
-            length = to_timedelta(duration) or _MOMENT * (duration.nanos > 0)
+            # A positive duration below a microsecond is still positive.
+            length = to_timedelta(duration) or MOMENT * (duration.nanos > 0)
         except OverflowError:
             length = timedelta.max if duration.seconds > 0 else timedelta.min
         if not lengths.least <= length <= lengths.most:

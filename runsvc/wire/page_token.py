@@ -1,4 +1,4 @@
-"""Page tokens: a position in one list, as text that fits that list alone."""
+"""Page tokens: a position in one list, as text that is valid for that list only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VERSION: Final = 1
 #: Version, microseconds of created_at, run_id.
 _POSITION: Final = struct.Struct(">Bq16s")
 _CHECKSUM: Final = struct.Struct(">I")
-#: Both of them as base64url without padding.
+#: Position and checksum as base64url without padding.
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{39}")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,16 +30,16 @@ def encode(key: PageKey, *, owner: str, thread_id: str, statuses: frozenset[RunS
     """The token of a position in the list of a thread's runs with these statuses."""
     created_at = (key.created_at - _EPOCH) // _MICROSECOND
     position = _POSITION.pack(_VERSION, created_at, UUID(key.run_id).bytes)
-    # It guards against mistakes, not malice: a forged position shows nothing but the caller's own runs.
+    # Guards against mistakes, not malice: a forged position shows only the caller's own runs.
     scope = repr((owner, thread_id, sorted(map(int, statuses)))).encode()
     checksum = _CHECKSUM.pack(crc32(position, crc32(scope)))
     return urlsafe_b64encode(position + checksum).rstrip(b"=").decode()
 
 
 def decode(token: str, *, owner: str, thread_id: str, statuses: frozenset[RunStatus]) -> PageKey:
-    """The position in a token. ValueError when it is not exactly a token of this list."""
+    """The position in a token. ValueError unless it is exactly a token of this list."""
     if not _FORM.fullmatch(token):
-        raise ValueError("not of a token's form")
+        raise ValueError("not the form of a token")
     version, created_at, run_id = _POSITION.unpack_from(urlsafe_b64decode(token + "="))
     if version != _VERSION:
         raise ValueError("a token of another version")

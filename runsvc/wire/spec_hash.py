@@ -1,4 +1,4 @@
-"""What tells a retry from a reuse: a hash of what a creation asks for, however its bytes were put together."""
+"""The hash that distinguishes a retry from a reuse of a request_id: of the canonical spec, not of message bytes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import RunSpec
 
-#: First byte of a hash. A new one when the canonical form changes: stored hashes stay what they are.
+#: First byte of a hash. It changes with the canonical form, since stored hashes do not.
 _VERSION: Final = b"\x01"
-#: Objects and lists within each other, the outermost included.
+#: Most levels of nested objects and lists, the outermost included.
 MAX_DEPTH: Final = 16
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -27,16 +27,16 @@ Json = dict[str, "Json"] | list["Json"] | str | float | bool | None
 
 
 class StructFault(ValueError):
-    """A Struct that holds what JSON cannot, or that is too deep; the message says which."""
+    """A Struct is too deep, or holds a value that JSON cannot represent. The message names the fault."""
 
 
 def plain(struct: Struct) -> dict[str, Json]:
-    """The value of a Struct as plain objects. StructFault."""
+    """A Struct as plain objects. StructFault."""
     return _object(struct, MAX_DEPTH)
 
 
 def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, Json]) -> bytes:
-    """The hash of a spec after defaults and trimming; metadata and kwargs are its own, in plain form."""
+    """The hash of a spec after defaults and trimming. metadata and kwargs are those of the spec, in plain form."""
     canonical = {
         "thread_id": spec.thread_id,
         "assistant_id": spec.assistant_id,
@@ -47,7 +47,7 @@ def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, 
         "metadata": metadata,
         "kwargs": kwargs,
     }
-    # What came later is left out where it is absent, so that the hashes stored before stay what they are.
+    # Fields added later are left out when absent, so that older stored hashes stay valid.
     for name in ("lease_ttl", "start_timeout", "timeout"):
         if (length := getattr(spec, name)) is not None:
             canonical[name] = length // _MICROSECOND
@@ -58,7 +58,7 @@ def _object(struct: Struct, depth: int) -> dict[str, Json]:
     if not depth:
         raise StructFault(f"is more than {MAX_DEPTH} levels deep")
     fields = struct.fields
-    # Its items() takes twice as long.
+    # Its items() takes twice the time.
     return {key: _value(fields[key], depth) for key in fields}
 
 
@@ -88,5 +88,5 @@ def _list(value: Value, depth: int) -> list[Json]:
 def _number(number: float) -> float:
     if not isfinite(number):
         raise StructFault("holds a number that is not finite")
-    # The two zeros are one value.
+    # 0.0 and -0.0 are one value.
     return number + 0.0

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from runsvc.rpc.server import new_loop
+from runsvc.service import new_loop
 from tests.bench import machine, plots, report
 from tests.bench.bars import BARS, verdicts
 from tests.bench.contents import SECTIONS

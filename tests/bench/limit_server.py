@@ -14,7 +14,8 @@ from typing import Any
 
 import grpc
 
-from runsvc.rpc.server import OPTIONS, new_loop
+from runsvc.rpc.server import OPTIONS
+from runsvc.service import new_loop
 
 TEACH, WATCH, BROADCAST, TELL = (
     f"/limit/{name}" for name in ("Teach", "Watch", "Broadcast", "Tell")

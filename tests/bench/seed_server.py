@@ -20,7 +20,8 @@ import grpc
 from google.protobuf import json_format
 
 from runsvc.core.model import ACTIVE, MultitaskStrategy, RunStatus
-from runsvc.rpc.server import OPTIONS, new_loop
+from runsvc.rpc.server import OPTIONS
+from runsvc.service import new_loop
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_service_pb2_grpc import RunServiceServicer, add_RunServiceServicer_to_server

@@ -13,7 +13,6 @@ import pytest
 
 from runsvc.client import AsyncRunClient, error_of
 from runsvc.maintenance.attachments import COMEBACK
-from runsvc.rpc import server
 from runsvc.rpc.server import OPTIONS
 from runsvc.v1 import run_service_pb2
 from tests.bench import http2
@@ -23,24 +22,19 @@ from tests.support.server import client_of, in_process
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from runsvc.rpc.server import Option
     from tests.support.server import Client
 
 METHOD: Final = "/runsvc.v1.RunService/StreamStatus"
 
 
-@pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Has a server to come set its transport's times otherwise, in milliseconds."""
-
-    def set_times(**times: int) -> None:
-        changed = {f"grpc.{name.replace('__', '.')}_ms": value for name, value in times.items()}
-        assert changed.keys() <= dict(OPTIONS).keys()
-        monkeypatch.setattr(server, "OPTIONS", tuple((dict(OPTIONS) | changed).items()))
-
-    return set_times
+def faster(**times: int) -> tuple[Option, ...]:
+    """The transport's options with shorter times, in milliseconds."""
+    changed = {f"grpc.{name.replace('__', '.')}_ms": value for name, value in times.items()}
+    assert changed.keys() <= dict(OPTIONS).keys()
+    return tuple((dict(OPTIONS) | changed).items())
 
 
 async def info_of(client: Client) -> Any:
@@ -57,11 +51,11 @@ async def nothing_is_left(client: Client) -> None:
 
 
 async def test_a_client_that_went_silent_is_noticed_and_leaves_nothing(
-    tmp_path: Path, hurry: Callable[..., None]
+    tmp_path: Path,
 ) -> None:
-    hurry(keepalive_time=500, keepalive_timeout=500, http2__ping_timeout=500)
+    options = faster(keepalive_time=500, keepalive_timeout=500, http2__ping_timeout=500)
     async with (
-        in_process(tmp_path / "runs.db", attach_grace=0.0) as client,
+        in_process(tmp_path / "runs.db", attach_grace=0.0, options=options) as client,
         proxied(client.address) as proxy,
         client_of(proxy.address) as far,
     ):
@@ -83,10 +77,10 @@ async def test_a_client_that_went_silent_is_noticed_and_leaves_nothing(
 
 
 async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_without_a_gap(
-    tmp_path: Path, hurry: Callable[..., None]
+    tmp_path: Path,
 ) -> None:
-    hurry(max_connection_age=300, max_connection_age_grace=200)
-    async with in_process(tmp_path / "runs.db") as client:
+    options = faster(max_connection_age=300, max_connection_age_grace=200)
+    async with in_process(tmp_path / "runs.db", options=options) as client:
         async with watching(client, all={}) as stream:
             assert (await stream.read()).event == SNAPSHOT_END
             with pytest.raises(grpc.aio.AioRpcError) as end:
@@ -117,12 +111,12 @@ async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_w
 
 
 async def test_a_run_whose_watch_ended_with_its_connections_age_waits_for_its_client(
-    tmp_path: Path, hurry: Callable[..., None]
+    tmp_path: Path,
 ) -> None:
-    hurry(max_connection_age=1_000, max_connection_age_grace=200)
+    options = faster(max_connection_age=1_000, max_connection_age_grace=200)
     db = tmp_path / "runs.db"
     # Whoever leaves by himself has no time at all to come back.
-    async with in_process(db, attach_grace=0.0) as client:
+    async with in_process(db, attach_grace=0.0, options=options) as client:
         run = await created(client)
         async with watching(client, run_id=run.run_id, attach=True) as stream:
             with pytest.raises(grpc.aio.AioRpcError):
@@ -141,10 +135,10 @@ def _released(db: Path) -> float | None:
 
 
 async def test_a_client_that_takes_nothing_goes_with_its_connections_age(
-    tmp_path: Path, hurry: Callable[..., None]
+    tmp_path: Path,
 ) -> None:
-    hurry(max_connection_age=300, max_connection_age_grace=200)
-    async with in_process(tmp_path / "runs.db") as client:
+    options = faster(max_connection_age=300, max_connection_age_grace=200)
+    async with in_process(tmp_path / "runs.db", options=options) as client:
         connection = await http2.Connection.open(client.address, window=0)
         request = run_service_pb2.StreamStatusRequest(all={})
         _, ended = connection.stream(METHOD, request.SerializeToString(), print)

@@ -23,18 +23,17 @@ from runsvc.core.errors import (
     StoreBusy,
     StoreUnavailable,
 )
-from runsvc.rpc import gc_schedule
-from runsvc.rpc import guard as guarding
 from runsvc.rpc.connections import Connections
-from runsvc.rpc.failures import INTERVAL
+from runsvc.rpc.failures import INTERVAL, FailureLog
 from runsvc.rpc.guard import Guard
+from runsvc.rpc.in_flight import InFlight
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1 import run_service_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-LOGGER = "runsvc.rpc.guard"
+LOGGER = "runsvc.rpc.call_log"
 
 
 class Servicer(pb_grpc.RunServiceServicer):
@@ -78,9 +77,10 @@ class Service:
 
 
 @asynccontextmanager
-async def guarded() -> AsyncIterator[Service]:
+async def guarded(**parts: Any) -> AsyncIterator[Service]:
     # The methods that no test calls are left out.
-    servicer, guard = Servicer(), Guard(Connections(1_800, 60, time.monotonic))  # type: ignore[abstract]
+    servicer = Servicer()  # type: ignore[abstract]
+    guard = Guard(Connections(1_800, 60, time.monotonic), **parts)
     server, services = grpc.aio.server(), cast("Any", guard)
     pb_grpc.add_RunServiceServicer_to_server(servicer, services)
     reflected = reflection.aio.ReflectionServicer(["runsvc.v1.RunService"])
@@ -93,7 +93,7 @@ async def guarded() -> AsyncIterator[Service]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Service(servicer, guard, channel)
     await server.stop(None)
-    await asyncio.wait_for(guard.drained(), 10)
+    await asyncio.wait_for(guard.in_flight.ended(), 10)
 
 
 @pytest.fixture
@@ -222,16 +222,16 @@ async def test_failures_of_the_store_are_logged_with_the_request_id(
 
 
 async def test_a_flood_of_failures_is_told_once_with_their_number(
-    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("runsvc.rpc.failures.monotonic", lambda: now)
-    service.fail(StoreUnavailable("disk full"))
-    for _ in range(5):
+    async with guarded(failures=FailureLog(lambda: now)) as service:
+        service.fail(StoreUnavailable("disk full"))
+        for _ in range(5):
+            await service.refused()
+        assert len(caplog.records) == 1
+        now += INTERVAL
         await service.refused()
-    assert len(caplog.records) == 1
-    now += INTERVAL
-    await service.refused()
     assert "(4 more since the last line)" in caplog.records[-1].getMessage()
 
 
@@ -279,7 +279,7 @@ async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
         for _ in range(5):
             code = await getattr(service.stub, method)(request).code()
             assert code is grpc.StatusCode.NOT_FOUND
-        await service.guard.drained()
+        await service.guard.in_flight.ended()
         left = [each for each in gc.get_objects() if type(each).__name__ == "_ServicerContext"]
     finally:
         gc.enable()
@@ -287,24 +287,22 @@ async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
     assert len(left) <= 1
 
 
-async def test_garbage_is_looked_for_as_calls_go_by(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gc_schedule, "CALLS", 3)
-    looks = []
+async def test_garbage_is_collected_after_a_number_of_calls() -> None:
+    collections = []
 
     def note(phase: str, about: dict[str, int]) -> None:
-        looks.append((phase, about["generation"]))
+        collections.append((phase, about["generation"]))
 
     gc.disable()
     gc.callbacks.append(note)
     try:
-        for _ in range(7):
-            await service.stub.Get(pb.GetRequest())
+        async with guarded(gc_calls=3) as service:
+            for _ in range(7):
+                await service.stub.Get(pb.GetRequest())
     finally:
         gc.callbacks.remove(note)
         gc.enable()
-    assert looks == [("start", 0), ("stop", 0)] * 2
+    assert collections == [("start", 0), ("stop", 0)] * 2
 
 
 async def test_an_abort_passes(service: Service, caplog: pytest.LogCaptureFixture) -> None:
@@ -349,7 +347,7 @@ async def test_a_real_cancel_reaches_the_handler_and_is_not_logged(
     await entered.wait()
     call.cancel()
     await left.wait()
-    await service.guard.drained()
+    await service.guard.in_flight.ended()
     assert await asking is grpc.StatusCode.CANCELLED
     assert not caplog.records
 
@@ -378,7 +376,7 @@ async def test_a_client_that_vanishes_in_mid_stream_is_no_failure(
     call = service.stub.StreamStatus(pb.StreamStatusRequest())
     await call.read()
     call.cancel()
-    await asyncio.wait_for(service.guard.drained(), 10)
+    await asyncio.wait_for(service.guard.in_flight.ended(), 10)
     assert len(outcome) == 1
     assert not caplog.records
 
@@ -398,7 +396,7 @@ async def test_a_failure_after_the_client_has_gone_is_told_to_nobody(service: Se
     asking = asyncio.ensure_future(call.code())
     await entered.wait()
     call.cancel()
-    await asyncio.wait_for(service.guard.drained(), 10)
+    await asyncio.wait_for(service.guard.in_flight.ended(), 10)
     assert await asking is grpc.StatusCode.CANCELLED
 
 
@@ -461,19 +459,16 @@ async def test_drained_waits_for_every_call(service: Service) -> None:
     call = service.stub.Get(pb.GetRequest())
     asking = asyncio.ensure_future(call.code())
     await entered.wait()
-    drained = asyncio.ensure_future(service.guard.drained())
+    drained = asyncio.ensure_future(service.guard.in_flight.ended())
     await asyncio.sleep(0)
     assert not drained.done()
     go_on.set()
     await asyncio.wait_for(drained, 10)
     assert await asking is grpc.StatusCode.OK
-    await service.guard.drained()
+    await service.guard.in_flight.ended()
 
 
-async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guarding, "_QUIET", 0.001)
+async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are() -> None:
     entered, asked, answer, release = (asyncio.Event() for _ in range(4))
 
     async def behavior(request: Any, context: Any) -> Any:
@@ -485,17 +480,18 @@ async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are(
         await release.wait()
         return None
 
-    service.behave(behavior)
-    stream = service.stub.StreamStatus(pb.StreamStatusRequest())
-    await entered.wait()
-    call = asyncio.ensure_future(service.stub.Get(pb.GetRequest(run_id="r")))
-    await asked.wait()
-    settled = asyncio.ensure_future(service.guard.settled())
-    # Many times as long as streams alone are given.
-    await asyncio.sleep(0.2)
-    assert not settled.done()
-    answer.set()
-    await asyncio.wait_for(settled, 10)
-    await call
-    release.set()
-    assert await stream.read() is grpc.aio.EOF
+    async with guarded(in_flight=InFlight(0.001)) as service:
+        service.behave(behavior)
+        stream = service.stub.StreamStatus(pb.StreamStatusRequest())
+        await entered.wait()
+        call = asyncio.ensure_future(service.stub.Get(pb.GetRequest(run_id="r")))
+        await asked.wait()
+        settled = asyncio.ensure_future(service.guard.in_flight.ended_or_stuck())
+        # Many times as long as streams alone are given.
+        await asyncio.sleep(0.2)
+        assert not settled.done()
+        answer.set()
+        await asyncio.wait_for(settled, 10)
+        await call
+        release.set()
+        assert await stream.read() is grpc.aio.EOF

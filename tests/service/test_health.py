@@ -38,7 +38,7 @@ async def stub(health: Health) -> AsyncIterator[Any]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield health_pb2_grpc.HealthStub(channel)
     await server.stop(None)
-    await asyncio.wait_for(guard.drained(), 10)
+    await asyncio.wait_for(guard.in_flight.ended(), 10)
 
 
 def request(service: str = "") -> health_pb2.HealthCheckRequest:
@@ -48,9 +48,9 @@ def request(service: str = "") -> health_pb2.HealthCheckRequest:
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_check_tells_the_present_state(health: Health, stub: Any, service: str) -> None:
     assert (await stub.Check(request(service))).status == NOT_SERVING
-    health.serving(True)
+    health.set_serving(True)
     assert (await stub.Check(request(service))).status == SERVING
-    health.serving(False)
+    health.set_serving(False)
     assert (await stub.Check(request(service))).status == NOT_SERVING
 
 
@@ -61,7 +61,7 @@ async def test_a_check_of_an_unknown_service_is_not_found(stub: Any) -> None:
 
 
 async def test_a_list_tells_the_state_of_every_service(health: Health, stub: Any) -> None:
-    health.serving(True)
+    health.set_serving(True)
     answer = await stub.List(health_pb2.HealthListRequest())  # type: ignore[attr-defined]
     assert {name: state.status for name, state in answer.statuses.items()} == dict.fromkeys(
         SERVICES, SERVING
@@ -71,18 +71,18 @@ async def test_a_list_tells_the_state_of_every_service(health: Health, stub: Any
 async def test_a_watch_tells_the_state_and_its_changes(health: Health, stub: Any) -> None:
     watch = stub.Watch(request("runsvc.v1.RunService"))
     assert (await watch.read()).status == NOT_SERVING
-    health.serving(True)
+    health.set_serving(True)
     assert (await watch.read()).status == SERVING
     # Not a change.
-    health.serving(True)
-    health.serving(False)
+    health.set_serving(True)
+    health.set_serving(False)
     assert (await watch.read()).status == NOT_SERVING
 
 
 async def test_a_watch_of_an_unknown_service_stays_open(health: Health, stub: Any) -> None:
     watch = stub.Watch(request("other.Service"))
     assert (await watch.read()).status == UNKNOWN
-    health.serving(True)
+    health.set_serving(True)
     health.end()
     assert await watch.read() is grpc.aio.EOF
 
@@ -90,7 +90,7 @@ async def test_a_watch_of_an_unknown_service_stays_open(health: Health, stub: An
 async def test_a_watch_ends_after_it_told_that_the_server_does_not_serve(
     health: Health, stub: Any
 ) -> None:
-    health.serving(True)
+    health.set_serving(True)
     watch = stub.Watch(request())
     assert (await watch.read()).status == SERVING
     health.end()
@@ -117,7 +117,7 @@ async def test_a_watcher_that_does_not_read_holds_nothing_up(health: Health) -> 
 
     watching = asyncio.ensure_future(health.Watch(request(), Stuck()))
     await entered.wait()
-    health.serving(True)
+    health.set_serving(True)
     health.end()
     released.set()
     await asyncio.wait_for(watching, 10)

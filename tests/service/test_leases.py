@@ -351,7 +351,7 @@ async def test_a_clock_that_was_set_forward_and_back_before_a_start_costs_nothin
     tmp_path: Path,
 ) -> None:
     machine = LiveMachine()
-    kept = {"retain_runs": timedelta(days=30), "log_keep_age": timedelta(days=7)}
+    kept: dict[str, Any] = {"retain_runs": timedelta(days=30), "log_keep_age": timedelta(days=7)}
 
     def started() -> AbstractAsyncContextManager[Client]:
         timekeeper = machine.timekeeper()

@@ -15,7 +15,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runsvc.client import error_of
 from runsvc.core.errors import ListenRefused, StoreRefused
-from runsvc.rpc.server import Settings, running
+from runsvc.service import running
+from runsvc.settings import Settings
 from runsvc.v1 import run_service_pb2
 from tests.bench import http2
 from tests.support.calls import Refused, call, created, watching

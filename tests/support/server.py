@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from runsvc.rpc.server import Settings, running
+from runsvc.rpc.server import OPTIONS
+from runsvc.service import running
+from runsvc.settings import Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+    from runsvc.rpc.server import Option
     from runsvc.timekeeper import Timekeeper
 
 READY = "serves on "
@@ -55,11 +58,15 @@ async def client_of(address: str) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def in_process(
-    db: Path, *, timekeeper: Timekeeper | None = None, **settings: object
+    db: Path,
+    *,
+    timekeeper: Timekeeper | None = None,
+    options: Iterable[Option] = OPTIONS,
+    **settings: object,
 ) -> AsyncIterator[Client]:
     """A whole server in this process and loop, and a client of it."""
     everything = Settings(**{"listen": "127.0.0.1:0", "db": db, "grace": 2.0, **settings})  # type: ignore[arg-type]
-    async with running(everything, timekeeper) as address, client_of(address) as client:
+    async with running(everything, timekeeper, options) as address, client_of(address) as client:
         yield client
 
 

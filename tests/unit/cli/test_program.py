@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import sys
@@ -15,9 +14,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import main
 from runsvc.core.errors import StoreRefused
+from runsvc.settings import ORPHAN_ERROR, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,21 +84,6 @@ def test_misuse_is_json_for_programs() -> None:
     assert invoke("get", "--bogus").stderr.startswith("Usage:")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    listen: str
-    db: Path
-    orphans: str
-    orphan_error: str
-    log_keep: int
-    log_keep_age: timedelta | None
-    retain_runs: timedelta | None
-    max_active_per_thread: int
-    attach_grace: float
-    insecure_listen: bool
-    grace: float
-
-
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """The settings that a server was started with."""
@@ -117,9 +101,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
-    module: Any = ModuleType("runsvc.rpc.server")
-    module.Settings, module.serve = Settings, serve
-    monkeypatch.setitem(sys.modules, "runsvc.rpc.server", module)
+    module: Any = ModuleType("runsvc.service")
+    module.serve = serve
+    monkeypatch.setitem(sys.modules, "runsvc.service", module)
 
 
 def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
@@ -131,7 +115,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
         "  runsvc create chat-1 --assistant demo",
         "  runsvc list chat-1",
         "  runsvc cancel --thread chat-1",
-        "To see it live, in a third terminal, first:",
+        "To follow the thread live, run this first, in a third terminal:",
         "  runsvc watch --thread chat-1",
     ]
     assert served == [
@@ -189,7 +173,7 @@ def test_a_server_that_cannot_start_says_why(
 
 
 def test_without_the_extra_serve_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "runsvc.rpc.server", None)
+    monkeypatch.setitem(sys.modules, "runsvc.service", None)
     result = invoke("serve")
     assert result.exit_code == 1
     assert "pip install '/path/to/runsvc[server]'" in result.stderr

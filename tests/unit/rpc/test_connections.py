@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from runsvc.rpc import connections
 from runsvc.rpc.connections import Connections
-
-if TYPE_CHECKING:
-    import pytest
 
 
 class Clock:
@@ -22,35 +16,34 @@ class Clock:
 def test_one_that_may_have_come_of_age_may_have_been_ended() -> None:
     clock = Clock()
     met = Connections(1_000, 60, clock)
-    met.meet("a")
+    met.note_call("a")
     clock.now += 890
-    met.meet("b")
+    met.note_call("b")
     # Further calls make none younger.
-    met.meet("a")
-    assert not met.may_be_ended("a")
+    met.note_call("a")
+    assert not met.may_be_aged_out("a")
     clock.now += 10
-    assert met.may_be_ended("a")
-    assert not met.may_be_ended("b")
+    assert met.may_be_aged_out("a")
+    assert not met.may_be_aged_out("b")
 
 
-def test_one_that_nobody_remembers_may_have_been_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "CAPACITY", 2)
-    met = Connections(1_000, 60, Clock())
+def test_one_that_nobody_remembers_may_have_been_ended() -> None:
+    met = Connections(1_000, 60, Clock(), capacity=2)
     for peer in "abc":
-        met.meet(peer)
-    assert [met.may_be_ended(peer) for peer in "abc"] == [True, False, False]
+        met.note_call(peer)
+    assert [met.may_be_aged_out(peer) for peer in "abc"] == [True, False, False]
 
 
 def test_an_address_outlives_its_connection() -> None:
     clock = Clock()
     met = Connections(1_000, 60, clock)
-    met.meet("a")
-    met.meet("gone")
+    met.note_call("a")
+    met.note_call("gone")
     clock.now += 1_000
-    met.meet("b")
+    met.note_call("b")
     clock.now += 161
-    met.meet("a")
+    met.note_call("a")
     # The former one's age and grace are over, so this is a new one.
-    assert not met.may_be_ended("a")
+    assert not met.may_be_aged_out("a")
     # And nothing is kept of those that are over.
-    assert list(met._met) == ["b", "a"]
+    assert list(met._first_calls) == ["b", "a"]

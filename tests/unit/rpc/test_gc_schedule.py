@@ -1,23 +1,25 @@
-"""How far the garbage collector looks."""
+"""The generation that each scheduled collection visits."""
 
 from __future__ import annotations
 
 import pytest
 
-from runsvc.rpc.gc_schedule import CALLS, LOOKS, OLDER_LOOKS, generation
+from runsvc.rpc.gc_schedule import MIDDLE_EVERY, OLD_EVERY, generation
 
 
 @pytest.mark.parametrize(
-    ("looks", "expected"),
+    ("collections", "expected"),
     [
         (1, 0),
-        (LOOKS - 1, 0),
-        (LOOKS, 1),
-        (LOOKS + 1, 0),
-        (LOOKS * (OLDER_LOOKS - 1), 1),
-        (LOOKS * OLDER_LOOKS, 2),
-        (LOOKS * (OLDER_LOOKS + 1), 1),
+        (MIDDLE_EVERY - 1, 0),
+        (MIDDLE_EVERY, 1),
+        (MIDDLE_EVERY + 1, 0),
+        (MIDDLE_EVERY * (OLD_EVERY - 1), 1),
+        (MIDDLE_EVERY * OLD_EVERY, 2),
+        (MIDDLE_EVERY * (OLD_EVERY + 1), 1),
     ],
 )
-def test_older_objects_are_looked_through_seldom_and_all_at_last(looks: int, expected: int) -> None:
-    assert generation(looks * CALLS) == expected
+def test_older_generations_are_collected_seldom_and_all_in_the_end(
+    collections: int, expected: int
+) -> None:
+    assert generation(collections) == expected

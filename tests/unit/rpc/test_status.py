@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from runsvc.core import errors
 from runsvc.core.errors import InvalidRequest, RunsvcError, Violation
 from runsvc.core.model import RunStatus
-from runsvc.rpc.status import DETAILS_KEY, REQUEST_ID_KEY, TABLE, UNSENT, Status, to_status
+from runsvc.rpc.request_ids import KEY
+from runsvc.rpc.status import DETAILS_KEY, TABLE, UNSENT, Status, to_status
 from runsvc.v1.error_reason_pb2 import ErrorReason
 
 #: Sent by a server with authentication only, or never.
@@ -115,7 +116,7 @@ def test_a_failure_tells_its_code_reason_and_facts(
     status = to_status(error, "q-1")
     assert status.code is grpc.StatusCode[code]
     assert status.message == str(error)
-    assert dict(status.trailing_metadata)[REQUEST_ID_KEY] == "q-1"
+    assert dict(status.trailing_metadata)[KEY] == "q-1"
     details = details_of(status)
     assert (details.code, details.message) == (status.code.value[0], status.message)
     info = info_of(status)
@@ -137,7 +138,7 @@ def test_any_other_failure_tells_the_request_id_alone(error: Exception) -> None:
     assert status.code is grpc.StatusCode.INTERNAL
     assert "q-1" in status.message
     assert "secret" not in status.message
-    assert status.trailing_metadata == ((REQUEST_ID_KEY, "q-1"),)
+    assert status.trailing_metadata == ((KEY, "q-1"),)
 
 
 def test_every_field_at_fault_is_told() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runsvc.rpc.server import Settings
+from runsvc.settings import Settings
 
 
 def settings(**told: Any) -> Settings:

@@ -1,0 +1,91 @@
+"""The address to listen on: its form, its reach, and the cause when it cannot be bound."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Final
+
+from runsvc.core.errors import ListenRefused
+
+if TYPE_CHECKING:
+    import grpc
+
+_MAX_PORT: Final = 65_535
+
+_FORM: Final = "write it as HOST:PORT, such as 127.0.0.1:50051"
+_UNRESOLVED: Final = f"the host name does not resolve: {_FORM}"
+_CAUSES: Final = {
+    errno.EADDRINUSE: "it is in use: choose another with --listen or RUNSVC_SERVE_LISTEN; 127.0.0.1:0 picks a free one",
+    errno.EADDRNOTAVAIL: "it is not an address of this machine: choose another, such as --listen 127.0.0.1:0",
+    errno.EACCES: "this user may not open the port: choose one above 1023, such as --listen 127.0.0.1:50051",
+}
+
+
+def check_listen(listen: str, *, insecure: bool) -> None:
+    """Refuse a malformed address, and one that other machines can reach unless `insecure`. ListenRefused."""
+    host, port = split(listen)
+    if not host or not (port.isascii() and port.isdecimal()):
+        raise ListenRefused(listen, _FORM)
+    # The transport would take the port modulo 65536.
+    if int(port) > _MAX_PORT:
+        raise ListenRefused(listen, f"the port must be 0 to {_MAX_PORT}")
+    if not insecure and not _is_loopback(host):
+        if not _addresses(host):
+            raise ListenRefused(listen, _UNRESOLVED)
+        raise ListenRefused(
+            listen,
+            "other machines can reach it and nothing is encrypted: listen on 127.0.0.1, or add --insecure-listen",
+        )
+
+
+def split(listen: str) -> tuple[str, str]:
+    """Host and port of an address."""
+    host, _, port = listen.rpartition(":")
+    return host, port
+
+
+def bind(server: grpc.aio.Server, listen: str) -> str:
+    """Bind an address; return it with the port that was bound. ListenRefused with the cause."""
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise ListenRefused(listen, _cause(listen)) from error
+    return f"{split(listen)[0]}:{port}"
+
+
+def _cause(listen: str) -> str:
+    """Why an address cannot be bound. The transport writes the cause to its own log only."""
+    host, port = split(listen)
+    addresses = _addresses(host)
+    if not addresses:
+        return _UNRESOLVED
+    for family, address in addresses:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                # As the transport does: recently closed connections are no obstacle.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, int(port)))
+        except OSError as error:
+            return _CAUSES.get(error.errno or 0, error.strerror or str(error))
+    # It has become free in the meantime.
+    return _CAUSES[errno.EADDRINUSE]
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """The addresses of a host name; none if it does not resolve."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [(family, str(address[0])) for family, _, _, _, address in found]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

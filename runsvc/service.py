@@ -1,0 +1,177 @@
+"""The assembly: a store engine, the writer, the hub, background jobs and use-cases behind a door, and their life cycle.
+
+An engine is chosen in `open_store`. A door, such as the gRPC server, takes the use-cases and follows the same steps:
+start, announce, renounce, drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.admin import Admin
+from runsvc.commit.group_commit import GroupCommit
+from runsvc.commit.writer import Writer
+from runsvc.maintenance import expiry
+from runsvc.maintenance.attachments import Attachments
+from runsvc.maintenance.expiry import Expiry
+from runsvc.maintenance.lease_clock import LeaseClock
+from runsvc.maintenance.retention import Retention
+from runsvc.maintenance.sweeper import Sweeper
+from runsvc.manager import RunManager
+from runsvc.rpc import gc_schedule
+from runsvc.rpc.in_flight import InFlight
+from runsvc.rpc.listen import check_listen
+from runsvc.rpc.server import OPTIONS, GrpcServer
+from runsvc.store.sqlite import SqliteStore
+from runsvc.timekeeper import Timekeeper
+from runsvc.watch.hub import StatusHub
+from runsvc.watch.stream import Watches
+from runsvc.wire.convert import RunCodec
+
+try:
+    import uvloop
+except (
+    ImportError
+):  # pragma: no cover - uvloop does not support Windows; asyncio's own loop serves, slower.
+    new_loop = None
+else:
+    new_loop = uvloop.new_event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from runsvc.commit.group_commit import Committed
+    from runsvc.rpc.server import Option
+    from runsvc.settings import Settings
+    from runsvc.store.base import Store
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+    Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
+    """
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(settings, ready))
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    timekeeper: Timekeeper | None = None,
+    options: Iterable[Option] = OPTIONS,
+) -> AsyncIterator[str]:
+    """Run a server for the duration of the block; yield its address. Errors as in serve."""
+    check_listen(settings.listen, insecure=settings.insecure_listen)
+    timekeeper = timekeeper or Timekeeper()
+    # Parts stop in the reverse order of their start, also when one of them fails to start.
+    async with AsyncExitStack() as stack:
+        store = open_store(settings, timekeeper)
+        await store.open()
+        stack.push_async_callback(store.close)
+        yield await _start(store, settings, timekeeper, options, stack)
+
+
+def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
+    """The engine that the settings name, not yet open."""
+    return SqliteStore(settings.db, timekeeper)
+
+
+async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        logger.info("%s: draining", signal.Signals(number).name)
+        stop.set()
+        for each in _SIGNALS:
+            # The next signal ends the process at once, by its default action.
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in _SIGNALS:
+        loop.add_signal_handler(each, on_signal, each)
+    async with running(settings) as address:
+        gc_schedule.start()
+        ready(address)
+        await stop.wait()
+    logger.info("stopped")
+
+
+async def _start(
+    store: Store,
+    settings: Settings,
+    timekeeper: Timekeeper,
+    options: Iterable[Option],
+    stack: AsyncExitStack,
+) -> str:
+    codec, in_flight = RunCodec(), InFlight()
+    hub = StatusHub(store, calls=in_flight.unary_arrived)
+    lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
+    await hub.start()
+    writer = Writer(GroupCommit(store, codec), _publisher(hub, lease_clock))
+    stack.push_async_callback(writer.close)
+    grace = timedelta(seconds=settings.attach_grace)
+    attachments = Attachments(writer, lease_clock, timekeeper, grace=grace)
+    admin = Admin(writer, store, hub, codec, lease_clock, attachments)
+    keep = settings.retain_runs
+    retention = None if keep is None else Retention(writer, store, lease_clock, keep)
+    sweeper = Sweeper(
+        writer,
+        store,
+        admin,
+        lease_clock,
+        Expiry(writer, lease_clock),
+        attachments,
+        retention,
+        log_keep=settings.log_keep,
+        log_keep_age=settings.log_keep_age,
+    )
+    if settings.orphans == "fail":
+        count = await sweeper.reconcile(settings.orphan_error)
+        logger.info("Ended %d active runs without a lease as ERROR", count)
+
+    manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
+    watches = Watches(store, hub, codec, lease_clock, attachments)
+    door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    address = await door.start(settings.listen)
+
+    stack.push_async_callback(drain, door, hub, settings.grace)
+    # Leases count from now on, until renewals are no longer taken.
+    stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
+    door.announce()
+    return address
+
+
+async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:
+    """Stop serving in the order that clients rely on.
+
+    Load balancers turn away first, then watches end with ServerDraining, then new calls are refused and those under way
+    have `grace` seconds to end.
+    """
+    door.renounce()
+    hub.drain()
+    await door.drain(grace)
+
+
+def _publisher(hub: StatusHub, lease_clock: LeaseClock) -> Callable[[Committed], None]:
+    def publish(committed: Committed) -> None:
+        if committed.failed:
+            lease_clock.interrupt()
+        hub.publish(committed)
+
+    return publish
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,47 @@
+"""The settings of a server, with every default in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+#: Error text of failed orphans.
+ORPHAN_ERROR: Final = "No executor was left to finish this run."
+#: The longest time that runs and log entries can be kept.
+LONGEST: Final = timedelta(days=36_500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a server. ValueError for a length of time that is negative or above a century."""
+
+    #: Address to listen on, as HOST:PORT; port 0 picks a free one.
+    listen: str = "127.0.0.1:50051"
+    #: The file of the SQLite store.
+    db: Path = Path("runsvc.db")
+    #: Treatment at start of active runs without a live lease: "keep" or "fail".
+    orphans: str = "keep"
+    #: Error text of failed orphans, at start and in ReconcileOrphans.
+    orphan_error: str = ORPHAN_ERROR
+    #: Number of log entries kept for watchers to resume from.
+    log_keep: int = 100_000
+    #: Age at which log entries are dropped; None keeps them up to `log_keep`.
+    log_keep_age: timedelta | None = None
+    #: Time after their end at which runs are removed; None keeps them for ever.
+    retain_runs: timedelta | None = None
+    #: Most active runs of one thread; Create refuses further ones.
+    max_active_per_thread: int = 1_000
+    #: Seconds that the last attached client of a run has to return before the run is cancelled.
+    attach_grace: float = 5.0
+    #: Allow an address that other machines can reach, although nothing is encrypted.
+    insecure_listen: bool = False
+    #: Seconds that calls in flight have to end at shutdown.
+    grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("log_keep_age", "retain_runs"):
+            length = getattr(self, name)
+            if length is not None and not timedelta(0) <= length <= LONGEST:
+                raise ValueError(f"{name} must be 0 to {LONGEST.days} days")
