@@ -1,4 +1,4 @@
-"""What every test of the service starts from."""
+"""Fixtures of the service tests."""
 
 from __future__ import annotations
 

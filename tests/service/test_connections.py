@@ -1,4 +1,4 @@
-"""Connections that break, freeze or grow old: the server notices, and nothing of their streams stays."""
+"""Connections that break, freeze or age out: the server detects it and removes their streams."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def nothing_is_left(client: Client) -> None:
             pass
 
 
-async def test_a_client_that_went_silent_is_noticed_and_leaves_nothing(
+async def test_a_silent_client_is_detected_and_its_streams_are_removed(
     tmp_path: Path,
 ) -> None:
     options = faster(keepalive_time=500, keepalive_timeout=500, http2__ping_timeout=500)
@@ -76,7 +76,7 @@ async def test_a_client_that_went_silent_is_noticed_and_leaves_nothing(
         assert (await call(client, "Get", run_id=run.run_id)).run.status == INTERRUPTED
 
 
-async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_without_a_gap(
+async def test_an_aged_connection_ends_with_unavailable_and_its_watch_resumes_without_a_gap(
     tmp_path: Path,
 ) -> None:
     options = faster(max_connection_age=300, max_connection_age_grace=200)
@@ -85,7 +85,7 @@ async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_w
             assert (await stream.read()).event == SNAPSHOT_END
             with pytest.raises(grpc.aio.AioRpcError) as end:
                 await stream.rest()
-        # What every client of a watch resumes on; the transport says it, so there is no reason of ours.
+        # The code on which clients resume a watch. The transport sends it, so it has no reason.
         assert error_of(end.value).code is grpc.StatusCode.UNAVAILABLE
         seen: list[int] = []
 
@@ -110,7 +110,7 @@ async def test_a_connection_of_age_ends_with_unavailable_and_its_watch_resumes_w
         await nothing_is_left(client)
 
 
-async def test_a_run_whose_watch_ended_with_its_connections_age_waits_for_its_client(
+async def test_a_run_waits_for_its_client_after_its_connection_aged_out(
     tmp_path: Path,
 ) -> None:
     options = faster(max_connection_age=1_000, max_connection_age_grace=200)
@@ -134,7 +134,7 @@ def _released(db: Path) -> float | None:
     return 0
 
 
-async def test_a_client_that_takes_nothing_goes_with_its_connections_age(
+async def test_a_client_that_does_not_read_is_disconnected_when_its_connection_ages_out(
     tmp_path: Path,
 ) -> None:
     options = faster(max_connection_age=300, max_connection_age_grace=200)

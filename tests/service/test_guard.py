@@ -1,4 +1,4 @@
-"""The guard on a real server: failures become statuses, nothing leaks, and every call is known until it is over."""
+"""The guard on a real server: failures become statuses, nothing leaks, and every call is counted until it ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOGGER = "runsvc.rpc.call_log"
 
 
 class Servicer(pb_grpc.RunServiceServicer):
-    """Get and StreamStatus do what a test tells them to."""
+    """Get and StreamStatus behave as a test sets them up."""
 
     def __init__(self) -> None:
         self.behavior: Callable[[Any, Any], Awaitable[Any]] = self._answer
@@ -113,13 +113,13 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return str(info.reason)
 
 
-async def test_an_answer_passes(service: Service) -> None:
+async def test_an_answer_passes_unchanged(service: Service) -> None:
     call = service.stub.Get(pb.GetRequest())
     assert await call == pb.GetResponse()
     assert "x-request-id" not in dict(await call.trailing_metadata())
 
 
-async def test_a_failure_of_ours_becomes_its_status(service: Service) -> None:
+async def test_a_known_failure_becomes_its_status(service: Service) -> None:
     service.fail(RunNotFound("r"))
     error = await service.refused()
     assert error.code() is grpc.StatusCode.NOT_FOUND
@@ -141,7 +141,7 @@ async def test_a_stream_ends_with_the_status_of_its_failure(service: Service) ->
     assert reason_of(caught.value) == "SERVER_DRAINING"
 
 
-async def test_a_stream_ends_well(service: Service) -> None:
+async def test_a_stream_ends_with_ok(service: Service) -> None:
     async def behavior(request: Any, context: Any) -> None:
         await context.write(pb.StreamStatusResponse(revision=7))
 
@@ -150,7 +150,7 @@ async def test_a_stream_ends_well(service: Service) -> None:
     assert [response.revision async for response in call] == [7]
 
 
-async def test_an_unknown_failure_tells_nothing_and_is_logged_once(
+async def test_an_unexpected_failure_discloses_nothing_and_is_logged_once(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.fail(RuntimeError("secret"))
@@ -165,7 +165,7 @@ async def test_an_unknown_failure_tells_nothing_and_is_logged_once(
     assert caplog.text.count("secret") == 1
 
 
-async def test_an_answer_that_is_none_is_a_failure_that_tells_nothing(
+async def test_a_wrong_answer_type_is_an_unexpected_failure(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def behavior(request: Any, context: Any) -> None:
@@ -177,7 +177,7 @@ async def test_an_answer_that_is_none_is_a_failure_that_tells_nothing(
     assert "TypeError" not in str(error.details())
 
 
-async def test_what_is_no_message_is_no_answer_to_a_stream(service: Service) -> None:
+async def test_a_stream_cannot_write_another_type(service: Service) -> None:
     async def behavior(request: Any, context: Any) -> None:
         await context.write(7)
 
@@ -188,7 +188,7 @@ async def test_what_is_no_message_is_no_answer_to_a_stream(service: Service) -> 
     assert caught.value.code() is grpc.StatusCode.INTERNAL
 
 
-async def test_a_stream_may_write_what_it_has_encoded_itself(service: Service) -> None:
+async def test_a_stream_may_write_encoded_messages(service: Service) -> None:
     answer = pb.StreamStatusResponse(revision=7)
 
     async def behavior(request: Any, context: Any) -> None:
@@ -221,7 +221,7 @@ async def test_failures_of_the_store_are_logged_with_the_request_id(
     assert record.exc_info is None
 
 
-async def test_a_flood_of_failures_is_told_once_with_their_number(
+async def test_a_flood_of_failures_is_logged_once_with_a_count(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 100.0
@@ -257,7 +257,7 @@ async def test_each_call_has_one_line_at_debug(caplog: pytest.LogCaptureFixture)
     assert lines[2].startswith("/runsvc.v1.RunService/StreamStatus NOT_FOUND ")
 
 
-async def test_a_request_id_is_honored_or_made(service: Service) -> None:
+async def test_a_request_id_is_taken_from_the_client_or_generated(service: Service) -> None:
     service.fail(RunNotFound("r"))
     given = [[("x-request-id", one)] for one in ("mine", "x" * 129, "")]
     errors = [await service.refused(metadata=metadata) for metadata in (*given, None)]
@@ -268,9 +268,7 @@ async def test_a_request_id_is_honored_or_made(service: Service) -> None:
 
 
 @pytest.mark.parametrize("method", ["Get", "StreamStatus"])
-async def test_a_refusal_leaves_nothing_to_the_garbage_collector(
-    service: Service, method: str
-) -> None:
+async def test_a_refusal_leaves_no_reference_cycle(service: Service, method: str) -> None:
     service.fail(RunNotFound("r"))
     request = {"Get": pb.GetRequest(), "StreamStatus": pb.StreamStatusRequest()}[method]
     gc.collect()
@@ -305,7 +303,9 @@ async def test_garbage_is_collected_after_a_number_of_calls() -> None:
     assert collections == [("start", 0), ("stop", 0)] * 2
 
 
-async def test_an_abort_passes(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_abort_passes_unchanged(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
     async def behavior(request: Any, context: Any) -> None:
         await context.abort(grpc.StatusCode.ABORTED, "as it says")
 
@@ -352,7 +352,7 @@ async def test_a_real_cancel_reaches_the_handler_and_is_not_logged(
     assert not caplog.records
 
 
-async def test_a_client_that_vanishes_in_mid_stream_is_no_failure(
+async def test_a_client_that_leaves_in_mid_stream_is_not_a_failure(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     outcome: list[BaseException] = []
@@ -381,7 +381,7 @@ async def test_a_client_that_vanishes_in_mid_stream_is_no_failure(
     assert not caplog.records
 
 
-async def test_a_failure_after_the_client_has_gone_is_told_to_nobody(service: Service) -> None:
+async def test_a_failure_after_the_client_has_left_is_sent_to_no_one(service: Service) -> None:
     entered = asyncio.Event()
 
     async def behavior(request: Any, context: Any) -> None:
@@ -400,7 +400,7 @@ async def test_a_failure_after_the_client_has_gone_is_told_to_nobody(service: Se
     assert await asking is grpc.StatusCode.CANCELLED
 
 
-async def test_a_misuse_of_the_transport_is_a_failure(
+async def test_misuse_of_the_transport_is_an_unexpected_failure(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def behavior(request: Any, context: Any) -> None:
@@ -439,7 +439,7 @@ async def test_an_unknown_method_is_unimplemented(service: Service) -> None:
     assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_reflection_passes(service: Service) -> None:
+async def test_reflection_answers_through_the_guard(service: Service) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(service.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     [answer] = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
@@ -447,7 +447,7 @@ async def test_reflection_passes(service: Service) -> None:
     assert "runsvc.v1.RunService" in names
 
 
-async def test_drained_waits_for_every_call(service: Service) -> None:
+async def test_the_end_of_a_drain_waits_for_every_call(service: Service) -> None:
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def behavior(request: Any, context: Any) -> Any:
@@ -468,7 +468,7 @@ async def test_drained_waits_for_every_call(service: Service) -> None:
     await service.guard.in_flight.ended()
 
 
-async def test_stuck_streams_are_waited_for_only_as_long_as_other_calls_are() -> None:
+async def test_a_drain_waits_for_stuck_streams_only_while_other_calls_run() -> None:
     entered, asked, answer, release = (asyncio.Event() for _ in range(4))
 
     async def behavior(request: Any, context: Any) -> Any:

@@ -46,7 +46,7 @@ def request(service: str = "") -> health_pb2.HealthCheckRequest:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_check_tells_the_present_state(health: Health, stub: Any, service: str) -> None:
+async def test_a_check_returns_the_present_status(health: Health, stub: Any, service: str) -> None:
     assert (await stub.Check(request(service))).status == NOT_SERVING
     health.set_serving(True)
     assert (await stub.Check(request(service))).status == SERVING
@@ -60,7 +60,7 @@ async def test_a_check_of_an_unknown_service_is_not_found(stub: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_list_tells_the_state_of_every_service(health: Health, stub: Any) -> None:
+async def test_a_list_returns_the_status_of_every_service(health: Health, stub: Any) -> None:
     health.set_serving(True)
     answer = await stub.List(health_pb2.HealthListRequest())  # type: ignore[attr-defined]
     assert {name: state.status for name, state in answer.statuses.items()} == dict.fromkeys(
@@ -68,7 +68,7 @@ async def test_a_list_tells_the_state_of_every_service(health: Health, stub: Any
     )
 
 
-async def test_a_watch_tells_the_state_and_its_changes(health: Health, stub: Any) -> None:
+async def test_a_health_watch_sends_the_status_and_its_changes(health: Health, stub: Any) -> None:
     watch = stub.Watch(request("runsvc.v1.RunService"))
     assert (await watch.read()).status == NOT_SERVING
     health.set_serving(True)
@@ -79,7 +79,7 @@ async def test_a_watch_tells_the_state_and_its_changes(health: Health, stub: Any
     assert (await watch.read()).status == NOT_SERVING
 
 
-async def test_a_watch_of_an_unknown_service_stays_open(health: Health, stub: Any) -> None:
+async def test_a_health_watch_of_an_unknown_service_stays_open(health: Health, stub: Any) -> None:
     watch = stub.Watch(request("other.Service"))
     assert (await watch.read()).status == UNKNOWN
     health.set_serving(True)
@@ -87,9 +87,7 @@ async def test_a_watch_of_an_unknown_service_stays_open(health: Health, stub: An
     assert await watch.read() is grpc.aio.EOF
 
 
-async def test_a_watch_ends_after_it_told_that_the_server_does_not_serve(
-    health: Health, stub: Any
-) -> None:
+async def test_a_health_watch_sends_not_serving_and_ends(health: Health, stub: Any) -> None:
     health.set_serving(True)
     watch = stub.Watch(request())
     assert (await watch.read()).status == SERVING
@@ -99,13 +97,13 @@ async def test_a_watch_ends_after_it_told_that_the_server_does_not_serve(
     assert await watch.code() is grpc.StatusCode.OK
 
 
-async def test_a_watch_that_comes_after_the_end_ends_too(health: Health, stub: Any) -> None:
+async def test_a_health_watch_that_starts_after_the_end_ends_too(health: Health, stub: Any) -> None:
     health.end()
     answers = [answer.status async for answer in stub.Watch(request())]
     assert answers == [NOT_SERVING]
 
 
-async def test_a_watcher_that_does_not_read_holds_nothing_up(health: Health) -> None:
+async def test_a_health_watcher_that_does_not_read_delays_no_one(health: Health) -> None:
     entered, released = asyncio.Event(), asyncio.Event()
 
     class Stuck:

@@ -1,4 +1,4 @@
-"""No run hangs: leases and timeouts end what nobody works on any more, and nothing else."""
+"""Leases and timeouts end runs without a living executor, and no other runs."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ async def heartbeat(client: Client, run: run_pb2.Run) -> run_pb2.Run:
 # Taking and renewing.
 
 
-async def test_a_lease_from_creation_on(client: Client) -> None:
+async def test_a_lease_given_at_creation_holds_from_then_on(client: Client) -> None:
     run = await created(client, worker_id=WORKER, lease_ttl=length(60))
     assert run.lease.ttl.seconds == 60
     assert run.lease.expires_at.ToMicroseconds() == run.created_at.ToMicroseconds() + 60_000_000
     assert (await found(client, run)).lease == run.lease
 
 
-async def test_every_report_of_the_holder_renews_and_tells_nobody(client: Client) -> None:
+async def test_every_report_of_the_holder_renews_the_lease_without_an_event(client: Client) -> None:
     run = await leased(client, ttl=60)
     reports: list[tuple[str, dict[str, Any]]] = [
         ("Heartbeat", {}),
@@ -96,7 +96,7 @@ async def test_every_report_of_the_holder_renews_and_tells_nobody(client: Client
     assert (await call(client, "GetServerInfo")).current_revision == revision == run.revision
 
 
-async def test_a_report_that_changes_nothing_says_so_and_renews(client: Client) -> None:
+async def test_a_report_that_changes_nothing_still_renews_the_lease(client: Client) -> None:
     run = await created(client, worker_id=WORKER, lease_ttl=length(60))
     progress = await call(client, "UpdateProgress", run_id=run.run_id, worker_id=WORKER)
     assert not progress.applied
@@ -106,7 +106,7 @@ async def test_a_report_that_changes_nothing_says_so_and_renews(client: Client) 
 
 
 @pytest.mark.parametrize("ttl", [2, None], ids=["with a short lease", "without a lease"])
-async def test_a_worker_that_starts_again_gets_the_lease_that_it_asks_for(
+async def test_a_restarted_worker_gets_the_lease_that_it_asks_for(
     client: Client, ttl: float | None
 ) -> None:
     start: dict[str, Any] = {"status": RUNNING, "worker_id": WORKER}
@@ -123,7 +123,7 @@ async def test_a_worker_that_starts_again_gets_the_lease_that_it_asks_for(
     assert again.lease.expires_at.ToMicroseconds() > answer.run.lease.expires_at.ToMicroseconds()
 
 
-async def test_a_worker_that_starts_again_without_a_lease_and_dies_is_found_out(
+async def test_a_restarted_worker_can_add_a_lease(
     client: Client,
 ) -> None:
     start: dict[str, Any] = {"status": RUNNING, "worker_id": WORKER}
@@ -133,7 +133,7 @@ async def test_a_worker_that_starts_again_without_a_lease_and_dies_is_found_out(
     assert (await ended(client, run)).status_reason == LEASE_EXPIRED
 
 
-async def test_others_renew_nothing(client: Client) -> None:
+async def test_other_workers_do_not_renew_the_lease(client: Client) -> None:
     run = await leased(client, ttl=60)
     for method, fields in (
         ("Heartbeat", {}),
@@ -147,13 +147,13 @@ async def test_others_renew_nothing(client: Client) -> None:
     assert (await found(client, run)).lease == run.lease
 
 
-async def test_a_heartbeat_on_what_has_no_lease_changes_nothing(client: Client) -> None:
+async def test_a_heartbeat_of_a_run_without_a_lease_changes_nothing(client: Client) -> None:
     run = await created(client)
     run.ClearField("kwargs")
     assert await heartbeat(client, run) == run
 
 
-async def test_an_executor_learns_of_the_cancel_from_its_heartbeat(client: Client) -> None:
+async def test_a_heartbeat_shows_the_cancel(client: Client) -> None:
     run = await leased(client, ttl=60)
     await call(client, "Cancel", run_id=run.run_id)
     told = await heartbeat(client, run)
@@ -165,7 +165,7 @@ async def test_an_executor_learns_of_the_cancel_from_its_heartbeat(client: Clien
     assert (await heartbeat(client, run)).lease == stopped.lease
 
 
-async def test_a_watcher_waits_for_a_cancelled_executor_while_its_lease_holds(
+async def test_a_watch_waits_for_the_acknowledgement_while_the_lease_holds(
     client: Client,
 ) -> None:
     run = await leased(client)
@@ -176,7 +176,7 @@ async def test_a_watcher_waits_for_a_cancelled_executor_while_its_lease_holds(
             await call(client, "Cancel", run_id=run.run_id)
             assert (await stream.read()).run.status == INTERRUPTED
             await asyncio.sleep(2)
-        # Nobody acknowledges, and the one who could has fallen silent.
+        # No acknowledgement comes, and the executor that could send it is silent.
         assert await stream.rest() == []
     late = await call(client, "AcknowledgeCancel", run_id=run.run_id, worker_id=WORKER)
     assert late.changed
@@ -189,7 +189,7 @@ async def test_a_watcher_waits_for_a_cancelled_executor_while_its_lease_holds(
     assert (await found(client, run)).status_reason == run_pb2.STATUS_REASON_CANCEL_REQUESTED
 
 
-async def test_a_heartbeat_after_another_end_is_refused(client: Client) -> None:
+async def test_a_heartbeat_after_the_end_is_refused(client: Client) -> None:
     run = await leased(client, ttl=60)
     await call(client, "Complete", run_id=run.run_id, status=SUCCESS, worker_id=WORKER)
     error = await refused(client, "Heartbeat", run_id=run.run_id, worker_id=WORKER)
@@ -200,7 +200,7 @@ async def test_a_heartbeat_after_another_end_is_refused(client: Client) -> None:
 # Ending.
 
 
-async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+async def test_the_run_of_a_killed_worker_ends(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db") as client:
         # Long enough for a process to start on a busy machine.
         run = await leased(client, ttl=4)
@@ -226,14 +226,14 @@ async def test_a_worker_that_is_killed(tmp_path: Path) -> None:
         assert error.reason == "INVALID_TRANSITION"
 
 
-async def test_a_leased_run_that_nobody_started(client: Client) -> None:
+async def test_a_leased_run_that_never_started_ends(client: Client) -> None:
     run = await created(client, worker_id=WORKER, lease_ttl=length(1))
     lost = await ended(client, run)
     assert (lost.status, lost.status_reason) == (ERROR, LEASE_EXPIRED)
     assert not lost.HasField("started_at")
 
 
-async def test_timeouts(client: Client) -> None:
+async def test_runs_end_by_their_timeouts(client: Client) -> None:
     waiting = await created(client, start_timeout=length(0.2), timeout=length(60))
     running = await created(client, start_timeout=length(60), timeout=length(0.2))
     await call(client, "SetStatus", run_id=running.run_id, status=RUNNING)
@@ -246,7 +246,7 @@ async def test_timeouts(client: Client) -> None:
 
 
 @pytest.mark.parametrize("damage", ["body = x'ff'", "created_at = 1 << 62"])
-async def test_a_row_that_cannot_be_read_holds_up_no_other(
+async def test_a_corrupt_row_does_not_delay_other_expiries(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     db = tmp_path / "runs.db"
@@ -263,7 +263,7 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other(
     assert broken.run_id in record.getMessage()
 
 
-async def test_orphans_are_those_without_a_lease_that_holds(tmp_path: Path) -> None:
+async def test_orphans_are_active_runs_without_a_live_lease(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         held, free = await leased(client, ttl=60), await created(client)
@@ -284,7 +284,7 @@ async def _outlives(client: Client, alive: run_pb2.Run, dead: run_pb2.Run) -> No
     assert (await found(client, alive)).status == RUNNING
 
 
-async def test_a_server_that_is_stopped_for_a_while(tmp_path: Path) -> None:
+async def test_a_stopped_server_process_ends_no_lease(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process, client_of(process.address) as client:
         alive, dead = await leased(client, "a", APART), await leased(client, "d", APART)
         async with staying_alive(client, alive.run_id, APART):
@@ -294,7 +294,7 @@ async def test_a_server_that_is_stopped_for_a_while(tmp_path: Path) -> None:
             await _outlives(client, alive, dead)
 
 
-async def test_a_server_that_is_down_for_a_while(tmp_path: Path) -> None:
+async def test_a_server_that_was_down_ends_no_lease(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with Process(db) as process, client_of(process.address) as client:
         alive, dead = await leased(client, "a", APART), await leased(client, "d", APART)
@@ -309,7 +309,7 @@ async def test_a_server_that_is_down_for_a_while(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "PRAGMA max_page_count = 1"])
-async def test_a_store_that_takes_nothing_for_a_while(
+async def test_a_store_that_refuses_writes_ends_no_lease(
     tmp_path: Path, pragmas: Callable[..., None], trouble: str
 ) -> None:
     async with in_process(tmp_path / "runs.db") as client:
@@ -317,7 +317,7 @@ async def test_a_store_that_takes_nothing_for_a_while(
         async with staying_alive(client, alive.run_id):
             pragmas(trouble)
             for _ in range(30):
-                # Until the file must grow, a full disk hurts nobody.
+                # A full disk has no effect until the file must grow.
                 large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}}
                 assert (await refused(client, "Create", spec=large)).reason == "STORE_UNAVAILABLE"
                 await asyncio.sleep(0.1)
@@ -325,7 +325,7 @@ async def test_a_store_that_takes_nothing_for_a_while(
             await _outlives(client, alive, dead)
 
 
-async def test_a_store_that_another_process_locks_for_a_while(tmp_path: Path) -> None:
+async def test_a_store_locked_by_another_process_ends_no_lease(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
@@ -336,7 +336,7 @@ async def test_a_store_that_another_process_locks_for_a_while(tmp_path: Path) ->
             await _outlives(client, alive, dead)
 
 
-async def test_a_clock_that_is_set_forward_kills_nobody(tmp_path: Path) -> None:
+async def test_a_clock_set_forward_ends_no_run(tmp_path: Path) -> None:
     machine = LiveMachine()
     async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
@@ -347,7 +347,7 @@ async def test_a_clock_that_is_set_forward_kills_nobody(tmp_path: Path) -> None:
             assert (await found(client, limited)).status == PENDING
 
 
-async def test_a_clock_that_was_set_forward_and_back_before_a_start_costs_nothing(
+async def test_a_clock_set_forward_and_back_before_a_start_removes_and_ends_nothing(
     tmp_path: Path,
 ) -> None:
     machine = LiveMachine()
@@ -372,7 +372,7 @@ async def test_a_clock_that_was_set_forward_and_back_before_a_start_costs_nothin
         assert (await call(client, "GetServerInfo")).oldest_revision == 1
 
 
-async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Path) -> None:
+async def test_a_clock_set_back_still_expires_leases(tmp_path: Path) -> None:
     machine = LiveMachine()
     async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
@@ -385,7 +385,7 @@ async def test_a_clock_that_is_set_back_lets_nothing_live_for_ever(tmp_path: Pat
                 assert (await ended(client, run)).status_reason == START_TIMEOUT_EXCEEDED
 
 
-async def test_a_sign_of_life_counts_although_its_worker_did_not_wait_for_the_answer(
+async def test_a_heartbeat_counts_even_if_its_worker_did_not_wait_for_the_answer(
     tmp_path: Path,
 ) -> None:
     db = tmp_path / "runs.db"
@@ -419,7 +419,7 @@ async def test_a_sign_of_life_counts_although_its_worker_did_not_wait_for_the_an
         ),
     ],
 )
-async def test_a_fleet_of_workers_on_a_busy_machine(
+async def test_a_fleet_of_workers_on_a_busy_machine_loses_no_lease(
     tmp_path: Path, workers: int, ttl: float, seconds: float
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Callers in the same millisecond, callers that give up, and servers that are killed; long forms are in tests/soak."""
+"""Concurrent callers, callers that give up, and killed servers. Long forms are in tests/soak."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from tests.support.server import Client
 
 
-async def test_of_fifty_at_once_one_is_admitted_and_the_others_hear_who(client: Client) -> None:
+async def test_of_fifty_concurrent_creations_one_is_admitted_and_named_to_the_others(
+    client: Client,
+) -> None:
     answers = await asyncio.gather(
         *(admitted(client, "t") for _ in range(50)), return_exceptions=True
     )
@@ -47,7 +49,7 @@ async def test_of_fifty_at_once_one_is_admitted_and_the_others_hear_who(client: 
     assert {error.metadata["run_id"] for error in refused} == {winner.run_id}
 
 
-async def test_calls_that_were_given_up_took_effect_completely_or_not_at_all(
+async def test_abandoned_calls_took_effect_completely_or_not_at_all(
     tmp_path: Path,
 ) -> None:
     db = tmp_path / "runs.db"
@@ -65,7 +67,7 @@ async def test_calls_that_were_given_up_took_effect_completely_or_not_at_all(
     log_of(db)
 
 
-async def test_a_run_ends_once_whoever_races(tmp_path: Path) -> None:
+async def test_a_run_ends_once_under_races(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run_ids = await race_to_the_end(client, 100)
@@ -76,14 +78,14 @@ async def test_a_run_ends_once_whoever_races(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [renewed, completed, cancelled])
-async def test_a_lease_that_runs_out_while_something_is_done(tmp_path: Path, act: Act) -> None:
+async def test_an_expiring_lease_races_with_reports(tmp_path: Path, act: Act) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         await race_expiry(client, act, 200, Random(3))
     log_of(db)
 
 
-async def test_a_cancel_and_an_end_at_once(tmp_path: Path) -> None:
+async def test_a_cancel_races_with_the_end(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         ended = await race_cancel(client, 200)
@@ -92,7 +94,9 @@ async def test_a_cancel_and_an_end_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["Create", "CreateOrReject"])
-async def test_of_two_calls_with_one_request_id_one_creates(tmp_path: Path, method: str) -> None:
+async def test_of_two_calls_with_one_request_id_one_creates_the_run(
+    tmp_path: Path, method: str
+) -> None:
     db = tmp_path / "runs.db"
     request_type = getattr(run_service_pb2, f"{method}Request")
 
@@ -123,5 +127,5 @@ async def test_of_two_calls_with_one_request_id_one_creates(tmp_path: Path, meth
             assert error_of(refused.value).reason == "REQUEST_ID_REUSED"
 
 
-async def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+async def test_a_kill_loses_no_answered_change(tmp_path: Path) -> None:
     await crash_cycles(tmp_path / "runs.db", 4, Random(2))

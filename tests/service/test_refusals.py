@@ -1,4 +1,4 @@
-"""What is refused, and how: limits at their edges, faults of every field, bytes from hostile clients."""
+"""Refused requests: limits at their edges, violations of every field, hostile bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVICE = "/runsvc.v1.RunService/"
 
 
 def nested(levels: int) -> Struct:
-    """A Struct with so many objects in one another, itself included."""
+    """A Struct with this many levels of objects, itself included."""
     outer = Struct()
     inner = outer
     for _ in range(levels - 1):
@@ -35,7 +35,7 @@ def spec(**fields: Any) -> dict[str, Any]:
 
 
 def text_of(size: int) -> Struct:
-    """A Struct of exactly so many bytes."""
+    """A Struct of exactly this many bytes."""
     made = Struct()
     made["k"] = ""
     empty = made.ByteSize()
@@ -111,14 +111,14 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("method", "fields"), ALLOWED)
-async def test_what_is_just_within_a_limit_is_taken(
+async def test_values_just_within_their_limits_are_accepted(
     client: Client, method: str, fields: dict[str, Any]
 ) -> None:
     await call(client, method, **fields)
 
 
 @pytest.mark.parametrize(("method", "fields", "field"), FAULTS)
-async def test_a_fault_names_its_field(
+async def test_a_violation_names_its_field(
     client: Client, method: str, fields: dict[str, Any], field: str
 ) -> None:
     error = await refused(client, method, **fields)
@@ -128,7 +128,7 @@ async def test_a_fault_names_its_field(
     assert (await call(client, "GetServerInfo")).current_revision == 0
 
 
-async def test_all_faults_of_a_request_come_at_once(client: Client) -> None:
+async def test_one_answer_names_all_violations(client: Client) -> None:
     error = await refused(
         client, "Create", request_id="\x00", **spec(thread_id="", assistant_id="!", on_disconnect=5)
     )
@@ -140,7 +140,7 @@ async def test_all_faults_of_a_request_come_at_once(client: Client) -> None:
     }
 
 
-async def test_a_page_token_belongs_to_its_list(client: Client) -> None:
+async def test_a_page_token_is_valid_for_its_list_only(client: Client) -> None:
     for _ in range(3):
         await created(client)
     page = await call(client, "ListByThread", thread_id="t", page_size=1)
@@ -181,7 +181,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("method", "request_bytes"), HOSTILE)
-async def test_bytes_that_do_not_parse_are_a_fault_of_the_request(
+async def test_bytes_that_do_not_parse_are_an_invalid_request_on_every_method(
     client: Client, method: str, request_bytes: bytes
 ) -> None:
     channel: Any = client.channel

@@ -1,4 +1,4 @@
-"""RunService and AdminService as a client meets them: every call, every pair of the status machine."""
+"""RunService and AdminService through a client: every call, and every pair of statuses."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_every_pair_of_the_status_machine(client: Client, before: int, aft
         assert (await call(client, "Get", run_id=run.run_id)).run.status == before
 
 
-async def test_everything_a_run_was_created_with_reads_back_after_a_restart(tmp_path: Path) -> None:
+async def test_every_field_of_a_creation_reads_back_after_a_restart(tmp_path: Path) -> None:
     asked = {
         "thread_id": "Thread/1:a@b._-",
         "assistant_id": "assistant",
@@ -98,7 +98,7 @@ async def test_defaults_of_a_spec(client: Client) -> None:
         assert not run.HasField(name)
 
 
-async def test_create_admits_beside_others_up_to_a_limit(tmp_path: Path) -> None:
+async def test_create_admits_runs_up_to_the_limit_of_a_thread(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db", max_active_per_thread=3) as client:
         runs = [await created(client) for _ in range(3)]
         error = await refused(client, "Create", spec={"thread_id": "t"})
@@ -110,7 +110,7 @@ async def test_create_admits_beside_others_up_to_a_limit(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("strategy", [INTERRUPT, ROLLBACK])
-async def test_a_displacing_strategy_interrupts_all_that_is_active(
+async def test_a_displacing_strategy_interrupts_every_active_run(
     client: Client, strategy: int
 ) -> None:
     old = [await created(client, metadata={"n": n}, kwargs={"k": n}) for n in range(2)]
@@ -170,7 +170,7 @@ async def test_pages_neither_repeat_nor_skip_while_runs_are_created(client: Clie
 
 
 @pytest.mark.parametrize(("page_size", "length"), [(0, 100), (1, 1), (500, 500), (501, 500)])
-async def test_a_page_has_as_many_runs_as_asked_for_within_the_limit(
+async def test_a_page_has_the_requested_number_of_runs_up_to_the_limit(
     client: Client, page_size: int, length: int
 ) -> None:
     await asyncio.gather(*(created(client) for _ in range(505)))
@@ -191,7 +191,7 @@ async def test_pages_end_at_a_mebibyte_and_leave_kwargs_out(client: Client) -> N
     assert not rest.next_page_token
 
 
-async def test_a_list_can_be_of_some_statuses(client: Client) -> None:
+async def test_a_list_can_be_filtered_by_status(client: Client) -> None:
     runs = [await created(client) for _ in range(4)]
     await call(client, "SetStatus", run_id=runs[1].run_id, status=RUNNING)
     await call(client, "SetStatus", run_id=runs[2].run_id, status=SUCCESS)
@@ -208,7 +208,7 @@ async def test_a_list_can_be_of_some_statuses(client: Client) -> None:
     assert not (await call(client, "HasInflight", thread_id="nobody")).has_inflight
 
 
-async def test_who_starts_a_run_holds_it(client: Client) -> None:
+async def test_the_worker_that_starts_a_run_holds_it(client: Client) -> None:
     run = await created(client)
     held = {"run_id": run.run_id}
     await call(client, "SetStatus", **held, status=RUNNING, worker_id="w1")
@@ -224,7 +224,7 @@ async def test_who_starts_a_run_holds_it(client: Client) -> None:
     assert (await call(client, "Complete", **held, status=SUCCESS, worker_id="w1")).changed
 
 
-async def test_complete_takes_status_error_and_usage_at_once(client: Client) -> None:
+async def test_complete_writes_status_error_and_usage_together(client: Client) -> None:
     run = await in_status(client, RUNNING)
     fields = {"run_id": run.run_id, "status": ERROR, "error": "boom\nat line 1"}
     assert (await call(client, "Complete", **fields)).changed
@@ -285,7 +285,7 @@ async def test_a_model_name_changes_until_the_run_has_ended(client: Client) -> N
     assert error.reason == "INVALID_TRANSITION"
 
 
-async def test_cancel_says_what_it_found(client: Client) -> None:
+async def test_cancel_returns_its_outcome(client: Client) -> None:
     for status in (PENDING, RUNNING):
         run = await in_status(client, status)
         first = await call(client, "Cancel", run_id=run.run_id, action=2, note="stop")
@@ -331,7 +331,7 @@ async def test_orphans_are_reconciled_oldest_first_until_there_are_none(client: 
 
 
 @pytest.mark.parametrize(("orphans", "status"), [("keep", PENDING), ("fail", ERROR)])
-async def test_what_a_stop_left_active_is_kept_or_failed(
+async def test_active_runs_are_kept_or_failed_at_start(
     tmp_path: Path, orphans: str, status: int
 ) -> None:
     async with in_process(tmp_path / "runs.db") as client:
@@ -342,7 +342,9 @@ async def test_what_a_stop_left_active_is_kept_or_failed(
         assert after.error == ("gone" if status == ERROR else "")
 
 
-async def test_delete_frees_the_request_id_and_nothing_brings_the_run_back(client: Client) -> None:
+async def test_delete_frees_the_request_id_and_a_late_report_does_not_restore_the_run(
+    client: Client,
+) -> None:
     spec = {"thread_id": "t"}
     run = (await call(client, "Create", request_id="r", spec=spec)).run
     error = await refused(client, "Delete", run_id=run.run_id)
@@ -360,7 +362,7 @@ async def test_delete_frees_the_request_id_and_nothing_brings_the_run_back(clien
     assert not (await call(client, "Create", request_id="r", spec=spec)).replayed
 
 
-async def test_the_server_says_what_it_holds(client: Client) -> None:
+async def test_server_info_counts_runs_watchers_and_attachments(client: Client) -> None:
     await created(client)
     info = await call(client, "GetServerInfo")
     assert info.store_kind == "sqlite"
@@ -368,7 +370,7 @@ async def test_the_server_says_what_it_holds(client: Client) -> None:
     assert (info.current_revision, info.oldest_revision, info.active_runs) == (1, 1, 1)
 
 
-async def test_runs_are_kept_for_as_long_as_they_are_to_be(tmp_path: Path) -> None:
+async def test_ended_runs_are_removed_after_the_retention_time(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         spec = {"thread_id": "t"}

@@ -1,4 +1,4 @@
-"""What finished runs cost: nothing per call, and no memory. Calls are judged by SQLite's steps, not by the clock."""
+"""The cost of finished runs: none per call, and no memory. Calls are measured in steps of SQLite, not in time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     return steps
 
 
-async def test_a_hundred_thousand_finished_runs_cost_nothing(tmp_path: Path, steps: Steps) -> None:
+async def test_a_hundred_thousand_finished_runs_add_no_cost_per_call(
+    tmp_path: Path, steps: Steps
+) -> None:
     db = tmp_path / "runs.db"
     await asyncio.to_thread(fill, db, FINISHED)
     async with in_process(db) as client:
@@ -106,7 +108,7 @@ async def test_a_hundred_thousand_finished_runs_cost_nothing(tmp_path: Path, ste
         assert steps.thousands * 1_000 <= STEPS
 
 
-async def test_watchers_from_before_the_ring_are_served_by_index(
+async def test_watchers_behind_the_recent_log_are_served_by_an_index(
     tmp_path: Path, steps: Steps
 ) -> None:
     db = tmp_path / "runs.db"

@@ -1,4 +1,4 @@
-"""How a server starts and stops: addresses, drains, signals."""
+"""Start and stop of a server: addresses, drain, signals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _answer(client: Client, number: int) -> str | None:
         return None
 
 
-async def test_a_stop_tells_watchers_and_answers_callers(tmp_path: Path) -> None:
+async def test_a_stop_notifies_watchers_and_answers_callers(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with AsyncExitStack() as server, asyncio.timeout(20):
         settings = Settings(listen="127.0.0.1:0", db=db, grace=5.0)
@@ -71,7 +71,7 @@ async def test_a_stop_tells_watchers_and_answers_callers(tmp_path: Path) -> None
     assert answered <= stored
 
 
-async def test_sigterm_drains_a_process_and_a_second_one_ends_it(tmp_path: Path) -> None:
+async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Path) -> None:
     async with Process(tmp_path / "a.db") as process, client_of(process.address) as client:
         ready = asyncio.Event()
         watch = asyncio.create_task(_last_word(client, ready))
@@ -95,7 +95,7 @@ async def test_sigterm_drains_a_process_and_a_second_one_ends_it(tmp_path: Path)
         await call_in_flight
 
 
-async def test_a_watcher_that_takes_nothing_does_not_hold_a_stop_up(tmp_path: Path) -> None:
+async def test_a_watcher_that_does_not_read_does_not_delay_a_stop(tmp_path: Path) -> None:
     async with AsyncExitStack() as server:
         settings = Settings(listen="127.0.0.1:0", db=tmp_path / "runs.db", grace=300.0)
         address = await server.enter_async_context(running(settings))
@@ -120,7 +120,7 @@ async def test_a_watcher_that_takes_nothing_does_not_hold_a_stop_up(tmp_path: Pa
             connection.close()
 
 
-async def test_one_server_a_file(tmp_path: Path) -> None:
+async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         with pytest.raises(StoreRefused, match="another server uses it: stop that one"):
@@ -130,14 +130,16 @@ async def test_one_server_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "example.com:0", "50051", "127.0.0.1:x"])
-async def test_an_address_that_others_reach_must_be_asked_for(tmp_path: Path, listen: str) -> None:
+async def test_an_address_that_other_machines_reach_is_refused_by_default(
+    tmp_path: Path, listen: str
+) -> None:
     with pytest.raises(ListenRefused, match=r"--insecure-listen|HOST:PORT"):
         async with in_process(tmp_path / "runs.db", listen=listen):
             pass
     assert not (tmp_path / "runs.db").exists()
 
 
-async def test_it_can_be_asked_for(tmp_path: Path) -> None:
+async def test_such_an_address_is_allowed_on_request(tmp_path: Path) -> None:
     settings = Settings(listen="0.0.0.0:0", db=tmp_path / "runs.db", insecure_listen=True)
     async with running(settings) as address:
         port = address.rpartition(":")[2]
@@ -166,7 +168,7 @@ async def test_health_and_reflection_answer(client: Client) -> None:
         assert {"runsvc.v1.RunService", "runsvc.v1.AdminService"} <= names
 
 
-async def test_an_idle_reflection_client_does_not_hold_a_stop_up(tmp_path: Path) -> None:
+async def test_an_idle_reflection_client_does_not_delay_a_stop(tmp_path: Path) -> None:
     async with AsyncExitStack() as server, asyncio.timeout(20):
         settings = Settings(listen="127.0.0.1:0", db=tmp_path / "runs.db", grace=60.0)
         address = await server.enter_async_context(running(settings))

@@ -1,4 +1,4 @@
-"""A store in trouble: the caller is told, nothing changes, and it goes on by itself once the cause is gone."""
+"""An unavailable store: the caller gets an error, nothing changes, and the server recovers by itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DISPLACE = {"thread_id": "t", "multitask_strategy": INTERRUPT}
 
 
 async def _nothing_changes(client: Client, run_id: str) -> None:
-    """A call that would change two runs changes none, and says when to try again."""
+    """A call that would change two runs changes none, and its error has retry info."""
     before = (await call(client, "GetServerInfo")).current_revision
     error = await refused(client, "CreateOrReject", spec=DISPLACE)
     assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
@@ -48,7 +48,7 @@ async def _all_is_well(client: Client, run_id: str) -> None:
     assert [run.run_id for run in answer.superseded] == [run_id]
 
 
-async def test_a_file_locked_by_another_process(tmp_path: Path) -> None:
+async def test_a_file_locked_by_another_process_is_unavailable(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run = await created(client)
@@ -67,12 +67,12 @@ async def test_a_file_locked_by_another_process(tmp_path: Path) -> None:
         ),
     ],
 )
-async def test_a_file_that_cannot_be_written(
+async def test_a_file_that_cannot_be_written_is_unavailable(
     tmp_path: Path, pragmas: Callable[..., None], trouble: str, cure: str
 ) -> None:
     async with in_process(tmp_path / "runs.db") as client:
         run = await created(client)
-        # Until the file must grow, a full disk hurts nobody.
+        # A full disk has no effect until the file must grow.
         large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}, "multitask_strategy": INTERRUPT}
         pragmas(trouble)
         error = await refused(client, "CreateOrReject", spec=large)
@@ -83,7 +83,7 @@ async def test_a_file_that_cannot_be_written(
         assert [each.run_id for each in answer.superseded] == [run.run_id]
 
 
-async def test_a_file_that_was_moved_away(tmp_path: Path) -> None:
+async def test_a_file_that_was_moved_away_is_unavailable(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run = await created(client)
@@ -94,7 +94,7 @@ async def test_a_file_that_was_moved_away(tmp_path: Path) -> None:
         await _all_is_well(client, run.run_id)
 
 
-async def test_a_commit_of_unknown_fate_is_said_to_be_one(
+async def test_a_commit_of_unknown_outcome_is_reported_as_such(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(_: SqliteStore) -> None:
@@ -107,7 +107,7 @@ async def test_a_commit_of_unknown_fate_is_said_to_be_one(
     assert not (await call(client, "Create", request_id="r", spec={"thread_id": "t"})).replayed
 
 
-async def test_a_bug_tells_its_client_an_id_and_nothing_else(
+async def test_a_bug_discloses_only_a_request_id(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> None:
@@ -126,7 +126,7 @@ async def test_a_bug_tells_its_client_an_id_and_nothing_else(
     await created(client)
 
 
-async def test_more_calls_than_the_writer_takes_on(
+async def test_calls_above_the_limit_of_the_writer_are_overloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     defaults: Any = writer.Writer.__init__.__kwdefaults__
@@ -140,7 +140,7 @@ async def test_more_calls_than_the_writer_takes_on(
         assert error.retry_after
 
 
-async def test_a_row_that_is_damaged_after_it_was_answered_is_noticed(tmp_path: Path) -> None:
+async def test_a_row_damaged_after_it_was_answered_is_detected(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run = await created(client)
@@ -158,7 +158,7 @@ async def test_a_row_that_is_damaged_after_it_was_answered_is_noticed(tmp_path: 
             assert (error.code, error.reason) == (grpc.StatusCode.DATA_LOSS, "CORRUPT_ROW")
 
 
-async def test_a_row_that_cannot_be_read_is_named_and_can_be_removed(tmp_path: Path) -> None:
+async def test_a_corrupt_row_is_named_and_can_be_removed(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         run = await created(client)

@@ -1,4 +1,4 @@
-"""What a server can be told."""
+"""Limits of the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings(**told: Any) -> Settings:
 
 
 @pytest.mark.parametrize("name", ["log_keep_age", "retain_runs"])
-def test_lengths_are_no_longer_than_a_century(name: str) -> None:
+def test_lengths_of_time_are_at_most_a_century(name: str) -> None:
     century = timedelta(days=36_500)
     assert getattr(settings(**{name: century}), name) == century
     for length in (century + timedelta(microseconds=1), -timedelta(microseconds=1)):

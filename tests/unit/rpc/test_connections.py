@@ -1,4 +1,4 @@
-"""How old connections are, as far as it is known: whose end may be the transport's doing."""
+"""The age of connections, and whether the transport may have closed them for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_one_that_may_have_come_of_age_may_have_been_ended() -> None:
+def test_a_connection_may_be_aged_out_from_the_least_age_on() -> None:
     clock = Clock()
     met = Connections(1_000, 60, clock)
     met.note_call("a")
@@ -27,14 +27,14 @@ def test_one_that_may_have_come_of_age_may_have_been_ended() -> None:
     assert not met.may_be_aged_out("b")
 
 
-def test_one_that_nobody_remembers_may_have_been_ended() -> None:
+def test_a_forgotten_connection_may_be_aged_out() -> None:
     met = Connections(1_000, 60, Clock(), capacity=2)
     for peer in "abc":
         met.note_call(peer)
     assert [met.may_be_aged_out(peer) for peer in "abc"] == [True, False, False]
 
 
-def test_an_address_outlives_its_connection() -> None:
+def test_an_address_that_outlives_a_connection_is_a_new_one() -> None:
     clock = Clock()
     met = Connections(1_000, 60, clock)
     met.note_call("a")

@@ -1,4 +1,4 @@
-"""Which addresses a server listens on, and what it says of the others."""
+"""Addresses that a server accepts, and the causes for refusing others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def refusal(listen: str, *, insecure: bool = False) -> str:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What host names stand for; all others stand for nothing."""
+    """The host names that resolve, with their addresses."""
     known: dict[str, str] = {}
 
     def lookup(host: str, *_more: Any, **_named: Any) -> Any:
@@ -33,22 +33,22 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:65535", "localhost:50051"])
-def test_this_machine_alone_is_always_allowed(listen: str) -> None:
+def test_loopback_addresses_are_allowed(listen: str) -> None:
     check_listen(listen, insecure=False)
 
 
 @pytest.mark.parametrize("port", ["65536", "99999", "1" * 30])
-def test_a_port_that_there_is_not(port: str) -> None:
+def test_a_port_out_of_range_is_refused(port: str) -> None:
     assert refusal(f"127.0.0.1:{port}") == "the port must be 0 to 65535"
     assert refusal(f"0.0.0.0:{port}", insecure=True) == "the port must be 0 to 65535"
 
 
 @pytest.mark.parametrize("listen", ["50051", ":50051", "127.0.0.1:", "127.0.0.1:-1", "h:٣"])
-def test_what_is_no_address(listen: str) -> None:
+def test_a_malformed_address_is_refused(listen: str) -> None:
     assert refusal(listen).startswith("write it as HOST:PORT")
 
 
-def test_a_name_that_does_not_resolve_is_not_called_reachable(names: dict[str, str]) -> None:
+def test_an_unresolved_name_is_distinguished_from_a_reachable_one(names: dict[str, str]) -> None:
     assert refusal("nowhere:1").startswith("the host name does not resolve")
     names["nowhere"] = "192.0.2.1"
     assert refusal("nowhere:1").startswith("other machines can reach it")
@@ -67,14 +67,14 @@ def obstacle(listen: str) -> str:
     return caught.value.detail
 
 
-def test_a_port_in_use_is_called_that_also_when_it_has_become_free() -> None:
+def test_a_port_in_use_is_named_even_if_it_has_become_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert obstacle(f"127.0.0.1:{port}").startswith("it is in use")
     assert obstacle("127.0.0.1:0").startswith("it is in use")
 
 
-def test_an_address_of_another_machine(names: dict[str, str]) -> None:
+def test_an_address_of_another_machine_is_named(names: dict[str, str]) -> None:
     names["192.0.2.1"] = "192.0.2.1"
     assert obstacle("192.0.2.1:0").startswith("it is not an address of this machine")
     assert obstacle("nowhere:0").startswith("the host name does not resolve")
@@ -83,7 +83,7 @@ def test_an_address_of_another_machine(names: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("number", "told"), [(errno.EACCES, "this user may not"), (errno.ENOBUFS, "No buffer")]
 )
-def test_other_obstacles(monkeypatch: pytest.MonkeyPatch, number: int, told: str) -> None:
+def test_other_causes_are_named(monkeypatch: pytest.MonkeyPatch, number: int, told: str) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(number, "No buffer space")
 

@@ -48,7 +48,7 @@ def violations_of(status: Status) -> list[tuple[str, str]]:
 
 
 def wire_size(status: Status) -> int:
-    """What the trailers take, at worst: base64 for the details, three bytes for each of the message."""
+    """The worst-case size of the trailers: base64 for the details, three bytes for each byte of the message."""
     details = dict(status.trailing_metadata)[DETAILS_KEY]
     return -(-len(details) // 3) * 4 + 3 * len(status.message.encode())
 
@@ -110,7 +110,7 @@ def test_every_reason_is_reachable() -> None:
         (errors.CorruptRow("r"), "DATA_LOSS", "CORRUPT_ROW", {"run_id": "r"}),
     ],
 )
-def test_a_failure_tells_its_code_reason_and_facts(
+def test_a_failure_has_its_code_reason_and_metadata(
     error: RunsvcError, code: str, reason: str, metadata: dict[str, str]
 ) -> None:
     status = to_status(error, "q-1")
@@ -126,14 +126,14 @@ def test_a_failure_tells_its_code_reason_and_facts(
 @pytest.mark.parametrize(
     "error", [errors.StoreUnavailable("gone"), errors.Overloaded(), errors.ServerDraining()]
 )
-def test_what_passes_says_when_to_try_again(error: RunsvcError) -> None:
+def test_a_transient_failure_has_retry_info(error: RunsvcError) -> None:
     info = error_details_pb2.RetryInfo()
     assert details_of(to_status(error, "q")).details[1].Unpack(info)
     assert info.retry_delay.seconds == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError("secret"), errors.StoreRefused("secret", "secret")])
-def test_any_other_failure_tells_the_request_id_alone(error: Exception) -> None:
+def test_an_unexpected_failure_discloses_only_the_request_id(error: Exception) -> None:
     status = to_status(error, "q-1")
     assert status.code is grpc.StatusCode.INTERNAL
     assert "q-1" in status.message
@@ -141,7 +141,7 @@ def test_any_other_failure_tells_the_request_id_alone(error: Exception) -> None:
     assert status.trailing_metadata == ((KEY, "q-1"),)
 
 
-def test_every_field_at_fault_is_told() -> None:
+def test_every_violation_is_reported() -> None:
     faults = (Violation("spec.thread_id", "is required"), Violation("spec.metadata", "is too deep"))
     assert violations_of(to_status(InvalidRequest(faults), "q")) == [
         ("spec.thread_id", "is required"),
@@ -149,7 +149,7 @@ def test_every_field_at_fault_is_told() -> None:
     ]
 
 
-def test_too_many_faults_are_counted() -> None:
+def test_violations_that_do_not_fit_are_counted() -> None:
     faults = tuple(Violation(f"field_{n}", "x" * 60) for n in range(500))
     told = violations_of(to_status(InvalidRequest(faults), "q"))
     assert 10 < len(told) < 500
@@ -157,11 +157,11 @@ def test_too_many_faults_are_counted() -> None:
 
 
 @given(st.lists(st.builds(Violation, texts, texts), max_size=40))
-def test_a_status_fits_whatever_is_wrong(faults: list[Violation]) -> None:
+def test_a_status_fits_into_the_trailers_for_any_violations(faults: list[Violation]) -> None:
     assert wire_size(to_status(InvalidRequest(tuple(faults)), "q")) < 4_000
 
 
 @given(texts)
-def test_a_status_fits_whatever_the_facts(text: str) -> None:
+def test_a_status_fits_into_the_trailers_for_any_metadata(text: str) -> None:
     assert wire_size(to_status(errors.ThreadBusy(text, text, RunStatus.PENDING), "q")) < 4_000
     assert wire_size(to_status(errors.StoreUnavailable(text), "q")) < 4_000

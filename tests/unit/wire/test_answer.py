@@ -1,4 +1,4 @@
-"""Answers are what protobuf makes of them, though nothing takes the runs in them apart."""
+"""Answers that embed encoded runs equal those that protobuf encodes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def whole(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
 
 
 @given(runs, st.just(b"") | st.text(max_size=300).map(lambda text: struct({"k": text})))
-def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
+def test_a_run_field_and_the_other_fields_are_the_answer(run: Run, kwargs: bytes) -> None:
     rest = pb.CreateResponse(replayed=True)
     encoded = run_field(RunCodec().encode(run), kwargs) + rest.SerializeToString()
     expected = pb.CreateResponse(run=whole(run, kwargs), replayed=True)
@@ -52,7 +52,7 @@ def test_a_run_may_be_of_any_size(size: int) -> None:
 
 
 @given(st.lists(runs, max_size=4))
-def test_a_page_is_its_fields(page: list[Run]) -> None:
+def test_a_page_is_the_concatenation_of_its_fields(page: list[Run]) -> None:
     rest = pb.ListByThreadResponse(next_page_token="t").SerializeToString()
     encoded = b"".join((*(RunFields().of(record_of(run)) for run in page), rest))
     answered = pb.ListByThreadResponse.FromString(encoded)
@@ -60,7 +60,7 @@ def test_a_page_is_its_fields(page: list[Run]) -> None:
     assert answered.next_page_token == "t"
 
 
-def test_every_answer_has_its_run_in_the_same_place() -> None:
+def test_every_answer_has_its_run_in_field_one() -> None:
     fields = [
         (message.name, field.number)
         for message in ANSWERS
@@ -84,7 +84,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     return seen
 
 
-def test_a_record_is_looked_at_once(looked: list[Record]) -> None:
+def test_a_record_is_verified_once(looked: list[Record]) -> None:
     fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
     first = fields.of(record)
     # As a store has it at hand: another record, of the same bytes.
@@ -93,7 +93,7 @@ def test_a_record_is_looked_at_once(looked: list[Record]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"body": b"\xff"}, {"kwargs": b"\xff"}])
-def test_what_is_new_of_a_record_is_looked_at(change: dict[str, Any]) -> None:
+def test_changed_bytes_of_a_record_are_verified_again(change: dict[str, Any]) -> None:
     fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
     first = fields.of(record)
     for _ in range(2):
@@ -103,7 +103,9 @@ def test_what_is_new_of_a_record_is_looked_at(change: dict[str, Any]) -> None:
     assert pb.GetResponse.FromString(first).run == whole(a_run(), struct({"k": "v"}))
 
 
-def test_a_page_and_a_get_of_the_same_run_are_kept_beside_each_other(looked: list[Record]) -> None:
+def test_the_field_with_kwargs_and_the_one_without_are_cached_separately(
+    looked: list[Record],
+) -> None:
     fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
     for _ in range(2):
         assert pb.GetResponse.FromString(fields.of(record)).run.HasField("kwargs")
@@ -116,7 +118,7 @@ def test_a_page_and_a_get_of_the_same_run_are_kept_beside_each_other(looked: lis
     assert len(looked) == 2
 
 
-def test_only_the_newest_are_kept_and_no_large_ones(looked: list[Record]) -> None:
+def test_only_the_newest_small_fields_are_cached(looked: list[Record]) -> None:
     fields = RunFields()
     records = [record_of(a_run(run_id=f"r-{number}")) for number in range(KEPT + 1)]
     large = record_of(a_run(run_id="large", metadata=struct({"k": "x" * LARGEST})))

@@ -1,4 +1,4 @@
-"""Runs survive the way through bytes and messages; what is no such run is a CorruptRow."""
+"""Runs survive encoding and decoding; any other bytes are a CorruptRow."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ def entry_of(run: Run, **changes: Any) -> LogEntry:
 
 
 @given(runs)
-def test_a_run_comes_back_from_its_bytes_as_it_was(run: Run) -> None:
+def test_a_run_survives_encoding(run: Run) -> None:
     assert RunCodec().decode(record_of(run)) == run
 
 
 @given(runs)
-def test_a_run_comes_back_from_a_log_entry_without_its_sequence(run: Run) -> None:
+def test_a_run_survives_a_log_entry_without_its_sequence(run: Run) -> None:
     assert RunCodec().decode(entry_of(run)) == replace(run, progress_sequence=None)
 
 
@@ -167,7 +167,7 @@ def test_a_flipped_byte_is_a_run_or_a_corrupt_row(data: st.DataObject) -> None:
         {"revision": 8},
     ],
 )
-def test_a_body_that_is_another_run_than_the_columns_say_is_corrupt(column: dict[str, Any]) -> None:
+def test_a_body_that_contradicts_the_columns_is_corrupt(column: dict[str, Any]) -> None:
     record = record_of(a_run())._replace(**column)
     with pytest.raises(CorruptRow):
         RunCodec().decode(record)
@@ -177,7 +177,7 @@ def test_a_body_that_is_another_run_than_the_columns_say_is_corrupt(column: dict
     "missing",
     ["created_at", "updated_at", "on_disconnect", "multitask_strategy", "status", "run_id"],
 )
-def test_a_body_without_what_every_run_has_is_corrupt(missing: str) -> None:
+def test_a_body_without_required_fields_is_corrupt(missing: str) -> None:
     message = convert.to_message(a_run())
     message.ClearField(missing)
     with pytest.raises(CorruptRow):
@@ -211,7 +211,7 @@ def test_a_run_is_encoded_once() -> None:
     assert codec.encode(decoded) is record.body
 
 
-def test_what_becomes_of_a_run_is_encoded_anew() -> None:
+def test_a_changed_run_is_encoded_again() -> None:
     run, codec = a_run(), RunCodec()
     before = codec.encode(run)
     after = codec.encode(evolve(run, model_name="m"))
@@ -266,7 +266,7 @@ def test_an_entry_gives_the_run_as_of_its_change() -> None:
     assert convert.from_entry(entry_of(run)) == convert.to_message(run)
 
 
-def test_an_entry_of_a_removed_run_gives_ids_status_and_revision_alone() -> None:
+def test_an_entry_of_a_removed_run_has_only_ids_status_and_revision() -> None:
     entry = entry_of(a_run(assistant_id="a-1", model_name="m"), body=None)
     assert convert.from_entry(entry) == run_pb2.Run(
         run_id="r-1",
@@ -278,7 +278,7 @@ def test_an_entry_of_a_removed_run_gives_ids_status_and_revision_alone() -> None
     )
 
 
-def test_a_change_tells_the_status_before_and_whether_more_follow() -> None:
+def test_a_change_has_the_previous_status_and_more() -> None:
     run = a_run()
     response = convert.to_response(Event(StatusEvent.CHANGED, 7, entry_of(run), more=True))
     assert response.event == run_pb2.STATUS_EVENT_CHANGED
@@ -288,13 +288,13 @@ def test_a_change_tells_the_status_before_and_whether_more_follow() -> None:
     assert response.run == convert.to_message(run)
 
 
-def test_a_creation_has_no_status_before() -> None:
+def test_a_creation_has_no_previous_status() -> None:
     entry = entry_of(a_run(), previous_status=None)
     response = convert.to_response(Event(StatusEvent.CHANGED, 7, entry))
     assert response.previous_status == run_pb2.RUN_STATUS_UNSPECIFIED
 
 
-def test_a_removal_tells_the_ids_alone() -> None:
+def test_a_removal_has_only_ids() -> None:
     entry = entry_of(a_run(), deleted=True, body=None)
     response = convert.to_response(Event(StatusEvent.DELETED, 7, entry))
     assert response.event == run_pb2.STATUS_EVENT_DELETED
@@ -311,7 +311,7 @@ def test_a_snapshot_carries_the_record_and_its_end_the_store() -> None:
     assert (end.revision, end.store_id, end.HasField("run")) == (9, "s", False)
 
 
-def test_what_does_not_fit_is_thinned() -> None:
+def test_runs_that_do_not_fit_lose_their_large_fields() -> None:
     large = struct({"text": "x" * 600_000})
     thick = [convert.to_message(a_run(metadata=large, model_name="m")) for _ in range(3)]
     thin = convert.to_message(a_run(progress=Progress(total_tokens=1)))
@@ -322,7 +322,7 @@ def test_what_does_not_fit_is_thinned() -> None:
     assert sum(run.ByteSize() for run in answer) <= convert.RUNS_BYTES
 
 
-def test_a_report_tells_unset_from_zero_and_cannot_be_final() -> None:
+def test_a_report_distinguishes_unset_from_zero_and_is_never_final() -> None:
     message = run_pb2.Progress(total_tokens=0, last_ai_message="hi", final=True)
     assert convert.progress_from(message) == Progress(total_tokens=0, last_ai_message="hi")
 

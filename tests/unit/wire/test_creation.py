@@ -58,7 +58,7 @@ def test_a_bare_spec_gets_the_defaults() -> None:
     assert created(SpecMessage(thread_id="t")) == RunSpec(thread_id="t")
 
 
-def test_a_full_spec_is_taken_over() -> None:
+def test_every_field_of_a_spec_is_taken() -> None:
     message = SpecMessage(
         thread_id="t",
         assistant_id="a",
@@ -81,7 +81,7 @@ def test_a_full_spec_is_taken_over() -> None:
     )
 
 
-def test_all_faults_of_a_spec_are_told_at_once() -> None:
+def test_all_violations_of_a_spec_are_reported_together() -> None:
     message = SpecMessage(
         assistant_id="",
         on_disconnect=9,  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_a_spec_has_a_lease_and_timeouts() -> None:
     assert faults_of(ownerless) == ["spec.lease_ttl"]
 
 
-def test_a_repeatable_creation_is_known_by_owner_method_and_hash() -> None:
+def test_a_repeatable_creation_is_identified_by_owner_method_and_hash() -> None:
     message = SpecMessage(thread_id="t", model_name=" m ", metadata=struct(a=1, b=2))
     same = SpecMessage(thread_id="t", model_name="m", metadata=struct(b=2, a=1), kwargs=Struct())
     _, one = creation(CreateRequest(request_id="q", spec=message), owner="ann", method="Create")

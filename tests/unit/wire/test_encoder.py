@@ -1,4 +1,4 @@
-"""Events as bytes: encoded once, and never another's."""
+"""Events as bytes: each change is encoded once, and never confused with another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """Every event that is encoded anew."""
+    """Every event that is really encoded."""
     seen: list[Event] = []
     encode: Callable[[Event], object] = to_response
 
@@ -55,7 +55,7 @@ async def test_a_change_is_encoded_once(store: MemoryStore, encoded: list[Event]
     assert first == to_response(change(entry)).SerializeToString()
 
 
-async def test_what_differs_is_encoded_anew(store: MemoryStore) -> None:
+async def test_different_events_are_encoded_separately(store: MemoryStore) -> None:
     Driver(store).create()
     (entry,) = await log(store)
     encoder = EventEncoder()
@@ -72,7 +72,7 @@ async def test_what_differs_is_encoded_anew(store: MemoryStore) -> None:
         assert encoder.encode(event) == to_response(event).SerializeToString()
 
 
-async def test_no_more_is_remembered_than_there_is_room_for(
+async def test_only_the_newest_small_changes_are_cached(
     store: MemoryStore, encoded: list[Event]
 ) -> None:
     driver = Driver(store)
@@ -84,7 +84,7 @@ async def test_no_more_is_remembered_than_there_is_room_for(
     for entry in (large, *entries, *entries[1:]):
         encoder.encode(change(entry))
     assert len(encoded) == KEPT + 2
-    # The oldest has made room; what is too large was never kept.
+    # The oldest was evicted; a large one was never cached.
     encoder.encode(change(entries[0]))
     encoder.encode(change(large))
     assert len(encoded) == KEPT + 4

@@ -1,4 +1,4 @@
-"""A page token gives back its position, and fits its own list alone."""
+"""A page token returns its position, and is valid for its own list only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(token: str) -> PageKey:
 
 
 @given(times, st.uuids(), st.text(), st.text(), st.frozensets(st.sampled_from(RunStatus)))
-def test_a_position_comes_back(
+def test_a_token_returns_its_position(
     time: datetime, run_id: uuid.UUID, owner: str, thread_id: str, statuses: frozenset[RunStatus]
 ) -> None:
     key = PageKey(time, str(run_id))

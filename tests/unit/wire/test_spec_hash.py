@@ -1,4 +1,4 @@
-"""Equal specs have equal hashes, however they were encoded; different ones differ."""
+"""Equal specs have equal hashes, whatever their encoding; different specs differ."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nested(levels: int) -> Struct:
 
 
 @given(objects)
-def test_a_struct_comes_out_plain(value: dict[str, Any]) -> None:
+def test_a_struct_becomes_plain_objects(value: dict[str, Any]) -> None:
     assert plain(struct(value)) == value
 
 
@@ -50,7 +50,7 @@ def test_the_order_of_the_bytes_does_not_matter(value: dict[str, Any]) -> None:
 
 
 @given(objects, objects)
-def test_other_values_have_another_hash(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_different_values_have_different_hashes(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = spec_hash(SPEC, plain(struct(one)), {}) == spec_hash(SPEC, plain(struct(other)), {})
     assert same == (kinds(one) == kinds(other))
 
@@ -78,11 +78,11 @@ def kinds(value: Any) -> Any:
         {"timeout": timedelta(microseconds=1)},
     ],
 )
-def test_every_field_counts(changes: dict[str, Any]) -> None:
+def test_every_field_changes_the_hash(changes: dict[str, Any]) -> None:
     assert spec_hash(replace(SPEC, **changes), {}, {}) != spec_hash(SPEC, {}, {})
 
 
-def test_terms_of_equal_length_are_not_mixed_up() -> None:
+def test_durations_of_different_fields_are_distinguished() -> None:
     length = timedelta(seconds=9)
     specs = (
         replace(SPEC, lease_ttl=length),
@@ -92,7 +92,7 @@ def test_terms_of_equal_length_are_not_mixed_up() -> None:
     assert len({spec_hash(spec, {}, {}) for spec in specs}) == 3
 
 
-def test_metadata_and_kwargs_are_not_mixed_up() -> None:
+def test_metadata_and_kwargs_are_distinguished() -> None:
     assert spec_hash(SPEC, {"a": 1.0}, {}) != spec_hash(SPEC, {}, {"a": 1.0})
 
 
@@ -100,11 +100,11 @@ def test_absent_metadata_equals_empty_metadata() -> None:
     assert plain(Struct()) == {}
 
 
-def test_the_two_zeros_are_one() -> None:
+def test_positive_and_negative_zero_are_equal() -> None:
     assert spec_hash(SPEC, plain(struct({"a": -0.0})), {}) == spec_hash(SPEC, {"a": 0.0}, {})
 
 
-def test_a_hash_is_versioned_and_stays_what_it_is() -> None:
+def test_a_hash_is_versioned_and_stable() -> None:
     # Stored beside runs: when this fails, the version must change.
     digest = spec_hash(SPEC, {"b": [None, True, "é"], "a": 1.0}, {})
     assert digest.hex() == "01c97281c8594f178b5a9cea0b16e627a8bc3ec98da4dcbbbc443de03cd7579b36"
@@ -123,7 +123,7 @@ def test_the_depth_is_limited() -> None:
         plain(nested(MAX_DEPTH + 1))
 
 
-def test_a_bottomless_struct_is_refused_in_time() -> None:
+def test_a_very_deep_struct_is_refused() -> None:
     with pytest.raises(StructFault, match="levels deep"):
         plain(nested(45))
 

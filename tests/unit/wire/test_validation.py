@@ -54,13 +54,13 @@ def test_an_id_of_another_form_is_refused(value: str) -> None:
     assert faults.fields == ["run_id", "thread_id", "worker_id", "worker_id"]
 
 
-def test_a_worker_may_be_left_out() -> None:
+def test_an_optional_worker_may_be_unset() -> None:
     with Check() as check:
         assert check.optional_worker_id(SetStatusRequest()) is None
         assert check.optional_worker_id(SetStatusRequest(worker_id="w")) == "w"
 
 
-def test_a_failure_inside_the_block_passes() -> None:
+def test_an_exception_inside_the_block_passes_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), Check() as check:
         check.page_size(1 // len(check.run_id("")))
 
@@ -73,7 +73,7 @@ def test_every_status_passes(status: RunStatus) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 7, -1, 99])
-def test_other_numbers_are_no_status(number: int) -> None:
+def test_unknown_numbers_are_refused_as_statuses(number: int) -> None:
     faults = Faults()
     with faults as check:
         check.status(number)
@@ -82,7 +82,7 @@ def test_other_numbers_are_no_status(number: int) -> None:
     assert faults.fields == ["status", "status", "statuses"]
 
 
-def test_no_statuses_are_all() -> None:
+def test_no_statuses_mean_all() -> None:
     with Check() as check:
         assert check.statuses([]) == frozenset()
 
@@ -117,7 +117,7 @@ def test_texts_are_measured_in_bytes() -> None:
     assert faults.fields == ["error", "note", "error"]
 
 
-def test_texts_have_their_defaults() -> None:
+def test_empty_texts_give_the_defaults() -> None:
     with Check() as check:
         assert check.note(CancelRequest(note="")) is None
         assert check.orphan_error("", "lost") == "lost"
@@ -133,7 +133,7 @@ def test_an_action_defaults_to_interrupt() -> None:
     assert faults.fields == ["action"]
 
 
-def test_progress_counts_from_zero() -> None:
+def test_negative_progress_counters_are_refused() -> None:
     request = UpdateProgressRequest()
     faults = Faults()
     with faults as check:
@@ -148,7 +148,7 @@ def test_progress_counts_from_zero() -> None:
     assert faults.fields == ["progress.total_tokens", "progress.message_count"]
 
 
-def test_a_sequence_fits_into_the_store() -> None:
+def test_a_sequence_above_the_store_s_integers_is_refused() -> None:
     faults = Faults()
     with faults as check:
         assert check.sequence(UpdateProgressRequest()) is None
@@ -168,7 +168,7 @@ def test_counts_are_clamped() -> None:
     assert faults.fields == ["page_size", "limit"]
 
 
-def test_a_page_token_belongs_to_its_list() -> None:
+def test_a_page_token_is_valid_for_its_list_only() -> None:
     key = PageKey(datetime(2026, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000001")
     scope: dict[str, Any] = {"owner": "ann", "thread_id": "t", "statuses": frozenset()}
     token = page_token.encode(key, **scope)

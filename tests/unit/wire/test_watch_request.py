@@ -35,7 +35,7 @@ def test_a_watch_has_its_defaults() -> None:
         ({"all": AllRuns(assistant_id="a")}, Topic(TopicKind.ASSISTANT, "ann", "a")),
     ],
 )
-def test_a_target_is_a_topic(target: dict[str, Any], topic: Topic) -> None:
+def test_each_target_becomes_its_topic(target: dict[str, Any], topic: Topic) -> None:
     assert watch_request(StreamStatusRequest(**target), "ann").topic == topic
 
 
@@ -51,7 +51,7 @@ def test_a_target_is_a_topic(target: dict[str, Any], topic: Topic) -> None:
         (StreamStatusRequest(run_id="r", heartbeat_interval=Duration()), ["heartbeat_interval"]),
     ],
 )
-def test_a_wrong_watch_is_refused(request_: StreamStatusRequest, fields: list[str]) -> None:
+def test_an_invalid_watch_is_refused(request_: StreamStatusRequest, fields: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         watch_request(request_, "ann")
     assert fields_of(caught.value) == fields
@@ -61,7 +61,7 @@ def test_a_wrong_watch_is_refused(request_: StreamStatusRequest, fields: list[st
     ("after", "revision"),
     [(0, 0), (5, 5), (MAX_INTEGER + 1, MAX_INTEGER), (2**64 - 1, MAX_INTEGER)],
 )
-def test_a_revision_from_the_future_stays_one(after: int, revision: int) -> None:
+def test_a_future_revision_stays_unknown(after: int, revision: int) -> None:
     watch = watch_request(StreamStatusRequest(run_id="r", after_revision=after), "")
     assert watch.after_revision == revision
 
