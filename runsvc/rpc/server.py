@@ -38,6 +38,7 @@ from runsvc.store.sqlite import SqliteStore
 from runsvc.timekeeper import LONGEST, Timekeeper
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
+from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
 from runsvc.wire.convert import RunCodec
@@ -197,7 +198,8 @@ async def _start(
     codec = RunCodec()
     connections = _connections(timekeeper)
     guard, health = Guard(connections), Health()
-    hub, serving = StatusHub(store, calls=guard.asked), LeaseClock(timekeeper, expiry.INTERVAL)
+    hub = StatusHub(store, fan_out=FanOut(guard.asked))
+    serving = LeaseClock(timekeeper, expiry.INTERVAL)
     await hub.start()
 
     def publish(committed: Committed) -> None:
