@@ -28,8 +28,8 @@ class Chunk(NamedTuple):
 class LogReader:
     """Reads the log for all cursors and keeps the last chunk.
 
-    Watchers of one topic are woken together and mostly stand at the same position: the first one reads for all. Only one
-    chunk is kept, because a chunk per topic would hold entries in memory beyond the bound of the recent log.
+    Watchers of one topic are woken together and mostly stand at the same position: the first one reads for all. Only
+    one chunk is kept: a chunk per topic would hold entries in memory beyond the bound of the recent log.
     """
 
     __slots__ = ("_chunk_size", "_last_chunk", "_store", "is_closed", "recent_log")
