@@ -194,6 +194,19 @@ async def test_a_wait_ends_at_its_deadline(hub: StatusHub, driver: Driver) -> No
     hub.close(cursor)
 
 
+async def test_an_early_timer_is_not_replaced_by_a_late_one(hub: StatusHub, driver: Driver) -> None:
+    cursor = hub.open(ALL)
+    async with asyncio.timeout(30):
+        waiting = asyncio.create_task(wait(cursor, 0.01))
+        await asyncio.sleep(0)
+        driver.create()
+        await waiting
+        await cursor.read()
+        # The timer of the first wait ends the second.
+        await wait(cursor, 1_000)
+    hub.close(cursor)
+
+
 async def test_cursors_at_the_same_position_share_the_chunk_that_the_first_one_read(
     hub: StatusHub, driver: Driver
 ) -> None:
