@@ -87,7 +87,7 @@ class Cursor:
     async def read(self) -> Sequence[Event]:
         """The next changes, those of one call next to each other; empty when the cursor has caught up.
 
-        ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
+        Raises ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
         """
         reader = self._reader
         if reader.is_closed:

@@ -26,7 +26,7 @@ class Event(NamedTuple):
     event: StatusEvent
     #: The position of the watch; 0 on SNAPSHOT and PROGRESS.
     revision: int = 0
-    #: A record on SNAPSHOT and PROGRESS, or a log entry on SNAPSHOT; a log entry on CHANGED and DELETED; else None.
+    #: SNAPSHOT: a record or a log entry; PROGRESS: a record; CHANGED, DELETED: a log entry; otherwise None.
     subject: Record | LogEntry | None = None
     #: On CHANGED: further changes of the same call follow.
     more: bool = False

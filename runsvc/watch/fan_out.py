@@ -29,8 +29,8 @@ class Wakeable(Protocol):
 class Pace:
     """How many watchers are woken at once, and how often."""
 
-    #: Up to this many are woken at once, ahead of all that wait: a change that interests one client does not wait for
-    #: a change that interests everyone.
+    #: A group of up to this size is woken immediately, ahead of all waiting watchers: a change that interests one client
+    #: does not wait for a change that interests everyone.
     immediate: int = 4
     #: Watchers per turn of the event loop while no calls arrive.
     idle_batch: int = 64
@@ -61,7 +61,7 @@ class FanOut:
         self._is_running = False
 
     def wake(self, watchers: Collection[Wakeable]) -> None:
-        """Wake some watchers at once, and the others batch by batch."""
+        """Wake a small group immediately, and a large one in batches."""
         if len(watchers) <= self._pace.immediate:
             for watcher in watchers:
                 watcher.wake()

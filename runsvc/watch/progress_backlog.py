@@ -1,4 +1,4 @@
-"""The progress backlog: the runs whose progress a watcher has not been sent yet."""
+"""The progress backlog: runs with new progress that a watcher has not been sent yet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProgressBacklog:
         self._marked: set[str] = set()
         #: A scan of the active runs has to begin.
         self._has_overflowed = False
-        #: The last run id of a scan in progress; None when there is no scan.
+        #: The last run id that the present scan has covered; None without a scan.
         self._scanned_to: str | None = None
 
     def __bool__(self) -> bool:

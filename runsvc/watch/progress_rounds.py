@@ -1,4 +1,4 @@
-"""PROGRESS events: in rounds, each with the latest progress of every run that has any since the last round."""
+"""PROGRESS events: rounds of the latest progress of each run that has progressed since the last round."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProgressRounds:
         return self._next_round if self._cursor.progress_backlog else inf
 
     async def read(self, now: float) -> Sequence[Event]:
-        """The next events of the present round, or of a new one. CorruptRow, StoreUnavailable."""
+        """The next events of the present round, or of a new one. Raises CorruptRow, StoreUnavailable."""
         backlog = self._cursor.progress_backlog
         if not self._remaining and backlog:
             self._remaining = await self._begin_round(backlog)

@@ -41,7 +41,7 @@ class WatchTuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRequest:
-    """What a client wants to watch."""
+    """A request to watch a topic."""
 
     topic: Topic
     #: None: start with a snapshot.
@@ -78,7 +78,7 @@ class Watches:
     def open(
         self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
     ) -> Watch:
-        """A watch, to be used in a with block, which releases everything it holds. ServerDraining.
+        """A watch, to be used in a with block, which releases everything it holds. Raises ServerDraining.
 
         may_be_ended returns whether the transport itself may have ended the connection, because of its age.
         """
@@ -91,7 +91,7 @@ class Watches:
 class Watch:
     """One watch: begin it, then proceed until it is over.
 
-    RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    Both raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
     """
 
     __slots__ = (
@@ -279,7 +279,7 @@ def _present(subject: Record | LogEntry) -> Record | LogEntry:
 
 
 def check_revision(after: int, store_id: str, clock: Clock) -> None:
-    """Check that a watch can resume after a revision. RevisionUnknown, RevisionCompacted."""
+    """Check that a watch can resume after a revision. Raises RevisionUnknown, RevisionCompacted."""
     if after > clock.revision or (store_id and store_id != clock.store_id):
         raise RevisionUnknown(clock.revision, clock.store_id)
     if after < clock.oldest_revision - 1:
