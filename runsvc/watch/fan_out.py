@@ -29,8 +29,8 @@ class Wakeable(Protocol):
 class Pace:
     """How many watchers are woken at once, and how often."""
 
-    #: A group of up to this size is woken immediately, ahead of all waiting watchers: a change that interests one client
-    #: does not wait for a change that interests everyone.
+    #: A group of up to this size is woken immediately, ahead of all waiting watchers: a change that concerns one client
+    #: does not wait for a change that concerns everyone.
     immediate: int = 4
     #: Watchers per turn of the event loop while no calls arrive.
     idle_batch: int = 64
