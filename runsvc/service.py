@@ -29,6 +29,7 @@ from runsvc.rpc.listen import check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.store.sqlite import SqliteStore
 from runsvc.timekeeper import Timekeeper
+from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
 from runsvc.wire.convert import RunCodec
@@ -115,7 +116,7 @@ async def _start(
     stack: AsyncExitStack,
 ) -> str:
     codec, in_flight = RunCodec(), InFlight()
-    hub = StatusHub(store, calls=in_flight.unary_arrived)
+    hub = StatusHub(store, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     await hub.start()
     writer = Writer(GroupCommit(store, codec), _publisher(hub, lease_clock))

@@ -1,3 +1,3 @@
-"""What watchers receive, and how changes reach them."""
+"""Watches: how committed changes reach the clients that follow runs."""
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""A cursor: one watcher's position in the log, and its wait for what comes next.
+"""A cursor: the position of one watcher in the log, and its wait for further entries.
 
-It reads the ring, or, when it fell behind, the store. Nothing is queued for it but a bounded number of run ids, if it
-wants progress, so a slow one costs next to nothing and misses nothing. There may be tens of thousands, nearly all of
-them idle: each is small, and waits for a bare future.
+No events are queued for a cursor. Apart from the progress backlog, which is bounded, a slow watcher costs next to
+nothing and misses nothing. There may be tens of thousands of cursors, nearly all of them idle, so a cursor is small and
+waits for a bare future.
 """
 
 from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
+from runsvc.core.errors import ServerDraining
 from runsvc.watch.event import change
+from runsvc.watch.log_reader import Chunk
 from runsvc.watch.progress_backlog import ProgressBacklog
 
 if TYPE_CHECKING:
@@ -19,35 +21,26 @@ if TYPE_CHECKING:
 
     from runsvc.store.base import LogEntry, Topic
     from runsvc.watch.event import Event
-    from runsvc.watch.hub import StatusHub
-
-#: Entries that a cursor reads at once.
-STRETCH: Final = 32
-
-
-class Stretch(NamedTuple):
-    """What a cursor read from the ring: good for every other of its topic that stands where it stood."""
-
-    audience: Audience
-    #: The cursor's position before and after.
-    begin: int
-    end: int
-    events: Sequence[Event]
+    from runsvc.watch.log_reader import LogReader
 
 
 class Audience:
-    """All who watch the same."""
+    """The cursors of one topic."""
 
     __slots__ = ("cursors", "name", "newest")
 
     def __init__(self, name: str, newest: int) -> None:
         self.name = name
-        #: Revision of the newest change that may concern them: whoever stands there or beyond has nothing to read.
+        #: Upper bound for the revisions of the topic: a cursor here or beyond has read every entry.
         self.newest = newest
         self.cursors: set[Cursor] = set()
 
-    def move_on(self, revision: int) -> None:
-        """Have whoever has nothing to read stand here: a log that is cut cuts off only those who fell behind."""
+    def expect(self, newest: int) -> None:
+        """Note that there may be entries of the topic up to this revision."""
+        self.newest = newest
+
+    def advance_idle(self, revision: int) -> None:
+        """Move all cursors that have read every entry to this revision, so that compaction cannot overtake them."""
         newest = self.newest
         for cursor in self.cursors:
             if newest <= cursor.position < revision:
@@ -55,124 +48,126 @@ class Audience:
 
 
 class Cursor:
-    """One watcher's position in the log. Every matching entry at or below `position` has been read."""
+    """The position of one watcher in the log. Every entry of its topic at or below `position` has been read."""
 
     __slots__ = (
-        "_alarm",
+        "_backlog_capacity",
         "_held",
-        "_hub",
+        "_is_awake",
+        "_reader",
+        "_timer",
         "_waiter",
-        "_woken",
         "audience",
         "position",
+        "progress_backlog",
         "topic",
-        "touched",
     )
 
-    def __init__(self, hub: StatusHub, topic: Topic, audience: Audience) -> None:
-        self._hub = hub
-        self.audience = audience
-        self._woken = False
+    def __init__(
+        self, reader: LogReader, topic: Topic, audience: Audience, backlog_capacity: int
+    ) -> None:
+        self._reader = reader
+        self._backlog_capacity = backlog_capacity
+        self._is_awake = False
         self._waiter: asyncio.Future[None] | None = None
-        #: Wakes the cursor when its watcher has something to do by the clock.
-        self._alarm: asyncio.TimerHandle | None = None
-        #: An entry of which it is not known yet whether more of its call follow; read, but not given.
+        #: Wakes the cursor when its watcher has something to do at a certain time.
+        self._timer: asyncio.TimerHandle | None = None
+        #: The last entry read, held back until it is known whether further changes of the same call follow.
         self._held: Sequence[LogEntry] = ()
         self.topic = topic
+        self.audience = audience
         self.position = 0
-        #: Runs whose progress moved since the watcher last looked; only of one who asked.
-        self.touched: ProgressBacklog | None = None
+        #: Created with the first progress of a run that the watcher asked for.
+        self.progress_backlog: ProgressBacklog | None = None
+
+    def seek(self, revision: int) -> None:
+        """Continue after this revision."""
+        self.position = revision
 
     async def read(self) -> Sequence[Event]:
-        """The next changes, those of a call one after the other; none when the cursor has caught up."""
-        hub = self._hub
-        hub.check_open()
-        self._woken = False
+        """The next changes, those of one call next to each other; empty when the cursor has caught up.
+
+        Raises ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
+        """
+        reader = self._reader
+        if reader.is_closed:
+            raise ServerDraining
+        self._is_awake = False
         if self._held:
             return await self._read_on()
-        begin, audience = self.position, self.audience
-        if audience.newest <= begin <= hub.ring.revision:
-            self.position = hub.ring.revision
+        begin, audience, recent_log = self.position, self.audience, reader.recent_log
+        if audience.newest <= begin <= recent_log.revision:
+            self.position = recent_log.revision
             return ()
-        read = hub.last_read
-        if read is None or read.begin != begin or read.audience is not audience:
-            at_hand = hub.ring.floor <= begin < hub.ring.revision
-            events = await self._read_on()
-            if at_hand and not self._held:
-                hub.last_read = Stretch(audience, begin, self.position, events)
-            return events
-        self.position = read.end
-        return read.events
+        if (chunk := reader.chunk_after(audience.name, begin)) is not None:
+            self.position = chunk.end
+            return chunk.events
+        is_cached = recent_log.floor <= begin < recent_log.revision
+        events = await self._read_on()
+        if is_cached and not self._held:
+            reader.keep(Chunk(audience.name, begin, self.position, events))
+        return events
 
     async def _read_on(self) -> Sequence[Event]:
         while True:
-            stretch = await self._stretch()
-            entries = [*self._held, *stretch]
-            # Whatever an entry says of its call, nothing of it follows where the log has no more.
-            whole = not stretch or stretch[-1].call_end <= self.position
-            self._held = () if whole else entries[-1:]
-            if events := _events(entries, whole=whole):
+            read, end = await self._reader.read(self.topic, self.audience.name, self.position)
+            # While the store was read, the hub may have moved the cursor further.
+            self.position = max(self.position, end)
+            entries = [*self._held, *read]
+            # At the end of the log, the call is complete, whatever its last entry claims.
+            is_whole = not read or read[-1].call_end <= self.position
+            self._held = () if is_whole else entries[-1:]
+            if events := _events(entries, is_whole=is_whole):
                 return events
-            if whole:
+            if is_whole:
                 return ()
 
-    async def _stretch(self) -> Sequence[LogEntry]:
-        ring = self._hub.ring
-        if not ring.floor <= self.position <= ring.revision:
-            # Fallen behind the ring; or ahead of the hub, after a snapshot or in the midst of a call.
-            found = await self._hub.store.log_since(self.topic, self.position, STRETCH)
-            self.position = max(self.position, found.scanned_to)
-            return found.entries
-        entries = ring.after(self.audience.name, self.position, STRETCH)
-        self.position = entries[-1].revision if len(entries) == STRETCH else ring.revision
-        return entries
-
-    def woken(self, until: float) -> asyncio.Future[None]:
-        """Done when there may be something new, at the latest at this time of the loop's clock."""
+    def wait(self, until: float) -> asyncio.Future[None]:
+        """A future that is done when there may be something new, or at this time of the event loop's clock."""
         self._waiter = waiter = asyncio.get_running_loop().create_future()
-        if self._woken:
+        if self._is_awake:
             waiter.set_result(None)
         else:
-            self._set_alarm(until)
+            self._set_timer(until)
         return waiter
 
     def wake(self) -> None:
-        """End the wait, or the next one when there is none now."""
-        self._woken = True
+        """End the present wait, or else the next one."""
+        self._is_awake = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def touch(self, run_id: str) -> None:
-        """Note that a run's progress moved."""
-        if self.touched is None:
-            self.touched = ProgressBacklog()
-        self.touched.add(run_id)
+    def mark_progress(self, run_id: str) -> None:
+        """Note that a run has new progress."""
+        if self.progress_backlog is None:
+            self.progress_backlog = ProgressBacklog(self._backlog_capacity)
+        self.progress_backlog.mark(run_id)
 
     def close(self) -> None:
-        """Let go of the alarm."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        """Cancel the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _set_alarm(self, at: float) -> None:
-        # An earlier one stays: it wakes once for nothing, which is cheaper than to move it at every change.
-        if self._alarm is not None:
-            if self._alarm.when() <= at:
+    def _set_timer(self, at: float) -> None:
+        # An earlier timer stays: a needless wake-up is cheaper than a new timer for every change.
+        if self._timer is not None:
+            if self._timer.when() <= at:
                 return
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_at(at, self._on_alarm)
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(at, self._on_timer)
 
-    def _on_alarm(self) -> None:
-        self._alarm = None
+    def _on_timer(self) -> None:
+        self._timer = None
         self.wake()
 
 
-def _events(entries: Sequence[LogEntry], *, whole: bool) -> Sequence[Event]:
-    """The entries as a watcher gets them; the last one only when nothing of its call can follow."""
+def _events(entries: Sequence[LogEntry], *, is_whole: bool) -> Sequence[Event]:
+    """The events of the entries; the last entry is left out unless its call is complete."""
     events = [
         change(entry, more=following.revision <= entry.call_end)
         for entry, following in pairwise(entries)
     ]
-    if whole and entries:
+    if is_whole and entries:
         events.append(change(entries[-1]))
     return events

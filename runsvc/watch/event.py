@@ -1,4 +1,4 @@
-"""Events: what a watcher is told."""
+"""The events of a watch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class StatusEvent(IntEnum):
-    """What an event tells; the wire's numbers."""
+    """The kind of an event; the values are those of the wire format."""
 
     SNAPSHOT = 1
     SNAPSHOT_END = 2
@@ -24,9 +24,9 @@ class Event(NamedTuple):
     """One message of a watch."""
 
     event: StatusEvent
-    #: The stream's position; 0 on SNAPSHOT and PROGRESS.
+    #: The position of the watch; 0 on SNAPSHOT and PROGRESS.
     revision: int = 0
-    #: SNAPSHOT and PROGRESS carry a record, CHANGED and DELETED a log entry, the others nothing.
+    #: SNAPSHOT: a record or a log entry; PROGRESS: a record; CHANGED, DELETED: a log entry; otherwise None.
     subject: Record | LogEntry | None = None
     #: On CHANGED: further changes of the same call follow.
     more: bool = False

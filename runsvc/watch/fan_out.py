@@ -1,78 +1,98 @@
 """Fan-out: the order and the pace in which watchers are woken.
 
-To wake one costs next to nothing; what it then sends takes the event loop some 30 µs, and ten thousand that are awake
-at once hold everything else up. So a few are woken at a time, and while calls keep coming there is a pause after each
-few: only a pace well below what the loop can do leaves room for calls, however often it looks for them.
+A wake-up itself costs next to nothing. The sending that follows takes the event loop some 30 µs per watcher, and ten
+thousand watchers woken at once would block everything else. So watchers are woken in batches. While calls arrive, there
+is a pause after each batch: only a pace well below the capacity of the loop leaves room for calls, however often the
+loop polls for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from runsvc.watch.cursor import Cursor
 
-#: So few are woken at once, whoever else waits: a run that one client follows is not held up by one that all follow.
-FEW: Final = 4
-#: Watchers that are woken in one turn of the loop while no calls come.
-STRIDE: Final = 64
-#: Watchers that are woken at once while calls come, and the seconds until the next are.
-STEP: Final = 40
-PAUSE: Final = 0.002
-#: Seconds after a call for which others are expected.
-ALERT: Final = 0.02
+class Wakeable(Protocol):
+    """A watcher that waits for changes."""
+
+    def wake(self) -> None:
+        """End its wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How many watchers are woken at once, and how often."""
+
+    #: A group of up to this size is woken immediately, ahead of all waiting watchers: a change that concerns one client
+    #: does not wait for a change that concerns everyone.
+    immediate: int = 4
+    #: Watchers per turn of the event loop while no calls arrive.
+    idle_batch: int = 64
+    #: Watchers per batch while calls arrive, and the seconds between two batches.
+    busy_batch: int = 40
+    busy_pause: float = 0.002
+    #: Seconds after a call during which further calls are expected.
+    busy_period: float = 0.02
+
+
+def no_calls() -> int:
+    """The call count of a server without calls."""
+    return 0
 
 
 class FanOut:
-    """Wakes watchers, first come, first served, each once however many changes there were in the meantime."""
+    """Wakes watchers in the order of their first change; a waiting watcher is woken once for several changes."""
 
-    def __init__(self, calls: Callable[[], int]) -> None:
-        #: How many calls have come so far, of those that somebody waits for.
-        self._calls = calls
-        self._seen = 0
-        self._alert_until = 0.0
-        #: Those of the present round, and those that were told of since it began.
-        self._round: deque[Cursor] = deque()
-        self._next: dict[Cursor, None] = {}
-        self._going = False
+    def __init__(self, count_calls: Callable[[], int] = no_calls, pace: Pace | None = None) -> None:
+        """count_calls returns the number of calls so far that a client waits for; streams do not count."""
+        self._count_calls = count_calls
+        self._pace = pace or Pace()
+        self._calls_seen = 0
+        self._busy_until = 0.0
+        #: Watchers of the present round, and those with changes since it began.
+        self._round: deque[Wakeable] = deque()
+        self._next_round: dict[Wakeable, None] = {}
+        self._is_running = False
 
-    def wake(self, cursors: Collection[Cursor]) -> None:
-        """Wake these, some at once and the others as time allows."""
-        if len(cursors) <= FEW:
-            for cursor in cursors:
-                cursor.wake()
+    def wake(self, watchers: Collection[Wakeable]) -> None:
+        """Wake a small group immediately, and a large one in batches."""
+        if len(watchers) <= self._pace.immediate:
+            for watcher in watchers:
+                watcher.wake()
             return
-        self._next.update(dict.fromkeys(cursors))
-        if not self._going:
-            # Whoever came before is who made the change.
-            self._seen = self._calls()
-            self._go()
+        self._next_round.update(dict.fromkeys(watchers))
+        if not self._is_running:
+            # Earlier calls do not count: one of them made this very change.
+            self._calls_seen = self._count_calls()
+            self._wake_batch()
 
-    def _go(self) -> None:
-        loop = asyncio.get_running_loop()
-        pressed = self._is_pressed(loop.time())
-        for _ in range(STEP if pressed else STRIDE):
+    def _wake_batch(self) -> None:
+        loop, pace = asyncio.get_running_loop(), self._pace
+        is_busy = self._is_busy(loop.time())
+        for _ in range(pace.busy_batch if is_busy else pace.idle_batch):
             if not self._round:
-                self._round.extend(self._next)
-                self._next.clear()
+                self._round.extend(self._next_round)
+                self._next_round.clear()
             if not self._round:
-                self._going = False
+                self._is_running = False
                 return
             self._round.popleft().wake()
-        self._going = True
-        if pressed:
-            loop.call_later(PAUSE, self._go)
+        self._is_running = True
+        if is_busy:
+            loop.call_later(pace.busy_pause, self._wake_batch)
         else:
-            loop.call_soon(self._go)
+            loop.call_soon(self._wake_batch)
 
-    def _is_pressed(self, now: float) -> bool:
-        calls, seen = self._calls(), self._seen
-        self._seen = calls
+    def _is_busy(self, now: float) -> bool:
+        calls, seen = self._count_calls(), self._calls_seen
+        self._calls_seen = calls
         if calls != seen:
-            self._alert_until = now + ALERT
+            self._busy_until = now + self._pace.busy_period
             return True
-        return now < self._alert_until
+        return now < self._busy_until

@@ -1,7 +1,7 @@
-"""The hub: what was committed last, and who waits for it.
+"""The hub: passes committed changes to the watchers that they concern.
 
-The newest log entries stay in one ring, bounded in bytes and indexed by topic; watchers are cursors on it. A change
-wakes those that it concerns, and nobody else.
+The newest log entries are kept once, in the recent log, and watchers are cursors on it. A change wakes the cursors of
+its topics only.
 """
 
 from __future__ import annotations
@@ -11,67 +11,72 @@ from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import CorruptRow, ServerDraining
 from runsvc.store.base import Topic, TopicKind
+from runsvc.watch import progress_backlog, recent_log
 from runsvc.watch.cursor import Audience, Cursor
 from runsvc.watch.fan_out import FanOut
-from runsvc.watch.recent_log import CAPACITY, Ring, name_of, names_of
+from runsvc.watch.log_reader import CHUNK_SIZE, LogReader
+from runsvc.watch.recent_log import RecentLog, name_of, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
     from runsvc.store.base import LogEntry, ReadingStore
-    from runsvc.watch.cursor import Stretch
 
-#: Entries that the ring starts with.
+#: Most entries that are loaded at start.
 TAIL: Final = 1_024
-#: A revision that no store comes to.
+#: A revision beyond that of any store.
 _UNREACHED: Final = 2**63
 
 _log = logging.getLogger(__name__)
 
 
 class StatusHub:
-    """Tells watchers what was committed. Lives on the event loop; publishing never waits for a watcher."""
+    """Notifies watchers of commits. Lives on the event loop; publishing never waits for a watcher."""
 
     def __init__(
         self,
         store: ReadingStore,
         revision: int = 0,
-        capacity: int = CAPACITY,
-        calls: Callable[[], int] = lambda: 0,
+        *,
+        fan_out: FanOut | None = None,
+        capacity: int = recent_log.CAPACITY,
+        chunk_size: int = CHUNK_SIZE,
+        backlog_capacity: int = progress_backlog.CAPACITY,
     ) -> None:
-        self.store = store
-        self.ring = Ring(revision, capacity)
-        #: What was read last since the last change: of those who are woken together, the first reads for all.
-        self.last_read: Stretch | None = None
-        self._fan_out = FanOut(calls)
-        #: By the name of their topic.
+        """capacity is that of the recent log, in bytes; backlog_capacity counts runs."""
+        self._store = store
+        self._fan_out = fan_out or FanOut()
+        self._backlog_capacity = backlog_capacity
+        self.recent_log = RecentLog(revision, capacity)
+        self._reader = LogReader(self.recent_log, store, chunk_size=chunk_size)
+        #: By the name of the topic.
         self._audiences: dict[str, Audience] = {}
+        #: The cursors that want progress, by the name of the topic.
         self._progress: dict[str, set[Cursor]] = {}
-        self._draining = False
 
     async def start(self) -> None:
-        """Fill the ring from the end of the log."""
-        revision = (await self.store.clock()).revision
-        self.ring.restart(revision)
+        """Load the end of the log into the recent log."""
+        revision = (await self._store.clock()).revision
+        self.recent_log.restart(revision)
         try:
-            self.ring.extend(await self.store.log_tail(TAIL, CAPACITY))
+            self.recent_log.extend(await self._store.log_tail(TAIL, recent_log.CAPACITY))
         except CorruptRow as corrupt:
-            # Whoever needs it reads it from the store, and is told.
-            _log.error("The ring starts empty: %s", corrupt)
+            # A watch that needs the entry reads it from the store and gets the error.
+            _log.error("The recent log starts empty, watches read the store: %s", corrupt)
 
     @property
     def watchers(self) -> int:
-        """How many cursors are open."""
+        """The number of open cursors."""
         return sum(len(audience.cursors) for audience in self._audiences.values())
 
     def open(self, topic: Topic, *, progress: bool = False) -> Cursor:
-        """A cursor that is woken from now on; close it when done."""
+        """A cursor that is woken by changes from now on. The caller closes it."""
         name = name_of(topic)
         if (audience := self._audiences.get(name)) is None:
-            audience = self._audiences[name] = Audience(name, self.ring.revision)
-        cursor = Cursor(self, topic, audience)
+            audience = self._audiences[name] = Audience(name, self.recent_log.revision)
+        cursor = Cursor(self._reader, topic, audience, self._backlog_capacity)
         audience.cursors.add(cursor)
         if progress:
             self._progress.setdefault(name, set()).add(cursor)
@@ -84,60 +89,60 @@ class StatusHub:
         cursor.audience.cursors.discard(cursor)
         if not cursor.audience.cursors and self._audiences.get(name) is cursor.audience:
             del self._audiences[name]
-        if asked := self._progress.get(name):
-            asked.discard(cursor)
-            if not asked:
+        if cursors := self._progress.get(name):
+            cursors.discard(cursor)
+            if not cursors:
                 del self._progress[name]
 
     def publish(self, committed: Committed) -> None:
-        """Take in what a batch did and wake those whom it concerns."""
-        self.last_read = None
+        """Add the changes of a batch to the recent log and wake the cursors that they concern."""
+        self._reader.discard_chunk()
         if committed.unsettled:
-            # Until the next commit tells where the log stands, everyone reads the store.
-            self.ring.restart(_UNREACHED)
-            self._concern_all()
+            # The end of the log is unknown until the next commit. Until then, all cursors read the store.
+            self.recent_log.restart(_UNREACHED)
+            self._notify_all()
         elif committed.entries:
-            self._take_in(committed.entries)
+            self._add(committed.entries)
         if self._progress:
             for run in committed.progressed:
-                self._touch(run)
+                self._mark_progress(run)
 
     def drain(self) -> None:
-        """End every watch, now and from now on, with ServerDraining."""
-        self._draining = True
+        """End all present and future watches with ServerDraining."""
+        self._reader.close()
         self._wake_all()
 
     def check_open(self) -> None:
-        """ServerDraining once the hub drains."""
-        if self._draining:
+        """Raise ServerDraining if the server is draining."""
+        if self._reader.is_closed:
             raise ServerDraining
 
-    def _take_in(self, entries: Sequence[LogEntry]) -> None:
-        before = self.ring.revision
-        self.ring.extend(entries)
+    def _add(self, entries: Sequence[LogEntry]) -> None:
+        before = self.recent_log.revision
+        self.recent_log.extend(entries)
         for entry in entries:
             if entry.deleted:
-                self.ring.redact(name_of(Topic(TopicKind.RUN, entry.owner, entry.run_id)))
+                self.recent_log.redact(name_of(Topic(TopicKind.RUN, entry.owner, entry.run_id)))
         if entries[0].revision != before + 1:
-            # After a commit whose fate was not known there may be entries that nobody published.
-            self._concern_all()
+            # A commit of unknown outcome may have left entries that were not published.
+            self._notify_all()
         elif self._audiences:
             for name in {name for entry in entries for name in names_of(entry)}:
                 if audience := self._audiences.get(name):
-                    audience.move_on(before)
-                    audience.newest = self.ring.revision
+                    audience.advance_idle(before)
+                    audience.expect(self.recent_log.revision)
                     self._fan_out.wake(audience.cursors)
 
-    def _touch(self, run: Run) -> None:
+    def _mark_progress(self, run: Run) -> None:
         for name in names_of(run):
             if cursors := self._progress.get(name):
                 for cursor in cursors:
-                    cursor.touch(run.run_id)
+                    cursor.mark_progress(run.run_id)
                 self._fan_out.wake(cursors)
 
-    def _concern_all(self) -> None:
+    def _notify_all(self) -> None:
         for audience in self._audiences.values():
-            audience.newest = self.ring.revision
+            audience.expect(self.recent_log.revision)
         self._wake_all()
 
     def _wake_all(self) -> None:

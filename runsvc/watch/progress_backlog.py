@@ -1,4 +1,4 @@
-"""What a watcher of progress has yet to be told: the runs whose progress moved, as many as are worth remembering."""
+"""The progress backlog: runs with new progress that a watcher has not been sent yet."""
 
 from __future__ import annotations
 
@@ -6,53 +6,57 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-#: Runs that are remembered for a watcher, so that one that does not read holds next to nothing.
+#: Runs that one backlog holds, so that a watcher that does not read uses little memory.
 CAPACITY: Final = 1_024
 
 
 class ProgressBacklog:
-    """Runs whose progress moved since the watcher last looked.
+    """Runs with new progress, up to a capacity. After an overflow all active runs are scanned, one chunk at a time.
 
-    When there are more than are remembered, all active runs are gone through instead, so many at a time. What a run
-    came to by its end needs no progress: the change that ended it tells.
+    A run that has ended needs no scan: the change that ended it carries its final progress.
     """
 
-    __slots__ = ("_after", "_overrun", "_run_ids")
+    __slots__ = ("_capacity", "_has_overflowed", "_marked", "_scanned_to")
 
-    def __init__(self) -> None:
-        self._run_ids: set[str] = set()
-        #: There were more: all active runs must be gone through from the beginning.
-        self._overrun = False
-        #: How far they have been gone through; None: they are not, or all have been.
-        self._after: str | None = None
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._marked: set[str] = set()
+        #: A scan of the active runs has to begin.
+        self._has_overflowed = False
+        #: The last run id that the present scan has covered; None without a scan.
+        self._scanned_to: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._run_ids) or self._overrun or self._after is not None
+        return bool(self._marked) or self._has_overflowed or self._scanned_to is not None
 
     def __len__(self) -> int:
-        return len(self._run_ids)
+        return len(self._marked)
 
-    def add(self, run_id: str) -> None:
-        """Note that a run's progress moved."""
-        if self._overrun:
+    def mark(self, run_id: str) -> None:
+        """Note that a run has new progress."""
+        if self._has_overflowed:
             return
-        self._run_ids.add(run_id)
-        if len(self._run_ids) > CAPACITY:
-            self._run_ids.discard(run_id)
-            self._overrun = True
+        self._marked.add(run_id)
+        if len(self._marked) > self._capacity:
+            self._marked.discard(run_id)
+            self._has_overflowed = True
 
-    async def take(self, active: Callable[[], Awaitable[Iterable[str]]]) -> Sequence[str]:
-        """What is remembered; once that was all taken, the next of the active runs as long as there are any."""
-        if self._run_ids:
-            taken, self._run_ids = list(self._run_ids), set()
+    def take(self) -> Sequence[str]:
+        """Remove and return the marked runs. If there are none, read the active runs and pass them to `scan`."""
+        if self._marked:
+            taken, self._marked = list(self._marked), set()
             return taken
-        if self._after is None:
-            # What moves from here on is remembered anew.
-            self._after, self._overrun = "", False
-        after = self._after
-        # Not in the order in which they come, so that one that ends in the meantime moves none.
-        taken = nsmallest(CAPACITY, (run_id for run_id in await active() if run_id > after))
-        self._after = taken[-1] if len(taken) == CAPACITY else None
-        return taken
+        if self._scanned_to is None:
+            # A scan begins. Progress from now on is marked again, also while the caller reads the active runs.
+            self._scanned_to, self._has_overflowed = "", False
+        return ()
+
+    def scan(self, active: Iterable[str]) -> Sequence[str]:
+        """The next chunk of the active runs."""
+        after = self._scanned_to or ""
+        # By run id, not by age: a run that ends between two chunks then shifts no other run out of the scan.
+        chunk = nsmallest(self._capacity, (run_id for run_id in active if run_id > after))
+        self._scanned_to = chunk[-1] if len(chunk) == self._capacity else None
+        return chunk

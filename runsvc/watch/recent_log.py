@@ -1,4 +1,4 @@
-"""The ring: the newest entries of the log in memory, bounded in bytes, each findable by every topic it belongs to."""
+"""The recent log: the newest log entries in memory, bounded in bytes and indexed by topic."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.store.base import LogEntry, Topic
 
-#: Bytes that the ring may hold.
+#: Largest size of the recent log, in bytes.
 CAPACITY: Final = 16 << 20
-#: What an entry costs beside its body, in bytes: the tuple, its strings, its places in the index.
+#: Bytes charged for an entry in addition to its body: the tuple, its strings, its places in the index.
 ENTRY_COST: Final = 1_000
-#: Revisions of a topic that are kept as a tuple.
+#: A topic with up to this many entries keeps their revisions in a tuple.
 _FEW: Final = 16
 
 
 def name_of(topic: Topic) -> str:
-    """A topic as one string: of the many that are kept, the garbage collector need not visit any."""
+    """A topic as one string. The garbage collector does not track strings, and there are many topics."""
     return _name(topic.kind, topic.owner, topic.key)
 
 
 def names_of(subject: LogEntry | Run) -> list[str]:
-    """The name of every topic that a change of this run belongs to."""
+    """The names of all topics that a change of this run belongs to."""
     owner = subject.owner
     names = [
         _name(TopicKind.RUN, owner, subject.run_id),
@@ -44,21 +44,20 @@ def _name(kind: TopicKind, owner: str, key: str = "") -> str:
     return f"{kind.value}\0{owner}\0{key}"
 
 
-class Ring:
-    """The newest entries of the log, without a gap, each findable by every topic it belongs to."""
+class RecentLog:
+    """The newest entries of the log, without a gap. It holds every entry after `floor`, up to `revision`."""
 
     def __init__(self, revision: int, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._size = 0
         self._entries: dict[int, LogEntry] = {}
-        #: Revisions by topic. The few of most topics are tuples, which cost less than any other sequence.
+        #: Revisions by topic. Most topics have few entries, and a tuple is the smallest sequence.
         self._index: dict[str, tuple[int, ...] | deque[int]] = {}
-        #: The ring holds every entry after `floor`, up to `revision`.
         self.floor = revision
         self.revision = revision
 
     def extend(self, entries: Iterable[LogEntry]) -> None:
-        """Add newer entries; the oldest make room. After a gap the ring starts anew."""
+        """Append newer entries and evict the oldest to make room. A gap empties the recent log first."""
         for entry in entries:
             if entry.revision != self.revision + 1:
                 self.restart(entry.revision - 1)
@@ -67,23 +66,23 @@ class Ring:
             self._evict()
 
     def restart(self, revision: int) -> None:
-        """Empty the ring; whoever is behind reads the store."""
+        """Remove all entries and continue after this revision. Cursors before it read the store."""
         self._entries.clear()
         self._index.clear()
         self._size = 0
         self.floor = self.revision = revision
 
     def after(self, name: str, revision: int, limit: int) -> Sequence[LogEntry]:
-        """A topic's entries after a revision at or above the floor."""
-        places = self._index.get(name, ())
-        if not places or places[-1] <= revision:
+        """A topic's entries after a revision, oldest first. The revision must not be below `floor`."""
+        revisions = self._index.get(name, ())
+        if not revisions or revisions[-1] <= revision:
             return ()
-        start = bisect_right(places, revision)
-        end = min(start + limit, len(places))
-        return [self._entries[places[at]] for at in range(start, end)]
+        start = bisect_right(revisions, revision)
+        end = min(start + limit, len(revisions))
+        return [self._entries[revisions[at]] for at in range(start, end)]
 
     def redact(self, name: str) -> None:
-        """Take the bodies out of a removed run's entries."""
+        """Remove the bodies from the entries of a topic, which is that of a removed run."""
         for revision in self._index.get(name, ()):
             entry = self._entries[revision]
             self._size -= len(entry.body or b"")
@@ -94,26 +93,26 @@ class Ring:
         self._entries[revision] = entry
         self._size += _cost(entry)
         for name in names_of(entry):
-            places = self._index.get(name, ())
-            if isinstance(places, deque):
-                places.append(revision)
-            elif len(places) < _FEW:
-                self._index[name] = (*places, revision)
+            revisions = self._index.get(name, ())
+            if isinstance(revisions, deque):
+                revisions.append(revision)
+            elif len(revisions) < _FEW:
+                self._index[name] = (*revisions, revision)
             else:
-                self._index[name] = deque((*places, revision))
+                self._index[name] = deque((*revisions, revision))
 
     def _evict(self) -> None:
         self.floor += 1
         entry = self._entries.pop(self.floor)
         self._size -= _cost(entry)
         for name in names_of(entry):
-            places = self._index[name]
-            if len(places) == 1:
+            revisions = self._index[name]
+            if len(revisions) == 1:
                 del self._index[name]
-            elif isinstance(places, deque):
-                places.popleft()
+            elif isinstance(revisions, deque):
+                revisions.popleft()
             else:
-                self._index[name] = places[1:]
+                self._index[name] = revisions[1:]
 
 
 def _cost(entry: LogEntry) -> int:

@@ -1,40 +1,47 @@
-"""The protocol of a watch: which events a watcher gets, in which order, and when its stream ends."""
+"""The protocol of a watch: its events, their order, and the end of its stream."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
-from runsvc.core import lifecycle
 from runsvc.core.errors import RevisionCompacted, RevisionUnknown, RunNotFound, RunsvcError
 from runsvc.store.base import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
+from runsvc.watch.progress_rounds import ProgressRounds
+from runsvc.watch.run_end import OPEN, RunEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from runsvc.core.model import Lease
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
     from runsvc.watch.cursor import Cursor
     from runsvc.watch.hub import StatusHub
 
-#: Least time between two rounds of PROGRESS on one stream, and between two looks at a lease that is over, in seconds.
-PROGRESS_INTERVAL: Final = 0.1
-#: The time of a heartbeat whose interval has not begun.
+#: The next heartbeat while its interval has not begun.
 _UNSET: Final = 0.0
-#: Runs of a snapshot that are read at once.
-SNAPSHOT_STRETCH: Final = 16
-#: Runs whose progress is read at once.
-PROGRESS_STRETCH: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTuning:
+    """How much a watch reads at once, and how often it sends progress."""
+
+    #: Shortest time between two rounds of PROGRESS, and between two checks of an expired lease, in seconds.
+    progress_interval: float = 0.1
+    #: Runs of a snapshot that are read at once.
+    snapshot_chunk: int = 16
+    #: Runs with new progress that are read at once.
+    progress_chunk: int = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRequest:
-    """What to watch, from where on, and how."""
+    """A request to watch a topic."""
 
     topic: Topic
     #: None: start with a snapshot.
@@ -42,7 +49,7 @@ class WatchRequest:
     #: The store that after_revision belongs to; empty: not checked.
     store_id: str = ""
     include_progress: bool = False
-    #: Longest silence, in seconds.
+    #: Longest time without an event, in seconds.
     heartbeat_interval: float = 15.0
     until_acknowledged: bool = False
     #: Count as a client of the run.
@@ -50,51 +57,53 @@ class WatchRequest:
 
 
 class Watches:
-    """Opens watches, and has what all of them need."""
+    """Opens watches and holds their common dependencies."""
 
     def __init__(
         self,
         store: ReadingStore,
         hub: StatusHub,
         codec: Codec,
-        serving: LeaseClock,
+        lease_clock: LeaseClock,
         attachments: Attachments,
+        tuning: WatchTuning | None = None,
     ) -> None:
         self.store = store
         self.hub = hub
         self.codec = codec
-        self.serving = serving
+        self.lease_clock = lease_clock
         self.attachments = attachments
+        self.tuning = tuning or WatchTuning()
 
     def open(
         self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
     ) -> Watch:
-        """A watch, for a with block: whichever way it is left, nothing of it stays. ServerDraining.
+        """A watch, to be used in a with block, which releases everything it holds. Raises ServerDraining.
 
-        may_be_ended tells whether the connection is one that the transport may have ended by itself.
+        may_be_ended returns whether the transport itself may have ended the connection, because of its age.
         """
         self.hub.check_open()
-        # Subscribed before the snapshot is taken, a watcher misses nothing in between.
+        # The cursor is opened before the snapshot is taken, so the watch misses no change in between.
         cursor = self.hub.open(request.topic, progress=request.include_progress)
         return Watch(self, request, cursor, may_be_ended)
 
 
 class Watch:
-    """One watch on its way: begin it, then proceed until it is over.
+    """One watch: begin it, then proceed until it is over.
 
-    RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    Both raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
     """
 
     __slots__ = (
         "_attachment",
         "_cursor",
-        "_lease",
         "_loop",
         "_may_be_ended",
         "_next_heartbeat",
-        "_next_progress",
+        "_outlook",
+        "_progress",
         "_request",
-        "_round",
+        "_run_end",
         "_snapshot",
         "_store_id",
         "_watches",
@@ -115,16 +124,18 @@ class Watch:
         self._store_id = ""
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
-        self._next_progress = 0.0
-        #: Runs of the present round of PROGRESS that are still to be told of.
-        self._round: Sequence[str] = ()
-        #: What of the snapshot is still to be sent; None when there is none, or no more.
+        self._progress = _progress_rounds(watches, cursor) if request.include_progress else None
+        #: Unsent runs of the snapshot; None without a snapshot, or once all of it is sent.
         self._snapshot: deque[RunState] | None = None
-        #: Of a cancelled run: how long an acknowledgement may still come, as far as is known. None: for ever.
-        self._lease: Lease | None = None
-        #: Names this watch among the clients of its run.
+        #: Of a watch of one run.
+        self._run_end: RunEnd | None = None
+        if request.topic.kind is TopicKind.RUN:
+            self._run_end = RunEnd(watches.codec, request.until_acknowledged)
+        #: As of the state that was sent last.
+        self._outlook = OPEN
+        #: Identifies this watch among the clients of its run.
         self._attachment: str | None = None
-        #: Nothing can follow.
+        #: No further event can follow.
         self.over = False
 
     def __enter__(self) -> Self:
@@ -133,12 +144,12 @@ class Watch:
     def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> None:
         self._watches.hub.close(self._cursor)
         if self._attachment is not None:
-            # Whatever else ends it, above all a cancelled call, is its client that left, if not the connection's age.
+            # Any other end, above all a cancelled call, means that the client left, unless the connection aged out.
             ended_here = isinstance(error, RunsvcError) or self._may_be_ended()
             self._watches.attachments.leave(self._attachment, ended_here=ended_here)
 
     async def begin(self) -> None:
-        """Take the snapshot, or the position to resume from, and attach, before anything is sent."""
+        """Take the snapshot or the position to resume from, and attach. Sends nothing yet."""
         clock = await self._watches.store.clock()
         self._store_id = clock.store_id
         if self._request.after_revision is None:
@@ -151,19 +162,22 @@ class Watch:
             self._attachment = await self._watches.attachments.attach(topic.owner, topic.key)
 
     async def proceed(self) -> Sequence[Event]:
-        """What comes next, once there is something: snapshot, then changes, else progress, else a heartbeat."""
+        """Wait for the next events: first the snapshot, then changes, else progress, else a heartbeat.
+
+        Empty if the watch is over without a further event.
+        """
         if self._snapshot is not None:
             return await self._snapshot_events(self._snapshot)
-        cursor = self._cursor
+        cursor, progress = self._cursor, self._progress
         while True:
             if changes := await cursor.read():
-                # Events that tell a position postpone the heartbeat, which is there to tell it.
+                # Changes carry a position, as a heartbeat does: they postpone it.
                 self._next_heartbeat = _UNSET
                 return self._up_to_the_end(changes)
             now = self._loop.time()
-            if (self._round or cursor.touched) and (events := await self._progress(now)):
+            if progress and progress.due_at() <= now and (events := await progress.read(now)):
                 return events
-            if self._lease is not None and await self._is_given_up():
+            if self._outlook.lease is not None and await self._is_given_up():
                 self.over = True
                 return ()
             if self._next_heartbeat == _UNSET:
@@ -171,42 +185,45 @@ class Watch:
             elif now >= self._next_heartbeat:
                 self._next_heartbeat = _UNSET
                 return [self._position(StatusEvent.HEARTBEAT)]
-            await cursor.woken(self._until())
+            await cursor.wait(self._next_deadline())
 
     async def _take_snapshot(self) -> None:
         topic = self._request.topic
         states, revision = await self._watches.store.snapshot(topic)
-        if topic.kind is TopicKind.RUN and not states:
+        if self._run_end and not states:
             raise RunNotFound(topic.key)
         self._snapshot = deque(states)
-        self._cursor.position = revision
+        self._cursor.seek(revision)
 
-    async def _snapshot_events(self, left: deque[RunState]) -> Sequence[Event]:
-        # A stretch at a time: what waits for a slow reader is ids and revisions.
-        states = [left.popleft() for _ in range(min(SNAPSHOT_STRETCH, len(left)))]
+    async def _snapshot_events(self, unsent: deque[RunState]) -> Sequence[Event]:
+        # In chunks: for a slow reader, only ids and revisions are kept.
+        size = min(self._watches.tuning.snapshot_chunk, len(unsent))
+        states = [unsent.popleft() for _ in range(size)]
         subjects = await self._watches.store.recall(states) if states else ()
-        topic = self._request.topic
-        if topic.kind is TopicKind.RUN and not subjects:
-            # It was removed since: the watcher is told what it would be, had it come a moment later.
-            raise RunNotFound(topic.key)
+        if self._run_end and not subjects:
+            # The run has been removed since. The answer is that of a watch which begins after the removal.
+            raise RunNotFound(self._request.topic.key)
         events = [Event(StatusEvent.SNAPSHOT, subject=_present(subject)) for subject in subjects]
-        if not left:
+        if not unsent:
             self._snapshot = None
             events.append(self._position(StatusEvent.SNAPSHOT_END))
-            if topic.kind is TopicKind.RUN:
-                self.over = any(map(self._ends_with, subjects))
+            if self._run_end:
+                self._outlook = self._run_end.outlook(subjects[0])
+                self.over = self._outlook.is_final
         return events
 
     async def _resume(self, after: int, clock: Clock) -> None:
-        self._cursor.position = after
-        topic = self._request.topic
-        if topic.kind is not TopicKind.RUN:
+        self._cursor.seek(after)
+        if not self._run_end:
             return
+        topic = self._request.topic
         record = await self._watches.store.look_up(topic.key)
         if record is not None and record.owner == topic.owner:
-            self.over = record.revision <= after and self._ends_with(record)
+            if record.revision <= after:
+                self._outlook = self._run_end.outlook(record)
+                self.over = self._outlook.is_final
             return
-        # A removed run has its DELETED in the log; it may be the very change that was seen last.
+        # The log of a removed run ends with its DELETED, which may be the very change at `after`.
         last_seen = max(after, clock.oldest_revision) - 1
         left = (await self._watches.store.log_since(topic, last_seen, 2)).entries
         if not left:
@@ -214,90 +231,55 @@ class Watch:
         self.over = left[-1].revision <= after
 
     def _up_to_the_end(self, changes: Sequence[Event]) -> Sequence[Event]:
-        if self._request.topic.kind is TopicKind.RUN:
-            for number, event in enumerate(changes, 1):
-                if event.subject is not None and self._ends_with(event.subject):
-                    self.over = True
-                    return changes[:number]
+        if self._run_end:
+            changes, self._outlook = self._run_end.cut(changes)
+            self.over = self._outlook.is_final
         return changes
 
-    def _ends_with(self, subject: Record | LogEntry) -> bool:
-        """Whether nothing that the watcher asked for can follow this state of the run."""
-        if isinstance(subject, LogEntry) and (subject.deleted or subject.body is None):
-            # The entries of a removed run are bare, and its DELETED follows them.
-            return subject.deleted
-        if not subject.status.terminal:
-            return False
-        return not (self._request.until_acknowledged and self._is_awaited(subject))
-
-    def _is_awaited(self, subject: Record | LogEntry) -> bool:
-        """Whether an acknowledgement can still follow; from now on the run's lease says for how long."""
-        run = self._watches.codec.decode(subject)
-        self._lease = run.lease
-        return lifecycle.awaits_acknowledgement(run)
-
     async def _is_given_up(self) -> bool:
-        """Whether the executor that was to acknowledge fell silent for longer than its lease."""
-        if not self._has_lapsed():
+        """Whether the executor that has to acknowledge has been silent for longer than its lease."""
+        if self._run_end is None or self._lease_left():
             return False
         record = await self._watches.store.look_up(self._request.topic.key)
         if record is None or record.revision > self._cursor.position:
-            # What has become of it is on its way.
+            # The change is committed and will be published.
             return False
-        return not self._is_awaited(record) or self._has_lapsed()
+        # A heartbeat renews the lease without a log entry.
+        self._outlook = self._run_end.outlook(record)
+        return self._outlook.is_final or not self._lease_left()
 
-    def _has_lapsed(self) -> bool:
-        return self._lease is not None and not self._watches.serving.left(self._lease)
+    def _lease_left(self) -> float:
+        """Seconds during which an acknowledgement can still come; infinity without a limit."""
+        lease = self._outlook.lease
+        return inf if lease is None else self._watches.lease_clock.left(lease)
 
-    async def _progress(self, now: float) -> Sequence[Event]:
-        cursor = self._cursor
-        if not self._round:
-            if not cursor.touched or now < self._next_progress:
-                return ()
-            self._round = await cursor.touched.take(self._active)
-        # A stretch at a time, with the changes of the meantime before the next.
-        stretch, self._round = self._round[:PROGRESS_STRETCH], self._round[PROGRESS_STRETCH:]
-        self._next_progress = now + PROGRESS_INTERVAL
-        events = []
-        for run_id in stretch:
-            record = await self._watches.store.look_up(run_id)
-            if record is None:
-                continue
-            if record.revision > cursor.position:
-                # Its newest change comes first.
-                cursor.touch(run_id)
-                continue
-            events.append(Event(StatusEvent.PROGRESS, subject=record))
-        return events
-
-    async def _active(self) -> Iterable[str]:
-        states, _ = await self._watches.store.snapshot(self._request.topic)
-        return [state.run_id for state in states]
-
-    def _until(self) -> float:
-        """When there is something to do by the clock."""
-        if self._round:
-            return self._loop.time()
-        until = self._next_heartbeat
-        if self._cursor.touched:
-            until = min(until, self._next_progress)
-        if self._lease is not None:
-            # What is on its way when the lease is over comes soon.
-            left = max(self._watches.serving.left(self._lease), PROGRESS_INTERVAL)
-            until = min(until, self._loop.time() + left)
-        return until
+    def _next_deadline(self) -> float:
+        """The next time at which the watch has something to do, changes or not."""
+        deadline = self._next_heartbeat
+        if self._progress:
+            deadline = min(deadline, self._progress.due_at())
+        if self._outlook.lease is not None:
+            # A committed acknowledgement is published soon, also after the lease has expired.
+            left = max(self._lease_left(), self._watches.tuning.progress_interval)
+            deadline = min(deadline, self._loop.time() + left)
+        return deadline
 
     def _position(self, event: StatusEvent) -> Event:
         return Event(event, self._cursor.position, store_id=self._store_id)
 
 
+def _progress_rounds(watches: Watches, cursor: Cursor) -> ProgressRounds:
+    interval, chunk_size = watches.tuning.progress_interval, watches.tuning.progress_chunk
+    return ProgressRounds(watches.store, cursor, interval=interval, chunk_size=chunk_size)
+
+
 def _present(subject: Record | LogEntry) -> Record | LogEntry:
-    """A state, not the change that led to it."""
+    """A state of a run, without the status before it."""
     return subject._replace(previous_status=None) if isinstance(subject, LogEntry) else subject
 
 
 def check_revision(after: int, store_id: str, clock: Clock) -> None:
-    """Refuse to resume from a revision that the store does not know, or no longer."""
+    """Check that a watch can resume after a revision. Raises RevisionUnknown, RevisionCompacted."""
     if after > clock.revision or (store_id and store_id != clock.store_id):
         raise RevisionUnknown(clock.revision, clock.store_id)
     if after < clock.oldest_revision - 1:

@@ -372,7 +372,7 @@ async def test_a_damaged_entry_is_corrupt_for_those_who_read_it(
         await store.log_tail(9, 1 << 20)
     hub = StatusHub(store)
     await hub.start()
-    assert (hub.ring.floor, hub.ring.revision) == (1, 1)
+    assert (hub.recent_log.floor, hub.recent_log.revision) == (1, 1)
 
 
 # Closing.

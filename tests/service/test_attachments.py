@@ -1,4 +1,4 @@
-"""Runs and their clients: whose last attached client left is cancelled, and nothing else is."""
+"""Runs and their clients: a run is cancelled when its last attached client has left, and only then."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ GRACE = 0.5
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A client of a server that is less patient than usual."""
+    """A client of a server with a short grace period."""
     async with in_process(tmp_path / "runs.db", attach_grace=GRACE) as client:
         yield client
 
 
-async def attached(client: Client) -> int:
+async def attachment_count(client: Client) -> int:
     return int((await call(client, "GetServerInfo")).attachments)
 
 
 async def until_attached(client: Client, count: int) -> None:
+    """Wait until the server has this number of attachments."""
     async with asyncio.timeout(30):
-        while await attached(client) != count:
+        while await attachment_count(client) != count:
             pass
 
 
@@ -58,8 +59,8 @@ async def status(client: Client, run: run_pb2.Run) -> int:
     return int((await call(client, "Get", run_id=run.run_id)).run.status)
 
 
-async def past_the_grace(client: Client) -> None:
-    """Until another run that was left now has been cancelled: of those that were left before, none is still due."""
+async def past_the_grace_period(client: Client) -> None:
+    """Leave another run and wait until it is cancelled: by then, every earlier grace period is over, too."""
     other = await created(client, "other")
     async with watching(client, run_id=other.run_id, attach=True) as stream:
         await stream.read()
@@ -74,10 +75,10 @@ async def test_a_run_is_cancelled_once_its_last_client_has_left(client: Client) 
             await one.read()
             async with watching(client, run_id=run.run_id, attach=True) as other:
                 await other.read()
-                assert await attached(client) == 2
+                assert await attachment_count(client) == 2
             await until_attached(client, 1)
-            # One of them has gone for longer than the grace; the other one is still here.
-            await past_the_grace(client)
+            # One client left longer than the grace period ago; the other one is still attached.
+            await past_the_grace_period(client)
             assert await status(client, run) == PENDING
         (last,) = await plain.rest()
     assert (last.event, last.run.status, last.run.status_reason) == (
@@ -89,73 +90,73 @@ async def test_a_run_is_cancelled_once_its_last_client_has_left(client: Client) 
     await until_attached(client, 0)
 
 
-async def test_who_did_not_attach_cancels_nothing(client: Client) -> None:
+async def test_a_client_that_did_not_attach_cancels_no_run(client: Client) -> None:
     run = await created(client)
-    lasting = await created(client, on_disconnect=CONTINUE)
+    independent = await created(client, on_disconnect=CONTINUE)
     targets: list[dict[str, Any]] = [{"run_id": run.run_id}, {"thread_id": "t"}, {"all": {}}]
     for target in targets:
         async with watching(client, **target) as stream:
             await stream.read()
-    async with watching(client, run_id=lasting.run_id, attach=True) as stream:
+    async with watching(client, run_id=independent.run_id, attach=True) as stream:
         await stream.read()
-    await past_the_grace(client)
+    await past_the_grace_period(client)
     assert await status(client, run) == PENDING
-    assert await status(client, lasting) == PENDING
+    assert await status(client, independent) == PENDING
 
 
-async def test_a_client_whose_connection_went_is_one_that_left(client: Client) -> None:
+async def test_a_client_that_loses_its_connection_has_left(client: Client) -> None:
     run = await created(client)
     async with (
         client_of(client.address) as other,
         watching(other, run_id=run.run_id, attach=True) as stream,
     ):
         await stream.read()
-        assert await attached(client) == 1
+        assert await attachment_count(client) == 1
         await other.close()
         await until_attached(client, 0)
     assert (await watched(client, run_id=run.run_id))[-1][2] in (INTERRUPTED, 0)
     assert await status(client, run) == INTERRUPTED
 
 
-async def test_an_attached_watch_of_a_run_that_is_over_is_like_any_other(client: Client) -> None:
+async def test_an_attached_watch_of_a_terminal_run_is_an_ordinary_watch(client: Client) -> None:
     run = await in_status(client, SUCCESS)
     assert await watched(client, run_id=run.run_id, attach=True) == [
         (SNAPSHOT, 0, SUCCESS),
         (SNAPSHOT_END, 2, 0),
     ]
     with pytest.raises(Refused, match="RUN_NOT_FOUND"):
-        await watched(client, run_id="nobody", attach=True)
+        await watched(client, run_id="unknown", attach=True)
     await until_attached(client, 0)
     assert await status(client, run) == SUCCESS
 
 
-async def test_a_drain_cancels_nothing_and_leaves_time_to_come_back(
+async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db, attach_grace=0.0) as client:
-        lost, back = await created(client, "lost"), await created(client, "back")
+        lost, resumed = await created(client, "lost"), await created(client, "resumed")
         left_open: list[Any] = []
-        for run in (lost, back):
-            # The server ends them.
+        for run in (lost, resumed):
+            # Left open: the stop of the server ends them.
             request = run_service_pb2.StreamStatusRequest(run_id=run.run_id, attach=True)
             left_open.append(client.runs.StreamStatus(request))
             await left_open[-1].read()
     async with in_process(db, attach_grace=0.0) as client:
-        # A minute is long; both go on.
-        await past_the_grace(client)
-        assert await status(client, lost) == await status(client, back) == PENDING
+        # The clients have a minute, so both runs continue.
+        await past_the_grace_period(client)
+        assert await status(client, lost) == await status(client, resumed) == PENDING
     monkeypatch.setattr(attachments, "COMEBACK", timedelta(seconds=1))
     async with (
         in_process(db, attach_grace=0.0) as client,
-        watching(client, run_id=back.run_id, attach=True) as stream,
+        watching(client, run_id=resumed.run_id, attach=True) as stream,
     ):
         await stream.read()
         assert (await watched(client, run_id=lost.run_id))[-1][2] == INTERRUPTED
-        assert await status(client, back) == PENDING
+        assert await status(client, resumed) == PENDING
 
 
-async def test_a_crash_leaves_time_to_come_back(tmp_path: Path) -> None:
+async def test_a_crash_leaves_clients_time_to_return(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with (
         Process(db, "--attach-grace", "0.1") as process,
@@ -169,12 +170,12 @@ async def test_a_crash_leaves_time_to_come_back(tmp_path: Path) -> None:
         Process(db, "--attach-grace", "0.1") as process,
         client_of(process.address) as client,
     ):
-        await past_the_grace(client)
+        await past_the_grace_period(client)
         assert await status(client, run) == PENDING
         async with watching(client, run_id=run.run_id, attach=True) as stream:
             await stream.read()
-            assert await attached(client) == 1
+            assert await attachment_count(client) == 1
         await until_attached(client, 0)
-        # What was lost with the server holds it for its minute, whoever came and went since.
-        await past_the_grace(client)
+        # The attachment that was lost in the crash keeps the run for its minute, in spite of later clients.
+        await past_the_grace_period(client)
         assert await status(client, run) == PENDING

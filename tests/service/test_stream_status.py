@@ -1,4 +1,4 @@
-"""StreamStatus as a client meets it: beginnings, changes, ends."""
+"""StreamStatus from the client: how a watch begins, the events it sends, how it ends."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 
 async def refusal(client: Client, **fields: object) -> RunError:
-    """How a watch is refused."""
+    """The error of a watch that is refused."""
     with pytest.raises(Refused) as caught:
         await watched(client, **fields)
     return caught.value.error
 
 
-async def test_a_run_is_followed_from_its_snapshot_to_its_end(client: Client) -> None:
+async def test_a_watch_of_a_run_goes_from_its_snapshot_to_its_end(client: Client) -> None:
     run = await created(client)
     async with watching(client, run_id=run.run_id) as stream:
         first, end = await stream.read(), await stream.read()
@@ -64,7 +64,7 @@ async def test_a_run_is_followed_from_its_snapshot_to_its_end(client: Client) ->
     assert rest[-1].run == done
 
 
-async def test_a_run_that_is_over_tells_what_is_left_and_ends(client: Client) -> None:
+async def test_a_watch_of_a_terminal_run_sends_the_rest_and_ends(client: Client) -> None:
     run = await in_status(client, SUCCESS)
     assert await watched(client, run_id=run.run_id) == [
         (SNAPSHOT, 0, SUCCESS),
@@ -74,7 +74,7 @@ async def test_a_run_that_is_over_tells_what_is_left_and_ends(client: Client) ->
     assert await watched(client, run_id=run.run_id, after_revision=2) == []
 
 
-async def test_changes_of_one_call_come_together(client: Client) -> None:
+async def test_the_changes_of_one_call_come_together(client: Client) -> None:
     await created(client)
     await created(client)
     async with watching(client, thread_id="t") as stream:
@@ -91,13 +91,13 @@ async def test_changes_of_one_call_come_together(client: Client) -> None:
     assert not any(change.run.HasField("kwargs") for change in changes)
 
 
-async def test_a_revision_just_returned_to_a_writer_is_never_refused(client: Client) -> None:
+async def test_a_revision_that_was_just_returned_is_accepted(client: Client) -> None:
     for _ in range(50):
         run = await created(client)
         async with watching(client, all={}, after_revision=run.revision) as stream:
-            again = asyncio.create_task(stream.read())
+            event = asyncio.create_task(stream.read())
             await created(client)
-            assert (await again).revision == run.revision + 1
+            assert (await event).revision == run.revision + 1
 
 
 async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
                 assert [(await stream.read()).revision for _ in revisions] == revisions
 
 
-async def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
+async def test_an_unknown_and_a_compacted_revision_are_refused(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         for _ in range(10):
@@ -138,14 +138,14 @@ async def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
             assert (await stream.read()).revision == 6
 
 
-async def test_a_watcher_that_falls_below_the_log_is_told_so_and_from_where_on_it_could_resume(
+async def test_a_watch_that_falls_behind_the_log_ends_with_the_oldest_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "COMPACT_INTERVAL", 0.05)
     text = {"text": "x" * 60_000}
     async with in_process(tmp_path / "runs.db", log_keep=20) as client:
         await created(client, "quiet")
-        # The one reads nothing of what comes, the other waits for what does not come.
+        # The one does not read its events, the other has none to read.
         async with (
             watching(client, all={}, after_revision=0) as slow,
             watching(client, thread_id="quiet", heartbeat_interval={"seconds": 300}) as quiet,
@@ -166,10 +166,10 @@ async def test_a_watcher_that_falls_below_the_log_is_told_so_and_from_where_on_i
 
 @pytest.mark.parametrize("after", [{}, {"after_revision": 0}])
 async def test_an_unknown_run_is_not_found(client: Client, after: dict[str, int]) -> None:
-    assert (await refusal(client, run_id="nobody", **after)).reason == "RUN_NOT_FOUND"
+    assert (await refusal(client, run_id="unknown", **after)).reason == "RUN_NOT_FOUND"
 
 
-async def test_a_removed_run_tells_what_is_left_of_it(client: Client) -> None:
+async def test_a_watch_of_a_removed_run_sends_the_entries_of_the_log(client: Client) -> None:
     run = await in_status(client, SUCCESS)
     async with watching(client, all={}) as everything:
         assert (await everything.read()).event == SNAPSHOT_END
@@ -184,7 +184,7 @@ async def test_a_removed_run_tells_what_is_left_of_it(client: Client) -> None:
     assert (await refusal(client, run_id=run.run_id)).reason == "RUN_NOT_FOUND"
 
 
-async def test_a_cancelled_run_is_followed_to_its_acknowledgement(client: Client) -> None:
+async def test_until_acknowledged_a_watch_continues_after_the_cancel(client: Client) -> None:
     run = await in_status(client, RUNNING)
     async with watching(client, run_id=run.run_id, until_acknowledged=True) as stream:
         await stream.read()
@@ -194,13 +194,25 @@ async def test_a_cancelled_run_is_followed_to_its_acknowledgement(client: Client
         await call(client, "AcknowledgeCancel", run_id=run.run_id)
         (last,) = await stream.rest()
         assert last.run.cancellation.HasField("acknowledged_at")
-    never = await created(client)
-    await call(client, "Cancel", run_id=never.run_id)
-    ended = await watched(client, run_id=never.run_id, until_acknowledged=True)
-    assert [event for event, _, _ in ended] == [SNAPSHOT, SNAPSHOT_END]
+    never_ran = await created(client)
+    await call(client, "Cancel", run_id=never_ran.run_id)
+    events = await watched(client, run_id=never_ran.run_id, until_acknowledged=True)
+    assert [event for event, _, _ in events] == [SNAPSHOT, SNAPSHOT_END]
 
 
-async def test_progress_comes_to_those_who_ask(client: Client) -> None:
+async def test_without_until_acknowledged_a_watch_ends_with_the_cancel(client: Client) -> None:
+    run = await in_status(client, RUNNING)
+    await call(client, "Cancel", run_id=run.run_id)
+    await call(client, "AcknowledgeCancel", run_id=run.run_id)
+    # The acknowledgement is in the log, but it is not sent.
+    changes = [(CHANGED, 2, RUNNING), (CHANGED, 3, INTERRUPTED)]
+    assert await watched(client, run_id=run.run_id, after_revision=1) == changes
+    acknowledged = [*changes, (CHANGED, 4, INTERRUPTED)]
+    fields = {"run_id": run.run_id, "after_revision": 1}
+    assert await watched(client, **fields, until_acknowledged=True) == acknowledged
+
+
+async def test_progress_is_sent_on_request(client: Client) -> None:
     run = await in_status(client, RUNNING)
     async with watching(client, run_id=run.run_id, include_progress=True) as stream:
         await stream.read()
@@ -219,18 +231,20 @@ async def test_progress_comes_to_those_who_ask(client: Client) -> None:
         assert [event.event for event in await stream.rest()] == [CHANGED]
 
 
-async def test_silence_is_broken_by_heartbeats(client: Client) -> None:
+async def test_heartbeats_carry_the_position_of_a_quiet_watch(client: Client) -> None:
     await created(client)
     interval = {"nanos": 1_000}
     async with watching(client, thread_id="u", heartbeat_interval=interval) as stream:
         assert (await stream.read()).event == SNAPSHOT_END
         await created(client)
-        beat = await stream.read()
-    assert (beat.event, beat.revision) == (HEARTBEAT, 2)
-    assert beat.store_id
+        heartbeat = await stream.read()
+    assert (heartbeat.event, heartbeat.revision) == (HEARTBEAT, 2)
+    assert heartbeat.store_id
 
 
-async def test_leaving_a_watch_leaves_nothing_behind_and_cancels_nothing(client: Client) -> None:
+async def test_a_client_that_leaves_a_watch_cancels_no_run_and_leaves_no_watcher(
+    client: Client,
+) -> None:
     run = await created(client)
     async with watching(client, run_id=run.run_id) as stream:
         await stream.read()

@@ -1,4 +1,4 @@
-"""Many watchers: cut off at random moments, back all at once, and one that stops reading."""
+"""Many watchers: disconnected at random moments, resuming all at once, and one that stops reading."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from tests.support.server import Client
 
 long_form = [pytest.mark.soak, pytest.mark.timeout(1_800)]
-#: Bytes that the server may send ahead to a watcher that reads nothing.
+#: Bytes that the server may send to a watcher that does not read.
 WINDOW = 64 << 10
-#: Growth of memory that is the ring of the newest changes, the runs at hand, and what calls leave behind.
+#: Expected growth of memory, in bytes: the recent log, the cached runs, and the garbage of calls.
 GROWTH = 48 << 20
 
 
@@ -49,14 +49,14 @@ GROWTH = 48 << 20
         pytest.param(1_000, 150, id="long", marks=long_form),
     ],
 )
-async def test_whoever_is_cut_off_and_resumes_sees_every_change_once_and_in_order(
+async def test_a_disconnected_watcher_resumes_and_sees_every_change_once_and_in_order(
     tmp_path: Path, count: int, acts: int
 ) -> None:
     async with (
         Process(tmp_path / "runs.db", "--log-keep", "10000000") as process,
         proxied(process.address) as proxy,
     ):
-        # Half of them behind the proxy.
+        # Half of the connections go through the proxy.
         lines = [Line(address) for address in (process.address, proxy.address) for _ in "12"]
         watchers = spread(lines, count)
         disturbance = Disturbance(process, proxy, lines, watchers, Random(count))
@@ -67,13 +67,14 @@ async def test_whoever_is_cut_off_and_resumes_sees_every_change_once_and_in_orde
             line.drop()
 
 
-async def watchers_of(client: Client) -> int:
+async def watcher_count(client: Client) -> int:
     return int((await call(client, "GetServerInfo")).watchers)
 
 
-async def all_are_back(client: Client, count: int) -> None:
+async def until_watchers(client: Client, count: int) -> None:
+    """Wait until the server has this number of watchers."""
     async with asyncio.timeout(120):
-        while await watchers_of(client) != count:
+        while await watcher_count(client) != count:
             pass
 
 
@@ -81,7 +82,7 @@ async def all_are_back(client: Client, count: int) -> None:
     "count",
     [pytest.param(500, id="short"), pytest.param(10_000, id="long", marks=long_form)],
 )
-async def test_thousands_watch_and_come_back_at_once_after_a_crash(
+async def test_thousands_of_watchers_resume_at_once_after_a_crash(
     tmp_path: Path, count: int
 ) -> None:
     async with Process(tmp_path / "runs.db") as process:
@@ -91,17 +92,17 @@ async def test_thousands_watch_and_come_back_at_once_after_a_crash(
         ]
         async with following(each):
             async with client_of(process.address) as client:
-                await all_are_back(client, count)
+                await until_watchers(client, count)
                 await created(client, "w7")
-                # It reaches the one, and the others stay idle.
+                # The change is sent to one watcher only.
                 await until(lambda: each[7].seen == [1])
                 assert sum(len(watcher.seen) for watcher in each) == 1
                 await created(client, "w8")
                 await process.kill()
             await process.start_again()
             async with client_of(process.address) as client:
-                await all_are_back(client, count)
-                # None was shed.
+                await until_watchers(client, count)
+                # The server refused none of them.
                 assert not any(CANCELLED in watcher.statuses for watcher in each)
                 await until(lambda: each[8].seen == [2])
                 await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))
@@ -111,18 +112,18 @@ async def test_thousands_watch_and_come_back_at_once_after_a_crash(
         for watcher in everyone:
             watcher.position = 92
         async with following(everyone), client_of(process.address) as client:
-            await all_are_back(client, count)
+            await until_watchers(client, count)
             await created(client)
             await until(lambda: all(watcher.seen for watcher in everyone), 120)
         assert all(watcher.seen == [93] for watcher in everyone)
         for line in lines:
             line.drop()
         async with client_of(process.address) as client:
-            await all_are_back(client, 0)
+            await until_watchers(client, 0)
 
 
 async def change(address: str, lanes: int, changes: int) -> None:
-    """Make so many changes."""
+    """Create runs, in concurrent lanes."""
     numbers = iter(range(changes))
     async with AsyncRunClient(address, token=None) as client:
 
@@ -139,7 +140,7 @@ async def change(address: str, lanes: int, changes: int) -> None:
     "changes",
     [pytest.param(2_000, id="short"), pytest.param(100_000, id="long", marks=long_form)],
 )
-async def test_a_watcher_that_stops_reading_costs_nothing_and_gets_everything(
+async def test_a_watcher_that_stops_reading_costs_no_memory_and_misses_no_change(
     tmp_path: Path, changes: int
 ) -> None:
     arguments = ("--log-keep", "10000000", "--max-active-per-thread", "100000")
@@ -162,7 +163,7 @@ async def test_a_watcher_that_stops_reading_costs_nothing_and_gets_everything(
         async with following([other]):
             await change(process.address, 30, changes)
             last = 300 + changes
-            # The other one has had them all, and no cut, by the time the first has not got far.
+            # The other watcher receives everything on one stream, although the first one is stalled.
             await until(lambda: other.position == last)
             assert other.seen == list(range(301, last + 1))
             assert other.cuts == 0

@@ -1,119 +1,109 @@
-"""Fan-out: who is woken when."""
+"""Fan-out: the order and the pace in which watchers are woken."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
 
-from runsvc.watch import fan_out
-from runsvc.watch.fan_out import FEW, STEP, STRIDE, FanOut
+from runsvc.watch.fan_out import FanOut, Pace
 
-if TYPE_CHECKING:
-    import pytest
-
-    from runsvc.watch.cursor import Cursor
+PACE = Pace()
 
 
-class House:
-    """A fan-out, and what became of the cursors that it was told to wake: each is a number."""
+class Harness:
+    """A fan-out and numbered watchers; records the wake-ups."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace = PACE) -> None:
         self.calls = 0
         self.woken: list[int] = []
-        self._fan_out = FanOut(lambda: self.calls)
-        self._cursors: dict[int, Cursor] = {}
+        self._fan_out = FanOut(lambda: self.calls, pace)
+        self._watchers: dict[int, Watcher] = {}
 
     def wake(self, *numbers: int) -> None:
-        self._fan_out.wake([self._cursor(number) for number in numbers])
+        self._fan_out.wake([self._watcher(number) for number in numbers])
 
-    def _cursor(self, number: int) -> Cursor:
-        return self._cursors.setdefault(number, cast("Cursor", _Sleeper(self, number)))
+    def _watcher(self, number: int) -> Watcher:
+        return self._watchers.setdefault(number, Watcher(self, number))
 
 
-class _Sleeper:
-    def __init__(self, house: House, number: int) -> None:
-        self._house = house
+class Watcher:
+    def __init__(self, harness: Harness, number: int) -> None:
+        self._harness = harness
         self._number = number
 
     def wake(self) -> None:
-        self._house.woken.append(self._number)
+        self._harness.woken.append(self._number)
 
 
 async def turns(count: int = 1) -> None:
+    """Let the event loop turn."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-async def test_a_few_are_woken_before_the_call_returns() -> None:
-    house = House()
-    house.wake(*range(STRIDE))
-    assert house.woken == list(range(STRIDE))
-    house.wake(*range(FEW + 1))
+async def test_the_first_batch_is_woken_before_the_call_returns() -> None:
+    harness = Harness()
+    harness.wake(*range(PACE.idle_batch))
+    assert harness.woken == list(range(PACE.idle_batch))
+    harness.wake(*range(PACE.immediate + 1))
     await turns()
-    assert house.woken[STRIDE:] == list(range(FEW + 1))
+    assert harness.woken[PACE.idle_batch :] == list(range(PACE.immediate + 1))
 
 
-async def test_of_many_the_others_are_woken_in_turn() -> None:
-    house = House()
-    house.wake(*range(3 * STRIDE))
-    for strides in (1, 2, 3):
-        assert house.woken == list(range(strides * STRIDE))
+async def test_each_further_batch_is_woken_in_a_turn_of_its_own() -> None:
+    harness = Harness()
+    harness.wake(*range(3 * PACE.idle_batch))
+    for batches in (1, 2, 3):
+        assert harness.woken == list(range(batches * PACE.idle_batch))
         await turns()
 
 
-async def test_whoever_waits_already_is_not_woken_twice() -> None:
-    house = House()
-    house.wake(*range(STRIDE + 2))
-    others = range(1_000, 1_001 + FEW)
+async def test_a_watcher_that_waits_to_be_woken_is_woken_once() -> None:
+    harness = Harness()
+    harness.wake(*range(PACE.idle_batch + 2))
+    others = range(1_000, 1_001 + PACE.immediate)
     for _ in range(3):
-        house.wake(*others)
+        harness.wake(*others)
     await turns(3)
-    assert house.woken[STRIDE:] == [STRIDE, STRIDE + 1, *others]
+    assert harness.woken[PACE.idle_batch :] == [PACE.idle_batch, PACE.idle_batch + 1, *others]
 
 
-async def test_a_few_do_not_wait_for_many() -> None:
-    house = House()
-    house.wake(*range(3 * STRIDE))
-    others = range(1_000, 1_000 + FEW)
-    house.wake(*others)
-    assert house.woken == [*range(STRIDE), *others]
+async def test_a_few_watchers_do_not_wait_for_many() -> None:
+    harness = Harness()
+    harness.wake(*range(3 * PACE.idle_batch))
+    others = range(1_000, 1_000 + PACE.immediate)
+    harness.wake(*others)
+    assert harness.woken == [*range(PACE.idle_batch), *others]
 
 
-async def test_while_calls_come_there_is_a_pause_after_each_few(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fan_out, "PAUSE", 1_000)
-    house = House()
-    # Who made the change is no reason to wait.
-    house.calls += 1
-    house.wake(*range(10 * STRIDE))
-    house.calls += 1
+async def test_while_calls_arrive_there_is_a_pause_after_each_batch() -> None:
+    harness = Harness(Pace(busy_pause=1_000))
+    # The call that made the change is no reason for a pause.
+    harness.calls += 1
+    harness.wake(*range(10 * PACE.idle_batch))
+    harness.calls += 1
     await turns(20)
-    assert len(house.woken) == STRIDE + STEP
+    assert len(harness.woken) == PACE.idle_batch + PACE.busy_batch
 
 
-async def test_after_the_pauses_everyone_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "PAUSE", 0)
-    monkeypatch.setattr(fan_out, "ALERT", 1_000)
-    house = House()
-    house.wake(*range(10 * STRIDE))
-    house.calls += 1
+async def test_after_the_pauses_every_watcher_is_woken() -> None:
+    harness = Harness(Pace(busy_pause=0, busy_period=1_000))
+    harness.wake(*range(10 * PACE.idle_batch))
+    harness.calls += 1
     async with asyncio.timeout(30):
-        while len(house.woken) < 10 * STRIDE:
+        while len(harness.woken) < 10 * PACE.idle_batch:
             await turns()
-    assert house.woken == list(range(10 * STRIDE))
+    assert harness.woken == list(range(10 * PACE.idle_batch))
 
 
-async def test_once_calls_stop_it_goes_on_without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "ALERT", 0)
-    monkeypatch.setattr(fan_out, "PAUSE", 0)
-    house = House()
-    house.wake(*range(4 * STRIDE))
-    house.calls += 1
+async def test_the_pauses_end_with_the_calls() -> None:
+    harness = Harness(Pace(busy_pause=0, busy_period=0))
+    idle, busy = PACE.idle_batch, PACE.busy_batch
+    harness.wake(*range(4 * idle))
+    harness.calls += 1
     async with asyncio.timeout(30):
-        while len(house.woken) == STRIDE:
+        while len(harness.woken) == idle:
             await turns()
-        assert len(house.woken) == STRIDE + STEP
-        while len(house.woken) == STRIDE + STEP:
+        assert len(harness.woken) == idle + busy
+        while len(harness.woken) == idle + busy:
             await turns()
-    assert len(house.woken) == 2 * STRIDE + STEP
+    assert len(harness.woken) == 2 * idle + busy

@@ -1,66 +1,66 @@
-"""What is remembered of progress: few runs, and otherwise that all active ones must be gone through."""
+"""The progress backlog: it holds few runs, and scans all active runs after an overflow."""
 
 from __future__ import annotations
 
-import pytest
-
-from runsvc.watch import progress_backlog as touched_module
 from runsvc.watch.progress_backlog import ProgressBacklog
 
 
-@pytest.fixture(autouse=True)
-def _little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(touched_module, "CAPACITY", 3)
+def backlog_of(run_ids: str) -> ProgressBacklog:
+    backlog = ProgressBacklog(capacity=3)
+    for run_id in run_ids:
+        backlog.mark(run_id)
+    return backlog
 
 
-class Active:
-    """The active runs, as a store tells them."""
-
-    def __init__(self, run_ids: str) -> None:
-        self.run_ids = run_ids
-
-    async def __call__(self) -> str:
-        return self.run_ids
-
-
-async def test_few_are_remembered() -> None:
-    touched = ProgressBacklog()
-    assert not touched
+def test_marked_runs_are_taken_once() -> None:
+    backlog = ProgressBacklog(capacity=3)
+    assert not backlog
     for run_id in "abab":
-        touched.add(run_id)
-    assert touched
-    assert sorted(await touched.take(Active("abcdefg"))) == ["a", "b"]
-    assert not touched
+        backlog.mark(run_id)
+    assert backlog
+    assert sorted(backlog.take()) == ["a", "b"]
+    assert not backlog
 
 
-async def test_more_than_that_are_found_among_the_active() -> None:
-    touched = ProgressBacklog()
-    for run_id in "gfedcba":
-        touched.add(run_id)
-    assert len(touched) == 3
-    active = Active("gcabdfe")
-    assert sorted(await touched.take(active)) == ["e", "f", "g"]
-    assert await touched.take(active) == ["a", "b", "c"]
-    active.run_ids = "gabdfe"
-    assert await touched.take(active) == ["d", "e", "f"]
-    assert await touched.take(active) == ["g"]
-    assert not touched
+def test_after_an_overflow_the_active_runs_are_scanned_in_chunks() -> None:
+    backlog = backlog_of("gfedcba")
+    assert len(backlog) == 3
+    assert sorted(backlog.take()) == ["e", "f", "g"]
+    assert backlog.take() == ()
+    assert backlog.scan("gcabdfe") == ["a", "b", "c"]
+    assert backlog.take() == ()
+    assert backlog.scan("gabdfe") == ["d", "e", "f"]
+    assert backlog.take() == ()
+    assert backlog.scan("gabdfe") == ["g"]
+    assert not backlog
 
 
-async def test_what_moves_while_they_are_gone_through_is_found_too() -> None:
-    touched, active = ProgressBacklog(), Active("abcde")
+def test_a_run_that_is_marked_during_a_scan_is_taken() -> None:
+    backlog, active = backlog_of("abcd"), "abcde"
+    backlog.take()
+    assert backlog.take() == ()
+    assert backlog.scan(active) == ["a", "b", "c"]
+    backlog.mark("b")
+    assert backlog.take() == ["b"]
+    # After another overflow, the scan is completed, and a second one follows.
     for run_id in "abcd":
-        touched.add(run_id)
-    await touched.take(active)
-    assert await touched.take(active) == ["a", "b", "c"]
-    touched.add("b")
-    assert await touched.take(active) == ["b"]
-    # Too many again: they are gone through to the end, and then once more.
-    for run_id in "abcd":
-        touched.add(run_id)
-    await touched.take(active)
-    assert await touched.take(active) == ["d", "e"]
-    assert touched
-    assert await touched.take(active) == ["a", "b", "c"]
-    assert await touched.take(active) == ["d", "e"]
-    assert not touched
+        backlog.mark(run_id)
+    backlog.take()
+    assert backlog.take() == ()
+    assert backlog.scan(active) == ["d", "e"]
+    assert backlog
+    assert backlog.take() == ()
+    assert backlog.scan(active) == ["a", "b", "c"]
+    assert backlog.take() == ()
+    assert backlog.scan(active) == ["d", "e"]
+    assert not backlog
+
+
+def test_a_run_that_is_marked_while_the_active_runs_are_read_is_taken() -> None:
+    backlog = backlog_of("abcd")
+    backlog.take()
+    assert backlog.take() == ()
+    backlog.mark("d")
+    assert backlog.scan("") == []
+    assert backlog.take() == ["d"]
+    assert not backlog
