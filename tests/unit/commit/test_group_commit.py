@@ -10,7 +10,6 @@ import pytest
 
 from runsvc.commit.command import Command
 from runsvc.commit.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
-from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
 from runsvc.core.model import Run, RunSpec
 from runsvc.store.base import ById, Changes, Now
@@ -19,6 +18,8 @@ from runsvc.wire.convert import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from runsvc.commit.transaction import Transaction
 
 
 class Faulty(MemoryStore):

@@ -322,7 +322,8 @@ def test_a_command_that_raises_does_not_change_the_active_count() -> None:
 
 def test_orphans_are_returned_in_their_current_state() -> None:
     query = Orphans(None, 9)
-    transaction = an_exclusive_transaction({query: [a_record(a_run("a")), a_record(a_run("b"))]})
+    stored = [a_record(a_run("a")), a_record(a_run("b"))]
+    transaction = an_exclusive_transaction({ById("a"): stored[:1], query: stored})
     assert [run.run_id for run in transaction.orphans(query)] == ["a", "b"]
     transaction.apply(changing("a", ended))
     assert [run.status for run in transaction.orphans(query)] == [SUCCESS, RUNNING]
@@ -408,7 +409,7 @@ def test_keep_time_has_no_effect_when_the_command_raises() -> None:
     with pytest.raises(LookupError):
         tx.apply(keep_and_raise)
     assert tx.changes() is None
-    assert tx.time == NOW.time
+    assert tx.apply(lambda tx: tx.time) == NOW.time
 
 
 def test_due_yields_each_run_found_by_any_query_once() -> None:
