@@ -97,7 +97,7 @@ class NotCancelled(InvalidTransition):
 
 @dataclass(eq=False)
 class NotHolder(RunsvcError):
-    """Run {run_id} is held by a worker; send the worker_id of its holder."""
+    """The request does not name the worker that holds run {run_id}; send its worker_id."""
 
     run_id: str
 

@@ -97,7 +97,7 @@ class Attachments:
 
         def decide(tx: Transaction) -> None:
             with suppress(RunNotFound):
-                if lifecycle.is_bound(tx.run(query, owner)):
+                if lifecycle.ends_without_clients(tx.run(query, owner)):
                     expires_at = tx.time + self._comeback + RENEWAL
                     tx.attach(Attach(attachment_id, run_id, self._server, expires_at))
 

@@ -31,5 +31,7 @@ def test_the_upper_bound_of_a_time_is_above_every_id_up_to_that_time(
 
 
 @given(times, st.timedeltas(timedelta(milliseconds=1), timedelta(days=9)))
-def test_the_upper_bound_of_a_time_is_below_the_ids_of_later_times(time: datetime, passed: timedelta) -> None:
+def test_the_upper_bound_of_a_time_is_below_the_ids_of_later_times(
+    time: datetime, passed: timedelta
+) -> None:
     assert upper_bound(time) < new_id(time + passed)
