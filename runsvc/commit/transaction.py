@@ -140,7 +140,7 @@ class Transaction:
         return self._counts[query] + self._growth[query.owner, query.thread_id]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
-        """The run that an earlier call with this request_id created, if any. Raise RequestIdReused if the specs differ."""
+        """The run that an earlier call with this request_id created, if any. Raise RequestIdReused."""
         if (created := self._requests.get(query.key)) is not None:
             run_id, known_hash = created
             return _same_spec(self._saved[run_id].run, known_hash, spec_hash)

@@ -21,12 +21,14 @@ from runsvc.admin import ORPHAN_ERROR, Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import ListenRefused
-from runsvc.maintenance import expiry
-from runsvc.maintenance.attachments import GRACE, Attachments
+from runsvc.maintenance import attachments as attached
+from runsvc.maintenance import compaction, expiry, retention
+from runsvc.maintenance.attachments import GRACE, RECONNECT_GRACE, Attachments
+from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
-from runsvc.maintenance.sweeper import Sweeper
+from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.admin_servicer import AdminServicer
@@ -106,6 +108,10 @@ class Settings:
     max_active_per_thread: int = 1_000
     #: Seconds that the last attached client of a run has to come back before the run is cancelled.
     attach_grace: float = GRACE.total_seconds()
+    #: Seconds that it has if this server ended or lost its stream.
+    reconnect_grace: float = RECONNECT_GRACE.total_seconds()
+    #: Seconds between two compactions of the change log.
+    compaction_interval: float = compaction.INTERVAL.total_seconds()
     #: Allow an address that other machines reach, though nothing is encrypted.
     insecure_listen: bool = False
     #: Seconds that calls in flight have to end at shutdown.
@@ -197,38 +203,30 @@ async def _start(
     codec = RunCodec()
     connections = _connections(timekeeper)
     guard, health = Guard(connections), Health()
-    hub, serving = StatusHub(store, calls=guard.asked), LeaseClock(timekeeper, expiry.INTERVAL)
+    hub, lease_clock = StatusHub(store, calls=guard.asked), LeaseClock(timekeeper, expiry.INTERVAL)
     await hub.start()
 
     def publish(committed: Committed) -> None:
         if committed.failed:
-            serving.interrupt()
+            lease_clock.begin_outage()
         hub.publish(committed)
 
     writer = Writer(GroupCommit(store, codec), publish)
     stack.push_async_callback(writer.close)
-    attach_grace = timedelta(seconds=settings.attach_grace)
-    attachments = Attachments(writer, serving, timekeeper, grace=attach_grace)
-    admin = Admin(writer, store, hub, codec, serving, attachments)
-    keep = settings.retain_runs
-    retention = None if keep is None else Retention(writer, store, serving, keep)
-    sweeper = Sweeper(
+    attachments = Attachments(
         writer,
-        store,
-        admin,
-        serving,
-        Expiry(writer, serving),
-        attachments,
-        retention,
-        log_keep=settings.log_keep,
-        log_keep_age=settings.log_keep_age,
+        lease_clock,
+        timekeeper,
+        grace=timedelta(seconds=settings.attach_grace),
+        reconnect_grace=timedelta(seconds=settings.reconnect_grace),
     )
+    admin = Admin(writer, store, hub, codec, lease_clock, attachments)
     if settings.orphans == "fail":
-        count = await sweeper.reconcile(settings.orphan_error)
-        logger.info("Runs that were left active and are ERROR now: %d", count)
+        count = await admin.reconcile_all(settings.orphan_error)
+        logger.info("Ended %d orphaned runs as ERROR", count)
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
-    watches = Watches(store, hub, codec, serving, attachments)
+    watches = Watches(store, hub, codec, lease_clock, attachments)
     server = grpc.aio.server(options=OPTIONS)
     services: Any = guard
     servicer: Any = RunServicer(manager, watches, codec, connections)
@@ -258,9 +256,32 @@ async def _start(
 
     stack.push_async_callback(drain)
     # From now on leases count, until no more renewals are taken.
+    sweeper = Sweeper(_jobs(settings, writer, store, lease_clock, attachments))
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     health.serving(True)
     return f"{settings.listen.rpartition(':')[0]}:{port}"
+
+
+def _jobs(
+    settings: Settings,
+    writer: Writer,
+    store: Store,
+    lease_clock: LeaseClock,
+    attachments: Attachments,
+) -> list[Job]:
+    keep_log = Compaction(
+        writer, store, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
+    )
+    compaction_interval = timedelta(seconds=settings.compaction_interval)
+    jobs = [
+        Job("Run expiry", expiry.INTERVAL, Expiry(writer, lease_clock).run),
+        Job("Attachment update", attached.INTERVAL, attachments.run),
+        Job("Log compaction", compaction_interval, keep_log.run),
+    ]
+    if settings.retain_runs is not None:
+        keep_runs = Retention(writer, store, lease_clock, settings.retain_runs)
+        jobs.append(Job("Run retention", retention.INTERVAL, keep_runs.run))
+    return jobs
 
 
 def _connections(timekeeper: Timekeeper) -> Connections:

@@ -247,7 +247,7 @@ class Watch:
         return not self._is_awaited(record) or self._has_lapsed()
 
     def _has_lapsed(self) -> bool:
-        return self._lease is not None and not self._watches.serving.left(self._lease)
+        return self._lease is not None and not self._watches.serving.seconds_left(self._lease)
 
     async def _progress(self, now: float) -> Sequence[Event]:
         cursor = self._cursor
@@ -283,7 +283,7 @@ class Watch:
             until = min(until, self._next_progress)
         if self._lease is not None:
             # What is on its way when the lease is over comes soon.
-            left = max(self._watches.serving.left(self._lease), PROGRESS_INTERVAL)
+            left = max(self._watches.serving.seconds_left(self._lease), PROGRESS_INTERVAL)
             until = min(until, self._loop.time() + left)
         return until
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc.maintenance import attachments
 from runsvc.v1 import run_pb2, run_service_pb2
 from tests.support.calls import (
     CHANGED,
@@ -129,9 +127,7 @@ async def test_an_attached_watch_of_a_run_that_is_over_is_like_any_other(client:
     assert await status(client, run) == SUCCESS
 
 
-async def test_a_drain_cancels_nothing_and_leaves_time_to_come_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_drain_cancels_nothing_and_leaves_time_to_come_back(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db, attach_grace=0.0) as client:
         lost, back = await created(client, "lost"), await created(client, "back")
@@ -145,9 +141,8 @@ async def test_a_drain_cancels_nothing_and_leaves_time_to_come_back(
         # A minute is long; both go on.
         await past_the_grace(client)
         assert await status(client, lost) == await status(client, back) == PENDING
-    monkeypatch.setattr(attachments, "COMEBACK", timedelta(seconds=1))
     async with (
-        in_process(db, attach_grace=0.0) as client,
+        in_process(db, attach_grace=0.0, reconnect_grace=1.0) as client,
         watching(client, run_id=back.run_id, attach=True) as stream,
     ):
         await stream.read()

@@ -11,7 +11,6 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
-from runsvc.maintenance import sweeper
 from tests.support.calls import (
     CHANGED,
     DELETED,
@@ -139,11 +138,10 @@ async def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_watcher_that_falls_below_the_log_is_told_so_and_from_where_on_it_could_resume(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(sweeper, "COMPACT_INTERVAL", 0.05)
     text = {"text": "x" * 60_000}
-    async with in_process(tmp_path / "runs.db", log_keep=20) as client:
+    async with in_process(tmp_path / "runs.db", log_keep=20, compaction_interval=0.05) as client:
         await created(client, "quiet")
         # The one reads nothing of what comes, the other waits for what does not come.
         async with (

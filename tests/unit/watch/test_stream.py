@@ -21,7 +21,7 @@ from runsvc.core.errors import (
     ServerDraining,
     StoreUnavailable,
 )
-from runsvc.maintenance.attachments import COMEBACK, GRACE, Attachments
+from runsvc.maintenance.attachments import GRACE, RECONNECT_GRACE, Attachments
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.store.base import LogEntry, Record, Snapshot, Topic, TopicKind
 from runsvc.store.memory import MemoryStore
@@ -81,7 +81,7 @@ class Watching:
         for _ in range(round(seconds / 0.25) or 1):
             self.machine.go_on(min(seconds, 0.25))
             now = self.store.begin()
-            self.serving.beat(self.serving.moment(now.time))
+            self.serving.record_beat(self.serving.read(now.time))
 
     def open(self, topic: Topic, **wanted: Any) -> aclosing[Stream]:
         request = WatchRequest(topic=topic, **wanted)
@@ -480,7 +480,7 @@ async def test_a_watch_counts_as_a_client_when_it_was_asked_to(on: Watching) -> 
         with pytest.raises(ServerDraining):
             await take(attached, 2)
     # This server ended the one; nobody left.
-    assert list(on.attachments._left.values()) == [COMEBACK]
+    assert list(on.attachments._left.values()) == [RECONNECT_GRACE]
 
 
 @pytest.mark.parametrize("of_age", [False, True])
@@ -495,7 +495,7 @@ async def test_whose_connection_came_of_age_has_the_time_of_one_that_was_ended(
     ):
         await watch.begin()
         raise asyncio.CancelledError
-    assert list(on.attachments._left.values()) == [COMEBACK if of_age else GRACE]
+    assert list(on.attachments._left.values()) == [RECONNECT_GRACE if of_age else GRACE]
 
 
 async def test_a_refused_watch_is_nobodys_client(on: Watching) -> None:
