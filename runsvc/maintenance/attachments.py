@@ -56,7 +56,7 @@ RENEWAL: Final = timedelta(seconds=20)
 LIMIT: Final = 50
 
 
-class _Result(NamedTuple):
+class UpdateResult(NamedTuple):
     """The result of an update."""
 
     #: True if there may be attachments that this server does not hold.
@@ -68,7 +68,7 @@ class _Result(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Update:
+class Update:
     """The facts of an update, and the decision that follows from them."""
 
     server: str
@@ -83,7 +83,7 @@ class _Update:
     #: None while clients may not have had the time to return.
     abandoned: Abandoned | None
 
-    def decide(self, tx: ExclusiveTransaction, reading: Reading) -> _Result:
+    def decide(self, tx: ExclusiveTransaction, reading: Reading) -> UpdateResult:
         """Store the changes, and cancel abandoned runs."""
         has_released = tx.any_released(self.any_released)
         if self.is_first and has_released:
@@ -92,7 +92,7 @@ class _Update:
         if self.is_renewal:
             expires_at = tx.time + self.reconnect_grace + RENEWAL
             tx.attach(Renew(self.server, tx.time, expires_at))
-        result = _Result(has_released or bool(self.left))
+        result = UpdateResult(has_released or bool(self.left))
         if self.abandoned is None or self._may_be_outage(reading):
             return result
         return _cancel_abandoned(tx, self.abandoned, result)
@@ -188,11 +188,11 @@ class Attachments:
 
     def _command(
         self, left: Mapping[str, timedelta], *, is_renewal: bool
-    ) -> ExclusiveCommand[_Result]:
+    ) -> ExclusiveCommand[UpdateResult]:
         elapsed, is_first = self._lease_clock.elapsed(), self._has_released is None
         any_released = AnyReleased(self._server)
         abandoned = self._abandoned(elapsed) if elapsed and not is_first else None
-        update = _Update(
+        update = Update(
             server=self._server,
             left=left,
             is_first=is_first,
@@ -213,7 +213,9 @@ class Attachments:
         return Abandoned(cutoff, self._server, self._limit)
 
 
-def _cancel_abandoned(tx: ExclusiveTransaction, query: Abandoned, result: _Result) -> _Result:
+def _cancel_abandoned(
+    tx: ExclusiveTransaction, query: Abandoned, result: UpdateResult
+) -> UpdateResult:
     corrupt: list[CorruptRow] = []
     abandoned = 0
     for run in tx.due(query):

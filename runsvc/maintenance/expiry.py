@@ -31,7 +31,7 @@ INTERVAL: Final = timedelta(seconds=0.25)
 LIMIT: Final = 100
 
 
-class _Pass(NamedTuple):
+class Pass(NamedTuple):
     """The result of a pass."""
 
     beat: Reading
@@ -73,13 +73,13 @@ class Expiry:
         self._skips = result.skips or self._skips
         return result.ended >= self._limit
 
-    def _command(self, elapsed: Elapsed | None) -> ExclusiveCommand[_Pass]:
+    def _command(self, elapsed: Elapsed | None) -> ExclusiveCommand[Pass]:
         if elapsed is None:
-            return timed_command(self._lease_clock, lambda _, reading: _Pass(reading))
+            return timed_command(self._lease_clock, lambda _, reading: Pass(reading))
         skip_leases, skip_timeouts = self._skips
         leases = DueLeases(elapsed.now, elapsed.since_outage, self._limit, skip_leases)
         timeouts = DueTimeouts(elapsed.now, self._limit, skip_timeouts)
-        decide = partial(_end_expired, elapsed=elapsed, leases=leases, timeouts=timeouts)
+        decide = partial(end_expired_runs, elapsed=elapsed, leases=leases, timeouts=timeouts)
         return timed_command(self._lease_clock, decide, (leases, timeouts))
 
     def _report(self, corrupt: Sequence[CorruptRow]) -> None:
@@ -89,23 +89,24 @@ class Expiry:
                 _log.error("An expired run cannot be ended: %s", each)
 
 
-def _end_expired(
+def end_expired_runs(
     tx: ExclusiveTransaction,
     reading: Reading,
     *,
     elapsed: Elapsed,
     leases: DueLeases,
     timeouts: DueTimeouts,
-) -> _Pass:
+) -> Pass:
+    """Decide which of the due runs have expired, and end them. During an outage, none has."""
     if reading.in_outage:
         # Runs may seem expired because of the outage. A successful commit proves that it is over.
         tx.keep_time()
-        return _Pass(reading)
+        return Pass(reading)
     due = list(tx.due(leases, timeouts))
     ended = {each.run_id for each in due if _end_if_expired(tx, elapsed, each)}
     corrupt = [each for each in due if isinstance(each, CorruptRow)]
     skips = _next_skip(tx, leases, ended), _next_skip(tx, timeouts, ended)
-    return _Pass(reading, len(ended), corrupt, skips)
+    return Pass(reading, len(ended), corrupt, skips)
 
 
 def _end_if_expired(tx: ExclusiveTransaction, elapsed: Elapsed, run: Run | CorruptRow) -> bool:
