@@ -78,8 +78,8 @@ class Admin:
     ) -> Reconciled:
         """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
 
-        A run whose lease is valid is not an orphan, nor is one whose lease has not had its full ttl since the last
-        outage of the service.
+        A run with a valid lease is not an orphan, nor is one with a lease that has not had its full ttl since the
+        last outage or delay of the service.
         """
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)

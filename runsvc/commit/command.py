@@ -1,4 +1,4 @@
-"""Commands: decisions for the writer, each with the queries whose results it needs.
+"""Commands: decisions for the writer, each with the queries that it needs.
 
 There are three kinds. A `Command` shares its batch with others. A `DeferrableCommand` does too, and may wait longer for
 its batch to fill. An `ExclusiveCommand` is the only one of its batch, so no other command can make its reads stale.
@@ -50,7 +50,7 @@ class DeferrableCommand(Command[T]):
 
 @dataclass(frozen=True, slots=True)
 class ExclusiveCommand(Generic[T]):
-    """A decision in its own batch, with access to queries whose results ignore earlier commands of a batch."""
+    """A decision in its own batch. It may use queries that ignore earlier commands of a batch."""
 
     transaction: ClassVar[type[Transaction]] = ExclusiveTransaction
     is_exclusive: ClassVar[bool] = True

@@ -56,7 +56,7 @@ class _Call(NamedTuple):
 class Writer:
     """Accepts commands and answers each when its batch is durable.
 
-    A command whose caller gives up before its batch begins is dropped, unless it outlives its caller. Later, it takes
+    If the caller gives up before the batch begins, the command is dropped, unless it outlives its caller. Later, it takes
     effect although no caller waits for the answer.
     """
 

@@ -196,7 +196,7 @@ def renew(run: Run, at: Stamp, *, ttl: timedelta | None = None) -> Run:
 def expire(
     run: Run, at: Stamp, *, by: datetime, lease_end: datetime | None, limit_end: datetime | None
 ) -> Run:
-    """End a run whose timeout or lease is over at the time `by`.
+    """End a run if its timeout or its lease is over at the time `by`.
 
     `limit_end` is the end of the timeout, which is later than its length implies if the clock was set forward.
     `lease_end` is the end of the lease: expires_at, or later if the service did not accept renewals all the time.
@@ -219,7 +219,7 @@ def ends_without_clients(run: Run) -> bool:
 
 
 def disconnect(run: Run, at: Stamp) -> Run:
-    """End a run whose last client left and did not return in time, unless it continues without clients."""
+    """End a run after its last client left and did not return in time, unless it continues without clients."""
     if not ends_without_clients(run):
         return run
     return _advance(

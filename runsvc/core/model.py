@@ -155,7 +155,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The key of a repeatable creation, and the hash of its canonical spec, which tells a retry from a reuse."""
+    """The key of a repeatable creation, and the hash of its canonical spec, which differs for a reused key."""
 
     key: RequestKey
     spec_hash: bytes

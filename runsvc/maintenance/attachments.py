@@ -72,7 +72,7 @@ class Update:
     """The facts of an update, and the decision that follows from them."""
 
     server: str
-    #: Attachments whose streams have ended, and the time for their clients to return.
+    #: Attachments of ended streams, and the time for their clients to return.
     left: Mapping[str, timedelta]
     #: The first update of this server: all other attachments belong to servers that are gone.
     is_first: bool

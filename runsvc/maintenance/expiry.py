@@ -1,4 +1,4 @@
-"""Expiry: ends runs whose timeout is over or whose lease was not renewed."""
+"""Expiry: ends runs after their timeout, or when their lease was not renewed."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class LeaseClock:
         self._in_outage = True
 
     def read(self, time: datetime) -> Reading:
-        """Read all clocks at a moment whose time in the store is `time`. Safe on the writer's thread."""
+        """Read all clocks now; `time` is the current time of the store. Safe on the writer's thread."""
         ahead = time - self._timekeeper.machine()
         return Reading(time, self._timekeeper.monotonic(), ahead, self._in_outage)
 

@@ -54,7 +54,7 @@ def pace_after(chunks: int) -> Pace:
 
 
 class Retention:
-    """Removes runs whose retention is over, at a pace that leaves time for other calls."""
+    """Removes runs past their retention, at a pace that leaves time for other calls."""
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class Retention:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Remove all runs whose retention is over, and log their number."""
+        """Remove all runs past their retention, and log their number."""
         if count := await self.remove():
             _log.info("Removed %d runs past retention", count)
 
     async def remove(self) -> int:
-        """Remove all runs whose retention is over. Return their number."""
+        """Remove all runs past their retention. Return their number."""
         by = ago(self._keep, await self._lease_clock.time_without_steps())
         count, chunks, last = 0, 0, ""
         while run_ids := await self._store.ended(by, last, self._chunk):

@@ -1,4 +1,4 @@
-"""Commands whose decisions depend on the clocks, which they get as values."""
+"""Commands with decisions that depend on the clocks, given to them as values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def timed_command(
     decide: Callable[[ExclusiveTransaction, Reading], T],
     reads: tuple[Query | Count, ...] = (),
 ) -> ExclusiveCommand[T]:
-    """Make a command whose decision gets a reading of the lease clock, taken within its transaction.
+    """Make a command. Its decision gets a reading of the lease clock, taken within the transaction.
 
     A reading from the time of submission would be too old: an outage can begin while the command waits for its batch.
     The writer's thread reads the lease clock nowhere else, so the decisions themselves are pure.

@@ -161,7 +161,7 @@ async def test_a_run_that_continues_without_clients_or_has_ended_is_not_cancelle
 
 async def test_an_unknown_run_or_another_owners_run_gets_no_attachment(service: Service) -> None:
     run = service.driver.create()
-    await service.attachments.attach(OWNER, "nobody")
+    await service.attachments.attach(OWNER, "unknown")
     await service.attachments.attach("another", run.run_id)
     assert not service.store._attached._all
 
@@ -326,11 +326,11 @@ async def test_without_attachments_the_store_is_not_used(
     begins = []
     begin = service.store.begin
 
-    def counted() -> object:
+    def counting_begin() -> object:
         begins.append(1)
         return begin()
 
-    monkeypatch.setattr(service.store, "begin", counted)
+    monkeypatch.setattr(service.store, "begin", counting_begin)
     await service.go_on(100)
     assert begins == []
 

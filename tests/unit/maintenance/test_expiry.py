@@ -43,7 +43,7 @@ HOUR = 3_600
 
 
 class Service:
-    """A store whose clocks a test moves, and its expiry."""
+    """A store with clocks that a test moves, and its expiry."""
 
     def __init__(self) -> None:
         self.machine = Machine()

@@ -23,7 +23,7 @@ def seconds(length: float) -> timedelta:
 
 
 class Service:
-    """A service with regular beats, whose store has the machine's time."""
+    """A service with regular beats. Its store has the machine's time."""
 
     def __init__(self, ahead: float = 0) -> None:
         """The recorded time may be ahead of the machine's clock, by a number of seconds."""

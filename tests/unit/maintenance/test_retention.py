@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 
 
 class Keeping:
-    """A store whose runs are kept for a day."""
+    """A store and a retention of one day."""
 
     def __init__(self) -> None:
         self.machine = Machine()
