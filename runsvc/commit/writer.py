@@ -56,8 +56,8 @@ class _Call(NamedTuple):
 class Writer:
     """Accepts commands and answers each when its batch is durable.
 
-    If the caller gives up before the batch begins, the command is dropped, unless it outlives its caller. Later, it takes
-    effect although no caller waits for the answer.
+    If the caller gives up before the batch begins, the command is dropped, unless it outlives its caller. Once the
+    batch has begun, the command takes effect although no caller waits for the answer.
     """
 
     def __init__(

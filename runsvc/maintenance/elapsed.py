@@ -66,8 +66,8 @@ class Elapsed(NamedTuple):
 
     def limit_end(self, limit: Limit) -> datetime:
         """Return the time at which a timeout ends, extended by the steps of the clock since its start."""
-        # Times within a step never occurred, and its ends are not known to the microsecond. So a timeout started before the
-        # step if its start lies before the middle of the step.
+        # Times within a step never occurred, and its ends are not known to the microsecond. So a timeout started
+        # before the step if its start lies before the middle of the step.
         steps = takewhile(
             lambda step: limit.since <= step.end - step.length / 2, reversed(self.steps)
         )

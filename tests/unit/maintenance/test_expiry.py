@@ -127,7 +127,7 @@ async def test_timeouts_end_runs_too(service: Service) -> None:
     assert await service.status(running) is TIMEOUT
 
 
-async def test_a_run_whose_lease_and_timeout_are_over_ends_once(service: Service) -> None:
+async def test_a_run_ends_once_when_its_lease_and_its_timeout_are_over(service: Service) -> None:
     run = service.driver.create(worker_id="w", lease_ttl=SECOND, start_timeout=SECOND)
     await service.go_on(2)
     assert await service.status(run) is TIMEOUT
