@@ -171,7 +171,7 @@ def acknowledge_cancel(
 
 
 def heartbeat(run: Run, *, worker_id: str | None) -> Run:
-    """Accept a heartbeat: return the same run. An INTERRUPTED run accepts it too, so that its executor learns of it.
+    """Accept a heartbeat: return the same run. An INTERRUPTED run accepts it too, so that its executor learns of the end.
 
     Raise NotHolder, RunEnded.
     """
