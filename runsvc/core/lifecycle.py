@@ -171,9 +171,9 @@ def acknowledge_cancel(
 
 
 def heartbeat(run: Run, *, worker_id: str | None) -> Run:
-    """Accept a heartbeat: return the same run. An INTERRUPTED run accepts it too, so that its executor learns of the end.
+    """Accept a heartbeat: return the same run. Raise NotHolder, RunEnded.
 
-    Raise NotHolder, RunEnded.
+    An INTERRUPTED run accepts it too, because the answer informs the executor of a cancel.
     """
     _check_holder(run, worker_id)
     if run.status.terminal and run.status is not RunStatus.INTERRUPTED:
