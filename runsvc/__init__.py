@@ -1,4 +1,4 @@
-"""runsvc: the run service for agent platforms."""
+"""runsvc: a durable run service for agent platforms."""
 
 from __future__ import annotations
 

@@ -1,14 +1,17 @@
-"""Care of the store as a whole, over every owner's runs."""
+"""The use-cases of administration, over the runs of all owners."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow
+from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.base import Lapsed, Orphans, RawById
 
 if TYPE_CHECKING:
@@ -19,20 +22,26 @@ if TYPE_CHECKING:
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
     from runsvc.maintenance.attachments import Attachments
-    from runsvc.maintenance.lease_clock import LeaseClock
+    from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
     from runsvc.watch.hub import StatusHub
 
+_log = logging.getLogger(__name__)
+
+#: Maximum number of runs that `reconcile_all` ends in one transaction.
+RECONCILE_LIMIT: Final = 1_000
+
 
 class Reconciled(NamedTuple):
-    """Runs that became ERROR, oldest first, and whether there are more."""
+    """The runs that became ERROR, oldest first."""
 
     runs: Sequence[Run]
+    #: True if there are more orphans.
     more: bool
 
 
 class ServerInfo(NamedTuple):
-    """What a server is and what it holds."""
+    """Facts about a server and its store."""
 
     version: str
     store_kind: str
@@ -44,7 +53,7 @@ class ServerInfo(NamedTuple):
 
 
 class Admin:
-    """Reconciles, removes and reports."""
+    """Reconciles orphans, deletes runs and describes the server."""
 
     def __init__(
         self,
@@ -52,11 +61,11 @@ class Admin:
         store: Store,
         hub: StatusHub,
         codec: Codec,
-        serving: LeaseClock,
+        lease_clock: LeaseClock,
         attachments: Attachments,
     ) -> None:
         self._writer = writer
-        self._serving = serving
+        self._lease_clock = lease_clock
         self._attachments = attachments
         self._store = store
         self._hub = hub
@@ -65,41 +74,47 @@ class Admin:
     async def reconcile_orphans(
         self, *, error: str, before: datetime | None, limit: int
     ) -> Reconciled:
-        """End active runs that no living executor holds, oldest first. CorruptRow when one cannot be read.
+        """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
 
-        Whose lease holds, or had not its whole ttl since the service was interrupted, is left alone.
+        A run with a valid lease is not an orphan, nor is one with a lease that has not had its full ttl since the
+        last outage or delay of the service.
         """
-        counted = self._serving.counted()
-        lapsed = counted and Lapsed(counted.at, counted.prompt)
+        elapsed = self._lease_clock.elapsed()
+        lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
         query = Orphans(before, limit + 1, lapsed)
+        decide = partial(_end_orphans, query=query, error=error, limit=limit)
+        return await self._writer.submit(timed_command(self._lease_clock, decide, (query,)))
 
-        def decide(tx: ExclusiveTransaction) -> Reconciled:
-            found = tx.orphans(query)
-            ended = [
-                tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
-                for run in found[:limit]
-                # A lease that seems over may be so because of a break.
-                if run.lease is None or not self._serving.broken
-            ]
-            return Reconciled(ended, len(found) > limit)
+    async def reconcile_all(self, error: str, *, limit: int = RECONCILE_LIMIT) -> int:
+        """End all orphans, `limit` in a transaction, and return their number. A corrupt run stops it, with a log line.
 
-        return await self._writer.submit(ExclusiveCommand(decide, (query,)))
+        It is meant for the start of a server, which must be able to start with a corrupt run: only a running server
+        can delete that run.
+        """
+        count, more = 0, True
+        while more:
+            try:
+                ended, more = await self.reconcile_orphans(error=error, before=None, limit=limit)
+            except CorruptRow as corrupt:
+                _log.error("Reconciliation stopped: %s Then run `runsvc admin reconcile`.", corrupt)
+                break
+            count += len(ended)
+        return count
 
     async def delete(self, run_id: str) -> None:
-        """Remove a run that has ended, or that cannot be read. RunNotFound, InvalidTransition."""
-
+        """Remove a run that has ended or is corrupt. Raise RunNotFound, RunActive."""
         query = RawById(run_id)
 
         def decide(tx: ExclusiveTransaction) -> None:
             record = tx.raw(query)
-            if self._readable(record):
+            if self._is_readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)
 
         await self._writer.submit(ExclusiveCommand(decide, (query,)))
 
     async def server_info(self) -> ServerInfo:
-        """What this server is and holds."""
+        """Describe this server and its store."""
         return ServerInfo(
             version=__version__,
             store_kind=self._store.kind,
@@ -109,8 +124,21 @@ class Admin:
             attachments=self._attachments.held,
         )
 
-    def _readable(self, record: Record) -> bool:
+    def _is_readable(self, record: Record) -> bool:
         with suppress(CorruptRow):
             self._codec.decode(record)
             return True
         return False
+
+
+def _end_orphans(
+    tx: ExclusiveTransaction, reading: Reading, *, query: Orphans, error: str, limit: int
+) -> Reconciled:
+    found = tx.orphans(query)
+    ended = [
+        tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
+        for run in found[:limit]
+        # A lease may seem over because of the outage.
+        if run.lease is None or not reading.in_outage
+    ]
+    return Reconciled(ended, len(found) > limit)

@@ -1,4 +1,4 @@
-"""A dict that does not grow: of what is merely kept to save work."""
+"""A dict of limited size, for values that can be computed again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ Value = TypeVar("Value")
 
 
 class FifoCache(dict[Key, Value]):
-    """Keeps the newest so many entries: what came first goes first."""
+    """Keeps the newest entries, and drops the oldest one when it is full."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, capacity: int) -> None:
         super().__init__()
-        self._most = most
+        self._capacity = capacity
 
     def keep(self, key: Key, value: Value) -> None:
-        """Put an entry in, as the newest."""
+        """Add or replace an entry, as the newest."""
         self.pop(key, None)
         self[key] = value
-        if len(self) > self._most:
+        if len(self) > self._capacity:
             del self[next(iter(self))]

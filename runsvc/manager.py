@@ -1,4 +1,4 @@
-"""The use-cases of a run: one short method each. Reads go to the store, changes through the writer."""
+"""The use-cases of runs, one method each. Reads go to the store, changes through the writer."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     )
     from runsvc.store.base import Codec, Count, Query, ReadingStore, Record
 
-#: Bytes of runs that a page holds at most, unless its first run alone is larger.
+#: Maximum bytes of the runs of a page, unless its first run alone is larger.
 PAGE_BYTES: Final = 1 << 20
-#: What a command adds to a batch beside its payload, in bytes.
+#: Approximate bytes that a command adds to a batch, in addition to its payload.
 COMMAND_COST: Final = 1_000
 
 
 class Created(NamedTuple):
-    """A run that a creation made, or found made by an earlier call with its request_id."""
+    """A new run, or the one that an earlier call with the same request_id created (`replayed`)."""
 
     run: Run
     replayed: bool = False
-    #: The runs that it displaced, oldest first.
+    #: The displaced runs, oldest first.
     superseded: Sequence[Run] = ()
 
 
@@ -58,7 +58,7 @@ class Reported(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """A run after a cancel, and what the cancel found."""
+    """A run after a cancel, and the outcome."""
 
     run: Run
     outcome: CancelOutcome
@@ -68,25 +68,34 @@ class Page(NamedTuple):
     """A page of a thread's runs."""
 
     records: Sequence[Record]
-    #: Where the next page starts; None on the last one.
+    #: The position at which the next page starts; None on the last page.
     next: PageKey | None
 
 
 class RunManager:
-    """Creates, reads, reports on and cancels runs. Every run belongs to an owner; another's is RunNotFound."""
+    """Creates, reads, updates and cancels runs. Every run belongs to an owner; other owners get RunNotFound."""
 
     def __init__(
-        self, writer: Writer, store: ReadingStore, codec: Codec, *, max_active_per_thread: int
+        self,
+        writer: Writer,
+        store: ReadingStore,
+        codec: Codec,
+        *,
+        max_active_per_thread: int,
+        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._writer = writer
         self._store = store
         self._codec = codec
         self._max_active_per_thread = max_active_per_thread
+        self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run beside those that the thread has. ThreadFull, UnsupportedStrategy, RequestIdReused."""
-        admission.check_supported(spec.multitask_strategy)
+        """Admit a run beside the active runs of its thread.
 
+        Raise ThreadFull, UnsupportedStrategy, RequestIdReused.
+        """
+        admission.check_supported(spec.multitask_strategy)
         room = ActiveCount(owner, spec.thread_id)
 
         def decide(tx: Transaction) -> Created:
@@ -98,14 +107,13 @@ class RunManager:
         return await self._writer.submit(_creation(decide, room, spec, request))
 
     async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run by its strategy. ThreadBusy, UnsupportedStrategy, RequestIdReused."""
+        """Admit a run according to its strategy. Raise ThreadBusy, UnsupportedStrategy, RequestIdReused."""
         admission.check_supported(spec.multitask_strategy)
-
-        query = _in_the_way(owner, spec)
+        query = _active_query(owner, spec)
 
         def decide(tx: Transaction) -> Created:
             run_id = tx.new_run_id()
-            superseded = _make_way(tx, query, spec, run_id)
+            superseded = _displace(tx, query, spec, run_id)
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
@@ -116,7 +124,7 @@ class RunManager:
         return created._replace(superseded=[self._codec.decode(record) for record in records])
 
     async def get(self, owner: str, run_id: str) -> Record:
-        """A run with its kwargs."""
+        """Return a run with its kwargs. Raise RunNotFound."""
         record = await self._store.get(run_id)
         if record is None or record.owner != owner:
             raise RunNotFound(run_id)
@@ -131,7 +139,7 @@ class RunManager:
         after: PageKey | None,
         page_size: int,
     ) -> Page:
-        """A thread's runs, newest first, from a position on."""
+        """Return a page of a thread's runs, newest first, after a position."""
         records = await self._store.page(
             PageQuery(
                 owner=owner,
@@ -139,17 +147,17 @@ class RunManager:
                 statuses=statuses,
                 after=after,
                 limit=page_size + 1,
-                max_bytes=PAGE_BYTES,
+                max_bytes=self._page_bytes,
             )
         )
-        if len(records) <= page_size and _size(records) <= PAGE_BYTES:
+        if len(records) <= page_size and _size(records) <= self._page_bytes:
             return Page(records, None)
-        # What is too much, by number or by bytes, is the last one: a page that it is alone on keeps it.
+        # The last record exceeds the page, by number or by bytes. It moves to the next page, unless it is the only one.
         fitting = records[:-1] or records
         return Page(fitting, PageKey(fitting[-1].created_at, fitting[-1].run_id))
 
     async def has_inflight(self, owner: str, thread_id: str) -> Sequence[str]:
-        """Ids of a thread's active runs, newest first."""
+        """Return the ids of a thread's active runs, newest first."""
         return await self._store.active_on_thread(owner, thread_id)
 
     async def set_status(
@@ -162,7 +170,7 @@ class RunManager:
         worker_id: str | None,
         lease_ttl: timedelta | None = None,
     ) -> Reported:
-        """Take an executor's report of a status. NotHolder, InvalidTransition."""
+        """Apply a status that the executor reports. Raise NotHolder, InvalidTransition."""
         return await self._report(
             owner,
             run_id,
@@ -180,7 +188,7 @@ class RunManager:
         progress: Progress | None,
         worker_id: str | None,
     ) -> Reported:
-        """Take an executor's last report: status, error and usage at once. NotHolder, InvalidTransition."""
+        """Apply the executor's last report: status, error and usage. Raise NotHolder, InvalidTransition."""
         return await self._report(
             owner,
             run_id,
@@ -199,7 +207,7 @@ class RunManager:
         final: bool,
         worker_id: str | None,
     ) -> Reported:
-        """Take an executor's report of its usage. NotHolder."""
+        """Apply the usage that the executor reports. Raise NotHolder."""
         return await self._report(
             owner,
             run_id,
@@ -209,8 +217,7 @@ class RunManager:
         )
 
     async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Run:
-        """Set or clear the model name. InvalidTransition once the run has ended."""
-
+        """Set or clear the model name. Raise RunEnded."""
         query = ById(run_id)
 
         def decide(tx: Transaction) -> Run:
@@ -220,20 +227,19 @@ class RunManager:
         return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
-        """Take an executor's word that it is well. NotHolder, InvalidTransition."""
+        """Renew the lease of a living executor. Raise NotHolder, RunEnded."""
         reported = await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
-            is_sign_of_life=True,
+            is_heartbeat=True,
         )
         return reported.run
 
     async def cancel(
         self, owner: str, run_id: str, action: CancelAction, note: str | None
     ) -> Cancelled:
-        """Cancel a run, or find out that it is over."""
-
+        """Cancel a run, unless it has ended."""
         query = ById(run_id)
 
         def decide(tx: Transaction) -> Cancelled:
@@ -246,7 +252,7 @@ class RunManager:
     async def acknowledge_cancel(
         self, owner: str, run_id: str, *, worker_id: str | None, progress: Progress | None
     ) -> Reported:
-        """Take an executor's report that it has stopped. NotHolder, InvalidTransition."""
+        """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled."""
         return await self._report(
             owner,
             run_id,
@@ -262,13 +268,12 @@ class RunManager:
         advance: Callable[[Run, Stamp], Run],
         *,
         lease_ttl: timedelta | None = None,
-        is_sign_of_life: bool = False,
+        is_heartbeat: bool = False,
     ) -> Reported:
-        """Take a report of the run's holder, which renews its lease whatever else it does.
+        """Apply a report of the run's holder. Every report renews the lease.
 
-        What is nothing but a sign of life may wait, and was given even if its worker does not wait for the answer.
+        A heartbeat may wait for its batch to fill, and takes effect even if its caller gives up.
         """
-
         query = ById(run_id)
 
         def decide(tx: Transaction) -> Reported:
@@ -277,7 +282,7 @@ class RunManager:
             renewed = tx.save(before, lifecycle.renew(after, at, ttl=lease_ttl))
             return Reported(renewed, after is not before)
 
-        kind = DeferrableCommand if is_sign_of_life else Command
+        kind = DeferrableCommand if is_heartbeat else Command
         return await self._writer.submit(kind(decide, (query,), COMMAND_COST))
 
 
@@ -299,17 +304,17 @@ def _creation(
     return Command(decide_once, (thread, query), size)
 
 
-def _in_the_way(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
-    """What a creation must know of its thread: to displace runs takes all of them, to be refused the newest."""
+def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
+    """Return the query for the active runs that a creation needs: all to displace them, the newest to be refused."""
     if spec.multitask_strategy in admission.DISPLACING:
         return ActiveOnThread(owner, spec.thread_id)
     return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
 
 
-def _make_way(
+def _displace(
     tx: Transaction, query: ActiveOnThread | NewestActive, spec: RunSpec, run_id: str
 ) -> list[Run]:
-    """The runs that a new one displaces, oldest first. ThreadBusy when it may displace none."""
+    """Displace the active runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
     if isinstance(query, NewestActive):
         admission.check_free(tx.newest_active(query))
         return []

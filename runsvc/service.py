@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
-from runsvc.maintenance import expiry
+from runsvc.maintenance import attachments as attached
+from runsvc.maintenance import expiry, retention
 from runsvc.maintenance.attachments import Attachments
+from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
-from runsvc.maintenance.sweeper import Sweeper
+from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
@@ -121,24 +123,16 @@ async def _start(
     await hub.start()
     writer = Writer(GroupCommit(store, codec), _publisher(hub, lease_clock))
     stack.push_async_callback(writer.close)
-    grace = timedelta(seconds=settings.attach_grace)
-    attachments = Attachments(writer, lease_clock, timekeeper, grace=grace)
-    admin = Admin(writer, store, hub, codec, lease_clock, attachments)
-    keep = settings.retain_runs
-    retention = None if keep is None else Retention(writer, store, lease_clock, keep)
-    sweeper = Sweeper(
+    attachments = Attachments(
         writer,
-        store,
-        admin,
         lease_clock,
-        Expiry(writer, lease_clock),
-        attachments,
-        retention,
-        log_keep=settings.log_keep,
-        log_keep_age=settings.log_keep_age,
+        timekeeper,
+        grace=timedelta(seconds=settings.attach_grace),
+        reconnect_grace=timedelta(seconds=settings.reconnect_grace),
     )
+    admin = Admin(writer, store, hub, codec, lease_clock, attachments)
     if settings.orphans == "fail":
-        count = await sweeper.reconcile(settings.orphan_error)
+        count = await admin.reconcile_all(settings.orphan_error)
         logger.info("Ended %d active runs without a lease as ERROR", count)
 
     manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
@@ -148,6 +142,7 @@ async def _start(
 
     stack.push_async_callback(drain, door, hub, settings.grace)
     # Leases count from now on, until renewals are no longer taken.
+    sweeper = Sweeper(_jobs(settings, writer, store, lease_clock, attachments))
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
     return address
@@ -164,10 +159,33 @@ async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:
     await door.drain(grace)
 
 
+def _jobs(
+    settings: Settings,
+    writer: Writer,
+    store: Store,
+    lease_clock: LeaseClock,
+    attachments: Attachments,
+) -> list[Job]:
+    """The background work of a server."""
+    keep_log = Compaction(
+        writer, store, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
+    )
+    compaction_interval = timedelta(seconds=settings.compaction_interval)
+    jobs = [
+        Job("Run expiry", expiry.INTERVAL, Expiry(writer, lease_clock).run),
+        Job("Attachment update", attached.INTERVAL, attachments.run),
+        Job("Log compaction", compaction_interval, keep_log.run),
+    ]
+    if settings.retain_runs is not None:
+        keep_runs = Retention(writer, store, lease_clock, settings.retain_runs)
+        jobs.append(Job("Run retention", retention.INTERVAL, keep_runs.run))
+    return jobs
+
+
 def _publisher(hub: StatusHub, lease_clock: LeaseClock) -> Callable[[Committed], None]:
     def publish(committed: Committed) -> None:
         if committed.failed:
-            lease_clock.interrupt()
+            lease_clock.begin_outage()
         hub.publish(committed)
 
     return publish

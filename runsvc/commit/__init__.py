@@ -1,3 +1,3 @@
-"""The path of every change: commands, batches and the one writer."""
+"""The path of every change to the store: commands, batches and the single writer."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Commands: the decisions that the writer carries out, each with the reads it needs.
+"""Commands: decisions for the writer, each with the queries that it needs.
 
-There are three kinds. A `Command` shares its batch with others. A `DeferrableCommand` does too, but may wait longer for
-company. An `ExclusiveCommand` has a batch to itself, so its reads cannot be stale within the batch.
+There are three kinds. A `Command` shares its batch with others. A `DeferrableCommand` does too, and may wait longer for
+its batch to fill. An `ExclusiveCommand` is the only one of its batch, so no other command can make its reads stale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Most commands that share a transaction.
+#: Maximum number of commands in a batch.
 MAX_COMMANDS: Final = 64
 
 
@@ -29,20 +29,20 @@ class Command(Generic[T]):
 
     transaction: ClassVar[type[Transaction]] = Transaction
     is_exclusive: ClassVar[bool] = False
-    #: May wait a little longer for other commands to share a flush with.
+    #: May wait longer, to share the flush of a batch with other commands.
     is_deferrable: ClassVar[bool] = False
-    #: Is carried out even if the caller gave up before the batch began.
+    #: Is carried out even if its caller gives up before the batch begins.
     outlives_caller: ClassVar[bool] = False
 
     decide: Callable[[Transaction], T]
     reads: tuple[Query | Count, ...] = ()
-    #: Approximate bytes that the command adds to a batch.
+    #: Approximate number of bytes that the command adds to a batch.
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DeferrableCommand(Command[T]):
-    """A heartbeat: no caller depends on its speed, and it counts even if its caller gave up waiting."""
+    """A heartbeat: no caller depends on its latency, and it takes effect even if its caller gives up."""
 
     is_deferrable: ClassVar[bool] = True
     outlives_caller: ClassVar[bool] = True
@@ -50,7 +50,7 @@ class DeferrableCommand(Command[T]):
 
 @dataclass(frozen=True, slots=True)
 class ExclusiveCommand(Generic[T]):
-    """A decision in a batch of its own, with access to queries that ignore other commands of a batch."""
+    """A decision in its own batch. It may use queries that ignore earlier commands of a batch."""
 
     transaction: ClassVar[type[Transaction]] = ExclusiveTransaction
     is_exclusive: ClassVar[bool] = True
@@ -59,7 +59,7 @@ class ExclusiveCommand(Generic[T]):
 
     decide: Callable[[ExclusiveTransaction], T]
     reads: tuple[Query | Count, ...] = ()
-    #: Approximate bytes that the command adds to a batch.
+    #: Approximate number of bytes that the command adds to a batch.
     size: int = 0
 
 

@@ -1,6 +1,6 @@
-"""The view of an exclusive command, which has a batch to itself.
+"""The transaction of an exclusive command, which is the only one of its batch.
 
-Its queries read the store as of the start of the transaction, and do not see changes made in it.
+Its queries return the store's state at the start of the transaction, without the changes made in it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _TICK: Final = timedelta(microseconds=1)
 
 
 class ExclusiveTransaction(Transaction):
-    """Adds searches across threads, removal and compaction."""
+    """Adds searches across threads, removal of runs and log compaction."""
 
     def raw(self, query: RawById) -> Record:
-        """A run of any owner, not decoded, possibly corrupt. RunNotFound."""
+        """The undecoded record of any owner's run, possibly corrupt. Raise RunNotFound."""
         for record in self._loaded[query]:
             return record
         raise RunNotFound(query.run_id)
 
     def orphans(self, query: Orphans) -> list[Run]:
-        """The runs that the query found. CorruptRow."""
+        """The runs found by the query, in their current state. Raise CorruptRow."""
         return [self._current(record) for record in self._loaded[query]]
 
     def due(self, *queries: DueLeases | DueTimeouts | Abandoned) -> Iterator[Run | CorruptRow]:
-        """Each run that the queries found, once, or the error of one that cannot be read."""
+        """Yield each run found by the queries once; for an unreadable run, its error."""
         for record in {
             each.run_id: each for query in queries for each in self._loaded[query]
         }.values():
@@ -46,11 +46,11 @@ class ExclusiveTransaction(Transaction):
                 yield corrupt
 
     def any_released(self, query: AnyReleased) -> bool:
-        """True if there are attachments that the server does not hold."""
+        """True if the store has attachments that the server does not hold."""
         return bool(self._counts[query])
 
     def delete(self, record: Record) -> None:
-        """Remove a run. Its removal is a change of its own in the log."""
+        """Remove a run, and add the removal to the log."""
         at = self.stamp()
         entry = LogEntry(
             revision=at.revision,
@@ -68,10 +68,10 @@ class ExclusiveTransaction(Transaction):
         self._staged.revision, self._staged.time = at.revision, at.time
 
     def keep_time(self) -> None:
-        """Commit the present time, if nothing else, to prove that the store accepts writes."""
+        """Commit at least the current time, to prove that the store accepts writes."""
         self._staged.time += _TICK
         self._staged.keeps_time = True
 
     def forget(self, revision: int) -> None:
-        """Drop log entries at or below a revision."""
+        """Remove log entries at or below a revision."""
         self._staged.forgotten = revision

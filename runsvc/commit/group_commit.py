@@ -1,4 +1,4 @@
-"""One batch of commands, one transaction, one flush: all of it on the writer's thread."""
+"""Group commit: one transaction and one flush for a batch of commands, on the writer's thread."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.store.base import Codec, LogEntry, WritingStore
 
-#: Pauses before a busy store is tried again, in seconds; the batch waits as a whole.
+#: Pauses before a busy store is tried again, in seconds. The whole batch waits.
 RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Outcome(NamedTuple):
-    """What a command came to: an answer, or an error."""
+    """The result of a command: an answer or an error."""
 
     answer: Any = None
     error: Exception | None = None
 
 
 class Committed(NamedTuple):
-    """What a batch did: one outcome per command, in order, and what watchers are to hear of."""
+    """The result of a batch: one outcome per command, in order, and the changes to publish to watchers."""
 
     outcomes: Sequence[Outcome]
     entries: Sequence[LogEntry] = ()
-    #: Runs whose progress moved without a log entry.
+    #: Runs whose progress changed without a log entry.
     progressed: Sequence[Run] = ()
-    #: The store may hold more than the entries tell: the fate of a commit could not be found out.
+    #: The outcome of a commit is unknown: the store may hold changes that are missing from `entries`.
     unsettled: bool = False
-    #: The store could not do its work for one of the commands.
+    #: The store failed for at least one of the commands.
     failed: bool = False
 
 
 class GroupCommit:
-    """Makes the commands' decisions inside one transaction and commits them together."""
+    """Makes the decisions of a batch in one transaction and commits them together."""
 
     def __init__(
         self, store: WritingStore, codec: Codec, pause: Callable[[float], object] = time.sleep
@@ -51,19 +51,19 @@ class GroupCommit:
         self._pause = pause
 
     def run(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
-        """Commit a batch. What fails for all is tried one by one, so that only the command at fault fails."""
+        """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails."""
         try:
-            return self._patiently(commands)
+            return self._transact_with_retries(commands)
         except StoreBusy as error:
             return _failed(commands, error)
         except OutcomeUnknown as error:
             return _failed(commands, error)._replace(unsettled=True)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its caller is told.
+        except Exception as error:  # noqa: BLE001 - the caller gets every error.
             if len(commands) == 1:
                 return _failed(commands, error)
             return _joined(self.run([command]) for command in commands)
 
-    def _patiently(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
+    def _transact_with_retries(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
         for pause in RETRY_PAUSES:
             try:
                 return self._transact(commands)
@@ -75,7 +75,7 @@ class GroupCommit:
         now = self._store.begin()
         try:
             loaded = self._store.load({query for command in commands for query in command.reads})
-            # An exclusive command is alone in its batch.
+            # An exclusive command is the only one of its batch.
             transaction = commands[0].transaction(now, loaded, self._codec)
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
@@ -92,20 +92,20 @@ class GroupCommit:
 def _attempt(transaction: Transaction, command: AnyCommand[Any]) -> Outcome:
     try:
         return Outcome(answer=transaction.apply(command.decide))
-    except Exception as error:  # noqa: BLE001 - the others of the batch go on; its caller is told.
+    except Exception as error:  # noqa: BLE001 - the caller gets every error; the batch continues.
         return _failure(error)
 
 
 def _failed(commands: Sequence[AnyCommand[Any]], error: Exception) -> Committed:
-    # Each further caller raises an exception of its own: a shared one would collect all their tracebacks.
+    # Each caller raises its own copy: a shared exception would collect the tracebacks of all of them.
     copies = (copy(error) for _ in commands[1:])
     failed = isinstance(error, StoreUnavailable | OutcomeUnknown)
     return Committed([_failure(each) for each in (error, *copies)], failed=failed)
 
 
 def _failure(error: Exception) -> Outcome:
-    # A traceback holds its frames, and so the whole batch with all that it loaded, until the garbage collector comes
-    # by. Of a refusal nobody needs it.
+    # A traceback refers to its frames, and through them keeps the whole batch with its loaded records alive until the
+    # next garbage collection. A refusal does not need one.
     return Outcome(error=error.with_traceback(None) if isinstance(error, RunsvcError) else error)
 
 

@@ -1,4 +1,4 @@
-"""The view of one batch: the store as of its start, plus the effects of the batch's earlier commands."""
+"""The transaction of a batch: the store as of its start, plus the effects of the batch's earlier commands."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Staged:
 
 
 class Transaction:
-    """The working set of a batch. A command that raises leaves no trace in it."""
+    """The working set of a batch. A command that raises has no effect on it."""
 
     def __init__(self, now: Now, loaded: Loaded, codec: Codec) -> None:
         self._time = now.time
@@ -80,14 +80,14 @@ class Transaction:
         self.progressed: dict[str, Run] = {}
 
     def apply(self, decide: Callable[..., T]) -> T:
-        """Run a command's decision and merge its effects; if it raises, none."""
+        """Run a command's decision and keep its effects, unless it raises."""
         staged = self._staged = _Staged(self._time, self._revision)
         answer = decide(self)
         self._merge(staged)
         return answer
 
     def changes(self) -> Changes | None:
-        """Everything to save; None when nothing changed."""
+        """The changes to save; None if there are none."""
         if not (
             self._saved or self._log or self._forgotten or self._keeps_time or self._attachments
         ):
@@ -104,15 +104,15 @@ class Transaction:
 
     @property
     def time(self) -> datetime:
-        """The decision's time."""
+        """The time at which the current decision is made."""
         return self._staged.time
 
     def stamp(self) -> Stamp:
-        """The revision and time of the next change. Saving a run uses it up."""
+        """The revision and time of the next change. Saving a run advances both."""
         return Stamp(self._staged.revision + 1, self._staged.time + _TICK)
 
     def run(self, query: ById, owner: str) -> Run:
-        """A run of this owner. RunNotFound, also for another owner's run."""
+        """A run of this owner. Raise RunNotFound, also for another owner's run, or CorruptRow."""
         for record in self._loaded[query]:
             if record.owner == owner:
                 return self._current(record)
@@ -125,7 +125,7 @@ class Transaction:
         return [*created, *filter(_is_active, stored)]
 
     def newest_active(self, query: NewestActive) -> Run | Record | None:
-        """The newest active run of a thread, as far as a refusal needs it."""
+        """The newest active run of a thread, perhaps as a record without a body; None if there is none."""
         for run in self._created_active(query.owner, query.thread_id):
             return run
         for record in self._loaded[query]:
@@ -140,7 +140,7 @@ class Transaction:
         return self._counts[query] + self._growth[query.owner, query.thread_id]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
-        """The run that an earlier call with this request_id created. RequestIdReused if its spec differed."""
+        """The run that an earlier call with this request_id created, if any. Raise RequestIdReused."""
         if (created := self._requests.get(query.key)) is not None:
             run_id, known_hash = created
             return _same_spec(self._saved[run_id].run, known_hash, spec_hash)
@@ -149,7 +149,7 @@ class Transaction:
         return None
 
     def new_run_id(self) -> str:
-        """A new run_id of the stamp's time."""
+        """A new run_id with the time of the next change."""
         return new_id(self._staged.time + _TICK)
 
     def create(self, spec: RunSpec, *, run_id: str, owner: str, request: Request | None) -> Run:
@@ -165,7 +165,7 @@ class Transaction:
         return after
 
     def attach(self, *changes: AttachmentChange) -> None:
-        """Change attachments. Reads of this transaction do not see it."""
+        """Change attachments. Queries of this transaction do not see the change."""
         self._staged.attachments += changes
 
     def _stage(self, run: Run, before: Run | None, creation: Creation | None) -> None:

@@ -1,9 +1,9 @@
-"""The one writer: commands in on the event loop, batches out on a thread of its own, answers back.
+"""The single writer: collects commands on the event loop and commits batches on its own thread.
 
-Batches do not form by themselves: a transport delivers calls one at a time, and a commit is as quick as a call. So the
-loop collects for as long as more keep coming. Once a few of its turns have brought none, it has time to spare and all
-who were on their way are here: the busier it is, the larger the batches. A lone caller never waits, unless it said that
-it can: the heartbeats of many workers come one by one, and a flush for each would cost more than all else about them.
+Batches need help to form, because the transport delivers one call at a time and a commit takes about as long as a call.
+The writer therefore waits while commands keep arriving. After a few loop turns without a new command, the loop is idle
+and every command under way has arrived, so batches grow with the load. A command that arrives alone never waits, except
+a deferrable one: heartbeats of many workers arrive one by one, and a flush for each would be their largest cost.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from runsvc.commit.command import MAX_COMMANDS
@@ -25,16 +26,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Most bytes of a batch; how many commands is the transaction's to say.
-MAX_BYTES: Final = 4 << 20
-#: Turns of the loop without a new command after which no more are expected, and the longest wait for that, in seconds.
-QUIET_TURNS: Final = 12
-PATIENCE: Final = 0.008
-#: How long a batch of commands that can wait does so, in seconds.
-LINGER: Final = 0.02
-#: What may wait for a batch: commands, and bytes.
+#: Limits of the queue: commands, and bytes.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """When a batch is complete. Its number of commands is limited by MAX_COMMANDS."""
+
+    #: Maximum bytes of a batch, unless its only command is larger.
+    max_bytes: int = 4 << 20
+    #: Loop turns without a new command after which no more are expected.
+    quiet_turns: int = 12
+    #: Longest wait for such a pause, in seconds.
+    max_wait: float = 0.008
+    #: Wait of a batch that consists of deferrable commands, in seconds.
+    linger: float = 0.02
+
+
+DEFAULT_BATCHING: Final = Batching()
 
 
 class _Call(NamedTuple):
@@ -43,10 +54,10 @@ class _Call(NamedTuple):
 
 
 class Writer:
-    """Takes commands and answers each once its batch is durable.
+    """Accepts commands and answers each when its batch is durable.
 
-    A command whose caller gave up before its batch began is dropped, unless it outlives its caller; after that it takes
-    effect whether or not anyone waits for the answer.
+    If the caller gives up before the batch begins, the command is dropped, unless it outlives its caller. Once the
+    batch has begun, the command takes effect although no caller waits for the answer.
     """
 
     def __init__(
@@ -56,33 +67,37 @@ class Writer:
         *,
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
+        batching: Batching = DEFAULT_BATCHING,
     ) -> None:
         self._group = group
         #: Called on the loop before the callers are answered.
         self._publish = publish
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
+        self._batching = batching
         self._waiting: deque[_Call] = deque()
         self._waiting_bytes = 0
-        #: How many of those that wait cannot do so for long.
-        self._pressing = 0
+        #: Number of waiting commands that are not deferrable.
+        self._urgent = 0
         self._lingering = False
+        #: The thread has a batch.
         self._busy = False
         self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        #: The last batch was one command, and nobody else came in the meantime.
+        #: The last batch was a single command, and none arrived meanwhile.
         self._alone = True
-        self._looking = False
-        #: Until when, on the loop's clock, more commands are waited for.
-        self._patient_until = 0.0
+        #: A poll for a pause in arrivals is scheduled.
+        self._polling = False
+        #: End of the wait for more commands, on the loop's clock.
+        self._wait_until = 0.0
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="runsvc-writer", daemon=True)
         self._thread.start()
 
     async def submit(self, command: AnyCommand[T]) -> T:
-        """Have a command carried out; its answer, or what it raised. Overloaded when too many wait, ServerDraining."""
+        """Carry out a command. Return its answer, or raise its error, Overloaded or ServerDraining."""
         if self._closing:
             raise ServerDraining
         if len(self._waiting) >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes:
@@ -90,12 +105,12 @@ class Writer:
         answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Call(command, answer))
         self._waiting_bytes += command.size
-        self._pressing += not command.is_deferrable
+        self._urgent += not command.is_deferrable
         self._collect()
         return await answer
 
     async def close(self) -> None:
-        """Carry out what waits, then stop."""
+        """Carry out all waiting commands, then stop the thread."""
         self._closing = True
         self._collect()
         await self._idle.wait()
@@ -107,45 +122,45 @@ class Writer:
             return
         if self._closing or len(self._waiting) >= MAX_COMMANDS:
             self._hand_over()
-        elif not self._pressing:
+        elif not self._urgent:
             self._linger()
         elif self._alone:
             self._hand_over()
-        elif not self._looking:
-            self._looking = True
-            self._patient_until = self._loop.time() + PATIENCE
-            self._loop.call_soon(self._look, len(self._waiting), 0)
+        elif not self._polling:
+            self._polling = True
+            self._wait_until = self._loop.time() + self._batching.max_wait
+            self._loop.call_soon(self._poll, len(self._waiting), 0)
 
-    def _look(self, seen: int, quiet: int) -> None:
-        """Hand over what waits once no more come; until then look again at the loop's next turn."""
+    def _poll(self, seen: int, quiet_turns: int) -> None:
+        """Hand over the waiting commands if arrivals have paused; otherwise poll again in the loop's next turn."""
         if self._busy or not self._waiting:
-            self._looking = False
+            self._polling = False
             return
         found = len(self._waiting)
-        quiet = quiet + 1 if found == seen else 0
-        if quiet >= QUIET_TURNS or self._loop.time() >= self._patient_until:
-            self._looking = False
+        quiet_turns = quiet_turns + 1 if found == seen else 0
+        if quiet_turns >= self._batching.quiet_turns or self._loop.time() >= self._wait_until:
+            self._polling = False
             self._hand_over()
         else:
-            self._loop.call_soon(self._look, found, quiet)
+            self._loop.call_soon(self._poll, found, quiet_turns)
 
     def _linger(self) -> None:
         if self._waiting and not self._lingering:
             self._lingering = True
-            self._loop.call_later(LINGER, self._lingered)
+            self._loop.call_later(self._batching.linger, self._end_linger)
 
-    def _lingered(self) -> None:
+    def _end_linger(self) -> None:
         self._lingering = False
         if not self._busy:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        if batch := self._take():
+        if batch := self._take_batch():
             self._busy = True
             self._idle.clear()
             self._inbox.put(batch)
 
-    def _take(self) -> list[_Call]:
+    def _take_batch(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
         while self._waiting and len(batch) < MAX_COMMANDS:
@@ -154,14 +169,14 @@ class Writer:
                 if batch and (
                     command.is_exclusive
                     or batch[0].command.is_exclusive
-                    or size + command.size > MAX_BYTES
+                    or size + command.size > self._batching.max_bytes
                 ):
                     break
                 size += command.size
                 batch.append(self._waiting[0])
             self._waiting.popleft()
             self._waiting_bytes -= command.size
-            self._pressing -= not command.is_deferrable
+            self._urgent -= not command.is_deferrable
         return batch
 
     def _work(self) -> None:
@@ -175,9 +190,9 @@ class Writer:
         finally:
             for call, outcome in zip(batch, committed.outcomes, strict=True):
                 _settle(call.answer, outcome)
-            self._go_on(len(batch))
+            self._start_next(len(batch))
 
-    def _go_on(self, answered: int) -> None:
+    def _start_next(self, answered: int) -> None:
         self._busy = False
         self._alone = answered == 1 and not self._waiting
         if self._waiting:

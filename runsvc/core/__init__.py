@@ -1,3 +1,3 @@
-"""Values and rules of a run: pure, without I/O and without a clock."""
+"""Values and rules of a run. Pure: no I/O and no clock."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may run beside whom: pure decisions on a thread's active runs."""
+"""Admission: whether a thread accepts a new run beside its active ones. Pure decisions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from runsvc.core.model import RunStatus
 
 
-class Occupant(Protocol):
-    """An active run, as far as a refusal tells of it."""
+class ActiveRun(Protocol):
+    """The facts of an active run that a ThreadBusy reports."""
 
     @property
     def thread_id(self) -> str: ...
@@ -24,7 +24,7 @@ class Occupant(Protocol):
     def status(self) -> RunStatus: ...
 
 
-#: What a strategy does to the active runs it displaces; REJECT displaces none.
+#: The cancel action for displaced runs, by strategy. REJECT displaces none.
 DISPLACING: Final[Mapping[MultitaskStrategy, CancelAction]] = {
     MultitaskStrategy.INTERRUPT: CancelAction.INTERRUPT,
     MultitaskStrategy.ROLLBACK: CancelAction.ROLLBACK,
@@ -34,18 +34,18 @@ SUPPORTED: Final = (MultitaskStrategy.REJECT, *DISPLACING)
 
 
 def check_supported(strategy: MultitaskStrategy) -> None:
-    """Refuse a strategy that is not served, before anything is read or written."""
+    """Raise UnsupportedStrategy, before anything is read or written."""
     if strategy not in SUPPORTED:
         raise UnsupportedStrategy(strategy.name, ", ".join(known.name for known in SUPPORTED))
 
 
 def check_room(thread_id: str, active: int, limit: int) -> None:
-    """Refuse a further unconditional run on a thread that is full."""
+    """Raise ThreadFull if a thread has reached its limit of active runs."""
     if active >= limit:
         raise ThreadFull(thread_id)
 
 
-def check_free(newest: Occupant | None) -> None:
-    """Refuse a run that may not displace any on a thread that has an active one."""
+def check_free(newest: ActiveRun | None) -> None:
+    """Raise ThreadBusy if a thread has an active run; `newest` is the newest one."""
     if newest is not None:
         raise ThreadBusy(newest.thread_id, newest.run_id, newest.status)

@@ -1,6 +1,6 @@
-"""Every failure that runsvc itself can tell apart.
+"""The errors that runsvc raises.
 
-The first line of a class's docstring is its message, with the facts filled in; the facts are attributes.
+The first line of a class's docstring is the message for users, a template that its attributes complete.
 
 RunsvcError
 ├── RunNotFound
@@ -40,7 +40,7 @@ class RunsvcError(Exception):
 
 @dataclass(eq=False)
 class RunNotFound(RunsvcError):
-    """There is no run {run_id}."""
+    """Run {run_id} does not exist."""
 
     run_id: str
 
@@ -56,7 +56,7 @@ class ThreadBusy(RunsvcError):
 
 @dataclass(eq=False)
 class ThreadFull(RunsvcError):
-    """Thread {thread_id} has as many active runs as this server allows."""
+    """Thread {thread_id} has reached this server's limit of active runs; end or cancel one of them first."""
 
     thread_id: str
 
@@ -71,7 +71,7 @@ class UnsupportedStrategy(RunsvcError):
 
 @dataclass(eq=False)
 class InvalidTransition(RunsvcError):
-    """Run {run_id} is {from_status.name}: it cannot become {to_status.name}."""
+    """Run {run_id} is {from_status.name} and cannot become {to_status.name}."""
 
     run_id: str
     from_status: RunStatus
@@ -80,38 +80,38 @@ class InvalidTransition(RunsvcError):
 
 @dataclass(eq=False)
 class RunEnded(InvalidTransition):
-    """Run {run_id} has ended as {ending}: it no longer changes."""
+    """Run {run_id} has ended as {ending} and can no longer change."""
 
     ending: str
 
 
 @dataclass(eq=False)
 class RunActive(InvalidTransition):
-    """Run {run_id} is {from_status.name}: cancel it or let it end first."""
+    """Run {run_id} is {from_status.name}; cancel it first, or wait until it ends."""
 
 
 @dataclass(eq=False)
 class NotCancelled(InvalidTransition):
-    """Run {run_id} is {from_status.name}: it was not cancelled, so there is nothing to acknowledge."""
+    """Run {run_id} is {from_status.name} and was not cancelled, so its cancel cannot be acknowledged."""
 
 
 @dataclass(eq=False)
 class NotHolder(RunsvcError):
-    """Run {run_id} is held by another worker, or no worker was named."""
+    """The request does not name the worker that holds run {run_id}; send its worker_id."""
 
     run_id: str
 
 
 @dataclass(eq=False)
 class RequestIdReused(RunsvcError):
-    """This request_id created run {run_id} with another spec; use a new request_id."""
+    """This request_id created run {run_id} from a different spec; use a new request_id."""
 
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field of a request that is at fault, and what is wrong with it."""
+    """An invalid field of a request, and the reason."""
 
     field: str
     description: str
@@ -125,9 +125,9 @@ class InvalidRequest(RunsvcError):
 
     @property
     def summary(self) -> str:
-        """The first faults in words; a hostile request may have thousands."""
-        named = [f"{fault.field} {fault.description}".strip() for fault in self.violations[:3]]
-        return "; ".join(named) + ("; …" if len(self.violations) > len(named) else "")
+        """The first violations, as text. A hostile request may have thousands."""
+        shown = [f"{each.field} {each.description}".strip() for each in self.violations[:3]]
+        return "; ".join(shown) + ("; …" if len(self.violations) > len(shown) else "")
 
     def __str__(self) -> str:
         return f"The request is invalid: {self.summary}."
@@ -135,7 +135,7 @@ class InvalidRequest(RunsvcError):
 
 @dataclass(eq=False)
 class RevisionCompacted(RunsvcError):
-    """The log starts at revision {oldest_revision}: start over with a snapshot."""
+    """The change log starts at revision {oldest_revision}; start again with a snapshot."""
 
     oldest_revision: int
     current_revision: int
@@ -143,7 +143,7 @@ class RevisionCompacted(RunsvcError):
 
 @dataclass(eq=False)
 class RevisionUnknown(RunsvcError):
-    """Store {store_id} is at revision {current_revision} and does not know the revision asked for."""
+    """Store {store_id} ends at revision {current_revision} and has no such revision; start again with a snapshot."""
 
     current_revision: int
     store_id: str
@@ -151,19 +151,19 @@ class RevisionUnknown(RunsvcError):
 
 @dataclass(eq=False)
 class StoreUnavailable(RunsvcError):
-    """The store is unavailable, nothing changed: {detail}."""
+    """The store is unavailable and nothing was changed: {detail}."""
 
     detail: str
 
 
 @dataclass(eq=False)
 class StoreBusy(StoreUnavailable):
-    """The store stayed locked by another process, nothing changed: {detail}."""
+    """The store is locked by another process and nothing was changed: {detail}."""
 
 
 @dataclass(eq=False)
 class OutcomeUnknown(RunsvcError):
-    """The store did not say whether the change happened: repeat with the same request_id, or read."""
+    """The outcome of the change is unknown; read the run, or repeat the call with the same request_id."""
 
 
 @dataclass(eq=False)
@@ -173,12 +173,12 @@ class ServerDraining(RunsvcError):
 
 @dataclass(eq=False)
 class Overloaded(RunsvcError):
-    """More calls are waiting than this server takes on; try again later."""
+    """The server has too many waiting calls; try again later."""
 
 
 @dataclass(eq=False)
 class CorruptRow(RunsvcError):
-    """Stored run {run_id} cannot be read; `runsvc admin delete` removes it."""
+    """Stored run {run_id} is corrupt and cannot be read; remove it with `runsvc admin delete`."""
 
     run_id: str
 

@@ -1,7 +1,7 @@
-"""What a run is made of: frozen values without behaviour, known to every room.
+"""The values of a run: frozen, without behaviour, used by every package.
 
-Meanings, limits and who sets what are told once, in protos/runsvc/v1/run.proto. Enum numbers are the wire's and the
-store's. Times are aware datetimes in UTC with microseconds.
+protos/runsvc/v1/run.proto documents the meaning, the limits and the writer of each field. The wire and the store share
+the numbers of the enums. Times are aware datetimes in UTC with microseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunStatus(IntEnum):
-    """Where a run stands; 7 is kept free for QUEUED."""
+    """The status of a run. The number 7 is reserved for QUEUED."""
 
     PENDING = 1
     RUNNING = 2
@@ -31,16 +31,16 @@ class RunStatus(IntEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether a run in this status has ended for good."""
+        """True if a run in this status has ended."""
         return self not in ACTIVE
 
 
-#: A thread is busy while it has a run in one of these.
+#: A thread is busy while it has a run in one of these statuses.
 ACTIVE = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
 
 
 class StatusReason(IntEnum):
-    """Why a run has its status, where the status alone does not say."""
+    """The cause of a status, if the server set it."""
 
     UNSPECIFIED = 0
     CANCEL_REQUESTED = 1
@@ -53,14 +53,14 @@ class StatusReason(IntEnum):
 
 
 class CancelAction(IntEnum):
-    """What the executor is to do with the state of a cancelled run."""
+    """How the executor handles the state of a cancelled run."""
 
     INTERRUPT = 1
     ROLLBACK = 2
 
 
 class CancelOutcome(IntEnum):
-    """What a cancel found and did."""
+    """The result of a cancel."""
 
     CANCELLED = 1
     ALREADY_CANCELLED = 2
@@ -68,14 +68,14 @@ class CancelOutcome(IntEnum):
 
 
 class DisconnectMode(IntEnum):
-    """What happens to a run when its last attached watcher has left."""
+    """The effect on a run when its last attached watcher leaves."""
 
     CANCEL = 1
     CONTINUE = 2
 
 
 class MultitaskStrategy(IntEnum):
-    """What a new run does to the active ones of its thread."""
+    """The effect of a new run on the active runs of its thread."""
 
     REJECT = 1
     INTERRUPT = 2
@@ -85,7 +85,7 @@ class MultitaskStrategy(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What marks a change: its store-wide revision and its time. Both only ever grow."""
+    """The store-wide revision and the time of a change. Both always increase."""
 
     revision: int
     time: datetime
@@ -93,7 +93,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What an executor has reported about its work; None is unset."""
+    """The usage and messages that an executor reported; None means unset."""
 
     total_input_tokens: int | None = None
     total_output_tokens: int | None = None
@@ -118,7 +118,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """That, when and how a run was cancelled or displaced."""
+    """The cancel or the displacement of a run."""
 
     action: CancelAction
     note: str | None
@@ -128,7 +128,7 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """What a caller asks for, after defaults and trimming."""
+    """A caller's request for a run, after defaults and trimming."""
 
     thread_id: str
     assistant_id: str | None = None
@@ -139,7 +139,7 @@ class RunSpec:
     lease_ttl: timedelta | None = None
     start_timeout: timedelta | None = None
     timeout: timedelta | None = None
-    #: An encoded JSON object, opaque below the transport, like kwargs.
+    #: An encoded JSON object, opaque below the wire layer, like kwargs.
     metadata: bytes = field(default=b"", repr=False)
     kwargs: bytes = field(default=b"", repr=False)
 
@@ -155,21 +155,21 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A creation that may be repeated: its key, and a hash of its canonical spec to tell a retry from a reuse."""
+    """The key of a repeatable creation, and the hash of its canonical spec, which differs for a reused key."""
 
     key: RequestKey
     spec_hash: bytes
 
 
 class _Encodable:
-    """A value whose bytes a codec may remember once it has encoded it. They are no part of it, and no copy has them."""
+    """A value with room for its encoded bytes, as a codec's cache. They are not part of the value or of its copies."""
 
     __slots__ = ("encoded",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(_Encodable):
-    """One execution of an assistant on a thread. The executor's input (kwargs) is kept beside it, not in it."""
+    """One execution of an assistant on a thread. The store keeps the executor's input (kwargs) separately."""
 
     run_id: str
     owner: str
@@ -187,7 +187,7 @@ class Run(_Encodable):
     cancellation: Cancellation | None = None
     metadata: bytes = field(default=b"", repr=False)
     progress: Progress | None = None
-    #: Sequence of the newest report that was applied; None before the first that bears one.
+    #: Sequence of the newest progress report that was applied; None before the first report with a sequence.
     progress_sequence: int | None = None
     worker_id: str | None = None
     lease: Lease | None = None
@@ -199,7 +199,7 @@ class Run(_Encodable):
 
 
 def evolve(value: Value, **changes: object) -> Value:
-    """The value with other contents in these fields, as dataclasses.replace makes it, at a third of its cost."""
+    """Return a copy with changed fields, as dataclasses.replace does, at a third of its cost."""
     kind: Any = type(value)
     contents, setters = _slots(kind)
     evolved: Value = object.__new__(kind)
@@ -214,6 +214,6 @@ def evolve(value: Value, **changes: object) -> Value:
 def _slots(
     kind: type,
 ) -> tuple[Callable[[Any], tuple[Any, ...]], Mapping[str, Callable[..., None]]]:
-    """What reads all fields of a slotted class, and what writes each: its slots, which no freezing holds back."""
+    """Return a getter of all fields of a slotted class and a setter for each, which works on frozen instances too."""
     names = [each.name for each in fields(kind)]
     return attrgetter(*names), {name: getattr(kind, name).__set__ for name in names}

@@ -1,3 +1,3 @@
-"""Background work: expiry, attachments, retention and log compaction."""
+"""Changes that the server makes by itself: expiry of runs, cancel of abandoned runs, retention and log compaction."""
 
 from __future__ import annotations

@@ -1,22 +1,24 @@
-"""Attachments: streams that count as their run's client, and the end of runs that no client holds any longer.
+"""Attachments: streams that count as clients of a run, and the cancel of runs that all clients have left.
 
-While this server holds a stream it renews its attachment. When the client leaves, the attachment stays for the grace;
-when the server ended the stream, or was lost with it, for a minute. A run whose last attachment is over is cancelled.
-All of it is decided in transactions of the one writer, so that a client that comes back in time is never too late.
+While this server has a stream, it renews the stream's attachment. When the client leaves, the attachment lasts for the
+grace period; when the server ended or lost the stream, for the reconnect grace period. A run is cancelled when its last
+attachment ends. The single writer makes all these decisions, so a client that returns in time always keeps its run.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.command import Command, ExclusiveCommand
+from runsvc.commit.command import Command
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.maintenance.lease_clock import TOLERANCE
+from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.attachments import (
     Abandoned,
     AnyReleased,
@@ -31,74 +33,117 @@ from runsvc.store.base import ById
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runsvc.commit.command import ExclusiveCommand
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
-    from runsvc.maintenance.lease_clock import Elapsed, LeaseClock
+    from runsvc.maintenance.elapsed import Elapsed
+    from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.timekeeper import Timekeeper
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
-INTERVAL: Final = 0.25
-#: How long a client has to come back after it left.
+#: Time between two updates.
+INTERVAL: Final = timedelta(seconds=0.25)
+#: Time for a client to return after it left.
 GRACE: Final = timedelta(seconds=5)
-#: How long it has after the server ended its stream, or was lost with it; no less than the grace.
-COMEBACK: Final = timedelta(seconds=60)
-#: How often attachments are renewed. Each is good for so much longer than a client has to come back: for that is what
-#: remains of it when this server is lost.
+#: Time for a client to return after the server ended or lost its stream. It is never shorter than the grace period.
+RECONNECT_GRACE: Final = timedelta(seconds=60)
+#: Time between two renewals of this server's attachments. A renewed attachment lasts for this time and the reconnect
+#: grace period, because at least the latter must remain if this server is lost.
 RENEWAL: Final = timedelta(seconds=20)
-#: Runs that are cancelled in one transaction, so that other commands wait milliseconds.
+#: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
 LIMIT: Final = 50
 
 
-class _Look(NamedTuple):
-    """What came of a look."""
+class UpdateResult(NamedTuple):
+    """The result of an update."""
 
-    #: Whether there may be attachments that this server does not hold.
-    released: bool
-    #: Runs that had lost their last client, and those of them that cannot be read.
+    #: True if there may be attachments that this server does not hold.
+    has_released: bool
+    #: Number of abandoned runs, including corrupt ones.
     abandoned: int = 0
+    #: Abandoned runs that cannot be read.
     corrupt: Sequence[CorruptRow] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """The facts of an update, and the decision that follows from them."""
+
+    server: str
+    #: Attachments of ended streams, and the time for their clients to return.
+    left: Mapping[str, timedelta]
+    #: The first update of this server: all other attachments belong to servers that are gone.
+    is_first: bool
+    is_renewal: bool
+    reconnect_grace: timedelta
+    elapsed: Elapsed | None
+    any_released: AnyReleased
+    #: None while clients may not have had the time to return.
+    abandoned: Abandoned | None
+
+    def decide(self, tx: ExclusiveTransaction, reading: Reading) -> UpdateResult:
+        """Store the changes, and cancel abandoned runs."""
+        has_released = tx.any_released(self.any_released)
+        if self.is_first and has_released:
+            tx.attach(ReleaseOthers(self.server, tx.time + self.reconnect_grace))
+        tx.attach(*(Release(each, tx.time + grace) for each, grace in self.left.items()))
+        if self.is_renewal:
+            expires_at = tx.time + self.reconnect_grace + RENEWAL
+            tx.attach(Renew(self.server, tx.time, expires_at))
+        result = UpdateResult(has_released or bool(self.left))
+        if self.abandoned is None or self._may_be_outage(reading):
+            return result
+        return _cancel_abandoned(tx, self.abandoned, result)
+
+    def _may_be_outage(self, reading: Reading) -> bool:
+        """Return True if attachments may seem to have ended because of an outage."""
+        if reading.in_outage or self.elapsed is None:
+            return True
+        return reading.time - self.elapsed.now > TOLERANCE
+
+
 class Attachments:
-    """Those of the streams of this server, and the end of all others. Lives on the event loop."""
+    """The attachments of this server's streams, and the end of all others. Belongs to the event loop."""
 
     def __init__(
         self,
         writer: Writer,
-        serving: LeaseClock,
+        lease_clock: LeaseClock,
         timekeeper: Timekeeper,
         *,
         grace: timedelta = GRACE,
+        reconnect_grace: timedelta = RECONNECT_GRACE,
+        limit: int = LIMIT,
     ) -> None:
         self._writer = writer
-        self._serving = serving
+        self._lease_clock = lease_clock
         self._timekeeper = timekeeper
         self._grace = grace
-        self._comeback = max(COMEBACK, grace)
+        self._reconnect_grace = max(reconnect_grace, grace)
+        self._limit = limit
         self._server = token_hex(8)
         self._held: set[str] = set()
-        #: Whose stream has ended, which the store has not heard yet, and how long each has to come back.
+        #: Attachments of streams that have ended, not yet stored, and the time for each client to return.
         self._left: dict[str, timedelta] = {}
         self._next_renewal = 0.0
-        #: Whether the store may have attachments that this server does not hold; None before the first look.
-        self._released: bool | None = None
+        #: True if the store may have attachments that this server does not hold; None before the first update.
+        self._has_released: bool | None = None
 
     @property
     def held(self) -> int:
-        """How many streams of this server are attached."""
+        """Number of attached streams of this server."""
         return len(self._held)
 
     async def attach(self, owner: str, run_id: str) -> str:
-        """Count a stream that begins; leave with what this returns. A run that is over or gone needs no client."""
+        """Attach a stream. Return the id for `leave`. Without effect on a run that has ended or does not exist."""
         attachment_id, query = token_hex(8), ById(run_id)
 
         def decide(tx: Transaction) -> None:
             with suppress(RunNotFound):
-                if lifecycle.is_bound(tx.run(query, owner)):
-                    expires_at = tx.time + self._comeback + RENEWAL
+                if lifecycle.ends_without_clients(tx.run(query, owner)):
+                    expires_at = tx.time + self._reconnect_grace + RENEWAL
                     tx.attach(Attach(attachment_id, run_id, self._server, expires_at))
 
         if not self._held:
@@ -107,67 +152,70 @@ class Attachments:
         try:
             await self._writer.submit(Command(decide, (query,)))
         except BaseException:
-            # It may have taken effect all the same.
+            # The command may have taken effect nevertheless.
             self.leave(attachment_id)
             raise
         return attachment_id
 
     def leave(self, attachment_id: str, *, ended_here: bool = False) -> None:
-        """The stream is gone: its client left, or this server ended it. The store hears of it at the next look."""
+        """Note the end of a stream, by its client or (`ended_here`) by this server. The next update stores it."""
         self._held.discard(attachment_id)
-        self._left[attachment_id] = self._comeback if ended_here else self._grace
+        self._left[attachment_id] = self._reconnect_grace if ended_here else self._grace
 
-    async def look(self) -> bool:
-        """Tell the store who left, renew what is held, and cancel runs without a client; whether there may be more.
+    async def run(self) -> None:
+        """Update until all abandoned runs are cancelled. Raise StoreUnavailable, OutcomeUnknown, Overloaded."""
+        while await self.update():
+            pass
 
-        StoreUnavailable, OutcomeUnknown, Overloaded: the next look does what this one did not.
+    async def update(self) -> bool:
+        """Store ended streams, renew held ones, and cancel some abandoned runs. Return True if there may be more.
+
+        Errors as in `run`; the next update then repeats the work.
         """
         is_renewal = bool(self._held) and self._timekeeper.monotonic() >= self._next_renewal
-        if self._released is False and not self._left and not is_renewal:
+        if self._has_released is False and not self._left and not is_renewal:
             return False
         left = dict(self._left)
-        look = await self._writer.submit(self._command(left, is_renewal=is_renewal))
+        result = await self._writer.submit(self._command(left, is_renewal=is_renewal))
         for attachment_id in left:
             del self._left[attachment_id]
         if is_renewal:
             self._next_renewal = self._timekeeper.monotonic() + RENEWAL.total_seconds()
-        self._released = look.released
-        for corrupt in look.corrupt:
-            _log.error("A run whose client left stays as it is: %s", corrupt)
-        return look.abandoned >= LIMIT
+        self._has_released = result.has_released
+        for corrupt in result.corrupt:
+            _log.error("A run that all clients left cannot be cancelled: %s", corrupt)
+        return result.abandoned >= self._limit
 
     def _command(
         self, left: Mapping[str, timedelta], *, is_renewal: bool
-    ) -> ExclusiveCommand[_Look]:
-        counted, is_first = self._serving.counted(), self._released is None
-        released = AnyReleased(self._server)
-        abandoned = self._abandoned(counted) if counted and not is_first else None
+    ) -> ExclusiveCommand[UpdateResult]:
+        elapsed, is_first = self._lease_clock.elapsed(), self._has_released is None
+        any_released = AnyReleased(self._server)
+        abandoned = self._abandoned(elapsed) if elapsed and not is_first else None
+        update = Update(
+            server=self._server,
+            left=left,
+            is_first=is_first,
+            is_renewal=is_renewal,
+            reconnect_grace=self._reconnect_grace,
+            elapsed=elapsed,
+            any_released=any_released,
+            abandoned=abandoned,
+        )
+        reads = (any_released,) if abandoned is None else (any_released, abandoned)
+        return timed_command(self._lease_clock, update.decide, reads)
 
-        def decide(tx: ExclusiveTransaction) -> _Look:
-            has_released = tx.any_released(released)
-            if is_first and has_released:
-                tx.attach(ReleaseOthers(self._server, tx.time + self._comeback))
-            tx.attach(*(Release(each, tx.time + time) for each, time in left.items()))
-            if is_renewal:
-                expires_at = tx.time + self._comeback + RENEWAL
-                tx.attach(Renew(self._server, tx.time, expires_at))
-            look = _Look(has_released or bool(left))
-            # What seems over may be so because of a break.
-            if counted is None or abandoned is None or tx.time - counted.at > TOLERANCE:
-                return look
-            return look if self._serving.broken else _cancel(tx, abandoned, look)
-
-        reads = (released,) if abandoned is None else (released, abandoned)
-        return ExclusiveCommand(decide, reads)
-
-    def _abandoned(self, counted: Elapsed) -> Abandoned | None:
-        """What to ask for; None while clients may not have had the time to come back."""
-        if counted.served < min(self._grace, GRACE):
+    def _abandoned(self, elapsed: Elapsed) -> Abandoned | None:
+        """Return the query for abandoned runs; None while clients may not have had the time to return."""
+        if elapsed.since_outage < min(self._grace, GRACE):
             return None
-        return Abandoned(counted.over_by(self._grace, self._comeback), self._server, LIMIT)
+        cutoff = elapsed.cutoff(self._grace, self._reconnect_grace)
+        return Abandoned(cutoff, self._server, self._limit)
 
 
-def _cancel(tx: ExclusiveTransaction, query: Abandoned, look: _Look) -> _Look:
+def _cancel_abandoned(
+    tx: ExclusiveTransaction, query: Abandoned, result: UpdateResult
+) -> UpdateResult:
     corrupt: list[CorruptRow] = []
     abandoned = 0
     for run in tx.due(query):
@@ -177,4 +225,4 @@ def _cancel(tx: ExclusiveTransaction, query: Abandoned, look: _Look) -> _Look:
         else:
             tx.save(run, lifecycle.disconnect(run, tx.stamp()))
         tx.attach(Detach(run.run_id))
-    return look._replace(abandoned=abandoned, corrupt=corrupt)
+    return result._replace(abandoned=abandoned, corrupt=corrupt)

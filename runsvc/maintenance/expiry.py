@@ -1,109 +1,132 @@
-"""The end of runs whose time is up: of leases that nobody renewed, and of timeouts."""
+"""Expiry: ends runs after their timeout, or when their lease was not renewed."""
 
 from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
+from runsvc.core.terms import limit_of
+from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.base import DueLeases, DueTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from runsvc.commit.command import ExclusiveCommand
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
-    from runsvc.maintenance.lease_clock import Beat, Elapsed, LeaseClock
+    from runsvc.maintenance.elapsed import Elapsed
+    from runsvc.maintenance.lease_clock import LeaseClock, Reading
 
 _log = logging.getLogger(__name__)
 
-#: Time between two looks.
+#: Time between two passes, which are also the beats of the lease clock.
 INTERVAL: Final = timedelta(seconds=0.25)
-#: Leases, and timeouts, that end in one transaction, so that other commands wait milliseconds.
+#: Maximum number of leases, and of timeouts, per transaction. Other commands then wait for milliseconds only.
 LIMIT: Final = 100
 
 
-class _Look(NamedTuple):
-    """What came of a look: when it was, how many runs ended, and which were due and could not be read."""
+class Pass(NamedTuple):
+    """The result of a pass."""
 
-    beat: Beat
+    beat: Reading
+    #: Number of runs that were ended.
     ended: int = 0
+    #: Expired runs that cannot be read.
     corrupt: Sequence[CorruptRow] = ()
-    #: How many leases, and how many timeouts, the next look leaves out; None: as many as this one.
+    #: Numbers of leases and of timeouts that the next pass skips; None: the same as in this pass.
     skips: tuple[int, int] | None = None
 
 
 class Expiry:
-    """Looks for what is due, in transactions of its own, which at the same time show that the service serves."""
+    """Ends expired runs in its own transactions, which also serve as beats of the lease clock."""
 
-    def __init__(self, writer: Writer, serving: LeaseClock) -> None:
+    def __init__(self, writer: Writer, lease_clock: LeaseClock, *, limit: int = LIMIT) -> None:
         self._writer = writer
-        self._serving = serving
-        #: Leases, and timeouts, that stay first in line: they cannot be read, or have time left for what was late. So
-        #: others are looked for behind them, until all have had a look.
+        self._lease_clock = lease_clock
+        self._limit = limit
+        #: Numbers of leases and of timeouts that stay at the front of the query although they are due: the run is
+        #: corrupt, or has time left because of delays. The next pass skips them to reach the rest of the queue.
         self._skips = 0, 0
-        #: Runs that are due and cannot be read, of which was told.
-        self._corrupt: set[str] = set()
+        #: Ids of corrupt runs that were logged.
+        self._logged: set[str] = set()
 
-    async def look(self) -> bool:
-        """End what is due; whether there may be more of it. StoreUnavailable, OutcomeUnknown, Overloaded."""
+    async def run(self) -> None:
+        """End all expired runs. Raise StoreUnavailable, OutcomeUnknown, Overloaded."""
+        while await self.end_expired():
+            pass
+
+    async def end_expired(self) -> bool:
+        """End some expired runs. Return True if there may be more. Errors as in `run`."""
         try:
-            look = await self._writer.submit(self._command(self._serving.counted()))
+            result = await self._writer.submit(self._command(self._lease_clock.elapsed()))
         except (StoreUnavailable, OutcomeUnknown, Overloaded):
-            self._serving.interrupt()
+            self._lease_clock.begin_outage()
             raise
-        self._serving.beat(look.beat)
-        self._report(look.corrupt)
-        self._skips = look.skips or self._skips
-        return look.ended >= LIMIT
+        self._lease_clock.record_beat(result.beat)
+        self._report(result.corrupt)
+        self._skips = result.skips or self._skips
+        return result.ended >= self._limit
 
-    def _command(self, counted: Elapsed | None) -> ExclusiveCommand[_Look]:
-        if counted is None:
-            return ExclusiveCommand(lambda tx: _Look(self._serving.moment(tx.time)))
+    def _command(self, elapsed: Elapsed | None) -> ExclusiveCommand[Pass]:
+        if elapsed is None:
+            return timed_command(self._lease_clock, lambda _, reading: Pass(reading))
         skip_leases, skip_timeouts = self._skips
-        leases = DueLeases(counted.at, counted.served, LIMIT, skip_leases)
-        timeouts = DueTimeouts(counted.at, LIMIT, skip_timeouts)
-
-        def decide(tx: ExclusiveTransaction) -> _Look:
-            beat = self._serving.moment(tx.time)
-            if self._serving.broken:
-                # What seems due may be so because of the break. A commit shows whether that is over.
-                tx.keep_time()
-                return _Look(beat)
-            due = list(tx.due(leases, timeouts))
-            ended = {each.run_id for each in due if _end(tx, counted, each)}
-            corrupt = [each for each in due if isinstance(each, CorruptRow)]
-            skips = _skip(tx, leases, ended), _skip(tx, timeouts, ended)
-            return _Look(beat, len(ended), corrupt, skips)
-
-        return ExclusiveCommand(decide, (leases, timeouts))
+        leases = DueLeases(elapsed.now, elapsed.since_outage, self._limit, skip_leases)
+        timeouts = DueTimeouts(elapsed.now, self._limit, skip_timeouts)
+        decide = partial(end_expired_runs, elapsed=elapsed, leases=leases, timeouts=timeouts)
+        return timed_command(self._lease_clock, decide, (leases, timeouts))
 
     def _report(self, corrupt: Sequence[CorruptRow]) -> None:
         for each in corrupt:
-            if each.run_id not in self._corrupt:
-                self._corrupt.add(each.run_id)
-                _log.error("A run whose time is up stays as it is: %s", each)
+            if each.run_id not in self._logged:
+                self._logged.add(each.run_id)
+                _log.error("An expired run cannot be ended: %s", each)
 
 
-def _end(tx: ExclusiveTransaction, counted: Elapsed, run: Run | CorruptRow) -> bool:
-    """End a run if its time is up; whether this ended it."""
+def end_expired_runs(
+    tx: ExclusiveTransaction,
+    reading: Reading,
+    *,
+    elapsed: Elapsed,
+    leases: DueLeases,
+    timeouts: DueTimeouts,
+) -> Pass:
+    """Decide which of the due runs have expired, and end them. During an outage, none has."""
+    if reading.in_outage:
+        # Runs may seem expired because of the outage. A successful commit proves that it is over.
+        tx.keep_time()
+        return Pass(reading)
+    due = list(tx.due(leases, timeouts))
+    ended = {each.run_id for each in due if _end_if_expired(tx, elapsed, each)}
+    corrupt = [each for each in due if isinstance(each, CorruptRow)]
+    skips = _next_skip(tx, leases, ended), _next_skip(tx, timeouts, ended)
+    return Pass(reading, len(ended), corrupt, skips)
+
+
+def _end_if_expired(tx: ExclusiveTransaction, elapsed: Elapsed, run: Run | CorruptRow) -> bool:
+    """End a run if it has expired. Return True if it was ended."""
     if isinstance(run, CorruptRow):
         return False
-    # What has passed since it was counted may be a delay. And nothing ends before its time by the store's own.
-    by = min(counted.at, tx.time)
-    lease_end = counted.end_of(run.lease) if run.lease else None
-    limit = lifecycle.limit_of(run)
-    limit_end = counted.end_of_limit(limit) if limit else None
+    # The time since `elapsed` was computed may be a delay, so it does not count. Nor does a run end before the store's
+    # own time reaches its end.
+    by = min(elapsed.now, tx.time)
+    lease_end = elapsed.lease_end(run.lease) if run.lease else None
+    limit = limit_of(run)
+    limit_end = elapsed.limit_end(limit) if limit else None
     after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, limit_end=limit_end)
     return tx.save(run, after) is not run
 
 
-def _skip(tx: ExclusiveTransaction, query: DueLeases | DueTimeouts, ended: Collection[str]) -> int:
-    """How many the query is to leave out next time: all that stay, or none once it came to the last one."""
+def _next_skip(
+    tx: ExclusiveTransaction, query: DueLeases | DueTimeouts, ended: Collection[str]
+) -> int:
+    """Return the number of runs that the next query skips: all that stay due, or 0 after the end of the queue."""
     found = list(tx.due(query))
     if len(found) < query.limit:
         return 0

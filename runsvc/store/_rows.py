@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc.core import lifecycle
+from runsvc.core import terms
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.store.base import LogEntry, Record
@@ -166,5 +166,5 @@ def _optional(time: datetime | None) -> int | None:
 
 
 def _timeout_at(run: Run) -> int | None:
-    limit = lifecycle.limit_of(run)
+    limit = terms.limit_of(run)
     return microseconds(limit.since + limit.length) if limit else None

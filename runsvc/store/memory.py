@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from runsvc.core import lifecycle
+from runsvc.core import terms
 from runsvc.core.errors import RevisionCompacted, StoreUnavailable
 from runsvc.core.model import ACTIVE
 from runsvc.store import _rows
@@ -286,7 +286,7 @@ class MemoryStore:
 def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
     """When the term that is asked for ends; None when the run has no such term."""
     if isinstance(query, DueTimeouts):
-        limit = lifecycle.limit_of(run)
+        limit = terms.limit_of(run)
         return limit and limit.since + limit.length
     if run.lease is None or run.status not in ACTIVE or run.lease.ttl > query.longest:
         return None

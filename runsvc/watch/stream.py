@@ -251,7 +251,7 @@ class Watch:
     def _lease_left(self) -> float:
         """Seconds during which an acknowledgement can still come; infinity without a limit."""
         lease = self._outlook.lease
-        return inf if lease is None else self._watches.lease_clock.left(lease)
+        return inf if lease is None else self._watches.lease_clock.seconds_left(lease)
 
     def _next_deadline(self) -> float:
         """The next time at which the watch has something to do, changes or not."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc.maintenance import attachments
 from runsvc.v1 import run_pb2, run_service_pb2
 from tests.support.calls import (
     CHANGED,
@@ -130,9 +128,7 @@ async def test_an_attached_watch_of_a_terminal_run_is_an_ordinary_watch(client: 
     assert await status(client, run) == SUCCESS
 
 
-async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db, attach_grace=0.0) as client:
         lost, resumed = await created(client, "lost"), await created(client, "resumed")
@@ -146,9 +142,8 @@ async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(
         # The clients have a minute, so both runs continue.
         await past_the_grace_period(client)
         assert await status(client, lost) == await status(client, resumed) == PENDING
-    monkeypatch.setattr(attachments, "COMEBACK", timedelta(seconds=1))
     async with (
-        in_process(db, attach_grace=0.0) as client,
+        in_process(db, attach_grace=0.0, reconnect_grace=1.0) as client,
         watching(client, run_id=resumed.run_id, attach=True) as stream,
     ):
         await stream.read()

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from runsvc.client import AsyncRunClient, error_of
-from runsvc.maintenance.attachments import COMEBACK
+from runsvc.maintenance.attachments import RECONNECT_GRACE
 from runsvc.rpc.server import OPTIONS
 from runsvc.v1 import run_service_pb2
 from tests.bench import http2
@@ -123,7 +123,7 @@ async def test_a_run_waits_for_its_client_after_its_connection_aged_out(
                 await stream.rest()
         await until(lambda: _released(db) is not None)
         left = datetime.fromtimestamp(_released(db) or 0, UTC) - datetime.now(UTC)
-        assert left > COMEBACK / 2
+        assert left > RECONNECT_GRACE / 2
 
 
 def _released(db: Path) -> float | None:

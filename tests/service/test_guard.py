@@ -123,7 +123,7 @@ async def test_a_known_failure_becomes_its_status(service: Service) -> None:
     service.fail(RunNotFound("r"))
     error = await service.refused()
     assert error.code() is grpc.StatusCode.NOT_FOUND
-    assert error.details() == "There is no run r."
+    assert error.details() == "Run r does not exist."
     assert reason_of(error) == "RUN_NOT_FOUND"
 
 

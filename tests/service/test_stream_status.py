@@ -11,7 +11,6 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
-from runsvc.maintenance import sweeper
 from tests.support.calls import (
     CHANGED,
     DELETED,
@@ -139,11 +138,10 @@ async def test_an_unknown_and_a_compacted_revision_are_refused(tmp_path: Path) -
 
 
 async def test_a_watch_that_falls_behind_the_log_ends_with_the_oldest_revision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(sweeper, "COMPACT_INTERVAL", 0.05)
     text = {"text": "x" * 60_000}
-    async with in_process(tmp_path / "runs.db", log_keep=20) as client:
+    async with in_process(tmp_path / "runs.db", log_keep=20, compaction_interval=0.05) as client:
         await created(client, "quiet")
         # The one does not read its events, the other has none to read.
         async with (

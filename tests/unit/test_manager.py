@@ -1,4 +1,4 @@
-"""The use-cases of a run, from the call to what is stored."""
+"""The use-cases of runs, from the call to the stored run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc import manager as manager_module
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import (
@@ -56,11 +55,16 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 
 @pytest.fixture
-async def manager(store: MemoryStore) -> AsyncIterator[RunManager]:
+async def writer(store: MemoryStore) -> AsyncIterator[Writer]:
     writer = Writer(GroupCommit(store, CODEC), lambda _: None)
-    yield RunManager(writer, store, CODEC, max_active_per_thread=3)
+    yield writer
     async with asyncio.timeout(30):
         await writer.close()
+
+
+@pytest.fixture
+def manager(writer: Writer, store: MemoryStore) -> RunManager:
+    return RunManager(writer, store, CODEC, max_active_per_thread=3)
 
 
 def a_spec(**facts: Any) -> RunSpec:
@@ -99,7 +103,7 @@ async def listed(
 # Creating.
 
 
-async def test_a_created_run_can_be_got_with_its_kwargs(manager: RunManager) -> None:
+async def test_a_created_run_can_be_read_with_its_kwargs(manager: RunManager) -> None:
     answer = await manager.create("o", a_spec(kwargs=b"input"), None)
     assert (answer.run.status, answer.replayed, answer.superseded) == (PENDING, False, ())
     record = await manager.get("o", answer.run.run_id)
@@ -107,7 +111,7 @@ async def test_a_created_run_can_be_got_with_its_kwargs(manager: RunManager) -> 
     assert CODEC.decode(record) == answer.run
 
 
-async def test_create_admits_beside_others_until_the_thread_is_full(manager: RunManager) -> None:
+async def test_create_admits_runs_until_the_thread_is_full(manager: RunManager) -> None:
     runs = [await created(manager) for _ in range(3)]
     with pytest.raises(ThreadFull):
         await created(manager)
@@ -139,7 +143,7 @@ async def test_a_create_with_the_same_request_is_replayed(manager: RunManager) -
     assert not other.replayed
 
 
-async def test_of_concurrent_creates_with_one_request_one_is_no_replay(
+async def test_concurrent_creates_with_the_same_request_create_one_run(
     manager: RunManager,
 ) -> None:
     answers = await asyncio.gather(
@@ -149,7 +153,7 @@ async def test_of_concurrent_creates_with_one_request_one_is_no_replay(
     assert sorted(answer.replayed for answer in answers) == [False] + [True] * 19
 
 
-async def test_create_or_reject_admits_one_of_many(manager: RunManager) -> None:
+async def test_create_or_reject_admits_one_of_many_concurrent_calls(manager: RunManager) -> None:
     answers = await asyncio.gather(
         *(manager.create_or_reject("o", a_spec(), None) for _ in range(20)),
         return_exceptions=True,
@@ -190,17 +194,17 @@ async def test_a_displacing_run_supersedes_every_active_one(
 
 async def test_get_of_another_owners_run_is_not_found(manager: RunManager) -> None:
     run = await created(manager)
-    for owner, run_id in (("another", run.run_id), ("o", "nobody")):
+    for owner, run_id in (("another", run.run_id), ("o", "unknown")):
         with pytest.raises(RunNotFound) as caught:
             await manager.get(owner, run_id)
         assert caught.value.run_id == run_id
 
 
-async def test_has_inflight_of_a_quiet_thread_is_empty(manager: RunManager) -> None:
+async def test_has_inflight_is_empty_for_a_thread_without_active_runs(manager: RunManager) -> None:
     assert await manager.has_inflight("o", "t") == []
 
 
-async def test_pages_walk_a_thread_once(manager: RunManager) -> None:
+async def test_pages_return_every_run_of_a_thread_once(manager: RunManager) -> None:
     runs = [await created(manager) for _ in range(3)]
     ids = [run.run_id for run in reversed(runs)]
     first = await listed(manager, 2)
@@ -215,12 +219,13 @@ async def test_pages_walk_a_thread_once(manager: RunManager) -> None:
     assert whole.next is None
 
 
-async def test_a_page_holds_what_fits_and_the_next_goes_on(
-    manager: RunManager, monkeypatch: pytest.MonkeyPatch
+async def test_a_page_is_limited_in_bytes_and_the_next_one_continues(
+    manager: RunManager, writer: Writer, store: MemoryStore
 ) -> None:
     runs = [await created(manager) for _ in range(3)]
     size = len((await listed(manager)).records[0].body)
-    monkeypatch.setattr(manager_module, "PAGE_BYTES", 2 * size + size // 2)
+    page_bytes = 2 * size + size // 2
+    manager = RunManager(writer, store, CODEC, max_active_per_thread=3, page_bytes=page_bytes)
     first = await listed(manager)
     assert len(first.records) == 2
     assert first.next == (runs[1].created_at, runs[1].run_id)
@@ -230,9 +235,9 @@ async def test_a_page_holds_what_fits_and_the_next_goes_on(
 
 
 async def test_a_page_of_one_oversized_run_is_not_the_last(
-    manager: RunManager, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, store: MemoryStore
 ) -> None:
-    monkeypatch.setattr(manager_module, "PAGE_BYTES", 1)
+    manager = RunManager(writer, store, CODEC, max_active_per_thread=3, page_bytes=1)
     await created(manager)
     newest = await created(manager)
     page = await listed(manager)
@@ -240,7 +245,7 @@ async def test_a_page_of_one_oversized_run_is_not_the_last(
     assert page.next == (newest.created_at, newest.run_id)
 
 
-def test_a_page_is_a_mebibyte() -> None:
+def test_a_page_has_at_most_a_mebibyte() -> None:
     assert PAGE_BYTES == 1 << 20
 
 
@@ -261,7 +266,7 @@ async def test_a_report_changes_the_run_once(manager: RunManager) -> None:
     assert await stored(manager, run) == ended.run
 
 
-async def test_complete_reports_the_end_and_the_usage_at_once(manager: RunManager) -> None:
+async def test_complete_applies_the_end_and_the_usage_together(manager: RunManager) -> None:
     run = await running(manager)
     usage = Progress(total_tokens=7)
     answer = await manager.complete(
@@ -294,7 +299,7 @@ async def test_progress_is_stored_with_its_sequence(manager: RunManager) -> None
     assert found.revision == run.revision
 
 
-async def test_the_model_name_changes_until_the_run_ends(manager: RunManager) -> None:
+async def test_the_model_name_can_change_until_the_run_ends(manager: RunManager) -> None:
     run = await created(manager)
     named = await manager.update_model_name("o", run.run_id, "m")
     assert named.model_name == "m"
@@ -317,7 +322,7 @@ async def test_a_report_on_another_owners_run_is_not_found(manager: RunManager) 
 # Cancelling.
 
 
-async def test_a_cancel_tells_what_it_found(manager: RunManager) -> None:
+async def test_a_cancel_returns_its_outcome(manager: RunManager) -> None:
     run = await running(manager)
     first = await manager.cancel("o", run.run_id, CancelAction.ROLLBACK, "why")
     assert (first.run.status, first.outcome) == (INTERRUPTED, CancelOutcome.CANCELLED)
@@ -329,7 +334,7 @@ async def test_a_cancel_tells_what_it_found(manager: RunManager) -> None:
     assert late.outcome is CancelOutcome.ALREADY_FINISHED
 
 
-async def test_an_acknowledgement_is_taken_once_and_by_a_cancelled_run_only(
+async def test_only_a_cancelled_run_is_acknowledged_and_only_once(
     manager: RunManager,
 ) -> None:
     run = await running(manager)
@@ -344,9 +349,7 @@ async def test_an_acknowledgement_is_taken_once_and_by_a_cancelled_run_only(
     assert await stored(manager, run) == answer.run
 
 
-async def test_a_run_that_cannot_be_read_is_corrupt(
-    manager: RunManager, store: MemoryStore
-) -> None:
+async def test_an_unreadable_run_is_corrupt(manager: RunManager, store: MemoryStore) -> None:
     run = await created(manager)
     row = store._rows[run.run_id]
     store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))

@@ -1,4 +1,4 @@
-"""The service's time: never back, never standing still."""
+"""The service's time never goes back and never stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.machine import Machine
 HOUR = 3_600
 
 
-def test_it_is_the_machines_time() -> None:
+def test_it_follows_the_machines_clock() -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
     assert timekeeper.now() == machine.wall // 1_000
@@ -22,7 +22,7 @@ def test_it_is_the_machines_time() -> None:
     assert timekeeper.now() == machine.wall // 1_000
 
 
-def test_a_clock_that_was_set_back_does_not_hold_time_up() -> None:
+def test_time_continues_after_the_clock_was_set_back() -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
     before = timekeeper.now()
@@ -41,7 +41,7 @@ def test_the_machines_clock_catches_up() -> None:
     assert timekeeper.now() == machine.wall // 1_000
 
 
-def test_looking_often_does_not_slow_it_down() -> None:
+def test_frequent_calls_do_not_slow_it_down() -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
     before = timekeeper.now()
@@ -52,7 +52,7 @@ def test_looking_often_does_not_slow_it_down() -> None:
     assert timekeeper.now() == before + 999_000
 
 
-def test_it_goes_on_from_a_time_on_record() -> None:
+def test_it_continues_from_a_recorded_time() -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
     recorded = machine.wall // 1_000 + HOUR * 1_000_000
@@ -65,21 +65,21 @@ def test_it_goes_on_from_a_time_on_record() -> None:
 def test_it_never_goes_back(steps: list[tuple[int, int]]) -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
-    told = [timekeeper.now()]
+    times = [timekeeper.now()]
     for passed, shift in steps:
         machine.go_on(passed)
         machine.set_clock(shift)
-        told.append(timekeeper.now())
-    assert told == sorted(told)
+        times.append(timekeeper.now())
+    assert times == sorted(times)
 
 
-def test_seconds_only_pass() -> None:
+def test_monotonic_seconds_never_decrease() -> None:
     timekeeper = Timekeeper()
     first = timekeeper.monotonic()
     assert timekeeper.monotonic() >= first
 
 
-def test_nothing_is_longer_ago_than_1970() -> None:
+def test_ago_is_never_before_1970() -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert ago(timedelta(days=1), now) == datetime(2026, 1, 1, tzinfo=UTC)
     for length in (timedelta(days=36_500), timedelta.max):

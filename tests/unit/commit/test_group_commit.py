@@ -1,4 +1,4 @@
-"""One batch, one transaction: who is told what when it fails."""
+"""One transaction per batch, and the error that each caller gets when it fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from runsvc.commit.command import Command
 from runsvc.commit.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
-from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
 from runsvc.core.model import Run, RunSpec
 from runsvc.store.base import ById, Changes, Now
@@ -20,9 +19,11 @@ from runsvc.wire.convert import RunCodec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from runsvc.commit.transaction import Transaction
+
 
 class Faulty(MemoryStore):
-    """Raises what a test put in its way, one fault for each call of a step."""
+    """A store that raises the planned faults, one per call of a step; None means success."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,14 +103,15 @@ async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> 
 async def test_a_batch_that_changes_nothing_is_rolled_back(
     store: Faulty, group: GroupCommit
 ) -> None:
-    command = Command(lambda tx: tx.run("r", "o"), (ById("r"),))
+    query = ById("r")
+    command = Command(lambda tx: tx.run(query, "o"), (query,))
     (outcome,) = group.run([command]).outcomes
     assert isinstance(outcome.error, RunNotFound)
     assert store.calls == ["begin", "rollback"]
     assert group.run([Command(lambda tx: 7)]) == Committed([Outcome(answer=7)])
 
 
-async def test_a_refusal_holds_nothing_of_its_batch(group: GroupCommit) -> None:
+async def test_a_refusal_keeps_no_reference_to_its_batch(group: GroupCommit) -> None:
     batches: list[weakref.ref[Transaction]] = []
 
     def decide(tx: Transaction) -> None:
@@ -125,7 +127,7 @@ async def test_a_refusal_holds_nothing_of_its_batch(group: GroupCommit) -> None:
     assert {type(error) for error in errors(committed.outcomes)} == {RunNotFound}
 
 
-async def test_a_command_that_raises_leaves_no_trace_and_hurts_no_other(
+async def test_a_command_that_raises_has_no_effect_and_the_others_succeed(
     store: Faulty, group: GroupCommit
 ) -> None:
     fault = LookupError("mine")
@@ -137,7 +139,7 @@ async def test_a_command_that_raises_leaves_no_trace_and_hurts_no_other(
 
 
 @pytest.mark.parametrize("step", ["begin", "save", "commit"])
-async def test_what_fails_for_all_is_tried_one_by_one(
+async def test_a_batch_that_fails_as_a_whole_is_retried_command_by_command(
     store: Faulty, group: GroupCommit, step: str
 ) -> None:
     store.faults[step] = [StoreUnavailable("full")]
@@ -148,9 +150,7 @@ async def test_what_fails_for_all_is_tried_one_by_one(
     assert await store.count_active() == 3
 
 
-async def test_one_by_one_only_the_command_at_fault_fails(
-    store: Faulty, group: GroupCommit
-) -> None:
+async def test_only_the_command_at_fault_fails(store: Faulty, group: GroupCommit) -> None:
     store.unsaveable = {"b"}
     committed = group.run([creating(name) for name in "abc"])
     assert [type(error) for error in errors(committed.outcomes)] == [
@@ -162,14 +162,14 @@ async def test_one_by_one_only_the_command_at_fault_fails(
     assert await store.active_on_thread("o", "t") == ["c", "a"]
 
 
-async def test_a_fault_that_nobody_foresaw_is_told_too(store: Faulty, group: GroupCommit) -> None:
+async def test_an_unexpected_error_reaches_its_caller(store: Faulty, group: GroupCommit) -> None:
     store.faults["save"] = [ValueError("?")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert isinstance(outcome.error, ValueError)
     assert store.calls == ["begin", "save", "rollback"]
 
 
-def test_a_fault_of_one_command_keeps_its_traceback(store: Faulty, group: GroupCommit) -> None:
+def test_an_unexpected_error_keeps_its_traceback(store: Faulty, group: GroupCommit) -> None:
     store.faults["save"] = [ValueError("?")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert outcome.error is not None
@@ -177,23 +177,25 @@ def test_a_fault_of_one_command_keeps_its_traceback(store: Faulty, group: GroupC
 
 
 class Particular(Exception):
-    """Made from other arguments than it keeps."""
+    """An error that copy() cannot rebuild: its arguments differ from those of its constructor."""
 
     def __init__(self, path: str, detail: str) -> None:
         super().__init__(f"{path}: {detail}")
 
 
-def test_a_fault_that_cannot_be_copied_is_told_too(store: Faulty, group: GroupCommit) -> None:
+def test_an_error_that_cannot_be_copied_reaches_its_caller(
+    store: Faulty, group: GroupCommit
+) -> None:
     store.faults["save"] = [Particular("path", "detail")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert isinstance(outcome.error, Particular)
 
 
-def test_the_pauses_double_to_less_than_a_second() -> None:
+def test_retry_pauses_double_and_stay_below_a_second() -> None:
     assert RETRY_PAUSES == (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
-async def test_a_busy_store_is_retried_as_a_whole(
+async def test_a_busy_store_delays_the_whole_batch(
     store: Faulty, group: GroupCommit, pauses: list[float]
 ) -> None:
     store.faults["begin"] = [StoreBusy("locked")] * 5
@@ -203,7 +205,7 @@ async def test_a_busy_store_is_retried_as_a_whole(
     assert store.calls == ["begin"] * 6 + ["save", "commit"]
 
 
-async def test_a_store_that_stays_busy_is_told_to_all_after_five_retries(
+async def test_a_store_that_stays_busy_fails_all_commands_after_five_retries(
     store: Faulty, group: GroupCommit, pauses: list[float]
 ) -> None:
     store.faults["begin"] = [StoreBusy("locked")] * 6
@@ -214,7 +216,7 @@ async def test_a_store_that_stays_busy_is_told_to_all_after_five_retries(
     assert (committed.entries, committed.progressed) == ((), ())
 
 
-async def test_a_commit_that_is_busy_decides_anew(store: Faulty, group: GroupCommit) -> None:
+async def test_a_busy_commit_repeats_the_decisions(store: Faulty, group: GroupCommit) -> None:
     store.faults["commit"] = [StoreBusy("locked")]
     decided = 0
 
@@ -229,7 +231,7 @@ async def test_a_commit_that_is_busy_decides_anew(store: Faulty, group: GroupCom
     assert (await store.clock()).revision == 1
 
 
-async def test_an_unknown_outcome_is_told_to_all_and_not_repeated(
+async def test_an_unknown_outcome_fails_all_commands_and_is_not_retried(
     store: Faulty, group: GroupCommit
 ) -> None:
     store.faults["commit"] = [OutcomeUnknown()]
@@ -245,7 +247,7 @@ async def test_an_unknown_outcome_is_told_to_all_and_not_repeated(
     [("begin", StoreBusy("locked")), ("commit", OutcomeUnknown())],
     ids=["busy", "unknown"],
 )
-async def test_each_caller_gets_an_exception_of_its_own(
+async def test_each_caller_gets_its_own_exception(
     store: Faulty, group: GroupCommit, step: str, fault: Exception
 ) -> None:
     store.faults[step] = [fault] * 6
@@ -255,7 +257,7 @@ async def test_each_caller_gets_an_exception_of_its_own(
     assert vars(first) == vars(fault)
 
 
-async def test_what_ends_the_thread_ends_the_transaction_first(
+async def test_an_exception_that_ends_the_thread_rolls_back_first(
     store: Faulty, group: GroupCommit
 ) -> None:
     store.faults["save"] = [KeyboardInterrupt()]
@@ -268,22 +270,24 @@ async def test_what_ends_the_thread_ends_the_transaction_first(
 @pytest.mark.parametrize(
     "error", [StoreBusy("locked"), StoreUnavailable("full"), OutcomeUnknown(), ValueError("?")]
 )
-def test_it_tells_whether_it_was_the_store_that_failed(
+def test_failed_is_set_only_for_errors_of_the_store(
     store: Faulty, group: GroupCommit, error: Exception
 ) -> None:
     assert not group.run([creating("a")]).failed
     store.faults["save"] = [error] * 99
-    is_the_stores = not isinstance(error, ValueError)
+    is_store_error = not isinstance(error, ValueError)
     for names in ("b", "cd"):
-        assert group.run([creating(name) for name in names]).failed is is_the_stores
+        assert group.run([creating(name) for name in names]).failed is is_store_error
 
 
-def test_the_store_failed_when_it_did_for_one_of_them(store: Faulty, group: GroupCommit) -> None:
+def test_failed_is_set_when_the_store_failed_for_one_command(
+    store: Faulty, group: GroupCommit
+) -> None:
     store.unsaveable = {"b"}
     assert group.run([creating(name) for name in "abc"]).failed
 
 
-def test_a_refusal_is_no_failure_of_the_store(group: GroupCommit) -> None:
+def test_a_refusal_does_not_set_failed(group: GroupCommit) -> None:
     def refuse(_: Transaction) -> None:
         raise RunNotFound("r")
 

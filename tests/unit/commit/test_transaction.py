@@ -1,15 +1,16 @@
-"""The working set of a batch: what its commands see of each other, and what they leave behind."""
+"""The transaction of a batch: visibility of earlier commands, staged effects, and the changes to save."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
-from runsvc.commit.transaction import MAX_COMMANDS, Command, Transaction
+from runsvc.commit.command import MAX_COMMANDS
+from runsvc.commit.exclusive import ExclusiveTransaction
+from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
@@ -72,17 +73,25 @@ def a_transaction(
     return Transaction(NOW, Loaded(records or {}, {COUNT: active}), CODEC)
 
 
-def creating(run_id: str = "new", request: Request | None = None) -> Command[Run]:
+def an_exclusive_transaction(
+    records: Mapping[Query, Sequence[Record]] | None = None,
+) -> ExclusiveTransaction:
+    return ExclusiveTransaction(NOW, Loaded(records or {}, {}), CODEC)
+
+
+def creating(run_id: str = "new", request: Request | None = None) -> Callable[[Transaction], Run]:
     spec = RunSpec(thread_id="t", assistant_id="a", kwargs=b"input")
-    return Command(lambda tx: tx.create(spec, run_id=run_id, owner="o", request=request))
+    return lambda tx: tx.create(spec, run_id=run_id, owner="o", request=request)
 
 
-def changing(run_id: str, advance: Callable[[Run, Stamp], Run]) -> Command[Run]:
+def changing(run_id: str, advance: Callable[[Run, Stamp], Run]) -> Callable[[Transaction], Run]:
+    query = ById(run_id)
+
     def decide(tx: Transaction) -> Run:
-        before = tx.run(run_id, "o")
+        before = tx.run(query, "o")
         return tx.save(before, advance(before, tx.stamp()))
 
-    return Command(decide)
+    return decide
 
 
 def ended(run: Run, at: Stamp) -> Run:
@@ -99,13 +108,13 @@ def saved(transaction: Transaction) -> Changes:
     return changes
 
 
-def test_a_transaction_in_which_nothing_happened_has_no_changes() -> None:
+def test_a_transaction_without_effects_has_no_changes() -> None:
     transaction = a_transaction()
-    assert transaction.apply(Command(lambda tx: tx.stamp())) == Stamp(11, NOW.time + TICK)
+    assert transaction.apply(lambda tx: tx.stamp()) == Stamp(11, NOW.time + TICK)
     assert transaction.changes() is None
 
 
-def test_a_creation_is_saved_with_what_is_stored_once() -> None:
+def test_a_new_run_is_saved_with_its_kwargs_and_request() -> None:
     transaction = a_transaction()
     run = transaction.apply(creating(request=REQUEST))
     assert (run.revision, run.created_at) == (11, NOW.time + TICK)
@@ -118,10 +127,10 @@ def test_a_creation_is_saved_with_what_is_stored_once() -> None:
     assert changes.log == [
         LogEntry(11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=only.body)
     ]
-    assert transaction.touched == {}
+    assert transaction.progressed == {}
 
 
-def test_revisions_and_times_go_on_from_one_command_to_the_next() -> None:
+def test_each_command_continues_the_revisions_and_times_of_the_previous_one() -> None:
     transaction = a_transaction()
     runs = [transaction.apply(creating(name)) for name in "abc"]
     assert [run.revision for run in runs] == [11, 12, 13]
@@ -129,7 +138,7 @@ def test_revisions_and_times_go_on_from_one_command_to_the_next() -> None:
     assert [entry.call_end for entry in saved(transaction).log] == [11, 12, 13]
 
 
-def test_what_one_command_did_shares_its_call_end() -> None:
+def test_all_entries_of_one_command_share_their_call_end() -> None:
     transaction = a_transaction()
     transaction.apply(creating("first"))
 
@@ -137,7 +146,7 @@ def test_what_one_command_did_shares_its_call_end() -> None:
         for name in "abc":
             tx.create(RunSpec(thread_id="t"), run_id=name, owner="o", request=None)
 
-    transaction.apply(Command(decide))
+    transaction.apply(decide)
     entries = saved(transaction).log
     assert [(entry.revision, entry.call_end) for entry in entries] == [
         (11, 11),
@@ -147,7 +156,7 @@ def test_what_one_command_did_shares_its_call_end() -> None:
     ]
 
 
-def test_a_change_is_logged_with_the_status_before() -> None:
+def test_a_log_entry_records_the_previous_status() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
     transaction.apply(changing("r", ended))
     changes = saved(transaction)
@@ -155,24 +164,24 @@ def test_a_change_is_logged_with_the_status_before() -> None:
     assert [(entry.previous_status, entry.status) for entry in changes.log] == [(RUNNING, SUCCESS)]
 
 
-def test_a_change_without_a_revision_is_saved_and_touched_but_not_logged() -> None:
+def test_a_progress_change_is_saved_and_reported_but_not_logged() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
     run = transaction.apply(changing("r", reported))
     changes = saved(transaction)
     assert [found.run for found in changes.runs] == [run]
     assert (changes.log, changes.revision) == ([], 10)
-    # The clock moves all the same: time only ever grows.
+    # The time grows with every change, also with one that has no revision.
     assert changes.time == NOW.time + TICK
-    assert transaction.touched == {"r": run}
+    assert transaction.progressed == {"r": run}
 
 
-def test_saving_what_did_not_change_saves_nothing() -> None:
+def test_saving_an_unchanged_run_has_no_effect() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
     transaction.apply(changing("r", lambda run, at: run))
     assert transaction.changes() is None
 
 
-def test_a_run_changed_twice_is_saved_once_as_it_is_in_the_end() -> None:
+def test_a_run_changed_twice_is_saved_once_in_its_final_state() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
     transaction.apply(changing("r", reported))
     run = transaction.apply(changing("r", ended))
@@ -182,35 +191,35 @@ def test_a_run_changed_twice_is_saved_once_as_it_is_in_the_end() -> None:
     assert len(changes.log) == 1
 
 
-def test_a_run_created_and_changed_is_still_a_creation() -> None:
+def test_a_run_created_and_changed_in_one_batch_is_still_saved_as_new() -> None:
     transaction = a_transaction({THREAD: []})
     transaction.apply(creating("new", REQUEST))
 
     def decide(tx: Transaction) -> Run:
-        (run,) = tx.active("o", "t")
+        (run,) = tx.active(THREAD)
         return tx.save(run, ended(run, tx.stamp()))
 
-    run = transaction.apply(Command(decide))
+    run = transaction.apply(decide)
     (only,) = saved(transaction).runs
     assert only.run is run
     assert only.creation == (b"input", REQUEST)
     assert [entry.status for entry in saved(transaction).log] == [PENDING, SUCCESS]
 
 
-def test_a_command_that_raises_leaves_no_trace() -> None:
+def test_a_command_that_raises_has_no_effect() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
     transaction.apply(creating("before"))
 
     def decide(tx: Transaction) -> None:
         tx.create(RunSpec(thread_id="t"), run_id="bad", owner="o", request=REQUEST)
-        run = tx.run("r", "o")
+        run = tx.run(ById("r"), "o")
         tx.save(run, ended(run, tx.stamp()))
         raise LookupError
 
     with pytest.raises(LookupError):
-        transaction.apply(Command(decide))
-    assert transaction.apply(Command(lambda tx: tx.stamp())).revision == 12
-    assert transaction.apply(Command(lambda tx: tx.run("r", "o"))).status is RUNNING
+        transaction.apply(decide)
+    assert transaction.apply(lambda tx: tx.stamp()).revision == 12
+    assert transaction.apply(lambda tx: tx.run(ById("r"), "o")).status is RUNNING
     changes = saved(transaction)
     assert [found.run.run_id for found in changes.runs] == ["before"]
     assert len(changes.log) == 1
@@ -222,66 +231,71 @@ def test_a_command_that_raises_leaves_no_trace() -> None:
     [lambda tx: tx.delete(a_record(a_run())), lambda tx: tx.forget(5)],
     ids=["delete", "forget"],
 )
-def test_a_removal_that_raises_leaves_no_trace(act: Callable[[Transaction], None]) -> None:
-    transaction = a_transaction()
+def test_a_removal_that_raises_has_no_effect(act: Callable[[ExclusiveTransaction], None]) -> None:
+    transaction = an_exclusive_transaction()
 
-    def decide(tx: Transaction) -> None:
+    def decide(tx: ExclusiveTransaction) -> None:
         act(tx)
         raise LookupError
 
     with pytest.raises(LookupError):
-        transaction.apply(Command(decide))
+        transaction.apply(decide)
     assert transaction.changes() is None
 
 
 def test_a_run_of_another_owner_is_not_found() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())], ById("none"): []})
-    for run_id, owner in (("r", "another"), ("none", "o"), ("never asked for", "o")):
+    for run_id, owner in (("r", "another"), ("none", "o")):
         with pytest.raises(RunNotFound) as caught:
-            transaction.run(run_id, owner)
+            transaction.run(ById(run_id), owner)
         assert caught.value.run_id == run_id
-    assert transaction.run("r", "o") == a_run()
+    assert transaction.run(ById("r"), "o") == a_run()
+
+
+def test_a_query_that_the_command_did_not_declare_is_a_programming_error() -> None:
+    with pytest.raises(KeyError):
+        a_transaction().run(ById("not loaded"), "o")
 
 
 def test_a_run_is_decoded_once() -> None:
     transaction = a_transaction({ById("r"): [a_record(a_run())]})
-    assert transaction.run("r", "o") is transaction.run("r", "o")
+    assert transaction.run(ById("r"), "o") is transaction.run(ById("r"), "o")
 
 
-def test_what_remains_is_given_undecoded() -> None:
+def test_raw_returns_a_corrupt_record_undecoded() -> None:
     record = a_record(a_run())._replace(body=b"\xff")
-    transaction = a_transaction({RawById("r"): [record], RawById("none"): []})
-    assert transaction.raw("r") is record
+    transaction = an_exclusive_transaction({RawById("r"): [record], RawById("none"): []})
+    assert transaction.raw(RawById("r")) is record
     with pytest.raises(RunNotFound):
-        transaction.raw("none")
+        transaction.raw(RawById("none"))
 
 
-def test_active_are_the_created_then_the_loaded_newest_first() -> None:
+def test_active_runs_are_newest_first_and_include_those_of_the_batch() -> None:
     stored = [a_record(a_run("y")), a_record(a_run("x", PENDING))]
     bare = [record._replace(body=b"") for record in stored]
-    transaction = a_transaction({THREAD: stored, NEWEST: bare}, active=2)
+    transaction = a_transaction({ById("y"): stored[:1], THREAD: stored, NEWEST: bare}, active=2)
     for name in "abc":
         transaction.apply(creating(name))
-    assert [run.run_id for run in transaction.active("o", "t")] == ["c", "b", "a", "y", "x"]
-    assert transaction.count_active("o", "t") == 5
+    assert [run.run_id for run in transaction.active(THREAD)] == ["c", "b", "a", "y", "x"]
+    assert transaction.count_active(COUNT) == 5
     transaction.apply(changing("y", ended))
 
     def decide(tx: Transaction) -> None:
-        run = tx.active("o", "t")[1]
+        run = tx.active(THREAD)[1]
         tx.save(run, ended(run, tx.stamp()))
 
-    transaction.apply(Command(decide))
-    assert [run.run_id for run in transaction.active("o", "t")] == ["c", "a", "x"]
-    assert transaction.count_active("o", "t") == 3
+    transaction.apply(decide)
+    assert [run.run_id for run in transaction.active(THREAD)] == ["c", "a", "x"]
+    assert transaction.count_active(COUNT) == 3
 
 
-def test_the_newest_active_is_what_earlier_commands_left() -> None:
+def test_the_newest_active_run_reflects_earlier_commands() -> None:
     stored = [a_record(a_run("y")), a_record(a_run("x"))]
     bare = [record._replace(body=b"") for record in stored]
     transaction = a_transaction({ById("y"): stored[:1], ById("x"): stored[1:], NEWEST: bare})
 
     def newest() -> str | None:
-        found = transaction.newest_active("o", "t")
+        found = transaction.newest_active(NEWEST)
         return found.run_id if found else None
 
     assert newest() == "y"
@@ -290,11 +304,11 @@ def test_the_newest_active_is_what_earlier_commands_left() -> None:
     new = transaction.apply(creating("new"))
     assert newest() == "new"
     transaction.apply(changing("x", ended))
-    transaction.apply(Command(lambda tx: tx.save(new, ended(new, tx.stamp()))))
+    transaction.apply(lambda tx: tx.save(new, ended(new, tx.stamp())))
     assert newest() is None
 
 
-def test_a_command_that_raises_does_not_count() -> None:
+def test_a_command_that_raises_does_not_change_the_active_count() -> None:
     transaction = a_transaction(active=1)
 
     def decide(tx: Transaction) -> None:
@@ -302,46 +316,45 @@ def test_a_command_that_raises_does_not_count() -> None:
         raise RunNotFound("bad")
 
     with pytest.raises(RunNotFound):
-        transaction.apply(Command(decide))
-    assert transaction.count_active("o", "t") == 1
+        transaction.apply(decide)
+    assert transaction.count_active(COUNT) == 1
 
 
-def test_orphans_are_what_the_query_found_as_it_is_now() -> None:
+def test_orphans_are_returned_in_their_current_state() -> None:
     query = Orphans(None, 9)
-    transaction = a_transaction({query: [a_record(a_run("a")), a_record(a_run("b"))]})
+    stored = [a_record(a_run("a")), a_record(a_run("b"))]
+    transaction = an_exclusive_transaction({ById("a"): stored[:1], query: stored})
     assert [run.run_id for run in transaction.orphans(query)] == ["a", "b"]
     transaction.apply(changing("a", ended))
     assert [run.status for run in transaction.orphans(query)] == [SUCCESS, RUNNING]
 
 
-def test_without_a_request_nothing_is_replayed() -> None:
-    assert a_transaction().replay(None) is None
-
-
-def test_a_request_seen_for_the_first_time_is_not_replayed() -> None:
-    assert a_transaction({ByRequest(REQUEST.key): []}).replay(REQUEST) is None
+def test_a_new_request_is_not_replayed() -> None:
+    assert (
+        a_transaction({ByRequest(REQUEST.key): []}).replay(ByRequest(REQUEST.key), b"hash") is None
+    )
 
 
 def test_a_stored_request_is_replayed_unless_its_spec_differs() -> None:
     transaction = a_transaction({ByRequest(REQUEST.key): [a_record(a_run(), b"hash")]})
-    assert transaction.replay(REQUEST) == a_run()
+    assert transaction.replay(ByRequest(REQUEST.key), b"hash") == a_run()
     with pytest.raises(RequestIdReused) as caught:
-        transaction.replay(replace(REQUEST, spec_hash=b"other"))
+        transaction.replay(ByRequest(REQUEST.key), b"other")
     assert caught.value.run_id == "r"
 
 
 def test_a_request_of_the_same_batch_is_replayed_unless_its_spec_differs() -> None:
     transaction = a_transaction({ByRequest(REQUEST.key): []})
     run = transaction.apply(creating(request=REQUEST))
-    assert transaction.replay(REQUEST) is run
+    assert transaction.replay(ByRequest(REQUEST.key), b"hash") is run
     with pytest.raises(RequestIdReused):
-        transaction.replay(replace(REQUEST, spec_hash=b"other"))
+        transaction.replay(ByRequest(REQUEST.key), b"other")
 
 
-def test_a_deletion_is_an_entry_of_its_own() -> None:
+def test_a_deletion_adds_a_log_entry() -> None:
     record = a_record(a_run("r", SUCCESS))
-    transaction = a_transaction({RawById("r"): [record]})
-    transaction.apply(Command(lambda tx: tx.delete(tx.raw("r"))))
+    transaction = an_exclusive_transaction({RawById("r"): [record]})
+    transaction.apply(lambda tx: tx.delete(tx.raw(RawById("r"))))
     changes = saved(transaction)
     assert changes.deleted == ["r"]
     assert changes.log == [
@@ -350,13 +363,13 @@ def test_a_deletion_is_an_entry_of_its_own() -> None:
     assert (changes.revision, changes.time, changes.runs) == (11, NOW.time + TICK, [])
 
 
-def test_forgetting_alone_is_a_change_without_a_revision() -> None:
-    transaction = a_transaction()
-    transaction.apply(Command(lambda tx: tx.forget(5)))
+def test_forgetting_log_entries_is_a_change_without_a_revision() -> None:
+    transaction = an_exclusive_transaction()
+    transaction.apply(lambda tx: tx.forget(5))
     assert saved(transaction) == Changes(NOW.time, 10, [], [], [], 5, [])
 
 
-def test_run_ids_are_version_7_of_the_stamps_time_and_differ() -> None:
+def test_run_ids_are_distinct_uuids_of_version_7_with_the_stamps_time() -> None:
     transaction = a_transaction()
     ids = [UUID(transaction.new_run_id()) for _ in range(50)]
     assert len(set(ids)) == 50
@@ -378,28 +391,28 @@ def test_run_ids_of_later_stamps_sort_later() -> None:
     assert ids == sorted(ids)
 
 
-def test_keeping_the_time_alone_is_a_change_without_a_revision() -> None:
-    tx = a_transaction()
-    tx.apply(Command(lambda tx: tx.keep_time()))
+def test_keep_time_is_a_change_without_a_revision() -> None:
+    tx = an_exclusive_transaction()
+    tx.apply(lambda tx: tx.keep_time())
     changes = tx.changes()
     assert changes is not None
     assert (changes.time, changes.revision) == (NOW.time + TICK, 10)
     assert (list(changes.runs), list(changes.log)) == ([], [])
 
 
-def test_keeping_the_time_leaves_no_trace_when_the_command_raises() -> None:
-    def keep_and_raise(tx: Transaction) -> None:
+def test_keep_time_has_no_effect_when_the_command_raises() -> None:
+    def keep_and_raise(tx: ExclusiveTransaction) -> None:
         tx.keep_time()
         raise LookupError
 
-    tx = a_transaction()
+    tx = an_exclusive_transaction()
     with pytest.raises(LookupError):
-        tx.apply(Command(keep_and_raise))
+        tx.apply(keep_and_raise)
     assert tx.changes() is None
-    assert tx.time == NOW.time
+    assert tx.apply(lambda tx: tx.time) == NOW.time
 
 
-def test_due_are_the_runs_that_any_of_the_queries_found_each_once() -> None:
+def test_due_yields_each_run_found_by_any_query_once() -> None:
     leases = DueLeases(NOW.time, timedelta(1), 9)
     timeouts = DueTimeouts(NOW.time, 9)
     one, both, other = a_run("a"), a_run("b"), a_run("c")
@@ -408,7 +421,7 @@ def test_due_are_the_runs_that_any_of_the_queries_found_each_once() -> None:
         leases: [a_record(one), a_record(both)],
         timeouts: [corrupt, a_record(both), a_record(other)],
     }
-    first, second, broken, third = a_transaction(records).due(leases, timeouts)
+    first, second, error, third = an_exclusive_transaction(records).due(leases, timeouts)
     assert (first, second, third) == (one, both, other)
-    assert isinstance(broken, CorruptRow)
-    assert broken.run_id == "d"
+    assert isinstance(error, CorruptRow)
+    assert error.run_id == "d"

@@ -1,4 +1,4 @@
-"""The writer: how batches form, and what becomes of callers that give up."""
+"""The writer: how batches form, and the commands of callers that give up."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from runsvc.commit import writer as writer_module
-from runsvc.commit.command import MAX_COMMANDS, Command
+from runsvc.commit.command import (
+    MAX_COMMANDS,
+    AnyCommand,
+    Command,
+    DeferrableCommand,
+    ExclusiveCommand,
+)
 from runsvc.commit.group_commit import Committed, GroupCommit, Outcome
-from runsvc.commit.writer import MAX_BYTES, QUIET_TURNS, Writer
+from runsvc.commit.writer import Batching, Writer
 from runsvc.core.errors import Overloaded, ServerDraining
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+
+QUIET_TURNS, MAX_BYTES = Batching().quiet_turns, Batching().max_bytes
+#: Waits for company practically for ever.
+ENDLESS = Batching(quiet_turns=1 << 60, max_wait=1_000)
+#: Deferrable commands wait practically for ever.
+LINGERING = Batching(linger=1_000)
 
 
 class Group:
-    """Answers each command with its decision; holds batches back on demand."""
+    """A group commit that answers each command with its decision, and can hold batches back."""
 
     def __init__(self) -> None:
         self.batches: list[Sequence[Command[Any]]] = []
@@ -56,24 +68,43 @@ def published() -> list[Committed]:
 
 
 @pytest.fixture
-async def writer(group: Group, published: list[Committed]) -> AsyncIterator[Writer]:
-    writer = Writer(cast("GroupCommit", group), published.append, max_waiting=200)
+async def make_writer(
+    group: Group, published: list[Committed]
+) -> AsyncIterator[Callable[..., Writer]]:
+    """Make a writer that is closed at the end of the test."""
+    writers: list[Writer] = []
+
+    def make(**settings: Any) -> Writer:
+        arguments: dict[str, Any] = {"publish": published.append} | settings
+        writers.append(Writer(cast("GroupCommit", group), **arguments))
+        return writers[-1]
+
     async with asyncio.timeout(30):
-        yield writer
+        yield make
         group.gated = False
         group.gate.release(1_000)
-        await writer.close()
+        for writer in writers:
+            await writer.close()
 
 
-def answering(answer: object, size: int = 0, *, alone: bool = False) -> Command[object]:
-    return Command(lambda _: answer, size=size, alone=alone)
+@pytest.fixture
+async def writer(make_writer: Callable[..., Writer]) -> Writer:
+    return make_writer(max_waiting=200)
 
 
-def patient(answer: object) -> Command[object]:
-    return Command(lambda _: answer, can_wait=True)
+def answering(answer: object, size: int = 0) -> Command[object]:
+    return Command(lambda _: answer, size=size)
 
 
-def submitted(writer: Writer, *commands: Command[Any]) -> list[asyncio.Task[Any]]:
+def deferrable(answer: object) -> Command[object]:
+    return DeferrableCommand(lambda _: answer)
+
+
+def exclusive(answer: object) -> ExclusiveCommand[object]:
+    return ExclusiveCommand(lambda _: answer)
+
+
+def submitted(writer: Writer, *commands: AnyCommand[Any]) -> list[asyncio.Task[Any]]:
     return [asyncio.create_task(writer.submit(command)) for command in commands]
 
 
@@ -94,65 +125,66 @@ def sizes(group: Group) -> list[int]:
     return [len(batch) for batch in group.batches]
 
 
-async def test_a_lone_caller_is_served_at_once(
-    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+async def test_a_single_caller_never_waits_for_others(
+    make_writer: Callable[..., Writer], group: Group
 ) -> None:
-    # Were it ever waited for company, it would be for ever.
-    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
-    monkeypatch.setattr(writer_module, "PATIENCE", 1_000)
+    writer = make_writer(batching=ENDLESS)
     for number in range(5):
         assert await writer.submit(answering(number)) == number
     assert sizes(group) == [1] * 5
 
 
-async def test_commands_that_can_wait_share_a_batch(writer: Writer, group: Group) -> None:
+async def test_deferrable_commands_share_a_batch(writer: Writer, group: Group) -> None:
     waiting = []
     for number in range(9):
-        waiting += submitted(writer, patient(number))
-        # One by one, and each of them alone.
+        waiting += submitted(writer, deferrable(number))
+        # Let each arrive alone.
         await asyncio.sleep(0)
     assert await asyncio.gather(*waiting) == list(range(9))
     assert sizes(group) == [9]
-    assert await writer.submit(patient("again")) == "again"
+    assert await writer.submit(deferrable("again")) == "again"
 
 
-async def test_who_cannot_wait_takes_along_those_who_can(
-    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+async def test_deferrable_commands_join_the_batch_of_an_urgent_one(
+    make_writer: Callable[..., Writer], group: Group
 ) -> None:
-    monkeypatch.setattr(writer_module, "LINGER", 1_000)
-    waiting = submitted(writer, patient(1), patient(2), answering(3))
+    writer = make_writer(batching=LINGERING)
+    waiting = submitted(writer, deferrable(1), deferrable(2), answering(3))
     assert await asyncio.gather(*waiting) == [1, 2, 3]
     assert sizes(group) == [3]
 
 
-async def test_a_full_batch_of_those_who_can_wait_goes(
-    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+async def test_a_full_batch_of_deferrable_commands_does_not_wait(
+    make_writer: Callable[..., Writer],
 ) -> None:
-    monkeypatch.setattr(writer_module, "LINGER", 1_000)
-    waiting = submitted(writer, *map(patient, range(MAX_COMMANDS)))
+    writer = make_writer(batching=LINGERING)
+    waiting = submitted(writer, *map(deferrable, range(MAX_COMMANDS)))
     assert await asyncio.gather(*waiting) == list(range(MAX_COMMANDS))
 
 
-async def test_closing_waits_for_nobody_else(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "LINGER", 1_000)
-    writer = Writer(cast("GroupCommit", group), lambda _: None)
-    (waiting,) = submitted(writer, patient(1))
+async def test_close_does_not_wait_for_further_deferrable_commands(
+    make_writer: Callable[..., Writer],
+) -> None:
+    writer = make_writer(batching=LINGERING)
+    (waiting,) = submitted(writer, deferrable(1))
     await asyncio.sleep(0)
     await writer.close()
     assert await waiting == 1
 
 
-async def test_who_can_wait_and_gave_up_holds_nobody_up(writer: Writer, group: Group) -> None:
+async def test_a_caller_that_gave_up_delays_no_deferrable_command(
+    writer: Writer, group: Group
+) -> None:
     first = await held(writer, group)
-    given_up, other = submitted(writer, answering("gone"), patient("other"))
+    given_up, other = submitted(writer, answering("gone"), deferrable("other"))
     await asyncio.sleep(0)
     given_up.cancel()
     release(group)
     assert (await first, await other) == ("held", "other")
-    assert writer._pressing == 0
+    assert writer._urgent == 0
 
 
-async def test_what_a_command_raises_is_raised_to_its_caller(writer: Writer) -> None:
+async def test_the_error_of_a_command_is_raised_to_its_caller(writer: Writer) -> None:
     def decide(_: object) -> None:
         raise LookupError("mine")
 
@@ -172,7 +204,9 @@ async def test_a_batch_is_published_before_its_callers_are_answered(
     assert order == ["published", "answered"]
 
 
-async def test_what_comes_during_a_batch_makes_the_next(writer: Writer, group: Group) -> None:
+async def test_commands_that_arrive_during_a_batch_form_the_next(
+    writer: Writer, group: Group
+) -> None:
     first = await held(writer, group)
     tasks = submitted(writer, *map(answering, range(10)))
     await asyncio.sleep(0)
@@ -199,7 +233,7 @@ async def test_a_batch_is_bounded_in_bytes(writer: Writer, group: Group) -> None
         answering(1, half),
         answering(2, half),
         answering(3, 1),
-        # Larger than any batch: it goes alone.
+        # Larger than any batch: it is committed alone.
         answering(4, 2 * MAX_BYTES),
         answering(5),
     )
@@ -209,14 +243,14 @@ async def test_a_batch_is_bounded_in_bytes(writer: Writer, group: Group) -> None
     assert sizes(group) == [1, 2, 1, 1, 1]
 
 
-async def test_an_alone_command_shares_its_batch_with_none(writer: Writer, group: Group) -> None:
+async def test_an_exclusive_command_has_its_own_batch(writer: Writer, group: Group) -> None:
     await held(writer, group)
     tasks = submitted(
         writer,
         answering(1),
         answering(2),
-        answering(3, alone=True),
-        answering(4, alone=True),
+        exclusive(3),
+        exclusive(4),
         answering(5),
         answering(6),
     )
@@ -226,7 +260,7 @@ async def test_an_alone_command_shares_its_batch_with_none(writer: Writer, group
     assert sizes(group) == [1, 2, 1, 1, 2]
 
 
-async def test_callers_that_come_back_share_a_batch_again(writer: Writer, group: Group) -> None:
+async def test_callers_that_return_share_a_batch_again(writer: Writer, group: Group) -> None:
     await held(writer, group)
     rounds = 3
 
@@ -242,7 +276,7 @@ async def test_callers_that_come_back_share_a_batch_again(writer: Writer, group:
     assert sizes(group) == [1, 8, 8, 8]
 
 
-async def test_callers_that_do_not_come_back_are_not_waited_for_long(
+async def test_the_wait_for_callers_that_do_not_return_is_short(
     writer: Writer, group: Group
 ) -> None:
     await held(writer, group)
@@ -255,7 +289,9 @@ async def test_callers_that_do_not_come_back_are_not_waited_for_long(
     assert sizes(group) == [1, 8, 2]
 
 
-async def test_who_comes_while_the_loop_is_busy_is_waited_for(writer: Writer, group: Group) -> None:
+async def test_a_batch_waits_for_commands_that_arrive_while_the_loop_is_busy(
+    writer: Writer, group: Group
+) -> None:
     await held(writer, group)
     tasks = submitted(writer, *map(answering, range(2)))
     await asyncio.sleep(0)
@@ -271,10 +307,10 @@ async def test_who_comes_while_the_loop_is_busy_is_waited_for(writer: Writer, gr
     assert sizes(group) == [1, 2, 5]
 
 
-async def test_a_loop_that_is_never_quiet_does_not_keep_its_callers_waiting(
-    writer: Writer, group: Group, monkeypatch: pytest.MonkeyPatch
+async def test_the_wait_is_bounded_even_if_the_loop_is_never_quiet(
+    make_writer: Callable[..., Writer], group: Group
 ) -> None:
-    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
+    writer = make_writer(batching=Batching(quiet_turns=1 << 60))
     await held(writer, group)
     tasks = submitted(writer, *map(answering, range(2)))
     await asyncio.sleep(0)
@@ -293,11 +329,11 @@ async def test_a_caller_that_gave_up_while_waiting_is_dropped(writer: Writer, gr
     assert gone.cancelled()
 
 
-async def test_a_command_that_outlives_its_caller_is_carried_out(
+async def test_a_deferrable_command_is_carried_out_although_its_caller_gave_up(
     writer: Writer, group: Group, published: list[Committed]
 ) -> None:
     first = await held(writer, group)
-    (gone,) = submitted(writer, Command(lambda _: "gone", can_wait=True, outlives_caller=True))
+    (gone,) = submitted(writer, deferrable("gone"))
     await asyncio.sleep(0)
     gone.cancel()
     release(group)
@@ -308,7 +344,7 @@ async def test_a_command_that_outlives_its_caller_is_carried_out(
     assert gone.cancelled()
 
 
-async def test_when_every_caller_gave_up_no_batch_is_made(writer: Writer, group: Group) -> None:
+async def test_no_batch_is_made_when_every_caller_gave_up(writer: Writer, group: Group) -> None:
     first = await held(writer, group)
     (gone,) = submitted(writer, answering("gone"))
     await asyncio.sleep(0)
@@ -319,7 +355,7 @@ async def test_when_every_caller_gave_up_no_batch_is_made(writer: Writer, group:
     assert sizes(group) == [1, 1]
 
 
-async def test_a_command_handed_over_takes_effect_although_its_caller_gave_up(
+async def test_a_command_whose_batch_began_takes_effect_although_its_caller_gave_up(
     writer: Writer, group: Group, published: list[Committed]
 ) -> None:
     first = await held(writer, group)
@@ -333,7 +369,9 @@ async def test_a_command_handed_over_takes_effect_although_its_caller_gave_up(
     ]
 
 
-async def test_too_many_waiting_is_overloaded(writer: Writer, group: Group) -> None:
+async def test_too_many_waiting_commands_are_refused_as_overload(
+    writer: Writer, group: Group
+) -> None:
     await held(writer, group)
     tasks = submitted(writer, *map(answering, range(200)))
     await asyncio.sleep(0)
@@ -344,7 +382,7 @@ async def test_too_many_waiting_is_overloaded(writer: Writer, group: Group) -> N
     assert await writer.submit(answering("again")) == "again"
 
 
-async def test_close_carries_out_what_waits_and_refuses_what_comes(
+async def test_close_carries_out_waiting_commands_and_refuses_new_ones(
     writer: Writer, group: Group
 ) -> None:
     first = await held(writer, group)
@@ -361,12 +399,10 @@ async def test_close_carries_out_what_waits_and_refuses_what_comes(
     assert not writer._thread.is_alive()
 
 
-async def test_close_does_not_wait_for_further_callers(
-    group: Group, monkeypatch: pytest.MonkeyPatch
+async def test_close_does_not_wait_for_further_commands(
+    make_writer: Callable[..., Writer], group: Group
 ) -> None:
-    monkeypatch.setattr(writer_module, "QUIET_TURNS", 1 << 60)
-    monkeypatch.setattr(writer_module, "PATIENCE", 1_000)
-    writer = Writer(cast("GroupCommit", group), lambda _: None)
+    writer = make_writer(batching=ENDLESS)
     writer._alone = False
     (late,) = submitted(writer, answering("late"))
     await asyncio.sleep(0)
@@ -384,14 +420,19 @@ async def test_an_idle_writer_closes_at_once(group: Group) -> None:
         await writer.submit(answering(1))
 
 
-async def test_a_fault_in_publishing_keeps_no_caller_waiting(group: Group) -> None:
+async def test_an_error_in_publish_leaves_no_caller_without_an_answer(
+    make_writer: Callable[..., Writer], group: Group
+) -> None:
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: errors.append(context["exception"])
+    )
+
     def publish(_: Committed) -> None:
         raise LookupError
 
-    writer = Writer(cast("GroupCommit", group), publish)
-    try:
-        async with asyncio.timeout(0.2):
-            await writer.submit(answering(1))
-    finally:
-        writer._inbox.put(None)
-        await asyncio.to_thread(writer._thread.join)
+    writer = make_writer(publish=publish)
+    assert [await writer.submit(answering(number)) for number in range(3)] == [0, 1, 2]
+    # The answers came although every publish failed, and the next batch was not held up either.
+    assert [type(error) for error in errors] == [LookupError] * 3
+    assert sizes(group) == [1, 1, 1]

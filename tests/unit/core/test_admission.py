@@ -1,4 +1,4 @@
-"""Who may run beside whom."""
+"""Admission of a new run beside a thread's active ones."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def active_run(run_id: str, status: RunStatus = RunStatus.PENDING) -> Run:
 
 
 @pytest.mark.parametrize("strategy", [REJECT, INTERRUPT, ROLLBACK])
-def test_a_served_strategy_is_taken(strategy: MultitaskStrategy) -> None:
+def test_a_supported_strategy_is_accepted(strategy: MultitaskStrategy) -> None:
     check_supported(strategy)
 
 
-def test_enqueue_is_refused_and_the_others_named() -> None:
+def test_enqueue_is_refused_and_the_error_names_the_supported_strategies() -> None:
     with pytest.raises(UnsupportedStrategy) as refused:
         check_supported(ENQUEUE)
     assert refused.value.strategy == "ENQUEUE"
     assert refused.value.supported == "REJECT, INTERRUPT, ROLLBACK"
 
 
-def test_an_idle_thread_is_free() -> None:
+def test_a_thread_without_active_runs_is_free() -> None:
     check_free(None)
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_a_busy_thread_is_refused_with_the_run_in_the_way(status: RunStatus) -> None:
+def test_a_busy_thread_is_refused_with_the_blocking_run(status: RunStatus) -> None:
     with pytest.raises(ThreadBusy) as refused:
         check_free(active_run("new", status))
     assert vars(refused.value) == {"thread_id": "t", "run_id": "new", "status": status}
 
 
-def test_each_displacing_strategy_has_its_action() -> None:
+def test_each_displacing_strategy_has_a_cancel_action() -> None:
     assert DISPLACING == ACTIONS
 
 

@@ -1,4 +1,4 @@
-"""Every failure says what happened, with its facts filled in."""
+"""The message of every error contains its facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = [
     for value in vars(errors).values()
     if isinstance(value, type) and issubclass(value, RunsvcError)
 ]
-#: A value of each type that a fact has. Braces, for a fact must never be read as a template.
+#: A value for each type of attribute. The braces prove that a value is never used as a template.
 SAMPLES: dict[str, Any] = {
     "str": "some {fact}",
     "int": 4711,
@@ -30,7 +30,7 @@ every_class = pytest.mark.parametrize("kind", CLASSES)
 
 
 def facts(kind: Any) -> dict[str, str]:
-    """The names and types of what a failure knows."""
+    """Names and types of the attributes of an error."""
     return {fact.name: str(fact.type) for fact in fields(kind)} if is_dataclass(kind) else {}
 
 
@@ -43,7 +43,7 @@ def template(kind: type[RunsvcError]) -> str:
 
 
 @every_class
-def test_the_first_line_of_its_docstring_is_its_message(kind: type[RunsvcError]) -> None:
+def test_the_first_line_of_the_docstring_is_the_message(kind: type[RunsvcError]) -> None:
     parts = Formatter().parse(template(kind))
     pattern = "".join(re.escape(text) + (".+" if name else "") for text, name, *_ in parts)
     assert re.fullmatch(pattern, str(sample(kind)))
@@ -51,7 +51,7 @@ def test_the_first_line_of_its_docstring_is_its_message(kind: type[RunsvcError])
 
 
 @every_class
-def test_every_fact_that_it_names_is_in_its_message(kind: type[RunsvcError]) -> None:
+def test_the_message_contains_each_attribute_that_it_names(kind: type[RunsvcError]) -> None:
     error = sample(kind)
     for _, name, *_ in Formatter().parse(template(kind)):
         if name:
@@ -62,7 +62,7 @@ def test_every_fact_that_it_names_is_in_its_message(kind: type[RunsvcError]) -> 
 
 
 @every_class
-def test_its_facts_are_attributes_and_it_can_be_raised_and_chained(
+def test_facts_are_attributes_and_an_error_can_be_raised_and_chained(
     kind: type[RunsvcError],
 ) -> None:
     error = sample(kind)
@@ -73,7 +73,7 @@ def test_its_facts_are_attributes_and_it_can_be_raised_and_chained(
     assert vars(error).keys() >= facts(kind).keys()
 
 
-def test_the_tree_shows_every_class() -> None:
+def test_the_tree_in_the_module_docstring_shows_every_class() -> None:
     tree = (errors.__doc__ or "").partition("\n\nRunsvcError")
     assert set(re.findall(r"\b[A-Z]\w+", tree[1] + tree[2])) == {kind.__name__ for kind in CLASSES}
 

@@ -1,4 +1,4 @@
-"""The rules of a run's life, checked pair by pair and over whole lives."""
+"""The rules of a run's life, checked for every pair of statuses and over random lives."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
 from runsvc.core.lifecycle import (
-    PREVIEW_LIMIT,
     TRANSITIONS,
     acknowledge_cancel,
     awaits_acknowledgement,
     cancel,
     check_deletable,
     complete,
-    merge,
     orphan,
     rename_model,
     report,
@@ -44,11 +42,12 @@ from runsvc.core.model import (
     Stamp,
     StatusReason,
 )
+from runsvc.core.progress import PREVIEW_LIMIT, merge_progress
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
 ENDINGS = {SUCCESS, ERROR, TIMEOUT, INTERRUPTED}
 
-#: The status machine, told a second time: a change of the rules has to be made in both places.
+#: The status machine, repeated on purpose: a change of the rules must be made in both places.
 ALLOWED = {(PENDING, RUNNING), *product((PENDING, RUNNING), ENDINGS)}
 PAIRS = list(product(RunStatus, repeat=2))
 IMPOSSIBLE = [pair for pair in PAIRS if pair not in ALLOWED]
@@ -61,7 +60,7 @@ Advance = Callable[..., Run]
 
 
 def a_run(status: RunStatus = RUNNING, **facts: Any) -> Run:
-    """A run that came to its status by way of RUNNING, held by no one."""
+    """A run without a holder; unless it is PENDING, it has been RUNNING."""
     run = lifecycle.create(RunSpec(thread_id="t"), run_id="r", owner="o", at=BORN)
     times = {
         "started_at": None if status is PENDING else BORN.time,
@@ -92,7 +91,7 @@ FROM_A_WORKER: dict[str, Advance] = {
     "report_progress": partial(report_progress, progress=Progress(), at=AT),
     "acknowledge_cancel": partial(acknowledge_cancel, at=AT),
 }
-#: Every way on which progress comes in, and a run that takes it.
+#: Every call that reports progress, and a run that accepts it.
 PROGRESS_PATHS: dict[str, tuple[Run, Advance]] = {
     "while running": (a_run(), partial(report_progress, at=AT, worker_id=None)),
     "final, running": (a_run(), partial(report_progress, at=AT, worker_id=None, final=True)),
@@ -134,14 +133,14 @@ def test_a_spec_becomes_a_pending_run() -> None:
     )
 
 
-def test_the_table_is_the_status_machine() -> None:
+def test_the_transitions_are_the_status_machine() -> None:
     assert {(old, new) for old, to in TRANSITIONS.items() for new in to} == ALLOWED
     assert set(TRANSITIONS) == set(RunStatus)
 
 
 @every_report
 @pytest.mark.parametrize(("old", "new"), sorted(ALLOWED))
-def test_a_reported_step_is_taken(advance: Advance, old: RunStatus, new: RunStatus) -> None:
+def test_an_allowed_transition_is_applied(advance: Advance, old: RunStatus, new: RunStatus) -> None:
     run = a_run(old)
     assert advance(run, new) == replace(
         run,
@@ -156,7 +155,7 @@ def test_a_reported_step_is_taken(advance: Advance, old: RunStatus, new: RunStat
 
 @every_report
 @pytest.mark.parametrize(("old", "new"), IMPOSSIBLE)
-def test_a_status_is_repeated_without_effect_and_any_other_step_refused(
+def test_a_repeated_status_has_no_effect_and_any_other_transition_is_refused(
     advance: Advance, old: RunStatus, new: RunStatus
 ) -> None:
     run = a_run(old)
@@ -170,7 +169,7 @@ def test_a_status_is_repeated_without_effect_and_any_other_step_refused(
 
 @pytest.mark.parametrize(("new", "decide"), DECISIONS.values(), ids=DECISIONS)
 @every_status()
-def test_the_server_ends_active_runs_alone(
+def test_the_server_ends_only_active_runs(
     new: RunStatus, decide: Advance, status: RunStatus
 ) -> None:
     run = a_run(status)
@@ -184,20 +183,20 @@ def test_the_server_ends_active_runs_alone(
     assert ended.started_at == run.started_at
 
 
-def test_a_displaced_run_says_by_which_and_how() -> None:
+def test_a_displaced_run_records_its_successor_and_the_action() -> None:
     run = supersede(a_run(), CancelAction.ROLLBACK, AT, by="newer")
     assert run.status_reason is StatusReason.SUPERSEDED
     assert run.superseded_by == "newer"
     assert run.cancellation == Cancellation(CancelAction.ROLLBACK, None, AT.time)
 
 
-def test_an_orphan_says_why() -> None:
+def test_an_orphan_records_the_reason_and_the_error() -> None:
     run = orphan(a_run(), AT, error="lost")
     assert (run.status_reason, run.error) == (StatusReason.ORPHANED, "lost")
     assert run.cancellation is None
 
 
-def test_a_repeated_report_leaves_the_first_error() -> None:
+def test_a_repeated_report_keeps_the_first_error() -> None:
     run = a_run(ERROR, error="first")
     assert report(run, ERROR, AT, worker_id=None, error="second") is run
 
@@ -205,10 +204,10 @@ def test_a_repeated_report_leaves_the_first_error() -> None:
 @every_sender
 @pytest.mark.parametrize("worker", ["other", "W", "", None])
 @every_status()
-def test_a_held_run_hears_its_holder_alone(
+def test_a_held_run_accepts_reports_of_its_holder_only(
     send: Advance, worker: str | None, status: RunStatus
 ) -> None:
-    """Whatever else is wrong with the report: the holder is looked at first."""
+    """The holder is checked first, whatever else is wrong with the report."""
     with pytest.raises(NotHolder) as refused:
         send(a_run(status, worker_id="w"), worker_id=worker)
     assert refused.value.run_id == "r"
@@ -216,9 +215,11 @@ def test_a_held_run_hears_its_holder_alone(
 
 @every_sender
 @pytest.mark.parametrize(
-    ("holder", "worker"), [("w", "w"), (None, "w"), (None, None)], ids=lambda who: who or "none"
+    ("holder", "worker"),
+    [("w", "w"), (None, "w"), (None, None)],
+    ids=lambda worker: worker or "none",
 )
-def test_the_holder_is_heard_and_anyone_where_there_is_none(
+def test_a_report_is_accepted_from_the_holder_or_from_anyone_if_there_is_none(
     send: Advance, holder: str | None, worker: str | None
 ) -> None:
     acknowledges = send is FROM_A_WORKER["acknowledge_cancel"]
@@ -226,24 +227,24 @@ def test_the_holder_is_heard_and_anyone_where_there_is_none(
     assert send(run, worker_id=worker) is not run
 
 
-def test_of_two_workers_that_start_a_run_one_is_refused() -> None:
+def test_a_second_worker_cannot_start_a_run() -> None:
     started = report(a_run(PENDING), RUNNING, AT, worker_id="first")
     assert started.worker_id == "first"
     with pytest.raises(NotHolder):
         report(started, RUNNING, LATER, worker_id="second")
 
 
-def test_a_start_without_a_worker_makes_no_holder() -> None:
+def test_a_start_without_a_worker_sets_no_holder() -> None:
     assert report(a_run(PENDING), RUNNING, AT, worker_id=None).worker_id is None
     assert report(a_run(RUNNING), RUNNING, AT, worker_id="late").worker_id is None
 
 
 @every_status(PENDING, RUNNING)
-def test_an_end_makes_no_holder(status: RunStatus) -> None:
+def test_an_end_sets_no_holder(status: RunStatus) -> None:
     assert report(a_run(status), SUCCESS, AT, worker_id="w").worker_id is None
 
 
-def test_server_and_callers_need_not_hold_the_run() -> None:
+def test_the_server_and_callers_act_without_holding_the_run() -> None:
     held = a_run(worker_id="w")
     assert cancel(held, CancelAction.INTERRUPT, AT)[0].worker_id == "w"
     assert orphan(held, AT, error="lost").worker_id == "w"
@@ -263,35 +264,35 @@ progresses = st.builds(
 
 
 @settings(deadline=None)
-@given(present=st.none() | progresses, new=progresses, final=st.booleans())
-def test_what_is_set_replaces_and_what_is_unset_stays(
-    present: Progress | None, new: Progress, final: bool
+@given(known=st.none() | progresses, report=progresses, final=st.booleans())
+def test_reported_fields_replace_known_ones_and_others_stay(
+    known: Progress | None, report: Progress, final: bool
 ) -> None:
-    merged = merge(present, new, final=final)
+    merged = merge_progress(known, report, final=final)
     for name in {field.name for field in fields(Progress)} - {"final"}:
-        old, said = getattr(present, name, None), getattr(new, name)
-        assert getattr(merged, name) == (old if said is None else said)
+        old, reported = getattr(known, name, None), getattr(report, name)
+        assert getattr(merged, name) == (old if reported is None else reported)
     assert merged.final is final
 
 
 @pytest.mark.parametrize(
-    ("known", "said"),
+    ("known", "report"),
     [
         (Progress(total_tokens=5), Progress(total_tokens=0)),
         (Progress(message_count=5), Progress(message_count=0)),
         (Progress(last_ai_message="text"), Progress(last_ai_message="")),
     ],
 )
-def test_zero_and_empty_are_values(known: Progress, said: Progress) -> None:
-    assert merge(known, said, final=False) == said
+def test_zero_and_empty_are_values(known: Progress, report: Progress) -> None:
+    assert merge_progress(known, report, final=False) == report
 
 
-def test_whether_it_is_final_is_not_for_the_report_to_say() -> None:
-    assert not merge(None, Progress(final=True), final=False).final
+def test_the_final_flag_of_a_report_is_ignored() -> None:
+    assert not merge_progress(None, Progress(final=True), final=False).final
 
 
 @every_path
-def test_previews_are_cut(run: Run, send: Advance) -> None:
+def test_long_previews_are_cut(run: Run, send: Advance) -> None:
     fits, long = "é" * PREVIEW_LIMIT, "🙂" * (PREVIEW_LIMIT + 1)
     progress = send(run, progress=Progress(last_ai_message=long, first_human_message=fits)).progress
     assert progress is not None
@@ -300,7 +301,7 @@ def test_previews_are_cut(run: Run, send: Advance) -> None:
 
 
 @every_path
-def test_progress_is_merged_into_what_was_there(run: Run, send: Advance) -> None:
+def test_progress_is_merged_with_known_progress(run: Run, send: Advance) -> None:
     known = replace(run, progress=Progress(llm_call_count=3, total_tokens=9))
     after = send(known, progress=Progress(total_tokens=0)).progress
     assert after is not None
@@ -308,7 +309,7 @@ def test_progress_is_merged_into_what_was_there(run: Run, send: Advance) -> None
 
 
 @pytest.mark.parametrize("path", [path for path in PROGRESS_PATHS if path != "while running"])
-def test_final_progress_is_taken_once(path: str) -> None:
+def test_final_progress_is_accepted_once(path: str) -> None:
     run, send = PROGRESS_PATHS[path]
     after = send(run, progress=Progress(total_tokens=1))
     assert after.progress == Progress(total_tokens=1, final=True)
@@ -320,7 +321,9 @@ def test_final_progress_is_taken_once(path: str) -> None:
 
 @every_status()
 @pytest.mark.parametrize("final", [False, True])
-def test_it_is_taken_while_running_and_final_after_any_end(status: RunStatus, final: bool) -> None:
+def test_progress_is_accepted_while_running_and_as_final_after_any_end(
+    status: RunStatus, final: bool
+) -> None:
     run = a_run(status)
     after = report_progress(
         run, Progress(total_tokens=1), AT, worker_id=None, sequence=4, final=final
@@ -349,7 +352,7 @@ def test_it_is_taken_while_running_and_final_after_any_end(status: RunStatus, fi
     ],
 )
 @pytest.mark.parametrize("final", [False, True])
-def test_only_a_higher_sequence_is_applied(
+def test_only_a_report_with_a_higher_sequence_is_applied(
     last: int, sequence: int | None, applied: bool, kept: int, final: bool
 ) -> None:
     run = a_run(progress_sequence=last)
@@ -358,13 +361,13 @@ def test_only_a_higher_sequence_is_applied(
     assert after.progress_sequence == kept
 
 
-def test_sequences_may_start_at_zero() -> None:
+def test_a_sequence_may_start_at_zero() -> None:
     run = a_run()
     assert report_progress(run, Progress(), AT, worker_id=None, sequence=0) is not run
 
 
 @pytest.mark.parametrize("progress", [None, Progress(total_tokens=1)])
-def test_a_repeated_end_brings_the_usage_that_was_missing(progress: Progress | None) -> None:
+def test_a_repeated_end_adds_missing_usage(progress: Progress | None) -> None:
     run = a_run(TIMEOUT, status_reason=StatusReason.TIMEOUT_EXCEEDED)
     after = complete(run, TIMEOUT, AT, worker_id=None, progress=progress)
     if progress is None:
@@ -373,12 +376,12 @@ def test_a_repeated_end_brings_the_usage_that_was_missing(progress: Progress | N
     assert after == replace(run, progress=replace(progress, final=True), updated_at=AT.time)
 
 
-def test_another_end_brings_nothing() -> None:
+def test_a_different_end_is_refused_with_its_usage() -> None:
     with pytest.raises(InvalidTransition):
         complete(a_run(TIMEOUT), SUCCESS, AT, worker_id=None, progress=Progress())
 
 
-def test_an_end_without_usage_leaves_it_to_follow() -> None:
+def test_final_usage_may_follow_an_end_without_usage() -> None:
     ended = complete(a_run(progress=Progress(total_tokens=1)), SUCCESS, AT, worker_id=None)
     assert ended.progress == Progress(total_tokens=1)
 
@@ -386,7 +389,7 @@ def test_an_end_without_usage_leaves_it_to_follow() -> None:
 @pytest.mark.parametrize("action", CancelAction)
 @pytest.mark.parametrize("note", ["why", None])
 @every_status(PENDING, RUNNING)
-def test_an_active_run_is_interrupted(
+def test_a_cancel_interrupts_an_active_run(
     status: RunStatus, action: CancelAction, note: str | None
 ) -> None:
     run = a_run(status)
@@ -415,11 +418,11 @@ def test_an_active_run_is_interrupted(
         *((a_run(status), CancelOutcome.ALREADY_FINISHED) for status in (SUCCESS, ERROR, TIMEOUT)),
     ],
 )
-def test_a_run_that_is_over_stays_as_it_is(run: Run, expected: CancelOutcome) -> None:
+def test_a_cancel_does_not_change_an_ended_run(run: Run, expected: CancelOutcome) -> None:
     assert cancel(run, CancelAction.INTERRUPT, AT, note="late") == (run, expected)
 
 
-def test_an_acknowledgement_is_a_change_of_its_own() -> None:
+def test_an_acknowledgement_is_a_change_with_a_revision() -> None:
     run = cancelled()
     assert run.cancellation is not None
     acknowledged = acknowledge_cancel(run, AT, worker_id=None)
@@ -432,7 +435,7 @@ def test_an_acknowledgement_is_a_change_of_its_own() -> None:
     assert acknowledge_cancel(acknowledged, LATER, worker_id=None) is acknowledged
 
 
-def test_an_acknowledgement_leaves_final_progress_alone() -> None:
+def test_an_acknowledgement_does_not_change_final_progress() -> None:
     run = cancelled(progress=Progress(total_tokens=1, final=True))
     acknowledged = acknowledge_cancel(run, AT, worker_id=None, progress=Progress(total_tokens=2))
     assert acknowledged.revision == AT.revision
@@ -440,8 +443,8 @@ def test_an_acknowledgement_leaves_final_progress_alone() -> None:
 
 
 @every_status()
-def test_what_was_not_cancelled_is_not_acknowledged(status: RunStatus) -> None:
-    """Also when its executor itself reported INTERRUPTED."""
+def test_a_run_that_was_not_cancelled_cannot_be_acknowledged(status: RunStatus) -> None:
+    """This includes a run whose executor reported INTERRUPTED."""
     with pytest.raises(NotCancelled) as refused:
         acknowledge_cancel(a_run(status), AT, worker_id=None, progress=Progress())
     assert (refused.value.from_status, refused.value.to_status) == (status, INTERRUPTED)
@@ -458,7 +461,7 @@ def test_what_was_not_cancelled_is_not_acknowledged(status: RunStatus) -> None:
         (acknowledge_cancel(cancelled(RUNNING), AT, worker_id=None), False),
     ],
 )
-def test_an_acknowledgement_is_awaited_from_an_executor_that_started(
+def test_an_acknowledgement_is_awaited_only_from_an_executor_that_started(
     run: Run, awaits: bool
 ) -> None:
     assert awaits_acknowledgement(run) == awaits
@@ -466,7 +469,7 @@ def test_an_acknowledgement_is_awaited_from_an_executor_that_started(
 
 @every_status()
 @pytest.mark.parametrize("name", ["new", None])
-def test_the_model_is_renamed_until_the_end(status: RunStatus, name: str | None) -> None:
+def test_the_model_name_can_change_until_the_end(status: RunStatus, name: str | None) -> None:
     run = a_run(status, model_name="old")
     if status in ACTIVE:
         assert rename_model(run, name, AT) == replace(run, model_name=name, updated_at=AT.time)
@@ -476,13 +479,13 @@ def test_the_model_is_renamed_until_the_end(status: RunStatus, name: str | None)
 
 
 @pytest.mark.parametrize("name", ["old", None])
-def test_the_same_model_name_is_no_change(name: str | None) -> None:
+def test_setting_the_same_model_name_changes_nothing(name: str | None) -> None:
     run = a_run(model_name=name)
     assert rename_model(run, name, AT) is run
 
 
 @every_status()
-def test_what_is_over_may_be_deleted(status: RunStatus) -> None:
+def test_only_an_ended_run_can_be_deleted(status: RunStatus) -> None:
     if status in ENDINGS:
         check_deletable("r", status)
         return
@@ -491,7 +494,9 @@ def test_what_is_over_may_be_deleted(status: RunStatus) -> None:
     assert (refused.value.run_id, refused.value.from_status) == ("r", status)
 
 
-def asking(rule: Callable[..., Run], **facts: st.SearchStrategy[Any]) -> st.SearchStrategy[Advance]:
+def calls_of(
+    rule: Callable[..., Run], **facts: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Advance]:
     return st.fixed_dictionaries(facts).map(lambda chosen: partial(rule, **chosen))
 
 
@@ -503,33 +508,33 @@ workers = st.sampled_from([None, "w", "v"])
 actions = st.sampled_from(CancelAction)
 sequences = st.none() | st.integers(0, 5)
 
-#: Anything that may be asked of a run, sensible or not.
-requests: st.SearchStrategy[Advance] = st.one_of(
-    asking(report, to=st.sampled_from(RunStatus), worker_id=workers, error=previews),
-    asking(
+#: Any call on a run, valid or not.
+calls: st.SearchStrategy[Advance] = st.one_of(
+    calls_of(report, to=st.sampled_from(RunStatus), worker_id=workers, error=previews),
+    calls_of(
         complete,
         to=st.sampled_from(sorted(ENDINGS)),
         worker_id=workers,
         progress=st.none() | progresses,
     ),
-    asking(
+    calls_of(
         report_progress,
         progress=progresses,
         worker_id=workers,
         sequence=sequences,
         final=st.booleans(),
     ),
-    asking(acknowledge_cancel, worker_id=workers, progress=st.none() | progresses),
-    asking(cancel_alone, action=actions),
-    asking(supersede, action=actions, by=st.just("n")),
-    asking(rename_model, model_name=previews),
-    asking(orphan, error=st.just("lost")),
+    calls_of(acknowledge_cancel, worker_id=workers, progress=st.none() | progresses),
+    calls_of(cancel_alone, action=actions),
+    calls_of(supersede, action=actions, by=st.just("n")),
+    calls_of(rename_model, model_name=previews),
+    calls_of(orphan, error=st.just("lost")),
 )
 
 
 @settings(deadline=None)
-@given(st.sampled_from([None, "w"]), st.lists(requests, max_size=12))
-def test_no_life_breaks_a_rule(holder: str | None, life: list[Advance]) -> None:
+@given(st.sampled_from([None, "w"]), st.lists(calls, max_size=12))
+def test_no_sequence_of_calls_breaks_a_rule(holder: str | None, life: list[Advance]) -> None:
     run = a_run(PENDING, worker_id=holder)
     for number, advance in enumerate(life, start=2):
         at = Stamp(number, BORN.time + timedelta(seconds=number))
@@ -542,7 +547,7 @@ def test_no_life_breaks_a_rule(holder: str | None, life: list[Advance]) -> None:
 
 
 def assert_step(before: Run, after: Run, at: Stamp) -> None:
-    """What holds between a run and the same run after any change."""
+    """Check the rules that relate a run to the same run after a change."""
     moved = before.status is not after.status
     assert not moved or (before.status, after.status) in ALLOWED
     assert (after.ended_at is not None) == (after.status in ENDINGS)
@@ -562,7 +567,7 @@ def assert_step(before: Run, after: Run, at: Stamp) -> None:
 
 
 def settled(run: Run) -> Run:
-    """What an ended run keeps: all but its progress and the acknowledgement."""
+    """The part of an ended run that never changes: all but its progress and the acknowledgement."""
     return replace(
         run,
         revision=0,

@@ -1,4 +1,4 @@
-"""What the values of a run promise by themselves."""
+"""The values of a run: frozen, comparable, cheap to copy."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def test_values_are_frozen(kind: Any) -> None:
     assert not hasattr(value, "__dict__")
 
 
-def test_neither_metadata_nor_kwargs_show_in_the_text_of_a_run() -> None:
+def test_the_repr_of_a_run_shows_neither_metadata_nor_kwargs() -> None:
     assert "secret" not in repr(a_run(metadata=b"secret"))
     assert "kwargs" not in {field.name for field in fields(Run)}
 
 
-def test_an_unset_fact_is_none() -> None:
+def test_an_unset_field_is_none() -> None:
     run = a_run()
     assert run.progress is None
     assert all(value is None for value in (run.error, run.worker_id, run.lease, run.ended_at))
 
 
-def test_evolve_does_what_replace_does() -> None:
+def test_evolve_matches_dataclasses_replace() -> None:
     run = a_run(model_name="m", progress=Progress(total_tokens=3))
     changes: dict[str, Any] = {"revision": 2, "error": "none", "model_name": None}
     assert evolve(run, **changes) == replace(run, **changes)
@@ -81,7 +81,7 @@ def test_evolve_does_what_replace_does() -> None:
 
 
 @pytest.mark.parametrize("copied", [evolve, replace, copy, deepcopy])
-def test_the_bytes_of_a_run_are_no_part_of_it_and_of_no_copy(copied: Callable[[Run], Run]) -> None:
+def test_encoded_bytes_do_not_belong_to_a_run_or_its_copies(copied: Callable[[Run], Run]) -> None:
     run = a_run()
     object.__setattr__(run, "encoded", b"run")
     another = copied(run)

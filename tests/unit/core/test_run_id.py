@@ -1,4 +1,4 @@
-"""Ids sort by the time they were made."""
+"""Run ids sort by creation time."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ def test_an_id_is_a_uuid_of_version_7(time: datetime) -> None:
 
 
 @given(times, st.timedeltas(timedelta(microseconds=2), timedelta(days=9)))
-def test_ids_sort_by_time(time: datetime, passed: timedelta) -> None:
+def test_ids_sort_by_creation_time(time: datetime, passed: timedelta) -> None:
     assert new_id(time) < new_id(time + passed)
 
 
 @given(times, st.timedeltas(timedelta(0), timedelta(days=9)))
-def test_what_is_beyond_a_time_is_beyond_every_id_up_to_it(
+def test_the_upper_bound_of_a_time_is_above_every_id_up_to_that_time(
     time: datetime, passed: timedelta
 ) -> None:
     assert new_id(time) < upper_bound(time + passed)
 
 
 @given(times, st.timedeltas(timedelta(milliseconds=1), timedelta(days=9)))
-def test_what_is_beyond_a_time_is_not_beyond_a_later_one(time: datetime, passed: timedelta) -> None:
+def test_the_upper_bound_of_a_time_is_below_the_ids_of_later_times(
+    time: datetime, passed: timedelta
+) -> None:
     assert upper_bound(time) < new_id(time + passed)

@@ -1,4 +1,4 @@
-"""The end of runs whose time is up: what a look ends, and what it leaves alone because of a break."""
+"""Expiry: which runs a pass ends, and which ones it spares because of an outage."""
 
 from __future__ import annotations
 
@@ -13,51 +13,61 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runsvc.commit.exclusive import ExclusiveTransaction
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, StoreUnavailable
-from runsvc.core.model import RunStatus, StatusReason
-from runsvc.maintenance import expiry as expiry_module
-from runsvc.maintenance.expiry import INTERVAL, Expiry
-from runsvc.maintenance.lease_clock import LeaseClock
+from runsvc.core.model import RunSpec, RunStatus, Stamp, StatusReason
+from runsvc.maintenance.elapsed import Elapsed
+from runsvc.maintenance.expiry import INTERVAL, Expiry, end_expired_runs
+from runsvc.maintenance.lease_clock import LeaseClock, Reading
+from runsvc.store.base import DueLeases, DueTimeouts, Loaded, Now, Record
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import CODEC, ERROR, RUNNING, TIMEOUT, Driver
-from tests.support.machine import Machine
+from tests.support.machine import NOON, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
 
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
+    from runsvc.maintenance.expiry import Pass
+    from runsvc.store.base import Changes, Query
 
 SECOND = timedelta(seconds=1)
+MOMENT = timedelta(microseconds=1)
+EVER = timedelta.max
 HOUR = 3_600
 
 
 class Service:
-    """A store whose time a test moves, and the looks at it."""
+    """A store with clocks that a test moves, and its expiry."""
 
     def __init__(self) -> None:
         self.machine = Machine()
         timekeeper = self.machine.timekeeper()
         self.store = MemoryStore(timekeeper)
         self.driver = Driver(self.store)
-        self.serving = LeaseClock(timekeeper, INTERVAL)
+        self.lease_clock = LeaseClock(timekeeper, INTERVAL)
         self.commits: list[Committed] = []
         self.writer = Writer(GroupCommit(self.store, CODEC, lambda _: None), self._publish)
-        self.expiry = Expiry(self.writer, self.serving)
+        self.expiry = self.make_expiry()
+
+    def make_expiry(self, **tuning: int) -> Expiry:
+        return Expiry(self.writer, self.lease_clock, **tuning)
 
     def _publish(self, committed: Committed) -> None:
         self.commits.append(committed)
         if committed.failed:
-            self.serving.interrupt()
+            self.lease_clock.begin_outage()
 
     async def go_on(self, seconds: float) -> None:
-        """Look regularly for so long."""
+        """Let time pass with regular passes."""
         for _ in range(round(seconds / 0.25)):
             self.machine.go_on(0.25)
-            await self.expiry.look()
+            await self.expiry.end_expired()
 
     def leased(self, ttl: float = 10) -> Run:
         return self.driver.create(worker_id="w", lease_ttl=timedelta(seconds=ttl))
@@ -75,13 +85,13 @@ class Service:
 async def service() -> AsyncIterator[Service]:
     service = Service()
     await service.store.open()
-    await service.expiry.look()
+    await service.expiry.end_expired()
     yield service
     await service.writer.close()
     await service.store.close()
 
 
-async def test_a_lease_ends_within_a_look_of_its_time(service: Service) -> None:
+async def test_a_run_ends_within_an_interval_of_the_end_of_its_lease(service: Service) -> None:
     run = service.leased(10)
     await service.go_on(9.75)
     assert await service.status(run) is RunStatus.PENDING
@@ -99,7 +109,7 @@ def entry_time(run: Run) -> Any:
     return run.ended_at
 
 
-async def test_a_renewed_lease_goes_on(service: Service) -> None:
+async def test_a_renewed_lease_does_not_expire(service: Service) -> None:
     run = service.leased(10)
     for _ in range(9):
         await service.go_on(9)
@@ -107,7 +117,7 @@ async def test_a_renewed_lease_goes_on(service: Service) -> None:
     assert await service.status(run) is RunStatus.PENDING
 
 
-async def test_timeouts_end_runs_as_well(service: Service) -> None:
+async def test_timeouts_end_runs_too(service: Service) -> None:
     waiting = service.driver.create(start_timeout=5 * SECOND)
     running = service.driver.report(service.driver.create(timeout=9 * SECOND), RUNNING)
     await service.go_on(5.5)
@@ -117,42 +127,46 @@ async def test_timeouts_end_runs_as_well(service: Service) -> None:
     assert await service.status(running) is TIMEOUT
 
 
-async def test_a_run_ends_once_when_all_of_its_time_is_up(service: Service) -> None:
+async def test_a_run_ends_once_when_its_lease_and_its_timeout_are_over(service: Service) -> None:
     run = service.driver.create(worker_id="w", lease_ttl=SECOND, start_timeout=SECOND)
     await service.go_on(2)
     assert await service.status(run) is TIMEOUT
     assert sum(len(commit.entries) for commit in service.commits) == 1
 
 
-async def test_a_stop_of_the_process_gives_every_lease_its_ttl_once_more(service: Service) -> None:
+async def test_after_a_suspension_of_the_process_every_lease_has_its_full_ttl(
+    service: Service,
+) -> None:
     run = service.leased(10)
     service.machine.go_on(60)
-    await service.expiry.look()
+    await service.expiry.end_expired()
     await service.go_on(9.75)
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(0.5)
     assert await service.status(run) is ERROR
 
 
-def hold_up(service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let time pass between the next decision to look and its transaction."""
+def delay_next_transaction(
+    service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Let time pass between the submission of the next pass and its transaction."""
     begin = service.store.begin
 
-    def held_up() -> Any:
+    def delayed() -> Any:
         service.machine.go_on(seconds)
         monkeypatch.undo()
         return begin()
 
-    monkeypatch.setattr(service.store, "begin", held_up)
+    monkeypatch.setattr(service.store, "begin", delayed)
 
 
-async def test_a_stop_that_begins_with_a_look_is_one_too(
+async def test_a_suspension_during_a_pass_is_an_outage(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = service.leased(10)
     await service.go_on(5)
-    hold_up(service, monkeypatch, 60)
-    await service.expiry.look()
+    delay_next_transaction(service, monkeypatch, 60)
+    await service.expiry.end_expired()
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(9.75)
     assert await service.status(run) is RunStatus.PENDING
@@ -160,22 +174,22 @@ async def test_a_stop_that_begins_with_a_look_is_one_too(
     assert await service.status(run) is ERROR
 
 
-async def test_a_delay_between_the_count_and_the_transaction_ends_nothing_early(
+async def test_a_delay_between_submission_and_transaction_ends_no_run_early(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = service.leased(10)
     service.machine.go_on(1.25)
-    await service.expiry.look()
-    # Over at 11 for the second that was lost, so that it is already looked at.
+    await service.expiry.end_expired()
+    # The lease ends at 11, because the delay of one second does not count; the query finds it from 10.
     await service.go_on(9)
-    hold_up(service, monkeypatch, 1.5)
-    await service.expiry.look()
+    delay_next_transaction(service, monkeypatch, 1.5)
+    await service.expiry.end_expired()
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(1)
     assert await service.status(run) is ERROR
 
 
-async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Service) -> None:
+async def test_a_forward_step_of_the_clock_between_two_passes_ends_no_run(service: Service) -> None:
     leased = service.leased(10)
     limited = service.driver.create(start_timeout=30 * SECOND)
     await service.go_on(5)
@@ -185,7 +199,7 @@ async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Servi
     await service.go_on(5)
     assert await service.status(leased) is RunStatus.PENDING
     assert await service.status(limited) is RunStatus.PENDING
-    # And nothing lives for ever, or for longer than it may.
+    # Both still expire at their time.
     await service.go_on(9.75)
     assert await service.status(limited) is RunStatus.PENDING
     await service.go_on(0.75)
@@ -193,7 +207,7 @@ async def test_a_clock_set_forward_between_two_looks_ends_nothing(service: Servi
     assert await service.status(limited) is TIMEOUT
 
 
-async def test_a_clock_set_forward_again_and_again_lets_nothing_live_longer(
+async def test_frequent_forward_steps_of_the_clock_do_not_keep_runs_alive(
     service: Service,
 ) -> None:
     limited = service.driver.create(start_timeout=60 * SECOND)
@@ -205,7 +219,7 @@ async def test_a_clock_set_forward_again_and_again_lets_nothing_live_longer(
     assert await service.status(limited) is TIMEOUT
 
 
-async def test_a_clock_set_back_changes_nothing(service: Service) -> None:
+async def test_a_backward_step_of_the_clock_has_no_effect(service: Service) -> None:
     leased, limited = service.leased(10), service.driver.create(start_timeout=8 * SECOND)
     await service.go_on(5)
     service.machine.set_clock(-HOUR)
@@ -216,7 +230,7 @@ async def test_a_clock_set_back_changes_nothing(service: Service) -> None:
     assert await service.status(leased) is ERROR
 
 
-async def test_a_store_that_fails_gives_every_lease_its_ttl_once_more(
+async def test_after_a_failure_of_the_store_every_lease_has_its_full_ttl(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = service.leased(10)
@@ -229,14 +243,14 @@ async def test_a_store_that_fails_gives_every_lease_its_ttl_once_more(
         for _ in range(100):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
-                await service.expiry.look()
+                await service.expiry.end_expired()
     await service.go_on(10)
     assert await service.status(run) is RunStatus.PENDING
     await service.go_on(0.5)
     assert await service.status(run) is ERROR
 
 
-async def test_a_look_that_fails_for_another_reason_is_no_break(
+async def test_a_pass_that_fails_for_another_reason_is_not_an_outage(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
@@ -245,77 +259,73 @@ async def test_a_look_that_fails_for_another_reason_is_no_break(
     with monkeypatch.context() as patch:
         patch.setattr(service.store, "load", fails)
         with pytest.raises(CorruptRow):
-            await service.expiry.look()
-    assert not service.serving.broken
+            await service.expiry.end_expired()
+    assert not service.lease_clock.in_outage
 
 
-async def test_a_commit_shows_that_a_break_is_over(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_commit_ends_an_outage(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     run = service.leased(1)
-    # Somebody's renewal failed.
-    service.serving.interrupt()
+    # The renewal of a worker failed.
+    service.lease_clock.begin_outage()
 
     def fails() -> None:
         raise StoreUnavailable("full")
 
     with monkeypatch.context() as patch:
-        # A look that commits nothing would not notice.
+        # A pass without a commit would not detect the failure.
         patch.setattr(service.store, "commit", fails)
         for _ in range(9):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
-                await service.expiry.look()
-            assert service.serving.broken
-    await service.expiry.look()
-    assert not service.serving.broken
+                await service.expiry.end_expired()
+            assert service.lease_clock.in_outage
+    await service.expiry.end_expired()
+    assert not service.lease_clock.in_outage
     assert await service.status(run) is RunStatus.PENDING
 
 
-async def test_looks_commit_nothing_while_all_is_well(service: Service) -> None:
+async def test_passes_commit_nothing_in_normal_operation(service: Service) -> None:
     before = service.store.begin().commits
     await service.go_on(5)
     assert service.store.begin().commits == before
 
 
-async def test_many_end_a_few_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry_module, "LIMIT", 2)
+async def test_many_runs_end_in_batches(service: Service) -> None:
+    service.expiry = service.make_expiry(limit=2)
     for _ in range(5):
         service.leased(1)
     for _ in range(4):
         service.machine.go_on(0.25)
-        assert not await service.expiry.look()
+        assert not await service.expiry.end_expired()
     service.machine.go_on(0.25)
-    assert [await service.expiry.look() for _ in range(3)] == [True, True, False]
+    assert [await service.expiry.end_expired() for _ in range(3)] == [True, True, False]
     assert await service.store.count_active() == 0
 
 
-async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_corrupt_run_is_logged_once_and_delays_no_other(
+    service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(expiry_module, "LIMIT", 2)
+    service.expiry = service.make_expiry(limit=2)
     runs = [service.leased(1) for _ in range(6)]
     for run in runs[:3]:
         row = service.store._rows[run.run_id]
         service.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     await service.go_on(3)
     assert [await service.status(run) for run in runs[3:]] == [ERROR] * 3
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) == 3
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 3
     for run in runs[:3]:
-        assert any(run.run_id in each for each in told)
+        assert any(run.run_id in each for each in errors)
 
 
-async def test_who_has_time_left_for_delays_holds_up_no_other(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(expiry_module, "LIMIT", 4)
+async def test_runs_with_time_left_because_of_delays_delay_no_other(service: Service) -> None:
+    service.expiry = service.make_expiry(limit=4)
     long = [service.leased(30) for _ in range(9)]
     for _ in range(20):
         await service.go_on(0.25)
         service.machine.go_on(1.25)
-        await service.expiry.look()
-    # All of these ran out by their own time, and have twenty seconds left.
+        await service.expiry.end_expired()
+    # The query finds all of these leases, and each has twenty seconds left.
     short = service.leased(3)
     limited = service.driver.create(start_timeout=3 * SECOND)
     await service.go_on(5)
@@ -326,12 +336,90 @@ async def test_who_has_time_left_for_delays_holds_up_no_other(
     assert {await service.status(run) for run in long} == {ERROR}
 
 
-# Whatever happens.
+# The decision as a pure function.
 
-#: What can befall a service, and for how many quarters of a second, or by how many seconds.
-BEFALLS = st.one_of(
+AT = Now(NOON, revision=5, commits=2)
+
+
+def decide(
+    run: Run, now: datetime, *, in_outage: bool = False, since_outage: float = HOUR
+) -> tuple[Pass, Changes | None]:
+    """Decide about a due run in a transaction at noon, with the elapsed time of another moment."""
+    elapsed = Elapsed(now, timedelta(seconds=since_outage), timedelta(0))
+    leases, timeouts = DueLeases(now, EVER, 9), DueTimeouts(now, 9)
+    records: dict[Query, Sequence[Record]] = {leases: [a_record(run)], timeouts: []}
+    transaction = ExclusiveTransaction(AT, Loaded(records, {}), CODEC)
+    reading = Reading(AT.time, 1.0, timedelta(0), in_outage)
+    result = transaction.apply(
+        lambda tx: end_expired_runs(tx, reading, elapsed=elapsed, leases=leases, timeouts=timeouts)
+    )
+    return result, transaction.changes()
+
+
+def leased_until(end: datetime, ttl: float = 10) -> Run:
+    length = timedelta(seconds=ttl)
+    spec = RunSpec(thread_id="t", worker_id="w", lease_ttl=length)
+    return lifecycle.create(spec, run_id="r", owner="o", at=Stamp(1, end - length))
+
+
+def a_record(run: Run) -> Record:
+    return Record(
+        run_id=run.run_id,
+        owner=run.owner,
+        thread_id=run.thread_id,
+        assistant_id=run.assistant_id,
+        status=run.status,
+        created_at=run.created_at,
+        revision=run.revision,
+        progress_sequence=None,
+        spec_hash=None,
+        body=CODEC.encode(run),
+    )
+
+
+def test_a_run_ends_when_both_times_have_reached_its_end() -> None:
+    result, changes = decide(leased_until(NOON), NOON)
+    assert (result.ended, result.skips) == (1, (0, 0))
+    assert changes is not None
+    assert changes.runs[0].run.status is ERROR
+
+
+@pytest.mark.parametrize(
+    ("end", "now"),
+    [
+        # The transaction's time is before the end: the store's own time decides.
+        (NOON + MOMENT, NOON + SECOND),
+        # The elapsed time is before the end: the time since then may be a delay.
+        (NOON, NOON - MOMENT),
+    ],
+    ids=["by the store's time", "by the elapsed time"],
+)
+def test_a_run_does_not_end_while_one_of_the_times_is_before_its_end(
+    end: datetime, now: datetime
+) -> None:
+    result, changes = decide(leased_until(end), now)
+    assert (result.ended, changes) == (0, None)
+
+
+def test_during_an_outage_no_run_ends_and_the_time_is_committed() -> None:
+    result, changes = decide(leased_until(NOON - SECOND), NOON, in_outage=True)
+    assert (result.ended, result.skips, result.beat.time) == (0, None, NOON)
+    assert changes is not None
+    assert (list(changes.runs), changes.revision, changes.time) == ([], 5, NOON + MOMENT)
+
+
+def test_a_run_does_not_end_before_its_full_ttl_since_an_outage() -> None:
+    run = leased_until(NOON - SECOND)
+    assert decide(run, NOON, since_outage=9.9)[0].ended == 0
+    assert decide(run, NOON, since_outage=10)[0].ended == 1
+
+
+# Random histories.
+
+#: An event, and its length in quarters of a second or, for the clock, in seconds.
+EVENTS = st.one_of(
     st.tuples(st.just("serves"), st.integers(1, 60)),
-    st.tuples(st.just("stands still"), st.integers(1, 400)),
+    st.tuples(st.just("is suspended"), st.integers(1, 400)),
     st.tuples(st.just("fails"), st.integers(1, 100)),
     st.tuples(st.just("clock is set"), st.integers(-2 * HOUR, 2 * HOUR)),
 )
@@ -339,7 +427,7 @@ TTL = 5.0
 
 
 class Worker:
-    """Renews its lease every third of it, and tries again soon when that failed."""
+    """Renews its lease every third of the ttl, and soon retries a failed renewal."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -359,39 +447,39 @@ class Worker:
         self._next = self._now() + TTL / 3
 
 
-async def _befall(service: Service, worker: Worker, what: str, size: int, *, eager: bool) -> None:
-    if what == "clock is set":
+async def _apply(service: Service, worker: Worker, event: str, size: int, *, eager: bool) -> None:
+    if event == "clock is set":
         service.machine.set_clock(size)
-    elif what == "stands still":
+    elif event == "is suspended":
         service.machine.go_on(size / 4)
     else:
         with pytest.MonkeyPatch.context() as patch:
-            if what == "fails":
+            if event == "fails":
                 patch.setattr(service.store, "begin", Mock(side_effect=StoreUnavailable("full")))
             for _ in range(size):
                 if eager:
                     worker.go_on()
                 with suppress(StoreUnavailable):
-                    await service.expiry.look()
+                    await service.expiry.end_expired()
                 if not eager:
                     worker.go_on()
                 service.machine.go_on(0.25)
 
 
-async def _live(story: list[tuple[str, int]], *, eager: bool) -> None:
+async def _live(history: list[tuple[str, int]], *, eager: bool) -> None:
     service = Service()
     await service.store.open()
-    await service.expiry.look()
+    await service.expiry.end_expired()
     worker, dead = Worker(service), service.leased(TTL)
     limited = service.driver.create(start_timeout=30 * SECOND)
     begin = service.machine.monotonic
-    for what, size in story:
-        await _befall(service, worker, what, size, eager=eager)
+    for event, size in history:
+        await _apply(service, worker, event, size, eager=eager)
         assert await service.status(worker.run) is RunStatus.PENDING
         if service.machine.monotonic - begin < 30 * 10**9:
             assert await service.status(limited) is RunStatus.PENDING
-    # However it went, in the end everyone gets what he deserves.
-    await _befall(service, worker, "serves", 4 * 31, eager=eager)
+    # After any history, the dead worker's run and the overdue run end, and the other one continues.
+    await _apply(service, worker, "serves", 4 * 31, eager=eager)
     assert await service.status(worker.run) is RunStatus.PENDING
     assert await service.status(dead) is ERROR
     assert await service.status(limited) is TIMEOUT
@@ -399,9 +487,9 @@ async def _live(story: list[tuple[str, int]], *, eager: bool) -> None:
     await service.store.close()
 
 
-@given(st.lists(BEFALLS, max_size=8), st.booleans())
+@given(st.lists(EVENTS, max_size=8), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_who_gives_signs_of_life_goes_on_and_nobody_else(
-    story: list[tuple[str, int]], eager: bool
+def test_only_the_run_of_a_living_worker_survives_any_history(
+    history: list[tuple[str, int]], eager: bool
 ) -> None:
-    asyncio.run(_live(story, eager=eager))
+    asyncio.run(_live(history, eager=eager))

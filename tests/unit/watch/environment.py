@@ -59,7 +59,7 @@ class Environment:
         for _ in range(round(seconds / 0.25) or 1):
             self.machine.go_on(min(seconds, 0.25))
             now = self.store.begin()
-            self.lease_clock.beat(self.lease_clock.moment(now.time))
+            self.lease_clock.record_beat(self.lease_clock.read(now.time))
 
     def open(self, topic: Topic, **fields: Any) -> aclosing[Stream]:
         """A watch, closed at the end of the block."""

@@ -10,7 +10,7 @@ import pytest
 
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RevisionUnknown, RunNotFound, ServerDraining
-from runsvc.maintenance.attachments import COMEBACK, GRACE
+from runsvc.maintenance.attachments import GRACE, RECONNECT_GRACE
 from runsvc.watch.stream import WatchRequest
 from tests.conformance.driver import ALL, INTERRUPTED, RUNNING, SUCCESS, run_topic
 from tests.unit.watch.environment import (
@@ -174,31 +174,31 @@ async def test_until_acknowledged_waits_for_a_run_that_is_already_cancelled(
 async def test_until_acknowledged_ends_when_the_lease_expires(
     env: Environment, after: int | None
 ) -> None:
-    env.beat()
+    env.record_beat()
     run = env.cancelled_run()
     async with env.open(
         run_topic(run), until_acknowledged=True, after_revision=after, heartbeat_interval=0.01
     ) as stream:
         while (await take(stream, 1))[0].event is not HEARTBEAT:
             pass
-        env.beat(6)
+        env.record_beat(6)
         env.driver.change(run, lifecycle.renew)
-        env.beat(6)
+        env.record_beat(6)
         # The executor has renewed its lease in the meantime.
         await take(stream, 2)
-        env.beat(4.5)
+        env.record_beat(4.5)
         async with asyncio.timeout(30):
             assert {event.event async for event in stream} <= {HEARTBEAT}
 
 
 async def test_until_acknowledged_continues_through_an_outage(env: Environment) -> None:
-    env.beat()
+    env.record_beat()
     run = env.cancelled_run()
     async with env.open(
         run_topic(run), until_acknowledged=True, after_revision=3, heartbeat_interval=0.01
     ) as stream:
         env.machine.go_on(60)
-        env.beat()
+        env.record_beat()
         await take(stream, 2)
         env.driver.acknowledge(run)
         async with asyncio.timeout(30):
@@ -207,9 +207,9 @@ async def test_until_acknowledged_continues_through_an_outage(env: Environment) 
 
 
 async def test_until_acknowledged_ends_at_once_if_the_lease_has_expired(env: Environment) -> None:
-    env.beat()
+    env.record_beat()
     run = env.cancelled_run()
-    env.beat(11)
+    env.record_beat(11)
     events = await env.all_of(run_topic(run), until_acknowledged=True)
     assert [event.event for event in events] == [SNAPSHOT, SNAPSHOT_END]
     assert await env.all_of(run_topic(run), until_acknowledged=True, after_revision=3) == []
@@ -218,7 +218,7 @@ async def test_until_acknowledged_ends_at_once_if_the_lease_has_expired(env: Env
 async def test_a_committed_acknowledgement_is_awaited_after_the_lease_has_expired(
     env: Environment,
 ) -> None:
-    env.beat()
+    env.record_beat()
     run = env.cancelled_run()
     async with env.open(run_topic(run), until_acknowledged=True, after_revision=3) as stream:
         waiting = asyncio.create_task(anext(stream))
@@ -228,7 +228,7 @@ async def test_a_committed_acknowledgement_is_awaited_after_the_lease_has_expire
         committed: list[Committed] = []
         env.driver.listeners.append(committed.append)
         env.driver.acknowledge(run)
-        env.beat(11)
+        env.record_beat(11)
         for audience in env.hub._audiences.values():
             for cursor in audience.cursors:
                 cursor.wake()
@@ -285,7 +285,7 @@ async def test_a_watch_counts_as_a_client_if_it_attaches(env: Environment) -> No
         with pytest.raises(ServerDraining):
             await take(attached, 2)
     # The server ended the stream; its client did not leave.
-    assert list(env.attachments._left.values()) == [COMEBACK]
+    assert list(env.attachments._left.values()) == [RECONNECT_GRACE]
 
 
 @pytest.mark.parametrize("may_be_ended", [False, True])
@@ -300,7 +300,7 @@ async def test_a_client_on_an_aged_out_connection_has_as_long_as_after_an_end_by
     ):
         await watch.begin()
         raise asyncio.CancelledError
-    assert list(env.attachments._left.values()) == [COMEBACK if may_be_ended else GRACE]
+    assert list(env.attachments._left.values()) == [RECONNECT_GRACE if may_be_ended else GRACE]
 
 
 async def test_a_refused_watch_does_not_attach(env: Environment) -> None:
