@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from runsvc.commit.command import Command
-from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, RequestIdReused
 from runsvc.core.model import RunSpec, RunStatus
 from runsvc.store.base import ById, ByRequest, PageQuery, Store
 from tests.conformance.driver import ALL, ERROR, OWNER, SUCCESS, Driver, a_request
+
+if TYPE_CHECKING:
+    from runsvc.commit.transaction import Transaction
 
 
 async def test_reads_go_on_together(store: Store, driver: Driver) -> None:
@@ -58,13 +61,14 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
 
 def test_of_two_transitions_in_a_batch_one_wins(driver: Driver) -> None:
     run = driver.create()
+    query = ById(run.run_id)
 
     def ending(status: RunStatus) -> Command[None]:
         def decide(tx: Transaction) -> None:
-            before = tx.run(run.run_id, OWNER)
+            before = tx.run(query, OWNER)
             tx.save(before, lifecycle.report(before, status, tx.stamp(), worker_id=None))
 
-        return Command(decide, (ById(run.run_id),))
+        return Command(decide, (query,))
 
     first, *others = driver.batch(ending(SUCCESS), *(ending(ERROR) for _ in range(9))).outcomes
     assert first.error is None
@@ -73,20 +77,20 @@ def test_of_two_transitions_in_a_batch_one_wins(driver: Driver) -> None:
 
 async def test_of_many_creations_with_one_key_one_is_admitted(store: Store, driver: Driver) -> None:
     request = a_request("once")
+    query = ByRequest(request.key)
 
     def decide(tx: Transaction) -> str:
-        if (earlier := tx.replay(request)) is not None:
+        if (earlier := tx.replay(query, request.spec_hash)) is not None:
             return earlier.run_id
         spec = RunSpec(thread_id="t")
         return tx.create(spec, run_id=tx.new_run_id(), owner="o", request=request).run_id
 
-    command = Command(decide, (ByRequest(request.key),))
+    command = Command(decide, (query,))
     for _ in range(2):
         outcomes = driver.batch(*[command] * 9).outcomes
         assert len({outcome.answer for outcome in outcomes}) == 1
     assert await store.count_active() == 1
-    reused = a_request("once", b"another spec")
     (outcome,) = driver.batch(
-        Command(lambda tx: tx.replay(reused), (ByRequest(reused.key),))
+        Command(lambda tx: tx.replay(query, b"another spec"), (query,))
     ).outcomes
     assert isinstance(outcome.error, RequestIdReused)

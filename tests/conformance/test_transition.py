@@ -7,7 +7,6 @@ from itertools import product
 
 import pytest
 
-from runsvc.commit.command import Command
 from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import InvalidTransition
 from runsvc.core.lifecycle import TRANSITIONS
@@ -100,7 +99,7 @@ async def test_rollback_leaves_nothing(store: Store, driver: Driver) -> None:
     now = store.begin()
     transaction = Transaction(now, Loaded({}, {}), CODEC)
     transaction.apply(
-        Command(lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None))
+        lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None)
     )
     changes = transaction.changes()
     assert changes is not None
@@ -134,7 +133,7 @@ async def test_a_read_sees_only_what_was_committed(store: Store, driver: Driver)
     now = store.begin()
     transaction = Transaction(now, Loaded({}, {}), CODEC)
     transaction.apply(
-        Command(lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None))
+        lambda tx: tx.create(RunSpec(thread_id="t"), run_id="new", owner="o", request=None)
     )
     changes = transaction.changes()
     assert changes is not None

@@ -17,7 +17,6 @@ from filelock import FileLock
 
 from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import (
     CorruptRow,
     OutcomeUnknown,
@@ -38,6 +37,8 @@ from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runsvc.commit.exclusive import ExclusiveTransaction
+    from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
 
 SECOND = timedelta(seconds=1)
@@ -343,7 +344,9 @@ async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
     assert [state.run_id for state in (await store.snapshot(ALL)).states] == [other.run_id]
 
 
-def _due(query: DueLeases | DueTimeouts | Abandoned, tx: Transaction) -> list[Run | CorruptRow]:
+def _due(
+    query: DueLeases | DueTimeouts | Abandoned, tx: ExclusiveTransaction
+) -> list[Run | CorruptRow]:
     return list(tx.due(query))
 
 
