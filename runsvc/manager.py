@@ -321,4 +321,4 @@ def _make_way(
 
 
 def _size(records: Sequence[Record]) -> int:
-    return sum(len(record.body) for record in records)
+    return sum(record.size for record in records)

@@ -164,7 +164,7 @@ class RunServicer:
 
     def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
         """A run, with kwargs when they are given, and what else an answer says."""
-        return run_field(self._encode_run(run), kwargs) + rest.SerializeToString()
+        return run_field(*self._encode_run(run), kwargs) + rest.SerializeToString()
 
 
 def _wanted(request: pb.StreamStatusRequest) -> WatchRequest:

@@ -134,7 +134,7 @@ async def running(settings: Settings, timekeeper: Timekeeper | None = None) -> A
     timekeeper = timekeeper or Timekeeper()
     # What started last stops first, also when something in between fails to start.
     async with AsyncExitStack() as stack:
-        store = SqliteStore(settings.db, timekeeper)
+        store = SqliteStore(settings.db, RunCodec(), timekeeper)
         await store.open()
         stack.push_async_callback(store.close)
         yield await _start(store, settings, timekeeper, stack)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Saved
+    from runsvc.store.base import Encoded, Saved
 
 Row = tuple[Any, ...]
 
@@ -22,19 +22,18 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STATUSES: Final = {int(status): status for status in RunStatus}
 
-#: Columns that change with a run, in the order of `changing`.
+#: Columns of `runs` that change with a run, in the order of `changing`.
 CHANGING: Final = (
     "status",
     "revision",
     "started_at",
     "ended_at",
-    "lease_expires_at",
-    "lease_ttl",
     "timeout_at",
     "superseded_by",
-    "progress_sequence",
     "body",
 )
+#: Columns of `activity`, in the order of `activity`.
+ACTIVITY: Final = ("lease_expires_at", "lease_ttl", "progress_sequence", "body", "run_id")
 #: Columns that are set once, in the order of `lasting`.
 LASTING: Final = (
     "run_id",
@@ -58,7 +57,8 @@ RECORD: Final = (
     "revision",
     "progress_sequence",
     "spec_hash",
-    "body",
+    "runs.body",
+    "activity.body",
 )
 #: Columns of a log entry, in the order of `from_entry` and `to_entry`.
 LOG: Final = LogEntry._fields
@@ -79,26 +79,36 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def changing(run: Run, body: bytes) -> Row:
-    """What an update of a run writes."""
-    lease = run.lease if run.status in ACTIVE else None
+def changing(saved: Saved) -> Row:
+    """The values of CHANGING."""
+    run = saved.run
     return (
         int(run.status),
         run.revision,
         _optional(run.started_at),
         _optional(run.ended_at),
-        microseconds(lease.expires_at) if lease else None,
-        length(lease.ttl) if lease else None,
         _timeout_at(run),
         run.superseded_by,
+        saved.encoded.body,
+    )
+
+
+def activity(saved: Saved) -> Row:
+    """The values of ACTIVITY."""
+    run = saved.run
+    lease = run.lease if run.status in ACTIVE else None
+    return (
+        microseconds(lease.expires_at) if lease else None,
+        length(lease.ttl) if lease else None,
         run.progress_sequence,
-        body,
+        saved.encoded.activity,
+        run.run_id,
     )
 
 
 def lasting(saved: Saved) -> Row:
     """What only the insertion of a run writes."""
-    run, _, creation = saved
+    run, _, creation, _ = saved
     request = creation.request if creation else None
     return (
         run.run_id,
@@ -113,7 +123,7 @@ def lasting(saved: Saved) -> Row:
     )
 
 
-def record_of(run: Run, body: bytes, spec_hash: bytes | None) -> Record:
+def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
     """The record of a run that was just written, without kwargs."""
     return Record(
         run_id=run.run_id,
@@ -125,7 +135,8 @@ def record_of(run: Run, body: bytes, spec_hash: bytes | None) -> Record:
         revision=run.revision,
         progress_sequence=run.progress_sequence,
         spec_hash=spec_hash,
-        body=body,
+        body=encoded.body,
+        activity=encoded.activity,
     )
 
 
@@ -144,7 +155,7 @@ def to_raw_record(row: Sequence[Any]) -> Record:
     try:
         return to_record(row)
     except CorruptRow:
-        return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-1], b""))
+        return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-2], b"", b""))
 
 
 def from_entry(entry: LogEntry, time: datetime) -> Row:

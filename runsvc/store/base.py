@@ -37,10 +37,16 @@ class Record(NamedTuple):
     progress_sequence: int | None
     #: Hash of the spec that its request_id was used with; None when it was created without one.
     spec_hash: bytes | None
-    #: The encoded run; empty where a read leaves it out.
+    #: The encoded run in two parts (see Encoded); both are empty where a read leaves them out.
     body: bytes
+    activity: bytes
     #: None where a read leaves it out.
     kwargs: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded run, without kwargs."""
+        return len(self.body) + len(self.activity)
 
 
 class LogEntry(NamedTuple):
@@ -62,11 +68,27 @@ class LogEntry(NamedTuple):
     body: bytes | None
 
 
-class Codec(Protocol):
-    """How a run becomes bytes and comes back; handed in by the transport."""
+class Encoded(NamedTuple):
+    """An encoded run in two parts. Concatenated, they are the whole encoded run."""
 
-    def encode(self, run: Run) -> bytes:
-        """The run without what only columns hold (progress_sequence)."""
+    #: Everything but the activity.
+    body: bytes
+    #: Lease, progress and updated_at: the fields that change without a new revision.
+    activity: bytes
+
+
+class Codec(Protocol):
+    """Encodes and decodes runs. A store treats the bytes as opaque."""
+
+    def encode(self, run: Run, before: Run | None = None) -> Encoded:
+        """The run without kwargs and without progress_sequence, which have columns of their own.
+
+        If only the activity differs from `before`, the body is the very bytes object of `before`.
+        """
+        ...
+
+    def split(self, encoded: bytes) -> Encoded:
+        """The parts of a whole encoded run. If it cannot be parsed, it is the body, and the activity is empty."""
         ...
 
     def decode(self, subject: Record | LogEntry) -> Run:
@@ -225,9 +247,11 @@ class Saved(NamedTuple):
     """The newest state of a run that a transaction created or changed."""
 
     run: Run
-    body: bytes
+    encoded: Encoded
     #: Set when this transaction created the run.
     creation: Creation | None
+    #: The stored run differs in its activity alone.
+    only_activity: bool = False
 
 
 class Creation(NamedTuple):

@@ -155,7 +155,7 @@ class MemoryStore:
             if len(page) == query.limit or size > query.max_bytes:
                 break
             page.append(record)
-            size += len(record.body)
+            size += record.size
         return page
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
@@ -240,7 +240,10 @@ class MemoryStore:
                 return self._active_on_thread(owner, thread_id)
             case NewestActive(owner, thread_id, limit):
                 newest = self._active_on_thread(owner, thread_id)[:limit]
-                return [record._replace(body=b"") for record in newest]
+                return [
+                    record._replace(body=b"", activity=b"", progress_sequence=None)
+                    for record in newest
+                ]
             case DueLeases():
                 return self._first(query)
             case DueTimeouts():
@@ -301,9 +304,9 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
 
 
 def _row(saved: Saved, before: _Row | None) -> _Row:
-    run, body, creation = saved
+    run, encoded, creation, _ = saved
     request = creation.request if creation else before and before.request
-    record = _rows.record_of(run, body, request.spec_hash if request else None)
+    record = _rows.record_of(run, encoded, request.spec_hash if request else None)
     kwargs = creation.kwargs if creation else before and before.record.kwargs
     return _Row(record._replace(kwargs=kwargs), run, request)
 

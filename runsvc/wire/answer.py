@@ -43,15 +43,19 @@ _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
 
 
-def run_field(body: bytes, kwargs: bytes | None = None) -> bytes:
-    """An encoded run as the first field of an answer, with kwargs when they are given."""
-    if kwargs:
-        body = b"".join((body, _KWARGS, _varint(len(kwargs)), kwargs))
-    return b"".join((_RUN, _varint(len(body)), body))
+def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> bytes:
+    """An encoded run, given in its two parts, as the first field of an answer; with kwargs if they are given."""
+    length = len(body) + len(activity)
+    if not kwargs:
+        return b"".join((_RUN, _varint(length), body, activity))
+    prefix = _KWARGS + _varint(len(kwargs))
+    length += len(prefix) + len(kwargs)
+    return b"".join((_RUN, _varint(length), body, activity, prefix, kwargs))
 
 
 class _Made(NamedTuple):
     body: bytes
+    activity: bytes
     kwargs: bytes | None
     field: bytes
 
@@ -70,13 +74,18 @@ class RunFields:
 
     def of(self, record: Record) -> bytes:
         """The record as the first field of an answer, with kwargs when it has them. CorruptRow."""
-        body, kwargs = record.body, record.kwargs or None
+        body, activity, kwargs = record.body, record.activity, record.kwargs or None
         kept = self._whole if kwargs else self._bare
         known = kept.get(record.run_id)
-        if known is not None and known.body is body and known.kwargs is kwargs:
+        if (
+            known is not None
+            and known.body is body
+            and known.activity is activity
+            and known.kwargs is kwargs
+        ):
             return known.field
         check_record(record)
-        field = run_field(body, kwargs)
+        field = run_field(body, activity, kwargs)
         if len(field) <= LARGEST:
-            kept.keep(record.run_id, _Made(body, kwargs, field))
+            kept.keep(record.run_id, _Made(body, activity, kwargs, field))
         return field

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
@@ -24,7 +25,7 @@ from runsvc.core.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.store.base import LogEntry, Record
+from runsvc.store.base import Encoded, LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
@@ -47,25 +48,58 @@ _ACTIONS: Final = {int(member): member for member in CancelAction}
 _MODES: Final = {int(member): member for member in DisconnectMode}
 _STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
 
+#: The fields that `activity` holds, besides progress_sequence, which is a column only.
+_ACTIVITY: Final = ("updated_at", "progress", "lease")
+#: Reads every field that `body` holds.
+_in_body: Final = attrgetter(
+    *(field.name for field in fields(Run) if field.name not in (*_ACTIVITY, "progress_sequence"))
+)
 _REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name != "final")
 
 
 class RunCodec:
     """Runs as the bytes that a store carries."""
 
-    def encode(self, run: Run) -> bytes:
-        """The run without kwargs and without progress_sequence, which have columns of their own. Encoded once."""
-        encoded: bytes | None = getattr(run, "encoded", None)
+    def encode(self, run: Run, before: Run | None = None) -> Encoded:
+        """The run without kwargs and progress_sequence, which have columns of their own.
+
+        Each run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
+        """
+        encoded: Encoded | None = getattr(run, "encoded", None)
         if encoded is None:
-            encoded = to_message(run).SerializeToString()
+            if (
+                before is not None
+                and run.revision == before.revision
+                and _in_body(run) == _in_body(before)
+            ):
+                body = self.encode(before).body
+            else:
+                body = _body_message(run).SerializeToString()
+            encoded = Encoded(body, _activity_message(run).SerializeToString())
             object.__setattr__(run, "encoded", encoded)
         return encoded
+
+    def split(self, encoded: bytes) -> Encoded:
+        """The parts of a whole encoded run. If it cannot be parsed, it is the body, and the activity is empty."""
+        try:
+            body = run_pb2.Run.FromString(encoded)
+        except DecodeError:
+            return Encoded(encoded, b"")
+        activity = run_pb2.Run()
+        for name in _ACTIVITY:
+            if body.HasField(name):
+                getattr(activity, name).CopyFrom(getattr(body, name))
+            body.ClearField(name)
+        return Encoded(body.SerializeToString(), activity.SerializeToString())
 
     def decode(self, subject: Record | LogEntry) -> Run:
         """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
         sequence = subject.progress_sequence if isinstance(subject, Record) else None
         try:
-            run = _to_run(run_pb2.Run.FromString(subject.body or b""), sequence)
+            message = run_pb2.Run.FromString(subject.body or b"")
+            if isinstance(subject, Record):
+                message.MergeFromString(subject.activity)
+            run = _to_run(message, sequence)
         except (DecodeError, KeyError, ValueError, OverflowError) as error:
             raise CorruptRow(subject.run_id) from error
         if (
@@ -76,12 +110,25 @@ class RunCodec:
             or run.owner != subject.owner
         ):
             raise CorruptRow(subject.run_id)
-        object.__setattr__(run, "encoded", subject.body)
+        if isinstance(subject, Record):
+            object.__setattr__(run, "encoded", Encoded(subject.body, subject.activity))
         return run
 
 
 def to_message(run: Run) -> run_pb2.Run:
     """The message of a run, without kwargs."""
+    message = _body_message(run)
+    _set_activity(message, run)
+    return message
+
+
+def _activity_message(run: Run) -> run_pb2.Run:
+    message = run_pb2.Run()
+    _set_activity(message, run)
+    return message
+
+
+def _body_message(run: Run) -> run_pb2.Run:
     # The stubs know enum fields by generated types; the domain's enums are numbers just as well.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
@@ -102,7 +149,7 @@ def to_message(run: Run) -> run_pb2.Run:
 
 def check_record(record: Record) -> None:
     """CorruptRow when a stored run, or its kwargs, are not what the columns say."""
-    _merge_stored(run_pb2.Run(), record, record.body)
+    _merge_stored(run_pb2.Run(), record, record.body, record.activity)
     if record.kwargs:
         _merge(Struct(), record.kwargs, record.run_id)
 
@@ -126,7 +173,7 @@ def to_response(event: Event) -> run_service_pb2.StreamStatusResponse:
     response.store_id = event.store_id
     subject = event.subject
     if isinstance(subject, Record):
-        _merge_stored(response.run, subject, subject.body)
+        _merge_stored(response.run, subject, subject.body, subject.activity)
     elif subject is not None:
         _set_change(response, subject)
     return response  # type: ignore[no-any-return]
@@ -162,7 +209,6 @@ def to_timedelta(duration: Duration) -> timedelta:
 
 def _set_times(message: run_pb2.Run, run: Run) -> None:
     _set_timestamp(message.created_at, run.created_at)
-    _set_timestamp(message.updated_at, run.updated_at)
     if run.started_at is not None:
         _set_timestamp(message.started_at, run.started_at)
     if run.ended_at is not None:
@@ -183,17 +229,21 @@ def _set_optional_texts(message: run_pb2.Run, run: Run) -> None:
 
 
 def _set_parts(message: run_pb2.Run, run: Run) -> None:
-    if run.progress is not None:
-        _set_progress(message.progress, run.progress)
     if run.cancellation is not None:
         _set_cancellation(message.cancellation, run.cancellation)
-    if run.lease is not None:
-        _set_duration(message.lease.ttl, run.lease.ttl)
-        _set_timestamp(message.lease.expires_at, run.lease.expires_at)
     if run.start_timeout is not None:
         _set_duration(message.start_timeout, run.start_timeout)
     if run.timeout is not None:
         _set_duration(message.timeout, run.timeout)
+
+
+def _set_activity(message: run_pb2.Run, run: Run) -> None:
+    _set_timestamp(message.updated_at, run.updated_at)
+    if run.progress is not None:
+        _set_progress(message.progress, run.progress)
+    if run.lease is not None:
+        _set_duration(message.lease.ttl, run.lease.ttl)
+        _set_timestamp(message.lease.expires_at, run.lease.expires_at)
 
 
 def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
@@ -244,8 +294,9 @@ def _set_change(response: Any, entry: LogEntry) -> None:
         _merge_stored(response.run, entry, entry.body)
 
 
-def _merge_stored(message: Any, subject: Record | LogEntry, body: bytes) -> None:
-    _merge(message, body, subject.run_id)
+def _merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> None:
+    for part in parts:
+        _merge(message, part, subject.run_id)
     if (
         message.revision != subject.revision
         or message.run_id != subject.run_id

@@ -71,8 +71,9 @@ def _written(db: Path, batch: int, seconds: float) -> Sample:
         while now < begin + seconds:
             file.execute("BEGIN IMMEDIATE")
             for _ in range(batch):
-                run, entry = next(rows)
+                run, activity, entry = next(rows)
                 file.execute(writing.INSERT, run)
+                file.execute(writing.INSERT_ACTIVITY, activity)
                 file.execute(writing.APPEND, entry)
             file.execute("COMMIT")
             before, now = now, time.perf_counter()

@@ -9,7 +9,7 @@ import pytest
 
 from runsvc.store.memory import MemoryStore
 from runsvc.store.sqlite import SqliteStore
-from tests.conformance.driver import Driver
+from tests.conformance.driver import CODEC, Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ class StoreCase:
 CASES = (
     # Not durable: it is gone with its process, by design.
     StoreCase("memory", lambda _: MemoryStore(), durable=False),
-    StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db"), durable=True),
+    StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db", CODEC), durable=True),
 )
 DURABLE = tuple(case for case in CASES if case.durable)
 

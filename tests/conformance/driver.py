@@ -92,9 +92,11 @@ class Driver:
 
         return self.carry_out(Command(decide, (query,)))
 
-    def report(self, run: Run, to: RunStatus, error: str | None = None) -> Run:
+    def report(
+        self, run: Run, to: RunStatus, error: str | None = None, *, worker_id: str | None = None
+    ) -> Run:
         return self.change(
-            run, lambda run, at: lifecycle.report(run, to, at, worker_id=None, error=error)
+            run, lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error)
         )
 
     def progress(self, run: Run, tokens: int, sequence: int | None = None) -> Run:

@@ -88,7 +88,7 @@ async def test_hard_values_survive(store: Store) -> None:
         revision=3,
         progress_sequence=LARGEST,
         spec_hash=bytes(32),
-        body=CODEC.encode(HARD),
+        **CODEC.encode(HARD)._asdict(),
         kwargs=KWARGS,
     )
     assert type(record.status) is RunStatus
@@ -145,7 +145,7 @@ async def test_a_log_entry_survives(store: Store) -> None:
         status=RunStatus.INTERRUPTED,
         previous_status=RunStatus.PENDING,
         deleted=False,
-        body=CODEC.encode(HARD),
+        body=b"".join(CODEC.encode(HARD)),
     )
     last = entry._replace(revision=5, previous_status=None, assistant_id=None, body=None)
     save(store, saved(replace(HARD, revision=5)), log=(entry, last))

@@ -105,7 +105,7 @@ async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes
 ) -> None:
     runs = created(driver, 4)
     sizes = [
-        len(record.body)
+        record.size
         for record in await store.page(
             PageQuery(owner="o", thread_id="t", limit=9, max_bytes=1 << 20)
         )
@@ -122,7 +122,7 @@ async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver
     runs = created(driver, 3)
     (newest, *_) = await store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0))
     after = PageKey(newest.created_at, newest.run_id)
-    assert await page(store, after=after, max_bytes=len(newest.body)) == runs[1:]
+    assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
 
 
 async def test_displaced_by_gives_the_runs_oldest_first(store: Store, driver: Driver) -> None:

@@ -32,7 +32,7 @@ from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from runsvc.watch.hub import StatusHub
-from tests.conformance.driver import ALL, CODEC, SUCCESS, Driver, a_request
+from tests.conformance.driver import ALL, CODEC, RUNNING, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def pragma(connection: sqlite3.Connection | None, name: str) -> object:
 
 async def refusal(path: Path) -> str:
     """The sentence with which opening this path is refused."""
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     with pytest.raises(StoreRefused) as caught:
         await store.open()
     assert caught.value.path == str(path)
@@ -103,19 +103,19 @@ async def test_readers_neither_write_nor_checkpoint(store: SqliteStore) -> None:
 
 async def test_an_empty_file_is_migrated(path: Path) -> None:
     path.touch()
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     assert (await store.clock()).revision == 0
     await store.close()
     assert execute(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     tables = execute(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    assert tables == [("attachments",), ("clock",), ("log",), ("runs",)]
+    assert tables == [("activity",), ("attachments",), ("clock",), ("log",), ("runs",)]
 
 
 async def test_a_store_keeps_its_id_and_another_gets_its_own(path: Path, tmp_path: Path) -> None:
     ids = []
     for name in (path, path, tmp_path / "another.db"):
-        store = SqliteStore(name)
+        store = SqliteStore(name, CODEC)
         await store.open()
         ids.append((await store.clock()).store_id)
         await store.close()
@@ -129,9 +129,9 @@ async def test_a_migration_that_fails_leaves_an_empty_file(
     with monkeypatch.context() as patch:
         patch.setattr("runsvc.store.sqlite.schema._migrations", lambda: broken)
         with pytest.raises(StoreRefused, match="already exists"):
-            await SqliteStore(path).open()
+            await SqliteStore(path, CODEC).open()
     assert execute(path, "SELECT * FROM sqlite_schema") == []
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     await store.close()
 
@@ -153,26 +153,56 @@ async def test_an_older_file_is_brought_to_the_present_version(
 
 
 @pytest.mark.parametrize(
-    ("assignment", "complaint"),
+    ("table", "assignment", "complaint"),
     [
-        ("status = 0", "CHECK"),
-        ("status = 7", "CHECK"),
-        ("status = 3", "CHECK"),
-        ("ended_at = 5", "CHECK"),
-        ("revision = 0", "CHECK"),
-        ("progress_sequence = -1", "CHECK"),
-        ("request_id = NULL", "CHECK"),
-        ("spec_hash = NULL", "CHECK"),
-        ("body = NULL", "NOT NULL"),
-        ("created_at = 'noon'", "cannot store TEXT"),
+        ("runs", "status = 0", "CHECK"),
+        ("runs", "status = 7", "CHECK"),
+        ("runs", "status = 3", "CHECK"),
+        ("runs", "ended_at = 5", "CHECK"),
+        ("runs", "revision = 0", "CHECK"),
+        ("runs", "request_id = NULL", "CHECK"),
+        ("runs", "spec_hash = NULL", "CHECK"),
+        ("runs", "body = NULL", "NOT NULL"),
+        ("runs", "created_at = 'noon'", "cannot store TEXT"),
+        ("activity", "progress_sequence = -1", "CHECK"),
+        ("activity", "lease_ttl = 1", "CHECK"),
+        ("activity", "body = NULL", "NOT NULL"),
+        ("activity", "run_id = 'unknown'", "FOREIGN KEY"),
     ],
 )
 async def test_the_file_refuses_what_must_not_be(
-    store: SqliteStore, path: Path, assignment: str, complaint: str
+    store: SqliteStore, path: Path, table: str, assignment: str, complaint: str
 ) -> None:
     Driver(store).create(request=a_request("id"))
     with pytest.raises(sqlite3.IntegrityError, match=complaint):
-        execute(path, f"UPDATE runs SET {assignment}")
+        execute(path, "PRAGMA foreign_keys = ON", f"UPDATE {table} SET {assignment}")
+
+
+async def test_a_run_and_its_activity_are_removed_together(driver: Driver, path: Path) -> None:
+    kept, removed = driver.create(), driver.report(driver.create(), SUCCESS)
+    driver.delete(removed)
+    assert execute(path, "SELECT run_id FROM activity") == [(kept.run_id,)]
+
+
+def written_by(store: SqliteStore, work: Callable[[], object]) -> set[tuple[str, str]]:
+    """The kinds of statements that the writer runs, each with its table."""
+    statements: list[str] = []
+    store._open().set_trace_callback(statements.append)
+    work()
+    store._open().set_trace_callback(None)
+    words = (statement.split() for statement in statements)
+    return {(word[0], word[2 if word[0] == "INSERT" else 1]) for word in words if len(word) > 1}
+
+
+def test_a_change_of_the_activity_alone_leaves_the_row_of_the_run(
+    store: SqliteStore, driver: Driver
+) -> None:
+    run = driver.report(driver.create(worker_id=None, lease_ttl=SECOND), RUNNING)
+    report = written_by(store, lambda: driver.progress(run, 1))
+    assert {("UPDATE", "activity"), ("UPDATE", "clock")} <= report
+    assert ("UPDATE", "runs") not in report
+    ending = written_by(store, lambda: driver.report(run, SUCCESS))
+    assert {("UPDATE", "activity"), ("UPDATE", "runs"), ("INSERT", "log")} <= ending
 
 
 async def test_a_duplicate_request_id_is_refused_and_nothing_is_saved(
@@ -225,7 +255,7 @@ async def test_another_programs_write_ahead_log_is_left_as_it_is(
 
 
 async def test_a_newer_file_is_refused(path: Path) -> None:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     await store.close()
     execute(path, "PRAGMA user_version = 99")
@@ -280,7 +310,7 @@ async def test_a_server_whose_lock_another_has_taken_no_longer_writes(
     store: SqliteStore, driver: Driver, path: Path
 ) -> None:
     Path(f"{path}.lock").unlink()
-    other = SqliteStore(path)
+    other = SqliteStore(path, CODEC)
     await other.open()
     with pytest.raises(StoreUnavailable, match="another server uses it"):
         driver.create()
@@ -295,7 +325,7 @@ async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: P
     link = path.with_name("link.db")
     link.symlink_to(path)
     with pytest.raises(StoreRefused, match="another server uses it"):
-        await SqliteStore(link).open()
+        await SqliteStore(link, CODEC).open()
     Driver(store).create()
 
 
@@ -307,11 +337,11 @@ async def test_a_folder_that_takes_no_lock_file_is_no_other_server() -> None:
 async def test_a_lock_file_that_cannot_be_made_is_refused(path: Path) -> None:
     Path(f"{path}.lock").mkdir()
     with pytest.raises(RunsvcError):
-        await SqliteStore(path).open()
+        await SqliteStore(path, CODEC).open()
 
 
 async def test_a_damaged_file_is_refused(path: Path) -> None:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     await store.close()
     damaged = path.read_bytes()
@@ -382,7 +412,7 @@ async def test_a_damaged_entry_is_corrupt_for_those_who_read_it(
 
 
 async def test_the_write_ahead_log_is_folded_in_at_close(path: Path) -> None:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     Driver(store).create()
     assert Path(f"{path}-wal").stat().st_size > 0
@@ -392,7 +422,7 @@ async def test_the_write_ahead_log_is_folded_in_at_close(path: Path) -> None:
 
 
 async def test_the_lock_file_is_released_at_close(path: Path) -> None:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     await store.close()
     with FileLock(f"{path}.lock", timeout=0):
@@ -444,7 +474,7 @@ async def test_a_lock_that_goes_during_the_pauses_goes_unnoticed(
 
 
 async def test_a_locked_file_cannot_be_opened(path: Path) -> None:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     await store.close()
     with other_connection(path) as other:
@@ -680,7 +710,7 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_unknown(
 async def test_the_fate_of_a_commit_is_not_asked_of_another_store(
     store: SqliteStore, driver: Driver, path: Path, tmp_path: Path
 ) -> None:
-    another = SqliteStore(tmp_path / "another.db")
+    another = SqliteStore(tmp_path / "another.db", CODEC)
     await another.open()
     for _ in range(3):
         Driver(another).create()

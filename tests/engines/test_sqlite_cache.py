@@ -358,7 +358,7 @@ def a_record(store: SqliteStore, driver: Driver) -> Record:
 
 def test_it_holds_no_more_than_it_may(store: SqliteStore, driver: Driver) -> None:
     records = [a_record(store, driver) for _ in range(4)]
-    cache = RunCache(capacity=3 * (ENTRY_COST + 2 * len(records[0].body)) + 100)
+    cache = RunCache(capacity=3 * (ENTRY_COST + 2 * records[0].size) + 100)
     for record in (*records, records[1]):
         cache.fill(cache.look(), Kept(record))
     assert [cache.find(record.run_id) is None for record in records] == [True, False, False, False]

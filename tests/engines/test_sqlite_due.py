@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runsvc.core import lifecycle
 from runsvc.store.base import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
-from tests.conformance.driver import SUCCESS, Driver
+from tests.conformance.driver import CODEC, SUCCESS, Driver
 from tests.support.filling import fill_active
 from tests.support.steps import steps
 
@@ -33,7 +33,7 @@ EVER = timedelta.max
 async def _store(path: Path, **terms: Any) -> AsyncIterator[SqliteStore]:
     """A store with very many active runs, all of them alike."""
     await asyncio.to_thread(fill_active, path, ACTIVE, **terms)
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     yield store
     await store.close()

@@ -51,7 +51,7 @@ def fill(
         # Lost work is made again.
         file.execute("PRAGMA synchronous = OFF")
         runs = _finished(range(1, count + 1), every)
-        file.executemany(writing.INSERT, (_run_row(saved) for saved in _told(runs, progress)))
+        _insert(file, _told(runs, progress))
         newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
         file.executemany(writing.APPEND, map(_log_row, newest))
         file.execute(
@@ -66,20 +66,20 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
     asyncio.run(_made(db))
     with closing(sqlite3.connect(db)) as file:
         file.execute("PRAGMA synchronous = OFF")
-        file.executemany(writing.INSERT, map(_run_row, _active(range(1, count + 1), spec)))
+        _insert(file, _active(range(1, count + 1), spec))
         file.execute("UPDATE clock SET revision = ?", (count,))
         file.commit()
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
-    """The rows of so many runs and of the log entries of their ends."""
+def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row, _rows.Row]]:
+    """The rows of so many runs: in `runs`, in `activity` and in `log`, for their ends."""
     for saved in _finished(range(1, count + 1), 10):
-        yield _run_row(saved), _log_row(saved)
+        yield _run_row(saved), _rows.activity(saved), _log_row(saved)
 
 
 async def _made(db: Path) -> None:
-    store = SqliteStore(db)
+    store = SqliteStore(db, RunCodec())
     await store.open()
     await store.close()
 
@@ -130,8 +130,14 @@ def _time(number: int) -> datetime:
     return _BEGIN + timedelta(milliseconds=number)
 
 
+def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
+    for saved in runs:
+        file.execute(writing.INSERT, _run_row(saved))
+        file.execute(writing.INSERT_ACTIVITY, _rows.activity(saved))
+
+
 def _run_row(saved: Saved) -> _rows.Row:
-    return _rows.lasting(saved) + _rows.changing(saved.run, saved.body)
+    return _rows.lasting(saved) + _rows.changing(saved)
 
 
 def _log_row(saved: Saved) -> _rows.Row:
@@ -147,7 +153,7 @@ def _log_row(saved: Saved) -> _rows.Row:
             status=run.status,
             previous_status=RunStatus.RUNNING,
             deleted=False,
-            body=saved.body,
+            body=b"".join(saved.encoded),
         ),
         run.updated_at,
     )

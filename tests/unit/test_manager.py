@@ -219,7 +219,7 @@ async def test_a_page_holds_what_fits_and_the_next_goes_on(
     manager: RunManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [await created(manager) for _ in range(3)]
-    size = len((await listed(manager)).records[0].body)
+    size = (await listed(manager)).records[0].size
     monkeypatch.setattr(manager_module, "PAGE_BYTES", 2 * size + size // 2)
     first = await listed(manager)
     assert len(first.records) == 2

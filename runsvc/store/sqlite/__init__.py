@@ -14,17 +14,19 @@ from runsvc.timekeeper import Timekeeper
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runsvc.store.base import Codec
+
 
 class SqliteStore(Writing, Reading):
     """Implements Store on a file, which it creates when there is none."""
 
     kind = "sqlite"
 
-    def __init__(self, path: Path, timekeeper: Timekeeper | None = None) -> None:
+    def __init__(self, path: Path, codec: Codec, timekeeper: Timekeeper | None = None) -> None:
         path = path.resolve()
         self._lock = ServerLock(path)
         cache = RunCache()
-        Writing.__init__(self, path, self._lock.check, timekeeper or Timekeeper(), cache)
+        Writing.__init__(self, path, codec, self._lock.check, timekeeper or Timekeeper(), cache)
         Reading.__init__(self, path, cache)
 
     async def open(self) -> None:

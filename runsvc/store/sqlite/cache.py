@@ -138,5 +138,5 @@ class RunCache:
 
 
 def _cost(kept: Kept) -> int:
-    # Twice the body: metadata and texts are in the run as well.
-    return ENTRY_COST + 2 * len(kept.record.body) + len(kept.kwargs or b"")
+    # Twice the encoded run: metadata and texts are in the decoded run as well.
+    return ENTRY_COST + 2 * kept.record.size + len(kept.kwargs or b"")

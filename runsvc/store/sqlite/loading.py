@@ -21,7 +21,7 @@ from runsvc.store.base import (
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import Kept
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,9 +31,15 @@ if TYPE_CHECKING:
     from runsvc.store.base import Count, Query, Record
     from runsvc.store.sqlite.cache import RunCache
 
-#: A record whose body is left out, so that a large one is not even read.
-_BARE: Final = RECORD.replace("body", "x''")
+#: The columns of a record without its activity and body, so that a large one is not even read.
+_BARE: Final = (
+    RECORD.replace("runs.body", "x''")
+    .replace("activity.body", "x''")
+    .replace("progress_sequence", "NULL")
+)
 _ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
+#: RUNS, searched by the lease.
+_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
 #: Parameters with which nothing is due.
@@ -111,14 +117,16 @@ class Loading:
                 return self._select(f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
                 rest = f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
-                return self._select(rest, owner, thread_id, limit, columns=_BARE)
+                return self._select(rest, owner, thread_id, limit, columns=_BARE, table="runs")
             case DueLeases(_, _, limit, skip):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
-                return self._select(where, *_due(query), limit, skip, read=_rows.to_raw_record)
+                parameters = *_due(query), limit, skip
+                return self._select(where, *parameters, table=_BY_LEASE, read=_rows.to_raw_record)
             case DueTimeouts(by, limit, skip):
                 where = "WHERE timeout_at <= ? ORDER BY timeout_at LIMIT ? OFFSET ?"
-                parameters = _rows.microseconds(by), limit, skip
-                return self._select(where, *parameters, read=_rows.to_raw_record)
+                return self._select(
+                    where, _rows.microseconds(by), limit, skip, read=_rows.to_raw_record
+                )
             case Abandoned():
                 abandoned = attachments.parameters(query)
                 return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_raw_record)
@@ -138,9 +146,10 @@ class Loading:
         rest: str,
         *parameters: object,
         columns: str = RECORD,
+        table: str = RUNS,
         read: Callable[[_rows.Row], Record] = _rows.to_record,
     ) -> Sequence[Record]:
-        rows = self._connection.execute(f"SELECT {columns} FROM runs {rest}", parameters)
+        rows = self._connection.execute(f"SELECT {columns} FROM {table} {rest}", parameters)
         return [read(row) for row in rows.fetchall()]
 
 

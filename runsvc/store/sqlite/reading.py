@@ -18,7 +18,7 @@ from runsvc.store import _rows
 from runsvc.store.base import Clock, LogSlice, PageKey, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.cache import Kept, Newest, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -80,7 +80,7 @@ class Reading:
         if kept is not None and kept.kwargs is not None:
             return kept.record._replace(kwargs=kept.kwargs)
         look = self._cache.look()
-        rows = self._now(f"SELECT {RECORD}, kwargs FROM runs WHERE run_id = ?", (run_id,))
+        rows = self._now(f"SELECT {RECORD}, kwargs FROM {RUNS} WHERE run_id = ?", (run_id,))
         if not rows:
             return None
         record = _rows.to_record(rows[0])
@@ -90,7 +90,7 @@ class Reading:
     async def look_up(self, run_id: str) -> Record | None:
         if (kept := self._at_hand(run_id)) is not None:
             return kept.record
-        rows = self._now(f"SELECT {RECORD} FROM runs WHERE run_id = ?", (run_id,))
+        rows = self._now(f"SELECT {RECORD} FROM {RUNS} WHERE run_id = ?", (run_id,))
         return _rows.to_record(rows[0]) if rows else None
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
@@ -120,7 +120,7 @@ class Reading:
             asked = min(_STRETCH, query.limit - len(page))
             for record in (stretch := await self._stretch(query, after, asked)):
                 page.append(record)
-                size += len(record.body)
+                size += record.size
                 if size > query.max_bytes:
                     return page
             if len(stretch) < asked:
@@ -129,7 +129,7 @@ class Reading:
         return page
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
-        statement = f"SELECT {RECORD} FROM runs WHERE superseded_by = :run_id ORDER BY revision"
+        statement = f"SELECT {RECORD} FROM {RUNS} WHERE superseded_by = :run_id ORDER BY revision"
         return _records(await self._fetch(self._pages, statement, {"run_id": run_id}))
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
@@ -162,7 +162,7 @@ class Reading:
 
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         wanted = _marks(states)
-        statement = f"SELECT {RECORD} FROM runs WHERE run_id IN ({wanted})"
+        statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id IN ({wanted})"
         rows = await self._fetch(self._log, statement, [state.run_id for state in states])
         unchanged = {RunState(one.run_id, one.revision): one for one in _records(rows)}
         changed = [state for state in states if state not in unchanged]
@@ -234,7 +234,7 @@ class Reading:
         if len(page) < len(run_ids):
             found = {record.run_id: record for record in page}
             missing = [run_id for run_id in run_ids if run_id not in found]
-            statement = f"SELECT {RECORD} FROM runs WHERE run_id IN ({_marks(missing)})"
+            statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id IN ({_marks(missing)})"
             for record in _records(await self._fetch(self._pages, statement, missing)):
                 found[record.run_id] = record
                 self._cache.fill(look, Kept(record))
@@ -265,7 +265,7 @@ class Reading:
         if query.statuses and query.statuses <= ACTIVE:
             # Said in the words of the index that holds active runs alone.
             where += f" AND {IS_ACTIVE}"
-        statement = f"SELECT {RECORD} FROM runs WHERE {where} {NEWEST_FIRST} LIMIT :limit"
+        statement = f"SELECT {RECORD} FROM {RUNS} WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         rows = await self._fetch(self._pages, statement, parameters | {"limit": limit})
         return _records(rows)
 
@@ -312,7 +312,7 @@ def _ending_at(records: list[Record], max_bytes: int) -> list[Record]:
     """Those up to the one whose body goes beyond so many bytes."""
     size = 0
     for number, record in enumerate(records, start=1):
-        size += len(record.body)
+        size += record.size
         if size > max_bytes:
             return records[:number]
     return records

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runsvc.store.base import Codec
+
 #: "RUNS", in the header of every file of ours.
 APPLICATION_ID: Final = 0x52554E53
 _ANOTHER: Final = "name another file with --db, or move this one away"
@@ -48,11 +50,12 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
     """Create the tables, or bring them to the present version, in one transaction."""
     scripts, version = _migrations(), _version(connection, path)
     if version == len(scripts):
         return
+    _add_functions(connection, codec)
     connection.execute("BEGIN IMMEDIATE")
     for script in scripts[version:]:
         for statement in _statements(script):
@@ -62,6 +65,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {len(scripts)}")
     connection.execute("COMMIT")
+
+
+def _add_functions(connection: sqlite3.Connection, codec: Codec) -> None:
+    """Add the SQL functions that the scripts call."""
+    connection.create_function("run_body", 1, lambda encoded: codec.split(encoded).body)
+    connection.create_function("run_activity", 1, lambda encoded: codec.split(encoded).activity)
 
 
 @contextmanager

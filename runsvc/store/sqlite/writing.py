@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from runsvc.store.base import Changes, Count, Loaded, Query, Saved
+    from runsvc.store.base import Changes, Codec, Count, Loaded, Query, Saved
     from runsvc.store.sqlite.cache import RunCache
     from runsvc.timekeeper import Timekeeper
 
@@ -38,8 +38,16 @@ INSERT: Final = (
     f"INSERT INTO runs ({', '.join((*_rows.LASTING, *_rows.CHANGING))}) "
     f"VALUES ({', '.join('?' * len((*_rows.LASTING, *_rows.CHANGING)))})"
 )
+INSERT_ACTIVITY: Final = (
+    f"INSERT INTO activity ({', '.join(_rows.ACTIVITY)}) "
+    f"VALUES ({', '.join('?' * len(_rows.ACTIVITY))})"
+)
 _UPDATE: Final = (
     f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _rows.CHANGING)} WHERE run_id = ?"
+)
+_UPDATE_ACTIVITY: Final = (
+    f"UPDATE activity SET {', '.join(f'{column} = ?' for column in _rows.ACTIVITY[:-1])} "
+    f"WHERE {_rows.ACTIVITY[-1]} = ?"
 )
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(_rows.LOG)}, time) VALUES ({', '.join('?' * len(_rows.LOG))}, ?)"
@@ -80,12 +88,14 @@ class Writing:
     def __init__(
         self,
         path: Path,
+        codec: Codec,
         check_lock: Callable[[], None],
         timekeeper: Timekeeper,
         cache: RunCache,
     ) -> None:
         self._path = path
         self._file = str(path)
+        self._codec = codec
         self._timekeeper = timekeeper
         self._cache = cache
         #: StoreUnavailable when another server writes the file.
@@ -108,7 +118,7 @@ class Writing:
             self._connection = connect(self._path, create=True)
             check_ours(self._connection, self._path)
             # Before the switch to a write-ahead log, so that a new file's header names us from its first moment.
-            migrate(self._connection, self._path)
+            migrate(self._connection, self._path, self._codec)
             make_writer(self._connection)
             self._store_id = _store_id(self._connection)
         self._identity = self._path.stat().st_ino
@@ -229,10 +239,13 @@ class Writing:
     def _save_runs(self, runs: Sequence[Saved]) -> None:
         created = [saved for saved in runs if saved.creation is not None]
         changed = [saved for saved in runs if saved.creation is None]
-        self._many(
-            INSERT, (_rows.lasting(new) + _rows.changing(new.run, new.body) for new in created)
-        )
-        self._many(_UPDATE, ((*_rows.changing(run, body), run.run_id) for run, body, _ in changed))
+        if created:
+            self._many(INSERT, (_rows.lasting(new) + _rows.changing(new) for new in created))
+            self._many(INSERT_ACTIVITY, map(_rows.activity, created))
+        if changed:
+            with_body = (saved for saved in changed if not saved.only_activity)
+            self._many(_UPDATE, ((*_rows.changing(new), new.run.run_id) for new in with_body))
+            self._many(_UPDATE_ACTIVITY, map(_rows.activity, changed))
 
     def _run(self, statement: str, *parameters: object) -> None:
         self._open().execute(statement, parameters)
@@ -286,15 +299,15 @@ class Writing:
 def _committed(changes: Changes, before: Mapping[str, Kept]) -> list[Kept]:
     """What a commit leaves of its runs; of one that was not at hand before, not everything is known."""
     committed = []
-    for run, body, creation in changes.runs:
+    for run, encoded, creation, _ in changes.runs:
         if run.run_id in changes.deleted:
             continue
         if creation is not None:
             spec_hash = creation.request.spec_hash if creation.request else None
-            record = _rows.record_of(run, body, spec_hash)
+            record = _rows.record_of(run, encoded, spec_hash)
             committed.append(Kept(record, creation.kwargs, run))
         elif (known := before.get(run.run_id)) is not None:
-            record = _rows.record_of(run, body, known.record.spec_hash)
+            record = _rows.record_of(run, encoded, known.record.spec_hash)
             committed.append(Kept(record, known.kwargs, run))
     return committed
 

@@ -62,7 +62,7 @@ def a_record(run: Run, spec_hash: bytes | None = None) -> Record:
         revision=run.revision,
         progress_sequence=run.progress_sequence,
         spec_hash=spec_hash,
-        body=CODEC.encode(run),
+        **CODEC.encode(run)._asdict(),
     )
 
 
@@ -113,10 +113,10 @@ def test_a_creation_is_saved_with_what_is_stored_once() -> None:
     assert (changes.revision, changes.time) == (11, NOW.time + TICK)
     (only,) = changes.runs
     assert only.run is run
-    assert only.body == CODEC.encode(run)
+    assert only.encoded == CODEC.encode(run)
     assert only.creation == (b"input", REQUEST)
     assert changes.log == [
-        LogEntry(11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=only.body)
+        LogEntry(11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=b"".join(only.encoded))
     ]
     assert transaction.touched == {}
 

@@ -39,7 +39,7 @@ def whole(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
 @given(runs, st.just(b"") | st.text(max_size=300).map(lambda text: struct({"k": text})))
 def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
     rest = pb.CreateResponse(replayed=True)
-    encoded = run_field(RunCodec().encode(run), kwargs) + rest.SerializeToString()
+    encoded = run_field(*RunCodec().encode(run), kwargs) + rest.SerializeToString()
     expected = pb.CreateResponse(run=whole(run, kwargs), replayed=True)
     assert pb.CreateResponse.FromString(encoded) == expected
 
@@ -47,7 +47,7 @@ def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
 @pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 60_000, 1 << 20])
 def test_a_run_may_be_of_any_size(size: int) -> None:
     kwargs = struct({"k": "x" * size})
-    answered = pb.GetResponse.FromString(run_field(RunCodec().encode(a_run()), kwargs))
+    answered = pb.GetResponse.FromString(run_field(*RunCodec().encode(a_run()), kwargs))
     assert answered.run == whole(a_run(), kwargs)
 
 
@@ -92,7 +92,7 @@ def test_a_record_is_looked_at_once(looked: list[Record]) -> None:
     assert len(looked) == 1
 
 
-@pytest.mark.parametrize("change", [{"body": b"\xff"}, {"kwargs": b"\xff"}])
+@pytest.mark.parametrize("change", [{"body": b"\xff"}, {"activity": b"\xff"}, {"kwargs": b"\xff"}])
 def test_what_is_new_of_a_record_is_looked_at(change: dict[str, Any]) -> None:
     fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
     first = fields.of(record)
