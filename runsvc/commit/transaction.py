@@ -18,18 +18,8 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Request, RequestKey, Run, RunSpec, RunStatus
     from runsvc.store.attachments import AttachmentChange
-    from runsvc.store.base import (
-        ActiveCount,
-        ActiveOnThread,
-        ById,
-        ByRequest,
-        Codec,
-        Encoded,
-        Loaded,
-        NewestActive,
-        Now,
-        Record,
-    )
+    from runsvc.store.base import Codec, Encoded, Loaded, Now, Record
+    from runsvc.store.queries import ActiveCount, ActiveOnThread, ById, ByRequest, NewestActive
 
 T = TypeVar("T")
 

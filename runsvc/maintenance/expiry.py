@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
-from runsvc.store.base import DueLeases, DueTimeouts
+from runsvc.store.queries import DueLeases, DueTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core.errors import RunNotFound
-from runsvc.store.base import RawById
+from runsvc.store.queries import RawById
 from runsvc.timekeeper import ago
 
 if TYPE_CHECKING:

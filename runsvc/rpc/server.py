@@ -197,7 +197,10 @@ async def _start(
     codec = RunCodec()
     connections = _connections(timekeeper)
     guard, health = Guard(connections), Health()
-    hub, serving = StatusHub(store, calls=guard.asked), LeaseClock(timekeeper, expiry.INTERVAL)
+    hub, serving = (
+        StatusHub(store.reading, calls=guard.asked),
+        LeaseClock(timekeeper, expiry.INTERVAL),
+    )
     await hub.start()
 
     def publish(committed: Committed) -> None:
@@ -205,16 +208,16 @@ async def _start(
             serving.interrupt()
         hub.publish(committed)
 
-    writer = Writer(GroupCommit(store, codec), publish)
+    writer = Writer(GroupCommit(store.writing, codec), publish)
     stack.push_async_callback(writer.close)
     attach_grace = timedelta(seconds=settings.attach_grace)
     attachments = Attachments(writer, serving, timekeeper, grace=attach_grace)
     admin = Admin(writer, store, hub, codec, serving, attachments)
     keep = settings.retain_runs
-    retention = None if keep is None else Retention(writer, store, serving, keep)
+    retention = None if keep is None else Retention(writer, store.reading, serving, keep)
     sweeper = Sweeper(
         writer,
-        store,
+        store.reading,
         admin,
         serving,
         Expiry(writer, serving),
@@ -227,8 +230,10 @@ async def _start(
         count = await sweeper.reconcile(settings.orphan_error)
         logger.info("Runs that were left active and are ERROR now: %d", count)
 
-    manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
-    watches = Watches(store, hub, codec, serving, attachments)
+    manager = RunManager(
+        writer, store.reading, codec, max_active_per_thread=settings.max_active_per_thread
+    )
+    watches = Watches(store.reading, hub, codec, serving, attachments)
     server = grpc.aio.server(options=OPTIONS)
     services: Any = guard
     servicer: Any = RunServicer(manager, watches, codec, connections)

@@ -202,7 +202,7 @@ class Watch:
         topic = self._request.topic
         if topic.kind is not TopicKind.RUN:
             return
-        record = await self._watches.store.look_up(topic.key)
+        record = await self._watches.store.get_without_kwargs(topic.key)
         if record is not None and record.owner == topic.owner:
             self.over = record.revision <= after and self._ends_with(record)
             return
@@ -240,7 +240,7 @@ class Watch:
         """Whether the executor that was to acknowledge fell silent for longer than its lease."""
         if not self._has_lapsed():
             return False
-        record = await self._watches.store.look_up(self._request.topic.key)
+        record = await self._watches.store.get_without_kwargs(self._request.topic.key)
         if record is None or record.revision > self._cursor.position:
             # What has become of it is on its way.
             return False
@@ -260,7 +260,7 @@ class Watch:
         self._next_progress = now + PROGRESS_INTERVAL
         events = []
         for run_id in stretch:
-            record = await self._watches.store.look_up(run_id)
+            record = await self._watches.store.get_without_kwargs(run_id)
             if record is None:
                 continue
             if record.revision > cursor.position:

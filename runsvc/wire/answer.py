@@ -1,25 +1,18 @@
-"""Answers around runs that are encoded already: what a store carries goes out as it is, and is not taken apart again.
+"""Answers with runs that are already encoded: the bytes of the store are sent as they are, and not parsed again.
 
-A message is its fields one after the other, so an answer is its run, or its runs, followed by the rest of it.
+An encoded message is the concatenation of its fields, so an answer is its run, or its runs, followed by the rest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from runsvc.fifo_cache import FifoCache
 from runsvc.v1 import run_pb2, run_service_pb2
-from runsvc.wire.convert import check_record
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runsvc.store.base import Record
-
-#: Fields that are kept, with kwargs and without, and the bytes of the largest that is: 8 MiB in all, and as much of the
-#: bodies they were made of.
-KEPT: Final = 1_024
-LARGEST: Final = 4 << 10
 
 _DELIMITED: Final = 2
 
@@ -38,7 +31,7 @@ def _varint(value: int) -> bytes:
     return bytes(septets)
 
 
-#: The same in every answer that has a run, and in a page of runs.
+#: The tag is the same in every answer with a run, and in a page of runs.
 _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
 
@@ -53,39 +46,6 @@ def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> byte
     return b"".join((_RUN, _varint(length), body, activity, prefix, kwargs))
 
 
-class _Made(NamedTuple):
-    body: bytes
-    activity: bytes
-    kwargs: bytes | None
-    field: bytes
-
-
-class RunFields:
-    """Records as fields of answers. That one is the run that it claims to be is looked at once, not at each answer.
-
-    No second truth: what is kept is found by the very bytes that the store gave. Those of a run that was removed are
-    given by no store any more, and go when others have come.
-    """
-
-    def __init__(self) -> None:
-        #: By run_id; Get answers with kwargs, a page without.
-        self._whole: FifoCache[str, _Made] = FifoCache(KEPT)
-        self._bare: FifoCache[str, _Made] = FifoCache(KEPT)
-
-    def of(self, record: Record) -> bytes:
-        """The record as the first field of an answer, with kwargs when it has them. CorruptRow."""
-        body, activity, kwargs = record.body, record.activity, record.kwargs or None
-        kept = self._whole if kwargs else self._bare
-        known = kept.get(record.run_id)
-        if (
-            known is not None
-            and known.body is body
-            and known.activity is activity
-            and known.kwargs is kwargs
-        ):
-            return known.field
-        check_record(record)
-        field = run_field(body, activity, kwargs)
-        if len(field) <= LARGEST:
-            kept.keep(record.run_id, _Made(body, activity, kwargs, field))
-        return field
+def record_field(record: Record) -> bytes:
+    """A record as the first field of an answer, with kwargs if it has them."""
+    return run_field(record.body, record.activity, record.kwargs)

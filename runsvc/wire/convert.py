@@ -58,12 +58,12 @@ _REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name 
 
 
 class RunCodec:
-    """Runs as the bytes that a store carries."""
+    """Encodes runs for a store, and decodes them."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """The run without kwargs and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs and progress_sequence, which have columns of their own.
 
-        Each run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
+        A run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
         """
         encoded: Encoded | None = getattr(run, "encoded", None)
         if encoded is None:
@@ -80,7 +80,7 @@ class RunCodec:
         return encoded
 
     def split(self, encoded: bytes) -> Encoded:
-        """The parts of a whole encoded run. If it cannot be parsed, it is the body, and the activity is empty."""
+        """Split a whole encoded run. Bytes that cannot be parsed become the body, with an empty activity."""
         try:
             body = run_pb2.Run.FromString(encoded)
         except DecodeError:
@@ -93,7 +93,10 @@ class RunCodec:
         return Encoded(body.SerializeToString(), activity.SerializeToString())
 
     def decode(self, subject: Record | LogEntry) -> Run:
-        """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
+        """Decode the run of a record, or of a log entry that has a body.
+
+        CorruptRow if the bytes cannot be decoded, or do not match the columns.
+        """
         sequence = subject.progress_sequence if isinstance(subject, Record) else None
         try:
             message = run_pb2.Run.FromString(subject.body or b"")
@@ -113,6 +116,15 @@ class RunCodec:
         if isinstance(subject, Record):
             object.__setattr__(run, "encoded", Encoded(subject.body, subject.activity))
         return run
+
+    def check(self, record: Record) -> None:
+        """CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns.
+
+        Costs a twentieth of `decode`.
+        """
+        _merge_stored(run_pb2.Run(), record, record.body, record.activity)
+        if record.kwargs:
+            _merge(Struct(), record.kwargs, record.run_id)
 
 
 def to_message(run: Run) -> run_pb2.Run:
@@ -147,15 +159,8 @@ def _body_message(run: Run) -> run_pb2.Run:
     return message  # type: ignore[no-any-return]
 
 
-def check_record(record: Record) -> None:
-    """CorruptRow when a stored run, or its kwargs, are not what the columns say."""
-    _merge_stored(run_pb2.Run(), record, record.body, record.activity)
-    if record.kwargs:
-        _merge(Struct(), record.kwargs, record.run_id)
-
-
 def from_entry(entry: LogEntry) -> run_pb2.Run:
-    """The message of a run as of a change: ids, status and revision alone once the run was removed."""
+    """The message of a run as of a change. Only ids, status and revision once the run was removed."""
     message = run_pb2.Run()
     if entry.body is None:
         _set_bare(message, entry)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.struct_pb2 import Struct
 
-    from runsvc.store.base import PageKey
+    from runsvc.store.queries import PageKey
     from runsvc.v1 import run_service_pb2
     from runsvc.wire.spec_hash import Json
 

@@ -63,7 +63,7 @@ async def floor(session: Session) -> list[Figure]:
 
 def _written(db: Path, batch: int, seconds: float) -> Sample:
     sample = Sample()
-    rows = filling.rows(_ROWS)
+    rows = filling.new_rows(_ROWS)
     with _on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous = FULL")
         cpu, begin = time.process_time(), time.perf_counter()

@@ -8,7 +8,8 @@ from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.core import lifecycle
 from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
-from runsvc.store.base import ActiveOnThread, ById, RawById, Topic, TopicKind
+from runsvc.store.base import Topic, TopicKind
+from runsvc.store.queries import ActiveOnThread, ById, RawById
 from runsvc.wire.convert import RunCodec
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Stamp
-    from runsvc.store.base import Query, Record, WritingStore
+    from runsvc.store.base import Record, Store
+    from runsvc.store.queries import Query
 
 T = TypeVar("T")
 
@@ -47,9 +49,9 @@ def a_request(
 class Driver:
     """Every kind of change, each in a transaction of its own."""
 
-    def __init__(self, store: WritingStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.group = GroupCommit(store, CODEC, pause=lambda _: None)
+        self.group = GroupCommit(store.writing, CODEC, pause=lambda _: None)
         #: Told of every batch, as a hub is.
         self.listeners: list[Callable[[Committed], None]] = []
 
@@ -152,8 +154,8 @@ class Driver:
 
     def load(self, query: Query) -> Sequence[Record]:
         """What a query finds in a transaction that is dropped afterwards."""
-        self.store.begin()
+        self.store.writing.begin()
         try:
-            return self.store.load([query]).records[query]
+            return self.store.writing.load([query]).records[query]
         finally:
-            self.store.rollback()
+            self.store.writing.rollback()

@@ -45,11 +45,11 @@ def abandoned(driver: Driver, seconds: float, server: str = "s", limit: int = 9)
 
 def released(driver: Driver, server: str = "s") -> bool:
     query = AnyReleased(server)
-    driver.store.begin()
+    driver.store.writing.begin()
     try:
-        return bool(driver.store.load([query]).counts[query])
+        return bool(driver.store.writing.load([query]).counts[query])
     finally:
-        driver.store.rollback()
+        driver.store.writing.rollback()
 
 
 def test_a_run_that_nobody_attached_to_is_not_abandoned(driver: Driver) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core import lifecycle
-from runsvc.store.base import DueLeases, DueTimeouts, Lapsed, Orphans
+from runsvc.store.queries import DueLeases, DueTimeouts, Lapsed, Orphans
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Query
+    from runsvc.store.queries import Query
 
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import Changes, Creation, PageKey, PageQuery, Saved, Store
+from runsvc.store.base import Changes, Creation, Saved, Store
+from runsvc.store.queries import PageKey, PageQuery
 from tests.conformance.driver import CODEC, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
 
 
 async def page(store: Store, **wanted: Any) -> list[str]:
     query: dict[str, Any] = {"owner": "o", "thread_id": "t", "limit": 99, "max_bytes": 1 << 20}
-    return [record.run_id for record in await store.page(PageQuery(**query | wanted))]
+    return [record.run_id for record in await store.reading.page(PageQuery(**query | wanted))]
 
 
 def created(driver: Driver, count: int, **facts: Any) -> list[str]:
@@ -32,18 +33,18 @@ async def test_page_gives_the_runs_of_a_thread_newest_first(store: Store, driver
 
 async def test_page_leaves_kwargs_out(store: Store, driver: Driver) -> None:
     driver.create(kwargs=b"input")
-    (record,) = await store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1))
+    (record,) = await store.reading.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1))
     assert record.kwargs is None
 
 
 async def test_page_breaks_a_tie_of_time_by_run_id(store: Store, driver: Driver) -> None:
     first = driver.create(run_id="a")
     for number, run_id in enumerate("cBb", start=2):
-        now = store.begin()
+        now = store.writing.begin()
         twin = replace(first, run_id=run_id, revision=number)
         new = Saved(twin, CODEC.encode(twin), Creation(b"", None))
-        store.save(Changes(time=now.time, revision=number, runs=[new]))
-        store.commit()
+        store.writing.save(Changes(time=now.time, revision=number, runs=[new]))
+        store.writing.commit()
     assert await page(store) == ["c", "b", "a", "B"]
     after = PageKey(first.created_at, "b")
     assert await page(store, after=after) == ["a", "B"]
@@ -59,7 +60,7 @@ async def test_page_starts_after_a_run(store: Store, driver: Driver) -> None:
     walked: list[str] = []
     runs = created(driver, 6)
     query = PageQuery(owner="o", thread_id="t", limit=2, max_bytes=1 << 20)
-    while found := await store.page(query):
+    while found := await store.reading.page(query):
         walked += [record.run_id for record in found]
         query = PageQuery(
             owner="o",
@@ -106,7 +107,7 @@ async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes
     runs = created(driver, 4)
     sizes = [
         record.size
-        for record in await store.page(
+        for record in await store.reading.page(
             PageQuery(owner="o", thread_id="t", limit=9, max_bytes=1 << 20)
         )
     ]
@@ -120,7 +121,9 @@ async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes
 
 async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver) -> None:
     runs = created(driver, 3)
-    (newest, *_) = await store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0))
+    (newest, *_) = await store.reading.page(
+        PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0)
+    )
     after = PageKey(newest.created_at, newest.run_id)
     assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
 
@@ -129,13 +132,15 @@ async def test_displaced_by_gives_the_runs_oldest_first(store: Store, driver: Dr
     displaced = [driver.create(kwargs=b"input", run_id=name).run_id for name in ("z", "m", "a")]
     new, _ = driver.displace()
     newest, _ = driver.displace()
-    records = await store.displaced_by(new.run_id)
+    records = await store.reading.displaced_by(new.run_id)
     assert [record.run_id for record in records] == displaced
     assert [record.revision for record in records] == [4, 5, 6]
     assert {record.kwargs for record in records} == {None}
     assert {record.status for record in records} == {INTERRUPTED}
-    assert [record.run_id for record in await store.displaced_by(newest.run_id)] == [new.run_id]
-    assert await store.displaced_by("nobody") == []
+    assert [record.run_id for record in await store.reading.displaced_by(newest.run_id)] == [
+        new.run_id
+    ]
+    assert await store.reading.displaced_by("nobody") == []
 
 
 async def test_displaced_by_is_told_by_the_order_of_displacing_not_of_creation(
@@ -144,4 +149,7 @@ async def test_displaced_by_is_told_by_the_order_of_displacing_not_of_creation(
     old, new = driver.create(), driver.create()
     for run in (new, old):
         driver.change(run, lambda run, at: replace(run, superseded_by="x", revision=at.revision))
-    assert [found.run_id for found in await store.displaced_by("x")] == [new.run_id, old.run_id]
+    assert [found.run_id for found in await store.reading.displaced_by("x")] == [
+        new.run_id,
+        old.run_id,
+    ]

@@ -18,7 +18,7 @@ async def test_log_since_reads_clock_and_log_at_once() -> None:
     driver = Driver(store)
     for _ in range(3):
         driver.create()
-    clock = store.clock
+    clock = store.reading.clock
 
     async def then_forget() -> Clock:
         # As the writer's thread may, whenever the loop's thread holds no lock.
@@ -26,9 +26,9 @@ async def test_log_since_reads_clock_and_log_at_once() -> None:
         driver.forget(2)
         return found
 
-    store.clock = then_forget  # type: ignore[method-assign]
+    store.reading.clock = then_forget  # type: ignore[method-assign]
     try:
-        found = [entry.revision for entry in (await store.log_since(ALL, 0, 9)).entries]
+        found = [entry.revision for entry in (await store.reading.log_since(ALL, 0, 9)).entries]
     except RevisionCompacted:
         return
     assert found == [1, 2, 3]

@@ -27,11 +27,13 @@ from runsvc.core.errors import (
 )
 from runsvc.core.model import RunSpec
 from runsvc.store.attachments import Abandoned, Attach
-from runsvc.store.base import Changes, DueLeases, DueTimeouts
+from runsvc.store.base import Changes
+from runsvc.store.queries import DueLeases, DueTimeouts, PageQuery
 from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from runsvc.watch.hub import StatusHub
+from runsvc.wire.convert import RunCodec
 from tests.conformance.driver import ALL, CODEC, RUNNING, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
+    from runsvc.store.base import Record
 
 SECOND = timedelta(seconds=1)
 EVER = timedelta.max
@@ -73,9 +76,9 @@ async def refusal(path: Path) -> str:
     assert caught.value.path == str(path)
     assert str(caught.value).startswith(f"Cannot use {path}: ")
     with pytest.raises(StoreUnavailable):
-        store.begin()
+        store.writing.begin()
     with pytest.raises(StoreUnavailable):
-        await store.clock()
+        await store.reading.clock()
     return caught.value.detail
 
 
@@ -83,7 +86,7 @@ async def refusal(path: Path) -> str:
 
 
 def test_the_writer_is_durable(store: SqliteStore) -> None:
-    writer = store._connection
+    writer = store.writing._connection
     assert pragma(writer, "journal_mode") == "wal"
     assert pragma(writer, "synchronous") == 2  # FULL
     assert pragma(writer, "foreign_keys") == 1
@@ -93,9 +96,9 @@ def test_the_writer_is_durable(store: SqliteStore) -> None:
 
 
 async def test_readers_neither_write_nor_checkpoint(store: SqliteStore) -> None:
-    assert pragma(store._inline, "query_only") == 1
-    assert pragma(store._inline, "wal_autocheckpoint") == 0
-    for connection in (store._pages, store._log):
+    assert pragma(store.reading._inline, "query_only") == 1
+    assert pragma(store.reading._inline, "wal_autocheckpoint") == 0
+    for connection in (store.reading._pages, store.reading._log):
         assert connection is not None
         (row,) = await connection.execute_fetchall("PRAGMA query_only")
         assert tuple(row) == (1,)
@@ -105,7 +108,7 @@ async def test_an_empty_file_is_migrated(path: Path) -> None:
     path.touch()
     store = SqliteStore(path, CODEC)
     await store.open()
-    assert (await store.clock()).revision == 0
+    assert (await store.reading.clock()).revision == 0
     await store.close()
     assert execute(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     tables = execute(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
@@ -117,7 +120,7 @@ async def test_a_store_keeps_its_id_and_another_gets_its_own(path: Path, tmp_pat
     for name in (path, path, tmp_path / "another.db"):
         store = SqliteStore(name, CODEC)
         await store.open()
-        ids.append((await store.clock()).store_id)
+        ids.append((await store.reading.clock()).store_id)
         await store.close()
     assert ids[0] == ids[1] != ids[2]
 
@@ -140,14 +143,14 @@ async def test_an_older_file_is_brought_to_the_present_version(
     store: SqliteStore, driver: Driver, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = driver.create()
-    store_id = (await store.clock()).store_id
+    store_id = (await store.reading.clock()).store_id
     await store.close()
     scripts = [*schema._migrations(), "CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT;\n"]
     monkeypatch.setattr(schema, "_migrations", lambda: scripts)
     await store.open()
-    assert pragma(store._connection, "user_version") == len(scripts)
-    assert (await store.clock()).store_id == store_id
-    assert await store.get(run.run_id) is not None
+    assert pragma(store.writing._connection, "user_version") == len(scripts)
+    assert (await store.reading.clock()).store_id == store_id
+    assert await store.reading.get(run.run_id) is not None
     await store.close()
     assert execute(path, "SELECT count(*) FROM more") == [(0,)]
 
@@ -187,9 +190,9 @@ async def test_a_run_and_its_activity_are_removed_together(driver: Driver, path:
 def written_by(store: SqliteStore, work: Callable[[], object]) -> set[tuple[str, str]]:
     """The kinds of statements that the writer runs, each with its table."""
     statements: list[str] = []
-    store._open().set_trace_callback(statements.append)
+    store.writing._connected().set_trace_callback(statements.append)
     work()
-    store._open().set_trace_callback(None)
+    store.writing._connected().set_trace_callback(None)
     words = (statement.split() for statement in statements)
     return {(word[0], word[2 if word[0] == "INSERT" else 1]) for word in words if len(word) > 1}
 
@@ -211,7 +214,7 @@ async def test_a_duplicate_request_id_is_refused_and_nothing_is_saved(
     driver.create(request=a_request("id"))
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         driver.create(request=a_request("id"))
-    assert await store.count_active() == 1
+    assert await store.reading.count_active() == 1
     assert driver.create(request=a_request("another")).revision == 2
 
 
@@ -295,7 +298,7 @@ async def test_a_file_that_may_not_be_written_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert "may not write it or its folder: grant it" in await refusal(path)
+    assert "may not write it or its folder: grant write access" in await refusal(path)
 
 
 async def test_a_lock_whose_file_was_removed_is_taken_anew(
@@ -319,7 +322,7 @@ async def test_a_server_whose_lock_another_has_taken_no_longer_writes(
 
 
 async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: Path) -> None:
-    taken = "another server uses it: stop that one, or name another file with --db"
+    taken = "another server uses it: stop that server, or name another file with --db"
     assert await refusal(path) == taken
     # By whatever name it is called.
     link = path.with_name("link.db")
@@ -331,7 +334,7 @@ async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: P
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes no files")
 async def test_a_folder_that_takes_no_lock_file_is_no_other_server() -> None:
-    assert "its lock, a file beside it, cannot be made" in await refusal(Path("/proc/runs.db"))
+    assert "its lock, a file beside it, cannot be created" in await refusal(Path("/proc/runs.db"))
 
 
 async def test_a_lock_file_that_cannot_be_made_is_refused(path: Path) -> None:
@@ -367,11 +370,11 @@ async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
     await store.open()
     execute(path, f"UPDATE runs SET created_at = {2**63 - 1} WHERE run_id = '{run.run_id}'")
     with pytest.raises(CorruptRow):
-        await store.get(run.run_id)
+        await store.reading.get(run.run_id)
     with pytest.raises(CorruptRow):
         driver.report(run, SUCCESS)
     driver.delete(run)
-    assert [state.run_id for state in (await store.snapshot(ALL)).states] == [other.run_id]
+    assert [state.run_id for state in (await store.reading.snapshot(ALL)).states] == [other.run_id]
 
 
 def _due(
@@ -402,8 +405,8 @@ async def test_a_damaged_entry_is_corrupt_for_those_who_read_it(
     driver.create()
     execute(path, "PRAGMA ignore_check_constraints = ON", "UPDATE log SET status = 99")
     with pytest.raises(CorruptRow):
-        await store.log_tail(9, 1 << 20)
-    hub = StatusHub(store)
+        await store.reading.log_tail(9, 1 << 20)
+    hub = StatusHub(store.reading)
     await hub.start()
     assert (hub.ring.floor, hub.ring.revision) == (1, 1)
 
@@ -446,9 +449,9 @@ async def test_a_lock_of_another_process_is_busy_until_it_goes(
     with other_connection(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="locked"):
-            store.begin()
+            store.writing.begin()
         # Readers do not mind.
-        assert await store.count_active() == 1
+        assert await store.reading.count_active() == 1
         with pytest.raises(StoreBusy):
             driver.create()
         other.execute("ROLLBACK")
@@ -468,7 +471,7 @@ async def test_a_lock_that_goes_during_the_pauses_goes_unnoticed(
                 other.execute("ROLLBACK")
 
         driver = Driver(store)
-        driver.group = GroupCommit(store, CODEC, pause)
+        driver.group = GroupCommit(store.writing, CODEC, pause)
         assert driver.create().revision == 1
     assert pauses == [0.05, 0.1, 0.2]
 
@@ -501,14 +504,14 @@ async def test_a_full_disk_is_unavailable_and_saves_nothing_until_there_is_room(
 
     with monkeypatch.context() as patch:
         patch.setattr(writing, "make_writer", make_limited)
-        store._discard()
+        store.writing._disconnect()
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="full"):
                 driver.create("large", kwargs=bytes(100_000))
-            assert await store.count_active() == 1
-            assert (await store.clock()).revision == 1
-            assert len(await store.log_tail(9, 1 << 20)) == 1
-        store._discard()
+            assert await store.reading.count_active() == 1
+            assert (await store.reading.clock()).revision == 1
+            assert len(await store.reading.log_tail(9, 1 << 20)) == 1
+        store.writing._disconnect()
     assert driver.create("large", kwargs=bytes(100_000)).revision == 2
 
 
@@ -516,8 +519,8 @@ async def test_what_fails_for_one_does_not_fail_for_the_others(
     store: SqliteStore, driver: Driver
 ) -> None:
     driver.create()
-    assert store._connection is not None
-    store._connection.execute("PRAGMA max_page_count = 1").fetchall()
+    assert store.writing._connection is not None
+    store.writing._connection.execute("PRAGMA max_page_count = 1").fetchall()
 
     def creating(kwargs: bytes) -> Command[None]:
         def decide(tx: Transaction) -> None:
@@ -529,21 +532,21 @@ async def test_what_fails_for_one_does_not_fail_for_the_others(
     committed = driver.batch(creating(b""), creating(bytes(100_000)), creating(b""))
     # The connection with the limit was closed by the first failure.
     assert [outcome.error for outcome in committed.outcomes] == [None] * 3
-    assert await store.count_active() == 4
+    assert await store.reading.count_active() == 4
 
 
 async def test_a_read_only_connection_is_unavailable_and_opened_anew(
     store: SqliteStore, driver: Driver
 ) -> None:
     driver.create()
-    before = store._connection
+    before = store.writing._connection
     assert before is not None
     before.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreUnavailable, match="readonly"):
         driver.create()
-    assert store._connection is None
+    assert store.writing._connection is None
     assert driver.create().revision == 2
-    assert store._connection is not before
+    assert store.writing._connection is not before
 
 
 async def test_a_connection_that_broke_while_reading_the_clock_is_opened_anew(
@@ -552,15 +555,15 @@ async def test_a_connection_that_broke_while_reading_the_clock_is_opened_anew(
     driver.create()
     execute(path, "ALTER TABLE clock RENAME TO away")
     with pytest.raises(StoreUnavailable, match="no such table"):
-        store.begin()
-    assert store._connection is None
+        store.writing.begin()
+    assert store.writing._connection is None
     with pytest.raises(StoreUnavailable, match="no such table"):
-        store.begin()
+        store.writing.begin()
     with pytest.raises(StoreUnavailable, match="no such table"):
-        await store.count_active() and await store.clock()
+        await store.reading.count_active() and await store.reading.clock()
     execute(path, "ALTER TABLE away RENAME TO clock")
     assert driver.create().revision == 2
-    assert (await store.clock()).revision == 2
+    assert (await store.reading.clock()).revision == 2
 
 
 async def test_a_file_that_was_moved_away_is_unavailable_until_it_is_back(
@@ -573,7 +576,7 @@ async def test_a_file_that_was_moved_away_is_unavailable_until_it_is_back(
             driver.create()
     away.rename(path)
     assert driver.create().revision == 2
-    assert (await store.clock()).revision == 2
+    assert (await store.reading.clock()).revision == 2
 
 
 async def test_a_file_that_was_replaced_is_not_written(
@@ -595,7 +598,7 @@ async def test_another_store_in_the_same_file_is_not_written(
     driver.create()
     (store_id,) = execute(path, "SELECT store_id FROM clock")[0]
     execute(path, "UPDATE clock SET store_id = 'another'")
-    store._discard()
+    store.writing._disconnect()
     with pytest.raises(StoreUnavailable, match="holds another store now"):
         driver.create()
     execute(path, f"UPDATE clock SET store_id = '{store_id}'")
@@ -609,14 +612,77 @@ async def test_a_damaged_body_is_a_corrupt_row(
     await store.close()
     await store.open()
     execute(path, "UPDATE runs SET body = x'ffff'", "UPDATE log SET body = x'ffff'")
-    record = await store.get(run.run_id)
+    record = await store.reading.get_without_kwargs(run.run_id)
     assert record is not None
-    (entry,) = (await store.log_since(ALL, 0, 9)).entries
+    (entry,) = (await store.reading.log_since(ALL, 0, 9)).entries
     for subject in (record, entry):
         with pytest.raises(CorruptRow, match=run.run_id):
             CODEC.decode(subject)
     with pytest.raises(CorruptRow):
         driver.cancel(run)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET body = x'ffff'",
+        "UPDATE activity SET body = x'ffff'",
+        "UPDATE runs SET kwargs = x'ffff'",
+        "UPDATE runs SET revision = 9",
+    ],
+)
+async def test_a_corrupt_row_is_refused_each_time_it_is_read(
+    store: SqliteStore, driver: Driver, path: Path, statement: str
+) -> None:
+    run = driver.create()
+    await store.close()
+    await store.open()
+    execute(path, statement)
+    for _ in range(2):
+        with pytest.raises(CorruptRow, match=run.run_id):
+            await store.reading.get(run.run_id)
+
+
+@pytest.mark.parametrize("limit", [9, 99])
+@pytest.mark.parametrize("part", ["runs", "activity"])
+async def test_a_page_with_a_corrupt_row_is_refused_each_time_it_is_read(
+    store: SqliteStore, driver: Driver, path: Path, limit: int, part: str
+) -> None:
+    run, _ = driver.create(), driver.create()
+    await store.close()
+    await store.open()
+    execute(path, f"UPDATE {part} SET body = x'ffff' WHERE run_id = '{run.run_id}'")
+    query = PageQuery(owner="o", thread_id="t", limit=limit, max_bytes=1 << 20)
+    with pytest.raises(CorruptRow):
+        driver.cancel(run)
+    for _ in range(2):
+        with pytest.raises(CorruptRow, match=run.run_id):
+            await store.reading.page(query)
+
+
+async def test_a_record_is_checked_once_and_then_cached(
+    store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [driver.create(kwargs=b"\x0a\x00") for _ in range(3)]
+    await store.close()
+    await store.open()
+    checked: list[str] = []
+
+    class CountingCodec(RunCodec):
+        def check(self, record: Record) -> None:
+            checked.append(record.run_id)
+            super().check(record)
+
+    monkeypatch.setattr(store.reading, "_codec", CountingCodec())
+    query = PageQuery(owner="o", thread_id="t", limit=9, max_bytes=1 << 20)
+    for _ in range(2):
+        await store.reading.page(query)
+    assert sorted(checked) == [run.run_id for run in runs]
+    checked.clear()
+    for _ in range(2):
+        # The kwargs were not read before.
+        assert await store.reading.get(runs[0].run_id) is not None
+    assert checked == [runs[0].run_id]
 
 
 # Commits whose fate has to be found out.
@@ -649,9 +715,9 @@ class FailingCommit:
 def fail_commits(
     store: SqliteStore, *, happens: bool, also: Callable[[], object] = bool
 ) -> FailingCommit:
-    assert store._connection is not None
-    failing = FailingCommit(store._connection, happens=happens, also=also)
-    store._connection = failing  # type: ignore[assignment]
+    assert store.writing._connection is not None
+    failing = FailingCommit(store.writing._connection, happens=happens, also=also)
+    store.writing._connection = failing  # type: ignore[assignment]
     return failing
 
 
@@ -661,8 +727,8 @@ async def test_a_commit_that_failed_but_happened_is_a_success(
     driver.create()
     fail_commits(store, happens=True)
     run = driver.create()
-    assert await store.get(run.run_id) is not None
-    assert store._connection is None
+    assert await store.reading.get(run.run_id) is not None
+    assert store.writing._connection is None
     assert driver.create().revision == 3
 
 
@@ -673,7 +739,7 @@ async def test_a_commit_that_did_not_happen_is_unavailable(
     fail_commits(store, happens=False)
     with pytest.raises(StoreUnavailable, match="disk I/O error"):
         driver.create()
-    assert await store.count_active() == 1
+    assert await store.reading.count_active() == 1
     assert driver.create().revision == 2
 
 
@@ -682,13 +748,13 @@ async def test_a_commit_that_was_locked_out_is_busy_and_keeps_its_connection(
 ) -> None:
     driver.create()
     fail_commits(store, happens=False).code = sqlite3.SQLITE_BUSY_SNAPSHOT
-    now = store.begin()
-    store.save(Changes(time=now.time, revision=now.revision))
+    now = store.writing.begin()
+    store.writing.save(Changes(time=now.time, revision=now.revision))
     with pytest.raises(StoreBusy):
-        store.commit()
-    assert store._connection is not None
-    assert not store._connection.in_transaction
-    store._discard()
+        store.writing.commit()
+    assert store.writing._connection is not None
+    assert not store.writing._connection.in_transaction
+    store.writing._disconnect()
     assert driver.create().revision == 2
 
 
@@ -701,7 +767,7 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_unknown(
     fail_commits(store, happens=happens, also=lambda: path.rename(away))
     with pytest.raises(OutcomeUnknown):
         driver.create()
-    assert store._connection is None
+    assert store.writing._connection is None
     away.rename(path)
     # Nobody heard of it, but the revisions go on behind it.
     assert driver.create().revision == 2 + happens
@@ -731,8 +797,8 @@ async def test_a_rollback_that_fails_closes_the_connection(
     store: SqliteStore, driver: Driver
 ) -> None:
     driver.create()
-    assert store._connection is not None
-    close_real = store._connection.close
+    assert store.writing._connection is not None
+    close_real = store.writing._connection.close
 
     class FailingRollback:
         in_transaction = True
@@ -741,22 +807,22 @@ async def test_a_rollback_that_fails_closes_the_connection(
         def execute(self, statement: str) -> None:
             raise sqlite3.OperationalError(statement)
 
-    store._connection = FailingRollback()  # type: ignore[assignment]
-    store.rollback()
-    assert store._connection is None
+    store.writing._connection = FailingRollback()  # type: ignore[assignment]
+    store.writing.rollback()
+    assert store.writing._connection is None
     assert driver.create().revision == 2
 
 
 async def test_after_a_failure_the_rest_of_the_transaction_is_unavailable(
     store: SqliteStore, driver: Driver
 ) -> None:
-    now = store.begin()
-    store._discard()
+    now = store.writing.begin()
+    store.writing._disconnect()
     with pytest.raises(StoreUnavailable):
-        store.save(Changes(now.time, 1))
+        store.writing.save(Changes(now.time, 1))
     with pytest.raises(StoreUnavailable):
-        store.commit()
-    store.rollback()
+        store.writing.commit()
+    store.writing.rollback()
     assert driver.create().revision == 1
 
 

@@ -52,7 +52,7 @@ async def test_a_renewal_costs_by_what_is_held(store: SqliteStore) -> None:
     _reconnect(driver, MANY)
     renew = Renew("s", NOON, LATER + timedelta(minutes=1))
     assert steps(store, partial(_make, driver, renew)) < 200 * MANY
-    (left,) = store._open().execute("SELECT count(*) FROM attachments").fetchone()
+    (left,) = store.writing._connected().execute("SELECT count(*) FROM attachments").fetchone()
     assert left == MANY
 
 
@@ -63,9 +63,9 @@ async def test_whether_anything_is_released_costs_the_same_however_much_there_is
     _reconnect(driver, MANY)
 
     def ask(server: str) -> None:
-        store.begin()
-        store.load([AnyReleased(server)])
-        store.rollback()
+        store.writing.begin()
+        store.writing.load([AnyReleased(server)])
+        store.writing.rollback()
 
     for server in ("s", "a", "z"):
         assert steps(store, partial(ask, server)) < 200

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runsvc.core.errors import OutcomeUnknown, StoreUnavailable
-from runsvc.store.base import ById, PageQuery
-from runsvc.store.sqlite.cache import ENTRY_COST, THREADS, Kept, Newest, RunCache, ThreadKey
+from runsvc.store.queries import ById, PageQuery
+from runsvc.store.sqlite.cache import (
+    ENTRY_COST,
+    THREADS,
+    CachedRun,
+    NewestRuns,
+    RunCache,
+    ThreadKey,
+)
 from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
 from tests.engines.test_sqlite import fail_commits
 
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 
 def now(store: SqliteStore, run: Run) -> Record | None:
     """What Get finds, also from within something that cannot wait: it reads without a pause."""
-    reading = store.get(run.run_id)
+    reading = store.reading.get(run.run_id)
     try:
         reading.send(None)
     except StopIteration as found:
@@ -50,26 +57,26 @@ def between(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, also: Callable[[], object]
 ) -> None:
     """Have something happen after a reader's next SELECT, before it takes in what it found."""
-    read = store._now
+    read = store.reading._fetch_on_loop
 
     def reading(statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         rows = read(statement, parameters)
-        monkeypatch.setattr(store, "_now", read)
+        monkeypatch.setattr(store.reading, "_fetch_on_loop", read)
         also()
         return rows
 
-    monkeypatch.setattr(store, "_now", reading)
+    monkeypatch.setattr(store.reading, "_fetch_on_loop", reading)
 
 
 async def test_what_is_at_hand_is_not_read_again(
     store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = driver.create(kwargs=b"\x0a\x00")
-    fresh = await store.get(run.run_id)
+    fresh = await store.reading.get(run.run_id)
     assert fresh is not None
-    monkeypatch.setattr(store, "_now", None)
-    assert await store.get(run.run_id) == fresh
-    assert await store.look_up(run.run_id) == fresh._replace(kwargs=None)
+    monkeypatch.setattr(store.reading, "_fetch_on_loop", None)
+    assert await store.reading.get(run.run_id) == fresh
+    assert await store.reading.get_without_kwargs(run.run_id) == fresh._replace(kwargs=None)
 
 
 async def test_what_is_at_hand_is_what_the_file_holds(store: SqliteStore, driver: Driver) -> None:
@@ -81,9 +88,9 @@ async def test_what_is_at_hand_is_what_the_file_holds(store: SqliteStore, driver
     ]
     for change in changes:
         change()
-        kept = await store.get(run.run_id), driver.load(ById(run.run_id))
+        kept = await store.reading.get(run.run_id), driver.load(ById(run.run_id))
         forgotten(store)
-        assert (await store.get(run.run_id), driver.load(ById(run.run_id))) == kept
+        assert (await store.reading.get(run.run_id), driver.load(ById(run.run_id))) == kept
 
 
 def test_a_reader_that_a_commit_overtakes_leaves_nothing_old_behind(
@@ -129,8 +136,8 @@ def test_a_reader_that_looked_during_a_commit_leaves_nothing_old_behind(
         between(store, monkeypatch, commit)
         assert status(store, run) == PENDING
 
-    commit = store._commit
-    monkeypatch.setattr(store, "_commit", lambda: look_before_it_happens(commit))
+    commit = store.writing._commit
+    monkeypatch.setattr(store.writing, "_commit", lambda: look_before_it_happens(commit))
     driver.report(run, RUNNING)
     assert status(store, run) == RUNNING
 
@@ -152,12 +159,12 @@ def test_after_a_commit_of_unknown_fate_the_file_is_asked(
 
 def test_what_was_rolled_back_is_not_at_hand(store: SqliteStore, driver: Driver) -> None:
     run = driver.create()
-    begun = store.begin()
-    assert store.load([ById(run.run_id)]).records[ById(run.run_id)]
-    store.rollback()
+    begun = store.writing.begin()
+    assert store.writing.load([ById(run.run_id)]).records[ById(run.run_id)]
+    store.writing.rollback()
     assert status(store, run) == PENDING
-    assert store.begin().revision == begun.revision
-    store.rollback()
+    assert store.writing.begin().revision == begun.revision
+    store.writing.rollback()
 
 
 def test_what_was_deleted_is_gone(store: SqliteStore, driver: Driver) -> None:
@@ -187,12 +194,12 @@ async def test_a_short_page_is_what_the_file_holds(store: SqliteStore, driver: D
     runs = [driver.create() for _ in range(5)]
     query = PageQuery(owner="o", thread_id="t", limit=4, max_bytes=1 << 20)
     forgotten(store)
-    pages = [await store.page(query)]
+    pages = [await store.reading.page(query)]
     # Some of them are at hand now, with what a writer did since, and others never were.
     driver.report(runs[3], RUNNING)
-    pages.append(await store.page(query))
+    pages.append(await store.reading.page(query))
     driver.delete(driver.report(runs[2], SUCCESS))
-    pages.append(await store.page(query))
+    pages.append(await store.reading.page(query))
     forgotten(store)
     assert [record.run_id for record in pages[0]] == [run.run_id for run in runs[:0:-1]]
     assert [CODEC.decode(record).status for record in pages[1]] == [
@@ -201,7 +208,7 @@ async def test_a_short_page_is_what_the_file_holds(store: SqliteStore, driver: D
         PENDING,
         PENDING,
     ]
-    assert pages[2] == await store.page(query)
+    assert pages[2] == await store.reading.page(query)
     assert [record.run_id for record in pages[2]] == [runs[at].run_id for at in (4, 3, 1, 0)]
 
 
@@ -211,7 +218,7 @@ async def test_a_short_page_from_which_a_run_goes_is_read_again(
     runs = [driver.report(driver.create(), SUCCESS) for _ in range(4)]
     forgotten(store)
     between(store, monkeypatch, lambda: driver.delete(runs[1]))
-    page = await store.page(PageQuery(owner="o", thread_id="t", limit=3, max_bytes=1 << 20))
+    page = await store.reading.page(PageQuery(owner="o", thread_id="t", limit=3, max_bytes=1 << 20))
     # Three, although one of those that were found first is gone: a shorter page would look like the last.
     assert [record.run_id for record in page] == [runs[at].run_id for at in (3, 2, 0)]
 
@@ -222,7 +229,7 @@ def a_page(**changes: Any) -> PageQuery:
 
 
 async def ids(store: SqliteStore, query: PageQuery) -> list[str]:
-    return [record.run_id for record in await store.page(query)]
+    return [record.run_id for record in await store.reading.page(query)]
 
 
 async def test_a_page_that_is_at_hand_is_not_read_again(
@@ -231,14 +238,14 @@ async def test_a_page_that_is_at_hand_is_not_read_again(
     runs = [driver.create() for _ in range(6)]
     newest = [run.run_id for run in runs[::-1]]
     assert await ids(store, a_page()) == newest[:4]
-    read = store._now
-    monkeypatch.setattr(store, "_now", None)
+    read = store.reading._fetch_on_loop
+    monkeypatch.setattr(store.reading, "_fetch_on_loop", None)
     driver.report(runs[5], RUNNING)
     assert await ids(store, a_page()) == newest[:4]
     assert await ids(store, a_page(limit=2)) == newest[:2]
-    assert CODEC.decode((await store.page(a_page()))[0]).status == RUNNING
+    assert CODEC.decode((await store.reading.page(a_page()))[0]).status == RUNNING
     # What was not asked for is not known.
-    monkeypatch.setattr(store, "_now", read)
+    monkeypatch.setattr(store.reading, "_fetch_on_loop", read)
     assert await ids(store, a_page(limit=9)) == newest
     assert await ids(store, a_page(thread_id="t-2")) == []
 
@@ -317,7 +324,7 @@ async def test_readers_see_what_was_answered(store: SqliteStore, driver: Driver)
                 # So that some reads go to the file.
                 forgotten(store)
             least = committed[number]
-            record = await store.get(run.run_id)
+            record = await store.reading.get(run.run_id)
             assert record is not None
             progress = CODEC.decode(record).progress
             assert ((progress and progress.total_tokens) or 0) >= least
@@ -360,10 +367,10 @@ def test_it_holds_no_more_than_it_may(store: SqliteStore, driver: Driver) -> Non
     records = [a_record(store, driver) for _ in range(4)]
     cache = RunCache(capacity=3 * (ENTRY_COST + 2 * records[0].size) + 100)
     for record in (*records, records[1]):
-        cache.fill(cache.look(), Kept(record))
+        cache.fill(cache.generation(), CachedRun(record))
     assert [cache.find(record.run_id) is None for record in records] == [True, False, False, False]
     # One that is larger than all leaves nothing, not even itself.
-    cache.fill(cache.look(), Kept(records[0], kwargs=bytes(100_000)))
+    cache.fill(cache.generation(), CachedRun(records[0], kwargs=bytes(100_000)))
     assert all(cache.find(record.run_id) is None for record in records)
 
 
@@ -377,15 +384,15 @@ def test_what_was_looked_for_before_a_change_is_not_taken_in(
         cache.end_commit()
 
     for change in (commit, cache.clear):
-        look = cache.look()
+        look = cache.generation()
         change()
-        cache.fill(look, Kept(record))
+        cache.fill(look, CachedRun(record))
         assert cache.find(record.run_id) is None
     cache.begin_commit([], [])
-    look = cache.look()
-    cache.fill(look, Kept(record))
+    look = cache.generation()
+    cache.fill(look, CachedRun(record))
     cache.end_commit()
-    cache.fill(look, Kept(record))
+    cache.fill(look, CachedRun(record))
     assert cache.find(record.run_id) is None
 
 
@@ -393,7 +400,7 @@ def test_no_more_threads_are_known_than_may_be() -> None:
     cache = RunCache()
     threads = [ThreadKey("o", str(number)) for number in range(THREADS + 1)]
     for thread in threads:
-        cache.fill_newest(cache.look(), thread, Newest(["r"], 1))
+        cache.fill_newest(cache.generation(), thread, NewestRuns(["r"], 1))
     assert [thread for thread in threads if cache.newest(thread, 1) is None] == [threads[0]]
 
 
@@ -401,12 +408,12 @@ def test_a_thread_that_was_looked_for_before_a_change_is_not_taken_in() -> None:
     cache, thread = RunCache(), ThreadKey("o", "t")
 
     def fill(look: int) -> None:
-        cache.fill_newest(look, thread, Newest(["r"], 1))
+        cache.fill_newest(look, thread, NewestRuns(["r"], 1))
         assert cache.newest(thread, 1) is None
 
-    before = cache.look()
+    before = cache.generation()
     cache.begin_commit([], [thread])
-    meanwhile = cache.look()
+    meanwhile = cache.generation()
     fill(before)
     fill(meanwhile)
     cache.end_commit()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runsvc.core import lifecycle
-from runsvc.store.base import DueLeases, DueTimeouts
+from runsvc.store.queries import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import CODEC, SUCCESS, Driver
 from tests.support.filling import fill_active

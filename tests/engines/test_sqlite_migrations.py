@@ -14,8 +14,8 @@ from google.protobuf.struct_pb2 import Struct, Value
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, StoreRefused
 from runsvc.core.model import Progress, RunSpec, RunStatus, Stamp
-from runsvc.store import _rows as rows_of
-from runsvc.store.base import DueLeases
+from runsvc.store import rows as rows_of
+from runsvc.store.queries import DueLeases
 from runsvc.store.sqlite import SqliteStore, schema
 from runsvc.v1 import run_pb2
 from runsvc.wire.convert import to_message
@@ -33,6 +33,7 @@ SUCCEEDED = "01a21045-cf91-7fe7-b1ed-562a4e5b04a6"
 WAITING = "01a21045-cfae-7999-acd8-907fbcaedea8"
 LEASE = timedelta(seconds=30)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+KWARGS = b"\x0a\x00"
 METADATA = Struct(fields={"k": Value(string_value="x" * 300)}).SerializeToString()
 #: What the run that succeeded was created with.
 REQUEST = {
@@ -120,7 +121,7 @@ async def test_a_migrated_store_keeps_every_row(old: Path) -> None:
 async def test_a_migrated_log_is_read_as_before(old: Path) -> None:
     store = SqliteStore(old, CODEC)
     await store.open()
-    entries = (await store.log_since(ALL._replace(owner=""), 0, 9)).entries
+    entries = (await store.reading.log_since(ALL._replace(owner=""), 0, 9)).entries
     assert [(entry.run_id, entry.status) for entry in entries] == [
         (SUCCEEDED, PENDING),
         (SUCCEEDED, RUNNING),
@@ -191,9 +192,9 @@ def schema_2_row(run: Run) -> tuple[object, ...]:
     return (
         *(run.run_id, run.owner, run.thread_id, run.assistant_id, int(run.status), run.revision),
         *(rows_of.microseconds(run.created_at), *times),
-        *(None, None, None, None, None, b"input"),
+        *(None, None, None, None, None, KWARGS),
         lease and rows_of.microseconds(lease.expires_at),
-        lease and rows_of.length(lease.ttl),
+        lease and rows_of.duration_value(lease.ttl),
         run.progress_sequence,
         to_message(run).SerializeToString(),
     )
@@ -206,9 +207,9 @@ async def test_a_large_store_keeps_leases_progress_and_times(path: Path) -> None
     store = SqliteStore(path, CODEC)
     await store.open()
     for run in runs:
-        record = await store.get(run.run_id)
+        record = await store.reading.get(run.run_id)
         assert record is not None
-        assert (CODEC.decode(record), record.kwargs) == (run, b"input")
+        assert (CODEC.decode(record), record.kwargs) == (run, KWARGS)
     found = Driver(store).load(DueLeases(BEGIN + timedelta(days=1), LEASE, 3_000))
     assert [record.run_id for record in found] == [
         run.run_id for run in runs if not run.status.terminal
@@ -248,7 +249,7 @@ async def test_a_corrupt_row_stays_corrupt_and_can_be_removed(path: Path, damage
         driver.cancel(damaged)
     driver.report(sound, RunStatus.SUCCESS, worker_id="w")
     driver.delete(damaged)
-    assert await store.get(damaged.run_id) is None
+    assert await store.reading.get(damaged.run_id) is None
     await store.close()
 
 

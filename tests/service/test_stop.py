@@ -122,7 +122,7 @@ async def test_a_watcher_that_takes_nothing_does_not_hold_a_stop_up(tmp_path: Pa
 async def test_one_server_a_file(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
-        with pytest.raises(StoreRefused, match="another server uses it: stop that one"):
+        with pytest.raises(StoreRefused, match="another server uses it: stop that server"):
             async with in_process(db):
                 pass
         await created(client)

@@ -7,12 +7,13 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
-from runsvc.store import _rows
+from runsvc.store import rows
 from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
 from runsvc.wire.convert import RunCodec
@@ -55,7 +56,7 @@ def fill(
         newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
         file.executemany(writing.APPEND, map(_log_row, newest))
         file.execute(
-            "UPDATE clock SET revision = ?, time = ?", (count, _rows.microseconds(_time(count)))
+            "UPDATE clock SET revision = ?, time = ?", (count, rows.microseconds(_time(count)))
         )
         file.commit()
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -72,10 +73,10 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row, _rows.Row]]:
+def new_rows(count: int) -> Iterator[tuple[rows.Row, rows.Row, rows.Row]]:
     """The rows of so many runs: in `runs`, in `activity` and in `log`, for their ends."""
     for saved in _finished(range(1, count + 1), 10):
-        yield _run_row(saved), _rows.activity(saved), _log_row(saved)
+        yield _run_row(saved), rows.activity_values(saved), _log_row(saved)
 
 
 async def _made(db: Path) -> None:
@@ -131,18 +132,19 @@ def _time(number: int) -> datetime:
 
 
 def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
-    for saved in runs:
-        file.execute(writing.INSERT, _run_row(saved))
-        file.execute(writing.INSERT_ACTIVITY, _rows.activity(saved))
+    runs = iter(runs)
+    while chunk := list(islice(runs, 1_000)):
+        file.executemany(writing.INSERT, map(_run_row, chunk))
+        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
 
 
-def _run_row(saved: Saved) -> _rows.Row:
-    return _rows.lasting(saved) + _rows.changing(saved)
+def _run_row(saved: Saved) -> rows.Row:
+    return rows.constant_values(saved) + rows.changing_values(saved)
 
 
-def _log_row(saved: Saved) -> _rows.Row:
+def _log_row(saved: Saved) -> rows.Row:
     run = saved.run
-    return _rows.from_entry(
+    return rows.from_entry(
         LogEntry(
             revision=run.revision,
             call_end=run.revision,

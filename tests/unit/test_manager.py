@@ -41,7 +41,7 @@ from runsvc.wire.convert import RunCodec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from runsvc.store.base import PageKey
+    from runsvc.store.queries import PageKey
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
 CODEC = RunCodec()
@@ -57,8 +57,8 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 @pytest.fixture
 async def manager(store: MemoryStore) -> AsyncIterator[RunManager]:
-    writer = Writer(GroupCommit(store, CODEC), lambda _: None)
-    yield RunManager(writer, store, CODEC, max_active_per_thread=3)
+    writer = Writer(GroupCommit(store.writing, CODEC), lambda _: None)
+    yield RunManager(writer, store.reading, CODEC, max_active_per_thread=3)
     async with asyncio.timeout(30):
         await writer.close()
 
@@ -124,7 +124,7 @@ async def test_enqueue_is_refused_before_anything_is_written(
     spec = a_spec(multitask_strategy=MultitaskStrategy.ENQUEUE)
     with pytest.raises(UnsupportedStrategy):
         await getattr(manager, method)("o", spec, a_request())
-    assert (await store.clock()).revision == 0
+    assert (await store.reading.clock()).revision == 0
 
 
 async def test_a_create_with_the_same_request_is_replayed(manager: RunManager) -> None:
@@ -348,7 +348,7 @@ async def test_a_run_that_cannot_be_read_is_corrupt(
     manager: RunManager, store: MemoryStore
 ) -> None:
     run = await created(manager)
-    row = store._rows[run.run_id]
-    store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = store.data.rows[run.run_id]
+    store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     with pytest.raises(CorruptRow):
         await manager.cancel("o", run.run_id, CancelAction.INTERRUPT, None)

@@ -13,22 +13,18 @@ from runsvc.commit.transaction import MAX_COMMANDS, Command, Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
-from runsvc.store.base import (
+from runsvc.store.base import Changes, Loaded, LogEntry, Now, Record
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
-    Changes,
     DueLeases,
     DueTimeouts,
-    Loaded,
-    LogEntry,
     NewestActive,
-    Now,
     Orphans,
     Query,
     RawById,
-    Record,
 )
 from runsvc.wire.convert import RunCodec
 
@@ -116,7 +112,9 @@ def test_a_creation_is_saved_with_what_is_stored_once() -> None:
     assert only.encoded == CODEC.encode(run)
     assert only.creation == (b"input", REQUEST)
     assert changes.log == [
-        LogEntry(11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=b"".join(only.encoded))
+        LogEntry(
+            11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=b"".join(only.encoded)
+        )
     ]
     assert transaction.touched == {}
 

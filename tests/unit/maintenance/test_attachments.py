@@ -17,7 +17,7 @@ from runsvc.maintenance import attachments as attachments_module
 from runsvc.maintenance import expiry
 from runsvc.maintenance.attachments import COMEBACK, GRACE, Attachments
 from runsvc.maintenance.lease_clock import LeaseClock
-from runsvc.store import _rows
+from runsvc.store import rows
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import CODEC, OWNER, SUCCESS, Driver
 from tests.support.machine import Machine
@@ -39,9 +39,9 @@ class House:
         self.store = store
         self.machine = machine
         self.timekeeper = machine.timekeeper()
-        store._timekeeper = self.timekeeper
+        store.writing._timekeeper = self.timekeeper
         self.driver = Driver(store)
-        self.writer = Writer(GroupCommit(store, CODEC, lambda _: None), lambda _: None)
+        self.writer = Writer(GroupCommit(store.writing, CODEC, lambda _: None), lambda _: None)
         self.restart()
 
     def restart(self) -> None:
@@ -53,7 +53,7 @@ class House:
         return await self.attachments.attach(run.owner, run.run_id)
 
     def beat(self) -> None:
-        time = _rows.from_microseconds(self.timekeeper.now())
+        time = rows.from_microseconds(self.timekeeper.now())
         self.serving.beat(self.serving.moment(time))
 
     async def go_on(self, seconds: float) -> None:
@@ -66,7 +66,7 @@ class House:
         await self.attachments.look()
 
     async def now(self, run: Run) -> Run:
-        record = await self.store.look_up(run.run_id)
+        record = await self.store.reading.get_without_kwargs(run.run_id)
         assert record is not None
         return CODEC.decode(record)
 
@@ -126,7 +126,7 @@ async def test_whoever_comes_back_in_time_keeps_it(house: House) -> None:
     await house.go_on(1_000)
     assert await house.is_active(run)
     # Those that left long ago left nothing.
-    assert len(house.store._attached._all) == 1
+    assert len(house.store.data.attachments.all) == 1
 
 
 async def test_a_stream_that_the_server_ended_leaves_a_minute(house: House) -> None:
@@ -148,14 +148,14 @@ async def test_nobody_ends_what_goes_on_by_itself_or_is_over(house: House) -> No
     await house.go_on(SECONDS + STEP)
     assert await house.is_active(lasting)
     assert await house.now(over) == over
-    assert not house.store._attached._all
+    assert not house.store.data.attachments.all
 
 
 async def test_a_run_that_is_gone_or_anothers_needs_no_client(house: House) -> None:
     run = house.driver.create()
     await house.attachments.attach(OWNER, "nobody")
     await house.attachments.attach("another", run.run_id)
-    assert not house.store._attached._all
+    assert not house.store.data.attachments.all
 
 
 async def test_many_runs_end_some_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ async def test_who_left_while_the_store_was_away_is_told_of_later(
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.store, "commit", away)
+        patch.setattr(house.store.writing, "commit", away)
         house.attachments.leave(client)
         with pytest.raises(StoreUnavailable):
             await house.attachments.look()
@@ -306,20 +306,20 @@ async def test_who_gives_up_while_attaching_is_no_client(house: House) -> None:
     assert house.attachments.held == 0
     # It took effect or not: either way nothing stays.
     await house.go_on(SECONDS + STEP)
-    assert not house.store._attached._all
+    assert not house.store.data.attachments.all
 
 
 async def test_as_long_as_nobody_is_attached_the_store_is_left_alone(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begins = []
-    begin = house.store.begin
+    begin = house.store.writing.begin
 
     def counted() -> object:
         begins.append(1)
         return begin()
 
-    monkeypatch.setattr(house.store, "begin", counted)
+    monkeypatch.setattr(house.store.writing, "begin", counted)
     await house.go_on(100)
     assert begins == []
 
@@ -329,8 +329,8 @@ async def test_a_run_that_cannot_be_read_is_told_of_once(
 ) -> None:
     run = house.driver.create()
     client = await house.attach(run)
-    row = house.store._rows[run.run_id]
-    house.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = house.store.data.rows[run.run_id]
+    house.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     house.attachments.leave(client)
     await house.go_on(SECONDS + 5)
     (record,) = caplog.records

@@ -45,7 +45,7 @@ class Service:
         self.driver = Driver(self.store)
         self.serving = LeaseClock(timekeeper, INTERVAL)
         self.commits: list[Committed] = []
-        self.writer = Writer(GroupCommit(self.store, CODEC, lambda _: None), self._publish)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC, lambda _: None), self._publish)
         self.expiry = Expiry(self.writer, self.serving)
 
     def _publish(self, committed: Committed) -> None:
@@ -66,7 +66,7 @@ class Service:
         self.driver.change(run, lifecycle.renew)
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.get(run.run_id)
+        record = await self.store.reading.get(run.run_id)
         assert record is not None
         return record.status
 
@@ -136,14 +136,14 @@ async def test_a_stop_of_the_process_gives_every_lease_its_ttl_once_more(service
 
 def hold_up(service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let time pass between the next decision to look and its transaction."""
-    begin = service.store.begin
+    begin = service.store.writing.begin
 
     def held_up() -> Any:
         service.machine.go_on(seconds)
         monkeypatch.undo()
         return begin()
 
-    monkeypatch.setattr(service.store, "begin", held_up)
+    monkeypatch.setattr(service.store.writing, "begin", held_up)
 
 
 async def test_a_stop_that_begins_with_a_look_is_one_too(
@@ -225,7 +225,7 @@ async def test_a_store_that_fails_gives_every_lease_its_ttl_once_more(
         raise StoreUnavailable("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.store, "begin", fails)
+        patch.setattr(service.store.writing, "begin", fails)
         for _ in range(100):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
@@ -243,7 +243,7 @@ async def test_a_look_that_fails_for_another_reason_is_no_break(
         raise CorruptRow("r")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.store, "load", fails)
+        patch.setattr(service.store.writing, "load", fails)
         with pytest.raises(CorruptRow):
             await service.expiry.look()
     assert not service.serving.broken
@@ -261,7 +261,7 @@ async def test_a_commit_shows_that_a_break_is_over(
 
     with monkeypatch.context() as patch:
         # A look that commits nothing would not notice.
-        patch.setattr(service.store, "commit", fails)
+        patch.setattr(service.store.writing, "commit", fails)
         for _ in range(9):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
@@ -273,9 +273,9 @@ async def test_a_commit_shows_that_a_break_is_over(
 
 
 async def test_looks_commit_nothing_while_all_is_well(service: Service) -> None:
-    before = service.store.begin().commits
+    before = service.store.writing.begin().commits
     await service.go_on(5)
-    assert service.store.begin().commits == before
+    assert service.store.writing.begin().commits == before
 
 
 async def test_many_end_a_few_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ async def test_many_end_a_few_at_a_time(service: Service, monkeypatch: pytest.Mo
         assert not await service.expiry.look()
     service.machine.go_on(0.25)
     assert [await service.expiry.look() for _ in range(3)] == [True, True, False]
-    assert await service.store.count_active() == 0
+    assert await service.store.reading.count_active() == 0
 
 
 async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
@@ -296,8 +296,8 @@ async def test_what_cannot_be_read_is_told_once_and_holds_up_no_other(
     monkeypatch.setattr(expiry_module, "LIMIT", 2)
     runs = [service.leased(1) for _ in range(6)]
     for run in runs[:3]:
-        row = service.store._rows[run.run_id]
-        service.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+        row = service.store.data.rows[run.run_id]
+        service.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     await service.go_on(3)
     assert [await service.status(run) for run in runs[3:]] == [ERROR] * 3
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -367,7 +367,9 @@ async def _befall(service: Service, worker: Worker, what: str, size: int, *, eag
     else:
         with pytest.MonkeyPatch.context() as patch:
             if what == "fails":
-                patch.setattr(service.store, "begin", Mock(side_effect=StoreUnavailable("full")))
+                patch.setattr(
+                    service.store.writing, "begin", Mock(side_effect=StoreUnavailable("full"))
+                )
             for _ in range(size):
                 if eager:
                     worker.go_on()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runsvc.commit.command import Command
     from runsvc.commit.group_commit import Committed
-from runsvc.commit.transaction import Transaction
+    from runsvc.commit.transaction import Transaction
 
 DAY = timedelta(days=1)
 
@@ -38,21 +38,21 @@ class Keeping:
         self.store = MemoryStore()
         self.driver = Driver(self.store)
         self.commits: list[Committed] = []
-        self.writer = Writer(GroupCommit(self.store, CODEC), self.commits.append)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC), self.commits.append)
         self.start()
 
     def start(self) -> None:
         """Start, with what the store holds and nothing else."""
-        timekeeper = self.store._timekeeper = self.machine.timekeeper()
+        timekeeper = self.store.writing._timekeeper = self.machine.timekeeper()
         self.serving = LeaseClock(timekeeper, DAY)
-        self.retention = Retention(self.writer, self.store, self.serving, DAY)
+        self.retention = Retention(self.writer, self.store.reading, self.serving, DAY)
 
     def pass_(self, **time: float) -> None:
         self.machine.go_on(timedelta(**time).total_seconds())
         self.beat()
 
     def beat(self) -> None:
-        self.serving.beat(self.serving.moment(self.store.begin().time))
+        self.serving.beat(self.serving.moment(self.store.writing.begin().time))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_a_run_goes_a_day_after_its_end_with_its_request_id(keeping: Keepi
     assert await keeping.retention.remove() == 0
     keeping.pass_(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None
     assert keeping.driver.create(request=a_request("q")).run_id != run.run_id
     (entry,) = keeping.commits[-1].entries
     assert (entry.run_id, entry.deleted, entry.body) == (run.run_id, True, None)
@@ -86,7 +86,7 @@ async def test_its_end_counts_and_not_its_beginning(keeping: Keeping) -> None:
     assert await keeping.retention.remove() == 0
     keeping.pass_(days=1)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(active.run_id) is not None
+    assert await keeping.store.reading.get(active.run_id) is not None
 
 
 async def test_many_go_a_few_at_a_time(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ async def test_many_go_a_few_at_a_time(keeping: Keeping, monkeypatch: pytest.Mon
     assert await keeping.retention.remove() == 13
     sizes = [len(commit.entries) for commit in keeping.commits if commit.entries]
     assert sizes == [2, 2, 1, 2, 2, 1, 2, 1]
-    assert await keeping.store.get(stays.run_id) is not None
+    assert await keeping.store.reading.get(stays.run_id) is not None
     assert await keeping.retention.remove() == 0
 
 
@@ -165,8 +165,8 @@ async def test_waiting_for_the_traffic_is_not_rested_for(
 
 async def test_a_run_that_cannot_be_read_goes_too(keeping: Keeping) -> None:
     run = keeping.driver.report(keeping.driver.create(), SUCCESS)
-    row = keeping.store._rows[run.run_id]
-    keeping.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = keeping.store.data.rows[run.run_id]
+    keeping.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     keeping.pass_(days=2)
     assert await keeping.retention.remove() == 1
 
@@ -176,7 +176,7 @@ async def test_a_run_that_somebody_else_removes_first_is_no_trouble(
 ) -> None:
     gone, other = (keeping.driver.report(keeping.driver.create(), SUCCESS) for _ in range(2))
     keeping.pass_(days=2)
-    ended = keeping.store.ended
+    ended = keeping.store.reading.ended
 
     async def found_and_removed(*query: object) -> object:
         run_ids = await ended(*query)  # type: ignore[arg-type]
@@ -184,9 +184,9 @@ async def test_a_run_that_somebody_else_removes_first_is_no_trouble(
             keeping.driver.delete(gone)
         return run_ids
 
-    monkeypatch.setattr(keeping.store, "ended", found_and_removed)
+    monkeypatch.setattr(keeping.store.reading, "ended", found_and_removed)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(other.run_id) is None
+    assert await keeping.store.reading.get(other.run_id) is None
 
 
 async def test_a_clock_that_is_set_forward_removes_nothing(keeping: Keeping) -> None:
@@ -200,13 +200,13 @@ async def test_a_clock_that_is_set_forward_removes_nothing(keeping: Keeping) -> 
     assert await keeping.retention.remove() == 0
     keeping.pass_(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None
 
 
 async def test_runs_that_are_kept_for_longer_than_there_is_time_stay(keeping: Keeping) -> None:
     keeping.driver.report(keeping.driver.create(), SUCCESS)
     keeping.pass_(days=2)
-    retention = Retention(keeping.writer, keeping.store, keeping.serving, timedelta.max)
+    retention = Retention(keeping.writer, keeping.store.reading, keeping.serving, timedelta.max)
     assert await retention.remove() == 0
 
 
@@ -228,4 +228,4 @@ async def test_a_clock_that_was_set_forward_and_back_before_the_start_removes_no
     assert await keeping.retention.remove() == 0
     keeping.pass_(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None

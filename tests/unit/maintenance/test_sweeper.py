@@ -21,8 +21,8 @@ from runsvc.maintenance.attachments import Attachments
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.sweeper import Sweeper
-from runsvc.store.base import ById
 from runsvc.store.memory import MemoryStore
+from runsvc.store.queries import ById
 from runsvc.watch.hub import StatusHub
 from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
 from tests.support.machine import LiveMachine
@@ -44,13 +44,13 @@ class House(NamedTuple):
     machine: LiveMachine
 
     def beat(self) -> None:
-        self.serving.beat(self.serving.moment(self.store.begin().time))
+        self.serving.beat(self.serving.moment(self.store.writing.begin().time))
 
     def sweeper(self, log_keep: int = 0, log_keep_age: timedelta | None = None) -> Sweeper:
         expiry = Expiry(self.writer, self.serving)
         return Sweeper(
             self.writer,
-            self.store,
+            self.store.reading,
             self.admin,
             self.serving,
             expiry,
@@ -61,11 +61,11 @@ class House(NamedTuple):
         )
 
     def corrupt(self, run: Run) -> None:
-        row = self.store._rows[run.run_id]
-        self.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+        row = self.store.data.rows[run.run_id]
+        self.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.get(run.run_id)
+        record = await self.store.reading.get(run.run_id)
         assert record is not None
         return record.status
 
@@ -76,8 +76,8 @@ async def house() -> AsyncIterator[House]:
     timekeeper = machine.timekeeper()
     store = MemoryStore(timekeeper)
     await store.open()
-    hub = StatusHub(store)
-    writer = Writer(GroupCommit(store, CODEC), hub.publish)
+    hub = StatusHub(store.reading)
+    writer = Writer(GroupCommit(store.writing, CODEC), hub.publish)
     serving = LeaseClock(timekeeper, expiry.INTERVAL)
     attachments = Attachments(writer, serving, timekeeper)
     admin = Admin(writer, store, hub, CODEC, serving, attachments)
@@ -150,7 +150,7 @@ async def test_the_sweeper_reconciles_in_several_transactions(
     for _ in range(5):
         house.driver.create()
     assert await house.sweeper().reconcile("gone") == 5
-    assert await house.store.count_active() == 0
+    assert await house.store.reading.count_active() == 0
     assert await house.sweeper().reconcile("gone") == 0
 
 
@@ -182,7 +182,7 @@ async def test_a_run_that_ended_can_be_deleted(house: House) -> None:
         await house.admin.delete(run.run_id)
     house.driver.report(run, SUCCESS)
     await house.admin.delete(run.run_id)
-    assert await house.store.get(run.run_id) is None
+    assert await house.store.reading.get(run.run_id) is None
     # A late report does not bring it back.
     with pytest.raises(RunNotFound):
         house.driver.progress(run, 1)
@@ -195,7 +195,7 @@ async def test_an_active_run_that_cannot_be_read_can_be_deleted(house: House) ->
     house.corrupt(run)
     await house.admin.delete(run.run_id)
     assert house.driver.load(ById(run.run_id)) == []
-    assert (await house.store.log_tail(1, 1 << 20))[0].deleted
+    assert (await house.store.reading.log_tail(1, 1 << 20))[0].deleted
 
 
 async def test_server_info_tells_what_there_is(house: House) -> None:
@@ -204,14 +204,14 @@ async def test_server_info_tells_what_there_is(house: House) -> None:
     info = await house.admin.server_info()
     for cursor in cursors:
         house.hub.close(cursor)
-    assert info == (__version__, "memory", await house.store.clock(), 1, 2, 0)
+    assert info == (__version__, "memory", await house.store.reading.clock(), 1, 2, 0)
 
 
 # Compacting.
 
 
 async def log(house: House) -> list[int]:
-    return [entry.revision for entry in await house.store.log_tail(999, 1 << 20)]
+    return [entry.revision for entry in await house.store.reading.log_tail(999, 1 << 20)]
 
 
 @pytest.mark.parametrize("keep", range(9))
@@ -224,7 +224,7 @@ async def test_compaction_keeps_the_newest_in_steps_of_a_chunk(
         house.driver.create()
     gone: list[int] = []
     left = len(await log(house))
-    house.writer._publish = lambda _: gone.append(left - len(house.store._log))
+    house.writer._publish = lambda _: gone.append(left - len(house.store.data.log))
     await house.sweeper(keep).compact()
     assert await log(house) == list(range(max(7 - keep, 0) + 1, 8))
     steps = [now - before for before, now in zip([0, *gone], gone, strict=False)]
@@ -239,7 +239,7 @@ async def test_compaction_drops_what_is_too_old_as_well(house: House) -> None:
     for _ in range(7):
         house.driver.create()
     for revision in (1, 2, 3):
-        house.store._times[revision] -= timedelta(days=8)
+        house.store.data.times[revision] -= timedelta(days=8)
     house.beat()
     await house.sweeper(99, timedelta(days=9)).compact()
     assert len(await log(house)) == 7
@@ -276,7 +276,7 @@ async def test_compaction_goes_on_where_it_left_off(house: House) -> None:
             house.driver.create()
         await sweeper.compact()
         assert len(await log(house)) == 3
-    clock = await house.store.clock()
+    clock = await house.store.reading.clock()
     assert (clock.oldest_revision, clock.revision) == (8, 10)
 
 

@@ -42,7 +42,7 @@ def driver(store: MemoryStore) -> Driver:
 
 @pytest.fixture
 def hub(store: MemoryStore, driver: Driver) -> StatusHub:
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     driver.listeners.append(hub.publish)
     return hub
 
@@ -73,7 +73,7 @@ async def test_the_ring_starts_with_the_end_of_the_log(store: MemoryStore, drive
     driver.create()
     driver.create()
     driver.forget(1)
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     await hub.start()
     assert (hub.ring.floor, hub.ring.revision) == (1, 2)
 
@@ -83,7 +83,7 @@ async def test_the_ring_of_an_empty_log_starts_at_the_clock(
 ) -> None:
     driver.create()
     driver.forget(1)
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     await hub.start()
     assert (hub.ring.floor, hub.ring.revision) == (1, 1)
     driver.listeners.append(hub.publish)
@@ -98,8 +98,8 @@ async def test_no_more_than_the_tail_is_read_at_start(store: MemoryStore) -> Non
         asked.append((limit, max_bytes))
         return []
 
-    store.log_tail = log_tail  # type: ignore[method-assign]
-    await StatusHub(store).start()
+    store.reading.log_tail = log_tail  # type: ignore[method-assign]
+    await StatusHub(store.reading).start()
     assert asked == [(TAIL, CAPACITY)]
 
 
@@ -133,7 +133,7 @@ async def test_a_cursor_ahead_of_the_hub_reads_the_store(hub: StatusHub, driver:
 async def test_a_call_that_nobody_published_yet_is_read_to_its_end(
     store: MemoryStore, driver: Driver
 ) -> None:
-    hub = StatusHub(store, capacity=1)
+    hub = StatusHub(store.reading, capacity=1)
     driver.listeners.append(hub.publish)
     for _ in range(STRETCH - 2):
         driver.create()
@@ -153,10 +153,10 @@ async def test_an_entry_that_lies_about_its_call_is_read_all_the_same(
     store: MemoryStore, driver: Driver, known: bool
 ) -> None:
     driver.create()
-    store._log = [entry._replace(call_end=1_000_000) for entry in store._log]
-    hub = StatusHub(store)
+    store.data.log = [entry._replace(call_end=1_000_000) for entry in store.data.log]
+    hub = StatusHub(store.reading)
     if known:
-        hub.publish(Committed([], store._log))
+        hub.publish(Committed([], store.data.log))
     else:
         hub.ring.restart(5)
     async with asyncio.timeout(30):
@@ -183,7 +183,7 @@ async def test_after_an_unsettled_commit_everyone_reads_the_store_until_the_next
 async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
     store: MemoryStore, driver: Driver
 ) -> None:
-    hub = StatusHub(store, capacity=3 * 1_200)
+    hub = StatusHub(store.reading, capacity=3 * 1_200)
     driver.listeners.append(hub.publish)
     cursor = hub.open(ALL)
     total = 2 * STRETCH + 5
@@ -194,7 +194,7 @@ async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
     assert await read(cursor) == list(range(STRETCH + 1, 2 * STRETCH + 1))
     assert await read(cursor) == list(range(2 * STRETCH + 1, total + 1))
     assert cursor.position == total
-    store._log.clear()
+    store.data.log.clear()
     driver.create()
     # From the ring again.
     assert await read(cursor) == [total + 1]
@@ -203,7 +203,7 @@ async def test_a_cursor_that_fell_behind_reads_the_store_and_comes_back(
 async def test_who_has_missed_nothing_is_not_cut_off_by_a_log_that_is_cut(
     store: MemoryStore, driver: Driver
 ) -> None:
-    hub = StatusHub(store, capacity=3 * 1_200)
+    hub = StatusHub(store.reading, capacity=3 * 1_200)
     driver.listeners.append(hub.publish)
     quiet, behind, never = hub.open(thread_topic("a")), hub.open(ALL), hub.open(thread_topic("n"))
     for _ in range(10):
@@ -235,7 +235,7 @@ async def test_a_ring_is_read_in_stretches(hub: StatusHub, driver: Driver) -> No
 async def test_the_changes_of_a_call_stay_together_across_stretches(
     store: MemoryStore, driver: Driver, capacity: int
 ) -> None:
-    hub = StatusHub(store, capacity=capacity)
+    hub = StatusHub(store.reading, capacity=capacity)
     driver.listeners.append(hub.publish)
     cursor = hub.open(ALL)
     size = 2 * STRETCH + 3
@@ -252,7 +252,7 @@ async def test_the_changes_of_a_call_stay_together_across_stretches(
 
 
 async def test_reading_raises_what_the_store_raises(store: MemoryStore, driver: Driver) -> None:
-    hub = StatusHub(store, revision=5)
+    hub = StatusHub(store.reading, revision=5)
     cursor = hub.open(ALL)
     await store.close()
     with pytest.raises(StoreUnavailable):

@@ -65,22 +65,22 @@ class Watching:
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
-        self.hub = StatusHub(store)
+        self.hub = StatusHub(store.reading)
         self.driver = Driver(store)
         self.driver.listeners.append(self.hub.publish)
         self.machine = Machine()
         timekeeper = self.machine.timekeeper()
-        store._timekeeper = timekeeper
+        store.writing._timekeeper = timekeeper
         self.serving = LeaseClock(timekeeper, timedelta(seconds=0.25))
         self.writer = Writer(self.driver.group, self.hub.publish)
         self.attachments = Attachments(self.writer, self.serving, timekeeper)
-        self.watches = Watches(store, self.hub, CODEC, self.serving, self.attachments)
+        self.watches = Watches(store.reading, self.hub, CODEC, self.serving, self.attachments)
 
     def beat(self, seconds: float = 0) -> None:
         """Let so much time pass, served all of it."""
         for _ in range(round(seconds / 0.25) or 1):
             self.machine.go_on(min(seconds, 0.25))
-            now = self.store.begin()
+            now = self.store.writing.begin()
             self.serving.beat(self.serving.moment(now.time))
 
     def open(self, topic: Topic, **wanted: Any) -> aclosing[Stream]:
@@ -141,7 +141,7 @@ def ids(events: list[Event]) -> list[str]:
 async def test_a_snapshot_of_active_runs_comes_first_then_its_end(on: Watching) -> None:
     first, ended, second = (on.driver.create() for _ in range(3))
     on.driver.report(ended, SUCCESS)
-    store_id = (await on.store.clock()).store_id
+    store_id = (await on.store.reading.clock()).store_id
     async with on.open(ALL) as stream:
         events = await take(stream, 3)
         assert told(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 4)]
@@ -158,7 +158,7 @@ async def test_an_empty_snapshot_still_has_its_end(on: Watching) -> None:
 
 async def test_nothing_is_lost_or_repeated_between_snapshot_and_changes(on: Watching) -> None:
     on.driver.create()
-    snapshot = on.store.snapshot
+    snapshot = on.store.reading.snapshot
 
     async def slow_snapshot(topic: Topic) -> Any:
         on.driver.create()
@@ -166,7 +166,7 @@ async def test_nothing_is_lost_or_repeated_between_snapshot_and_changes(on: Watc
         on.driver.create()
         return found
 
-    on.store.snapshot = slow_snapshot  # type: ignore[method-assign]
+    on.store.reading.snapshot = slow_snapshot  # type: ignore[method-assign]
     async with on.open(ALL) as stream:
         events = await take(stream, 4)
     assert told(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 2), (CHANGED, 3)]
@@ -193,11 +193,11 @@ async def test_a_revision_just_given_to_a_writer_is_known_before_the_hub_knows(
 async def test_a_resumed_watch_goes_on_from_the_log_of_before_the_restart(on: Watching) -> None:
     run = on.driver.create()
     on.driver.report(run, RUNNING)
-    again = StatusHub(on.store)
+    again = StatusHub(on.store.reading)
     await again.start()
     on.driver.listeners = [again.publish]
     request = WatchRequest(topic=ALL, after_revision=1)
-    watches = Watches(on.store, again, CODEC, on.serving, on.attachments)
+    watches = Watches(on.store.reading, again, CODEC, on.serving, on.attachments)
     async with aclosing(events_of(watches, request)) as stream:
         assert told(await take(stream, 1)) == [(CHANGED, 2)]
         on.driver.report(run, SUCCESS)
@@ -220,14 +220,14 @@ async def test_a_revision_that_never_was_is_refused(on: Watching) -> None:
     with pytest.raises(RevisionUnknown) as caught:
         await on.error_of(ALL, after_revision=2)
     assert caught.value.current_revision == 1
-    assert caught.value.store_id == (await on.store.clock()).store_id
+    assert caught.value.store_id == (await on.store.reading.clock()).store_id
 
 
 async def test_a_revision_of_another_store_is_refused(on: Watching) -> None:
     on.driver.create()
     with pytest.raises(RevisionUnknown):
         await on.error_of(ALL, after_revision=1, store_id="another")
-    store_id = (await on.store.clock()).store_id
+    store_id = (await on.store.reading.clock()).store_id
     async with on.open(ALL, after_revision=0, store_id=store_id) as stream:
         assert told(await take(stream, 1)) == [(CHANGED, 1)]
 
@@ -443,8 +443,8 @@ async def test_without_until_acknowledged_the_cancel_is_the_end(on: Watching) ->
 
 async def test_a_corrupt_run_ends_the_watch_that_must_read_it(on: Watching) -> None:
     run = on.driver.cancel(on.driver.report(on.driver.create(), RUNNING))
-    row = on.store._rows[run.run_id]
-    on.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = on.store.data.rows[run.run_id]
+    on.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     with pytest.raises(CorruptRow):
         await on.error_of(run_topic(run), until_acknowledged=True)
 
@@ -533,7 +533,7 @@ async def test_more_counts_only_changes_that_the_watcher_gets(on: Watching) -> N
 
 
 async def test_a_heartbeat_tells_the_position(on: Watching) -> None:
-    store_id = (await on.store.clock()).store_id
+    store_id = (await on.store.reading.clock()).store_id
     async with on.open(thread_topic("quiet"), heartbeat_interval=0.001) as stream:
         await take(stream, 1)
         on.driver.create("busy")
@@ -661,7 +661,7 @@ async def test_a_run_that_is_removed_before_its_snapshot_is_read_is_not_found(
     on: Watching, monkeypatch: pytest.MonkeyPatch, compacted: bool
 ) -> None:
     run = on.driver.report(on.driver.create(), SUCCESS)
-    snapshot = on.store.snapshot
+    snapshot = on.store.reading.snapshot
 
     async def removed(topic: Topic) -> Snapshot:
         taken = await snapshot(topic)
@@ -669,7 +669,7 @@ async def test_a_run_that_is_removed_before_its_snapshot_is_read_is_not_found(
         on.driver.forget(3 if compacted else 0)
         return taken
 
-    monkeypatch.setattr(on.store, "snapshot", removed)
+    monkeypatch.setattr(on.store.reading, "snapshot", removed)
     with pytest.raises(RunNotFound) as refused:
         await on.error_of(run_topic(run))
     assert refused.value.run_id == run.run_id
@@ -713,7 +713,7 @@ async def test_progress_comes_only_after_the_runs_newest_change(
         ended = on.driver.report(run, SUCCESS)
         on.hub.publish(committed._replace(progressed=[ended]))
         assert told(await take(stream, 1)) == [(HEARTBEAT, 2)]
-        (entry,) = (await on.store.log_since(ALL, 2, 9)).entries
+        (entry,) = (await on.store.reading.log_since(ALL, 2, 9)).entries
         on.hub.publish(committed._replace(entries=[entry]))
         events: list[Event] = []
         while not events or events[-1].event is not PROGRESS:

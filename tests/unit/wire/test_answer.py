@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsvc.core.errors import CorruptRow
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
-from runsvc.wire import answer
-from runsvc.wire.answer import KEPT, LARGEST, RunFields, run_field
-from runsvc.wire.convert import RunCodec, check_record, to_message
+from runsvc.wire.answer import record_field, run_field
+from runsvc.wire.convert import RunCodec, to_message
 from tests.unit.wire.test_convert import a_run, record_of, runs, struct
 
 if TYPE_CHECKING:
     from runsvc.core.model import Run
-    from runsvc.store.base import Record
 
 ANSWERS = [
     message
@@ -54,7 +51,7 @@ def test_a_run_may_be_of_any_size(size: int) -> None:
 @given(st.lists(runs, max_size=4))
 def test_a_page_is_its_fields(page: list[Run]) -> None:
     rest = pb.ListByThreadResponse(next_page_token="t").SerializeToString()
-    encoded = b"".join((*(RunFields().of(record_of(run)) for run in page), rest))
+    encoded = b"".join((*(record_field(record_of(run)) for run in page), rest))
     answered = pb.ListByThreadResponse.FromString(encoded)
     assert list(answered.runs) == [whole(run) for run in page]
     assert answered.next_page_token == "t"
@@ -71,58 +68,11 @@ def test_every_answer_has_its_run_in_the_same_place() -> None:
     assert len(fields) == 11
 
 
-@pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
-    """Every record that is looked at."""
-    seen: list[Record] = []
-
-    def counted(record: Record) -> None:
-        seen.append(record)
-        check_record(record)
-
-    monkeypatch.setattr(answer, "check_record", counted)
-    return seen
-
-
-def test_a_record_is_looked_at_once(looked: list[Record]) -> None:
-    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
-    first = fields.of(record)
-    # As a store has it at hand: another record, of the same bytes.
-    assert fields.of(record._replace()) is first
-    assert len(looked) == 1
-
-
-@pytest.mark.parametrize("change", [{"body": b"\xff"}, {"activity": b"\xff"}, {"kwargs": b"\xff"}])
-def test_what_is_new_of_a_record_is_looked_at(change: dict[str, Any]) -> None:
-    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
-    first = fields.of(record)
-    for _ in range(2):
-        with pytest.raises(CorruptRow):
-            fields.of(record._replace(**change))
-    assert fields.of(record) is first
-    assert pb.GetResponse.FromString(first).run == whole(a_run(), struct({"k": "v"}))
-
-
-def test_a_page_and_a_get_of_the_same_run_are_kept_beside_each_other(looked: list[Record]) -> None:
-    fields, record = RunFields(), record_of(a_run(), kwargs=struct({"k": "v"}))
-    for _ in range(2):
-        assert pb.GetResponse.FromString(fields.of(record)).run.HasField("kwargs")
-        assert pb.GetResponse.FromString(fields.of(record._replace(kwargs=None))).run == whole(
-            a_run()
-        )
-    assert len(looked) == 2
-    # A run without kwargs has empty ones where they are asked for.
-    assert fields.of(record._replace(kwargs=b"")) is fields.of(record._replace(kwargs=None))
-    assert len(looked) == 2
-
-
-def test_only_the_newest_are_kept_and_no_large_ones(looked: list[Record]) -> None:
-    fields = RunFields()
-    records = [record_of(a_run(run_id=f"r-{number}")) for number in range(KEPT + 1)]
-    large = record_of(a_run(run_id="large", metadata=struct({"k": "x" * LARGEST})))
-    for record in (*records, large):
-        fields.of(record)
-    looked.clear()
-    for record in (*records[1:], records[0], large):
-        fields.of(record)
-    assert looked == [records[0], large]
+@given(runs)
+def test_the_field_of_a_record_has_kwargs_if_the_record_has_them(run: Run) -> None:
+    kwargs = struct({"k": "v"})
+    answered = pb.GetResponse.FromString(record_field(record_of(run, kwargs=kwargs)))
+    assert answered.run == whole(run, kwargs)
+    for absent in (b"", None):
+        answered = pb.GetResponse.FromString(record_field(record_of(run, kwargs=absent)))
+        assert answered.run == whole(run)

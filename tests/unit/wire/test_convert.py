@@ -298,8 +298,8 @@ def test_times_are_exact_to_the_microsecond() -> None:
 
 @given(runs)
 def test_a_record_of_its_run_is_sound(run: Run) -> None:
-    convert.check_record(record_of(run))
-    convert.check_record(record_of(run, kwargs=struct({"k": "v"})))
+    RunCodec().check(record_of(run))
+    RunCodec().check(record_of(run, kwargs=struct({"k": "v"})))
 
 
 @pytest.mark.parametrize(
@@ -307,14 +307,14 @@ def test_a_record_of_its_run_is_sound(run: Run) -> None:
 )
 def test_a_record_of_another_run_is_corrupt(column: dict[str, Any]) -> None:
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run())._replace(**column))
+        RunCodec().check(record_of(a_run())._replace(**column))
 
 
 def test_a_record_that_does_not_parse_is_corrupt() -> None:
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run(), b"\xff"))
+        RunCodec().check(record_of(a_run(), b"\xff"))
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run(), kwargs=b"\xff"))
+        RunCodec().check(record_of(a_run(), kwargs=b"\xff"))
 
 
 def test_an_entry_gives_the_run_as_of_its_change() -> None:

@@ -24,7 +24,8 @@ from runsvc.core.model import (
     RunSpec,
     RunStatus,
 )
-from runsvc.store.base import PageKey, Topic, TopicKind
+from runsvc.store.base import Topic, TopicKind
+from runsvc.store.queries import PageKey
 from runsvc.v1.admin_service_pb2 import ReconcileOrphansRequest
 from runsvc.v1.run_pb2 import AllRuns
 from runsvc.v1.run_pb2 import RunSpec as SpecMessage

@@ -1,4 +1,4 @@
-"""Runs and log entries as rows and back: the one place that knows which value goes into which column."""
+"""Conversion of runs and log entries to rows and back: the one place that maps values to columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STATUSES: Final = {int(status): status for status in RunStatus}
 
-#: Columns of `runs` that change with a run, in the order of `changing`.
+#: Columns of `runs` that change with a run, in the order of `changing_values`.
 CHANGING: Final = (
     "status",
     "revision",
@@ -32,10 +32,10 @@ CHANGING: Final = (
     "superseded_by",
     "body",
 )
-#: Columns of `activity`, in the order of `activity`.
+#: Columns of `activity`, in the order of `activity_values`.
 ACTIVITY: Final = ("lease_expires_at", "lease_ttl", "progress_sequence", "body", "run_id")
-#: Columns that are set once, in the order of `lasting`.
-LASTING: Final = (
+#: Columns of `runs` that are set once, in the order of `constant_values`.
+CONSTANT: Final = (
     "run_id",
     "owner",
     "thread_id",
@@ -46,7 +46,7 @@ LASTING: Final = (
     "spec_hash",
     "kwargs",
 )
-#: Columns of a record, in the order of `to_record`; kwargs may follow.
+#: Columns of a record, in the order of its fields. kwargs may follow.
 RECORD: Final = (
     "run_id",
     "owner",
@@ -60,26 +60,26 @@ RECORD: Final = (
     "runs.body",
     "activity.body",
 )
-#: Columns of a log entry, in the order of `from_entry` and `to_entry`.
+#: Columns of a log entry, in the order of its fields.
 LOG: Final = LogEntry._fields
 
 
 def microseconds(time: datetime) -> int:
-    """A time as a column holds it."""
+    """A time as stored in a column."""
     return (time - _EPOCH) // _MICROSECOND
 
 
-def length(duration: timedelta) -> int:
-    """A duration as a column holds it, or at least as one that no column exceeds."""
+def duration_value(duration: timedelta) -> int:
+    """A duration as stored in a column, in microseconds. One too long for a column becomes the longest."""
     return min(duration // _MICROSECOND, 2**63 - 1)
 
 
 def from_microseconds(value: int) -> datetime:
-    """The time that a column holds."""
+    """The time that is stored in a column."""
     return _EPOCH + timedelta(microseconds=value)
 
 
-def changing(saved: Saved) -> Row:
+def changing_values(saved: Saved) -> Row:
     """The values of CHANGING."""
     run = saved.run
     return (
@@ -93,21 +93,21 @@ def changing(saved: Saved) -> Row:
     )
 
 
-def activity(saved: Saved) -> Row:
+def activity_values(saved: Saved) -> Row:
     """The values of ACTIVITY."""
     run = saved.run
     lease = run.lease if run.status in ACTIVE else None
     return (
         microseconds(lease.expires_at) if lease else None,
-        length(lease.ttl) if lease else None,
+        duration_value(lease.ttl) if lease else None,
         run.progress_sequence,
         saved.encoded.activity,
         run.run_id,
     )
 
 
-def lasting(saved: Saved) -> Row:
-    """What only the insertion of a run writes."""
+def constant_values(saved: Saved) -> Row:
+    """The values of CONSTANT."""
     run, _, creation, _ = saved
     request = creation.request if creation else None
     return (
@@ -124,7 +124,7 @@ def lasting(saved: Saved) -> Row:
 
 
 def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
-    """The record of a run that was just written, without kwargs."""
+    """The record of a run that is being saved, without kwargs."""
     return Record(
         run_id=run.run_id,
         owner=run.owner,
@@ -141,7 +141,7 @@ def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with or without kwargs behind it. CorruptRow."""
+    """The record in a row of RECORD, with kwargs if they follow. CorruptRow if a column has no valid value."""
     kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
     try:
         status, time = _STATUSES[row[4]], from_microseconds(row[5])
@@ -151,7 +151,7 @@ def to_record(row: Sequence[Any]) -> Record:
 
 
 def to_raw_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it or to tell of it."""
+    """The record in a row of RECORD. A corrupt row yields enough to remove the run: ids, revision and spec_hash."""
     try:
         return to_record(row)
     except CorruptRow:
@@ -159,12 +159,12 @@ def to_raw_record(row: Sequence[Any]) -> Record:
 
 
 def from_entry(entry: LogEntry, time: datetime) -> Row:
-    """What the log writes: a row of LOG, and when it was committed."""
+    """The row of a new log entry: the values of LOG, and the time of the commit."""
     return (*entry, microseconds(time))
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:
-    """The entry in a row of LOG. CorruptRow."""
+    """The entry in a row of LOG. CorruptRow if a column has no valid value."""
     try:
         status, previous = _STATUSES[row[6]], row[7] and _STATUSES[row[7]]
     except KeyError as error:
