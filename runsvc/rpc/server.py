@@ -40,7 +40,7 @@ from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 try:
     import uvloop

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
-from google.protobuf.struct_pb2 import Struct
 
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import (
@@ -25,7 +23,7 @@ from runsvc.core.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.store.base import Encoded, LogEntry, Record
+from runsvc.store.base import LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
@@ -48,99 +46,25 @@ _ACTIONS: Final = {int(member): member for member in CancelAction}
 _MODES: Final = {int(member): member for member in DisconnectMode}
 _STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
 
-#: The fields that `activity` holds, besides progress_sequence, which is a column only.
-_ACTIVITY: Final = ("updated_at", "progress", "lease")
-#: Reads every field that `body` holds.
-_in_body: Final = attrgetter(
-    *(field.name for field in fields(Run) if field.name not in (*_ACTIVITY, "progress_sequence"))
-)
 _REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name != "final")
-
-
-class RunCodec:
-    """Encodes runs for a store, and decodes them."""
-
-    def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs and progress_sequence, which have columns of their own.
-
-        A run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
-        """
-        encoded: Encoded | None = getattr(run, "encoded", None)
-        if encoded is None:
-            if (
-                before is not None
-                and run.revision == before.revision
-                and _in_body(run) == _in_body(before)
-            ):
-                body = self.encode(before).body
-            else:
-                body = _body_message(run).SerializeToString()
-            encoded = Encoded(body, _activity_message(run).SerializeToString())
-            object.__setattr__(run, "encoded", encoded)
-        return encoded
-
-    def split(self, encoded: bytes) -> Encoded:
-        """Split a whole encoded run. Bytes that cannot be parsed become the body, with an empty activity."""
-        try:
-            body = run_pb2.Run.FromString(encoded)
-        except DecodeError:
-            return Encoded(encoded, b"")
-        activity = run_pb2.Run()
-        for name in _ACTIVITY:
-            if body.HasField(name):
-                getattr(activity, name).CopyFrom(getattr(body, name))
-            body.ClearField(name)
-        return Encoded(body.SerializeToString(), activity.SerializeToString())
-
-    def decode(self, subject: Record | LogEntry) -> Run:
-        """Decode the run of a record, or of a log entry that has a body.
-
-        CorruptRow if the bytes cannot be decoded, or do not match the columns.
-        """
-        sequence = subject.progress_sequence if isinstance(subject, Record) else None
-        try:
-            message = run_pb2.Run.FromString(subject.body or b"")
-            if isinstance(subject, Record):
-                message.MergeFromString(subject.activity)
-            run = _to_run(message, sequence)
-        except (DecodeError, KeyError, ValueError, OverflowError) as error:
-            raise CorruptRow(subject.run_id) from error
-        if (
-            run.revision != subject.revision
-            or run.run_id != subject.run_id
-            or run.status is not subject.status
-            or run.thread_id != subject.thread_id
-            or run.owner != subject.owner
-        ):
-            raise CorruptRow(subject.run_id)
-        if isinstance(subject, Record):
-            object.__setattr__(run, "encoded", Encoded(subject.body, subject.activity))
-        return run
-
-    def check(self, record: Record) -> None:
-        """CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns.
-
-        Costs a twentieth of `decode`.
-        """
-        _merge_stored(run_pb2.Run(), record, record.body, record.activity)
-        if record.kwargs:
-            _merge(Struct(), record.kwargs, record.run_id)
 
 
 def to_message(run: Run) -> run_pb2.Run:
     """The message of a run, without kwargs."""
-    message = _body_message(run)
+    message = body_message(run)
     _set_activity(message, run)
     return message
 
 
-def _activity_message(run: Run) -> run_pb2.Run:
+def activity_message(run: Run) -> run_pb2.Run:
+    """The part of the message that changes without a new revision: lease, progress and updated_at."""
     message = run_pb2.Run()
     _set_activity(message, run)
     return message
 
 
-def _body_message(run: Run) -> run_pb2.Run:
+def body_message(run: Run) -> run_pb2.Run:
+    """The message of a run without its activity and kwargs."""
     # The stubs know enum fields by generated types; the domain's enums are numbers just as well.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
@@ -165,7 +89,7 @@ def from_entry(entry: LogEntry) -> run_pb2.Run:
     if entry.body is None:
         _set_bare(message, entry)
     else:
-        _merge_stored(message, entry, entry.body)
+        merge_stored(message, entry, entry.body)
     return message
 
 
@@ -178,7 +102,7 @@ def to_response(event: Event) -> run_service_pb2.StreamStatusResponse:
     response.store_id = event.store_id
     subject = event.subject
     if isinstance(subject, Record):
-        _merge_stored(response.run, subject, subject.body, subject.activity)
+        merge_stored(response.run, subject, subject.body, subject.activity)
     elif subject is not None:
         _set_change(response, subject)
     return response  # type: ignore[no-any-return]
@@ -296,12 +220,13 @@ def _set_change(response: Any, entry: LogEntry) -> None:
     if entry.body is None:
         _set_bare(response.run, entry)
     else:
-        _merge_stored(response.run, entry, entry.body)
+        merge_stored(response.run, entry, entry.body)
 
 
-def _merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> None:
+def merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> None:
+    """Parse the parts of a stored run into a message. CorruptRow if they do not match the columns."""
     for part in parts:
-        _merge(message, part, subject.run_id)
+        merge(message, part, subject.run_id)
     if (
         message.revision != subject.revision
         or message.run_id != subject.run_id
@@ -310,14 +235,16 @@ def _merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> No
         raise CorruptRow(subject.run_id)
 
 
-def _merge(message: Any, encoded: bytes, run_id: str) -> None:
+def merge(message: Any, encoded: bytes, run_id: str) -> None:
+    """Parse bytes into a message. CorruptRow."""
     try:
         message.MergeFromString(encoded)
     except DecodeError as error:
         raise CorruptRow(run_id) from error
 
 
-def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
+def to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
+    """The run of a message. KeyError, ValueError or OverflowError if a field is missing or invalid."""
     has = message.HasField
     if not (has("created_at") and has("updated_at")):
         raise ValueError("a run without its times")

@@ -10,7 +10,7 @@ from runsvc.core import lifecycle
 from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
 from runsvc.store.base import Topic, TopicKind
 from runsvc.store.queries import ActiveOnThread, ById, RawById
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -33,7 +33,7 @@ from runsvc.store.sqlite import SqliteStore, schema, writing
 from runsvc.store.sqlite.connection import connect, make_writer, translation
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from runsvc.watch.hub import StatusHub
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 from tests.conformance.driver import ALL, CODEC, RUNNING, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import rows
 from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

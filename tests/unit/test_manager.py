@@ -36,7 +36,7 @@ from runsvc.core.model import (
 )
 from runsvc.manager import PAGE_BYTES, Page, RunManager
 from runsvc.store.memory import MemoryStore
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

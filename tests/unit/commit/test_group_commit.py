@@ -16,7 +16,7 @@ from runsvc.store.memory import MemoryStore
 from runsvc.store.memory.writing import MemoryWriting
 from runsvc.store.queries import ById
 from runsvc.timekeeper import Timekeeper
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

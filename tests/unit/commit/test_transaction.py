@@ -26,7 +26,7 @@ from runsvc.store.queries import (
     Query,
     RawById,
 )
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

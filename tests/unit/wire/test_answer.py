@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire.answer import record_field, run_field
-from runsvc.wire.convert import RunCodec, to_message
+from runsvc.wire.codec import RunCodec
+from runsvc.wire.convert import to_message
 from tests.unit.wire.test_convert import a_run, record_of, runs, struct
 
 if TYPE_CHECKING:

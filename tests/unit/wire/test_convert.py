@@ -29,7 +29,7 @@ from runsvc.store.base import Encoded, LogEntry, Record
 from runsvc.v1 import run_pb2
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.wire import convert
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123457, tzinfo=UTC)
 
