@@ -1,4 +1,4 @@
-"""Writes to a store as the writer's thread does, without the thread."""
+"""A driver that writes to a store like the writer, but on the caller's thread."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def a_request(
 
 
 class Driver:
-    """Every kind of change, each in a transaction of its own."""
+    """Makes every kind of change, each in a transaction of its own."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.group = GroupCommit(store.writing, CODEC, pause=lambda _: None)
-        #: Told of every batch, as a hub is.
+        #: Called with every committed batch, like a hub.
         self.listeners: list[Callable[[Committed], None]] = []
 
     def batch(self, *commands: AnyCommand[Any]) -> Committed:
@@ -121,7 +121,7 @@ class Driver:
         )
 
     def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:
-        """A new run and those that gave way to it, in one call."""
+        """Create a run that supersedes the active ones of its thread; both in one call."""
 
         query = ActiveOnThread(owner, thread_id)
 
@@ -153,7 +153,7 @@ class Driver:
         self.carry_out(ExclusiveCommand(decide))
 
     def load(self, query: Query) -> Sequence[Record]:
-        """What a query finds in a transaction that is dropped afterwards."""
+        """The answer to a query, from a transaction that is rolled back."""
         self.store.writing.begin()
         try:
             return self.store.writing.load([query]).records[query]

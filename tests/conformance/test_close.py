@@ -1,4 +1,4 @@
-"""A store that is not open is StoreUnavailable, on both sides."""
+"""Both parts of a closed store raise StoreUnavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "get": lambda store: store.reading.get("r"),
-    "look_up": lambda store: store.reading.get_without_kwargs("r"),
+    "get_without_kwargs": lambda store: store.reading.get_without_kwargs("r"),
     "active_on_thread": lambda store: store.reading.active_on_thread("o", "t"),
     "page": lambda store: store.reading.page(
         PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
@@ -86,7 +86,7 @@ async def test_rollback_never_raises_on_a_closed_store_either(store: Store) -> N
     store.writing.rollback()
 
 
-async def test_closing_twice_is_closing_once(store: Store) -> None:
+async def test_closing_twice_does_nothing_more(store: Store) -> None:
     await store.close()
     await store.close()
 

@@ -1,4 +1,4 @@
-"""Many at once: readers beside the writer, and readers that give up."""
+"""Concurrency: readers beside the writer, cancelled reads, and batches of commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import Store
 
 
-async def test_reads_go_on_together(store: Store, driver: Driver) -> None:
+async def test_reads_run_concurrently(store: Store, driver: Driver) -> None:
     run = driver.create()
     query = PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
@@ -55,12 +55,12 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
         assert len(await store.reading.page(query)) == 50
         assert len((await store.reading.snapshot(ALL)).states) == 50
         assert driver.create().revision == 51
-        # No read transaction was left open: the newest state is seen.
+        # The newest state is visible, so no read transaction was left open.
         assert len((await store.reading.log_since(ALL, 0, 99)).entries) == 51
         assert await store.reading.count_active() == 51
 
 
-def test_of_two_transitions_in_a_batch_one_wins(driver: Driver) -> None:
+def test_only_the_first_of_several_endings_in_a_batch_succeeds(driver: Driver) -> None:
     run = driver.create()
     query = ById(run.run_id)
 
@@ -76,7 +76,9 @@ def test_of_two_transitions_in_a_batch_one_wins(driver: Driver) -> None:
     assert {type(other.error) for other in others} == {InvalidTransition}
 
 
-async def test_of_many_creations_with_one_key_one_is_admitted(store: Store, driver: Driver) -> None:
+async def test_many_creations_with_one_request_id_admit_one_run(
+    store: Store, driver: Driver
+) -> None:
     request = a_request("once")
     query = ByRequest(request.key)
 

@@ -1,4 +1,4 @@
-"""Removing a run: nothing of it stays but the bare entries of the log."""
+"""Removal of a run: only its log entries stay, without their bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Point reads, and what the queries of a transaction find."""
+"""Reads of single runs, and the queries of a transaction."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from runsvc.store.queries import (
 from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
 
 
-async def test_get_gives_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
+async def test_get_returns_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
     record = await store.reading.get(run.run_id)
     assert record is not None
     assert record.kwargs == b"input"
 
 
-async def test_get_of_an_unknown_run_gives_none(store: Store) -> None:
-    assert await store.reading.get("nobody") is None
+async def test_get_of_an_unknown_run_returns_none(store: Store) -> None:
+    assert await store.reading.get("unknown") is None
 
 
-async def test_active_on_thread_gives_ids_newest_first(store: Store, driver: Driver) -> None:
+async def test_active_on_thread_returns_ids_newest_first(store: Store, driver: Driver) -> None:
     old, ended, new = (driver.create() for _ in range(3))
     driver.create("elsewhere")
     driver.create(owner="another")
@@ -53,7 +53,7 @@ def test_by_id_finds_one_record_without_kwargs_or_none(driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
     (record,) = driver.load(ById(run.run_id))
     assert (record.run_id, record.kwargs) == (run.run_id, None)
-    assert driver.load(ById("nobody")) == []
+    assert driver.load(ById("unknown")) == []
 
 
 def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> None:
@@ -68,7 +68,7 @@ def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> No
         assert driver.load(ByRequest(other.key)) == []
 
 
-def test_one_request_id_may_serve_every_owner_and_method(driver: Driver) -> None:
+def test_a_request_id_is_unique_per_owner_and_method(driver: Driver) -> None:
     requests = [
         a_request("id"),
         a_request("id", owner="another"),
@@ -138,7 +138,7 @@ def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     run = driver.create()
     queries: list[Query] = [
         ById(run.run_id),
-        ById("nobody"),
+        ById("unknown"),
         ActiveOnThread("o", "t"),
         NewestActive("o", "t", 1),
         Orphans(None, 1),
@@ -152,7 +152,7 @@ def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     assert counts == {count: 1}
 
 
-def test_load_of_nothing_answers_nothing(store: Store) -> None:
+def test_load_without_queries_returns_nothing(store: Store) -> None:
     store.writing.begin()
     assert store.writing.load([]) == Loaded({}, {})
     store.writing.rollback()

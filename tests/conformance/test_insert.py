@@ -1,4 +1,4 @@
-"""A run that was inserted comes back as it was, whatever it is made of."""
+"""Inserted runs and log entries are stored exactly, including extreme values."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def saved(run: Run, kwargs: bytes = b"", request: Request | None = None) -> Save
     return Saved(run, CODEC.encode(run), Creation(kwargs, request))
 
 
-async def test_hard_values_survive(store: Store) -> None:
+async def test_extreme_values_are_stored_exactly(store: Store) -> None:
     save(store, saved(HARD, KWARGS, REQUEST))
     record = await store.reading.get(HARD.run_id)
     assert record == Record(
@@ -96,7 +96,7 @@ async def test_hard_values_survive(store: Store) -> None:
     assert CODEC.decode(record) == HARD
 
 
-async def test_what_is_absent_stays_absent(store: Store, driver: Driver) -> None:
+async def test_unset_fields_stay_unset(store: Store, driver: Driver) -> None:
     run = driver.create(owner="")
     record = await store.reading.get(run.run_id)
     assert record is not None
@@ -111,7 +111,7 @@ async def test_what_is_absent_stays_absent(store: Store, driver: Driver) -> None
     [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)],
     ids=["first", "last"],
 )
-async def test_the_edges_of_time_survive(store: Store, time: datetime) -> None:
+async def test_the_first_and_last_times_are_stored_exactly(store: Store, time: datetime) -> None:
     run = replace(HARD, created_at=time)
     save(store, saved(run))
     record = await store.reading.get(run.run_id)
@@ -135,7 +135,7 @@ async def test_ids_that_differ_only_by_case_are_two(store: Store, driver: Driver
     assert await store.reading.active_on_thread("abc", "ABC") == []
 
 
-async def test_a_log_entry_survives(store: Store) -> None:
+async def test_a_log_entry_is_stored_exactly(store: Store) -> None:
     entry = LogEntry(
         revision=3,
         call_end=5,
@@ -157,7 +157,7 @@ async def test_a_log_entry_survives(store: Store) -> None:
     assert found.deleted is False
 
 
-async def test_many_runs_go_in_at_once(store: Store) -> None:
+async def test_many_runs_are_inserted_in_one_transaction(store: Store) -> None:
     runs = [replace(HARD, run_id=f"r{number}", revision=number) for number in range(1, 201)]
     save(store, *map(saved, runs))
     for run in runs:
@@ -180,9 +180,7 @@ async def test_a_run_created_and_changed_in_one_transaction_is_saved_once(
     ]
 
 
-async def test_the_columns_of_creation_stay_when_the_run_changes(
-    store: Store, driver: Driver
-) -> None:
+async def test_a_change_keeps_the_columns_set_at_creation(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=KWARGS, request=a_request("once", b"hash"), assistant_id="a")
     driver.report(run, RUNNING)
     record = await store.reading.get(run.run_id)

@@ -23,7 +23,7 @@ def created(driver: Driver, count: int, **facts: Any) -> list[str]:
     return [driver.create(**facts).run_id for _ in range(count)][::-1]
 
 
-async def test_page_gives_the_runs_of_a_thread_newest_first(store: Store, driver: Driver) -> None:
+async def test_page_returns_the_runs_of_a_thread_newest_first(store: Store, driver: Driver) -> None:
     runs = created(driver, 3)
     created(driver, 1, owner="another")
     created(driver, 1, thread_id="elsewhere")
@@ -51,7 +51,7 @@ async def test_page_breaks_a_tie_of_time_by_run_id(store: Store, driver: Driver)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 4])
-async def test_page_holds_no_more_than_its_limit(store: Store, driver: Driver, limit: int) -> None:
+async def test_page_has_at_most_limit_runs(store: Store, driver: Driver, limit: int) -> None:
     runs = created(driver, 3)
     assert await page(store, limit=limit) == runs[:limit]
 
@@ -69,12 +69,12 @@ async def test_page_starts_after_a_run(store: Store, driver: Driver) -> None:
             max_bytes=1 << 20,
             after=PageKey(found[-1].created_at, found[-1].run_id),
         )
-        # A run that comes in meanwhile moves nothing.
+        # A run created meanwhile does not shift the pages.
         driver.create()
     assert walked == runs
 
 
-async def test_page_may_start_after_a_run_that_is_gone(store: Store, driver: Driver) -> None:
+async def test_page_may_start_after_a_removed_run(store: Store, driver: Driver) -> None:
     old, gone, _ = (driver.create() for _ in range(3))
     driver.delete(gone)
     assert await page(store, after=PageKey(gone.created_at, gone.run_id)) == [old.run_id]
@@ -91,7 +91,7 @@ async def test_page_may_start_after_a_run_that_is_gone(store: Store, driver: Dri
         (tuple(RunStatus), ["new", "ended", "old"]),
     ],
 )
-async def test_page_gives_only_the_statuses_asked_for(
+async def test_page_returns_only_the_requested_statuses(
     store: Store, driver: Driver, statuses: tuple[RunStatus, ...], expected: list[str]
 ) -> None:
     old, ended, _ = (driver.create(run_id=name) for name in ("old", "ended", "new"))
@@ -101,7 +101,7 @@ async def test_page_gives_only_the_statuses_asked_for(
     assert await page(store, statuses=frozenset(statuses), limit=1) == expected[:1]
 
 
-async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes(
+async def test_page_ends_with_the_record_that_exceeds_max_bytes(
     store: Store, driver: Driver
 ) -> None:
     runs = created(driver, 4)
@@ -128,7 +128,7 @@ async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver
     assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
 
 
-async def test_displaced_by_gives_the_runs_oldest_first(store: Store, driver: Driver) -> None:
+async def test_displaced_by_returns_the_runs_oldest_first(store: Store, driver: Driver) -> None:
     displaced = [driver.create(kwargs=b"input", run_id=name).run_id for name in ("z", "m", "a")]
     new, _ = driver.displace()
     newest, _ = driver.displace()
@@ -140,10 +140,10 @@ async def test_displaced_by_gives_the_runs_oldest_first(store: Store, driver: Dr
     assert [record.run_id for record in await store.reading.displaced_by(newest.run_id)] == [
         new.run_id
     ]
-    assert await store.reading.displaced_by("nobody") == []
+    assert await store.reading.displaced_by("unknown") == []
 
 
-async def test_displaced_by_is_told_by_the_order_of_displacing_not_of_creation(
+async def test_displaced_by_orders_by_the_displacement_not_by_creation(
     store: Store, driver: Driver
 ) -> None:
     old, new = driver.create(), driver.create()

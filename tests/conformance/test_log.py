@@ -1,4 +1,4 @@
-"""The log: what came after a revision, what came last, and where it begins."""
+"""The log: entries after a revision, the newest entries, and its start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def revisions(store: Store, topic: Topic, after: int = 0, limit: int = 99)
     ]
 
 
-async def test_log_since_gives_entries_after_a_revision_oldest_first(
+async def test_log_since_returns_entries_after_a_revision_oldest_first(
     store: Store, driver: Driver
 ) -> None:
     for _ in range(4):
@@ -46,16 +46,16 @@ async def test_log_since_filters_by_each_kind_of_topic(store: Store, driver: Dri
 
 
 @pytest.mark.parametrize("kind", TopicKind, ids=lambda kind: kind.name)
-async def test_log_since_never_tells_of_another_owner(
+async def test_log_since_never_returns_entries_of_another_owner(
     store: Store, driver: Driver, kind: TopicKind
 ) -> None:
     run = driver.create("t", owner="mine", run_id="r", assistant_id="a")
     driver.create("t", owner="yours", run_id="R", assistant_id="a")
     key = {"run": run.run_id, "thread": "t", "assistant": "a", "all": ""}[kind.value]
     assert await revisions(store, Topic(kind, "mine", key)) == [1]
-    assert await revisions(store, Topic(kind, "nobody", key)) == []
-    # What does not match was scanned all the same.
-    assert (await store.reading.log_since(Topic(kind, "nobody", key), 0, 9)).scanned_to == 2
+    assert await revisions(store, Topic(kind, "unknown", key)) == []
+    # Entries that do not match count as scanned.
+    assert (await store.reading.log_since(Topic(kind, "unknown", key), 0, 9)).scanned_to == 2
 
 
 async def test_scanned_to_is_the_last_entry_of_a_full_slice(store: Store, driver: Driver) -> None:
@@ -86,7 +86,7 @@ async def test_call_end_is_the_last_revision_of_the_call(store: Store, driver: D
     ]
 
 
-async def test_log_tail_gives_the_newest_entries_of_every_owner_oldest_first(
+async def test_log_tail_returns_the_newest_entries_of_every_owner_oldest_first(
     store: Store, driver: Driver
 ) -> None:
     assert await store.reading.log_tail(9, 1 << 20) == []
@@ -94,12 +94,12 @@ async def test_log_tail_gives_the_newest_entries_of_every_owner_oldest_first(
         driver.create(owner=owner)
     assert [entry.owner for entry in await store.reading.log_tail(9, 1 << 20)] == ["a", "b", "c"]
     assert [entry.owner for entry in await store.reading.log_tail(2, 1 << 20)] == ["b", "c"]
-    # The one that goes beyond is the last.
+    # The oldest entry may exceed the limit.
     assert [entry.owner for entry in await store.reading.log_tail(9, 0)] == ["c"]
     assert [entry.owner for entry in await store.reading.log_tail(9, 1)] == ["c"]
 
 
-async def test_clock_tells_where_the_store_stands(store: Store, driver: Driver) -> None:
+async def test_clock_returns_the_id_and_the_range_of_the_log(store: Store, driver: Driver) -> None:
     clock = await store.reading.clock()
     assert clock == Clock(clock.store_id, 0, 1)
     assert len(clock.store_id) == 36

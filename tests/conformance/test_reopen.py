@@ -1,4 +1,4 @@
-"""What outlives a durable store."""
+"""The data of a durable store after it was closed and opened again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def case(request: pytest.FixtureRequest) -> StoreCase:
     return found
 
 
-async def test_everything_committed_is_there_after_reopening(
+async def test_committed_data_survives_reopening(
     store: Store, driver: Driver, reopen: Reopen
 ) -> None:
     run = driver.create(kwargs=b"\x0a\x00", request=a_request("id"))
@@ -48,7 +48,7 @@ async def test_everything_committed_is_there_after_reopening(
     assert (now.revision, now.commits) == (5, 6)
 
 
-async def test_nothing_uncommitted_is_there_after_reopening(
+async def test_uncommitted_data_does_not_survive_reopening(
     store: Store, driver: Driver, reopen: Reopen
 ) -> None:
     driver.create()
@@ -57,7 +57,7 @@ async def test_nothing_uncommitted_is_there_after_reopening(
     assert (await (await reopen()).reading.clock()).revision == 1
 
 
-async def test_time_does_not_go_back_over_reopening(store: Store, reopen: Reopen) -> None:
+async def test_time_does_not_go_back_after_reopening(store: Store, reopen: Reopen) -> None:
     future = datetime(2199, 1, 1, tzinfo=UTC)
     store.writing.begin()
     store.writing.save(Changes(time=future, revision=1))

@@ -1,4 +1,4 @@
-"""Snapshots: what matches a topic, and the revision it is as of."""
+"""Snapshots: the runs that match a topic, and the revision of that state."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def names(*runs: Run) -> list[str]:
     return [run.run_id for run in runs]
 
 
-async def test_snapshot_of_an_empty_store_is_empty_as_of_its_revision(store: Store) -> None:
+async def test_snapshot_of_an_empty_store_is_empty_at_its_revision(store: Store) -> None:
     assert await store.reading.snapshot(ALL) == Snapshot([], 0)
 
 
-async def test_snapshot_of_a_run_gives_it_in_any_status(store: Store, driver: Driver) -> None:
+async def test_snapshot_of_a_run_returns_it_in_any_status(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
     driver.create()
     for status in (RUNNING, SUCCESS):
@@ -49,13 +49,13 @@ async def test_snapshot_of_a_run_gives_it_in_any_status(store: Store, driver: Dr
 
 async def test_snapshot_of_an_unknown_run_is_empty(store: Store, driver: Driver) -> None:
     run = driver.create()
-    assert await store.reading.snapshot(Topic(TopicKind.RUN, "o", "nobody")) == Snapshot([], 1)
+    assert await store.reading.snapshot(Topic(TopicKind.RUN, "o", "unknown")) == Snapshot([], 1)
     assert await store.reading.snapshot(Topic(TopicKind.RUN, "another", run.run_id)) == Snapshot(
         [], 1
     )
 
 
-async def test_snapshot_of_other_topics_gives_active_runs_oldest_first(
+async def test_snapshot_of_other_topics_returns_active_runs_oldest_first(
     store: Store, driver: Driver
 ) -> None:
     first = driver.create("a", assistant_id="x")
@@ -70,11 +70,11 @@ async def test_snapshot_of_other_topics_gives_active_runs_oldest_first(
     assert await ids(store, Topic(TopicKind.ASSISTANT, "o", "x")) == names(first, second)
     assert await ids(store, Topic(TopicKind.ASSISTANT, "o", "y")) == names(third)
     assert await ids(store, ALL) == names(first, second, third)
-    assert await ids(store, Topic(TopicKind.ALL, "nobody")) == []
+    assert await ids(store, Topic(TopicKind.ALL, "unknown")) == []
     assert (await store.reading.snapshot(ALL)).revision == 7
 
 
-async def test_recall_gives_a_run_as_it_was(store: Store, driver: Driver) -> None:
+async def test_recall_returns_a_run_as_of_a_revision(store: Store, driver: Driver) -> None:
     same, changed, removed = (driver.create() for _ in range(3))
     states, _ = await store.reading.snapshot(ALL)
     driver.report(changed, RUNNING)
@@ -88,7 +88,7 @@ async def test_recall_gives_a_run_as_it_was(store: Store, driver: Driver) -> Non
     assert names(same, changed) == [present.run_id, past.run_id]
 
 
-async def test_recall_leaves_a_removed_run_out_whatever_the_log_has_lost(
+async def test_recall_leaves_out_a_removed_run_even_if_its_entry_was_dropped(
     store: Store, driver: Driver
 ) -> None:
     same, removed = (driver.create() for _ in range(2))
@@ -100,7 +100,7 @@ async def test_recall_leaves_a_removed_run_out_whatever_the_log_has_lost(
         assert [one.run_id for one in await store.reading.recall(states)] == names(same)
 
 
-async def test_recall_in_the_order_asked_for(store: Store, driver: Driver) -> None:
+async def test_recall_keeps_the_requested_order(store: Store, driver: Driver) -> None:
     states = [RunState(run.run_id, run.revision) for run in [driver.create() for _ in range(3)]]
     for wanted in (states, states[::-1], []):
         assert [one.run_id for one in await store.reading.recall(wanted)] == [
@@ -108,7 +108,7 @@ async def test_recall_in_the_order_asked_for(store: Store, driver: Driver) -> No
         ]
 
 
-async def test_recall_of_what_the_log_has_lost_is_compacted(store: Store, driver: Driver) -> None:
+async def test_recall_of_a_dropped_entry_is_compacted(store: Store, driver: Driver) -> None:
     run = driver.create()
     state = RunState(run.run_id, run.revision)
     driver.report(run, RUNNING)

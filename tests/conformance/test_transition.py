@@ -1,4 +1,4 @@
-"""Changes of a run: every transition there is, its revision, its log entry, and the clock."""
+"""Changes of a run: all transitions with their revisions and log entries, and the clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FUTURE = datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     list(product(RunStatus, repeat=2)),
     ids=lambda status: status.name,
 )
-async def test_every_pair_of_statuses_is_as_the_table_says(
+async def test_every_pair_of_statuses_follows_the_table(
     store: Store, driver: Driver, before: RunStatus, after: RunStatus
 ) -> None:
     run = driver.create()
@@ -44,7 +44,7 @@ async def test_every_pair_of_statuses_is_as_the_table_says(
     assert CODEC.decode(record).status is record.status
 
 
-async def test_each_transition_is_one_entry_of_the_log(store: Store, driver: Driver) -> None:
+async def test_each_transition_adds_one_log_entry(store: Store, driver: Driver) -> None:
     run = driver.create()
     driver.report(run, RUNNING)
     driver.report(run, ERROR, "it broke")
@@ -57,9 +57,7 @@ async def test_each_transition_is_one_entry_of_the_log(store: Store, driver: Dri
     assert [CODEC.decode(entry).error for entry in entries] == [None, None, "it broke"]
 
 
-async def test_a_report_of_progress_is_stored_without_an_entry(
-    store: Store, driver: Driver
-) -> None:
+async def test_progress_is_stored_without_a_log_entry(store: Store, driver: Driver) -> None:
     run = driver.report(driver.create(), RUNNING)
     driver.progress(run, 12, sequence=7)
     record = await store.reading.get(run.run_id)
@@ -72,7 +70,7 @@ async def test_a_report_of_progress_is_stored_without_an_entry(
     assert len(await store.reading.log_tail(9, 1 << 20)) == 2
 
 
-def test_begin_gives_the_clock_as_the_last_commit_left_it(store: Store, driver: Driver) -> None:
+def test_begin_returns_the_clock_of_the_last_commit(store: Store, driver: Driver) -> None:
     now = store.writing.begin()
     store.writing.rollback()
     assert (now.revision, now.commits) == (0, 0)
@@ -85,7 +83,7 @@ def test_begin_gives_the_clock_as_the_last_commit_left_it(store: Store, driver: 
     assert later.time > now.time
 
 
-def test_time_is_never_before_that_of_the_last_change(store: Store, driver: Driver) -> None:
+def test_time_is_never_before_the_last_change(store: Store, driver: Driver) -> None:
     store.writing.begin()
     store.writing.save(Changes(time=FUTURE, revision=0))
     store.writing.commit()
@@ -130,7 +128,7 @@ def test_commit_of_nothing_changes_nothing(store: Store) -> None:
     assert (now.revision, now.commits) == (0, 0)
 
 
-async def test_a_read_sees_only_what_was_committed(store: Store, driver: Driver) -> None:
+async def test_a_read_sees_only_committed_data(store: Store, driver: Driver) -> None:
     run = driver.create()
     now = store.writing.begin()
     transaction = Transaction(now, Loaded({}, {}), CODEC)
@@ -152,9 +150,7 @@ async def test_a_read_sees_only_what_was_committed(store: Store, driver: Driver)
     assert (await store.reading.log_since(ALL, 0, 9)).scanned_to == 2
 
 
-async def test_a_transaction_sees_what_was_committed_before_it(
-    store: Store, driver: Driver
-) -> None:
+async def test_a_transaction_sees_earlier_commits(store: Store, driver: Driver) -> None:
     run = driver.create()
     assert driver.report(run, RUNNING).revision == 2
     assert driver.report(run, SUCCESS).revision == 3

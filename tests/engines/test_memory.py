@@ -1,4 +1,4 @@
-"""What only the memory store can get wrong: it has no read transactions but its lock."""
+"""Tests of the memory store alone: its lock takes the place of read transactions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_log_since_reads_clock_and_log_at_once() -> None:
     clock = store.reading.clock
 
     async def then_forget() -> Clock:
-        # As the writer's thread may, whenever the loop's thread holds no lock.
+        # The writer's thread can do this whenever the loop's thread does not hold the lock.
         found = await clock()
         driver.forget(2)
         return found

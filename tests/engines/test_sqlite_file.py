@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from runsvc.commit.command import Command
+from runsvc.core import lifecycle
 from runsvc.core.errors import (
     StoreRefused,
 )
+from runsvc.core.model import Progress, Run
+from runsvc.store.queries import ById
 from runsvc.store.sqlite import SqliteStore, schema
 from runsvc.store.sqlite.connection import connect
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver, a_request
-from tests.engines.files import execute, pragma, refusal
+from tests.engines.files import clear_cache, execute, pragma, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from runsvc.commit.transaction import Transaction
 
 
 SECOND = timedelta(seconds=1)
@@ -150,6 +156,42 @@ def test_a_change_of_the_activity_alone_does_not_write_the_row_of_the_run(
     assert ("UPDATE", "runs") not in report
     ending = written_by(store, lambda: driver.report(run, SUCCESS))
     assert {("UPDATE", "activity"), ("UPDATE", "runs"), ("INSERT", "log")} <= ending
+
+
+def progress_of(run: Run, tokens: int) -> Command[None]:
+    query, report = ById(run.run_id), Progress(total_tokens=tokens)
+
+    def decide(tx: Transaction) -> None:
+        before = tx.run(query, run.owner)
+        tx.save(before, lifecycle.report_progress(before, report, tx.stamp(), worker_id=None))
+
+    return Command(decide, (query,))
+
+
+def model_name_of(run: Run, name: str) -> Command[None]:
+    query = ById(run.run_id)
+
+    def decide(tx: Transaction) -> None:
+        before = tx.run(query, run.owner)
+        tx.save(before, lifecycle.rename_model(before, name, tx.stamp()))
+
+    return Command(decide, (query,))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+async def test_changes_of_body_and_activity_in_one_batch_are_both_stored(
+    store: SqliteStore, driver: Driver, order: tuple[int, ...]
+) -> None:
+    run = driver.report(driver.create(), RUNNING)
+    commands = [progress_of(run, 1), model_name_of(run, "m"), progress_of(run, 2)]
+    committed = driver.batch(*(commands[number] for number in order))
+    assert [outcome.error for outcome in committed.outcomes] == [None] * 3
+    clear_cache(store)
+    record = await store.reading.get(run.run_id)
+    assert record is not None
+    stored = CODEC.decode(record)
+    assert stored.model_name == "m"
+    assert stored.progress == Progress(total_tokens=(1, 2, 2)[order[-1]])
 
 
 async def test_a_duplicate_request_id_is_refused_and_nothing_is_saved(

@@ -1,4 +1,4 @@
-"""Stores of older releases: they are brought to the present schema, and keep what they hold."""
+"""Migration of stores of older releases: they get the current schema, and keep their data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEASE = timedelta(seconds=30)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 KWARGS = b"\x0a\x00"
 METADATA = Struct(fields={"k": Value(string_value="x" * 300)}).SerializeToString()
-#: What the run that succeeded was created with.
+#: The request that created the run that succeeded.
 REQUEST = {
     "request_id": "q-1",
     "spec": {
@@ -61,7 +61,7 @@ def rows(path: Path, statement: str) -> list[Any]:
 
 
 def schema_of(path: Path) -> Mapping[tuple[str, str], Sequence[Any]]:
-    """Every table and index, with its columns in order and its text, and the version."""
+    """Text and columns of every table and index, and the schema version."""
     found: dict[tuple[str, str], Sequence[Any]] = {
         ("pragma", ""): rows(path, "PRAGMA user_version")
     }
@@ -72,7 +72,7 @@ def schema_of(path: Path) -> Mapping[tuple[str, str], Sequence[Any]]:
 
 
 def wholes(path: Path) -> list[run_pb2.Run]:
-    """Every stored run, put together from its two rows."""
+    """The messages of all stored runs, each from its two rows."""
     statement = (
         "SELECT runs.body, activity.body FROM runs JOIN activity USING (run_id) ORDER BY runs.rowid"
     )
@@ -131,7 +131,7 @@ async def test_a_migrated_log_is_read_as_before(old: Path) -> None:
     await store.close()
 
 
-async def test_a_store_of_0_1_0_is_served(old: Path) -> None:
+async def test_a_store_of_0_1_0_can_be_served(old: Path) -> None:
     async with in_process(old) as client:
         run = (await call(client, "Get", run_id=SUCCEEDED)).run
         assert (run.status, run.worker_id, run.kwargs["prompt"]) == (SUCCESS, "w-1", "Hello")
@@ -151,7 +151,7 @@ async def test_a_store_of_0_1_0_is_served(old: Path) -> None:
 
 
 def lives() -> Iterator[Run]:
-    """Runs in every stage, with leases, progress and sequences."""
+    """Yield 2,000 runs in every stage, with leases, progress and sequences."""
     for number in range(1, 2_001):
         time = BEGIN + number * timedelta(milliseconds=1)
         at = Stamp(number, time)
