@@ -17,18 +17,26 @@ if TYPE_CHECKING:
 _DELIMITED: Final = 2
 
 
-def _tag(message: type[Message], field: str) -> bytes:
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    return _varint(number << 3 | _DELIMITED)
-
-
 def _varint(value: int) -> bytes:
+    return _SMALL[value] if value < len(_SMALL) else _encode_varint(value)
+
+
+def _encode_varint(value: int) -> bytes:
     septets = bytearray()
     while value > 0x7F:
         septets.append(value & 0x7F | 0x80)
         value >>= 7
     septets.append(value)
     return bytes(septets)
+
+
+#: Precomputed varints of the most common lengths, because the loop is slow.
+_SMALL: Final = tuple(map(_encode_varint, range(2_048)))
+
+
+def _tag(message: type[Message], field: str) -> bytes:
+    number = message.DESCRIPTOR.fields_by_name[field].number
+    return _varint(number << 3 | _DELIMITED)
 
 
 #: The tag is the same in every answer with a run, and in a page of runs.
@@ -41,9 +49,9 @@ def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> byte
     length = len(body) + len(activity)
     if not kwargs:
         return b"".join((_RUN, _varint(length), body, activity))
-    prefix = _KWARGS + _varint(len(kwargs))
-    length += len(prefix) + len(kwargs)
-    return b"".join((_RUN, _varint(length), body, activity, prefix, kwargs))
+    size = _varint(len(kwargs))
+    length += len(_KWARGS) + len(size) + len(kwargs)
+    return b"".join((_RUN, _varint(length), body, activity, _KWARGS, size, kwargs))
 
 
 def record_field(record: Record) -> bytes:

@@ -42,7 +42,7 @@ def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
     assert pb.CreateResponse.FromString(encoded) == expected
 
 
-@pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 60_000, 1 << 20])
+@pytest.mark.parametrize("size", [0, 100, 127, 128, 1_900, 2_100, 16_383, 16_384, 60_000, 1 << 20])
 def test_a_run_may_be_of_any_size(size: int) -> None:
     kwargs = struct({"k": "x" * size})
     answered = pb.GetResponse.FromString(run_field(*RunCodec().encode(a_run()), kwargs))
