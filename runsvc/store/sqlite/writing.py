@@ -153,7 +153,7 @@ class SqliteWriting:
     @_recovering
     def save(self, changes: Changes) -> None:
         self._save_runs(changes.runs)
-        self._many(APPEND, (rows.from_entry(entry, changes.time) for entry in changes.log))
+        self._run_many(APPEND, (rows.from_entry(entry, changes.time) for entry in changes.log))
         for run_id in changes.deleted:
             self._run("DELETE FROM runs WHERE run_id = ?", run_id)
             self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
@@ -244,20 +244,22 @@ class SqliteWriting:
         created = [saved for saved in runs if saved.creation is not None]
         changed = [saved for saved in runs if saved.creation is None]
         if created:
-            self._many(
+            self._run_many(
                 INSERT, (rows.constant_values(new) + rows.changing_values(new) for new in created)
             )
-            self._many(INSERT_ACTIVITY, map(rows.activity_values, created))
+            self._run_many(INSERT_ACTIVITY, map(rows.activity_values, created))
         if changed:
             with_body = (saved for saved in changed if not saved.only_activity)
-            self._many(_UPDATE, ((*rows.changing_values(new), new.run.run_id) for new in with_body))
-            self._many(_UPDATE_ACTIVITY, map(rows.activity_values, changed))
+            self._run_many(
+                _UPDATE, ((*rows.changing_values(new), new.run.run_id) for new in with_body)
+            )
+            self._run_many(_UPDATE_ACTIVITY, map(rows.activity_values, changed))
 
     def _run(self, statement: str, *parameters: object) -> None:
         self._connected().execute(statement, parameters)
 
-    def _many(self, statement: str, rows: Iterable[rows.Row]) -> None:
-        self._connected().executemany(statement, rows)
+    def _run_many(self, statement: str, parameters: Iterable[rows.Row]) -> None:
+        self._connected().executemany(statement, parameters)
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -272,7 +274,7 @@ class SqliteWriting:
         return self._connection
 
     def _check_file(self) -> None:
-        """StoreUnavailable if the file was moved or replaced: what is written to it would be lost at the next start."""
+        """StoreUnavailable if the file was moved or replaced: data written to it would be lost at the next start."""
         if self._identity is None:
             raise StoreUnavailable("it is closed")
         try:
@@ -323,8 +325,8 @@ def _committed(changes: Changes, before: Mapping[str, CachedRun]) -> list[Cached
 
 
 def _store_id(connection: sqlite3.Connection) -> str:
-    rows = connection.execute("SELECT store_id FROM clock").fetchall()
-    if not rows:
+    found = connection.execute("SELECT store_id FROM clock").fetchall()
+    if not found:
         # The error that SQLite raises for a missing table.
         raise sqlite3.DatabaseError("no clock")
-    return str(rows[0][0])
+    return str(found[0][0])
