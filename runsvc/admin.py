@@ -12,7 +12,7 @@ from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow
 from runsvc.maintenance.timed_command import timed_command
-from runsvc.store.base import Lapsed, Orphans, RawById
+from runsvc.store.queries import Lapsed, Orphans, RawById
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +118,8 @@ class Admin:
         return ServerInfo(
             version=__version__,
             store_kind=self._store.kind,
-            clock=await self._store.clock(),
-            active_runs=await self._store.count_active(),
+            clock=await self._store.reading.clock(),
+            active_runs=await self._store.reading.count_active(),
             watchers=self._hub.watchers,
             attachments=self._attachments.held,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
 from runsvc.core import admission, lifecycle
 from runsvc.core.errors import RunNotFound
-from runsvc.store.base import (
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         RunStatus,
         Stamp,
     )
-    from runsvc.store.base import Codec, Count, Query, ReadingStore, Record
+    from runsvc.store.base import Codec, ReadingStore, Record
+    from runsvc.store.queries import Count, Query
 
 #: Maximum bytes of the runs of a page, unless its first run alone is larger.
 PAGE_BYTES: Final = 1 << 20
@@ -326,4 +327,4 @@ def _displace(
 
 
 def _size(records: Sequence[Record]) -> int:
-    return sum(len(record.body) for record in records)
+    return sum(record.size for record in records)

@@ -34,7 +34,7 @@ from runsvc.timekeeper import Timekeeper
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 try:
     import uvloop
@@ -86,7 +86,7 @@ async def running(
 
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
     """The engine that the settings name, not yet open."""
-    return SqliteStore(settings.db, timekeeper)
+    return SqliteStore(settings.db, RunCodec(), timekeeper)
 
 
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -118,10 +118,10 @@ async def _start(
     stack: AsyncExitStack,
 ) -> str:
     codec, in_flight = RunCodec(), InFlight()
-    hub = StatusHub(store, fan_out=FanOut(in_flight.unary_arrived))
+    hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     await hub.start()
-    writer = Writer(GroupCommit(store, codec), _publisher(hub, lease_clock))
+    writer = Writer(GroupCommit(store.writing, codec), _publisher(hub, lease_clock))
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -135,8 +135,10 @@ async def _start(
         count = await admin.reconcile_all(settings.orphan_error)
         logger.info("Ended %d active runs without a lease as ERROR", count)
 
-    manager = RunManager(writer, store, codec, max_active_per_thread=settings.max_active_per_thread)
-    watches = Watches(store, hub, codec, lease_clock, attachments)
+    manager = RunManager(
+        writer, store.reading, codec, max_active_per_thread=settings.max_active_per_thread
+    )
+    watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
     address = await door.start(settings.listen)
 
@@ -168,7 +170,7 @@ def _jobs(
 ) -> list[Job]:
     """The background work of a server."""
     keep_log = Compaction(
-        writer, store, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
+        writer, store.reading, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
     )
     compaction_interval = timedelta(seconds=settings.compaction_interval)
     jobs = [
@@ -177,7 +179,7 @@ def _jobs(
         Job("Log compaction", compaction_interval, keep_log.run),
     ]
     if settings.retain_runs is not None:
-        keep_runs = Retention(writer, store, lease_clock, settings.retain_runs)
+        keep_runs = Retention(writer, store.reading, lease_clock, settings.retain_runs)
         jobs.append(Job("Run retention", retention.INTERVAL, keep_runs.run))
     return jobs
 

@@ -15,7 +15,7 @@ from runsvc.commit.transaction import Transaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runsvc.store.base import Count, Query
+    from runsvc.store.queries import Count, Query
 
 T = TypeVar("T")
 

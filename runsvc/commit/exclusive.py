@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Run
     from runsvc.store.attachments import Abandoned, AnyReleased
-    from runsvc.store.base import DueLeases, DueTimeouts, Orphans, RawById, Record
+    from runsvc.store.base import Record
+    from runsvc.store.queries import DueLeases, DueTimeouts, Orphans, RawById
 
 _TICK: Final = timedelta(microseconds=1)
 

@@ -18,17 +18,8 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Request, RequestKey, Run, RunSpec, RunStatus
     from runsvc.store.attachments import AttachmentChange
-    from runsvc.store.base import (
-        ActiveCount,
-        ActiveOnThread,
-        ById,
-        ByRequest,
-        Codec,
-        Loaded,
-        NewestActive,
-        Now,
-        Record,
-    )
+    from runsvc.store.base import Codec, Encoded, Loaded, Now, Record
+    from runsvc.store.queries import ActiveCount, ActiveOnThread, ById, ByRequest, NewestActive
 
 T = TypeVar("T")
 
@@ -170,7 +161,9 @@ class Transaction:
 
     def _stage(self, run: Run, before: Run | None, creation: Creation | None) -> None:
         staged = self._staged
-        staged.changes.append(_Change(Saved(run, self._codec.encode(run), creation), before))
+        encoded = self._codec.encode(run, before)
+        only_activity = before is not None and encoded.body is self._codec.encode(before).body
+        staged.changes.append(_Change(Saved(run, encoded, creation, only_activity), before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 
@@ -187,12 +180,12 @@ class Transaction:
                 self._keep(change)
 
     def _keep(self, change: _Change) -> None:
-        (run, body, creation), before = change
+        (run, encoded, creation, only_activity), before = change
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         self._growth[run.owner, run.thread_id] += growth
         if before is None or run.revision != before.revision:
-            self._log.append(self._entry(run, body, previous_status))
+            self._log.append(self._entry(run, encoded, previous_status))
         elif run.progress != before.progress:
             self.progressed[run.run_id] = run
         if creation is not None:
@@ -201,9 +194,10 @@ class Transaction:
                 self._requests[creation.request.key] = run.run_id, creation.request.spec_hash
         elif (earlier := self._saved.get(run.run_id)) is not None:
             creation = earlier.creation
-        self._saved[run.run_id] = Saved(run, body, creation)
+            only_activity &= earlier.only_activity
+        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity)
 
-    def _entry(self, run: Run, body: bytes, previous_status: RunStatus | None) -> LogEntry:
+    def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(
             revision=run.revision,
             call_end=self._revision,
@@ -214,7 +208,7 @@ class Transaction:
             status=run.status,
             previous_status=previous_status,
             deleted=False,
-            body=body,
+            body=b"".join(encoded),
         )
 
     def _current(self, record: Record) -> Run:

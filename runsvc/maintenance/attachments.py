@@ -28,7 +28,7 @@ from runsvc.store.attachments import (
     ReleaseOthers,
     Renew,
 )
-from runsvc.store.base import ById
+from runsvc.store.queries import ById
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

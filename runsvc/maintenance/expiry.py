@@ -11,7 +11,7 @@ from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
 from runsvc.core.terms import limit_of
 from runsvc.maintenance.timed_command import timed_command
-from runsvc.store.base import DueLeases, DueTimeouts
+from runsvc.store.queries import DueLeases, DueTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.core.errors import RunNotFound
 from runsvc.maintenance.timed_command import timed_command
-from runsvc.store.base import RawById
+from runsvc.store.queries import RawById
 from runsvc.timekeeper import ago
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
-    from runsvc.store.base import Count, Query
+    from runsvc.store.queries import Count, Query
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runsvc.core.model import Progress
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
-from runsvc.wire.answer import RunFields, run_field
+from runsvc.wire.answer import record_field, run_field
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
@@ -41,7 +41,6 @@ class RunServicer:
         self._watches = watches
         self._encode_run = codec.encode
         self._connections = connections
-        self._field_of = RunFields().of
         self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
@@ -59,7 +58,7 @@ class RunServicer:
     async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        return self._field_of(await self._manager.get(OWNER, run_id))
+        return record_field(await self._manager.get(OWNER, run_id))
 
     async def ListByThread(self, request: pb.ListByThreadRequest, context: Any) -> bytes:
         with Check() as check:
@@ -76,7 +75,7 @@ class RunServicer:
             page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
         )
         rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
-        return b"".join((*map(self._field_of, page.records), rest))
+        return b"".join((*map(record_field, page.records), rest))
 
     async def HasInflight(
         self, request: pb.HasInflightRequest, context: Any
@@ -166,7 +165,7 @@ class RunServicer:
 
     def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
         """The answer: a run, with kwargs if given, followed by the other fields."""
-        return run_field(self._encode_run(run), kwargs) + rest.SerializeToString()
+        return run_field(*self._encode_run(run), kwargs) + rest.SerializeToString()
 
 
 async def _creation(

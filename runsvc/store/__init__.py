@@ -1,3 +1,3 @@
-"""Where runs and their history are kept: the contract (base) and the engines that fulfil it."""
+"""Storage of runs and of their change log: the contract (base, queries, attachments) and its engines."""
 
 from __future__ import annotations

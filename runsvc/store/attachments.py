@@ -1,7 +1,7 @@
-"""What a transaction does to attachments: streams that count as a run's client, each stored for as long as it may.
+"""Changes of attachments, and the queries for them.
 
-The server that holds the stream keeps its attachment from ending. Once no server holds it, it is released, and ends
-when its time is over. Attachments belong to their run and go with it.
+An attachment is a stream that counts as a client of its run. The server that holds the stream keeps the attachment
+from expiring. A released attachment has no server, and expires at its time. Attachments are removed with their run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Adds one to a run that is there."""
+    """Add an attachment to an existing run."""
 
     attachment_id: str
     run_id: str
@@ -26,7 +26,7 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Lets go of one, which may not be there."""
+    """Release an attachment, if it exists."""
 
     attachment_id: str
     expires_at: datetime
@@ -34,7 +34,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOthers:
-    """Gives every one that this server does not hold until then, held by another or released before."""
+    """Release every attachment that this server does not hold. Those released before get the new expiry too."""
 
     server: str
     expires_at: datetime
@@ -42,7 +42,7 @@ class ReleaseOthers:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Puts off the end of all that this server holds; those that ended by now beside one of them go."""
+    """Extend every attachment that this server holds. Remove expired attachments of the same runs held elsewhere."""
 
     server: str
     now: datetime
@@ -51,7 +51,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Removes all of a run."""
+    """Remove all attachments of a run."""
 
     run_id: str
 
@@ -61,7 +61,10 @@ AttachmentChange = Attach | Release | ReleaseOthers | Renew | Detach
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """Asks for runs whose attachments have all ended at or before a time, and of which this server holds none."""
+    """Runs with attachments that all expired at or before a time, and of which this server holds none.
+
+    Earliest expiry first, at most `limit`.
+    """
 
     at: datetime
     server: str
@@ -70,6 +73,6 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class AnyReleased:
-    """Asks whether there are attachments that this server does not hold."""
+    """1 if there are attachments that this server does not hold, otherwise 0."""
 
     server: str

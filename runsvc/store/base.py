@@ -1,31 +1,29 @@
-"""The contract of a store: what every engine does, and what a caller may rely on.
+"""The contract of a store: the duties of every engine, and the guarantees for its callers.
 
-A store keeps runs, the log of their changes, and one clock. It searches and carries; it decides nothing. The writing
-side is synchronous and belongs to one thread, the writer's. The reading side is asynchronous and sees only what was
-committed. A cancelled read leaves nothing open.
+A store holds runs, the log of their changes, and a clock. It searches and returns data, and makes no decisions. It has
+two parts. The writing part is synchronous and belongs to the writer's thread. The reading part is asynchronous and
+returns committed data only. A cancelled read leaves no resources open.
 
-Both sides raise StoreUnavailable when the engine cannot do its work now (StoreBusy when another process holds it), and
-recover by themselves once the cause is gone.
+Both parts raise StoreUnavailable when the engine cannot work, and its subclass StoreBusy when another process holds a
+lock. Both recover without help once the cause is gone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from runsvc.store.attachments import Abandoned, AnyReleased
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from runsvc.core.model import Request, RequestKey, Run, RunStatus
+    from runsvc.core.model import Request, Run, RunStatus
     from runsvc.store.attachments import AttachmentChange
+    from runsvc.store.queries import Count, PageQuery, Query
 
 
 class Record(NamedTuple):
-    """A run as stored: the columns that are searched, and the encoded run that is only carried."""
+    """A stored run: the columns for searching, and the encoded run, which the store does not interpret."""
 
     run_id: str
     owner: str
@@ -35,19 +33,25 @@ class Record(NamedTuple):
     created_at: datetime
     revision: int
     progress_sequence: int | None
-    #: Hash of the spec that its request_id was used with; None when it was created without one.
+    #: Hash of the spec that came with its request_id; None if the run was created without one.
     spec_hash: bytes | None
-    #: The encoded run; empty where a read leaves it out.
+    #: The encoded run in two parts (see Encoded). Both are empty if a read leaves them out.
     body: bytes
-    #: None where a read leaves it out.
+    activity: bytes
+    #: None if a read leaves it out.
     kwargs: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded run, without kwargs."""
+        return len(self.body) + len(self.activity)
 
 
 class LogEntry(NamedTuple):
-    """One change as the log holds it."""
+    """One change, as stored in the log."""
 
     revision: int
-    #: Last revision of the call that made this change: changes of one call stay together.
+    #: Last revision of the call that made this change. Changes of one call stay together.
     call_end: int
     run_id: str
     owner: str
@@ -58,27 +62,43 @@ class LogEntry(NamedTuple):
     previous_status: RunStatus | None
     #: The run was removed by this change.
     deleted: bool
-    #: The encoded run as of this change; None once the run was removed.
+    #: The whole encoded run as of this change; None once the run was removed.
     body: bytes | None
 
 
-class Codec(Protocol):
-    """How a run becomes bytes and comes back; handed in by the transport."""
+class Encoded(NamedTuple):
+    """An encoded run in two parts. Concatenated, they are the whole encoded run."""
 
-    def encode(self, run: Run) -> bytes:
-        """The run without what only columns hold (progress_sequence)."""
-        ...
+    #: Everything but the activity.
+    body: bytes
+    #: Lease, progress and updated_at: the fields that change without a new revision.
+    activity: bytes
+
+
+class Codec(Protocol):
+    """Encodes and decodes runs. A store treats the bytes as opaque."""
+
+    def encode(self, run: Run, before: Run | None = None) -> Encoded:
+        """Encode a run without kwargs and progress_sequence, which have columns of their own.
+
+        If only the activity differs from `before`, the body is the same bytes object as the body of `before`.
+        """
+
+    def split(self, encoded: bytes) -> Encoded:
+        """Split a whole encoded run. Bytes that cannot be parsed become the body, with an empty activity."""
 
     def decode(self, subject: Record | LogEntry) -> Run:
-        """The run in a record or in a log entry that has a body.
+        """Decode the run of a record, or of a log entry that has a body.
 
-        CorruptRow when the bytes are no run, or are another run's than the columns say.
+        CorruptRow if the bytes cannot be decoded, or do not match the columns.
         """
-        ...
+
+    def check(self, record: Record) -> None:
+        """CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns."""
 
 
 class TopicKind(Enum):
-    """What a watcher can follow."""
+    """The kinds of things that a watcher can follow."""
 
     RUN = "run"
     THREAD = "thread"
@@ -87,321 +107,184 @@ class TopicKind(Enum):
 
 
 class Topic(NamedTuple):
-    """Whose changes a watcher follows: `key` is an id of that kind, empty for ALL."""
+    """The subject of a watch: `key` is an id of the given kind, empty for ALL."""
 
     kind: TopicKind
     owner: str
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ById:
-    """Asks for the run with this id, without kwargs: one record or none."""
-
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RawById:
-    """Asks for the run with this id, to remove it, even if it is corrupt: then its body is empty, its status ERROR."""
-
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ByRequest:
-    """Asks for the run that this request created: one record or none."""
-
-    key: RequestKey
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveOnThread:
-    """Asks for a thread's active runs, newest first."""
-
-    owner: str
-    thread_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewestActive:
-    """Asks for a thread's active runs, newest first, at most so many, without bodies."""
-
-    owner: str
-    thread_id: str
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class DueLeases:
-    """Asks for active runs whose lease has a ttl of at most `longest` and ran out at or before a time, first first.
-
-    At most `limit`, behind the first `skip`.
-    """
-
-    at: datetime
-    longest: timedelta
-    limit: int
-    skip: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DueTimeouts:
-    """Asks for active runs whose present timeout ends at or before a time, first first.
-
-    That of a PENDING run is its start_timeout, counted from created_at; of a RUNNING one its timeout, from started_at.
-    At most `limit`, behind the first `skip`.
-    """
-
-    at: datetime
-    limit: int
-    skip: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Lapsed:
-    """Which leases are over: those with a ttl of at most `longest` that ran out at or before a time."""
-
-    at: datetime
-    longest: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Orphans:
-    """Asks for active runs created at or before a time (None: at any), oldest first, that nobody holds.
-
-    Those without a lease, and those whose lease lapsed; without `lapsed` only the former.
-    """
-
-    before: datetime | None
-    limit: int
-    lapsed: Lapsed | None = None
-
-
-Query = (
-    ById
-    | RawById
-    | ByRequest
-    | ActiveOnThread
-    | NewestActive
-    | DueLeases
-    | DueTimeouts
-    | Orphans
-    | Abandoned
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveCount:
-    """Asks how many active runs a thread has."""
-
-    owner: str
-    thread_id: str
-
-
-Count = ActiveCount | AnyReleased
-
-
 class Loaded(NamedTuple):
-    """What a transaction found."""
+    """The answers to the queries of a transaction."""
 
     records: Mapping[Query, Sequence[Record]]
     counts: Mapping[Count, int]
-    #: By id, those of the runs whose bodies need no decoding, because the engine has kept what it was given.
+    #: Decoded runs that the engine has at no cost, by id: some or none of the runs in `records`.
     runs: Mapping[str, Run] = {}
 
 
 class Now(NamedTuple):
-    """The clock as a transaction finds it."""
+    """The clock at the start of a transaction."""
 
-    #: Never before the time of the last change, whatever the machine's clock does.
+    #: Never before the time of the last change, even if the machine's clock was set back.
     time: datetime
     revision: int
-    #: How many transactions were committed before this one.
+    #: Number of earlier committed transactions.
     commits: int
 
 
-class Saved(NamedTuple):
-    """The newest state of a run that a transaction created or changed."""
-
-    run: Run
-    body: bytes
-    #: Set when this transaction created the run.
-    creation: Creation | None
-
-
 class Creation(NamedTuple):
-    """What is stored with a run once, when it is created."""
+    """Data that is stored once, when a run is created."""
 
     kwargs: bytes
     request: Request | None
 
 
-class Changes(NamedTuple):
-    """All that one transaction does to the store."""
+class Saved(NamedTuple):
+    """The final state of a run that a transaction created or changed."""
 
-    #: The clock after it.
+    run: Run
+    encoded: Encoded
+    #: None if the run existed before this transaction.
+    creation: Creation | None
+    #: Only the activity differs from the stored run.
+    only_activity: bool = False
+
+
+class Changes(NamedTuple):
+    """Everything that one transaction changes in the store."""
+
+    #: The clock after the transaction.
     time: datetime
     revision: int
-    #: Each changed run once, as it is in the end.
+    #: Each changed run once, in its final state.
     runs: Sequence[Saved] = ()
     log: Sequence[LogEntry] = ()
-    #: Runs to remove; the log entries they had before lose the body.
+    #: Ids of runs to remove. Their existing log entries lose the body.
     deleted: Sequence[str] = ()
-    #: Log entries at or below this revision go.
+    #: Log entries up to this revision are dropped.
     forgotten: int = 0
-    #: In this order, after the runs.
+    #: Applied in this order, after the runs.
     attachments: Sequence[AttachmentChange] = ()
 
 
 class RunState(NamedTuple):
-    """A run as of one of its revisions: enough to find the rest by."""
+    """Identifies a run as of one of its revisions."""
 
     run_id: str
     revision: int
 
 
 class Snapshot(NamedTuple):
-    """What matched a topic at one revision."""
+    """The runs that matched a topic at one revision."""
 
-    #: The run of a RUN topic, in any status; of other topics the active runs, oldest first.
+    #: For a RUN topic the run in any status; for other topics the active runs, oldest first.
     states: Sequence[RunState]
     revision: int
 
 
 class LogSlice(NamedTuple):
-    """A stretch of the log, filtered by a topic."""
+    """A part of the log, filtered by a topic."""
 
     entries: Sequence[LogEntry]
-    #: No further entry at or below this revision matches.
+    #: `entries` has every match up to this revision.
     scanned_to: int
 
 
 class Clock(NamedTuple):
-    """Where a store stands."""
+    """The identity of a store, and the range of its log."""
 
     store_id: str
     revision: int
-    #: Oldest revision in the log; revision + 1 when the log is empty.
+    #: Oldest revision in the log; revision + 1 if the log is empty.
     oldest_revision: int
 
 
-class PageKey(NamedTuple):
-    """Position of a run in its thread's list."""
-
-    created_at: datetime
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageQuery:
-    """Which of a thread's runs to list."""
-
-    owner: str
-    thread_id: str
-    #: Empty: all.
-    statuses: frozenset[RunStatus] = field(default_factory=frozenset)
-    #: The last run of the page before.
-    after: PageKey | None = None
-    limit: int
-    #: The page ends with the record that brings its bodies beyond this many bytes.
-    max_bytes: int
-
-
 class WritingStore(Protocol):
-    """The writer thread's side: one transaction at a time, begin to commit or rollback."""
+    """The part for the writer's thread: one transaction at a time, from begin to commit or rollback."""
 
     def begin(self) -> Now:
-        """Open a transaction, holding the write lock of the whole store. Afterwards none is open when it raises."""
-        ...
+        """Open a transaction with the write lock of the whole store. If it raises, no transaction is open."""
 
     def load(self, queries: Collection[Query | Count]) -> Loaded:
-        """Answer each query, as of this transaction."""
-        ...
+        """Answer each query as of the start of this transaction."""
 
     def save(self, changes: Changes) -> None:
-        """Stage the changes. Nothing of them may be committed after it raises: roll back."""
-        ...
+        """Stage the changes. If it raises, the caller must roll back."""
 
     def commit(self) -> None:
-        """Make it durable. StoreUnavailable: it did not happen. OutcomeUnknown: that could not be found out."""
-        ...
+        """Make the changes durable. StoreUnavailable: not committed. OutcomeUnknown: committed or not."""
 
     def rollback(self) -> None:
-        """Drop the open transaction, if there is one. Never raises."""
-        ...
+        """Drop the open transaction, if any. Never raises."""
 
 
 class ReadingStore(Protocol):
-    """Everyone's side: reads of what was committed. What one read returns is as of one moment, unless it says more."""
+    """The part for everyone else. Each read is consistent as of one moment, unless its method states otherwise."""
 
     async def get(self, run_id: str) -> Record | None:
-        """The run with its kwargs."""
-        ...
+        """The run with its kwargs. CorruptRow if the record does not pass Codec.check."""
 
-    async def look_up(self, run_id: str) -> Record | None:
+    async def get_without_kwargs(self, run_id: str) -> Record | None:
         """The run without its kwargs."""
-        ...
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         """Ids of the thread's active runs, newest first."""
-        ...
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
-        """Runs of a thread, newest first by (created_at, run_id). Each as of its own moment within the read."""
-        ...
+        """Runs of a thread, newest first by (created_at, run_id). The records may be as of different moments.
+
+        CorruptRow if a record does not pass Codec.check.
+        """
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
-        """The runs whose superseded_by is this one, oldest first."""
-        ...
+        """The runs that this run superseded, oldest change first."""
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
-        """Ids of runs that ended at or before a time, in the order of their creation, after this one (empty: all)."""
-        ...
+        """Ids of runs that ended at or before a time, in order of creation, after this id (empty: from the first)."""
 
     async def snapshot(self, topic: Topic) -> Snapshot:
-        """What matches, and the revision it is as of."""
-        ...
+        """The runs that match a topic, and the revision of that state."""
 
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
-        """The runs as of these revisions, in this order; a run that was removed since is left out.
+        """The runs as of these revisions, in this order, without those removed since.
 
-        A run that has not changed since is its record, without kwargs; another one is its log entry. RevisionCompacted
-        when the log no longer holds that of a run that is there.
+        A run that has not changed since is its record, without kwargs; any other is its log entry. RevisionCompacted
+        if the log no longer has the entry of a run that still exists.
         """
-        ...
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
-        """Entries after a revision, oldest first. RevisionCompacted when the log starts later than that."""
-        ...
+        """The entries after a revision, oldest first. RevisionCompacted if the log starts later."""
 
     async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
-        """The newest entries of every owner, oldest first, up to the one whose body goes beyond so many bytes."""
-        ...
+        """The newest entries of all owners, oldest first. The oldest may take the sum of bodies over `max_bytes`."""
 
     async def log_begin(self, time: datetime) -> int:
-        """Revision of the oldest entry that was committed after this time; the next one when there is none."""
-        ...
+        """Revision of the oldest entry committed after a time; the next revision if there is none."""
 
     async def clock(self) -> Clock:
-        """Where the store stands."""
-        ...
+        """The identity of the store, and the range of its log."""
 
     async def count_active(self) -> int:
-        """How many runs are active."""
-        ...
+        """The number of active runs."""
 
 
-class Store(WritingStore, ReadingStore, Protocol):
-    """A whole engine."""
+class Store(Protocol):
+    """An engine."""
 
     #: Name of the engine, such as sqlite.
     kind: str
 
+    @property
+    def reading(self) -> ReadingStore:
+        """The part for reading. Raises StoreUnavailable while the store is closed."""
+
+    @property
+    def writing(self) -> WritingStore:
+        """The part for writing. Raises StoreUnavailable while the store is closed."""
+
     async def open(self) -> None:
-        """Make ready, creating or migrating what is stored. StoreRefused when this is not a store for us."""
-        ...
+        """Open the store; create or migrate it if needed. StoreRefused if it is unusable, StoreUnavailable."""
 
     async def close(self) -> None:
-        """Let go of everything; only after the writer has stopped. A closed store is StoreUnavailable."""
-        ...
+        """Close both parts, after the writer has stopped. A closed store can be opened again."""

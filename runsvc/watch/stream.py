@@ -217,7 +217,7 @@ class Watch:
         if not self._run_end:
             return
         topic = self._request.topic
-        record = await self._watches.store.look_up(topic.key)
+        record = await self._watches.store.get_without_kwargs(topic.key)
         if record is not None and record.owner == topic.owner:
             if record.revision <= after:
                 self._outlook = self._run_end.outlook(record)
@@ -240,7 +240,7 @@ class Watch:
         """Whether the executor that has to acknowledge has been silent for longer than its lease."""
         if self._run_end is None or self._lease_left():
             return False
-        record = await self._watches.store.look_up(self._request.topic.key)
+        record = await self._watches.store.get_without_kwargs(self._request.topic.key)
         if record is None or record.revision > self._cursor.position:
             # The change is committed and will be published.
             return False

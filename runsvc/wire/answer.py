@@ -5,31 +5,23 @@ A message is the concatenation of its fields, so an answer is its run, or its ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from runsvc.fifo_cache import FifoCache
 from runsvc.v1 import run_pb2, run_service_pb2
-from runsvc.wire.convert import check_record
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runsvc.store.base import Record
 
-#: Fields that are kept, with kwargs and without, and the bytes of the largest that is: 8 MiB in all, and as much of the
-#: bodies they were made of.
-KEPT: Final = 1_024
-LARGEST: Final = 4 << 10
-
 _DELIMITED: Final = 2
 
 
-def _tag(message: type[Message], field: str) -> bytes:
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    return _varint(number << 3 | _DELIMITED)
-
-
 def _varint(value: int) -> bytes:
+    return _SMALL[value] if value < len(_SMALL) else _encode_varint(value)
+
+
+def _encode_varint(value: int) -> bytes:
     septets = bytearray()
     while value > 0x7F:
         septets.append(value & 0x7F | 0x80)
@@ -38,45 +30,30 @@ def _varint(value: int) -> bytes:
     return bytes(septets)
 
 
-#: The same in every answer that has a run, and in a page of runs.
+#: Precomputed varints of the most common lengths, because the loop is slow.
+_SMALL: Final = tuple(map(_encode_varint, range(2_048)))
+
+
+def _tag(message: type[Message], field: str) -> bytes:
+    number = message.DESCRIPTOR.fields_by_name[field].number
+    return _varint(number << 3 | _DELIMITED)
+
+
+#: The tag is the same in every answer with a run, and in a page of runs.
 _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
 
 
-def run_field(body: bytes, kwargs: bytes | None = None) -> bytes:
-    """An encoded run as the first field of an answer, with kwargs when they are given."""
-    if kwargs:
-        body = b"".join((body, _KWARGS, _varint(len(kwargs)), kwargs))
-    return b"".join((_RUN, _varint(len(body)), body))
+def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> bytes:
+    """An encoded run, given in its two parts, as the first field of an answer; with kwargs if they are given."""
+    length = len(body) + len(activity)
+    if not kwargs:
+        return b"".join((_RUN, _varint(length), body, activity))
+    size = _varint(len(kwargs))
+    length += len(_KWARGS) + len(size) + len(kwargs)
+    return b"".join((_RUN, _varint(length), body, activity, _KWARGS, size, kwargs))
 
 
-class _Made(NamedTuple):
-    body: bytes
-    kwargs: bytes | None
-    field: bytes
-
-
-class RunFields:
-    """Records as fields of answers. Each record is verified once, not for every answer.
-
-    This cache cannot disagree with the store: an entry is valid only for the very bytes object that the store returned.
-    Entries of removed runs are never found again, and are evicted in time.
-    """
-
-    def __init__(self) -> None:
-        #: By run_id; Get answers with kwargs, a page without.
-        self._whole: FifoCache[str, _Made] = FifoCache(KEPT)
-        self._bare: FifoCache[str, _Made] = FifoCache(KEPT)
-
-    def of(self, record: Record) -> bytes:
-        """The record as the first field of an answer, with kwargs when it has them. CorruptRow."""
-        body, kwargs = record.body, record.kwargs or None
-        kept = self._whole if kwargs else self._bare
-        known = kept.get(record.run_id)
-        if known is not None and known.body is body and known.kwargs is kwargs:
-            return known.field
-        check_record(record)
-        field = run_field(body, kwargs)
-        if len(field) <= LARGEST:
-            kept.keep(record.run_id, _Made(body, kwargs, field))
-        return field
+def record_field(record: Record) -> bytes:
+    """A record as the first field of an answer, with kwargs if it has them."""
+    return run_field(record.body, record.activity, record.kwargs)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
-from google.protobuf.struct_pb2 import Struct
 
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import (
@@ -50,38 +49,22 @@ _STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
 _REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name != "final")
 
 
-class RunCodec:
-    """Runs as the bytes that a store carries."""
-
-    def encode(self, run: Run) -> bytes:
-        """The run without kwargs and without progress_sequence, which have columns of their own. Encoded once."""
-        encoded: bytes | None = getattr(run, "encoded", None)
-        if encoded is None:
-            encoded = to_message(run).SerializeToString()
-            object.__setattr__(run, "encoded", encoded)
-        return encoded
-
-    def decode(self, subject: Record | LogEntry) -> Run:
-        """The run in a record or in a log entry that has a body; CorruptRow when it is not that run."""
-        sequence = subject.progress_sequence if isinstance(subject, Record) else None
-        try:
-            run = _to_run(run_pb2.Run.FromString(subject.body or b""), sequence)
-        except (DecodeError, KeyError, ValueError, OverflowError) as error:
-            raise CorruptRow(subject.run_id) from error
-        if (
-            run.revision != subject.revision
-            or run.run_id != subject.run_id
-            or run.status is not subject.status
-            or run.thread_id != subject.thread_id
-            or run.owner != subject.owner
-        ):
-            raise CorruptRow(subject.run_id)
-        object.__setattr__(run, "encoded", subject.body)
-        return run
-
-
 def to_message(run: Run) -> run_pb2.Run:
     """The message of a run, without kwargs."""
+    message = body_message(run)
+    _set_activity(message, run)
+    return message
+
+
+def activity_message(run: Run) -> run_pb2.Run:
+    """The part of the message that changes without a new revision: lease, progress and updated_at."""
+    message = run_pb2.Run()
+    _set_activity(message, run)
+    return message
+
+
+def body_message(run: Run) -> run_pb2.Run:
+    """The message of a run without its activity and kwargs."""
     # The stubs type enum fields by generated types; the domain's enums are numbers too.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
@@ -100,20 +83,13 @@ def to_message(run: Run) -> run_pb2.Run:
     return message  # type: ignore[no-any-return]
 
 
-def check_record(record: Record) -> None:
-    """Verify that a stored run and its kwargs parse and match their columns. CorruptRow."""
-    _merge_stored(run_pb2.Run(), record, record.body)
-    if record.kwargs:
-        _merge(Struct(), record.kwargs, record.run_id)
-
-
 def from_entry(entry: LogEntry) -> run_pb2.Run:
-    """The message of a run as of a change: ids, status and revision alone once the run was removed."""
+    """The message of a run as of a change. Only ids, status and revision once the run was removed."""
     message = run_pb2.Run()
     if entry.body is None:
         _set_bare(message, entry)
     else:
-        _merge_stored(message, entry, entry.body)
+        merge_stored(message, entry, entry.body)
     return message
 
 
@@ -126,7 +102,7 @@ def to_response(event: Event) -> run_service_pb2.StreamStatusResponse:
     response.store_id = event.store_id
     subject = event.subject
     if isinstance(subject, Record):
-        _merge_stored(response.run, subject, subject.body)
+        merge_stored(response.run, subject, subject.body, subject.activity)
     elif subject is not None:
         _set_change(response, subject)
     return response  # type: ignore[no-any-return]
@@ -162,7 +138,6 @@ def to_timedelta(duration: Duration) -> timedelta:
 
 def _set_times(message: run_pb2.Run, run: Run) -> None:
     _set_timestamp(message.created_at, run.created_at)
-    _set_timestamp(message.updated_at, run.updated_at)
     if run.started_at is not None:
         _set_timestamp(message.started_at, run.started_at)
     if run.ended_at is not None:
@@ -183,17 +158,21 @@ def _set_optional_texts(message: run_pb2.Run, run: Run) -> None:
 
 
 def _set_parts(message: run_pb2.Run, run: Run) -> None:
-    if run.progress is not None:
-        _set_progress(message.progress, run.progress)
     if run.cancellation is not None:
         _set_cancellation(message.cancellation, run.cancellation)
-    if run.lease is not None:
-        _set_duration(message.lease.ttl, run.lease.ttl)
-        _set_timestamp(message.lease.expires_at, run.lease.expires_at)
     if run.start_timeout is not None:
         _set_duration(message.start_timeout, run.start_timeout)
     if run.timeout is not None:
         _set_duration(message.timeout, run.timeout)
+
+
+def _set_activity(message: run_pb2.Run, run: Run) -> None:
+    _set_timestamp(message.updated_at, run.updated_at)
+    if run.progress is not None:
+        _set_progress(message.progress, run.progress)
+    if run.lease is not None:
+        _set_duration(message.lease.ttl, run.lease.ttl)
+        _set_timestamp(message.lease.expires_at, run.lease.expires_at)
 
 
 def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
@@ -241,11 +220,13 @@ def _set_change(response: Any, entry: LogEntry) -> None:
     if entry.body is None:
         _set_bare(response.run, entry)
     else:
-        _merge_stored(response.run, entry, entry.body)
+        merge_stored(response.run, entry, entry.body)
 
 
-def _merge_stored(message: Any, subject: Record | LogEntry, body: bytes) -> None:
-    _merge(message, body, subject.run_id)
+def merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> None:
+    """Parse the parts of a stored run into a message. CorruptRow if they do not match the columns."""
+    for part in parts:
+        merge(message, part, subject.run_id)
     if (
         message.revision != subject.revision
         or message.run_id != subject.run_id
@@ -254,14 +235,16 @@ def _merge_stored(message: Any, subject: Record | LogEntry, body: bytes) -> None
         raise CorruptRow(subject.run_id)
 
 
-def _merge(message: Any, encoded: bytes, run_id: str) -> None:
+def merge(message: Any, encoded: bytes, run_id: str) -> None:
+    """Parse bytes into a message. CorruptRow."""
     try:
         message.MergeFromString(encoded)
     except DecodeError as error:
         raise CorruptRow(run_id) from error
 
 
-def _to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
+def to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
+    """The run of a message. KeyError, ValueError or OverflowError if a field is missing or invalid."""
     has = message.HasField
     if not (has("created_at") and has("updated_at")):
         raise ValueError("a run without its times")

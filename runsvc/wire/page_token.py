@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from zlib import crc32
 
-from runsvc.store.base import PageKey
+from runsvc.store.queries import PageKey
 
 if TYPE_CHECKING:
     from runsvc.core.model import RunStatus

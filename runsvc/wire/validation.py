@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from runsvc.store.base import PageKey
+    from runsvc.store.queries import PageKey
     from runsvc.v1 import run_service_pb2
 
     ProgressReport = (

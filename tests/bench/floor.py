@@ -63,7 +63,7 @@ async def floor(session: Session) -> list[Figure]:
 
 def _written(db: Path, batch: int, seconds: float) -> Sample:
     sample = Sample()
-    rows = filling.rows(_ROWS)
+    rows = filling.new_rows(_ROWS)
     with _on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous = FULL")
         cpu, begin = time.process_time(), time.perf_counter()
@@ -71,8 +71,9 @@ def _written(db: Path, batch: int, seconds: float) -> Sample:
         while now < begin + seconds:
             file.execute("BEGIN IMMEDIATE")
             for _ in range(batch):
-                run, entry = next(rows)
+                run, activity, entry = next(rows)
                 file.execute(writing.INSERT, run)
+                file.execute(writing.INSERT_ACTIVITY, activity)
                 file.execute(writing.APPEND, entry)
             file.execute("COMMIT")
             before, now = now, time.perf_counter()

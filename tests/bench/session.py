@@ -26,7 +26,8 @@ _PACKAGE: Final = Path(runsvc.__file__).parent
 #: What the rows of a filled file depend on.
 _FORMAT: Final = (
     *sorted((_PACKAGE / "store" / "migrations" / "sqlite").glob("*.sql")),
-    _PACKAGE / "store" / "_rows.py",
+    _PACKAGE / "store" / "rows.py",
+    _PACKAGE / "wire" / "codec.py",
     _PACKAGE / "v1" / "run_pb2.py",
     Path(filling.__file__),
 )

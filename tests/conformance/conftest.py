@@ -1,4 +1,4 @@
-"""One suite over every store: a case is an engine, fresh and empty for each test."""
+"""The same tests for every store. Each test gets an empty store of each engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from runsvc.store.memory import MemoryStore
 from runsvc.store.sqlite import SqliteStore
-from tests.conformance.driver import Driver
+from tests.conformance.driver import CODEC, Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreCase:
-    """An engine, and whether what it holds outlives it."""
+    """An engine; `durable` means that its data survives closing it."""
 
     name: str
     make: Callable[[Path], Store]
@@ -28,9 +28,9 @@ class StoreCase:
 
 
 CASES = (
-    # Not durable: it is gone with its process, by design.
+    # Not durable by design: the data ends with the process.
     StoreCase("memory", lambda _: MemoryStore(), durable=False),
-    StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db"), durable=True),
+    StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db", CODEC), durable=True),
 )
 DURABLE = tuple(case for case in CASES if case.durable)
 
@@ -58,7 +58,7 @@ def driver(store: Store) -> Driver:
 async def reopen(
     case: StoreCase, tmp_path: Path, store: Store
 ) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
-    """Closes the store and opens what it left behind; for durable cases."""
+    """Close the store and open another on the same data. For durable cases."""
     opened = [store]
 
     async def reopened() -> Store:

@@ -1,4 +1,4 @@
-"""Writes to a store as the writer's thread does, without the thread."""
+"""A driver that writes to a store like the writer, but on the caller's thread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.core import lifecycle
 from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
-from runsvc.store.base import ActiveOnThread, ById, RawById, Topic, TopicKind
-from runsvc.wire.convert import RunCodec
+from runsvc.store.base import Topic, TopicKind
+from runsvc.store.queries import ActiveOnThread, ById, RawById
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Stamp
-    from runsvc.store.base import Query, Record, WritingStore
+    from runsvc.store.base import Record, Store
+    from runsvc.store.queries import Query
 
 T = TypeVar("T")
 
@@ -45,12 +47,12 @@ def a_request(
 
 
 class Driver:
-    """Every kind of change, each in a transaction of its own."""
+    """Makes every kind of change, each in a transaction of its own."""
 
-    def __init__(self, store: WritingStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.group = GroupCommit(store, CODEC, pause=lambda _: None)
-        #: Told of every batch, as a hub is.
+        self.group = GroupCommit(store.writing, CODEC, pause=lambda _: None)
+        #: Called with every committed batch, like a hub.
         self.listeners: list[Callable[[Committed], None]] = []
 
     def batch(self, *commands: AnyCommand[Any]) -> Committed:
@@ -92,9 +94,11 @@ class Driver:
 
         return self.carry_out(Command(decide, (query,)))
 
-    def report(self, run: Run, to: RunStatus, error: str | None = None) -> Run:
+    def report(
+        self, run: Run, to: RunStatus, error: str | None = None, *, worker_id: str | None = None
+    ) -> Run:
         return self.change(
-            run, lambda run, at: lifecycle.report(run, to, at, worker_id=None, error=error)
+            run, lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error)
         )
 
     def progress(self, run: Run, tokens: int, sequence: int | None = None) -> Run:
@@ -117,7 +121,7 @@ class Driver:
         )
 
     def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:
-        """A new run and those that gave way to it, in one call."""
+        """Create a run that supersedes the active ones of its thread; both in one call."""
 
         query = ActiveOnThread(owner, thread_id)
 
@@ -149,9 +153,9 @@ class Driver:
         self.carry_out(ExclusiveCommand(decide))
 
     def load(self, query: Query) -> Sequence[Record]:
-        """What a query finds in a transaction that is dropped afterwards."""
-        self.store.begin()
+        """The answer to a query, from a transaction that is rolled back."""
+        self.store.writing.begin()
         try:
-            return self.store.load([query]).records[query]
+            return self.store.writing.load([query]).records[query]
         finally:
-            self.store.rollback()
+            self.store.writing.rollback()

@@ -1,4 +1,4 @@
-"""A store that is not open is StoreUnavailable, on both sides."""
+"""Both parts of a closed store raise StoreUnavailable."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core.errors import StoreUnavailable
-from runsvc.store.base import (
+from runsvc.store.base import Changes, RunState, Store
+from runsvc.store.memory import MemoryStore
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
-    Changes,
     NewestActive,
     Orphans,
     PageQuery,
     Query,
-    RunState,
-    Store,
 )
-from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import ALL, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
-    "get": lambda store: store.get("r"),
-    "look_up": lambda store: store.look_up("r"),
-    "active_on_thread": lambda store: store.active_on_thread("o", "t"),
-    "page": lambda store: store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)),
-    "displaced_by": lambda store: store.displaced_by("r"),
-    "snapshot": lambda store: store.snapshot(ALL),
-    "recall": lambda store: store.recall([RunState("r", 1)]),
-    "log_since": lambda store: store.log_since(ALL, 0, 1),
-    "log_tail": lambda store: store.log_tail(1, 1 << 20),
-    "clock": lambda store: store.clock(),
-    "count_active": lambda store: store.count_active(),
+    "get": lambda store: store.reading.get("r"),
+    "get_without_kwargs": lambda store: store.reading.get_without_kwargs("r"),
+    "active_on_thread": lambda store: store.reading.active_on_thread("o", "t"),
+    "page": lambda store: store.reading.page(
+        PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
+    ),
+    "displaced_by": lambda store: store.reading.displaced_by("r"),
+    "snapshot": lambda store: store.reading.snapshot(ALL),
+    "recall": lambda store: store.reading.recall([RunState("r", 1)]),
+    "log_since": lambda store: store.reading.log_since(ALL, 0, 1),
+    "log_tail": lambda store: store.reading.log_tail(1, 1 << 20),
+    "clock": lambda store: store.reading.clock(),
+    "count_active": lambda store: store.reading.count_active(),
 }
 QUERIES = {
     "by id": ById("r"),
@@ -48,9 +48,9 @@ QUERIES = {
     "orphans": Orphans(None, 1),
 }
 WRITES: dict[str, Callable[[Store], object]] = {
-    "begin": lambda store: store.begin(),
-    "save": lambda store: store.save(Changes(datetime.now(UTC), 1)),
-    "commit": lambda store: store.commit(),
+    "begin": lambda store: store.writing.begin(),
+    "save": lambda store: store.writing.save(Changes(datetime.now(UTC), 1)),
+    "commit": lambda store: store.writing.commit(),
 }
 
 
@@ -78,27 +78,27 @@ async def test_a_closed_store_cannot_be_written(
 async def test_a_closed_store_answers_no_query(store: Store, query: Query | ActiveCount) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable, match="it is closed"):
-        store.load([query])
+        store.writing.load([query])
 
 
 async def test_rollback_never_raises_on_a_closed_store_either(store: Store) -> None:
     await store.close()
-    store.rollback()
+    store.writing.rollback()
 
 
-async def test_closing_twice_is_closing_once(store: Store) -> None:
+async def test_closing_twice_does_nothing_more(store: Store) -> None:
     await store.close()
     await store.close()
 
 
 async def test_a_transaction_open_at_close_is_dropped(store: Store) -> None:
-    store.begin()
+    store.writing.begin()
     await store.close()
     with pytest.raises(StoreUnavailable):
-        store.commit()
+        store.writing.commit()
 
 
 async def test_a_closed_memory_store_answers_no_query_by_request() -> None:
     store = MemoryStore()
     with pytest.raises(StoreUnavailable, match="it is closed"):
-        store.load([ByRequest(a_request("id").key)])
+        store.writing.load([ByRequest(a_request("id").key)])

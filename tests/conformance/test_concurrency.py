@@ -1,29 +1,33 @@
-"""Many at once: readers beside the writer, and readers that give up."""
+"""Concurrency: readers beside the writer, cancelled reads, and batches of commands."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from runsvc.commit.command import Command
-from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, RequestIdReused
 from runsvc.core.model import RunSpec, RunStatus
-from runsvc.store.base import ById, ByRequest, PageQuery, Store
+from runsvc.store.queries import ById, ByRequest, PageQuery
 from tests.conformance.driver import ALL, ERROR, OWNER, SUCCESS, Driver, a_request
 
+if TYPE_CHECKING:
+    from runsvc.commit.transaction import Transaction
+    from runsvc.store.base import Store
 
-async def test_reads_go_on_together(store: Store, driver: Driver) -> None:
+
+async def test_reads_run_concurrently(store: Store, driver: Driver) -> None:
     run = driver.create()
     query = PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         for _ in range(20):
-            group.create_task(store.get(run.run_id))
-            group.create_task(store.page(query))
-            group.create_task(store.snapshot(ALL))
-            group.create_task(store.log_since(ALL, 0, 9))
+            group.create_task(store.reading.get(run.run_id))
+            group.create_task(store.reading.page(query))
+            group.create_task(store.reading.snapshot(ALL))
+            group.create_task(store.reading.log_since(ALL, 0, 9))
         driver.report(run, SUCCESS)
-    assert await store.count_active() == 0
+    assert await store.reading.count_active() == 0
 
 
 async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Driver) -> None:
@@ -34,12 +38,12 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
         reads = [
             asyncio.ensure_future(read)
             for read in (
-                store.page(query),
-                store.snapshot(ALL),
-                store.log_since(ALL, 0, 99),
-                store.log_tail(99, 1 << 20),
-                store.displaced_by("x"),
-                store.count_active(),
+                store.reading.page(query),
+                store.reading.snapshot(ALL),
+                store.reading.log_since(ALL, 0, 99),
+                store.reading.log_tail(99, 1 << 20),
+                store.reading.displaced_by("x"),
+                store.reading.count_active(),
             )
         ]
         for _ in range(turns):
@@ -48,45 +52,48 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
             read.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
     async with asyncio.timeout(30):
-        assert len(await store.page(query)) == 50
-        assert len((await store.snapshot(ALL)).states) == 50
+        assert len(await store.reading.page(query)) == 50
+        assert len((await store.reading.snapshot(ALL)).states) == 50
         assert driver.create().revision == 51
-        # No read transaction was left open: the newest state is seen.
-        assert len((await store.log_since(ALL, 0, 99)).entries) == 51
-        assert await store.count_active() == 51
+        # The newest state is visible, so no read transaction was left open.
+        assert len((await store.reading.log_since(ALL, 0, 99)).entries) == 51
+        assert await store.reading.count_active() == 51
 
 
-def test_of_two_transitions_in_a_batch_one_wins(driver: Driver) -> None:
+def test_only_the_first_of_several_endings_in_a_batch_succeeds(driver: Driver) -> None:
     run = driver.create()
+    query = ById(run.run_id)
 
     def ending(status: RunStatus) -> Command[None]:
         def decide(tx: Transaction) -> None:
-            before = tx.run(run.run_id, OWNER)
+            before = tx.run(query, OWNER)
             tx.save(before, lifecycle.report(before, status, tx.stamp(), worker_id=None))
 
-        return Command(decide, (ById(run.run_id),))
+        return Command(decide, (query,))
 
     first, *others = driver.batch(ending(SUCCESS), *(ending(ERROR) for _ in range(9))).outcomes
     assert first.error is None
     assert {type(other.error) for other in others} == {InvalidTransition}
 
 
-async def test_of_many_creations_with_one_key_one_is_admitted(store: Store, driver: Driver) -> None:
+async def test_many_creations_with_one_request_id_admit_one_run(
+    store: Store, driver: Driver
+) -> None:
     request = a_request("once")
+    query = ByRequest(request.key)
 
     def decide(tx: Transaction) -> str:
-        if (earlier := tx.replay(request)) is not None:
+        if (earlier := tx.replay(query, request.spec_hash)) is not None:
             return earlier.run_id
         spec = RunSpec(thread_id="t")
         return tx.create(spec, run_id=tx.new_run_id(), owner="o", request=request).run_id
 
-    command = Command(decide, (ByRequest(request.key),))
+    command = Command(decide, (query,))
     for _ in range(2):
         outcomes = driver.batch(*[command] * 9).outcomes
         assert len({outcome.answer for outcome in outcomes}) == 1
-    assert await store.count_active() == 1
-    reused = a_request("once", b"another spec")
+    assert await store.reading.count_active() == 1
     (outcome,) = driver.batch(
-        Command(lambda tx: tx.replay(reused), (ByRequest(reused.key),))
+        Command(lambda tx: tx.replay(query, b"another spec"), (query,))
     ).outcomes
     assert isinstance(outcome.error, RequestIdReused)

@@ -1,4 +1,4 @@
-"""Leases and timeouts that are over: found in order, and only those."""
+"""Queries for expired leases and timeouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core import lifecycle
-from runsvc.store.base import DueLeases, DueTimeouts, Lapsed, Orphans
+from runsvc.store.queries import DueLeases, DueTimeouts, Lapsed, Orphans
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Query
+    from runsvc.store.queries import Query
 
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)
@@ -47,7 +47,7 @@ def ids(*runs: Run) -> Sequence[str]:
     return [run.run_id for run in runs]
 
 
-def test_leases_are_found_from_their_last_moment_on_first_first(driver: Driver) -> None:
+def test_leases_are_found_from_their_expiry_on_earliest_first(driver: Driver) -> None:
     late, early = leased(driver, 20), leased(driver, 10)
     driver.create()
     assert found(driver, DueLeases(expires_at(early) - MOMENT, EVER, 9)) == []
@@ -90,7 +90,7 @@ def test_a_timeout_is_found_while_the_run_is_running(driver: Driver) -> None:
     assert found(driver, DueTimeouts(at, 9)) == ids(run)
 
 
-def test_timeouts_are_found_first_first(driver: Driver) -> None:
+def test_timeouts_are_found_earliest_first(driver: Driver) -> None:
     runs = [driver.create(start_timeout=seconds * SECOND) for seconds in (9, 3, 6)]
     at = runs[0].created_at + 9 * SECOND
     assert found(driver, DueTimeouts(at, 9)) == ids(runs[1], runs[2], runs[0])
@@ -98,7 +98,7 @@ def test_timeouts_are_found_first_first(driver: Driver) -> None:
     assert found(driver, DueTimeouts(at, 2, 1)) == ids(runs[2], runs[0])
 
 
-def test_what_has_ended_is_never_due(driver: Driver) -> None:
+def test_terminal_runs_are_never_due(driver: Driver) -> None:
     run = driver.create(worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, timeout=SECOND)
     at = run.created_at + 9 * SECOND
     assert found(driver, DueLeases(at, EVER, 9)) == found(driver, DueTimeouts(at, 9))
@@ -110,7 +110,7 @@ def test_what_has_ended_is_never_due(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("kind", [partial(DueLeases, longest=EVER), DueTimeouts])
-def test_what_is_found_comes_with_its_body_and_without_kwargs(
+def test_due_runs_have_their_body_but_no_kwargs(
     driver: Driver, kind: Callable[..., DueLeases | DueTimeouts]
 ) -> None:
     run = driver.create(
@@ -121,7 +121,7 @@ def test_what_is_found_comes_with_its_body_and_without_kwargs(
     assert CODEC.decode(record) == run
 
 
-def test_a_run_whose_lease_is_over_is_an_orphan_when_asked_for(driver: Driver) -> None:
+def test_a_run_with_a_lapsed_lease_is_an_orphan_on_request(driver: Driver) -> None:
     lapsed, free, holding = leased(driver, 5), driver.create(), leased(driver, 50)
     due = Lapsed(expires_at(lapsed), EVER)
     assert found(driver, Orphans(None, 9)) == ids(free)

@@ -1,4 +1,4 @@
-"""Point reads, and what the queries of a transaction find."""
+"""Reads of single runs, and the queries of a transaction."""
 
 from __future__ import annotations
 
@@ -6,55 +6,54 @@ from dataclasses import replace
 from datetime import timedelta
 
 from runsvc.core.model import Lease
-from runsvc.store.base import (
+from runsvc.store.base import Loaded, Store
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
-    Loaded,
     NewestActive,
     Orphans,
     Query,
-    Store,
 )
 from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
 
 
-async def test_get_gives_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
+async def test_get_returns_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
-    record = await store.get(run.run_id)
+    record = await store.reading.get(run.run_id)
     assert record is not None
     assert record.kwargs == b"input"
 
 
-async def test_get_of_an_unknown_run_gives_none(store: Store) -> None:
-    assert await store.get("nobody") is None
+async def test_get_of_an_unknown_run_returns_none(store: Store) -> None:
+    assert await store.reading.get("unknown") is None
 
 
-async def test_active_on_thread_gives_ids_newest_first(store: Store, driver: Driver) -> None:
+async def test_active_on_thread_returns_ids_newest_first(store: Store, driver: Driver) -> None:
     old, ended, new = (driver.create() for _ in range(3))
     driver.create("elsewhere")
     driver.create(owner="another")
     driver.report(old, RUNNING)
     driver.report(ended, SUCCESS)
-    assert await store.active_on_thread("o", "t") == [new.run_id, old.run_id]
-    assert await store.active_on_thread("o", "unknown") == []
+    assert await store.reading.active_on_thread("o", "t") == [new.run_id, old.run_id]
+    assert await store.reading.active_on_thread("o", "unknown") == []
 
 
 async def test_count_active_counts_active_runs_of_every_owner(store: Store, driver: Driver) -> None:
-    assert await store.count_active() == 0
+    assert await store.reading.count_active() == 0
     first = driver.create()
     driver.create(owner="another")
     driver.report(driver.create(), SUCCESS)
     driver.report(first, RUNNING)
-    assert await store.count_active() == 2
+    assert await store.reading.count_active() == 2
 
 
 def test_by_id_finds_one_record_without_kwargs_or_none(driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
     (record,) = driver.load(ById(run.run_id))
     assert (record.run_id, record.kwargs) == (run.run_id, None)
-    assert driver.load(ById("nobody")) == []
+    assert driver.load(ById("unknown")) == []
 
 
 def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> None:
@@ -69,7 +68,7 @@ def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> No
         assert driver.load(ByRequest(other.key)) == []
 
 
-def test_one_request_id_may_serve_every_owner_and_method(driver: Driver) -> None:
+def test_a_request_id_is_unique_per_owner_and_method(driver: Driver) -> None:
     requests = [
         a_request("id"),
         a_request("id", owner="another"),
@@ -101,16 +100,16 @@ def test_newest_active_finds_the_newest_without_bodies(driver: Driver) -> None:
 
 def test_active_count_counts_the_active_runs_of_a_thread(store: Store, driver: Driver) -> None:
     count = ActiveCount("o", "t")
-    store.begin()
-    assert store.load([count]).counts == {count: 0}
-    store.rollback()
+    store.writing.begin()
+    assert store.writing.load([count]).counts == {count: 0}
+    store.writing.rollback()
     runs = [driver.create() for _ in range(3)]
     driver.create("elsewhere")
     driver.create(owner="another")
     driver.report(runs[1], SUCCESS)
-    store.begin()
-    assert store.load([count]).counts == {count: 2}
-    store.rollback()
+    store.writing.begin()
+    assert store.writing.load([count]).counts == {count: 2}
+    store.writing.rollback()
 
 
 def test_orphans_finds_active_runs_without_a_lease_oldest_first(
@@ -139,21 +138,21 @@ def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     run = driver.create()
     queries: list[Query] = [
         ById(run.run_id),
-        ById("nobody"),
+        ById("unknown"),
         ActiveOnThread("o", "t"),
         NewestActive("o", "t", 1),
         Orphans(None, 1),
     ]
     count = ActiveCount("o", "t")
-    store.begin()
-    records, counts, _ = store.load([*queries, count])
-    store.rollback()
+    store.writing.begin()
+    records, counts, _ = store.writing.load([*queries, count])
+    store.writing.rollback()
     assert set(records) == set(queries)
     assert [len(records[query]) for query in queries] == [1, 0, 1, 1, 1]
     assert counts == {count: 1}
 
 
-def test_load_of_nothing_answers_nothing(store: Store) -> None:
-    store.begin()
-    assert store.load([]) == Loaded({}, {})
-    store.rollback()
+def test_load_without_queries_returns_nothing(store: Store) -> None:
+    store.writing.begin()
+    assert store.writing.load([]) == Loaded({}, {})
+    store.writing.rollback()

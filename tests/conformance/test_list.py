@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import Changes, Creation, PageKey, PageQuery, Saved, Store
+from runsvc.store.base import Changes, Creation, Saved, Store
+from runsvc.store.queries import PageKey, PageQuery
 from tests.conformance.driver import CODEC, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
 
 
 async def page(store: Store, **wanted: Any) -> list[str]:
     query: dict[str, Any] = {"owner": "o", "thread_id": "t", "limit": 99, "max_bytes": 1 << 20}
-    return [record.run_id for record in await store.page(PageQuery(**query | wanted))]
+    return [record.run_id for record in await store.reading.page(PageQuery(**query | wanted))]
 
 
 def created(driver: Driver, count: int, **facts: Any) -> list[str]:
@@ -22,7 +23,7 @@ def created(driver: Driver, count: int, **facts: Any) -> list[str]:
     return [driver.create(**facts).run_id for _ in range(count)][::-1]
 
 
-async def test_page_gives_the_runs_of_a_thread_newest_first(store: Store, driver: Driver) -> None:
+async def test_page_returns_the_runs_of_a_thread_newest_first(store: Store, driver: Driver) -> None:
     runs = created(driver, 3)
     created(driver, 1, owner="another")
     created(driver, 1, thread_id="elsewhere")
@@ -32,25 +33,25 @@ async def test_page_gives_the_runs_of_a_thread_newest_first(store: Store, driver
 
 async def test_page_leaves_kwargs_out(store: Store, driver: Driver) -> None:
     driver.create(kwargs=b"input")
-    (record,) = await store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1))
+    (record,) = await store.reading.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1))
     assert record.kwargs is None
 
 
 async def test_page_breaks_a_tie_of_time_by_run_id(store: Store, driver: Driver) -> None:
     first = driver.create(run_id="a")
     for number, run_id in enumerate("cBb", start=2):
-        now = store.begin()
+        now = store.writing.begin()
         twin = replace(first, run_id=run_id, revision=number)
         new = Saved(twin, CODEC.encode(twin), Creation(b"", None))
-        store.save(Changes(time=now.time, revision=number, runs=[new]))
-        store.commit()
+        store.writing.save(Changes(time=now.time, revision=number, runs=[new]))
+        store.writing.commit()
     assert await page(store) == ["c", "b", "a", "B"]
     after = PageKey(first.created_at, "b")
     assert await page(store, after=after) == ["a", "B"]
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 4])
-async def test_page_holds_no_more_than_its_limit(store: Store, driver: Driver, limit: int) -> None:
+async def test_page_has_at_most_limit_runs(store: Store, driver: Driver, limit: int) -> None:
     runs = created(driver, 3)
     assert await page(store, limit=limit) == runs[:limit]
 
@@ -59,7 +60,7 @@ async def test_page_starts_after_a_run(store: Store, driver: Driver) -> None:
     walked: list[str] = []
     runs = created(driver, 6)
     query = PageQuery(owner="o", thread_id="t", limit=2, max_bytes=1 << 20)
-    while found := await store.page(query):
+    while found := await store.reading.page(query):
         walked += [record.run_id for record in found]
         query = PageQuery(
             owner="o",
@@ -68,12 +69,12 @@ async def test_page_starts_after_a_run(store: Store, driver: Driver) -> None:
             max_bytes=1 << 20,
             after=PageKey(found[-1].created_at, found[-1].run_id),
         )
-        # A run that comes in meanwhile moves nothing.
+        # A run created meanwhile does not shift the pages.
         driver.create()
     assert walked == runs
 
 
-async def test_page_may_start_after_a_run_that_is_gone(store: Store, driver: Driver) -> None:
+async def test_page_may_start_after_a_removed_run(store: Store, driver: Driver) -> None:
     old, gone, _ = (driver.create() for _ in range(3))
     driver.delete(gone)
     assert await page(store, after=PageKey(gone.created_at, gone.run_id)) == [old.run_id]
@@ -90,7 +91,7 @@ async def test_page_may_start_after_a_run_that_is_gone(store: Store, driver: Dri
         (tuple(RunStatus), ["new", "ended", "old"]),
     ],
 )
-async def test_page_gives_only_the_statuses_asked_for(
+async def test_page_returns_only_the_requested_statuses(
     store: Store, driver: Driver, statuses: tuple[RunStatus, ...], expected: list[str]
 ) -> None:
     old, ended, _ = (driver.create(run_id=name) for name in ("old", "ended", "new"))
@@ -100,13 +101,13 @@ async def test_page_gives_only_the_statuses_asked_for(
     assert await page(store, statuses=frozenset(statuses), limit=1) == expected[:1]
 
 
-async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes(
+async def test_page_ends_with_the_record_that_exceeds_max_bytes(
     store: Store, driver: Driver
 ) -> None:
     runs = created(driver, 4)
     sizes = [
-        len(record.body)
-        for record in await store.page(
+        record.size
+        for record in await store.reading.page(
             PageQuery(owner="o", thread_id="t", limit=9, max_bytes=1 << 20)
         )
     ]
@@ -120,28 +121,35 @@ async def test_page_ends_with_the_record_that_brings_its_bodies_beyond_max_bytes
 
 async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver) -> None:
     runs = created(driver, 3)
-    (newest, *_) = await store.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0))
+    (newest, *_) = await store.reading.page(
+        PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0)
+    )
     after = PageKey(newest.created_at, newest.run_id)
-    assert await page(store, after=after, max_bytes=len(newest.body)) == runs[1:]
+    assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
 
 
-async def test_displaced_by_gives_the_runs_oldest_first(store: Store, driver: Driver) -> None:
+async def test_displaced_by_returns_the_runs_oldest_first(store: Store, driver: Driver) -> None:
     displaced = [driver.create(kwargs=b"input", run_id=name).run_id for name in ("z", "m", "a")]
     new, _ = driver.displace()
     newest, _ = driver.displace()
-    records = await store.displaced_by(new.run_id)
+    records = await store.reading.displaced_by(new.run_id)
     assert [record.run_id for record in records] == displaced
     assert [record.revision for record in records] == [4, 5, 6]
     assert {record.kwargs for record in records} == {None}
     assert {record.status for record in records} == {INTERRUPTED}
-    assert [record.run_id for record in await store.displaced_by(newest.run_id)] == [new.run_id]
-    assert await store.displaced_by("nobody") == []
+    assert [record.run_id for record in await store.reading.displaced_by(newest.run_id)] == [
+        new.run_id
+    ]
+    assert await store.reading.displaced_by("unknown") == []
 
 
-async def test_displaced_by_is_told_by_the_order_of_displacing_not_of_creation(
+async def test_displaced_by_orders_by_the_displacement_not_by_creation(
     store: Store, driver: Driver
 ) -> None:
     old, new = driver.create(), driver.create()
     for run in (new, old):
         driver.change(run, lambda run, at: replace(run, superseded_by="x", revision=at.revision))
-    assert [found.run_id for found in await store.displaced_by("x")] == [new.run_id, old.run_id]
+    assert [found.run_id for found in await store.reading.displaced_by("x")] == [
+        new.run_id,
+        old.run_id,
+    ]

@@ -1,4 +1,4 @@
-"""The log: what came after a revision, what came last, and where it begins."""
+"""The log: entries after a revision, the newest entries, and its start."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def revisions(store: Store, topic: Topic, after: int = 0, limit: int = 99) -> list[int]:
-    return [entry.revision for entry in (await store.log_since(topic, after, limit)).entries]
+    return [
+        entry.revision for entry in (await store.reading.log_since(topic, after, limit)).entries
+    ]
 
 
-async def test_log_since_gives_entries_after_a_revision_oldest_first(
+async def test_log_since_returns_entries_after_a_revision_oldest_first(
     store: Store, driver: Driver
 ) -> None:
     for _ in range(4):
@@ -44,28 +46,28 @@ async def test_log_since_filters_by_each_kind_of_topic(store: Store, driver: Dri
 
 
 @pytest.mark.parametrize("kind", TopicKind, ids=lambda kind: kind.name)
-async def test_log_since_never_tells_of_another_owner(
+async def test_log_since_never_returns_entries_of_another_owner(
     store: Store, driver: Driver, kind: TopicKind
 ) -> None:
     run = driver.create("t", owner="mine", run_id="r", assistant_id="a")
     driver.create("t", owner="yours", run_id="R", assistant_id="a")
     key = {"run": run.run_id, "thread": "t", "assistant": "a", "all": ""}[kind.value]
     assert await revisions(store, Topic(kind, "mine", key)) == [1]
-    assert await revisions(store, Topic(kind, "nobody", key)) == []
-    # What does not match was scanned all the same.
-    assert (await store.log_since(Topic(kind, "nobody", key), 0, 9)).scanned_to == 2
+    assert await revisions(store, Topic(kind, "unknown", key)) == []
+    # Entries that do not match count as scanned.
+    assert (await store.reading.log_since(Topic(kind, "unknown", key), 0, 9)).scanned_to == 2
 
 
 async def test_scanned_to_is_the_last_entry_of_a_full_slice(store: Store, driver: Driver) -> None:
     for thread in "abab":
         driver.create(thread)
     topic = thread_topic("a")
-    entries = (await store.log_since(topic, 0, 9)).entries
-    assert await store.log_since(topic, 0, 1) == LogSlice(entries[:1], 1)
-    assert await store.log_since(topic, 1, 1) == LogSlice(entries[1:], 3)
-    assert await store.log_since(topic, 0, 2) == LogSlice(entries, 3)
-    assert await store.log_since(topic, 0, 3) == LogSlice(entries, 4)
-    assert await store.log_since(topic, 3, 1) == LogSlice([], 4)
+    entries = (await store.reading.log_since(topic, 0, 9)).entries
+    assert await store.reading.log_since(topic, 0, 1) == LogSlice(entries[:1], 1)
+    assert await store.reading.log_since(topic, 1, 1) == LogSlice(entries[1:], 3)
+    assert await store.reading.log_since(topic, 0, 2) == LogSlice(entries, 3)
+    assert await store.reading.log_since(topic, 0, 3) == LogSlice(entries, 4)
+    assert await store.reading.log_since(topic, 3, 1) == LogSlice([], 4)
 
 
 async def test_call_end_is_the_last_revision_of_the_call(store: Store, driver: Driver) -> None:
@@ -73,7 +75,7 @@ async def test_call_end_is_the_last_revision_of_the_call(store: Store, driver: D
     driver.create()
     driver.displace()
     driver.create()
-    entries = (await store.log_since(ALL, 0, 9)).entries
+    entries = (await store.reading.log_since(ALL, 0, 9)).entries
     assert [(entry.revision, entry.call_end) for entry in entries] == [
         (1, 1),
         (2, 2),
@@ -84,26 +86,26 @@ async def test_call_end_is_the_last_revision_of_the_call(store: Store, driver: D
     ]
 
 
-async def test_log_tail_gives_the_newest_entries_of_every_owner_oldest_first(
+async def test_log_tail_returns_the_newest_entries_of_every_owner_oldest_first(
     store: Store, driver: Driver
 ) -> None:
-    assert await store.log_tail(9, 1 << 20) == []
+    assert await store.reading.log_tail(9, 1 << 20) == []
     for owner in "abc":
         driver.create(owner=owner)
-    assert [entry.owner for entry in await store.log_tail(9, 1 << 20)] == ["a", "b", "c"]
-    assert [entry.owner for entry in await store.log_tail(2, 1 << 20)] == ["b", "c"]
-    # The one that goes beyond is the last.
-    assert [entry.owner for entry in await store.log_tail(9, 0)] == ["c"]
-    assert [entry.owner for entry in await store.log_tail(9, 1)] == ["c"]
+    assert [entry.owner for entry in await store.reading.log_tail(9, 1 << 20)] == ["a", "b", "c"]
+    assert [entry.owner for entry in await store.reading.log_tail(2, 1 << 20)] == ["b", "c"]
+    # The oldest entry may exceed the limit.
+    assert [entry.owner for entry in await store.reading.log_tail(9, 0)] == ["c"]
+    assert [entry.owner for entry in await store.reading.log_tail(9, 1)] == ["c"]
 
 
-async def test_clock_tells_where_the_store_stands(store: Store, driver: Driver) -> None:
-    clock = await store.clock()
+async def test_clock_returns_the_id_and_the_range_of_the_log(store: Store, driver: Driver) -> None:
+    clock = await store.reading.clock()
     assert clock == Clock(clock.store_id, 0, 1)
     assert len(clock.store_id) == 36
     driver.create()
     driver.create()
-    assert await store.clock() == Clock(clock.store_id, 2, 1)
+    assert await store.reading.clock() == Clock(clock.store_id, 2, 1)
 
 
 async def test_log_since_is_compacted_when_the_log_starts_later(
@@ -112,16 +114,16 @@ async def test_log_since_is_compacted_when_the_log_starts_later(
     for _ in range(5):
         driver.create()
     driver.forget(2)
-    clock = await store.clock()
+    clock = await store.reading.clock()
     assert (clock.revision, clock.oldest_revision) == (5, 3)
     assert await revisions(store, ALL, after=2) == [3, 4, 5]
     for after in (0, 1):
         with pytest.raises(RevisionCompacted) as caught:
-            await store.log_since(ALL, after, 9)
+            await store.reading.log_since(ALL, after, 9)
         assert (caught.value.oldest_revision, caught.value.current_revision) == (3, 5)
     # Also for a topic that never had an entry.
     with pytest.raises(RevisionCompacted):
-        await store.log_since(thread_topic("unknown"), 1, 9)
+        await store.reading.log_since(thread_topic("unknown"), 1, 9)
 
 
 async def test_oldest_revision_of_an_empty_log_is_the_next_one(
@@ -130,31 +132,31 @@ async def test_oldest_revision_of_an_empty_log_is_the_next_one(
     driver.create()
     run = driver.create()
     driver.forget(2)
-    clock = await store.clock()
+    clock = await store.reading.clock()
     assert (clock.revision, clock.oldest_revision) == (2, 3)
-    assert await store.log_tail(9, 1 << 20) == []
-    assert await store.log_since(ALL, 2, 9) == LogSlice([], 2)
+    assert await store.reading.log_tail(9, 1 << 20) == []
+    assert await store.reading.log_since(ALL, 2, 9) == LogSlice([], 2)
     with pytest.raises(RevisionCompacted):
-        await store.log_since(ALL, 1, 9)
+        await store.reading.log_since(ALL, 1, 9)
     assert driver.report(run, SUCCESS).revision == 3
-    assert (await store.clock()).oldest_revision == 3
+    assert (await store.reading.clock()).oldest_revision == 3
 
 
 async def test_forgetting_entries_keeps_the_runs(store: Store, driver: Driver) -> None:
     run = driver.create()
     driver.forget(1)
-    assert await store.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id) is not None
     driver.forget(1)
-    assert (await store.clock()).revision == 1
+    assert (await store.reading.clock()).revision == 1
 
 
 async def test_the_log_begins_after_a_time(store: Store, driver: Driver) -> None:
-    assert await store.log_begin(NEVER) == 1
+    assert await store.reading.log_begin(NEVER) == 1
     runs = [driver.create() for _ in range(3)]
     for revision, run in enumerate(runs, 1):
-        assert await store.log_begin(run.updated_at - MOMENT) == revision
-        assert await store.log_begin(run.updated_at) == revision + 1
+        assert await store.reading.log_begin(run.updated_at - MOMENT) == revision
+        assert await store.reading.log_begin(run.updated_at) == revision + 1
     driver.forget(1)
-    assert await store.log_begin(NEVER) == 2
+    assert await store.reading.log_begin(NEVER) == 2
     driver.forget(3)
-    assert await store.log_begin(NEVER) == 4
+    assert await store.reading.log_begin(NEVER) == 4

@@ -1,4 +1,4 @@
-"""What outlives a durable store."""
+"""The data of a durable store after it was closed and opened again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runsvc.store.base import ByRequest, Changes, Store
+from runsvc.store.base import Changes, Store
+from runsvc.store.queries import ByRequest
 from tests.conformance.conftest import DURABLE, StoreCase
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, a_request
 
@@ -20,53 +21,53 @@ def case(request: pytest.FixtureRequest) -> StoreCase:
     return found
 
 
-async def test_everything_committed_is_there_after_reopening(
+async def test_committed_data_survives_reopening(
     store: Store, driver: Driver, reopen: Reopen
 ) -> None:
-    run = driver.create(kwargs=b"input", request=a_request("id"))
+    run = driver.create(kwargs=b"\x0a\x00", request=a_request("id"))
     driver.progress(driver.report(run, RUNNING), 5, sequence=1)
     gone = driver.create()
     driver.delete(driver.report(gone, SUCCESS))
     before = (
-        await store.get(run.run_id),
-        await store.clock(),
-        await store.snapshot(ALL),
-        await store.log_tail(99, 1 << 20),
+        await store.reading.get(run.run_id),
+        await store.reading.clock(),
+        await store.reading.snapshot(ALL),
+        await store.reading.log_tail(99, 1 << 20),
     )
     again = await reopen()
     assert before == (
-        await again.get(run.run_id),
-        await again.clock(),
-        await again.snapshot(ALL),
-        await again.log_tail(99, 1 << 20),
+        await again.reading.get(run.run_id),
+        await again.reading.clock(),
+        await again.reading.snapshot(ALL),
+        await again.reading.log_tail(99, 1 << 20),
     )
     (record,) = Driver(again).load(ByRequest(a_request("id").key))
     assert record.run_id == run.run_id
-    now = again.begin()
-    again.rollback()
+    now = again.writing.begin()
+    again.writing.rollback()
     assert (now.revision, now.commits) == (5, 6)
 
 
-async def test_nothing_uncommitted_is_there_after_reopening(
+async def test_uncommitted_data_does_not_survive_reopening(
     store: Store, driver: Driver, reopen: Reopen
 ) -> None:
     driver.create()
-    now = store.begin()
-    store.save(Changes(time=now.time, revision=9))
-    assert (await (await reopen()).clock()).revision == 1
+    now = store.writing.begin()
+    store.writing.save(Changes(time=now.time, revision=9))
+    assert (await (await reopen()).reading.clock()).revision == 1
 
 
-async def test_time_does_not_go_back_over_reopening(store: Store, reopen: Reopen) -> None:
+async def test_time_does_not_go_back_after_reopening(store: Store, reopen: Reopen) -> None:
     future = datetime(2199, 1, 1, tzinfo=UTC)
-    store.begin()
-    store.save(Changes(time=future, revision=1))
-    store.commit()
-    assert (await reopen()).begin().time == future
+    store.writing.begin()
+    store.writing.save(Changes(time=future, revision=1))
+    store.writing.commit()
+    assert (await reopen()).writing.begin().time == future
 
 
 async def test_a_closed_store_opens_again(store: Store, driver: Driver) -> None:
     run = driver.create()
     await store.close()
     await store.open()
-    assert await store.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id) is not None
     assert driver.report(run, SUCCESS).revision == 2

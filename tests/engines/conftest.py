@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.store.sqlite import SqliteStore
-from tests.conformance.driver import Driver
+from tests.conformance.driver import CODEC, Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     yield store
     await store.close()

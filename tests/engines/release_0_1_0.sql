@@ -1,4 +1,4 @@
--- A store as runsvc 0.1.0 wrote it, told by sqlite3's iterdump: a run that succeeded, with its request_id, and one that is PENDING.
+-- A store of runsvc 0.1.0 as dumped by iterdump of sqlite3: a run that succeeded, with its request_id, and a PENDING one.
 BEGIN TRANSACTION;
 CREATE TABLE attachments (
   attachment_id TEXT NOT NULL PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""What only the memory store can get wrong: it has no read transactions but its lock."""
+"""Tests of the memory store alone: its lock takes the place of read transactions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ async def test_log_since_reads_clock_and_log_at_once() -> None:
     driver = Driver(store)
     for _ in range(3):
         driver.create()
-    clock = store.clock
+    clock = store.reading.clock
 
     async def then_forget() -> Clock:
-        # As the writer's thread may, whenever the loop's thread holds no lock.
+        # The writer's thread can do this whenever the loop's thread does not hold the lock.
         found = await clock()
         driver.forget(2)
         return found
 
-    store.clock = then_forget  # type: ignore[method-assign]
+    store.reading.clock = then_forget  # type: ignore[method-assign]
     try:
-        found = [entry.revision for entry in (await store.log_since(ALL, 0, 9)).entries]
+        found = [entry.revision for entry in (await store.reading.log_since(ALL, 0, 9)).entries]
     except RevisionCompacted:
         return
     assert found == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""What attachments cost in SQLite: each renewal and look by their number, never by its square. Judged by its steps."""
+"""Cost of attachments in SQLite, in steps of its virtual machine: linear in their number."""
 
 from __future__ import annotations
 
@@ -40,47 +40,49 @@ def _make(driver: Driver, *changes: AttachmentChange) -> None:
 
 
 def _reconnect(driver: Driver, count: int) -> None:
-    """So many attached clients, each of its own run, of which each came back once before its first was over."""
+    """Attach `count` clients to a run each. Each has reconnected once, so its first attachment was released."""
     run_ids = _create(driver, count)
     for name in ("first", "second"):
         _make(driver, *(Attach(f"{name}-{each}", each, "s", LATER) for each in run_ids))
     _make(driver, *(Release(f"first-{each}", NOON) for each in run_ids))
 
 
-async def test_a_renewal_costs_by_what_is_held(store: SqliteStore) -> None:
+async def test_the_cost_of_a_renewal_is_linear_in_the_held_attachments(store: SqliteStore) -> None:
     driver = Driver(store)
     _reconnect(driver, MANY)
     renew = Renew("s", NOON, LATER + timedelta(minutes=1))
     assert steps(store, partial(_make, driver, renew)) < 200 * MANY
-    (left,) = store._open().execute("SELECT count(*) FROM attachments").fetchone()
+    (left,) = store.writing._connected().execute("SELECT count(*) FROM attachments").fetchone()
     assert left == MANY
 
 
-async def test_whether_anything_is_released_costs_the_same_however_much_there_is(
+async def test_the_cost_of_any_released_does_not_depend_on_the_number_of_attachments(
     store: SqliteStore,
 ) -> None:
     driver = Driver(store)
     _reconnect(driver, MANY)
 
     def ask(server: str) -> None:
-        store.begin()
-        store.load([AnyReleased(server)])
-        store.rollback()
+        store.writing.begin()
+        store.writing.load([AnyReleased(server)])
+        store.writing.rollback()
 
     for server in ("s", "a", "z"):
         assert steps(store, partial(ask, server)) < 200
 
 
-async def test_a_look_for_abandoned_runs_costs_by_what_it_finds(store: SqliteStore) -> None:
+async def test_the_cost_of_finding_abandoned_runs_is_linear_in_the_runs_found(
+    store: SqliteStore,
+) -> None:
     driver = Driver(store)
     (often,), others = _create(driver, 1), _create(driver, MANY)
     _make(driver, *(Attach(f"{number}", often, "", NOON) for number in range(MANY)))
     _make(driver, *(Attach(each, each, "", LATER) for each in others))
-    # What one run has lost uses up none of what others are found by, and is gone through twice at most.
+    # The expired attachments of one run do not count towards the limit, and are read twice at most.
     query = Abandoned(LATER, "s", 50)
     assert len(driver.load(query)) == 50
     assert steps(store, partial(driver.load, query)) < 50 * MANY
-    # Nor is what has been lost beside one that is held gone through for each of them.
+    # With one held attachment, its expired ones are not read once for each of them.
     _make(driver, Attach("held", often, "s", LATER))
     assert often not in {run.run_id for run in driver.load(query)}
     assert steps(store, partial(driver.load, query)) < 50 * MANY

@@ -1,4 +1,4 @@
-"""What leases and timeouts cost in SQLite: an index entry, however many runs have one. Judged by its steps."""
+"""Cost of leases and timeouts in SQLite, in steps of its virtual machine: one index entry each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runsvc.core import lifecycle
-from runsvc.store.base import DueLeases, DueTimeouts
+from runsvc.store.queries import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
-from tests.conformance.driver import SUCCESS, Driver
+from tests.conformance.driver import CODEC, SUCCESS, Driver
 from tests.support.filling import fill_active
 from tests.support.steps import steps
 
@@ -31,9 +31,9 @@ EVER = timedelta.max
 
 @asynccontextmanager
 async def _store(path: Path, **terms: Any) -> AsyncIterator[SqliteStore]:
-    """A store with very many active runs, all of them alike."""
+    """A store with very many active runs with the same terms."""
     await asyncio.to_thread(fill_active, path, ACTIVE, **terms)
-    store = SqliteStore(path)
+    store = SqliteStore(path, CODEC)
     await store.open()
     yield store
     await store.close()
@@ -44,7 +44,9 @@ def _life(driver: Driver, **terms: Any) -> None:
     driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id=run.worker_id))
 
 
-async def test_creating_and_completing_cost_what_they_cost_without(tmp_path: Path) -> None:
+async def test_leases_and_timeouts_of_others_do_not_slow_creations_and_endings(
+    tmp_path: Path,
+) -> None:
     async with _store(tmp_path / "bare.db") as store:
         driver = Driver(store)
         without = steps(store, lambda: _life(driver))
@@ -52,18 +54,18 @@ async def test_creating_and_completing_cost_what_they_cost_without(tmp_path: Pat
         driver = Driver(store)
         beside = steps(store, lambda: _life(driver))
         within = steps(store, lambda: _life(driver, **TERMS))
-    # That others have terms costs nothing; terms of its own are two entries made and two removed.
+    # Terms of other runs cost nothing. Its own terms cost two index entries, added and removed.
     assert beside == without
     assert within < without + 100
 
 
-async def test_a_look_costs_nothing_while_nothing_is_due(tmp_path: Path) -> None:
+async def test_due_queries_cost_nothing_while_nothing_is_due(tmp_path: Path) -> None:
     async with _store(tmp_path / "runs.db", **TERMS) as store:
         driver = Driver(store)
         now = datetime.now(UTC)
         for query in (DueLeases(now, EVER, 50), DueTimeouts(now, 50)):
             assert steps(store, partial(driver.load, query)) < 200
-        # And what is due costs by its number.
+        # The cost grows with the number of due runs that are returned.
         later = now + timedelta(days=30)
         for query in (DueLeases(later, EVER, 50), DueTimeouts(later, 50)):
             assert len(driver.load(query)) == 50

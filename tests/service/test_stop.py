@@ -123,7 +123,7 @@ async def test_a_watcher_that_does_not_read_does_not_delay_a_stop(tmp_path: Path
 async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
-        with pytest.raises(StoreRefused, match="another server uses it: stop that one"):
+        with pytest.raises(StoreRefused, match="another server uses it: stop that server"):
             async with in_process(db):
                 pass
         await created(client)

@@ -13,7 +13,7 @@ import pytest
 from runsvc.commit import writer
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.core.errors import OutcomeUnknown
-from runsvc.store.sqlite import SqliteStore
+from runsvc.store.sqlite.writing import SqliteWriting
 from tests.support.calls import (
     INTERRUPT,
     PENDING,
@@ -97,11 +97,11 @@ async def test_a_file_that_was_moved_away_is_unavailable(tmp_path: Path) -> None
 async def test_a_commit_of_unknown_outcome_is_reported_as_such(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(_: SqliteStore) -> None:
+    def unknown(_: SqliteWriting) -> None:
         raise OutcomeUnknown
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteStore, "commit", unknown)
+        patch.setattr(SqliteWriting, "commit", unknown)
         error = await refused(client, "Create", request_id="r", spec={"thread_id": "t"})
     assert (error.code, error.reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
     assert not (await call(client, "Create", request_id="r", spec={"thread_id": "t"})).replayed

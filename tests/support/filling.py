@@ -7,15 +7,16 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
-from runsvc.store import _rows
+from runsvc.store import rows
 from runsvc.store.base import Creation, LogEntry, Saved
 from runsvc.store.sqlite import SqliteStore, writing
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,11 +52,11 @@ def fill(
         # Lost work is made again.
         file.execute("PRAGMA synchronous = OFF")
         runs = _finished(range(1, count + 1), every)
-        file.executemany(writing.INSERT, (_run_row(saved) for saved in _told(runs, progress)))
+        _insert(file, _told(runs, progress))
         newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
         file.executemany(writing.APPEND, map(_log_row, newest))
         file.execute(
-            "UPDATE clock SET revision = ?, time = ?", (count, _rows.microseconds(_time(count)))
+            "UPDATE clock SET revision = ?, time = ?", (count, rows.microseconds(_time(count)))
         )
         file.commit()
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -66,20 +67,20 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
     asyncio.run(_made(db))
     with closing(sqlite3.connect(db)) as file:
         file.execute("PRAGMA synchronous = OFF")
-        file.executemany(writing.INSERT, map(_run_row, _active(range(1, count + 1), spec)))
+        _insert(file, _active(range(1, count + 1), spec))
         file.execute("UPDATE clock SET revision = ?", (count,))
         file.commit()
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def rows(count: int) -> Iterator[tuple[_rows.Row, _rows.Row]]:
-    """The rows of so many runs and of the log entries of their ends."""
+def new_rows(count: int) -> Iterator[tuple[rows.Row, rows.Row, rows.Row]]:
+    """The rows of so many runs: in `runs`, in `activity` and in `log`, for their ends."""
     for saved in _finished(range(1, count + 1), 10):
-        yield _run_row(saved), _log_row(saved)
+        yield _run_row(saved), rows.activity_values(saved), _log_row(saved)
 
 
 async def _made(db: Path) -> None:
-    store = SqliteStore(db)
+    store = SqliteStore(db, RunCodec())
     await store.open()
     await store.close()
 
@@ -130,13 +131,20 @@ def _time(number: int) -> datetime:
     return _BEGIN + timedelta(milliseconds=number)
 
 
-def _run_row(saved: Saved) -> _rows.Row:
-    return _rows.lasting(saved) + _rows.changing(saved.run, saved.body)
+def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
+    runs = iter(runs)
+    while chunk := list(islice(runs, 1_000)):
+        file.executemany(writing.INSERT, map(_run_row, chunk))
+        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
 
 
-def _log_row(saved: Saved) -> _rows.Row:
+def _run_row(saved: Saved) -> rows.Row:
+    return rows.constant_values(saved) + rows.changing_values(saved)
+
+
+def _log_row(saved: Saved) -> rows.Row:
     run = saved.run
-    return _rows.from_entry(
+    return rows.from_entry(
         LogEntry(
             revision=run.revision,
             call_end=run.revision,
@@ -147,7 +155,7 @@ def _log_row(saved: Saved) -> _rows.Row:
             status=run.status,
             previous_status=RunStatus.RUNNING,
             deleted=False,
-            body=saved.body,
+            body=b"".join(saved.encoded),
         ),
         run.updated_at,
     )

@@ -19,7 +19,7 @@ def steps(store: SqliteStore, work: Callable[[], object]) -> int:
         count += 1
         return 0
 
-    connection = store._open()
+    connection = store.writing._connected()
     connection.set_progress_handler(step, 1)
     try:
         work()

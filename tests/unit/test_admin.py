@@ -18,8 +18,8 @@ from runsvc.core.model import RunStatus, StatusReason
 from runsvc.maintenance.attachments import Attachments
 from runsvc.maintenance.expiry import INTERVAL
 from runsvc.maintenance.lease_clock import LeaseClock
-from runsvc.store.base import ById
 from runsvc.store.memory import MemoryStore
+from runsvc.store.queries import ById
 from runsvc.watch.hub import StatusHub
 from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
 from tests.support.machine import LiveMachine
@@ -37,21 +37,21 @@ class Server:
         timekeeper = LiveMachine().timekeeper()
         self.store = MemoryStore(timekeeper)
         self.driver = Driver(self.store)
-        self.hub = StatusHub(self.store)
-        self.writer = Writer(GroupCommit(self.store, CODEC), self.hub.publish)
+        self.hub = StatusHub(self.store.reading)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC), self.hub.publish)
         self.lease_clock = LeaseClock(timekeeper, INTERVAL)
         attachments = Attachments(self.writer, self.lease_clock, timekeeper)
         self.admin = Admin(self.writer, self.store, self.hub, CODEC, self.lease_clock, attachments)
 
     def beat(self) -> None:
-        self.lease_clock.record_beat(self.lease_clock.read(self.store.begin().time))
+        self.lease_clock.record_beat(self.lease_clock.read(self.store.writing.begin().time))
 
     def corrupt(self, run: Run) -> None:
-        row = self.store._rows[run.run_id]
-        self.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+        row = self.store.data.rows[run.run_id]
+        self.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.get(run.run_id)
+        record = await self.store.reading.get(run.run_id)
         assert record is not None
         return record.status
 
@@ -141,7 +141,7 @@ async def test_reconcile_all_works_in_several_transactions(server: Server) -> No
     for _ in range(5):
         server.driver.create()
     assert await server.admin.reconcile_all("gone", limit=2) == 5
-    assert await server.store.count_active() == 0
+    assert await server.store.reading.count_active() == 0
     assert await server.admin.reconcile_all("gone", limit=2) == 0
 
 
@@ -172,7 +172,7 @@ async def test_an_ended_run_can_be_deleted(server: Server) -> None:
         await server.admin.delete(run.run_id)
     server.driver.report(run, SUCCESS)
     await server.admin.delete(run.run_id)
-    assert await server.store.get(run.run_id) is None
+    assert await server.store.reading.get(run.run_id) is None
     # A late report does not restore it.
     with pytest.raises(RunNotFound):
         server.driver.progress(run, 1)
@@ -185,7 +185,7 @@ async def test_a_corrupt_active_run_can_be_deleted(server: Server) -> None:
     server.corrupt(run)
     await server.admin.delete(run.run_id)
     assert server.driver.load(ById(run.run_id)) == []
-    assert (await server.store.log_tail(1, 1 << 20))[0].deleted
+    assert (await server.store.reading.log_tail(1, 1 << 20))[0].deleted
 
 
 # Describing.
@@ -197,4 +197,4 @@ async def test_server_info_describes_the_server_and_its_store(server: Server) ->
     info = await server.admin.server_info()
     for cursor in cursors:
         server.hub.close(cursor)
-    assert info == (__version__, "memory", await server.store.clock(), 1, 2, 0)
+    assert info == (__version__, "memory", await server.store.reading.clock(), 1, 2, 0)

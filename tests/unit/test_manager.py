@@ -35,12 +35,12 @@ from runsvc.core.model import (
 )
 from runsvc.manager import PAGE_BYTES, Page, RunManager
 from runsvc.store.memory import MemoryStore
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from runsvc.store.base import PageKey
+    from runsvc.store.queries import PageKey
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
 CODEC = RunCodec()
@@ -56,7 +56,7 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 @pytest.fixture
 async def writer(store: MemoryStore) -> AsyncIterator[Writer]:
-    writer = Writer(GroupCommit(store, CODEC), lambda _: None)
+    writer = Writer(GroupCommit(store.writing, CODEC), lambda _: None)
     yield writer
     async with asyncio.timeout(30):
         await writer.close()
@@ -64,7 +64,7 @@ async def writer(store: MemoryStore) -> AsyncIterator[Writer]:
 
 @pytest.fixture
 def manager(writer: Writer, store: MemoryStore) -> RunManager:
-    return RunManager(writer, store, CODEC, max_active_per_thread=3)
+    return RunManager(writer, store.reading, CODEC, max_active_per_thread=3)
 
 
 def a_spec(**facts: Any) -> RunSpec:
@@ -128,7 +128,7 @@ async def test_enqueue_is_refused_before_anything_is_written(
     spec = a_spec(multitask_strategy=MultitaskStrategy.ENQUEUE)
     with pytest.raises(UnsupportedStrategy):
         await getattr(manager, method)("o", spec, a_request())
-    assert (await store.clock()).revision == 0
+    assert (await store.reading.clock()).revision == 0
 
 
 async def test_a_create_with_the_same_request_is_replayed(manager: RunManager) -> None:
@@ -225,7 +225,9 @@ async def test_a_page_is_limited_in_bytes_and_the_next_one_continues(
     runs = [await created(manager) for _ in range(3)]
     size = len((await listed(manager)).records[0].body)
     page_bytes = 2 * size + size // 2
-    manager = RunManager(writer, store, CODEC, max_active_per_thread=3, page_bytes=page_bytes)
+    manager = RunManager(
+        writer, store.reading, CODEC, max_active_per_thread=3, page_bytes=page_bytes
+    )
     first = await listed(manager)
     assert len(first.records) == 2
     assert first.next == (runs[1].created_at, runs[1].run_id)
@@ -237,7 +239,7 @@ async def test_a_page_is_limited_in_bytes_and_the_next_one_continues(
 async def test_a_page_of_one_oversized_run_is_not_the_last(
     writer: Writer, store: MemoryStore
 ) -> None:
-    manager = RunManager(writer, store, CODEC, max_active_per_thread=3, page_bytes=1)
+    manager = RunManager(writer, store.reading, CODEC, max_active_per_thread=3, page_bytes=1)
     await created(manager)
     newest = await created(manager)
     page = await listed(manager)
@@ -351,7 +353,7 @@ async def test_only_a_cancelled_run_is_acknowledged_and_only_once(
 
 async def test_an_unreadable_run_is_corrupt(manager: RunManager, store: MemoryStore) -> None:
     run = await created(manager)
-    row = store._rows[run.run_id]
-    store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = store.data.rows[run.run_id]
+    store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     with pytest.raises(CorruptRow):
         await manager.cancel("o", run.run_id, CancelAction.INTERRUPT, None)

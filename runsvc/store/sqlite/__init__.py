@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, written by one server."""
+"""The embedded store: one SQLite file with one server that writes it."""
 
 from __future__ import annotations
 
@@ -6,42 +6,46 @@ from typing import TYPE_CHECKING
 
 from runsvc.store.sqlite.cache import RunCache
 from runsvc.store.sqlite.lock import ServerLock
-from runsvc.store.sqlite.reading import Reading
+from runsvc.store.sqlite.reading import SqliteReading
 from runsvc.store.sqlite.schema import check_header, check_usable
-from runsvc.store.sqlite.writing import Writing
+from runsvc.store.sqlite.writing import SqliteWriting
 from runsvc.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runsvc.store.base import Codec
 
-class SqliteStore(Writing, Reading):
-    """Implements Store on a file, which it creates when there is none."""
+
+class SqliteStore:
+    """Implements Store on a file, which it creates if there is none."""
 
     kind = "sqlite"
 
-    def __init__(self, path: Path, timekeeper: Timekeeper | None = None) -> None:
-        path = path.resolve()
+    def __init__(self, path: Path, codec: Codec, timekeeper: Timekeeper | None = None) -> None:
+        self._path = path = path.resolve()
         self._lock = ServerLock(path)
-        cache = RunCache()
-        Writing.__init__(self, path, self._lock.check, timekeeper or Timekeeper(), cache)
-        Reading.__init__(self, path, cache)
+        self._cache = RunCache()
+        self.reading = SqliteReading(path, codec, self._cache)
+        self.writing = SqliteWriting(
+            path, codec, self._lock.check, timekeeper or Timekeeper(), self._cache
+        )
 
     async def open(self) -> None:
         check_usable(self._path)
-        # Before the lock, which makes a file of its own.
+        # Before the lock is taken, because that creates a file.
         check_header(self._path)
         self._lock.take()
         try:
-            self.open_writing()
-            await self.open_reading()
+            self.writing.open()
+            await self.reading.open()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        await self.close_reading()
+        await self.reading.close()
         self._cache.clear()
-        # Last, so that it is the writer who folds the write-ahead log in.
-        self.close_writing()
+        # Last, because the last connection to close moves the write-ahead log into the file.
+        self.writing.close()
         self._lock.release()

@@ -1,10 +1,12 @@
-"""Runs at hand: the newest state of those that were written or read last, so that a busy run costs no SELECT.
+"""The cache of the SQLite store: recently written or read runs, so that a busy run costs no SELECT.
 
-Beside them which runs are the newest of a thread, for its first page. Never older than what the server wrote: a run
-leaves before its commit begins, and comes back as committed once that has ended; a thread that gains or loses a run
-leaves. In between, everyone asks the file. What a reader found there is taken in only when no commit was under way
-since before it looked. What somebody else writes to the file is noticed at the next transaction, a quarter of a second
-later at most.
+It also has the ids of each busy thread's newest runs, for the first page of its list. Every record in it was checked or
+written by this process.
+
+An entry is never older than the last commit of this server. A commit takes the runs that it changes out of the cache
+before it begins, and puts the new states in after it has ended. It also drops the threads that gain or lose a run.
+During a commit, reads of these runs go to the file. A reader may fill the cache only if no commit has run since before
+its SELECT. Writes of other programs are noticed by the next transaction, at most a quarter of a second later.
 """
 
 from __future__ import annotations
@@ -20,123 +22,124 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.store.base import Record
 
-#: Bytes of runs that it may hold.
+#: Bytes that the cached runs may take.
 CAPACITY: Final = 16 << 20
-#: What a run costs beside its bytes.
+#: Bytes that a cached run takes besides its encoded parts.
 ENTRY_COST: Final = 1_500
-#: Threads whose newest runs are known, some 32 ids each.
+#: Threads with cached ids, about 32 ids each.
 THREADS: Final = 512
 
 
-class Kept(NamedTuple):
-    """What is known of a run; each part only where it has been seen here."""
+class CachedRun(NamedTuple):
+    """The cached data of a run. Optional parts are None until they have been read or written here."""
 
     #: Without kwargs.
     record: Record
     kwargs: bytes | None = None
-    #: What the body decodes to.
+    #: The decoded run.
     run: Run | None = None
 
 
 class ThreadKey(NamedTuple):
-    """Which thread."""
+    """Identifies a thread."""
 
     owner: str
     thread_id: str
 
 
-class Newest(NamedTuple):
+class NewestRuns(NamedTuple):
     """Ids of a thread's newest runs, newest first."""
 
     run_ids: Sequence[str]
-    #: How many were asked for.
+    #: The limit of the query that found them.
     limit: int
 
 
 class RunCache:
-    """Read by the event loop, written by it and by the writer's thread. Who came first goes first."""
+    """The loop's thread reads and fills it; the writer's thread updates it. The oldest entries are evicted first."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, threads: int = THREADS) -> None:
         self._capacity = capacity
         self._size = 0
-        self._kept: dict[str, Kept] = {}
-        self._newest: FifoCache[ThreadKey, Newest] = FifoCache(THREADS)
-        #: Odd while a commit is under way.
-        self._turn = 0
+        self._runs: dict[str, CachedRun] = {}
+        self._newest: FifoCache[ThreadKey, NewestRuns] = FifoCache(threads)
+        #: Odd during a commit.
+        self._generation = 0
         #: Held for every change.
         self._lock = threading.Lock()
 
-    def find(self, run_id: str) -> Kept | None:
-        """What is known of a run."""
-        return self._kept.get(run_id)
+    def find(self, run_id: str) -> CachedRun | None:
+        """The cached data of a run."""
+        return self._runs.get(run_id)
 
     def newest(self, thread: ThreadKey, limit: int) -> Sequence[str] | None:
-        """Ids of a thread's so many newest runs, newest first."""
+        """Ids of a thread's newest runs, newest first; None if fewer than `limit` were asked for before."""
         found = self._newest.get(thread)
         return None if found is None or found.limit < limit else found.run_ids[:limit]
 
-    def look(self) -> int:
-        """Called before reading the file; `fill` and `fill_newest` want what it returned."""
-        return self._turn
+    def generation(self) -> int:
+        """The current generation. Get it before a read of the file, and pass it to `fill` or `fill_newest`."""
+        return self._generation
 
-    def fill(self, look: int, kept: Kept) -> None:
-        """Take in what was read, unless a commit may have made it old."""
+    def fill(self, generation: int, cached: CachedRun) -> None:
+        """Add a run that was read, unless a commit may have changed it since."""
         with self._lock:
-            if self._is_current(look):
-                self._put(kept)
+            if self._is_current(generation):
+                self._put(cached)
 
-    def fill_newest(self, look: int, thread: ThreadKey, newest: Newest) -> None:
-        """Take in what was read of a thread, unless a commit may have made it old."""
+    def fill_newest(self, generation: int, thread: ThreadKey, newest: NewestRuns) -> None:
+        """Add ids that were read, unless a commit may have changed them since."""
         with self._lock:
-            if self._is_current(look):
+            if self._is_current(generation):
                 self._newest.keep(thread, newest)
 
     def begin_commit(
         self, run_ids: Collection[str], threads: Iterable[ThreadKey]
-    ) -> Mapping[str, Kept]:
-        """Take out what a commit changes; all that was known of these runs. `end_commit` must follow.
+    ) -> Mapping[str, CachedRun]:
+        """Remove the runs that a commit changes, and the threads that gain or lose a run.
 
-        The threads are those that gain or lose a run.
+        Return the removed runs. `end_commit` must follow.
         """
         with self._lock:
-            self._turn += 1
+            self._generation += 1
             if self._newest:
                 for thread in threads:
                     self._newest.pop(thread, None)
-            return {run_id: kept for run_id in run_ids if (kept := self._pop(run_id)) is not None}
+            removed = ((run_id, self._pop(run_id)) for run_id in run_ids)
+            return {run_id: cached for run_id, cached in removed if cached is not None}
 
-    def end_commit(self, committed: Iterable[Kept] = ()) -> None:
-        """Take in what was committed; nothing, when nothing was or when that is not known."""
+    def end_commit(self, committed: Iterable[CachedRun] = ()) -> None:
+        """Add the committed runs; none if the commit failed or its outcome is unknown."""
         with self._lock:
-            for kept in committed:
-                self._put(kept)
-            self._turn += 1
+            for cached in committed:
+                self._put(cached)
+            self._generation += 1
 
     def clear(self) -> None:
-        """Forget everything: somebody else wrote to the file. Also undoes an earlier look at it."""
+        """Remove everything, because another program wrote to the file. Reads that began earlier cannot fill it."""
         with self._lock:
-            self._turn += 2
-            self._kept.clear()
+            self._generation += 2
+            self._runs.clear()
             self._newest.clear()
             self._size = 0
 
-    def _is_current(self, look: int) -> bool:
-        """Whether no commit was under way since then, so that what was read is still so."""
-        return look == self._turn and not look % 2
+    def _is_current(self, generation: int) -> bool:
+        """True if no commit has run since that generation, nor did one run then."""
+        return generation == self._generation and not generation % 2
 
-    def _put(self, kept: Kept) -> None:
-        self._pop(kept.record.run_id)
-        self._kept[kept.record.run_id] = kept
-        self._size += _cost(kept)
+    def _put(self, cached: CachedRun) -> None:
+        self._pop(cached.record.run_id)
+        self._runs[cached.record.run_id] = cached
+        self._size += _cost(cached)
         while self._size > self._capacity:
-            self._pop(next(iter(self._kept)))
+            self._pop(next(iter(self._runs)))
 
-    def _pop(self, run_id: str) -> Kept | None:
-        if (kept := self._kept.pop(run_id, None)) is not None:
-            self._size -= _cost(kept)
-        return kept
+    def _pop(self, run_id: str) -> CachedRun | None:
+        if (cached := self._runs.pop(run_id, None)) is not None:
+            self._size -= _cost(cached)
+        return cached
 
 
-def _cost(kept: Kept) -> int:
-    # Twice the body: metadata and texts are in the run as well.
-    return ENTRY_COST + 2 * len(kept.record.body) + len(kept.kwargs or b"")
+def _cost(cached: CachedRun) -> int:
+    # Twice the encoded run, because the decoded run has metadata and texts once more.
+    return ENTRY_COST + 2 * cached.record.size + len(cached.kwargs or b"")

@@ -1,12 +1,15 @@
-"""What a transaction reads: the named queries of the contract as statements on the writer's connection."""
+"""The reads of a transaction: the queries of the contract as statements on the writer's connection."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from runsvc.store import _rows
+from runsvc.core.errors import CorruptRow
+from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
-from runsvc.store.base import (
+from runsvc.store.base import Loaded
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
@@ -14,44 +17,51 @@ from runsvc.store.base import (
     DueLeases,
     DueTimeouts,
     Lapsed,
-    Loaded,
     NewestActive,
     Orphans,
     RawById,
 )
 from runsvc.store.sqlite import attachments
-from runsvc.store.sqlite.cache import Kept
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD
+from runsvc.store.sqlite.cache import CachedRun
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Count, Query, Record
+    from runsvc.store.base import Codec, Record
+    from runsvc.store.queries import Count, Query
     from runsvc.store.sqlite.cache import RunCache
 
-#: A record whose body is left out, so that a large one is not even read.
-_BARE: Final = RECORD.replace("body", "x''")
+#: The columns of a record without its activity and body, so that a large body is not even read.
+_BARE: Final = (
+    RECORD.replace("runs.body", "x''")
+    .replace("activity.body", "x''")
+    .replace("progress_sequence", "NULL")
+)
+#: The source of RECORD for a search by lease, which starts in `activity`.
+_RUNS_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
 _ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
-#: Parameters with which nothing is due.
+#: Parameters of _LEASE_IS_DUE that no lease meets.
 _NEVER: Final = (-1, -1)
 
 
 class Loading:
-    """Answers the queries of one transaction that has written nothing yet."""
+    """Answers the queries of one transaction, before it has written anything."""
 
-    def __init__(self, connection: sqlite3.Connection, cache: RunCache) -> None:
+    def __init__(self, connection: sqlite3.Connection, codec: Codec, cache: RunCache) -> None:
         self._connection = connection
+        self._codec = codec
         self._cache = cache
         self._records: dict[Query, Sequence[Record]] = {}
         self._counts: dict[Count, int] = {}
         self._runs: dict[str, Run] = {}
 
     def load(self, queries: Collection[Query | Count]) -> Loaded:
-        """The answers."""
+        """Answer the queries."""
         threads = [query for query in queries if isinstance(query, NewestActive | ActiveCount)]
         busy = self._busy(threads)
         for query in queries:
@@ -68,13 +78,13 @@ class Loading:
         return Loaded(self._records, self._counts, self._runs)
 
     def _busy(self, threads: Sequence[NewestActive | ActiveCount]) -> Collection[tuple[str, str]]:
-        """Those that may have active runs: most have none, and that is found out for all of them at once."""
+        """The threads that may have active runs. Most have none, and one statement finds that out for all."""
         if len(threads) <= 1:
-            # Not worth a question of its own.
+            # Not worth a statement of its own.
             return [(query.owner, query.thread_id) for query in threads]
         asked = ", ".join(["(?, ?)"] * len(threads))
         parameters = [value for query in threads for value in (query.owner, query.thread_id)]
-        rows = self._connection.execute(
+        found = self._connection.execute(
             f"""
             WITH asked (owner, thread_id) AS (VALUES {asked})
             SELECT owner, thread_id FROM asked WHERE EXISTS (
@@ -84,26 +94,31 @@ class Loading:
             """,
             parameters,
         )
-        return frozenset(rows.fetchall())
+        return frozenset(found.fetchall())
 
     def _by_id(self, run_id: str) -> Sequence[Record]:
-        kept = self._cache.find(run_id)
-        if kept is None:
-            look = self._cache.look()
-            found = self._select("WHERE run_id = ?", run_id)
-            for record in found:
-                self._cache.fill(look, Kept(record))
-            return found
-        if kept.run is not None:
-            self._runs[run_id] = kept.run
-        return [kept.record]
+        if (cached := self._cache.find(run_id)) is None:
+            return self._by_id_from_file(run_id)
+        if cached.run is not None:
+            self._runs[run_id] = cached.run
+        return [cached.record]
+
+    def _by_id_from_file(self, run_id: str) -> Sequence[Record]:
+        generation = self._cache.generation()
+        found = self._select("WHERE run_id = ?", run_id)
+        for record in found:
+            # A corrupt row fails the command that needs it, not the whole batch.
+            with suppress(CorruptRow):
+                run = self._runs[run_id] = self._codec.decode(record)
+                self._cache.fill(generation, CachedRun(record, run=run))
+        return found
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
             case ById(run_id):
                 return self._by_id(run_id)
             case RawById(run_id):
-                return self._select("WHERE run_id = ?", run_id, read=_rows.to_raw_record)
+                return self._select("WHERE run_id = ?", run_id, read=rows.to_raw_record)
             case ByRequest(key):
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._select(where, key.owner, key.method, key.request_id)
@@ -111,38 +126,50 @@ class Loading:
                 return self._select(f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
                 rest = f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
-                return self._select(rest, owner, thread_id, limit, columns=_BARE)
+                return self._select(rest, owner, thread_id, limit, columns=_BARE, source="runs")
+            case Orphans():
+                return self._orphans(query)
+            case _:
+                return self._due(query)
+
+    def _due(self, query: DueLeases | DueTimeouts | Abandoned) -> Sequence[Record]:
+        read = rows.to_raw_record
+        match query:
             case DueLeases(_, _, limit, skip):
                 where = f"WHERE {_LEASE_IS_DUE} ORDER BY lease_expires_at LIMIT ? OFFSET ?"
-                return self._select(where, *_due(query), limit, skip, read=_rows.to_raw_record)
-            case DueTimeouts(by, limit, skip):
+                parameters = (*_lease_parameters(query), limit, skip)
+                return self._select(where, *parameters, source=_RUNS_BY_LEASE, read=read)
+            case DueTimeouts(at, limit, skip):
                 where = "WHERE timeout_at <= ? ORDER BY timeout_at LIMIT ? OFFSET ?"
-                parameters = _rows.microseconds(by), limit, skip
-                return self._select(where, *parameters, read=_rows.to_raw_record)
+                return self._select(where, rows.microseconds(at), limit, skip, read=read)
             case Abandoned():
                 abandoned = attachments.parameters(query)
-                return self._select(attachments.ABANDONED, *abandoned, read=_rows.to_raw_record)
-            case Orphans(before, limit, lapsed):
-                where = f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
-                at = _END_OF_TIME if before is None else _rows.microseconds(before)
-                rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
-                return self._select(rest, *(_due(lapsed) if lapsed else _NEVER), at, limit)
+                return self._select(attachments.ABANDONED, *abandoned, read=read)
+
+    def _orphans(self, query: Orphans) -> Sequence[Record]:
+        where = f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
+        at = _END_OF_TIME if query.before is None else rows.microseconds(query.before)
+        lapsed = _lease_parameters(query.lapsed) if query.lapsed else _NEVER
+        rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
+        return self._select(rest, *lapsed, at, query.limit)
 
     def _count(self, query: ActiveCount) -> int:
         statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
-        rows = self._connection.execute(statement, (query.owner, query.thread_id)).fetchall()
-        return int(rows[0][0])
+        found = self._connection.execute(statement, (query.owner, query.thread_id)).fetchall()
+        return int(found[0][0])
 
     def _select(
         self,
         rest: str,
         *parameters: object,
         columns: str = RECORD,
-        read: Callable[[_rows.Row], Record] = _rows.to_record,
+        source: str = RUNS,
+        read: Callable[[rows.Row], Record] = rows.to_record,
     ) -> Sequence[Record]:
-        rows = self._connection.execute(f"SELECT {columns} FROM runs {rest}", parameters)
-        return [read(row) for row in rows.fetchall()]
+        found = self._connection.execute(f"SELECT {columns} FROM {source} {rest}", parameters)
+        return [read(row) for row in found.fetchall()]
 
 
-def _due(query: DueLeases | Lapsed) -> tuple[int, int]:
-    return _rows.microseconds(query.at), _rows.length(query.longest)
+def _lease_parameters(query: DueLeases | Lapsed) -> tuple[int, int]:
+    """The parameters of _LEASE_IS_DUE."""
+    return rows.microseconds(query.at), rows.duration_value(query.longest)

@@ -1,4 +1,4 @@
-"""One server per file: two would each believe to be the only writer."""
+"""The lock that keeps a second server from writing the same file."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from runsvc.core.errors import StoreRefused, StoreUnavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TAKEN: Final = "another server uses it: stop that one, or name another file with --db"
-_UNMAKEABLE: Final = "its lock, a file beside it, cannot be made: name another file with --db"
+_TAKEN: Final = "another server uses it: stop that server, or name another file with --db"
+_CANNOT_CREATE: Final = "its lock, a file beside it, cannot be created: name another file with --db"
 
 
 class ServerLock:
-    """A lock in a file beside the store's; it goes with the process that holds it, however that ends."""
+    """A lock on a file beside the store. The operating system releases it when the process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Taken on the loop's thread, taken anew on the writer's.
+        # Taken on the loop's thread, and taken again on the writer's.
         self._lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
         self._identity: int | None = None
 
     def take(self) -> None:
-        """StoreRefused when another server has it."""
+        """Take the lock. StoreRefused if another server has it."""
         try:
             self._lock.acquire()
         except Timeout:
-            detail = _UNMAKEABLE if self._found() is None else _TAKEN
+            detail = _CANNOT_CREATE if self._inode() is None else _TAKEN
             raise StoreRefused(str(self._path), detail) from None
         except OSError as error:
-            raise StoreRefused(str(self._path), f"its lock cannot be taken ({error})") from error
-        self._identity = self._found()
+            raise StoreRefused(
+                str(self._path),
+                f"its lock cannot be taken ({error}): remove {self._lock.lock_file}, "
+                "or name another file with --db",
+            ) from error
+        self._identity = self._inode()
 
     def check(self) -> None:
-        """Take it anew when somebody removed its file. StoreUnavailable when another server was quicker."""
-        # Once another server was quicker, whatever is there is not ours.
-        if self._lock.is_locked and self._found() == self._identity:
+        """Take the lock again if its file was removed. StoreUnavailable if another server took it first."""
+        # Once another server has taken it, the existing file is not this server's.
+        if self._lock.is_locked and self._inode() == self._identity:
             return
         self._lock.release(force=True)
         try:
@@ -48,12 +52,12 @@ class ServerLock:
             raise StoreUnavailable(refused.detail) from refused
 
     def release(self) -> None:
-        """Let another server have it."""
+        """Release the lock."""
         self._lock.release()
 
-    def _found(self) -> int | None:
+    def _inode(self) -> int | None:
         try:
-            # Asked before every transaction: a Path takes four times as long.
+            # Runs before every transaction: a Path takes four times as long.
             return os.stat(self._lock.lock_file).st_ino  # noqa: PTH116
         except FileNotFoundError:
             return None

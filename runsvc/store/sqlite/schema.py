@@ -1,4 +1,4 @@
-"""Which files are ours, and how one is brought to the present version."""
+"""Checks of the file before it is used, and its migration to the current schema."""
 
 from __future__ import annotations
 
@@ -15,31 +15,51 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: "RUNS", in the header of every file of ours.
+    from runsvc.store.base import Codec
+
+#: "RUNS", in the header of every store.
 APPLICATION_ID: Final = 0x52554E53
-_ANOTHER: Final = "name another file with --db, or move this one away"
+_USE_ANOTHER: Final = "name another file with --db, or move this one away"
 _RESTORE: Final = "restore a backup, or name another file with --db"
-#: What SQLite says of pages that make no sense, and of tables or rows that are not there.
+#: The codes of SQLite for invalid pages, and for missing tables or rows.
 _DAMAGE: Final = frozenset(
     {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, None}
 )
 
 
+def check_usable(path: Path) -> None:
+    """StoreRefused if no store can be opened or created at this path."""
+    if path.exists() and not path.is_file():
+        raise StoreRefused(str(path), "it is a folder or a device: name a file with --db")
+    if path.exists() and path.stat().st_nlink > 1:
+        raise StoreRefused(
+            str(path),
+            "it has a second name (a hard link), under which a second server could open it: remove that name",
+        )
+    if not path.parent.is_dir():
+        raise StoreRefused(str(path), f"the folder {path.parent} does not exist: create it first")
+    if not (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):
+        raise StoreRefused(
+            str(path),
+            "this user may not write it or its folder: grant write access, or name another file with --db",
+        )
+
+
 def check_header(path: Path) -> None:
-    """StoreRefused when the file says that it is another program's. Asks no database engine, which might write."""
-    # A journal that a crash left behind would have to be rolled back first.
+    """StoreRefused if the header names another program. SQLite is not used, because it might write to the file."""
+    # SQLite first has to roll back a journal that a crash left behind.
     if not path.exists() or path.with_name(f"{path.name}-journal").exists():
         return
     with path.open("rb") as file:
         header = file.read(100)
     if header and not header.startswith(b"SQLite format 3\0"):
-        raise StoreRefused(str(path), f"it is not a database: {_ANOTHER}")
+        raise StoreRefused(str(path), f"it is not a database: {_USE_ANOTHER}")
     if header and header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
-        raise StoreRefused(str(path), f"it is another program's database: {_ANOTHER}")
+        raise StoreRefused(str(path), f"it is another program's database: {_USE_ANOTHER}")
 
 
-def check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """StoreRefused when the file is another program's, or a newer release's. Leaves it as it is."""
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """StoreRefused if the file belongs to another program or a newer release. The file is not changed."""
     version, known = _version(connection, path), len(_migrations())
     if version > known:
         raise StoreRefused(
@@ -48,11 +68,12 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the tables, or bring them to the present version, in one transaction."""
+def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
+    """Create the tables, or migrate them to the current version, in one transaction."""
     scripts, version = _migrations(), _version(connection, path)
     if version == len(scripts):
         return
+    _add_functions(connection, codec)
     connection.execute("BEGIN IMMEDIATE")
     for script in scripts[version:]:
         for statement in _statements(script):
@@ -65,31 +86,14 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def check_sound(path: Path) -> Iterator[None]:
-    """Turns what a damaged file makes SQLite say into StoreRefused."""
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged file into StoreRefused."""
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) not in _DAMAGE:
             raise
         raise StoreRefused(str(path), f"it is damaged ({error}): {_RESTORE}") from error
-
-
-def check_usable(path: Path) -> None:
-    """StoreRefused when nothing can be opened or created there."""
-    if path.exists() and not path.is_file():
-        raise StoreRefused(str(path), "it is a folder or a device: name a file with --db")
-    if path.exists() and path.stat().st_nlink > 1:
-        raise StoreRefused(
-            str(path),
-            "it has a second name (a hard link), which would be a second lock: remove that",
-        )
-    if not path.parent.is_dir():
-        raise StoreRefused(str(path), f"the folder {path.parent} does not exist: create it first")
-    if not (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):
-        raise StoreRefused(
-            str(path), "this user may not write it or its folder: grant it, or name another file"
-        )
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -100,9 +104,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
             raise
-        raise StoreRefused(str(path), f"it is not a database: {_ANOTHER}") from error
+        raise StoreRefused(str(path), f"it is not a database: {_USE_ANOTHER}") from error
     if application_id != APPLICATION_ID and (tables or application_id or version):
-        raise StoreRefused(str(path), f"it is another program's database: {_ANOTHER}")
+        raise StoreRefused(str(path), f"it is another program's database: {_USE_ANOTHER}")
     return int(version)
 
 
@@ -112,8 +116,14 @@ def _migrations() -> list[str]:
     return [script.read_text("utf-8") for script in sorted(scripts, key=lambda found: found.name)]
 
 
+def _add_functions(connection: sqlite3.Connection, codec: Codec) -> None:
+    """Add the SQL functions that the scripts call."""
+    connection.create_function("run_body", 1, lambda encoded: codec.split(encoded).body)
+    connection.create_function("run_activity", 1, lambda encoded: codec.split(encoded).activity)
+
+
 def _statements(script: str) -> Iterator[str]:
-    """The script's statements. sqlite3's own executescript would commit in between."""
+    """The statements of a script. executescript() of sqlite3 would commit in between."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -1,11 +1,14 @@
-"""What statements of readers and of the writer have in common."""
+"""SQL that statements of both parts share."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from runsvc.store import _rows
+from runsvc.store import rows
 
-RECORD: Final = ", ".join(_rows.RECORD)
+#: The columns of a record.
+RECORD: Final = ", ".join(rows.RECORD)
+#: The source of RECORD. CROSS makes SQLite search `runs` first, then `activity` by its key.
+RUNS: Final = "runs CROSS JOIN activity USING (run_id)"
 IS_ACTIVE: Final = "status IN (1, 2)"
 NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"

@@ -12,21 +12,25 @@ from runsvc.commit.command import Command
 from runsvc.commit.group_commit import RETRY_PAUSES, Committed, GroupCommit, Outcome
 from runsvc.core.errors import OutcomeUnknown, RunNotFound, StoreBusy, StoreUnavailable
 from runsvc.core.model import Run, RunSpec
-from runsvc.store.base import ById, Changes, Now
 from runsvc.store.memory import MemoryStore
-from runsvc.wire.convert import RunCodec
+from runsvc.store.memory.writing import MemoryWriting
+from runsvc.store.queries import ById
+from runsvc.timekeeper import Timekeeper
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runsvc.commit.transaction import Transaction
+    from runsvc.store.base import Changes, Now
+    from runsvc.store.memory.data import MemoryData
 
 
-class Faulty(MemoryStore):
-    """A store that raises the planned faults, one per call of a step; None means success."""
+class FaultyWriting(MemoryWriting):
+    """Raises the planned faults, one per call of a step; None means success."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, data: MemoryData) -> None:
+        super().__init__(data, Timekeeper())
         self.faults: dict[str, list[BaseException | None]] = {}
         self.calls: list[str] = []
         #: Runs that cannot be saved.
@@ -56,6 +60,16 @@ class Faulty(MemoryStore):
             raise fault
 
 
+class Faulty(MemoryStore):
+    """A store with a writing part that raises."""
+
+    writing: FaultyWriting
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = FaultyWriting(self.data)
+
+
 @pytest.fixture
 async def store() -> AsyncIterator[Faulty]:
     store = Faulty()
@@ -71,7 +85,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def group(store: Faulty, pauses: list[float]) -> GroupCommit:
-    return GroupCommit(store, RunCodec(), pauses.append)
+    return GroupCommit(store.writing, RunCodec(), pauses.append)
 
 
 def creating(run_id: str) -> Command[Run]:
@@ -96,8 +110,8 @@ async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> 
     assert [outcome.answer.run_id for outcome in committed.outcomes] == ["a", "b", "c"]
     assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
     assert committed.progressed == []
-    assert store.calls == ["begin", "save", "commit"]
-    assert await store.active_on_thread("o", "t") == ["c", "b", "a"]
+    assert store.writing.calls == ["begin", "save", "commit"]
+    assert await store.reading.active_on_thread("o", "t") == ["c", "b", "a"]
 
 
 async def test_a_batch_that_changes_nothing_is_rolled_back(
@@ -107,7 +121,7 @@ async def test_a_batch_that_changes_nothing_is_rolled_back(
     command = Command(lambda tx: tx.run(query, "o"), (query,))
     (outcome,) = group.run([command]).outcomes
     assert isinstance(outcome.error, RunNotFound)
-    assert store.calls == ["begin", "rollback"]
+    assert store.writing.calls == ["begin", "rollback"]
     assert group.run([Command(lambda tx: 7)]) == Committed([Outcome(answer=7)])
 
 
@@ -134,24 +148,24 @@ async def test_a_command_that_raises_has_no_effect_and_the_others_succeed(
     committed = group.run([creating("a"), raising(fault), creating("b")])
     assert errors(committed.outcomes) == [None, fault, None]
     assert [entry.revision for entry in committed.entries] == [1, 2]
-    assert await store.active_on_thread("o", "t") == ["b", "a"]
-    assert store.calls == ["begin", "save", "commit"]
+    assert await store.reading.active_on_thread("o", "t") == ["b", "a"]
+    assert store.writing.calls == ["begin", "save", "commit"]
 
 
 @pytest.mark.parametrize("step", ["begin", "save", "commit"])
 async def test_a_batch_that_fails_as_a_whole_is_retried_command_by_command(
     store: Faulty, group: GroupCommit, step: str
 ) -> None:
-    store.faults[step] = [StoreUnavailable("full")]
+    store.writing.faults[step] = [StoreUnavailable("full")]
     committed = group.run([creating(name) for name in "abc"])
     assert errors(committed.outcomes) == [None, None, None]
     assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
-    assert store.calls.count("begin") == 4
-    assert await store.count_active() == 3
+    assert store.writing.calls.count("begin") == 4
+    assert await store.reading.count_active() == 3
 
 
 async def test_only_the_command_at_fault_fails(store: Faulty, group: GroupCommit) -> None:
-    store.unsaveable = {"b"}
+    store.writing.unsaveable = {"b"}
     committed = group.run([creating(name) for name in "abc"])
     assert [type(error) for error in errors(committed.outcomes)] == [
         type(None),
@@ -159,18 +173,18 @@ async def test_only_the_command_at_fault_fails(store: Faulty, group: GroupCommit
         type(None),
     ]
     assert [(entry.run_id, entry.revision) for entry in committed.entries] == [("a", 1), ("c", 2)]
-    assert await store.active_on_thread("o", "t") == ["c", "a"]
+    assert await store.reading.active_on_thread("o", "t") == ["c", "a"]
 
 
 async def test_an_unexpected_error_reaches_its_caller(store: Faulty, group: GroupCommit) -> None:
-    store.faults["save"] = [ValueError("?")]
+    store.writing.faults["save"] = [ValueError("?")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert isinstance(outcome.error, ValueError)
-    assert store.calls == ["begin", "save", "rollback"]
+    assert store.writing.calls == ["begin", "save", "rollback"]
 
 
 def test_an_unexpected_error_keeps_its_traceback(store: Faulty, group: GroupCommit) -> None:
-    store.faults["save"] = [ValueError("?")]
+    store.writing.faults["save"] = [ValueError("?")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert outcome.error is not None
     assert outcome.error.__traceback__ is not None or outcome.error.__cause__ is not None
@@ -186,7 +200,7 @@ class Particular(Exception):
 def test_an_error_that_cannot_be_copied_reaches_its_caller(
     store: Faulty, group: GroupCommit
 ) -> None:
-    store.faults["save"] = [Particular("path", "detail")]
+    store.writing.faults["save"] = [Particular("path", "detail")]
     (outcome,) = group.run([creating("a")]).outcomes
     assert isinstance(outcome.error, Particular)
 
@@ -198,26 +212,26 @@ def test_retry_pauses_double_and_stay_below_a_second() -> None:
 async def test_a_busy_store_delays_the_whole_batch(
     store: Faulty, group: GroupCommit, pauses: list[float]
 ) -> None:
-    store.faults["begin"] = [StoreBusy("locked")] * 5
+    store.writing.faults["begin"] = [StoreBusy("locked")] * 5
     committed = group.run([creating("a"), creating("b")])
     assert errors(committed.outcomes) == [None, None]
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
-    assert store.calls == ["begin"] * 6 + ["save", "commit"]
+    assert store.writing.calls == ["begin"] * 6 + ["save", "commit"]
 
 
 async def test_a_store_that_stays_busy_fails_all_commands_after_five_retries(
     store: Faulty, group: GroupCommit, pauses: list[float]
 ) -> None:
-    store.faults["begin"] = [StoreBusy("locked")] * 6
+    store.writing.faults["begin"] = [StoreBusy("locked")] * 6
     committed = group.run([creating("a"), creating("b")])
     assert {type(error) for error in errors(committed.outcomes)} == {StoreBusy}
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
-    assert store.calls == ["begin"] * 6
+    assert store.writing.calls == ["begin"] * 6
     assert (committed.entries, committed.progressed) == ((), ())
 
 
 async def test_a_busy_commit_repeats_the_decisions(store: Faulty, group: GroupCommit) -> None:
-    store.faults["commit"] = [StoreBusy("locked")]
+    store.writing.faults["commit"] = [StoreBusy("locked")]
     decided = 0
 
     def decide(tx: Transaction) -> None:
@@ -227,18 +241,18 @@ async def test_a_busy_commit_repeats_the_decisions(store: Faulty, group: GroupCo
 
     group.run([Command(decide)])
     assert decided == 2
-    assert store.calls == ["begin", "save", "commit", "rollback", "begin", "save", "commit"]
-    assert (await store.clock()).revision == 1
+    assert store.writing.calls == ["begin", "save", "commit", "rollback", "begin", "save", "commit"]
+    assert (await store.reading.clock()).revision == 1
 
 
 async def test_an_unknown_outcome_fails_all_commands_and_is_not_retried(
     store: Faulty, group: GroupCommit
 ) -> None:
-    store.faults["commit"] = [OutcomeUnknown()]
+    store.writing.faults["commit"] = [OutcomeUnknown()]
     committed = group.run([creating("a"), creating("b"), raising(LookupError())])
     assert {type(error) for error in errors(committed.outcomes)} == {OutcomeUnknown}
     assert committed.unsettled
-    assert store.calls == ["begin", "save", "commit", "rollback"]
+    assert store.writing.calls == ["begin", "save", "commit", "rollback"]
     assert committed.entries == ()
 
 
@@ -250,7 +264,7 @@ async def test_an_unknown_outcome_fails_all_commands_and_is_not_retried(
 async def test_each_caller_gets_its_own_exception(
     store: Faulty, group: GroupCommit, step: str, fault: Exception
 ) -> None:
-    store.faults[step] = [fault] * 6
+    store.writing.faults[step] = [fault] * 6
     first, second = errors(group.run([creating("a"), creating("b")]).outcomes)
     assert first is not second
     assert str(first) == str(second) == str(fault)
@@ -260,11 +274,11 @@ async def test_each_caller_gets_its_own_exception(
 async def test_an_exception_that_ends_the_thread_rolls_back_first(
     store: Faulty, group: GroupCommit
 ) -> None:
-    store.faults["save"] = [KeyboardInterrupt()]
+    store.writing.faults["save"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         group.run([creating("a")])
-    assert store.calls[-1] == "rollback"
-    assert await store.count_active() == 0
+    assert store.writing.calls[-1] == "rollback"
+    assert await store.reading.count_active() == 0
 
 
 @pytest.mark.parametrize(
@@ -274,7 +288,7 @@ def test_failed_is_set_only_for_errors_of_the_store(
     store: Faulty, group: GroupCommit, error: Exception
 ) -> None:
     assert not group.run([creating("a")]).failed
-    store.faults["save"] = [error] * 99
+    store.writing.faults["save"] = [error] * 99
     is_store_error = not isinstance(error, ValueError)
     for names in ("b", "cd"):
         assert group.run([creating(name) for name in names]).failed is is_store_error
@@ -283,7 +297,7 @@ def test_failed_is_set_only_for_errors_of_the_store(
 def test_failed_is_set_when_the_store_failed_for_one_command(
     store: Faulty, group: GroupCommit
 ) -> None:
-    store.unsaveable = {"b"}
+    store.writing.unsaveable = {"b"}
     assert group.run([creating(name) for name in "abc"]).failed
 
 

@@ -14,24 +14,20 @@ from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
-from runsvc.store.base import (
+from runsvc.store.base import Changes, Loaded, LogEntry, Now, Record
+from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
     ById,
     ByRequest,
-    Changes,
     DueLeases,
     DueTimeouts,
-    Loaded,
-    LogEntry,
     NewestActive,
-    Now,
     Orphans,
     Query,
     RawById,
-    Record,
 )
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +59,7 @@ def a_record(run: Run, spec_hash: bytes | None = None) -> Record:
         revision=run.revision,
         progress_sequence=run.progress_sequence,
         spec_hash=spec_hash,
-        body=CODEC.encode(run),
+        **CODEC.encode(run)._asdict(),
     )
 
 
@@ -122,10 +118,12 @@ def test_a_new_run_is_saved_with_its_kwargs_and_request() -> None:
     assert (changes.revision, changes.time) == (11, NOW.time + TICK)
     (only,) = changes.runs
     assert only.run is run
-    assert only.body == CODEC.encode(run)
+    assert only.encoded == CODEC.encode(run)
     assert only.creation == (b"input", REQUEST)
     assert changes.log == [
-        LogEntry(11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=only.body)
+        LogEntry(
+            11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=b"".join(only.encoded)
+        )
     ]
     assert transaction.progressed == {}
 

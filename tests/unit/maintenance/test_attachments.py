@@ -16,7 +16,7 @@ from runsvc.core.model import CancelAction, DisconnectMode, RunStatus, StatusRea
 from runsvc.maintenance import expiry
 from runsvc.maintenance.attachments import GRACE, RECONNECT_GRACE, Attachments
 from runsvc.maintenance.lease_clock import LeaseClock
-from runsvc.store import _rows
+from runsvc.store import rows
 from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import CODEC, OWNER, SUCCESS, Driver
 from tests.support.machine import Machine
@@ -38,9 +38,9 @@ class Service:
         self.store = store
         self.machine = machine
         self.timekeeper = machine.timekeeper()
-        store._timekeeper = self.timekeeper
+        store.writing._timekeeper = self.timekeeper
         self.driver = Driver(store)
-        self.writer = Writer(GroupCommit(store, CODEC, lambda _: None), lambda _: None)
+        self.writer = Writer(GroupCommit(store.writing, CODEC, lambda _: None), lambda _: None)
         self.restart()
 
     def restart(self) -> None:
@@ -55,7 +55,7 @@ class Service:
         return await self.attachments.attach(run.owner, run.run_id)
 
     def beat(self) -> None:
-        time = _rows.from_microseconds(self.timekeeper.now())
+        time = rows.from_microseconds(self.timekeeper.now())
         self.lease_clock.record_beat(self.lease_clock.read(time))
 
     async def go_on(self, seconds: float) -> None:
@@ -68,7 +68,7 @@ class Service:
         await self.attachments.update()
 
     async def current(self, run: Run) -> Run:
-        record = await self.store.look_up(run.run_id)
+        record = await self.store.reading.get_without_kwargs(run.run_id)
         assert record is not None
         return CODEC.decode(record)
 
@@ -130,7 +130,7 @@ async def test_a_run_continues_if_a_client_returns_in_time(service: Service) -> 
     await service.go_on(1_000)
     assert await service.is_active(run)
     # The old attachments are removed.
-    assert len(service.store._attached._all) == 1
+    assert len(service.store.data.attachments.all) == 1
 
 
 async def test_a_stream_that_the_server_ended_has_the_reconnect_grace_period(
@@ -156,14 +156,14 @@ async def test_a_run_that_continues_without_clients_or_has_ended_is_not_cancelle
     await service.go_on(GRACE_SECONDS + STEP)
     assert await service.is_active(lasting)
     assert await service.current(over) == over
-    assert not service.store._attached._all
+    assert not service.store.data.attachments.all
 
 
 async def test_an_unknown_run_or_another_owners_run_gets_no_attachment(service: Service) -> None:
     run = service.driver.create()
     await service.attachments.attach(OWNER, "unknown")
     await service.attachments.attach("another", run.run_id)
-    assert not service.store._attached._all
+    assert not service.store.data.attachments.all
 
 
 async def test_many_runs_are_cancelled_in_batches(service: Service) -> None:
@@ -200,7 +200,7 @@ async def test_a_detachment_during_an_outage_of_the_store_is_stored_later(
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.store, "commit", unavailable)
+        patch.setattr(service.store.writing, "commit", unavailable)
         service.attachments.leave(client)
         with pytest.raises(StoreUnavailable):
             await service.attachments.update()
@@ -317,20 +317,20 @@ async def test_a_stream_that_is_cancelled_while_attaching_is_not_a_client(servic
     assert service.attachments.held == 0
     # Whether or not the command took effect, no attachment remains.
     await service.go_on(GRACE_SECONDS + STEP)
-    assert not service.store._attached._all
+    assert not service.store.data.attachments.all
 
 
 async def test_without_attachments_the_store_is_not_used(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begins = []
-    begin = service.store.begin
+    begin = service.store.writing.begin
 
     def counting_begin() -> object:
         begins.append(1)
         return begin()
 
-    monkeypatch.setattr(service.store, "begin", counting_begin)
+    monkeypatch.setattr(service.store.writing, "begin", counting_begin)
     await service.go_on(100)
     assert begins == []
 
@@ -340,8 +340,8 @@ async def test_a_corrupt_abandoned_run_is_logged_once(
 ) -> None:
     run = service.driver.create()
     client = await service.attach(run)
-    row = service.store._rows[run.run_id]
-    service.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = service.store.data.rows[run.run_id]
+    service.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     service.attachments.leave(client)
     await service.go_on(GRACE_SECONDS + 5)
     (record,) = caplog.records

@@ -42,7 +42,7 @@ RECORD = Record(
     revision=RUN.revision,
     progress_sequence=None,
     spec_hash=None,
-    body=CODEC.encode(RUN),
+    **CODEC.encode(RUN)._asdict(),
 )
 
 

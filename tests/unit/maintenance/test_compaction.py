@@ -29,21 +29,26 @@ class Log:
         timekeeper = self.machine.timekeeper()
         self.store = MemoryStore(timekeeper)
         self.driver = Driver(self.store)
-        self.writer = Writer(GroupCommit(self.store, CODEC), lambda _: None)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC), lambda _: None)
         self.lease_clock = LeaseClock(timekeeper, INTERVAL)
 
     def beat(self) -> None:
-        self.lease_clock.record_beat(self.lease_clock.read(self.store.begin().time))
+        self.lease_clock.record_beat(self.lease_clock.read(self.store.writing.begin().time))
 
     def compaction(
         self, keep: int, keep_age: timedelta | None = None, chunk: int = CHUNK
     ) -> Compaction:
         return Compaction(
-            self.writer, self.store, self.lease_clock, keep=keep, keep_age=keep_age, chunk=chunk
+            self.writer,
+            self.store.reading,
+            self.lease_clock,
+            keep=keep,
+            keep_age=keep_age,
+            chunk=chunk,
         )
 
     async def revisions(self) -> list[int]:
-        return [entry.revision for entry in await self.store.log_tail(999, 1 << 20)]
+        return [entry.revision for entry in await self.store.reading.log_tail(999, 1 << 20)]
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ async def test_compaction_keeps_the_newest_entries_and_works_in_chunks(
         log.driver.create()
     gone: list[int] = []
     before = len(await log.revisions())
-    log.writer._publish = lambda _: gone.append(before - len(log.store._log))
+    log.writer._publish = lambda _: gone.append(before - len(log.store.data.log))
     await log.compaction(keep, chunk=chunk).run()
     assert await log.revisions() == list(range(max(7 - keep, 0) + 1, 8))
     steps = [after - before for before, after in zip([0, *gone], gone, strict=False)]
@@ -80,7 +85,7 @@ async def test_compaction_also_removes_outdated_entries(log: Log) -> None:
     for _ in range(7):
         log.driver.create()
     for revision in (1, 2, 3):
-        log.store._times[revision] -= timedelta(days=8)
+        log.store.data.times[revision] -= timedelta(days=8)
     log.beat()
     await log.compaction(99, timedelta(days=9)).run()
     assert len(await log.revisions()) == 7
@@ -117,5 +122,5 @@ async def test_compaction_continues_from_the_previous_one(log: Log) -> None:
             log.driver.create()
         await compaction.run()
         assert len(await log.revisions()) == 3
-    clock = await log.store.clock()
+    clock = await log.store.reading.clock()
     assert (clock.oldest_revision, clock.revision) == (8, 10)

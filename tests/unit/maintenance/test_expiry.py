@@ -22,8 +22,9 @@ from runsvc.core.model import RunSpec, RunStatus, Stamp, StatusReason
 from runsvc.maintenance.elapsed import Elapsed
 from runsvc.maintenance.expiry import INTERVAL, Expiry, end_expired_runs
 from runsvc.maintenance.lease_clock import LeaseClock, Reading
-from runsvc.store.base import DueLeases, DueTimeouts, Loaded, Now, Record
+from runsvc.store.base import Loaded, Now, Record
 from runsvc.store.memory import MemoryStore
+from runsvc.store.queries import DueLeases, DueTimeouts
 from tests.conformance.driver import CODEC, ERROR, RUNNING, TIMEOUT, Driver
 from tests.support.machine import NOON, Machine
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
     from runsvc.maintenance.expiry import Pass
-    from runsvc.store.base import Changes, Query
+    from runsvc.store.base import Changes
+    from runsvc.store.queries import Query
 
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)
@@ -52,7 +54,7 @@ class Service:
         self.driver = Driver(self.store)
         self.lease_clock = LeaseClock(timekeeper, INTERVAL)
         self.commits: list[Committed] = []
-        self.writer = Writer(GroupCommit(self.store, CODEC, lambda _: None), self._publish)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC, lambda _: None), self._publish)
         self.expiry = self.make_expiry()
 
     def make_expiry(self, **tuning: int) -> Expiry:
@@ -76,7 +78,7 @@ class Service:
         self.driver.change(run, lifecycle.renew)
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.get(run.run_id)
+        record = await self.store.reading.get(run.run_id)
         assert record is not None
         return record.status
 
@@ -150,14 +152,14 @@ def delay_next_transaction(
     service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """Let time pass between the submission of the next pass and its transaction."""
-    begin = service.store.begin
+    begin = service.store.writing.begin
 
     def delayed() -> Any:
         service.machine.go_on(seconds)
         monkeypatch.undo()
         return begin()
 
-    monkeypatch.setattr(service.store, "begin", delayed)
+    monkeypatch.setattr(service.store.writing, "begin", delayed)
 
 
 async def test_a_suspension_during_a_pass_is_an_outage(
@@ -239,7 +241,7 @@ async def test_after_a_failure_of_the_store_every_lease_has_its_full_ttl(
         raise StoreUnavailable("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.store, "begin", fails)
+        patch.setattr(service.store.writing, "begin", fails)
         for _ in range(100):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
@@ -257,7 +259,7 @@ async def test_a_pass_that_fails_for_another_reason_is_not_an_outage(
         raise CorruptRow("r")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.store, "load", fails)
+        patch.setattr(service.store.writing, "load", fails)
         with pytest.raises(CorruptRow):
             await service.expiry.end_expired()
     assert not service.lease_clock.in_outage
@@ -273,7 +275,7 @@ async def test_a_commit_ends_an_outage(service: Service, monkeypatch: pytest.Mon
 
     with monkeypatch.context() as patch:
         # A pass without a commit would not detect the failure.
-        patch.setattr(service.store, "commit", fails)
+        patch.setattr(service.store.writing, "commit", fails)
         for _ in range(9):
             service.machine.go_on(0.25)
             with pytest.raises(StoreUnavailable):
@@ -285,9 +287,9 @@ async def test_a_commit_ends_an_outage(service: Service, monkeypatch: pytest.Mon
 
 
 async def test_passes_commit_nothing_in_normal_operation(service: Service) -> None:
-    before = service.store.begin().commits
+    before = service.store.writing.begin().commits
     await service.go_on(5)
-    assert service.store.begin().commits == before
+    assert service.store.writing.begin().commits == before
 
 
 async def test_many_runs_end_in_batches(service: Service) -> None:
@@ -299,7 +301,7 @@ async def test_many_runs_end_in_batches(service: Service) -> None:
         assert not await service.expiry.end_expired()
     service.machine.go_on(0.25)
     assert [await service.expiry.end_expired() for _ in range(3)] == [True, True, False]
-    assert await service.store.count_active() == 0
+    assert await service.store.reading.count_active() == 0
 
 
 async def test_a_corrupt_run_is_logged_once_and_delays_no_other(
@@ -308,8 +310,8 @@ async def test_a_corrupt_run_is_logged_once_and_delays_no_other(
     service.expiry = service.make_expiry(limit=2)
     runs = [service.leased(1) for _ in range(6)]
     for run in runs[:3]:
-        row = service.store._rows[run.run_id]
-        service.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+        row = service.store.data.rows[run.run_id]
+        service.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     await service.go_on(3)
     assert [await service.status(run) for run in runs[3:]] == [ERROR] * 3
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -373,7 +375,7 @@ def a_record(run: Run) -> Record:
         revision=run.revision,
         progress_sequence=None,
         spec_hash=None,
-        body=CODEC.encode(run),
+        **CODEC.encode(run)._asdict(),
     )
 
 
@@ -455,7 +457,9 @@ async def _apply(service: Service, worker: Worker, event: str, size: int, *, eag
     else:
         with pytest.MonkeyPatch.context() as patch:
             if event == "fails":
-                patch.setattr(service.store, "begin", Mock(side_effect=StoreUnavailable("full")))
+                patch.setattr(
+                    service.store.writing, "begin", Mock(side_effect=StoreUnavailable("full"))
+                )
             for _ in range(size):
                 if eager:
                     worker.go_on()

@@ -37,18 +37,18 @@ class Keeping:
         self.store = MemoryStore()
         self.driver = Driver(self.store)
         self.commits: list[Committed] = []
-        self.writer = Writer(GroupCommit(self.store, CODEC), self.commits.append)
+        self.writer = Writer(GroupCommit(self.store.writing, CODEC), self.commits.append)
         self.start()
 
     def start(self) -> None:
         """Start a server on the store."""
-        timekeeper = self.store._timekeeper = self.machine.timekeeper()
+        timekeeper = self.store.writing._timekeeper = self.machine.timekeeper()
         self.lease_clock = LeaseClock(timekeeper, DAY)
         self.retention = self.make_retention()
 
     def make_retention(self, keep: timedelta = DAY, **tuning: Any) -> Retention:
         arguments: dict[str, Any] = {"pace_after": lambda _: Pace(20, 0)} | tuning
-        return Retention(self.writer, self.store, self.lease_clock, keep, **arguments)
+        return Retention(self.writer, self.store.reading, self.lease_clock, keep, **arguments)
 
     def batches(self) -> list[int]:
         """The numbers of runs that each commit removed."""
@@ -59,7 +59,7 @@ class Keeping:
         self.beat()
 
     def beat(self) -> None:
-        self.lease_clock.record_beat(self.lease_clock.read(self.store.begin().time))
+        self.lease_clock.record_beat(self.lease_clock.read(self.store.writing.begin().time))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_a_run_is_removed_a_day_after_its_end_with_its_request_id(keeping:
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None
     assert keeping.driver.create(request=a_request("q")).run_id != run.run_id
     (entry,) = keeping.commits[-1].entries
     assert (entry.run_id, entry.deleted, entry.body) == (run.run_id, True, None)
@@ -92,7 +92,7 @@ async def test_retention_starts_at_the_end_of_a_run(keeping: Keeping) -> None:
     assert await keeping.retention.remove() == 0
     keeping.wait(days=1)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(active.run_id) is not None
+    assert await keeping.store.reading.get(active.run_id) is not None
 
 
 async def test_many_runs_are_removed_in_batches(keeping: Keeping) -> None:
@@ -103,7 +103,7 @@ async def test_many_runs_are_removed_in_batches(keeping: Keeping) -> None:
     keeping.wait(days=2)
     assert await retention.remove() == 13
     assert keeping.batches() == [2, 2, 1, 2, 2, 1, 2, 1]
-    assert await keeping.store.get(stays.run_id) is not None
+    assert await keeping.store.reading.get(stays.run_id) is not None
     assert await retention.remove() == 0
 
 
@@ -161,8 +161,8 @@ async def test_the_pause_does_not_count_the_wait_for_other_commands(
 
 async def test_a_corrupt_run_is_removed_too(keeping: Keeping) -> None:
     run = keeping.driver.report(keeping.driver.create(), SUCCESS)
-    row = keeping.store._rows[run.run_id]
-    keeping.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = keeping.store.data.rows[run.run_id]
+    keeping.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     keeping.wait(days=2)
     assert await keeping.retention.remove() == 1
 
@@ -184,7 +184,7 @@ async def test_a_run_that_another_call_removes_first_is_skipped(
 ) -> None:
     gone, other = (keeping.driver.report(keeping.driver.create(), SUCCESS) for _ in range(2))
     keeping.wait(days=2)
-    ended = keeping.store.ended
+    ended = keeping.store.reading.ended
 
     async def found_and_removed(*query: object) -> object:
         run_ids = await ended(*query)  # type: ignore[arg-type]
@@ -192,9 +192,9 @@ async def test_a_run_that_another_call_removes_first_is_skipped(
             keeping.driver.delete(gone)
         return run_ids
 
-    monkeypatch.setattr(keeping.store, "ended", found_and_removed)
+    monkeypatch.setattr(keeping.store.reading, "ended", found_and_removed)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(other.run_id) is None
+    assert await keeping.store.reading.get(other.run_id) is None
 
 
 async def test_a_forward_step_of_the_clock_removes_no_run(keeping: Keeping) -> None:
@@ -208,7 +208,7 @@ async def test_a_forward_step_of_the_clock_removes_no_run(keeping: Keeping) -> N
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None
 
 
 async def test_a_retention_beyond_all_time_removes_no_run(keeping: Keeping) -> None:
@@ -235,4 +235,4 @@ async def test_a_step_forward_and_back_before_the_start_removes_no_run(
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id) is None

@@ -30,7 +30,7 @@ def driver(store: MemoryStore) -> Driver:
 
 @pytest.fixture
 def hub(store: MemoryStore, driver: Driver) -> StatusHub:
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     driver.listeners.append(hub.publish)
     return hub
 

@@ -37,17 +37,19 @@ class Environment:
         self.store = store
         self.machine = Machine()
         timekeeper = self.machine.timekeeper()
-        store._timekeeper = timekeeper
+        store.writing._timekeeper = timekeeper
         self.driver = Driver(store)
         self.lease_clock = LeaseClock(timekeeper, timedelta(seconds=0.25))
-        self.use_hub(StatusHub(store))
+        self.use_hub(StatusHub(store.reading))
         self.writer = Writer(self.driver.group, lambda committed: self.hub.publish(committed))
         self.attachments = Attachments(self.writer, self.lease_clock, timekeeper)
         self.tuning = WatchTuning()
 
     @property
     def watches(self) -> Watches:
-        return Watches(self.store, self.hub, CODEC, self.lease_clock, self.attachments, self.tuning)
+        return Watches(
+            self.store.reading, self.hub, CODEC, self.lease_clock, self.attachments, self.tuning
+        )
 
     def use_hub(self, hub: StatusHub) -> None:
         """Publish commits to this hub from now on."""
@@ -58,7 +60,7 @@ class Environment:
         """Let time pass with the server in service all the time."""
         for _ in range(round(seconds / 0.25) or 1):
             self.machine.go_on(min(seconds, 0.25))
-            now = self.store.begin()
+            now = self.store.writing.begin()
             self.lease_clock.record_beat(self.lease_clock.read(now.time))
 
     def open(self, topic: Topic, **fields: Any) -> aclosing[Stream]:

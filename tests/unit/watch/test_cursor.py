@@ -23,7 +23,7 @@ CHUNK = 8
 
 def hub_of(store: MemoryStore, driver: Driver, *, capacity: int = 1 << 20) -> StatusHub:
     """A hub with small chunks."""
-    hub = StatusHub(store, capacity=capacity, chunk_size=CHUNK)
+    hub = StatusHub(store.reading, capacity=capacity, chunk_size=CHUNK)
     driver.listeners.append(hub.publish)
     return hub
 
@@ -74,10 +74,10 @@ async def test_an_entry_with_a_false_end_of_its_call_is_read(
     store: MemoryStore, driver: Driver, is_cached: bool
 ) -> None:
     driver.create()
-    store._log = [entry._replace(call_end=1_000_000) for entry in store._log]
-    hub = StatusHub(store)
+    store.data.log = [entry._replace(call_end=1_000_000) for entry in store.data.log]
+    hub = StatusHub(store.reading)
     if is_cached:
-        hub.publish(Committed([], store._log))
+        hub.publish(Committed([], store.data.log))
     else:
         hub.recent_log.restart(5)
     async with asyncio.timeout(30):
@@ -114,7 +114,7 @@ async def test_a_cursor_behind_the_recent_log_reads_the_store_until_it_has_caugh
     assert await read(cursor) == list(range(CHUNK + 1, 2 * CHUNK + 1))
     assert await read(cursor) == list(range(2 * CHUNK + 1, total + 1))
     assert cursor.position == total
-    store._log.clear()
+    store.data.log.clear()
     driver.create()
     # From the recent log again.
     assert await read(cursor) == [total + 1]
@@ -123,7 +123,7 @@ async def test_a_cursor_behind_the_recent_log_reads_the_store_until_it_has_caugh
 async def test_compaction_does_not_cut_off_a_cursor_that_has_read_everything(
     store: MemoryStore, driver: Driver
 ) -> None:
-    hub = StatusHub(store, capacity=3 * 1_200)
+    hub = StatusHub(store.reading, capacity=3 * 1_200)
     driver.listeners.append(hub.publish)
     quiet, behind, never = hub.open(thread_topic("a")), hub.open(ALL), hub.open(thread_topic("n"))
     for _ in range(10):
@@ -170,7 +170,7 @@ async def test_the_changes_of_a_call_stay_together_across_chunks(
 
 
 async def test_a_read_raises_the_error_of_the_store(store: MemoryStore, driver: Driver) -> None:
-    hub = StatusHub(store, revision=5)
+    hub = StatusHub(store.reading, revision=5)
     cursor = hub.open(ALL)
     await store.close()
     with pytest.raises(StoreUnavailable):

@@ -30,7 +30,7 @@ async def test_the_recent_log_starts_with_the_end_of_the_log(
     driver.create()
     driver.create()
     driver.forget(1)
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     await hub.start()
     assert (hub.recent_log.floor, hub.recent_log.revision) == (1, 2)
 
@@ -40,7 +40,7 @@ async def test_the_recent_log_of_an_empty_log_starts_at_the_revision_of_the_stor
 ) -> None:
     driver.create()
     driver.forget(1)
-    hub = StatusHub(store)
+    hub = StatusHub(store.reading)
     await hub.start()
     assert (hub.recent_log.floor, hub.recent_log.revision) == (1, 1)
     driver.listeners.append(hub.publish)
@@ -55,8 +55,8 @@ async def test_at_start_no_more_than_the_tail_is_read(store: MemoryStore) -> Non
         limits.append((limit, max_bytes))
         return []
 
-    store.log_tail = log_tail  # type: ignore[method-assign]
-    await StatusHub(store).start()
+    store.reading.log_tail = log_tail  # type: ignore[method-assign]
+    await StatusHub(store.reading).start()
     assert limits == [(TAIL, CAPACITY)]
 
 

@@ -25,7 +25,7 @@ PATIENT = RunEnd(CODEC, until_acknowledged=True)
 
 
 async def entries_of(store: MemoryStore, run: Run) -> list[LogEntry]:
-    return list((await store.log_since(run_topic(run), 0, 99)).entries)
+    return list((await store.reading.log_since(run_topic(run), 0, 99)).entries)
 
 
 async def events_of(store: MemoryStore, run: Run) -> list[Event]:
@@ -38,7 +38,7 @@ def running(driver: Driver, lease_ttl: timedelta | None = None) -> Run:
 
 
 async def lease_of(store: MemoryStore, run: Run) -> Lease | None:
-    record = await store.look_up(run.run_id)
+    record = await store.reading.get_without_kwargs(run.run_id)
     assert record is not None
     return CODEC.decode(record).lease
 

@@ -41,7 +41,7 @@ async def test_the_active_runs_come_first_and_then_the_end_of_the_snapshot(
 ) -> None:
     first, ended, second = (env.driver.create() for _ in range(3))
     env.driver.report(ended, SUCCESS)
-    store_id = (await env.store.clock()).store_id
+    store_id = (await env.store.reading.clock()).store_id
     async with env.open(ALL) as stream:
         events = await take(stream, 3)
         assert positions(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 4)]
@@ -60,7 +60,7 @@ async def test_no_change_is_lost_or_repeated_between_snapshot_and_changes(
     env: Environment,
 ) -> None:
     env.driver.create()
-    snapshot = env.store.snapshot
+    snapshot = env.store.reading.snapshot
 
     async def slow_snapshot(topic: Topic) -> Any:
         env.driver.create()
@@ -68,7 +68,7 @@ async def test_no_change_is_lost_or_repeated_between_snapshot_and_changes(
         env.driver.create()
         return taken
 
-    env.store.snapshot = slow_snapshot  # type: ignore[method-assign]
+    env.store.reading.snapshot = slow_snapshot  # type: ignore[method-assign]
     async with env.open(ALL) as stream:
         events = await take(stream, 4)
     assert positions(events) == [(SNAPSHOT, 0), (SNAPSHOT, 0), (SNAPSHOT_END, 2), (CHANGED, 3)]
@@ -102,7 +102,7 @@ async def test_a_run_that_is_removed_before_its_snapshot_is_read_is_not_found(
     env: Environment, monkeypatch: pytest.MonkeyPatch, compacted: bool
 ) -> None:
     run = env.driver.report(env.driver.create(), SUCCESS)
-    snapshot = env.store.snapshot
+    snapshot = env.store.reading.snapshot
 
     async def remove_after(topic: Topic) -> Snapshot:
         taken = await snapshot(topic)
@@ -110,7 +110,7 @@ async def test_a_run_that_is_removed_before_its_snapshot_is_read_is_not_found(
         env.driver.forget(3 if compacted else 0)
         return taken
 
-    monkeypatch.setattr(env.store, "snapshot", remove_after)
+    monkeypatch.setattr(env.store.reading, "snapshot", remove_after)
     with pytest.raises(RunNotFound) as caught:
         await env.fail(run_topic(run))
     assert caught.value.run_id == run.run_id
@@ -171,7 +171,7 @@ async def test_a_revision_is_accepted_before_the_hub_knows_it(env: Environment) 
 async def test_after_a_restart_a_watch_resumes_from_the_log(env: Environment) -> None:
     run = env.driver.create()
     env.driver.report(run, RUNNING)
-    restarted = StatusHub(env.store)
+    restarted = StatusHub(env.store.reading)
     await restarted.start()
     env.use_hub(restarted)
     async with env.open(ALL, after_revision=1) as stream:
@@ -196,14 +196,14 @@ async def test_a_future_revision_is_refused(env: Environment) -> None:
     with pytest.raises(RevisionUnknown) as caught:
         await env.fail(ALL, after_revision=2)
     assert caught.value.current_revision == 1
-    assert caught.value.store_id == (await env.store.clock()).store_id
+    assert caught.value.store_id == (await env.store.reading.clock()).store_id
 
 
 async def test_a_revision_of_another_store_is_refused(env: Environment) -> None:
     env.driver.create()
     with pytest.raises(RevisionUnknown):
         await env.fail(ALL, after_revision=1, store_id="another")
-    store_id = (await env.store.clock()).store_id
+    store_id = (await env.store.reading.clock()).store_id
     async with env.open(ALL, after_revision=0, store_id=store_id) as stream:
         assert positions(await take(stream, 1)) == [(CHANGED, 1)]
 

@@ -174,31 +174,31 @@ async def test_until_acknowledged_waits_for_a_run_that_is_already_cancelled(
 async def test_until_acknowledged_ends_when_the_lease_expires(
     env: Environment, after: int | None
 ) -> None:
-    env.record_beat()
+    env.beat()
     run = env.cancelled_run()
     async with env.open(
         run_topic(run), until_acknowledged=True, after_revision=after, heartbeat_interval=0.01
     ) as stream:
         while (await take(stream, 1))[0].event is not HEARTBEAT:
             pass
-        env.record_beat(6)
+        env.beat(6)
         env.driver.change(run, lifecycle.renew)
-        env.record_beat(6)
+        env.beat(6)
         # The executor has renewed its lease in the meantime.
         await take(stream, 2)
-        env.record_beat(4.5)
+        env.beat(4.5)
         async with asyncio.timeout(30):
             assert {event.event async for event in stream} <= {HEARTBEAT}
 
 
 async def test_until_acknowledged_continues_through_an_outage(env: Environment) -> None:
-    env.record_beat()
+    env.beat()
     run = env.cancelled_run()
     async with env.open(
         run_topic(run), until_acknowledged=True, after_revision=3, heartbeat_interval=0.01
     ) as stream:
         env.machine.go_on(60)
-        env.record_beat()
+        env.beat()
         await take(stream, 2)
         env.driver.acknowledge(run)
         async with asyncio.timeout(30):
@@ -207,9 +207,9 @@ async def test_until_acknowledged_continues_through_an_outage(env: Environment) 
 
 
 async def test_until_acknowledged_ends_at_once_if_the_lease_has_expired(env: Environment) -> None:
-    env.record_beat()
+    env.beat()
     run = env.cancelled_run()
-    env.record_beat(11)
+    env.beat(11)
     events = await env.all_of(run_topic(run), until_acknowledged=True)
     assert [event.event for event in events] == [SNAPSHOT, SNAPSHOT_END]
     assert await env.all_of(run_topic(run), until_acknowledged=True, after_revision=3) == []
@@ -218,7 +218,7 @@ async def test_until_acknowledged_ends_at_once_if_the_lease_has_expired(env: Env
 async def test_a_committed_acknowledgement_is_awaited_after_the_lease_has_expired(
     env: Environment,
 ) -> None:
-    env.record_beat()
+    env.beat()
     run = env.cancelled_run()
     async with env.open(run_topic(run), until_acknowledged=True, after_revision=3) as stream:
         waiting = asyncio.create_task(anext(stream))
@@ -228,7 +228,7 @@ async def test_a_committed_acknowledgement_is_awaited_after_the_lease_has_expire
         committed: list[Committed] = []
         env.driver.listeners.append(committed.append)
         env.driver.acknowledge(run)
-        env.record_beat(11)
+        env.beat(11)
         for audience in env.hub._audiences.values():
             for cursor in audience.cursors:
                 cursor.wake()
@@ -242,8 +242,8 @@ async def test_a_committed_acknowledgement_is_awaited_after_the_lease_has_expire
 
 async def test_a_corrupt_run_ends_the_watch_that_has_to_decode_it(env: Environment) -> None:
     run = env.driver.cancel(env.driver.report(env.driver.create(), RUNNING))
-    row = env.store._rows[run.run_id]
-    env.store._rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
+    row = env.store.data.rows[run.run_id]
+    env.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
     with pytest.raises(CorruptRow):
         await env.fail(run_topic(run), until_acknowledged=True)
 

@@ -60,7 +60,7 @@ async def test_more_counts_only_changes_of_the_topic(env: Environment) -> None:
 
 
 async def test_a_heartbeat_carries_the_position(env: Environment) -> None:
-    store_id = (await env.store.clock()).store_id
+    store_id = (await env.store.reading.clock()).store_id
     async with env.open(thread_topic("quiet"), heartbeat_interval=0.001) as stream:
         await take(stream, 1)
         env.driver.create("busy")
@@ -162,7 +162,7 @@ async def test_the_progress_of_a_run_comes_after_its_newest_change(env: Environm
         ended = env.driver.report(run, SUCCESS)
         env.hub.publish(committed._replace(progressed=[ended]))
         assert positions(await take(stream, 1)) == [(HEARTBEAT, 2)]
-        (entry,) = (await env.store.log_since(ALL, 2, 9)).entries
+        (entry,) = (await env.store.reading.log_since(ALL, 2, 9)).entries
         env.hub.publish(committed._replace(entries=[entry]))
         events: list[Event] = []
         while not events or events[-1].event is not PROGRESS:
@@ -203,7 +203,7 @@ async def test_a_large_round_comes_in_chunks_with_the_changes_of_the_meantime_in
 async def test_a_watcher_that_does_not_read_holds_little_and_gets_the_progress_of_all_active_runs(
     env: Environment,
 ) -> None:
-    env.use_hub(StatusHub(env.store, backlog_capacity=10))
+    env.use_hub(StatusHub(env.store.reading, backlog_capacity=10))
     env.tuning = WatchTuning(progress_interval=0.001)
     runs = [env.driver.report(env.driver.create(), RUNNING) for _ in range(35)]
     revision = 2 * len(runs)

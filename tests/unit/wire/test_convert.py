@@ -25,11 +25,11 @@ from runsvc.core.model import (
     StatusReason,
     evolve,
 )
-from runsvc.store.base import LogEntry, Record
+from runsvc.store.base import Encoded, LogEntry, Record
 from runsvc.v1 import run_pb2
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.wire import convert
-from runsvc.wire.convert import RunCodec
+from runsvc.wire.codec import RunCodec
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123457, tzinfo=UTC)
 
@@ -101,6 +101,7 @@ def a_run(**changes: Any) -> Run:
 
 
 def record_of(run: Run, body: bytes | None = None, kwargs: bytes | None = None) -> Record:
+    encoded = RunCodec().encode(run) if body is None else Encoded(body, b"")
     return Record(
         run_id=run.run_id,
         owner=run.owner,
@@ -111,7 +112,8 @@ def record_of(run: Run, body: bytes | None = None, kwargs: bytes | None = None) 
         revision=run.revision,
         progress_sequence=run.progress_sequence,
         spec_hash=None,
-        body=RunCodec().encode(run) if body is None else body,
+        body=encoded.body,
+        activity=encoded.activity,
         kwargs=kwargs,
     )
 
@@ -127,7 +129,7 @@ def entry_of(run: Run, **changes: Any) -> LogEntry:
         status=run.status,
         previous_status=RunStatus.PENDING,
         deleted=False,
-        body=RunCodec().encode(run),
+        body=b"".join(RunCodec().encode(run)),
     )
     return entry._replace(**changes)
 
@@ -151,7 +153,7 @@ def test_any_bytes_are_a_run_or_a_corrupt_row(body: bytes) -> None:
 @given(st.data())
 def test_a_flipped_byte_is_a_run_or_a_corrupt_row(data: st.DataObject) -> None:
     run = a_run(progress=Progress(total_tokens=4), lease=Lease(timedelta(seconds=9), NOW))
-    body = bytearray(RunCodec().encode(run))
+    body = bytearray(b"".join(RunCodec().encode(run)))
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with suppress(CorruptRow):
         assert RunCodec().decode(record_of(run, bytes(body))).run_id == run.run_id
@@ -208,15 +210,69 @@ def test_a_run_is_encoded_once() -> None:
     run, codec = a_run(), RunCodec()
     assert codec.encode(run) is codec.encode(run)
     decoded = codec.decode(record := record_of(run))
-    assert codec.encode(decoded) is record.body
+    assert codec.encode(decoded).body is record.body
+    assert codec.encode(decoded).activity is record.activity
 
 
 def test_a_changed_run_is_encoded_again() -> None:
     run, codec = a_run(), RunCodec()
     before = codec.encode(run)
     after = codec.encode(evolve(run, model_name="m"))
-    assert codec.decode(record_of(run, after)).model_name == "m"
+    assert codec.decode(record_of(run, b"".join(after))).model_name == "m"
     assert codec.encode(run) is before
+
+
+PROGRESS = Progress(total_tokens=4, final=True)
+LEASE = Lease(timedelta(seconds=9), NOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"updated_at": NOW + timedelta(seconds=1)},
+        {"progress": PROGRESS},
+        {"lease": LEASE},
+        {"progress_sequence": 5},
+        {"progress": PROGRESS, "lease": LEASE, "updated_at": NOW, "progress_sequence": 0},
+    ],
+)
+def test_a_change_of_the_activity_alone_keeps_the_body(change: dict[str, Any]) -> None:
+    codec, before = RunCodec(), a_run(metadata=struct({"k": "v"}))
+    after = evolve(before, **change)
+    encoded = codec.encode(after, before)
+    assert encoded.body is codec.encode(before).body
+    assert encoded == RunCodec().encode(evolve(after))
+    assert codec.decode(record_of(after)) == after
+
+
+@given(runs, st.sampled_from([field.name for field in fields(Run)]), runs)
+def test_only_the_activity_may_change_without_a_new_body(run: Run, name: str, other: Run) -> None:
+    after = evolve(run, **{name: getattr(other, name)})
+    codec = RunCodec()
+    assert codec.encode(after, run) == RunCodec().encode(evolve(after))
+    reused = codec.encode(after).body is codec.encode(run).body
+    in_activity = name in {"updated_at", "progress", "lease", "progress_sequence"}
+    assert reused is (in_activity or getattr(run, name) == getattr(other, name))
+
+
+@given(runs)
+def test_a_whole_run_is_split_into_its_parts(run: Run) -> None:
+    whole = convert.to_message(run)
+    encoded = RunCodec().split(whole.SerializeToString())
+    assert run_pb2.Run.FromString(b"".join(encoded)) == whole
+    assert encoded == RunCodec().encode(run)
+
+
+@pytest.mark.parametrize("encoded", [b"", b"\xff", b"\x0a\x05r-1"])
+def test_a_run_that_cannot_be_parsed_is_not_split(encoded: bytes) -> None:
+    assert RunCodec().split(encoded) == (encoded, b"")
+
+
+def test_a_split_keeps_fields_that_a_newer_release_added() -> None:
+    newer = convert.to_message(a_run()).SerializeToString() + b"\xba\x3e\x03new"
+    parts = RunCodec().split(newer)
+    assert parts.body.endswith(b"\xba\x3e\x03new")
+    assert run_pb2.Run.FromString(b"".join(parts)) == run_pb2.Run.FromString(newer)
 
 
 def test_a_message_has_no_empty_parts() -> None:
@@ -242,8 +298,8 @@ def test_times_are_exact_to_the_microsecond() -> None:
 
 @given(runs)
 def test_a_record_of_its_run_is_sound(run: Run) -> None:
-    convert.check_record(record_of(run))
-    convert.check_record(record_of(run, kwargs=struct({"k": "v"})))
+    RunCodec().check(record_of(run))
+    RunCodec().check(record_of(run, kwargs=struct({"k": "v"})))
 
 
 @pytest.mark.parametrize(
@@ -251,14 +307,14 @@ def test_a_record_of_its_run_is_sound(run: Run) -> None:
 )
 def test_a_record_of_another_run_is_corrupt(column: dict[str, Any]) -> None:
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run())._replace(**column))
+        RunCodec().check(record_of(a_run())._replace(**column))
 
 
 def test_a_record_that_does_not_parse_is_corrupt() -> None:
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run(), b"\xff"))
+        RunCodec().check(record_of(a_run(), b"\xff"))
     with pytest.raises(CorruptRow):
-        convert.check_record(record_of(a_run(), kwargs=b"\xff"))
+        RunCodec().check(record_of(a_run(), kwargs=b"\xff"))
 
 
 def test_an_entry_gives_the_run_as_of_its_change() -> None:

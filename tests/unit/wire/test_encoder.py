@@ -42,7 +42,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
 
 
 async def log(store: MemoryStore) -> list[LogEntry]:
-    return list(await store.log_tail(10_000, 1 << 30))
+    return list(await store.reading.log_tail(10_000, 1 << 30))
 
 
 async def test_a_change_is_encoded_once(store: MemoryStore, encoded: list[Event]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import PageKey
+from runsvc.store.queries import PageKey
 from runsvc.wire import page_token
 
 NO_STATUSES: frozenset[RunStatus] = frozenset()

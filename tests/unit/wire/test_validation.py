@@ -16,7 +16,7 @@ from runsvc.core.model import (
     Progress,
     RunStatus,
 )
-from runsvc.store.base import PageKey
+from runsvc.store.queries import PageKey
 from runsvc.v1.admin_service_pb2 import ReconcileOrphansRequest
 from runsvc.v1.run_service_pb2 import (
     CancelRequest,

@@ -1,4 +1,4 @@
-"""Runs and log entries as rows and back: the one place that knows which value goes into which column."""
+"""Conversion of runs and log entries to rows and back: the one place that maps values to columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Saved
+    from runsvc.store.base import Encoded, Saved
 
 Row = tuple[Any, ...]
 
@@ -22,21 +22,20 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STATUSES: Final = {int(status): status for status in RunStatus}
 
-#: Columns that change with a run, in the order of `changing`.
+#: Columns of `runs` that change with a run, in the order of `changing_values`.
 CHANGING: Final = (
     "status",
     "revision",
     "started_at",
     "ended_at",
-    "lease_expires_at",
-    "lease_ttl",
     "timeout_at",
     "superseded_by",
-    "progress_sequence",
     "body",
 )
-#: Columns that are set once, in the order of `lasting`.
-LASTING: Final = (
+#: Columns of `activity`, in the order of `activity_values`.
+ACTIVITY: Final = ("lease_expires_at", "lease_ttl", "progress_sequence", "body", "run_id")
+#: Columns of `runs` that are set once, in the order of `constant_values`.
+CONSTANT: Final = (
     "run_id",
     "owner",
     "thread_id",
@@ -47,7 +46,7 @@ LASTING: Final = (
     "spec_hash",
     "kwargs",
 )
-#: Columns of a record, in the order of `to_record`; kwargs may follow.
+#: Columns of a record, in the order of its fields. kwargs may follow.
 RECORD: Final = (
     "run_id",
     "owner",
@@ -58,47 +57,58 @@ RECORD: Final = (
     "revision",
     "progress_sequence",
     "spec_hash",
-    "body",
+    "runs.body",
+    "activity.body",
 )
-#: Columns of a log entry, in the order of `from_entry` and `to_entry`.
+#: Columns of a log entry, in the order of its fields.
 LOG: Final = LogEntry._fields
 
 
 def microseconds(time: datetime) -> int:
-    """A time as a column holds it."""
+    """A time as stored in a column."""
     return (time - _EPOCH) // _MICROSECOND
 
 
-def length(duration: timedelta) -> int:
-    """A duration as a column holds it, or at least as one that no column exceeds."""
+def duration_value(duration: timedelta) -> int:
+    """A duration as stored in a column, in microseconds. One too long for a column becomes the longest."""
     return min(duration // _MICROSECOND, 2**63 - 1)
 
 
 def from_microseconds(value: int) -> datetime:
-    """The time that a column holds."""
+    """The time that is stored in a column."""
     return _EPOCH + timedelta(microseconds=value)
 
 
-def changing(run: Run, body: bytes) -> Row:
-    """What an update of a run writes."""
-    lease = run.lease if run.status in ACTIVE else None
+def changing_values(saved: Saved) -> Row:
+    """The values of CHANGING."""
+    run = saved.run
     return (
         int(run.status),
         run.revision,
         _optional(run.started_at),
         _optional(run.ended_at),
-        microseconds(lease.expires_at) if lease else None,
-        length(lease.ttl) if lease else None,
         _timeout_at(run),
         run.superseded_by,
-        run.progress_sequence,
-        body,
+        saved.encoded.body,
     )
 
 
-def lasting(saved: Saved) -> Row:
-    """What only the insertion of a run writes."""
-    run, _, creation = saved
+def activity_values(saved: Saved) -> Row:
+    """The values of ACTIVITY."""
+    run = saved.run
+    lease = run.lease if run.status in ACTIVE else None
+    return (
+        microseconds(lease.expires_at) if lease else None,
+        duration_value(lease.ttl) if lease else None,
+        run.progress_sequence,
+        saved.encoded.activity,
+        run.run_id,
+    )
+
+
+def constant_values(saved: Saved) -> Row:
+    """The values of CONSTANT."""
+    run, _, creation, _ = saved
     request = creation.request if creation else None
     return (
         run.run_id,
@@ -113,8 +123,8 @@ def lasting(saved: Saved) -> Row:
     )
 
 
-def record_of(run: Run, body: bytes, spec_hash: bytes | None) -> Record:
-    """The record of a run that was just written, without kwargs."""
+def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
+    """The record of a run that is being saved, without kwargs."""
     return Record(
         run_id=run.run_id,
         owner=run.owner,
@@ -125,12 +135,13 @@ def record_of(run: Run, body: bytes, spec_hash: bytes | None) -> Record:
         revision=run.revision,
         progress_sequence=run.progress_sequence,
         spec_hash=spec_hash,
-        body=body,
+        body=encoded.body,
+        activity=encoded.activity,
     )
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with or without kwargs behind it. CorruptRow."""
+    """The record in a row of RECORD, with kwargs if they follow. CorruptRow if a column has no valid value."""
     kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
     try:
         status, time = _STATUSES[row[4]], from_microseconds(row[5])
@@ -140,20 +151,20 @@ def to_record(row: Sequence[Any]) -> Record:
 
 
 def to_raw_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, or, of one that is corrupt, as much as it takes to remove it or to tell of it."""
+    """The record in a row of RECORD. A corrupt row yields enough to remove the run: ids, revision and spec_hash."""
     try:
         return to_record(row)
     except CorruptRow:
-        return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-1], b""))
+        return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-2], b"", b""))
 
 
 def from_entry(entry: LogEntry, time: datetime) -> Row:
-    """What the log writes: a row of LOG, and when it was committed."""
+    """The row of a new log entry: the values of LOG, and the time of the commit."""
     return (*entry, microseconds(time))
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:
-    """The entry in a row of LOG. CorruptRow."""
+    """The entry in a row of LOG. CorruptRow if a column has no valid value."""
     try:
         status, previous = _STATUSES[row[6]], row[7] and _STATUSES[row[7]]
     except KeyError as error:

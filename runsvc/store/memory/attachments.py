@@ -1,4 +1,4 @@
-"""Attachments of the store in memory."""
+"""Attachments of the memory store."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from runsvc.store.attachments import Abandoned, AttachmentChange
 
 
-class Attached:
-    """Every attachment, as it was added and changed since."""
+class MemoryAttachments:
+    """The current attachments, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._all: list[Attach] = []
+        self.all: list[Attach] = []
 
     def change(self, change: AttachmentChange) -> None:
-        """Make a change."""
+        """Apply a change."""
         match change:
             case Attach():
-                self._all.append(change)
+                self.all.append(change)
             case Release(attachment_id, expires_at):
                 released = {"server": "", "expires_at": expires_at}
                 self._update(lambda each: each.attachment_id == attachment_id, **released)
@@ -32,7 +32,7 @@ class Attached:
                 self._update(lambda each: each.server != server, **released)
             case Renew(server, now, expires_at):
                 self._update(lambda each: each.server == server, expires_at=expires_at)
-                held = {each.run_id for each in self._all if each.server == server}
+                held = {each.run_id for each in self.all if each.server == server}
                 self._remove(
                     lambda each: (
                         each.run_id in held and each.server != server and each.expires_at <= now
@@ -41,30 +41,30 @@ class Attached:
             case Detach(run_id):
                 self._remove(lambda each: each.run_id == run_id)
 
-    def keep_to(self, run_ids: Collection[str]) -> None:
-        """Those of runs that were removed go with them."""
+    def keep_only(self, run_ids: Collection[str]) -> None:
+        """Remove the attachments of all other runs."""
         self._remove(lambda each: each.run_id not in run_ids)
 
     def abandoned(self, query: Abandoned) -> Sequence[str]:
-        """Ids of abandoned runs, first ended first."""
+        """Ids of the abandoned runs."""
         live = {
             each.run_id
-            for each in self._all
+            for each in self.all
             if each.expires_at > query.at or each.server == query.server
         }
-        gone = sorted(self._all, key=lambda each: each.expires_at)
-        run_ids = dict.fromkeys(each.run_id for each in gone if each.run_id not in live)
+        by_expiry = sorted(self.all, key=lambda each: each.expires_at)
+        run_ids = dict.fromkeys(each.run_id for each in by_expiry if each.run_id not in live)
         return list(run_ids)[: query.limit]
 
     def any_released(self, server: str) -> bool:
-        """Whether there are attachments that a server does not hold."""
-        return any(each.server != server for each in self._all)
+        """True if there are attachments that a server does not hold."""
+        return any(each.server != server for each in self.all)
 
     def _update(self, matches: Callable[[Attach], bool], **changed: object) -> None:
-        self._all = [
+        self.all = [
             replace(each, **changed) if matches(each) else each  # type: ignore[arg-type]
-            for each in self._all
+            for each in self.all
         ]
 
     def _remove(self, matches: Callable[[Attach], bool]) -> None:
-        self._all = [each for each in self._all if not matches(each)]
+        self.all = [each for each in self.all if not matches(each)]

@@ -1,0 +1,70 @@
+"""The contents of the memory store, which its two parts share."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from runsvc.core.errors import StoreUnavailable
+from runsvc.core.model import ACTIVE
+from runsvc.store import rows
+from runsvc.store.base import Clock
+from runsvc.store.memory.attachments import MemoryAttachments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from runsvc.core.model import Request, Run
+    from runsvc.store.base import LogEntry, Record
+
+
+class MemoryRow(NamedTuple):
+    """A stored run, with the values that queries need besides the record."""
+
+    record: Record
+    run: Run
+    request: Request | None
+
+
+class MemoryData:
+    """Runs, log, attachments and clock, with the searches that both parts use."""
+
+    def __init__(self) -> None:
+        #: Held while the writer's thread changes data that the loop's thread reads.
+        self.lock = threading.Lock()
+        self.is_open = False
+        #: By run_id.
+        self.rows: dict[str, MemoryRow] = {}
+        self.log: list[LogEntry] = []
+        #: When each log entry was committed, by revision.
+        self.times: dict[int, datetime] = {}
+        self.attachments = MemoryAttachments()
+        self.store_id = str(uuid4())
+        self.time = rows.from_microseconds(0)
+        self.revision = 0
+        self.commits = 0
+
+    def check_open(self) -> None:
+        """StoreUnavailable if the store is closed."""
+        if not self.is_open:
+            raise StoreUnavailable("it is closed")
+
+    def clock(self) -> Clock:
+        """The identity of the store, and the range of its log."""
+        oldest = self.log[0].revision if self.log else self.revision + 1
+        return Clock(self.store_id, self.revision, oldest)
+
+    def search(self, matches: Callable[[Run], bool]) -> Sequence[Record]:
+        """The runs that match, oldest first, without kwargs."""
+        self.check_open()
+        found = [row.record for row in list(self.rows.values()) if matches(row.run)]
+        found.sort(key=lambda record: (record.created_at, record.run_id))
+        return [record._replace(kwargs=None) for record in found]
+
+    def active_on_thread(self, owner: str, thread_id: str) -> Sequence[Record]:
+        """The active runs of a thread, newest first, without kwargs."""
+        return self.search(
+            lambda run: run.status in ACTIVE and (run.owner, run.thread_id) == (owner, thread_id)
+        )[::-1]

@@ -1,0 +1,135 @@
+"""The reading part of the memory store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runsvc.core.errors import RevisionCompacted
+from runsvc.core.model import ACTIVE
+from runsvc.store.base import LogSlice, RunState, Snapshot, TopicKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from runsvc.core.model import Run
+    from runsvc.store.base import Clock, LogEntry, Record, Topic
+    from runsvc.store.memory.data import MemoryData
+    from runsvc.store.queries import PageQuery
+
+
+class MemoryReading:
+    """Implements ReadingStore. Records need no check: only this process wrote them."""
+
+    def __init__(self, data: MemoryData) -> None:
+        self._data = data
+
+    async def get(self, run_id: str) -> Record | None:
+        self._data.check_open()
+        row = self._data.rows.get(run_id)
+        return row.record if row else None
+
+    async def get_without_kwargs(self, run_id: str) -> Record | None:
+        record = await self.get(run_id)
+        return record and record._replace(kwargs=None)
+
+    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
+        self._data.check_open()
+        return [record.run_id for record in self._data.active_on_thread(owner, thread_id)]
+
+    async def page(self, query: PageQuery) -> Sequence[Record]:
+        found = self._data.search(
+            lambda run: (
+                (run.owner, run.thread_id) == (query.owner, query.thread_id)
+                and (not query.statuses or run.status in query.statuses)
+                and (query.after is None or (run.created_at, run.run_id) < query.after)
+            )
+        )
+        page: list[Record] = []
+        size = 0
+        for record in reversed(found):
+            if len(page) == query.limit or size > query.max_bytes:
+                break
+            page.append(record)
+            size += record.size
+        return page
+
+    async def displaced_by(self, run_id: str) -> Sequence[Record]:
+        return sorted(
+            self._data.search(lambda run: run.superseded_by == run_id),
+            key=lambda found: found.revision,
+        )
+
+    async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
+        found = self._data.search(lambda run: run.ended_at is not None and run.ended_at <= by)
+        return sorted(record.run_id for record in found if record.run_id > after)[:limit]
+
+    async def snapshot(self, topic: Topic) -> Snapshot:
+        with self._data.lock:
+            found = self._data.search(
+                lambda run: (
+                    _matches(topic, run) and (topic.kind is TopicKind.RUN or run.status in ACTIVE)
+                )
+            )
+            states = [RunState(record.run_id, record.revision) for record in found]
+            return Snapshot(states, self._data.revision)
+
+    async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
+        with self._data.lock:
+            clock, log = self._data.clock(), {entry.revision: entry for entry in self._data.log}
+        found: list[Record | LogEntry] = []
+        for run_id, revision in states:
+            record, entry = await self.get_without_kwargs(run_id), log.get(revision)
+            if record is not None and record.revision == revision:
+                found.append(record)
+            elif entry is None and record is not None:
+                raise RevisionCompacted(clock.oldest_revision, clock.revision)
+            elif entry is not None and entry.body is not None:
+                found.append(entry)
+        return found
+
+    async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
+        self._data.check_open()
+        with self._data.lock:
+            clock, log = self._data.clock(), self._data.log
+        if revision < clock.oldest_revision - 1:
+            raise RevisionCompacted(clock.oldest_revision, clock.revision)
+        newer = (entry for entry in log if entry.revision > revision)
+        entries = [entry for entry in newer if _matches(topic, entry)][:limit]
+        return LogSlice(entries, entries[-1].revision if len(entries) == limit else clock.revision)
+
+    async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
+        self._data.check_open()
+        tail: list[LogEntry] = []
+        size = 0
+        for entry in reversed(self._data.log):
+            if len(tail) == limit or size > max_bytes:
+                break
+            tail.append(entry)
+            size += len(entry.body or b"")
+        return tail[::-1]
+
+    async def log_begin(self, time: datetime) -> int:
+        self._data.check_open()
+        with self._data.lock:
+            revisions = (entry.revision for entry in self._data.log)
+            younger = (each for each in revisions if self._data.times[each] > time)
+            return next(younger, self._data.revision + 1)
+
+    async def clock(self) -> Clock:
+        self._data.check_open()
+        with self._data.lock:
+            return self._data.clock()
+
+    async def count_active(self) -> int:
+        return len(self._data.search(lambda run: run.status in ACTIVE))
+
+
+def _matches(topic: Topic, subject: Run | LogEntry) -> bool:
+    key = {
+        TopicKind.RUN: subject.run_id,
+        TopicKind.THREAD: subject.thread_id,
+        TopicKind.ASSISTANT: subject.assistant_id,
+        TopicKind.ALL: topic.key,
+    }[topic.kind]
+    return subject.owner == topic.owner and key == topic.key

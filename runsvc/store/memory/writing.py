@@ -1,0 +1,160 @@
+"""The writing part of the memory store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runsvc.core import terms
+from runsvc.core.model import ACTIVE
+from runsvc.store import rows
+from runsvc.store.attachments import Abandoned, AnyReleased
+from runsvc.store.base import Loaded, Now
+from runsvc.store.memory.data import MemoryRow
+from runsvc.store.queries import (
+    ActiveCount,
+    ActiveOnThread,
+    ById,
+    ByRequest,
+    DueLeases,
+    DueTimeouts,
+    Lapsed,
+    NewestActive,
+    Orphans,
+    RawById,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from runsvc.core.model import Run
+    from runsvc.store.base import Changes, Record, Saved
+    from runsvc.store.memory.data import MemoryData
+    from runsvc.store.queries import Count, Query
+    from runsvc.timekeeper import Timekeeper
+
+
+class MemoryWriting:
+    """Implements WritingStore."""
+
+    def __init__(self, data: MemoryData, timekeeper: Timekeeper) -> None:
+        self._data = data
+        self._timekeeper = timekeeper
+        self._staged: Changes | None = None
+
+    def begin(self) -> Now:
+        self._data.check_open()
+        now = self._timekeeper.now(not_before=rows.microseconds(self._data.time))
+        return Now(rows.from_microseconds(now), self._data.revision, self._data.commits)
+
+    def load(self, queries: Collection[Query | Count]) -> Loaded:
+        self._data.check_open()
+        records: dict[Query, Sequence[Record]] = {}
+        counts: dict[Count, int] = {}
+        for query in queries:
+            match query:
+                case ActiveCount(owner, thread_id):
+                    counts[query] = len(self._data.active_on_thread(owner, thread_id))
+                case AnyReleased(server):
+                    counts[query] = self._data.attachments.any_released(server)
+                case _:
+                    records[query] = self._find(query)
+        return Loaded(records, counts)
+
+    def save(self, changes: Changes) -> None:
+        self._data.check_open()
+        self._staged = changes
+
+    def commit(self) -> None:
+        self._data.check_open()
+        if (changes := self._staged) is None:
+            return
+        self._staged = None
+        with self._data.lock:
+            for saved in changes.runs:
+                run_id = saved.run.run_id
+                self._data.rows[run_id] = _row(saved, self._data.rows.get(run_id))
+            for run_id in changes.deleted:
+                del self._data.rows[run_id]
+            for change in changes.attachments:
+                self._data.attachments.change(change)
+            self._data.attachments.keep_only(self._data.rows)
+            self._data.log = [
+                entry._replace(body=None) if entry.run_id in changes.deleted else entry
+                for entry in (*self._data.log, *changes.log)
+                if entry.revision > changes.forgotten
+            ]
+            self._data.times = {
+                entry.revision: self._data.times.get(entry.revision, changes.time)
+                for entry in self._data.log
+            }
+            self._data.time, self._data.revision = changes.time, changes.revision
+            self._data.commits += 1
+
+    def rollback(self) -> None:
+        self._staged = None
+
+    def _find(self, query: Query) -> Sequence[Record]:
+        match query:
+            case ById(run_id) | RawById(run_id):
+                return self._data.search(lambda run: run.run_id == run_id)
+            case ByRequest(key):
+                return [
+                    row.record._replace(kwargs=None)
+                    for row in self._data.rows.values()
+                    if row.request and row.request.key == key
+                ]
+            case ActiveOnThread(owner, thread_id):
+                return self._data.active_on_thread(owner, thread_id)
+            case NewestActive(owner, thread_id, limit):
+                newest = self._data.active_on_thread(owner, thread_id)[:limit]
+                return [
+                    record._replace(body=b"", activity=b"", progress_sequence=None)
+                    for record in newest
+                ]
+            case DueLeases() | DueTimeouts():
+                return self._first_due(query)
+            case Abandoned():
+                run_ids = self._data.attachments.abandoned(query)
+                return self._data.search(lambda run: run.run_id in run_ids)
+            case Orphans(before, limit, lapsed):
+                return self._data.search(
+                    lambda run: (
+                        run.status in ACTIVE
+                        and (run.lease is None or _is_due(lapsed, run))
+                        and (before is None or run.created_at <= before)
+                    )
+                )[:limit]
+
+    def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
+        """The due runs that ended first, within the bounds of the query."""
+        due = self._data.search(lambda run: _is_due(query, run))
+        due = sorted(
+            due, key=lambda each: _end(query, self._data.rows[each.run_id].run) or query.at
+        )
+        return due[query.skip : query.skip + query.limit]
+
+
+def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
+    """End of the run's lease or current timeout, whichever the query is about; None if the query excludes the run."""
+    if isinstance(query, DueTimeouts):
+        limit = terms.limit_of(run)
+        return limit and limit.since + limit.length
+    if run.lease is None or run.status not in ACTIVE or run.lease.ttl > query.longest:
+        return None
+    return run.lease.expires_at
+
+
+def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
+    if query is None:
+        return False
+    end = _end(query, run)
+    return end is not None and end <= query.at
+
+
+def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:
+    run, encoded, creation, _ = saved
+    request = creation.request if creation else before and before.request
+    record = rows.record_of(run, encoded, request.spec_hash if request else None)
+    kwargs = creation.kwargs if creation else before and before.record.kwargs
+    return MemoryRow(record._replace(kwargs=kwargs), run, request)
