@@ -1,4 +1,4 @@
-"""Both twins, and a real server that can be killed."""
+"""Both clients, and a real server that can be killed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def process(tmp_path: Path) -> AsyncIterator[Process]:
-    """A server as a process of its own."""
+    """A server in its own process."""
     async with Process(tmp_path / "runs.db") as process:
         yield process
 
 
 @pytest.fixture(params=TWINS)
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Each of the twins."""
+    """Each of both client classes."""
     return request.param
 
 
