@@ -13,6 +13,10 @@ deadlines, safe retries, typed errors, watches that survive lost connections, an
             print("active run:", busy.metadata["run_id"])
 
 Times are in seconds. Messages and enums are the generated ones of `runsvc.v1`.
+
+- `DEFAULT_TARGET` is the default address of the server.
+- `ENVIRONMENT` is the default of an argument that is read from its environment variable.
+- `LEASE_TTL` is the default lease of an execution, `OUTAGE` the default time for which a watch waits for a server.
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class _Environment(Enum):
     ENVIRONMENT = "from the environment"
 
+    def __repr__(self) -> str:
+        return self.name
+
 
 ENVIRONMENT: Final = _Environment.ENVIRONMENT
 """The default of an argument that is read from its environment variable. None is a value: it ignores the variable."""

@@ -41,8 +41,8 @@ class AsyncRunClient(AsyncRunCalls):
         - `lease_ttl` is the lease in seconds, 1 to 3,600. The server ends the run as ERROR if the executor is silent
           for that long; the execution sends a heartbeat every third of it. None keeps the lease of the run's creation,
           if it has one.
-        - `outage` is how long the report of the end is retried, in seconds. None is the length of the lease, at least
-          60. The work continues while there is no server: such time does not count towards the lease.
+        - `outage` is how long the report of the end is retried, in seconds. None is the length of the lease, or 60 if
+          that is longer. The work continues while there is no server: such time does not count towards the lease.
 
         Entering the block raises `NotFound`, or `FailedPrecondition` if the run has ended (INVALID_TRANSITION) or
         another worker holds it (NOT_HOLDER).
