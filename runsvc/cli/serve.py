@@ -1,4 +1,4 @@
-"""`runsvc serve`: the server, in the foreground."""
+"""`runsvc serve`: run a server in the foreground."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 
 from runsvc import __version__
 from runsvc.admin import ORPHAN_ERROR
-from runsvc.cli.arguments import Count, Length, Seconds, option
-from runsvc.cli.next_command import called_as, target_option
+from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
 from runsvc.core.errors import RunsvcError
@@ -22,89 +22,94 @@ if TYPE_CHECKING:
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
-#: Where to call a server that listens on every address.
-_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
+#: Address for local clients of a server that listens on every address.
+_CLIENT_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
 
-#: What to do with a new server, one after the other from one terminal.
-_NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
+#: Commands to try with a new server, in order.
+_NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
 
 
 @click.command(short_help="Run a server.")
-@option("--listen", default=DEFAULT_TARGET, metavar="HOST:PORT", help="Port 0 picks a free one.")
+@option(
+    "--listen",
+    default=DEFAULT_TARGET,
+    metavar="HOST:PORT",
+    help="Address to listen on. Port 0 selects a free port.",
+)
 @option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("runsvc.db"),
     metavar="FILE",
-    help="The store; made when it is not there.",
+    help="File of the store. It is created if it does not exist.",
 )
 @option(
     "--orphans",
     type=click.Choice(["keep", "fail"], case_sensitive=False),
     default="keep",
-    help="What becomes, at start, of active runs that nobody holds by a lease: keep, or make ERROR.",
+    help="At start, keep the active runs without a live lease, or end them as ERROR.",
 )
 @option(
     "--orphan-error",
     default=ORPHAN_ERROR,
     metavar="TEXT",
-    help="With --orphans fail: their error.",
+    help="With --orphans fail: error text of these runs.",
 )
 @option(
     "--log-keep",
     type=Count(min=1),
     default=100_000,
     metavar="N",
-    help="Changes that are kept for watchers to resume from.",
+    help="Number of changes kept in the change log, from which watches resume.",
 )
 @option(
     "--log-keep-age",
-    type=Length(),
+    type=Duration(),
     show_default="any age",
-    metavar="LENGTH",
-    help="And no change that is older than this, such as 7d.",
+    metavar="DURATION",
+    help="Maximum age of changes in the change log, such as 7d.",
 )
 @option(
     "--retain-runs",
-    type=Length(),
+    type=Duration(),
     show_default="for ever",
-    metavar="LENGTH",
-    help="How long runs are kept after their end, such as 30d or 12h.",
+    metavar="DURATION",
+    help="How long terminal runs are kept, such as 30d or 12h.",
 )
 @option(
     "--max-active-per-thread",
     type=Count(min=1),
     default=1_000,
     metavar="N",
-    help="Active runs that one thread may have.",
+    help="Maximum number of active runs per thread.",
 )
 @option(
     "--attach-grace",
     type=Seconds(min=0, max=86_400),
     default=5.0,
     metavar="SECONDS",
-    help="Time for the last attached client of a run to come back before the run is cancelled.",
+    help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
     "--insecure-listen",
     is_flag=True,
-    help="Allow a --listen that other machines reach, though nothing is encrypted.",
+    help="Allow --listen on addresses that other machines reach, without encryption.",
 )
 @option(
     "--grace",
     type=Seconds(min=0),
     default=10.0,
     metavar="SECONDS",
-    help="Time for calls in flight to end at shutdown.",
+    help="Time for calls in progress to finish at shutdown.",
 )
 @option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="info",
-    help="What runsvc logs to stderr; debug is a line per call.",
+    help="Level of the log on stderr; debug logs every call.",
 )
 def serve(log_level: str, **settings: Any) -> None:
-    """Run a server until SIGTERM or Ctrl-C, which let calls in flight end; a second one stops at once.
+    """Run a server until SIGTERM or Ctrl-C. Calls in progress may finish; a second signal stops at once.
 
     \b
     Examples:
@@ -121,23 +126,23 @@ def serve(log_level: str, **settings: Any) -> None:
 
 
 def announce(address: str, db: Path) -> None:
-    """Say that the server answers, and what to do with it."""
+    """Print the server's address, and commands to try next."""
     click.echo(f"runsvc {__version__} serves on {address} ({db})")
-    program, target = called_as(), target_option(_reached_at(address))
-    click.echo("Try next, from another terminal:", err=True)
-    for command in _NEXT:
+    program, target = program_name(), target_argument(_client_target(address))
+    click.echo("Try these commands in another terminal:", err=True)
+    for command in _NEXT_COMMANDS:
         click.echo(f"  {program} {command}{target}", err=True)
-    click.echo("To see it live, in a third terminal, first:", err=True)
+    click.echo("To watch them live, run this first in a third terminal:", err=True)
     click.echo(f"  {program} watch --thread chat-1{target}", err=True)
 
 
-def _reached_at(address: str) -> str:
+def _client_target(address: str) -> str:
     host, _, port = address.rpartition(":")
-    return f"{_REACHED_AT.get(host, host)}:{port}"
+    return f"{_CLIENT_HOSTS.get(host, host)}:{port}"
 
 
 def _log_to_stderr(level: str) -> None:
-    """The level counts for our own lines: libraries tell their troubles only."""
+    """Set the level of runsvc's own log lines. Libraries log warnings and errors only."""
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
         stream=sys.stderr,
@@ -147,13 +152,13 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:
-    """Only here is the server's code needed: a client is installed without it."""
+    """Import the server here only: an installation of the client lacks it."""
     try:
         from runsvc.rpc.server import Settings
         from runsvc.rpc.server import serve as run
     except ImportError as missing:
         raise click.ClickException(
-            f"The server is not installed ({missing}). Install it from the folder that this came from: "
+            f"The server is not installed ({missing}). Install it with: "
             "pip install '/path/to/runsvc[server]'"
         ) from missing
     return lambda settings, ready: run(Settings(**settings), ready)
