@@ -86,7 +86,7 @@ def heartbeat(session: Session, run_id: str, worker: str) -> None:
     "--sequence",
     type=Count(0, _MAX_UINT64),
     metavar="N",
-    help="Number of the report. A report with a lower one is not applied.",
+    help="Number that orders reports: an equal or lower one is not applied.",
 )
 @option(
     "--final",

@@ -26,11 +26,13 @@ class Program:
     async def wait_for_line(self, start: str) -> str:
         """Read the output up to a line that begins with `start`, and return that line."""
         assert self._process.stdout is not None
+        output: list[str] = []
         async with asyncio.timeout(30):
             async for line in self._process.stdout:
-                if line.decode().startswith(start):
-                    return line.decode().strip()
-        raise AssertionError(f"no line begins with {start!r}")
+                output.append(line.decode())
+                if output[-1].startswith(start):
+                    return output[-1].strip()
+        raise AssertionError(f"no line begins with {start!r}: {''.join(output)}")
 
     async def read_lines(self) -> list[str]:
         """Return the rest of the output."""
