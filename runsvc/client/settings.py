@@ -40,7 +40,7 @@ class Settings:
     """The settings of a client."""
 
     target: str
-    #: The bearer token, or a function that returns it. None sends none.
+    #: The bearer token, or a function that returns it. None sends no token.
     token: Any = field(repr=False)
     #: Trusted certificates in PEM. None disables TLS.
     certificates: bytes | None

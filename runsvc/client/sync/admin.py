@@ -47,5 +47,5 @@ class AdminCalls(Calls):
         self._call(self.admin_stub.Delete, DeleteRequest(run_id=run_id), timeout)
 
     def get_server_info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
-        """Return the server's version and settings, and counts of its runs and watchers."""
+        """Return the server's version, its store and revisions, and its numbers of active runs and watchers."""
         return self._call(self.admin_stub.GetServerInfo, GetServerInfoRequest(), timeout)

@@ -30,7 +30,8 @@ class Cli:
         return CliRunner().invoke(main, arguments, env=settings, prog_name="runsvc")
 
     @property
-    def asked(self) -> Any:
+    def last_request(self) -> Any:
+        """The last request that the server received."""
         return self.script.asked[-1]
 
 

@@ -47,8 +47,8 @@ def test_create_sends_all_options(cli: Cli) -> None:
         *("--lease-ttl", "30", "--start-timeout", "5m", "--run-timeout", "1h30m"),
     )
     assert result.exit_code == 0, result.output
-    spec = cli.asked.spec
-    assert (cli.asked.request_id, spec.thread_id, spec.assistant_id) == ("q", "chat-1", "a")
+    spec = cli.last_request.spec
+    assert (cli.last_request.request_id, spec.thread_id, spec.assistant_id) == ("q", "chat-1", "a")
     assert (dict(spec.metadata), spec.HasField("kwargs")) == ({"k": 1}, True)
     assert (spec.multitask_strategy, spec.on_disconnect) == (2, 2)
     assert (spec.model_name, spec.worker_id) == ("m", "w")
@@ -89,20 +89,20 @@ def test_duration_has_units(cli: Cli, text: str, seconds: float | None) -> None:
         assert result.exit_code == 2
         assert "Invalid value for '--run-timeout'" in result.stderr
     else:
-        assert cli.asked.spec.timeout.ToTimedelta() == timedelta(seconds=seconds)
+        assert cli.last_request.spec.timeout.ToTimedelta() == timedelta(seconds=seconds)
 
 
 def test_create_leaves_omitted_options_unset(cli: Cli) -> None:
     cli.script.will("CreateOrReject", pb.CreateOrRejectResponse(run=RUN, replayed=True))
     result = cli("create", "chat-1")
-    assert [each.name for each, _ in cli.asked.spec.ListFields()] == ["thread_id"]
+    assert [each.name for each, _ in cli.last_request.spec.ListFields()] == ["thread_id"]
     assert "was already created by this request id" in result.stdout
 
 
 def test_create_always_is_the_create_call(cli: Cli) -> None:
     cli.script.will("Create", pb.CreateResponse(run=RUN))
     result = cli("create", "chat-1", "--always", "--json")
-    assert isinstance(cli.asked, pb.CreateRequest)
+    assert isinstance(cli.last_request, pb.CreateRequest)
     answer = json.loads(result.stdout)
     assert answer["run"]["run_id"] == "r1"
     assert (answer["run"]["revision"], answer["replayed"]) == ("7", False)
@@ -152,7 +152,11 @@ def test_list_shows_a_page_and_the_next_command(cli: Cli) -> None:
         *("list", "chat-1", "--status", "running", "--status", "Error"),
         *("--page-size", "1", "--page-token", "t"),
     )
-    assert (list(cli.asked.statuses), cli.asked.page_size, cli.asked.page_token) == ([2, 4], 1, "t")
+    assert (
+        list(cli.last_request.statuses),
+        cli.last_request.page_size,
+        cli.last_request.page_token,
+    ) == ([2, 4], 1, "t")
     assert "1,200" in result.stdout
     assert "1970-01-01 00:01:01Z" in result.stdout
     assert "ASSISTANT" not in result.stdout
@@ -168,7 +172,7 @@ def test_list_all_pages_prints_a_line_per_page(cli: Cli) -> None:
     )
     result = cli("list", "chat-1", "--all-pages", "--json")
     assert [len(json.loads(line)["runs"]) for line in result.stdout.splitlines()] == [1, 0]
-    assert cli.asked.page_token == "n"
+    assert cli.last_request.page_token == "n"
 
 
 def test_list_without_runs(cli: Cli) -> None:
@@ -180,7 +184,7 @@ def test_options_are_read_from_the_environment(cli: Cli) -> None:
     cli.script.will("ListByThread", pb.ListByThreadResponse())
     env = {"RUNSVC_LIST_STATUS": "running error", "RUNSVC_JSON": "1"}
     result = cli("list", "chat-1", env=env)
-    assert list(cli.asked.statuses) == [2, 4]
+    assert list(cli.last_request.statuses) == [2, 4]
     assert json.loads(result.stdout)["runs"] == []
 
 
@@ -190,7 +194,7 @@ def test_options_are_read_from_the_environment(cli: Cli) -> None:
 def test_set_status(cli: Cli, changed: bool, message: str) -> None:
     cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=changed))
     result = cli("set-status", "r1", "running", "--worker", "w", "--error", "e")
-    assert cli.asked == pb.SetStatusRequest(
+    assert cli.last_request == pb.SetStatusRequest(
         run_id="r1", status="RUN_STATUS_RUNNING", worker_id="w", error="e"
     )
     assert f"Run r1 is RUNNING: the report {message}." in result.stdout
@@ -205,7 +209,7 @@ def test_progress(cli: Cli, applied: bool, message: str) -> None:
         *("progress", "r1", "--total-tokens", "0", "--last-ai-message", "hi"),
         *("--sequence", "3", "--final", "--worker", "w"),
     )
-    assert cli.asked == pb.UpdateProgressRequest(
+    assert cli.last_request == pb.UpdateProgressRequest(
         run_id="r1",
         progress=Progress(total_tokens=0, last_ai_message="hi"),
         sequence=3,
@@ -224,13 +228,13 @@ def test_progress_without_values_is_a_usage_error(cli: Cli, arguments: tuple[str
 def test_final_progress_needs_no_values(cli: Cli) -> None:
     cli.script.will("UpdateProgress", pb.UpdateProgressResponse(run=RUN, applied=True))
     assert cli("progress", "r1", "--final").exit_code == 0
-    assert cli.asked == pb.UpdateProgressRequest(run_id="r1", final=True)
+    assert cli.last_request == pb.UpdateProgressRequest(run_id="r1", final=True)
 
 
 def test_complete_without_values_sends_no_progress(cli: Cli) -> None:
     cli.script.will("Complete", pb.CompleteResponse(run=RUN, changed=True))
     assert cli("complete", "r1", "success").exit_code == 0
-    assert cli.asked == pb.CompleteRequest(run_id="r1", status="RUN_STATUS_SUCCESS")
+    assert cli.last_request == pb.CompleteRequest(run_id="r1", status="RUN_STATUS_SUCCESS")
 
 
 def test_complete_accepts_terminal_statuses_only(cli: Cli) -> None:
@@ -250,7 +254,9 @@ def test_status_may_be_converted_already() -> None:
 def test_cancel(cli: Cli, outcome: Any, message: str) -> None:
     cli.script.will("Cancel", pb.CancelResponse(run=RUN, outcome=outcome))
     result = cli("cancel", "r1", "--action", "rollback", "--note", "n")
-    assert cli.asked == pb.CancelRequest(run_id="r1", action="CANCEL_ACTION_ROLLBACK", note="n")
+    assert cli.last_request == pb.CancelRequest(
+        run_id="r1", action="CANCEL_ACTION_ROLLBACK", note="n"
+    )
     assert (result.exit_code, message in result.stdout) == (0, True)
 
 
@@ -258,7 +264,7 @@ def test_cancel_thread_cancels_the_newest_active_run(cli: Cli) -> None:
     cli.script.will("HasInflight", pb.HasInflightResponse(has_inflight=True, run_ids=["r9", "r8"]))
     cli.script.will("Cancel", pb.CancelResponse(run=RUN, outcome="CANCEL_OUTCOME_CANCELLED"))
     assert cli("cancel", "--thread", "chat-1").exit_code == 0
-    assert cli.asked.run_id == "r9"
+    assert cli.last_request.run_id == "r9"
 
 
 def test_cancel_thread_without_an_active_run(cli: Cli) -> None:
@@ -277,7 +283,7 @@ def test_cancel_needs_exactly_one_target(cli: Cli, arguments: tuple[str, ...]) -
 def test_acknowledge(cli: Cli, changed: bool) -> None:
     cli.script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=RUN, changed=changed))
     result = cli("acknowledge", "r1", "--worker", "w")
-    assert cli.asked == pb.AcknowledgeCancelRequest(run_id="r1", worker_id="w")
+    assert cli.last_request == pb.AcknowledgeCancelRequest(run_id="r1", worker_id="w")
     assert ("is acknowledged" in result.stdout) is changed
 
 
@@ -286,7 +292,7 @@ def test_model(cli: Cli, given: str, name: str | None) -> None:
     run = Run(run_id="r1", model_name=name)
     cli.script.will("UpdateModelName", pb.UpdateModelNameResponse(run=run))
     result = cli("model", "r1", given)
-    assert cli.asked == pb.UpdateModelNameRequest(run_id="r1", model_name=name)
+    assert cli.last_request == pb.UpdateModelNameRequest(run_id="r1", model_name=name)
     assert ("the model is gpt" if name else "no model is set") in result.stdout
 
 
@@ -307,7 +313,7 @@ def test_model_is_not_cleared_by_mistake(cli: Cli, arguments: tuple[str, ...]) -
 def test_reconcile(cli: Cli, runs: list[Run], more: bool, message: str) -> None:
     cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse(runs=runs, more=more))
     result = cli("admin", "reconcile", "--error", "gone", "--limit", "1")
-    assert cli.asked == admin.ReconcileOrphansRequest(error="gone", limit=1)
+    assert cli.last_request == admin.ReconcileOrphansRequest(error="gone", limit=1)
     assert result.stdout.splitlines()[0] == message
 
 
@@ -323,7 +329,7 @@ def test_reconcile(cli: Cli, runs: list[Run], more: bool, message: str) -> None:
 def test_reconcile_before_a_time(cli: Cli, given: str, seconds: int) -> None:
     cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse())
     cli("admin", "reconcile", "--before", given)
-    assert cli.asked == admin.ReconcileOrphansRequest(before=Timestamp(seconds=seconds))
+    assert cli.last_request == admin.ReconcileOrphansRequest(before=Timestamp(seconds=seconds))
 
 
 def test_invalid_time_is_a_usage_error(cli: Cli) -> None:
@@ -477,10 +483,10 @@ def test_invalid_timeout_is_a_usage_error_of_watch_too(cli: Cli) -> None:
 def test_start_may_set_a_lease(cli: Cli) -> None:
     cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=True))
     cli("set-status", "r1", "running", "--worker", "w", "--lease-ttl", "1m")
-    assert (cli.asked.worker_id, cli.asked.lease_ttl.seconds) == ("w", 60)
+    assert (cli.last_request.worker_id, cli.last_request.lease_ttl.seconds) == ("w", 60)
     cli.script.will("SetStatus", pb.SetStatusResponse(run=RUN, changed=True))
     cli("set-status", "r1", "running")
-    assert not cli.asked.HasField("lease_ttl")
+    assert not cli.last_request.HasField("lease_ttl")
 
 
 def test_heartbeat_shows_when_the_lease_expires(cli: Cli) -> None:
@@ -488,7 +494,7 @@ def test_heartbeat_shows_when_the_lease_expires(cli: Cli) -> None:
     run.CopyFrom(RUN)
     cli.script.will("Heartbeat", pb.HeartbeatResponse(run=run))
     result = cli("heartbeat", "r1", "--worker", "w")
-    assert cli.asked == pb.HeartbeatRequest(run_id="r1", worker_id="w")
+    assert cli.last_request == pb.HeartbeatRequest(run_id="r1", worker_id="w")
     assert "Run r1 is RUNNING: it has no lease to renew." in result.stdout
     run.lease.ttl.seconds = 30
     run.lease.expires_at.seconds = 90

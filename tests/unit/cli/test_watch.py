@@ -69,7 +69,7 @@ def test_run_without_events_is_fetched(cli: Cli, status: str, code: int) -> None
     cli.script.will("StreamStatus", HEARTBEAT)
     cli.script.will("Get", GetResponse(run=run(status)))
     assert cli("watch", "r1", "--after", "9").exit_code == code
-    assert cli.asked == GetRequest(run_id="r1")
+    assert cli.last_request == GetRequest(run_id="r1")
 
 
 def test_removed_run_is_not_successful(cli: Cli) -> None:
@@ -93,7 +93,7 @@ def test_options_are_sent(cli: Cli) -> None:
     expected = StreamStatusRequest(after_revision=0, include_progress=True)
     expected.all.assistant_id = "a"
     expected.heartbeat_interval.FromMilliseconds(1_500)
-    assert cli.asked == expected
+    assert cli.last_request == expected
     cli("watch", "r1", "--until-acknowledged", "--attach")
     assert cli.script.asked[-2] == StreamStatusRequest(
         run_id="r1", until_acknowledged=True, attach=True
@@ -129,7 +129,7 @@ def test_lost_connection_is_resumed(cli: Cli) -> None:
     first, last = result.stdout.splitlines()
     assert "SNAPSHOT RUNNING" in first
     assert "CHANGED RUNNING -> SUCCESS" in last
-    assert cli.asked == StreamStatusRequest(run_id="r1", after_revision=3, store_id="s")
+    assert cli.last_request == StreamStatusRequest(run_id="r1", after_revision=3, store_id="s")
 
 
 def test_json_hides_reconnects(cli: Cli) -> None:
