@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.both_clients import TWINS, made
-from tests.support.server import Process
+from tests.support.server import Client, Process, client_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,3 +32,10 @@ async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
     """A client of the server."""
     async with made(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+async def others(process: Process) -> AsyncIterator[Client]:
+    """A client of other callers."""
+    async with client_of(process.address) as others:
+        yield others

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runsvc.client import AsyncRunClient, FailedPrecondition, RunClient, RunError, Unavailable
-from runsvc.v1.run_pb2 import Progress, Run, RunSpec
+from runsvc.v1.run_pb2 import Progress, RunSpec
+from tests.clients.python.runs import create, current
 from tests.support.calls import (
     ERROR,
     INTERRUPT,
@@ -42,26 +43,6 @@ async def client(kind: Any, process: Process) -> AsyncIterator[AsyncRunClient | 
         await client.close()
     else:
         client.close()
-
-
-@pytest.fixture
-async def others(process: Process) -> AsyncIterator[Client]:
-    """A client of other callers."""
-    async with client_of(process.address) as others:
-        yield others
-
-
-async def create(others: Client, thread_id: str = "t", **spec: Any) -> Run:
-    answer = await call(others, "Create", spec=RunSpec(thread_id=thread_id, **spec))
-    run: Run = answer.run
-    return run
-
-
-async def current(others: Client, run: Run) -> Run:
-    """Return the run's current state."""
-    answer = await call(others, "Get", run_id=run.run_id)
-    found: Run = answer.run
-    return found
 
 
 async def test_finished_work_ends_as_success(client: Any, others: Client) -> None:
@@ -281,106 +262,6 @@ async def test_report_without_server_raises(client: Any, others: Client, process
     assert isinstance(tasks[0].exception(), Unavailable)
     assert tasks[1].exception() is broken
     assert "could not be reported" in broken.__notes__[0]
-
-
-async def test_task_cancelled_by_other_code_ends_its_run(process: Process, others: Client) -> None:
-    run = await create(others)
-    async with AsyncRunClient(process.address) as client:
-        work = Work(run, usage=USED)
-        executing = working(client, work)
-        await work.starts()
-        executing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await executing
-    assert not work.went_on
-    ended = await current(others, run)
-    assert (ended.status, ended.progress.final) == (ERROR, True)
-    assert ended.error == "The work was stopped before the run had ended."
-
-
-async def test_task_cancelled_at_any_moment_ends_its_run(process: Process, others: Client) -> None:
-    async with AsyncRunClient(process.address) as client:
-        for number in range(40):
-            run = await create(others, f"t{number}")
-            work = Work(run)
-            executing = working(client, work)
-            for _ in range(number):
-                await asyncio.sleep(0)
-            executing.cancel()
-            await asyncio.wait([executing])
-            assert executing.cancelled()
-            # Not started, or ended.
-            assert (await current(others, run)).status in (PENDING, ERROR)
-
-
-async def test_cancel_of_run_and_task_both_take_effect(process: Process, others: Client) -> None:
-    run = await create(others)
-    begun, cleaning = asyncio.Event(), asyncio.Event()
-
-    async def work(client: AsyncRunClient) -> None:
-        async with client.execute(run, worker_id=WORKER):
-            try:
-                begun.set()
-                await asyncio.Event().wait()
-            finally:
-                cleaning.set()
-                await asyncio.Event().wait()
-
-    async with AsyncRunClient(process.address) as client:
-        executing = asyncio.create_task(work(client))
-        await begun.wait()
-        await call(others, "Cancel", run_id=run.run_id)
-        await cleaning.wait()
-        executing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await executing
-    assert (await current(others, run)).cancellation.HasField("acknowledged_at")
-
-
-async def test_cancel_is_acknowledged_when_stubborn_work_ends(
-    process: Process, others: Client
-) -> None:
-    run = await create(others)
-
-    async def stubborn(client: AsyncRunClient) -> None:
-        async with client.execute(run, worker_id=WORKER):
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                await asyncio.sleep(0.01)
-        # The cancellation does not remain on the task.
-        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
-        await asyncio.sleep(0.01)
-
-    async with AsyncRunClient(process.address) as client:
-        executing = asyncio.create_task(stubborn(client))
-
-        async def is_running() -> bool:
-            return bool((await current(others, run)).status == RUNNING)
-
-        await until(is_running)
-        await call(others, "Cancel", run_id=run.run_id)
-        await executing
-    assert (await current(others, run)).cancellation.HasField("acknowledged_at")
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), SystemExit(1)])
-async def test_interrupted_thread_ends_its_run(
-    process: Process, others: Client, failure: BaseException
-) -> None:
-    run = await create(others)
-
-    def work() -> None:
-        with (
-            RunClient(process.address) as client,
-            pytest.raises(type(failure)),
-            client.execute(run, worker_id=WORKER),
-        ):
-            raise failure
-
-    await asyncio.to_thread(work)
-    ended = await current(others, run)
-    assert (ended.status, ended.error) == (ERROR, "The work was stopped before the run had ended.")
 
 
 async def test_invalid_usage_does_not_keep_a_run_active(
