@@ -38,15 +38,15 @@ _EXITS: Final = {
 #: Hints by reason. The placeholders are filled from the error's metadata and `_commands`.
 _HINTS: Final = {
     "THREAD_BUSY": (
-        "Cancel it first: {runsvc} cancel {run_id}{target}",
+        "Cancel the active run first: {runsvc} cancel {run_id}{target}",
         "Or displace it: {interrupting}",
     ),
-    "THREAD_FULL": ("Cancel one of them: {runsvc} cancel --thread {thread_id}{target}",),
+    "THREAD_FULL": ("Cancel an active run: {runsvc} cancel --thread {thread_id}{target}",),
     "INVALID_TRANSITION": ("Show its status: {runsvc} get {run_id}{target}",),
     "NOT_HOLDER": ("Name the holder with --worker. Show it with: {runsvc} get {run_id}{target}",),
     "REQUEST_ID_REUSED": ("Show the run that it created: {runsvc} get {run_id}{target}",),
-    "REVISION_COMPACTED": ("Watch again{without_after}",),
-    "REVISION_UNKNOWN": ("Watch again{without_after}",),
+    "REVISION_COMPACTED": ("Start the watch again{without_after}",),
+    "REVISION_UNKNOWN": ("Start the watch again{without_after}",),
     "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or list the runs of the thread",),
     "CORRUPT_ROW": ("Remove the run: {runsvc} admin delete {run_id}{target}",),
 }

@@ -47,7 +47,7 @@ def test_busy_thread_comes_with_hints(cli: Cli) -> None:
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.splitlines() == [
         "Error: Thread chat-1 is busy.",
-        f"Hint: Cancel it first: runsvc cancel r1 --target {cli.target}",
+        f"Hint: Cancel the active run first: runsvc cancel r1 --target {cli.target}",
         f"Hint: Or displace it: runsvc create chat-1 --strategy interrupt --target {cli.target}",
     ]
 

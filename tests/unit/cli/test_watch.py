@@ -115,7 +115,7 @@ def test_rejected_watch(cli: Cli) -> None:
     cli.script.will("StreamStatus", compacted)
     result = cli("watch", "--all", "--after", "1")
     assert result.exit_code == 4
-    assert result.stderr == "Error: Too old.\nHint: Watch again without --after\n"
+    assert result.stderr == "Error: Too old.\nHint: Start the watch again without --after\n"
 
 
 GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "reset")
@@ -162,7 +162,7 @@ def test_compacted_log_gets_no_resume_hint(cli: Cli) -> None:
     cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [compacted])
     result = cli("watch", "--all")
     assert result.exit_code == 4
-    assert result.stderr == f"{LOST}Error: Too old.\nHint: Watch again\n"
+    assert result.stderr == f"{LOST}Error: Too old.\nHint: Start the watch again\n"
 
 
 def test_live_table_shows_a_lost_connection() -> None:
