@@ -1,10 +1,10 @@
-"""The command line: the server, and every call of a client."""
+"""The command line: `runsvc serve`, and one command per call of the client."""
 
 from __future__ import annotations
 
 import os
 
-# The transport's own log lines: what they tell we say in sentences. It reads the variable when it is imported.
+# Silence grpc's log: failures are reported as sentences. grpc reads the variable on import.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from runsvc.cli.program import main

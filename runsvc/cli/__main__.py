@@ -1,4 +1,4 @@
-"""`python -m runsvc.cli`, for where the script is not on the path."""
+"""`python -m runsvc.cli`, for environments without the `runsvc` script."""
 
 from __future__ import annotations
 

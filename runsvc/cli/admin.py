@@ -9,7 +9,7 @@ from rich.text import Text
 
 from runsvc.cli import render
 from runsvc.cli.arguments import Count, Time, option
-from runsvc.cli.session import Session, calls
+from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1.admin_service_pb2 import DeleteResponse
@@ -20,61 +20,62 @@ if TYPE_CHECKING:
 
 @click.group()
 def admin() -> None:
-    """Care of the service itself, for operators."""
+    """Administer the service, for operators."""
 
 
-@admin.command(short_help="End active runs that no living executor holds.")
+@admin.command(short_help="End every active run without a live lease.")
 @option(
     "--error",
     default="",
     show_default=ORPHAN_ERROR,
     metavar="TEXT",
-    help="Becomes the runs' error.",
+    help="Error text of the runs.",
 )
 @option(
     "--before",
     type=Time(),
     show_default="now",
     metavar="TIME",
-    help="Only runs created by then; in UTC when it names no zone.",
+    help="Only runs created at or before TIME. UTC if it has no time zone.",
 )
 @option(
     "--limit",
     type=Count(min=0, max=1_000),
     default=0,
     metavar="N",
-    help="How many at most; 0 is 1,000.",
+    help="Maximum number of runs; 0 is 1,000.",
 )
-@calls
+@unary_command
 def reconcile(session: Session, error: str, before: Timestamp | None, limit: int) -> None:
-    """End active runs that no living executor holds: they become ERROR, oldest first.
+    """End every active run without a live lease, PENDING runs included. They become ERROR, oldest first.
 
-    Repeat it until it says that none is left.
+    A run that was created or started without a lease ends too, even if its executor still works on it. Only a lease
+    that has not expired protects a run. Repeat the command until no run is left.
 
     \b
     Example:
       runsvc admin reconcile --before 2026-11-24T09:30:00Z --error "host-7 is gone"
     """
     answer = session.client.reconcile_orphans(error=error, before=before, limit=limit)
-    rest = "More are left: repeat the command." if answer.more else "None is left."
-    ended = "1 run is" if len(answer.runs) == 1 else f"{len(answer.runs)} runs are"
-    headline = Text(f"{ended} ERROR now. {rest}")
+    rest = "More are left: repeat the command." if answer.more else "None are left."
+    ended = "1 run" if len(answer.runs) == 1 else f"{len(answer.runs)} runs"
+    headline = Text(f"Ended {ended} as ERROR. {rest}")
     table = [RunsTable(answer.runs)] if answer.runs else []
-    session.tell(answer, headline, *table)
+    session.print_answer(answer, headline, *table)
 
 
-@admin.command(short_help="Remove a run that has ended, for good.")
+@admin.command(short_help="Remove a terminal run permanently.")
 @click.argument("run_id")
-@calls
+@unary_command
 def delete(session: Session, run_id: str) -> None:
-    """Remove the run RUN_ID, which has ended, for good."""
+    """Remove the terminal run RUN_ID permanently. Cancel an active run first."""
     session.client.delete(run_id)
-    session.tell(DeleteResponse(), Text(f"Run {render.clean(run_id)} is removed."))
+    session.print_answer(DeleteResponse(), Text(f"Removed run {render.clean(run_id)}."))
 
 
-@admin.command(short_help="Show what the server is and what it holds.")
-@calls
+@admin.command(short_help="Show the server's version and counts.")
+@unary_command
 def info(session: Session) -> None:
-    """Show what the server is and what it holds."""
+    """Show the server's version, its store and revisions, and the numbers of active runs and watchers."""
     answer = session.client.get_server_info()
-    session.tell(answer, render.details(answer, zeros=True))
+    session.print_answer(answer, render.details(answer, zeros=True))

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and how words become messages."""
+"""Types of arguments, options that several commands share, and their conversion to messages."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
     Command: TypeAlias = Callable[..., None]
 
-#: Key in a context's meta: whether answers and errors are JSON.
+#: Key in a context's meta: whether answers and errors are printed as JSON.
 AS_JSON: Final = "runsvc.json"
 
-#: Fields of a report's Progress; `final` is the server's to set.
+#: The fields of Progress that a report may set. The server sets `final`.
 _PROGRESS: Final = tuple(each for each in Progress.DESCRIPTOR.fields if each.name != "final")
 
 _MAX_INT64: Final = 2**63 - 1
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """click.option whose help names its environment variable, and its default unless that is nothing."""
+    """Return click's option. Its help shows the environment variable, and the default unless it is empty."""
     if settings.get("default") == "":
         settings.setdefault("show_default", False)
     return click.option(*names, show_envvar=True, **settings)
 
 
 class Seconds(click.FloatRange):
-    """A time in seconds."""
+    """A number of seconds."""
 
     name = "number of seconds"
 
@@ -56,32 +56,34 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class Length(click.ParamType):  # type: ignore[type-arg]
-    """A length of time, not zero and at most a century: a number with a unit, several of them, or seconds."""
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A duration greater than zero, at most a century: numbers with the units d, h, m and s, or seconds."""
 
-    name = "length"
+    name = "duration"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        if not (told := _LENGTH.fullmatch(str(value).strip().lower())):
-            self.fail(f"{value!r} is no length of time such as 30s, 1h30m or 30d.", param, ctx)
+        if not (parts := _DURATION.fullmatch(str(value).strip().lower())):
+            self.fail(
+                f"{value!r} is not a duration. Write it as 90, 90s, 1h30m or 30d.", param, ctx
+            )
         try:
-            units = told.groupdict(default="0").items()
-            length = timedelta(**{unit: float(number) for unit, number in units})
+            units = parts.groupdict(default="0").items()
+            duration = timedelta(**{unit: float(number) for unit, number in units})
         except OverflowError:
-            length = timedelta.max
-        if length > LONGEST:
-            self.fail(f"{value!r} is too long: at most {LONGEST.days}d.", param, ctx)
-        if not length:
-            self.fail(f"{value!r} is no time at all.", param, ctx)
-        return length
+            duration = timedelta.max
+        if duration > LONGEST:
+            self.fail(f"{value!r} is too long. The maximum is {LONGEST.days}d.", param, ctx)
+        if not duration:
+            self.fail(f"{value!r} is zero. Give a longer duration.", param, ctx)
+        return duration
 
 
-#: A number without a unit is one of seconds.
-_LENGTH: Final = re.compile(
+#: A number without a unit is in seconds.
+_DURATION: Final = re.compile(
     r"(?=.)(?:(?P<days>\d+(?:\.\d+)?)d)?(?:(?P<hours>\d+(?:\.\d+)?)h)?"
     r"(?:(?P<minutes>\d+(?:\.\d+)?)m)?(?:(?P<seconds>\d+(?:\.\d+)?)s?)?",
     re.ASCII,
@@ -89,14 +91,14 @@ _LENGTH: Final = re.compile(
 
 
 class Count(click.IntRange):
-    """A whole number."""
+    """An integer."""
 
     name = "whole number"
 
 
-# Generic since click 8.2 only, so that it cannot be given its type here.
+# ParamType is generic only since click 8.2, so no type argument is given.
 class EnumChoice(click.ParamType):  # type: ignore[type-arg]
-    """A value of an enum by its name without prefix, in any case."""
+    """A value of an enum, by its name without prefix. Case does not matter."""
 
     name = "enum"
 
@@ -118,7 +120,7 @@ class EnumChoice(click.ParamType):  # type: ignore[type-arg]
 
 
 class JsonObject(click.ParamType):  # type: ignore[type-arg]
-    """A JSON object as a Struct."""
+    """A JSON object, converted to a Struct."""
 
     name = "json"
 
@@ -126,19 +128,19 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Struct:
         try:
-            parsed = json.loads(value, parse_constant=_refused)
+            parsed = json.loads(value, parse_constant=_reject_constant)
         except (ValueError, RecursionError) as error:
-            self.fail(f"not JSON: {error}", param, ctx)
+            self.fail(f"The text is not valid JSON: {error}.", param, ctx)
         if not isinstance(parsed, dict):
-            self.fail('not a JSON object, such as {"key": 1}', param, ctx)
+            self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
         try:
             return json_format.ParseDict(parsed, Struct())
         except (json_format.ParseError, ValueError) as error:
-            self.fail(f"not usable: {error}", param, ctx)
+            self.fail(f"The object cannot be sent: {error}.", param, ctx)
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]
-    """A time as ISO 8601 writes it; UTC when it names no zone."""
+    """A time in ISO 8601. UTC if it has no time zone."""
 
     name = "time"
 
@@ -147,22 +149,22 @@ class Time(click.ParamType):  # type: ignore[type-arg]
     ) -> Timestamp:
         stamp = Timestamp()
         try:
-            told = datetime.fromisoformat(value)
-            stamp.FromDatetime(told if told.tzinfo else told.replace(tzinfo=UTC))
+            time = datetime.fromisoformat(value)
+            stamp.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-11-24T09:30:00Z.", param, ctx)
+            self.fail(f"{value!r} is not a time. Write it as 2026-11-24T09:30:00Z.", param, ctx)
         return stamp
 
 
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 STATUS: Final = EnumChoice(RunStatus)
 TERMINAL: Final = EnumChoice(RunStatus, without=("pending", "running"))
 
 
-def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+def _store_json_flag(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
     ctx.meta[AS_JSON] = value
     return value
 
@@ -172,48 +174,48 @@ target_option: Final = option(
     default=DEFAULT_TARGET,
     envvar="RUNSVC_TARGET",
     metavar="HOST:PORT",
-    help="The server.",
+    help="Address of the server.",
 )
 timeout_option: Final = option(
     "--timeout",
-    # The transport's clock ends somewhere; nobody waits for longer than a day.
+    # grpc limits deadlines. One day is enough.
     type=Seconds(min=0, max=86_400, min_open=True),
     default=10.0,
     envvar="RUNSVC_TIMEOUT",
     metavar="SECONDS",
-    help="Longest wait for an answer.",
+    help="Deadline of the call, retries included.",
 )
 json_option: Final = option(
     "--json",
     "as_json",
     is_flag=True,
     is_eager=True,
-    callback=_remember,
+    callback=_store_json_flag,
     envvar="RUNSVC_JSON",
-    help="One JSON object per answer; errors as JSON on stderr.",
+    help="Print each answer as one JSON object, and errors as JSON on stderr.",
 )
 worker_option: Final = option(
-    "--worker", metavar="ID", help="Who reports. Needed on a run that has a holder."
+    "--worker", metavar="ID", help="Id of the reporting worker. Required if the run has a holder."
 )
 lease_option: Final = option(
     "--lease-ttl",
-    type=Length(),
-    metavar="LENGTH",
-    help="With --worker: the run becomes ERROR when the worker gives no sign of life for this long.",
+    type=Duration(),
+    metavar="DURATION",
+    help="With --worker: end the run as ERROR if no report or heartbeat arrives for this long.",
 )
 
 
 def require_worker(worker: str | None, lease_ttl: timedelta | None) -> None:
-    """A lease is somebody's."""
+    """Raise a usage error for a lease without a worker, who would hold it."""
     if lease_ttl is not None and worker is None:
         raise click.UsageError("--lease-ttl needs --worker.")
 
 
-error_option: Final = option("--error", metavar="TEXT", help="What went wrong.")
+error_option: Final = option("--error", metavar="TEXT", help="Error text.")
 
 
 def progress_options(command: Command) -> Command:
-    """One option for each field of Progress that a report can set."""
+    """Add one option for each field of Progress that a report may set."""
     for each in reversed(_PROGRESS):
         text = each.cpp_type == each.CPPTYPE_STRING
         kind: Any = str if text else Count(min=0, max=_MAX_INT64)
@@ -221,13 +223,13 @@ def progress_options(command: Command) -> Command:
             "--" + each.name.replace("_", "-"),
             type=kind,
             metavar="TEXT" if text else "N",
-            help="Preview, cut at 2,000 characters." if text else "Counter so far.",
+            help="Preview, cut to 2,000 characters." if text else "Total so far.",
         )
         command = decorate(command)
     return command
 
 
-def progress_of(fields: Mapping[str, Any]) -> Progress | None:
-    """The report that the options make. None: none of them was given."""
+def progress_from(fields: Mapping[str, Any]) -> Progress | None:
+    """Return the progress that the options give. None if none was given."""
     given = {name: value for name, value in fields.items() if value is not None}
     return Progress(**given) if given else None

@@ -1,4 +1,4 @@
-"""The calls of RunService: one command each."""
+"""Commands of callers: create, get, list and cancel."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
     Count,
+    Duration,
     EnumChoice,
     JsonObject,
-    Length,
     lease_option,
     option,
     require_worker,
 )
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.next_command import again
-from runsvc.cli.session import Session, calls
+from runsvc.cli.next_command import repeated_command
+from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.client import RunError
 from runsvc.v1.run_pb2 import (
@@ -47,57 +47,62 @@ _MAX_PAGE: Final = 2**31 - 1
 
 _OUTCOMES: Final = {
     CancelOutcome.CANCEL_OUTCOME_CANCELLED: "was cancelled",
-    CancelOutcome.CANCEL_OUTCOME_ALREADY_CANCELLED: "had been cancelled before: nothing changed",
-    CancelOutcome.CANCEL_OUTCOME_ALREADY_FINISHED: "had already ended: nothing changed",
+    CancelOutcome.CANCEL_OUTCOME_ALREADY_CANCELLED: "was already cancelled; nothing changed",
+    CancelOutcome.CANCEL_OUTCOME_ALREADY_FINISHED: "had already ended; nothing changed",
 }
 
 _JSON: Final = JsonObject()
 
-#: Where the thread was named by who asks.
-_KNOWN: Final = ("THREAD",)
+#: Column that is omitted, because the command names the thread.
+_THREAD: Final = ("THREAD",)
 
 
 @click.command(short_help="Create a run on a thread.")
 @click.argument("thread_id")
-@option("--assistant", metavar="ID", help="The assistant that the run executes.")
-@option("--metadata", type=_JSON, metavar="JSON", help="An object to show and to filter by.")
-@option("--kwargs", type=_JSON, metavar="JSON", help="An object: the executor's input.")
+@option("--assistant", metavar="ID", help="Assistant that the run executes.")
+@option("--metadata", type=_JSON, metavar="JSON", help="JSON object, shown with the run.")
+@option("--kwargs", type=_JSON, metavar="JSON", help="JSON object, the input of the executor.")
 @option(
     "--strategy",
-    # The server knows of it, and refuses it.
+    # The server does not support it yet.
     type=EnumChoice(MultitaskStrategy, without=("enqueue",)),
     show_default="reject",
-    help="What if the thread is busy.",
+    help="Action if the thread has an active run.",
 )
 @option(
     "--on-disconnect",
     type=EnumChoice(DisconnectMode),
     show_default="cancel",
-    help="What if all leave that watch it with --attach.",
+    help="Action after the last watch with --attach has ended.",
 )
-@option("--model", metavar="NAME", help="The model in use.")
-@option("--worker", metavar="ID", help="The only worker that may report on the run.")
+@option("--model", metavar="NAME", help="Name of the model.")
+@option("--worker", metavar="ID", help="Id of the only worker that may report on the run.")
 @lease_option
 @option(
     "--start-timeout",
-    type=Length(),
-    metavar="LENGTH",
-    help="Longest time until it is running; then it becomes TIMEOUT.",
+    type=Duration(),
+    metavar="DURATION",
+    help="Maximum time as PENDING. Then the run becomes TIMEOUT.",
 )
 @option(
     "--run-timeout",
-    type=Length(),
-    metavar="LENGTH",
-    help="Longest time that it may be running; then it becomes TIMEOUT.",
+    type=Duration(),
+    metavar="DURATION",
+    help="Maximum time as RUNNING. Then the run becomes TIMEOUT.",
 )
-@option("--request-id", default="", metavar="ID", help="Makes it safe to repeat the command.")
-@option("--always", is_flag=True, help="Admit it beside any other run; ignores the strategy.")
-@calls
+@option(
+    "--request-id",
+    default="",
+    metavar="ID",
+    help="Make the command safe to repeat: it returns the first run.",
+)
+@option("--always", is_flag=True, help="Create the run regardless of other runs and of --strategy.")
+@unary_command
 def create(session: Session, request_id: str, always: bool, **spec: Any) -> None:
     """Create a run on THREAD_ID.
 
-    A thread that has an active run refuses another one (exit code 4), unless --strategy says to interrupt or roll back
-    what is active, or --always is given. A LENGTH of time is written as 90, 90s, 1h30m or 30d.
+    If the thread has an active run, the command fails with exit code 4. --strategy interrupt and --strategy rollback
+    displace the active run instead; --always creates the run beside it. A DURATION is written as 90, 90s, 1h30m or 30d.
 
     \b
     Examples:
@@ -110,19 +115,19 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
     answer = _created(session, _spec(**spec), request_id, always)
     headline = _created_headline(answer)
     if isinstance(answer, CreateOrRejectResponse) and answer.superseded:
-        displaced = (Text("It displaced:"), RunsTable(answer.superseded, _KNOWN))
-        session.tell(answer, headline, render.details(answer.run), *displaced)
+        displaced = (Text("Displaced runs:"), RunsTable(answer.superseded, _THREAD))
+        session.print_answer(answer, headline, render.details(answer.run), *displaced)
     else:
-        session.tell(answer, headline, render.details(answer.run))
+        session.print_answer(answer, headline, render.details(answer.run))
 
 
 @click.command(short_help="Show a run.")
 @click.argument("run_id")
-@calls
+@unary_command
 def get(session: Session, run_id: str) -> None:
-    """Show the run RUN_ID with everything that is known of it."""
+    """Show all fields of the run RUN_ID."""
     run = session.client.get(run_id)
-    session.tell(GetResponse(run=run), render.details(run))
+    session.print_answer(GetResponse(run=run), render.details(run))
 
 
 @click.command("list", short_help="List a thread's runs, newest first.")
@@ -133,18 +138,23 @@ def get(session: Session, run_id: str) -> None:
     type=STATUS,
     multiple=True,
     envvar="RUNSVC_LIST_STATUS",
-    help="Only these; may be repeated.",
+    help="Only runs with this status. May be repeated.",
 )
 @option(
     "--page-size",
     type=Count(min=0, max=_MAX_PAGE),
     default=0,
     metavar="N",
-    help="Runs per page; 0 is 100, and 500 are the most.",
+    help="Runs per page; 0 is 100, the maximum is 500.",
 )
-@option("--page-token", default="", metavar="TOKEN", help="The page to show, from the one before.")
-@option("--all-pages", is_flag=True, help="Go on to the last page; with --json a line per page.")
-@calls
+@option(
+    "--page-token",
+    default="",
+    metavar="TOKEN",
+    help="Page to show, as printed with the previous page.",
+)
+@option("--all-pages", is_flag=True, help="Show all pages; with --json one line per page.")
+@unary_command
 def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
     """List the runs of THREAD_ID, newest first.
 
@@ -154,28 +164,28 @@ def list_runs(session: Session, all_pages: bool, **page: Any) -> None:
       runsvc list chat-1 --all-pages --json | jq -r '.runs[].run_id'
     """
     for answer in session.client.list_by_thread(**page):
-        table = RunsTable(answer.runs, _KNOWN) if answer.runs else Text("No runs.")
-        more = [] if all_pages or not answer.next_page_token else [_more(session, answer)]
-        session.tell(answer, table, *more)
+        table = RunsTable(answer.runs, _THREAD) if answer.runs else Text("No runs.")
+        more = [] if all_pages or not answer.next_page_token else [_next_page(session, answer)]
+        session.print_answer(answer, table, *more)
         if not all_pages:
             break
 
 
 @click.command(short_help="Cancel a run, or a thread's newest active run.")
 @click.argument("run_id", required=False)
-@option("--thread", metavar="ID", help="Instead of RUN_ID: the thread's newest active run.")
+@option("--thread", metavar="ID", help="Instead of RUN_ID: cancel the thread's newest active run.")
 @option(
     "--action",
     type=EnumChoice(CancelAction),
     show_default="interrupt",
-    help="What becomes of the run's state.",
+    help="How the executor treats the run's state.",
 )
-@option("--note", metavar="TEXT", help="Why, for people.")
-@calls
-def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any) -> None:
+@option("--note", metavar="TEXT", help="Reason, for people.")
+@unary_command
+def cancel(session: Session, run_id: str | None, thread: str | None, **options: Any) -> None:
     """Cancel the run RUN_ID, or the newest active run of a thread.
 
-    A run that has ended is left alone; that is no error.
+    If the run has ended, nothing changes and the command succeeds.
 
     \b
     Examples:
@@ -183,12 +193,12 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **how: Any)
       runsvc cancel --thread chat-1 --action rollback
     """
     if (run_id is None) == (thread is None):
-        raise click.UsageError("Name what to cancel: RUN_ID or --thread.")
-    wanted = _newest_active(session, str(thread)) if run_id is None else run_id
-    answer = session.client.cancel(wanted, **how)
+        raise click.UsageError("Name one of RUN_ID and --thread.")
+    target = _newest_active(session, str(thread)) if run_id is None else run_id
+    answer = session.client.cancel(target, **options)
     outcome = _OUTCOMES.get(answer.outcome, render.word(CancelOutcome, answer.outcome))
     headline = Text(f"Run {render.clean(answer.run.run_id)} {outcome}.")
-    session.tell(answer, headline, render.details(answer.run))
+    session.print_answer(answer, headline, render.details(answer.run))
 
 
 COMMANDS: Final = (
@@ -237,13 +247,13 @@ def _created(
 
 
 def _created_headline(answer: CreateResponse | CreateOrRejectResponse) -> Text:
-    how = "had been created before by this request id" if answer.replayed else "was created"
-    return Text(f"Run {render.clean(answer.run.run_id)} {how}.")
+    event = "was already created by this request id" if answer.replayed else "was created"
+    return Text(f"Run {render.clean(answer.run.run_id)} {event}.")
 
 
-def _more(session: Session, answer: ListByThreadResponse) -> Text:
-    command = again("--page-token", answer.next_page_token, target=session.target)
-    return Text(f"More with: {render.clean(command)}", overflow="fold")
+def _next_page(session: Session, answer: ListByThreadResponse) -> Text:
+    command = repeated_command("--page-token", answer.next_page_token, target=session.target)
+    return Text(f"Next page: {render.clean(command)}", overflow="fold")
 
 
 def _newest_active(session: Session, thread_id: str) -> str:

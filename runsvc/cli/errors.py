@@ -1,4 +1,4 @@
-"""How failures are told to people and to programs, and the exit codes that they become."""
+"""Error messages for people and programs, hints, and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 from grpc import StatusCode
 
-from runsvc.cli.next_command import again, called_as, target_option
+from runsvc.cli.next_command import program_name, repeated_command, target_argument
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
 
@@ -20,44 +20,42 @@ if TYPE_CHECKING:
 
     from runsvc.client import RunError
 
-_OTHER: Final = 1
-_REFUSED: Final = 4
+_FAILED: Final = 1
+_REJECTED: Final = 4
 
 _EXITS: Final = {
     StatusCode.INVALID_ARGUMENT: 2,
     StatusCode.NOT_FOUND: 3,
-    StatusCode.ABORTED: _REFUSED,
-    StatusCode.FAILED_PRECONDITION: _REFUSED,
-    StatusCode.ALREADY_EXISTS: _REFUSED,
-    StatusCode.OUT_OF_RANGE: _REFUSED,
+    StatusCode.ABORTED: _REJECTED,
+    StatusCode.FAILED_PRECONDITION: _REJECTED,
+    StatusCode.ALREADY_EXISTS: _REJECTED,
+    StatusCode.OUT_OF_RANGE: _REJECTED,
     StatusCode.UNAVAILABLE: 5,
     StatusCode.DEADLINE_EXCEEDED: 5,
     StatusCode.RESOURCE_EXHAUSTED: 5,
 }
 
-#: What to do next, by reason; filled in from the error's metadata and _call_again.
+#: Hints by reason. The placeholders are filled from the error's metadata and `_commands`.
 _HINTS: Final = {
     "THREAD_BUSY": (
-        "Cancel it first: {runsvc} cancel {run_id}{target}",
-        "Or take its place: {interrupting}",
+        "Cancel the active run first: {runsvc} cancel {run_id}{target}",
+        "Or displace it: {interrupting}",
     ),
-    "THREAD_FULL": ("Cancel one of them: {runsvc} cancel --thread {thread_id}{target}",),
-    "INVALID_TRANSITION": ("See where it stands: {runsvc} get {run_id}{target}",),
-    "NOT_HOLDER": (
-        "Name the worker that holds it with --worker. See which it is: {runsvc} get {run_id}{target}",
-    ),
-    "REQUEST_ID_REUSED": ("See what it created: {runsvc} get {run_id}{target}",),
-    "REVISION_COMPACTED": ("Watch again{without_after}",),
-    "REVISION_UNKNOWN": ("Watch again{without_after}",),
-    "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or look at the thread's list",),
-    "CORRUPT_ROW": ("Remove it: {runsvc} admin delete {run_id}{target}",),
+    "THREAD_FULL": ("Cancel an active run: {runsvc} cancel --thread {thread_id}{target}",),
+    "INVALID_TRANSITION": ("Show its status: {runsvc} get {run_id}{target}",),
+    "NOT_HOLDER": ("Name the holder with --worker. Show it with: {runsvc} get {run_id}{target}",),
+    "REQUEST_ID_REUSED": ("Show the run that it created: {runsvc} get {run_id}{target}",),
+    "REVISION_COMPACTED": ("Start the watch again{without_after}",),
+    "REVISION_UNKNOWN": ("Start the watch again{without_after}",),
+    "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or list the runs of the thread",),
+    "CORRUPT_ROW": ("Remove the run: {runsvc} admin delete {run_id}{target}",),
 }
 
-_ELSEWHERE: Final = "If it listens elsewhere: --target HOST:PORT, or RUNSVC_TARGET"
-_TLS: Final = "TLS was tried (RUNSVC_TLS_CA); the server may speak plain text"
+_OTHER_ADDRESS: Final = "If the server has another address, set --target HOST:PORT or RUNSVC_TARGET"
+_TLS: Final = "RUNSVC_TLS_CA enables TLS. Unset it if the server does not use TLS"
 
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:")
-#: A host, or an IPv6 address in brackets, and a port; before it how the transport is to look it up.
+#: A host, or an IPv6 address in brackets, and a port. A scheme of grpc may precede it.
 _ADDRESS: Final = re.compile(
     r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(?:[^/:\[\]]+|\[[^\]]+\]):(\d{1,5})", re.ASCII
 )
@@ -66,14 +64,14 @@ _MAX_PORT: Final = 65_535
 
 
 class CallFailed(click.ClickException):
-    """A call that failed, in words or as JSON; the exit code says of what kind."""
+    """A failed call, printed as sentences or as JSON."""
 
     def __init__(
         self, error: RunError, *, target: str = "", as_json: bool = False, hints: Sequence[str] = ()
     ) -> None:
-        super().__init__(sentence_of(error, target))
+        super().__init__(message_of(error, target))
         self.error = error
-        # click reads it from the instance, but declares it the class's.
+        # click declares it on the class, but reads it from the instance.
         self.exit_code = exit_code_of(error)  # type: ignore[misc]
         self.hints = (*hints_of(error, target), *hints)
         self._as_json = as_json
@@ -84,12 +82,12 @@ class CallFailed(click.ClickException):
             click.echo(line, file=file, err=file is None)
 
     def _lines(self) -> list[str]:
-        faults = [" ".join(filter(None, violation)) for violation in self.error.violations]
-        # The message names faults too: one is told there, more are a line each.
-        message = "The request is invalid:" if len(faults) > 1 else self.message
+        violations = [" ".join(filter(None, violation)) for violation in self.error.violations]
+        # A single violation is part of the message. Several get a line each.
+        message = "The request is invalid:" if len(violations) > 1 else self.message
         return [
             f"Error: {clean(message)}",
-            *(f"  {clean(fault)}" for fault in faults if fault not in message),
+            *(f"  {clean(each)}" for each in violations if each not in message),
             *(f"Hint: {clean(hint)}" for hint in self.hints),
         ]
 
@@ -107,72 +105,72 @@ class CallFailed(click.ClickException):
 
 
 def exit_code_of(error: RunError) -> int:
-    """The exit code of a failed call."""
+    """Return the exit code of a failed call."""
     if error.reason == "THREAD_FULL":
-        return _REFUSED
-    return _EXITS.get(error.code, _OTHER)
+        return _REJECTED
+    return _EXITS.get(error.code, _FAILED)
 
 
-def sentence_of(error: RunError, target: str) -> str:
-    """What happened. Failures of the transport carry no reason, and words that say little to people."""
+def message_of(error: RunError, target: str) -> str:
+    """Return the message for people. The messages of transport failures are replaced."""
     if not error.reason and target:
         if error.code is StatusCode.UNAVAILABLE:
-            return f"No runsvc server answers at {target}.{_start(target)}"
+            return f"No runsvc server answers at {target}.{_start_advice(target)}"
         if error.code is StatusCode.DEADLINE_EXCEEDED:
-            return f"{target} did not answer in time; --timeout allows more."
+            return f"{target} did not answer in time. Allow more time with --timeout."
     return error.message or error.code.name
 
 
 def hints_of(error: RunError, target: str = "") -> tuple[str, ...]:
-    """What to do about it; hints that need a fact which the error does not tell are left out."""
-    facts = {name: shlex.quote(value) for name, value in error.metadata.items()}
-    facts |= _call_again(target)
+    """Return hints for the next step. A hint is omitted if the error lacks a value that it needs."""
+    values = {name: shlex.quote(value) for name, value in error.metadata.items()}
+    values |= _commands(target)
     hints = []
     for hint in _HINTS.get(error.reason, ()):
         try:
-            hints.append(hint.format_map(facts))
+            hints.append(hint.format_map(values))
         except KeyError:
             continue
     if not error.reason and error.code is StatusCode.UNAVAILABLE and target:
-        hints.extend(_unreached(target))
+        hints.extend(_connection_hints(target))
     if error.retry_after is not None:
         hints.append(f"Try again in {error.retry_after:g} s")
     return tuple(hints)
 
 
-def _call_again(target: str) -> dict[str, str]:
+def _commands(target: str) -> dict[str, str]:
     return {
-        "runsvc": called_as(),
-        "target": target_option(target),
-        "interrupting": again("--strategy", "interrupt", target=target),
-        "without_after": " without --after" if _given("after") else "",
+        "runsvc": program_name(),
+        "target": target_argument(target),
+        "interrupting": repeated_command("--strategy", "interrupt", target=target),
+        "without_after": " without --after" if _is_given("after") else "",
     }
 
 
-def _given(parameter: str) -> bool:
+def _is_given(parameter: str) -> bool:
     context = click.get_current_context(silent=True)
     return context is not None and context.params.get(parameter) is not None
 
 
-def _unreached(target: str) -> list[str]:
-    """What may be the matter where no server answers."""
+def _connection_hints(target: str) -> list[str]:
+    """Return hints for a server that does not answer."""
     if not _is_address(target):
-        return [f"Write it as HOST:PORT, such as {DEFAULT_TARGET}"]
-    return [_ELSEWHERE, *([_TLS] if _tries_tls() else [])]
+        return [f"Write the address as HOST:PORT, such as {DEFAULT_TARGET}"]
+    return [_OTHER_ADDRESS, *([_TLS] if _uses_tls() else [])]
 
 
-def _tries_tls() -> bool:
+def _uses_tls() -> bool:
     return bool(os.environ.get("RUNSVC_TLS_CA"))
 
 
 def _is_address(target: str) -> bool:
-    told = _ADDRESS.fullmatch(target)
-    return target.startswith(_OTHER_SCHEMES) or bool(told and 0 < int(told[1]) <= _MAX_PORT)
+    match = _ADDRESS.fullmatch(target)
+    return target.startswith(_OTHER_SCHEMES) or bool(match and 0 < int(match[1]) <= _MAX_PORT)
 
 
-def _start(target: str) -> str:
-    """How to start a server there. Empty: not from this machine, or not what `serve` could be told."""
-    if not target.startswith(_LOOPBACK) or not _is_address(target) or _tries_tls():
+def _start_advice(target: str) -> str:
+    """Return how to start a server at `target`. Empty if it cannot be started from this machine."""
+    if not target.startswith(_LOOPBACK) or not _is_address(target) or _uses_tls():
         return ""
-    where = "" if target == DEFAULT_TARGET else f" --listen {shlex.quote(target)}"
-    return f" Start one with: {called_as()} serve{where}"
+    listen = "" if target == DEFAULT_TARGET else f" --listen {shlex.quote(target)}"
+    return f" Start one with: {program_name()} serve{listen}"

@@ -1,4 +1,4 @@
-"""How this program was called, and how to call it again: what is told as a command works as it stands."""
+"""Commands that messages suggest. They work unchanged in the user's shell and folder."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from runsvc.client import DEFAULT_TARGET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Key in a context's meta: the words after the program's name.
+#: Key in a context's meta: the command line without the program's name.
 WORDS: Final = "runsvc.words"
 
 _NAME: Final = "runsvc"
 _TARGET: Final = "--target"
 
-#: A longer command is not repeated: people would not find its end.
-_LONGEST: Final = 200
+#: Maximum length of a suggested command. A longer one is unreadable.
+_MAX_LENGTH: Final = 200
 
 
-def called_as(program: str | None = None) -> str:
-    """How to call this program again from the same folder."""
+def program_name(program: str | None = None) -> str:
+    """Return the command that runs this program again from the same folder."""
     program = sys.argv[0] if program is None else program
     if Path(program).name == "__main__.py":
-        return f"{_nearest(sys.executable)} -m runsvc.cli"
+        return f"{_short_path(sys.executable)} -m runsvc.cli"
     if Path(program).name != _NAME or shutil.which(_NAME) == program:
         return _NAME
-    return _nearest(program)
+    return _short_path(program)
 
 
-def target_option(target: str) -> str:
-    """What a command needs in order to find the server; nothing when it looks there anyway."""
-    looked_at = os.environ.get("RUNSVC_TARGET", DEFAULT_TARGET)
-    if target in ("", DEFAULT_TARGET) and looked_at == DEFAULT_TARGET:
+def target_argument(target: str) -> str:
+    """Return the option that selects the server. Empty if it is the default."""
+    default = os.environ.get("RUNSVC_TARGET", DEFAULT_TARGET)
+    if target in ("", DEFAULT_TARGET) and default == DEFAULT_TARGET:
         return ""
     return f" {_TARGET} {shlex.quote(target or DEFAULT_TARGET)}"
 
 
-def again(*more: str, target: str = "") -> str:
-    """The present command with more options; these count, also where it had others."""
+def repeated_command(*more: str, target: str = "") -> str:
+    """Return the current command with more options, which override earlier ones."""
     context = click.get_current_context(silent=True)
     words: Sequence[str] = context.meta.get(WORDS, ()) if context else ()
-    named = any(word.partition("=")[0] == _TARGET for word in words)
-    # What follows "--" is no option.
+    has_target = any(word.partition("=")[0] == _TARGET for word in words)
+    # Words after "--" are arguments.
     end = words.index("--") if "--" in words else len(words)
-    options = shlex.join(more) + ("" if named else target_option(target))
+    options = shlex.join(more) + ("" if has_target else target_argument(target))
     command = " ".join(
-        filter(None, (called_as(), shlex.join(words[:end]), options, shlex.join(words[end:])))
+        filter(None, (program_name(), shlex.join(words[:end]), options, shlex.join(words[end:])))
     )
-    if not words or len(command) > _LONGEST or not command.isprintable():
+    if not words or len(command) > _MAX_LENGTH or not command.isprintable():
         return f"the same command with {shlex.join(more)}"
     return command
 
 
-def _nearest(program: str) -> str:
-    """A program's path, as short as it can be from here."""
+def _short_path(program: str) -> str:
+    """Return a program's path, relative to the current folder if it is inside."""
     path = Path.cwd() / program
-    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return shlex.quote(str(near))
+    short = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return shlex.quote(str(short))

@@ -1,4 +1,4 @@
-"""The program `runsvc`: its commands, its help, and what ends it early."""
+"""The program `runsvc`: its commands, its help, and its early exits."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
 
-_HELP: Final = """Create, watch and cancel runs on threads, and report what becomes of them.
+_HELP: Final = """Create, watch and cancel runs on threads, and report their progress and end.
 
 \b
 Examples:
-  runsvc serve                              run a server, with runsvc.db here
+  runsvc serve                              start a server with the store runsvc.db
   runsvc create chat-1 --assistant demo     create a run on thread chat-1
-  runsvc watch --thread chat-1              follow the thread
-  runsvc list chat-1 --status running       what is running
+  runsvc watch --thread chat-1              watch the runs of the thread
+  runsvc list chat-1 --status running       list its RUNNING runs
   runsvc cancel --thread chat-1             cancel its newest active run
 
-Every option is also an environment variable; each command's --help names them. RUNSVC_TARGET and RUNSVC_JSON count for
-all commands but serve, RUNSVC_TIMEOUT for those that wait for one answer: not for watch. RUNSVC_TOKEN is sent as a
-bearer token; RUNSVC_TLS_CA, a file of certificates, switches TLS on.
+Every option can be set by an environment variable, which the command's --help shows. RUNSVC_TARGET and RUNSVC_JSON
+apply to all commands except serve, RUNSVC_TIMEOUT to all except serve and watch. RUNSVC_TOKEN is sent as a bearer
+token. RUNSVC_TLS_CA, a file of trusted certificates, enables TLS.
 
 \b
 Exit codes:
-  0    done
-  1    failed in another way than those below
-  2    usage, or an argument that the server refused
-  3    no such run
-  4    refused as things stand: thread busy or full, run ended, other worker
-  5    no server, no answer in time, or a server that is overloaded
-  6    the watched run ended otherwise than SUCCESS
+  0    success
+  1    any other failure
+  2    invalid usage, or an argument that the server rejected
+  3    the run does not exist
+  4    rejected in the current state: thread busy or full, run ended, other holder
+  5    no server, no answer in time, or the server is overloaded
+  6    the watched run did not end as SUCCESS
   130  Ctrl-C
 """
 
 
 class Program(click.Group):
-    """A group that ends quietly on Ctrl-C, and tells misuse as JSON to those who asked for JSON."""
+    """A group that exits silently on Ctrl-C, and prints usage errors as JSON with --json."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """In the order of use, not of the alphabet."""
+        """Return the commands in the order of their use."""
         return list(self.commands)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Known before a command's own options are, for these may be what is wrong.
+        # Set before the command's options are parsed: parsing may fail.
         ctx.meta[AS_JSON] = "--json" in args
         ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
@@ -68,27 +68,27 @@ class Program(click.Group):
             return self._invoke_on_any_terminal(ctx)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
-        except click.UsageError as misuse:
+        except click.UsageError as usage_error:
             if not ctx.meta.get(AS_JSON):
                 raise
-            message = misuse.format_message()
+            message = usage_error.format_message()
             error = RunError(grpc.StatusCode.INVALID_ARGUMENT, message=message)
-            raise CallFailed(error, as_json=True) from misuse
+            raise CallFailed(error, as_json=True) from usage_error
 
     def _invoke_on_any_terminal(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # What a terminal has no letter for is shown as a question mark.
+            # Print a question mark for characters that the output's encoding lacks.
             sys.stdout.reconfigure(errors="replace")
         try:
             result = super().invoke(ctx)
-            # A full disk is told now, not by the interpreter on its way out.
+            # Report a full disk here: the interpreter would report it at exit, with a traceback.
             sys.stdout.flush()
         except BrokenPipeError:
-            # click leaves quietly.
+            # click exits silently.
             raise
         except UnicodeEncodeError as error:
-            # An argument whose bytes are no text comes as a string that cannot be encoded.
-            raise click.UsageError(f"{error.object!r} is not text in UTF-8.") from error
+            # Python passes an argument that is not UTF-8 as a string that cannot be encoded.
+            raise click.UsageError(f"{error.object!r} is not valid UTF-8.") from error
         except OSError as error:
             _discard_output()
             raise click.ClickException(f"Cannot write the answer: {error.strerror}") from error
@@ -96,7 +96,7 @@ class Program(click.Group):
 
 
 def _discard_output() -> None:
-    """Let what could not be written go: the interpreter would try again on its way out, and say so in its own words."""
+    """Drop unwritten output: the interpreter would try to write it at exit, and print a traceback."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -113,7 +113,7 @@ def _discard_output() -> None:
 )
 @click.version_option(__version__, prog_name="runsvc")
 def main() -> None:
-    """The entry point; its help is above."""
+    """Run the command line. The help text is `_HELP`."""
 
 
 for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin):

@@ -1,4 +1,4 @@
-"""Answers for people and for programs. Text from runs is shown, never obeyed: no escapes, no markup."""
+"""Answers for people and programs. Text from runs is printed without escape sequences and markup."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ _STYLES: Final = {
     "INTERRUPTED": "magenta",
 }
 
-#: From here on not every whole number is a floating-point one.
+#: From here on, not every integer is a float.
 _EXACT: Final = 2**53
 
-#: Columns where there is no terminal to say how many.
+#: Width of output that is not a terminal.
 _PIPED_WIDTH: Final = 200
 
 
 def console() -> Console:
-    """Standard output as it is now."""
+    """Return a console on the current standard output."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def is_live(output: Console) -> bool:
-    """Whether what was printed can be redrawn."""
+    """Return whether the output is a terminal that can be redrawn."""
     return output.is_interactive and sys.stdout.isatty()
 
 
 def clean(text: str) -> str:
-    """Text on one line, without anything that a terminal would obey."""
+    """Return text on one line, with control characters replaced by spaces."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def as_json(message: Message) -> str:
-    """A message as one line; 64-bit numbers are strings, as protobuf has it."""
+    """Return a message as one line of JSON. 64-bit integers are strings, as in protobuf's JSON."""
     return json_format.MessageToJson(
         message,
         preserving_proto_field_name=True,
@@ -65,24 +65,24 @@ def as_json(message: Message) -> str:
 
 
 def word(kind: EnumTypeWrapper, number: int) -> str:
-    """Name of an enum's value without its prefix; the number when a newer server sent it. Unset is empty."""
+    """Return the name of an enum's value without its prefix. An unknown value is its number, an unset one is empty."""
     return _word(kind.DESCRIPTOR, number)
 
 
 def status_of(run: Run) -> str:
-    """RUNNING, or with a reason INTERRUPTED (SUPERSEDED)."""
+    """Return a run's status, with the reason if it has one: RUNNING, or INTERRUPTED (SUPERSEDED)."""
     reason = word(StatusReason, run.status_reason)
     status = word(RunStatus, run.status)
     return f"{status} ({reason})" if reason else status
 
 
 def styled(status: str) -> Text:
-    """A status in its colour; other words as they are."""
+    """Return a status in its colour. Other text is not coloured."""
     return Text(status, style=_STYLES.get(status, ""))
 
 
 def details(message: Message, *, zeros: bool = False) -> Table:
-    """Every field that is set, one per line; with zeros also the others."""
+    """Return a table of the fields that are set, one per line. With `zeros`, of all fields."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -92,12 +92,12 @@ def details(message: Message, *, zeros: bool = False) -> Table:
 
 
 def time_of(timestamp: Timestamp) -> str:
-    """UTC, to the second."""
+    """Return a time in UTC, with seconds."""
     return timestamp.ToDatetime().strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def facts(message: Message, prefix: str = "", *, zeros: bool = False) -> Iterator[tuple[str, str]]:
-    """The fields that are set, nested ones by their path; with zeros every field."""
+    """Yield the paths and values of the fields that are set. With `zeros`, of all fields."""
     every = ((field, getattr(message, field.name)) for field in message.DESCRIPTOR.fields)
     for field, value in every if zeros else message.ListFields():
         yield from _fact(field, value, prefix + field.name)
@@ -109,21 +109,21 @@ def _fact(field: Any, value: Any, name: str) -> Iterator[tuple[str, str]]:
     elif field.message_type is None:
         yield name, str(value)
     elif field.message_type.full_name == "google.protobuf.Struct":
-        # Sorted: a Struct is in no order of its own.
-        told = _whole(json_format.MessageToDict(value))
-        yield name, json.dumps(told, ensure_ascii=False, sort_keys=True)
+        # Sorted: the fields of a Struct have no order.
+        fields = _with_integers(json_format.MessageToDict(value))
+        yield name, json.dumps(fields, ensure_ascii=False, sort_keys=True)
     elif field.message_type.file.package == "google.protobuf":
         yield name, value.ToJsonString()
     else:
         yield from facts(value, f"{name}.")
 
 
-def _whole(value: Any) -> Any:
-    """JSON with whole numbers as people write them: a Struct knows floating-point ones only."""
+def _with_integers(value: Any) -> Any:
+    """Return a JSON value with integral floats as integers. A Struct stores floats only."""
     if isinstance(value, dict):
-        return {name: _whole(each) for name, each in value.items()}
+        return {name: _with_integers(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_whole(each) for each in value]
+        return [_with_integers(each) for each in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return int(value)
     return value

@@ -1,4 +1,4 @@
-"""What an executor tells of its run: one command each."""
+"""Commands of executors: one for each report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from runsvc.cli.arguments import (
     error_option,
     lease_option,
     option,
-    progress_of,
+    progress_from,
     progress_options,
     require_worker,
     worker_option,
 )
-from runsvc.cli.session import Session, calls
+from runsvc.cli.session import Session, unary_command
 from runsvc.v1.run_service_pb2 import HeartbeatResponse, UpdateModelNameResponse
 
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 _MAX_UINT64: Final = 2**64 - 1
 
 
-@click.command("set-status", short_help="Report a status; running is the start.")
+@click.command("set-status", short_help="Report a status, such as running.")
 @click.argument("run_id")
 @click.argument("status", type=STATUS, metavar="STATUS")
 @error_option
 @worker_option
 @lease_option
-@calls
+@unary_command
 def set_status(
     session: Session, worker: str | None, lease_ttl: timedelta | None, **report: Any
 ) -> None:
     """Report that the run RUN_ID is STATUS: pending, running, success, error, timeout or interrupted.
 
-    `running` is the start: the worker that reports it becomes the run's holder. With --lease-ttl it promises to give a
-    sign of life at least that often: a heartbeat, or any other report.
+    `running` starts the run and makes --worker its holder. With --lease-ttl the run gets a lease: it becomes ERROR if
+    no report or heartbeat arrives for that long.
 
     \b
     Examples:
@@ -55,33 +55,46 @@ def set_status(
     require_worker(worker, lease_ttl)
     ttl = None if lease_ttl is None else lease_ttl.total_seconds()
     answer = session.client.set_status(worker_id=worker, lease_ttl=ttl, **report)
-    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
+    session.print_answer(
+        answer, _report_headline(answer.run, answer.changed), render.details(answer.run)
+    )
 
 
-@click.command(short_help="Give a sign of life, which renews the lease.")
+@click.command(short_help="Renew the lease.")
 @click.argument("run_id")
-@option("--worker", required=True, metavar="ID", help="Who holds the run.")
-@calls
+@option("--worker", required=True, metavar="ID", help="Id of the run's holder.")
+@unary_command
 def heartbeat(session: Session, run_id: str, worker: str) -> None:
-    """Renew the lease of the run RUN_ID, and see whether it was cancelled.
+    """Renew the lease of the run RUN_ID, and show whether it was cancelled.
 
-    A worker that holds a run by a lease does so about three times per ttl; its other reports count as well.
+    Send about three heartbeats per --lease-ttl. Other reports renew the lease too.
 
     \b
     Example:
       runsvc heartbeat RUN_ID --worker w1
     """
     run = session.client.heartbeat(run_id, worker)
-    session.tell(HeartbeatResponse(run=run), _headline(run, _held(run)), render.details(run))
+    session.print_answer(
+        HeartbeatResponse(run=run), _headline(run, _lease_state(run)), render.details(run)
+    )
 
 
 @click.command(short_help="Report usage.")
 @click.argument("run_id")
 @progress_options
-@option("--sequence", type=Count(0, _MAX_UINT64), metavar="N", help="Orders reports.")
-@option("--final", is_flag=True, help="The final figures: accepted once, also after the end.")
+@option(
+    "--sequence",
+    type=Count(0, _MAX_UINT64),
+    metavar="N",
+    help="Number that orders reports: an equal or lower one is not applied.",
+)
+@option(
+    "--final",
+    is_flag=True,
+    help="Report the final usage: accepted once, even after the end of the run.",
+)
 @worker_option
-@calls
+@unary_command
 def progress(
     session: Session,
     run_id: str,
@@ -90,29 +103,30 @@ def progress(
     worker: str | None,
     **fields: Any,
 ) -> None:
-    """Report usage of the run RUN_ID: only what is given changes.
+    """Report usage of the run RUN_ID. Only the given values change.
 
     \b
     Example:
       runsvc progress RUN_ID --total-tokens 1200 --llm-call-count 3 --worker w1
     """
-    figures = progress_of(fields)
-    if figures is None and not final:
-        raise click.UsageError("Nothing to report: give a figure, or --final.")
+    usage = progress_from(fields)
+    if usage is None and not final:
+        raise click.UsageError("Nothing to report. Give a value, or --final.")
     answer = session.client.update_progress(
-        run_id, figures, sequence=sequence, final=final, worker_id=worker
+        run_id, usage, sequence=sequence, final=final, worker_id=worker
     )
-    what = "was applied" if answer.applied else "changed nothing"
-    session.tell(answer, _headline(answer.run, f"the report {what}"), render.details(answer.run))
+    session.print_answer(
+        answer, _report_headline(answer.run, answer.applied), render.details(answer.run)
+    )
 
 
-@click.command(short_help="Report the end, with the usage.")
+@click.command(short_help="Report the end, with the final usage.")
 @click.argument("run_id")
 @click.argument("status", type=TERMINAL, metavar="STATUS")
 @error_option
 @worker_option
 @progress_options
-@calls
+@unary_command
 def complete(
     session: Session,
     run_id: str,
@@ -121,42 +135,47 @@ def complete(
     worker: str | None,
     **fields: Any,
 ) -> None:
-    """Report that the run RUN_ID has ended as STATUS (success, error, timeout or interrupted), with its final usage.
+    """Report the end of the run RUN_ID: STATUS (success, error, timeout or interrupted) and the final usage.
 
     \b
     Example:
       runsvc complete RUN_ID success --total-tokens 4096 --worker w1
     """
     answer = session.client.complete(
-        run_id, status, error=error, progress=progress_of(fields), worker_id=worker
+        run_id, status, error=error, progress=progress_from(fields), worker_id=worker
     )
-    session.tell(answer, _report_headline(answer.run, answer.changed), render.details(answer.run))
+    session.print_answer(
+        answer, _report_headline(answer.run, answer.changed), render.details(answer.run)
+    )
 
 
 @click.command(short_help="Report that a cancelled run has stopped.")
 @click.argument("run_id")
 @worker_option
-@calls
+@unary_command
 def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
     """Report that the executor of the cancelled run RUN_ID has stopped."""
     answer = session.client.acknowledge_cancel(run_id, worker_id=worker)
-    when = "is acknowledged" if answer.changed else "had been acknowledged before: nothing changed"
-    session.tell(answer, _headline(answer.run, f"the cancel {when}"), render.details(answer.run))
+    state = "is" if answer.changed else "was already"
+    headline = _headline(answer.run, f"the cancel {state} acknowledged")
+    session.print_answer(answer, headline, render.details(answer.run))
 
 
 @click.command(short_help="Set or clear the model.")
 @click.argument("run_id")
 @click.argument("name", required=False)
-@option("--clear", is_flag=True, help="Instead of NAME: no model is set.")
-@calls
+@option("--clear", is_flag=True, help="Instead of NAME: clear the model.")
+@unary_command
 def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
     """Set the model of the active run RUN_ID to NAME."""
-    # An empty NAME is more likely a script's mistake than a wish.
+    # An empty NAME is probably a mistake in a script.
     if bool(name and name.strip()) == clear:
-        raise click.UsageError("Name the model: NAME, or --clear for none.")
+        raise click.UsageError("Name one of NAME and --clear.")
     run = session.client.update_model_name(run_id, name)
-    named = f"the model is {run.model_name}" if run.model_name else "no model is set"
-    session.tell(UpdateModelNameResponse(run=run), _headline(run, named), render.details(run))
+    state = f"the model is {run.model_name}" if run.model_name else "no model is set"
+    session.print_answer(
+        UpdateModelNameResponse(run=run), _headline(run, state), render.details(run)
+    )
 
 
 COMMANDS: Final = (
@@ -169,16 +188,16 @@ COMMANDS: Final = (
 )
 
 
-def _held(run: Run) -> str:
+def _lease_state(run: Run) -> str:
     if not run.HasField("lease"):
         return "it has no lease to renew"
-    return f"its lease holds until {render.time_of(run.lease.expires_at)}"
+    return f"its lease expires at {render.time_of(run.lease.expires_at)}"
 
 
-def _report_headline(run: Run, changed: bool) -> Text:
-    return _headline(run, "the report was applied" if changed else "the report changed nothing")
+def _report_headline(run: Run, is_applied: bool) -> Text:
+    return _headline(run, "the report was applied" if is_applied else "the report changed nothing")
 
 
-def _headline(run: Run, what: str) -> Text:
-    text = f"Run {run.run_id} is {render.status_of(run)}: {what}."
+def _headline(run: Run, state: str) -> Text:
+    text = f"Run {run.run_id} is {render.status_of(run)}: {state}."
     return Text(render.clean(text))

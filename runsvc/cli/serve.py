@@ -1,4 +1,4 @@
-"""`runsvc serve`: the server, in the foreground."""
+"""`runsvc serve`: run a server in the foreground."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runsvc import __version__
-from runsvc.cli.arguments import Count, Length, Seconds, option
-from runsvc.cli.next_command import called_as, target_option
+from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
 from runsvc.settings import Settings
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
-#: Addresses at which clients on this machine reach a server.
-_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
+#: Address for local clients of a server that listens on every address.
+_CLIENT_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
 
-#: Commands to try with a new server, in order, from one terminal.
-_NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
+#: Commands to try with a new server, in order.
+_NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --thread chat-1")
 
 
 @click.command(short_help="Run a server.")
@@ -33,82 +33,82 @@ _NEXT: Final = ("create chat-1 --assistant demo", "list chat-1", "cancel --threa
     "--listen",
     default=Settings.listen,
     metavar="HOST:PORT",
-    help="Address to listen on. Port 0 picks a free one.",
+    help="Address to listen on. Port 0 selects a free port.",
 )
 @option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Settings.db,
     metavar="FILE",
-    help="The store's file. Created if it does not exist.",
+    help="File of the store. It is created if it does not exist.",
 )
 @option(
     "--orphans",
     type=click.Choice(["keep", "fail"], case_sensitive=False),
     default=Settings.orphans,
-    help="At start, keep active runs without a lease, or end them as ERROR (fail).",
+    help="At start, keep the active runs without a live lease, or end them as ERROR.",
 )
 @option(
     "--orphan-error",
     default=Settings.orphan_error,
     metavar="TEXT",
-    help="With --orphans fail: the error of these runs.",
+    help="With --orphans fail: error text of these runs.",
 )
 @option(
     "--log-keep",
     type=Count(min=1),
     default=Settings.log_keep,
     metavar="N",
-    help="Number of changes that watchers can resume from.",
+    help="Number of changes kept in the change log, from which watches resume.",
 )
 @option(
     "--log-keep-age",
-    type=Length(),
+    type=Duration(),
     show_default="any age",
-    metavar="LENGTH",
-    help="Drop changes older than this, such as 7d.",
+    metavar="DURATION",
+    help="Maximum age of changes in the change log, such as 7d.",
 )
 @option(
     "--retain-runs",
-    type=Length(),
+    type=Duration(),
     show_default="for ever",
-    metavar="LENGTH",
-    help="Remove runs this long after their end, such as 30d or 12h.",
+    metavar="DURATION",
+    help="How long terminal runs are kept, such as 30d or 12h.",
 )
 @option(
     "--max-active-per-thread",
     type=Count(min=1),
     default=Settings.max_active_per_thread,
     metavar="N",
-    help="Most active runs of one thread.",
+    help="Maximum number of active runs per thread.",
 )
 @option(
     "--attach-grace",
     type=Seconds(min=0, max=86_400),
     default=Settings.attach_grace,
     metavar="SECONDS",
-    help="Time that the last attached client of a run has to return before the run is cancelled.",
+    help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
     "--insecure-listen",
     is_flag=True,
-    help="Allow an address that other machines can reach, although nothing is encrypted.",
+    help="Allow --listen on addresses that other machines reach, without encryption.",
 )
 @option(
     "--grace",
     type=Seconds(min=0),
     default=Settings.grace,
     metavar="SECONDS",
-    help="Time that calls in flight have to end at shutdown.",
+    help="Time for calls in progress to finish at shutdown.",
 )
 @option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="info",
-    help="Level of runsvc's own log on stderr. At debug, each call writes a line.",
+    help="Level of the log on stderr; debug logs every call.",
 )
 def serve(log_level: str, **settings: Any) -> None:
-    """Run a server until SIGTERM or Ctrl-C. Calls in flight are answered; a second signal stops at once.
+    """Run a server until SIGTERM or Ctrl-C. Calls in progress may finish; a second signal stops at once.
 
     \b
     Examples:
@@ -125,23 +125,23 @@ def serve(log_level: str, **settings: Any) -> None:
 
 
 def announce(address: str, db: Path) -> None:
-    """Print the address of the server, and the commands to try next."""
+    """Print the server's address, and commands to try next."""
     click.echo(f"runsvc {__version__} serves on {address} ({db})")
-    program, target = called_as(), target_option(_reached_at(address))
-    click.echo("Try next, from another terminal:", err=True)
-    for command in _NEXT:
+    program, target = program_name(), target_argument(_client_target(address))
+    click.echo("Try these commands in another terminal:", err=True)
+    for command in _NEXT_COMMANDS:
         click.echo(f"  {program} {command}{target}", err=True)
-    click.echo("To follow the thread live, run this first, in a third terminal:", err=True)
+    click.echo("To watch them live, run this first in a third terminal:", err=True)
     click.echo(f"  {program} watch --thread chat-1{target}", err=True)
 
 
-def _reached_at(address: str) -> str:
+def _client_target(address: str) -> str:
     host, _, port = address.rpartition(":")
-    return f"{_REACHED_AT.get(host, host)}:{port}"
+    return f"{_CLIENT_HOSTS.get(host, host)}:{port}"
 
 
 def _log_to_stderr(level: str) -> None:
-    """Log to stderr. The level applies to runsvc; libraries log warnings only."""
+    """Set the level of runsvc's own log lines. Libraries log warnings and errors only."""
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
         stream=sys.stderr,
@@ -151,12 +151,12 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _server() -> Callable[[dict[str, Any], Callable[[str], None]], None]:
-    """The server's entry point, imported here only: a client is installed without the server's dependencies."""
+    """Import the server here only: an installation of the client lacks it."""
     try:
         from runsvc.service import serve as run
     except ImportError as missing:
         raise click.ClickException(
-            f"The server is not installed ({missing}). Install it from the source folder: "
+            f"The server is not installed ({missing}). Install it with: "
             "pip install '/path/to/runsvc[server]'"
         ) from missing
     return lambda settings, ready: run(Settings(**settings), ready)

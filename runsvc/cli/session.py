@@ -1,4 +1,4 @@
-"""A command's way to the server, and its way to tell the answer."""
+"""The connection of a command, and the output of its answer."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """One command's connection."""
+    """The connection of one command."""
 
     client: RunClient
     as_json: bool
 
     @property
     def target(self) -> str:
-        """The server."""
+        """Address of the server."""
         return self.client.target
 
-    def tell(self, answer: Message, *shown: RenderableType) -> None:
-        """The answer itself for programs, what is shown of it for people."""
+    def print_answer(self, answer: Message, *shown: RenderableType) -> None:
+        """Print `answer` as JSON for programs, or `shown` for people."""
         if self.as_json:
             click.echo(render.as_json(answer))
             return
@@ -44,13 +44,13 @@ class Session:
             output.print(each)
 
 
-def calls(command: Command) -> Command:
-    """Give a command a session, and the options that it is made of."""
+def unary_command(command: Command) -> Command:
+    """Pass a session to a command, and add the options of the connection."""
     return target_option(timeout_option(json_option(_connected(command))))
 
 
-def streams(command: Command) -> Command:
-    """The same for a command that waits for as long as it takes."""
+def stream_command(command: Command) -> Command:
+    """Do the same for a command without a deadline."""
     return target_option(json_option(_connected(command)))
 
 
@@ -69,11 +69,11 @@ def _connected(command: Callable[..., None]) -> Command:
 
 
 def _client(target: str, timeout: float | None) -> RunClient:
-    """A client with the token and the certificates that the environment names."""
+    """Return a client with the token and the certificates from the environment."""
     try:
         return RunClient(target, timeout=ENVIRONMENT if timeout is None else timeout)
     except OSError as error:
-        message = f"Cannot read {error.filename}, which RUNSVC_TLS_CA names: {error.strerror}"
+        message = f"Cannot read {error.filename}, set by RUNSVC_TLS_CA: {error.strerror}"
         raise click.ClickException(render.clean(message)) from error
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error

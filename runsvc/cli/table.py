@@ -1,4 +1,4 @@
-"""Tables of runs: as many columns as fit, of which those that matter are whole."""
+"""Tables of runs: as many columns as fit, the important ones uncut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runsvc.v1.run_pb2 import Run
 
-#: Columns in their order.
+#: All columns, in order.
 _COLUMNS: Final = (
     "RUN",
     "STATUS",
@@ -35,49 +35,49 @@ _COLUMNS: Final = (
 #: Columns that hold a time.
 _TIMES: Final = ("LEASE", "UPDATED")
 
-#: Columns that may be cut off with an ellipsis, and how narrow each may become; the others are whole or not there.
-_LEAST: Final = {"WHY": 10, "THREAD": 8}
+#: Columns that may be cut with an ellipsis, and their minimum widths. The others are never cut.
+_MIN_WIDTHS: Final = {"WHY": 10, "THREAD": 8}
 
-#: How wide they should be: for that times become shorter, and columns of lesser worth give way.
-_PLEASANT: Final = {"WHY": 30, "THREAD": 36}
-_LESSER: Final = ("ASSISTANT", "WORKER", "LEASE")
+#: Their preferred widths. To reach these, times are shortened and optional columns are dropped.
+_PREFERRED_WIDTHS: Final = {"WHY": 30, "THREAD": 36}
+_OPTIONAL: Final = ("ASSISTANT", "WORKER", "LEASE")
 
-#: What else gives way where the terminal is narrow, first comes first.
-_LEAVING: Final = ("THREAD", "WHY", "TOKENS", "UPDATED")
+#: Columns that are dropped next, in this order, if the terminal is narrow.
+_DROPPED_NEXT: Final = ("THREAD", "WHY", "TOKENS", "UPDATED")
 
-#: Of an error as long as a page no more is ever looked at.
-_LONGEST: Final = 1_000
+#: Maximum length of an error text in a table.
+_MAX_ERROR: Final = 1_000
 
 _Cells = dict[str, Text]
 
 
 @dataclass(frozen=True)
 class RunsTable:
-    """One line per run; columns that none of them fills are left out, and those that everyone knows."""
+    """A table with one line per run. Empty columns, and those in `without`, are omitted."""
 
     runs: Sequence[Run]
     without: tuple[str, ...] = ()
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         rows = [_cells(run) for run in self.runs]
-        known = [name for name in _COLUMNS if name not in self.without]
-        shown = [name for name in known if any(row[name].plain for row in rows)]
-        widths = _natural(shown, rows)
-        if _total(_at_most(widths, _PLEASANT)) > options.max_width:
+        allowed = [name for name in _COLUMNS if name not in self.without]
+        shown = [name for name in allowed if any(row[name].plain for row in rows)]
+        widths = _natural_widths(shown, rows)
+        if _total_width(_limited(widths, _PREFERRED_WIDTHS)) > options.max_width:
             _shorten_times(rows)
-            widths = _natural(shown, rows)
+            widths = _natural_widths(shown, rows)
         yield _table(_fitted(widths, options.max_width), rows)
 
 
 def _cells(run: Run) -> _Cells:
-    counted = run.progress.HasField("total_tokens")
+    has_tokens = run.progress.HasField("total_tokens")
     return {
         "RUN": Text(clean(run.run_id)),
         "STATUS": styled(word(RunStatus, run.status)),
         "THREAD": Text(clean(run.thread_id)),
         "ASSISTANT": Text(clean(run.assistant_id)),
         "WORKER": Text(clean(run.worker_id)),
-        "TOKENS": Text(f"{run.progress.total_tokens:,}" if counted else ""),
+        "TOKENS": Text(f"{run.progress.total_tokens:,}" if has_tokens else ""),
         "LEASE": Text(_lease(run)),
         "UPDATED": Text(time_of(run.updated_at) if run.HasField("updated_at") else ""),
         "WHY": Text(_why(run)),
@@ -85,19 +85,19 @@ def _cells(run: Run) -> _Cells:
 
 
 def _lease(run: Run) -> str:
-    """When the lease of a run that its executor still works on ends, unless it is renewed."""
-    held = run.HasField("lease") and not run.HasField("ended_at")
-    return time_of(run.lease.expires_at) if held else ""
+    """Return the time at which an active run's lease expires."""
+    is_held = run.HasField("lease") and not run.HasField("ended_at")
+    return time_of(run.lease.expires_at) if is_held else ""
 
 
 def _why(run: Run) -> str:
-    """The error in the executor's words, and the reason where the service itself ended the run."""
-    told = (word(StatusReason, run.status_reason), run.error[:_LONGEST])
-    return clean(": ".join(filter(None, told)))
+    """Return the status reason, if the server set one, and the error text."""
+    parts = (word(StatusReason, run.status_reason), run.error[:_MAX_ERROR])
+    return clean(": ".join(filter(None, parts)))
 
 
 def _shorten_times(rows: Sequence[_Cells]) -> None:
-    """The time of day, or the date of what was not today."""
+    """Replace times by the time of day, or by the date if it is not today."""
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     for cells in rows:
         for name in _TIMES:
@@ -105,40 +105,40 @@ def _shorten_times(rows: Sequence[_Cells]) -> None:
             cells[name] = Text(time if date == today else date)
 
 
-def _natural(names: Sequence[str], rows: Sequence[_Cells]) -> dict[str, int]:
-    """How wide each column wants to be."""
+def _natural_widths(names: Sequence[str], rows: Sequence[_Cells]) -> dict[str, int]:
+    """Return the width of each column without cuts."""
     return {name: max(len(name), *(row[name].cell_len for row in rows)) for name in names}
 
 
-def _at_most(widths: dict[str, int], most: dict[str, int]) -> dict[str, int]:
+def _limited(widths: dict[str, int], most: dict[str, int]) -> dict[str, int]:
     return {name: min(width, most.get(name, width)) for name, width in widths.items()}
 
 
-def _total(widths: dict[str, int]) -> int:
-    """How wide the table is, with a space between columns."""
+def _total_width(widths: dict[str, int]) -> int:
+    """Return the width of the table, with one space between columns."""
     return sum(widths.values()) + len(widths) - 1
 
 
 def _fitted(widths: dict[str, int], room: int) -> dict[str, int]:
-    """The columns that fit, each with its width: long ones are cut, then whole ones give way."""
+    """Return the columns that fit, with their widths. Long columns are cut first, then columns are dropped."""
     shown = dict(widths)
-    for leaving in _LESSER:
-        if _total(_at_most(shown, _PLEASANT)) > room:
-            shown.pop(leaving, None)
-    fitted = _at_most(shown, _LEAST)
-    for leaving in _LEAVING:
-        if _total(fitted) > room:
-            fitted.pop(leaving, None)
-    for name in filter(fitted.__contains__, _LEAST):
-        fitted[name] = min(widths[name], fitted[name] + max(room - _total(fitted), 0))
+    for name in _OPTIONAL:
+        if _total_width(_limited(shown, _PREFERRED_WIDTHS)) > room:
+            shown.pop(name, None)
+    fitted = _limited(shown, _MIN_WIDTHS)
+    for name in _DROPPED_NEXT:
+        if _total_width(fitted) > room:
+            fitted.pop(name, None)
+    for name in filter(fitted.__contains__, _MIN_WIDTHS):
+        fitted[name] = min(widths[name], fitted[name] + max(room - _total_width(fitted), 0))
     return fitted
 
 
 def _table(widths: dict[str, int], rows: Sequence[_Cells]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name, width in widths.items():
-        cut = name in _LEAST
-        # A terminal narrower than a run's id folds it: half an id is of no use.
+        cut = name in _MIN_WIDTHS
+        # A run id that is wider than the terminal is folded: a cut id is useless.
         table.add_column(name, max_width=width, no_wrap=cut, overflow="ellipsis" if cut else "fold")
     for row in rows:
         table.add_row(*(row[name] for name in widths))

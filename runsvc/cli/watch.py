@@ -1,4 +1,4 @@
-"""`runsvc watch`: a table that is redrawn in a terminal, lines elsewhere."""
+"""`runsvc watch`: a live table in a terminal, otherwise one line per event."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rich.live import Live
 
 from runsvc.cli import render
 from runsvc.cli.arguments import Count, Seconds, option
-from runsvc.cli.board import Board, ended_by_sigterm
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.next_command import again
-from runsvc.cli.session import Session, streams
+from runsvc.cli.live_table import LiveTable, exit_on_sigterm
+from runsvc.cli.next_command import repeated_command
+from runsvc.cli.session import Session, stream_command
 from runsvc.client import OUTAGE, RunError
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -24,56 +24,60 @@ if TYPE_CHECKING:
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import StreamStatusResponse
 
-#: The watched run ended otherwise than SUCCESS.
-_ENDED_BADLY: Final = 6
+#: Exit code if the watched run did not end as SUCCESS.
+_NOT_SUCCESSFUL: Final = 6
 
 _MAX_UINT64: Final = 2**64 - 1
 
 
 @click.command(short_help="Watch a run, a thread or everything.")
 @click.argument("run_id", required=False)
-@option("--thread", metavar="ID", help="Watch the runs of a thread, also those to come.")
+@option("--thread", metavar="ID", help="Watch the runs of a thread, including new ones.")
 @option(
     "--all",
     "everything",
     is_flag=True,
     envvar="RUNSVC_WATCH_ALL",
-    help="Watch all runs, also those to come.",
+    help="Watch all runs, including new ones.",
 )
 @option("--assistant", metavar="ID", help="With --all: only runs of this assistant.")
 @option(
     "--after",
     type=Count(0, _MAX_UINT64),
     metavar="REVISION",
-    help="Start with the first change after it, without a snapshot.",
+    help="Start with the first change after REVISION instead of a snapshot.",
 )
-@option("--progress", is_flag=True, help="Also show usage as it is reported.")
+@option("--progress", is_flag=True, help="Show reported usage too.")
 @option(
     "--heartbeat",
     type=Seconds(min=0, max=300, min_open=True),
     metavar="SECONDS",
-    help="Longest silence of the server; 1 to 300, 15 unless told.",
+    help="Longest silence of the server: 1 to 300, default 15.",
 )
 @option(
     "--attach",
     is_flag=True,
-    help="With RUN_ID: be a client of the run; its --on-disconnect says what if the last one leaves.",
+    help="With RUN_ID: count as a client of the run. Its --on-disconnect applies after the last one.",
 )
-@option("--until-acknowledged", is_flag=True, help="With RUN_ID: wait until a cancel took effect.")
+@option(
+    "--until-acknowledged",
+    is_flag=True,
+    help="With RUN_ID: wait until the executor has acknowledged a cancel.",
+)
 @option(
     "--outage",
     type=Seconds(min=0, max=86_400),
     default=OUTAGE,
     metavar="SECONDS",
-    help="How long to wait for a server that has gone.",
+    help="How long to wait for a lost server.",
 )
-@streams
-def watch(session: Session, **what: Any) -> None:
+@stream_command
+def watch(session: Session, **options: Any) -> None:
     """Watch RUN_ID, a thread, or all runs.
 
-    Watching a run ends with the run: exit code 0 when it ended as SUCCESS, otherwise 6. Watching a thread or all runs
-    ends with Ctrl-C. In a terminal the runs are a table; elsewhere, and with --json, every event is a line. A lost
-    connection is made up for: the watch goes on where it was cut off.
+    A watch of one run ends with the run, with exit code 0 if it ended as SUCCESS, otherwise 6. A watch of a thread or
+    of all runs ends with Ctrl-C. In a terminal the runs are shown as a table; otherwise, and with --json, each event is
+    a line. After a lost connection the watch resumes without gaps.
 
     \b
     Examples:
@@ -81,15 +85,15 @@ def watch(session: Session, **what: Any) -> None:
       runsvc watch --thread chat-1
       runsvc watch --all --after 0 --json | jq -r .run.status
     """
-    target = _target(**what)
-    last = _show(session, target, _Followed(session, target))
+    target = _target(**options)
+    last = _show(session, target, _Events(session, target))
     if target["run_id"] is not None:
-        # With --after there may have been nothing left to tell.
-        _judge(session, last or session.client.get(target["run_id"]))
+        # With --after there may be no event with the run.
+        _exit_by_status(session, last or session.client.get(target["run_id"]))
 
 
 def line_of(event: StreamStatusResponse) -> str:
-    """One event on one line. Empty: nothing that people need to see."""
+    """Return an event as one line. Empty for events without a run."""
     if not event.HasField("run"):
         return ""
     run = event.run
@@ -98,7 +102,7 @@ def line_of(event: StreamStatusResponse) -> str:
         run.run_id,
         f"thread={run.thread_id}",
         render.word(StatusEvent, event.event),
-        _step(event),
+        _transition(event),
         f"revision={event.revision}" if event.revision else "",
         f"error={run.error}" if run.error else "",
     ]
@@ -107,7 +111,7 @@ def line_of(event: StreamStatusResponse) -> str:
     return render.clean(" ".join(filter(None, parts)))
 
 
-def _step(event: StreamStatusResponse) -> str:
+def _transition(event: StreamStatusResponse) -> str:
     before, now = render.word(RunStatus, event.previous_status), render.status_of(event.run)
     return f"{before} -> {now}" if before else now
 
@@ -125,11 +129,11 @@ def _target(
     until_acknowledged: bool,
     outage: float,
 ) -> dict[str, Any]:
-    """What to watch and how, as the client takes it."""
-    named = (run_id is not None) + (thread is not None) + everything
-    if named != 1:
-        which = "only one of" if named else "what to watch:"
-        raise click.UsageError(f"Name {which} RUN_ID, --thread or --all.")
+    """Return the arguments of the client's watch."""
+    count = (run_id is not None) + (thread is not None) + everything
+    if count != 1:
+        number = "only one" if count else "one"
+        raise click.UsageError(f"Name {number} of RUN_ID, --thread and --all.")
     if assistant is not None and not everything:
         raise click.UsageError("--assistant needs --all.")
     return {
@@ -147,15 +151,16 @@ def _target(
 
 
 @dataclass
-class _Followed:
-    """The events of a watch; one that gives up says where to go on from."""
+class _Events:
+    """The events of a watch. If the watch gives up, the error suggests how to resume it."""
 
     session: Session
     target: dict[str, Any]
-    #: Called when the connection is lost, but will be tried again.
-    lost: Callable[[], None] = lambda: None
-    begun: bool = False
-    position: int | None = None
+    #: Called when the connection is lost and the watch reconnects.
+    on_lost: Callable[[], None] = lambda: None
+    #: Whether an event has arrived.
+    is_started: bool = False
+    revision: int | None = None
 
     def __iter__(self) -> Iterator[StreamStatusResponse]:
         try:
@@ -163,72 +168,72 @@ class _Followed:
                 **self.target, on_reconnect=self._on_reconnect
             ) as events:
                 for event in events:
-                    self.begun = True
-                    self.position = event.revision or self.position
+                    self.is_started = True
+                    self.revision = event.revision or self.revision
                     yield event
         except RunError as error:
-            if not self.begun:
+            if not self.is_started:
                 raise
-            raise _cut_off(self.session, error, self.position) from None
+            raise _watch_failed(self.session, error, self.revision) from None
 
     def _on_reconnect(self, error: RunError) -> None:
-        if not self.begun:
-            # Most likely the address is wrong.
+        if not self.is_started:
+            # The address is probably wrong.
             raise error
-        self.lost()
+        self.on_lost()
 
 
-def _cut_off(session: Session, error: RunError, position: int | None) -> CallFailed:
+def _watch_failed(session: Session, error: RunError, revision: int | None) -> CallFailed:
     target, hints = session.target, []
-    if position is not None and not error.reason.startswith("REVISION_"):
-        hints.append(f"Go on from here: {again('--after', str(position), target=target)}")
+    if revision is not None and not error.reason.startswith("REVISION_"):
+        hints.append(f"Resume with: {repeated_command('--after', str(revision), target=target)}")
     if not error.reason and error.code is grpc.StatusCode.UNAVAILABLE:
         error = RunError(error.code, message=f"The connection to {target} was lost.")
-        # Not named: somebody did answer there.
+        # Without a target the error gets no hints for a server that never answered.
         target = ""
     return CallFailed(error, target=target, as_json=session.as_json, hints=hints)
 
 
-def _show(session: Session, target: dict[str, Any], events: _Followed) -> Run | None:
-    """Show events as they come; returns the last run told of."""
+def _show(session: Session, target: dict[str, Any], events: _Events) -> Run | None:
+    """Show events as they arrive. Return the run of the last one."""
     output = render.console()
     if session.as_json:
-        return _each(events, lambda event: click.echo(render.as_json(event)))
+        return _show_each(events, lambda event: click.echo(render.as_json(event)))
     if not render.is_live(output):
-        events.lost = lambda: click.echo("The connection was lost: trying again.", err=True)
-        return _each(events, _print_line)
-    board = Board(_subject(target), ("THREAD",) if target["thread_id"] else ())
-    events.lost = board.lost
+        events.on_lost = lambda: click.echo("The connection was lost. Reconnecting.", err=True)
+        return _show_each(events, _print_line)
+    table = LiveTable(_subject(target), ("THREAD",) if target["thread_id"] else ())
+    events.on_lost = table.mark_disconnected
     try:
-        with ended_by_sigterm(), Live(board, console=output, screen=True):
-            return _each(events, board.add)
+        with exit_on_sigterm(), Live(table, console=output, screen=True):
+            return _show_each(events, table.add)
     finally:
-        # The screen that was drawn on goes with the watch.
-        if left := board.left(output.height):
-            output.print(left)
+        # The live table was on an alternate screen, which is gone now.
+        if view := table.final_view(output.height):
+            output.print(view)
 
 
 def _subject(target: dict[str, Any]) -> str:
-    """What is watched, in words."""
+    """Return the watched runs in words."""
     if target["run_id"]:
         return f"run {target['run_id']}"
     if target["thread_id"]:
-        return f"runs on {target['thread_id']}"
-    return f"runs of {target['assistant_id']}" if target["assistant_id"] else "runs"
+        return f"runs of thread {target['thread_id']}"
+    return f"runs of assistant {target['assistant_id']}" if target["assistant_id"] else "runs"
 
 
-def _judge(session: Session, run: Run) -> None:
-    """Exit unless the run ended as SUCCESS; people are told how it did."""
+def _exit_by_status(session: Session, run: Run) -> None:
+    """Exit with an error unless the run ended as SUCCESS. Print the status for people."""
     if run.status == RunStatus.RUN_STATUS_SUCCESS:
         return
     if not session.as_json:
         ending = f"is {render.status_of(run)}" if run.status else "was removed"
         error = f": {run.error}" if run.error else ""
         click.echo(render.clean(f"Run {run.run_id} {ending}{error}"), err=True)
-    click.get_current_context().exit(_ENDED_BADLY)
+    click.get_current_context().exit(_NOT_SUCCESSFUL)
 
 
-def _each(
+def _show_each(
     events: Iterable[StreamStatusResponse], show: Callable[[StreamStatusResponse], None]
 ) -> Run | None:
     last = None

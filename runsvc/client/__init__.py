@@ -1,10 +1,22 @@
-"""The client: for asyncio and for threads, with deadlines, safe retries, and errors that programs can branch on.
+"""Python clients of the run service: one for threads, one for asyncio.
 
-with RunClient() as client:
-    try:
-        client.create_or_reject(RunSpec(thread_id="chat-1"))
-    except ThreadBusy as busy:
-        print(busy.metadata["run_id"])
+`RunClient` blocks and may be shared between threads. `AsyncRunClient` has the same methods for asyncio. Both add call
+deadlines, safe retries, typed errors, watches that survive lost connections, and the executor's side of a run.
+
+    from runsvc.client import RunClient, ThreadBusy
+    from runsvc.v1.run_pb2 import RunSpec
+
+    with RunClient() as client:
+        try:
+            created = client.create_or_reject(RunSpec(thread_id="chat-1"))
+        except ThreadBusy as busy:
+            print("active run:", busy.metadata["run_id"])
+
+Times are in seconds. Messages and enums are the generated ones of `runsvc.v1`.
+
+- `DEFAULT_TARGET` is the default address of the server.
+- `ENVIRONMENT` is the default of an argument that is read from its environment variable.
+- `LEASE_TTL` is the default lease of an execution, `OUTAGE` the default time for which a watch waits for a server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A token on every call, of both kinds of channel.
+"""Interceptors that add a bearer token to every call.
 
-One object for each kind of call: of an object of several kinds grpc.aio sees the first alone, and streams would go
-without. Call credentials are no way: the transport refuses them where there is no TLS.
+Each kind of call has its own object: grpc.aio registers an object of several kinds for the first kind only, and
+streams would carry no token. Call credentials do not work without TLS: the transport rejects them.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
-#: A token, or a function that is asked for one before every call.
+#: A token, or a function that returns one. It is called before every call.
 Token: TypeAlias = str | Callable[[], str]
-#: The same for asyncio, where the function may be a coroutine function.
+#: The same for asyncio. The function may be a coroutine function.
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 def interceptors(
     token: Token,
 ) -> tuple[grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor]:
-    """What puts the token on calls for threads."""
+    """Return the interceptors of a channel for threads."""
     return _OnUnary(token), _OnStream(token)
 
 
 def async_interceptors(token: AsyncToken) -> Sequence[grpc.aio.ClientInterceptor]:
-    """What puts the token on calls for asyncio."""
+    """Return the interceptors of a channel for asyncio."""
     return _OnAsyncUnary(token), _OnAsyncStream(token)
 
 
@@ -44,7 +44,7 @@ class _Details(NamedTuple):
 
 
 class _CallDetails(_Details, grpc.ClientCallDetails):
-    """What the transport asks of a call, as a value that can be made anew."""
+    """The details of a call as grpc reads them. Unlike grpc's own object it can be built with other metadata."""
 
 
 class _OnUnary(grpc.UnaryUnaryClientInterceptor):

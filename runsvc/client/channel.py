@@ -1,4 +1,4 @@
-"""Channels with sound options."""
+"""Channels with keepalive, quick reconnects, tokens and TLS."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from runsvc.client.bearer import AsyncToken, Token
     from runsvc.client.settings import Certificates
 
-    #: One of grpc's client interceptors; of calls with one answer, or of streams.
+    #: A client interceptor of grpc, for unary calls or for streams.
     Interceptor: TypeAlias = grpc.UnaryUnaryClientInterceptor | grpc.UnaryStreamClientInterceptor
 
 _LOOPBACK: Final = re.compile(r"(dns:///|ipv[46]:)?(127\.|localhost:|\[::1\]:)")
 
 _OPTIONS: Final = (
-    # A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
+    # Detect a frozen peer within about 40 seconds, even on an idle watch.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
-    # A server that comes back is found soon: the transport's own pauses would grow to two minutes, and calls made
-    # during them fail without a look. The odd name is the longest time that one connection attempt may take.
+    # Find a restarted server soon: grpc's default pauses grow to two minutes, and calls during a pause fail without an
+    # attempt. min_reconnect_backoff_ms is the time limit of one connection attempt.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.min_reconnect_backoff_ms", 5_000),
@@ -43,7 +43,7 @@ def connect(
     tls_ca: Certificates | None = None,
     interceptors: Sequence[Interceptor] = (),
 ) -> grpc.Channel:
-    """A channel for threads. It connects with the first call; close it when done."""
+    """Return a channel for threads. It connects with the first call. Close it after use."""
     every = [*(() if token is None else bearer.interceptors(token)), *interceptors]
     options = _options(target)
     if (certificates := certificates_of(tls_ca)) is None:
@@ -61,7 +61,7 @@ def aconnect(
     tls_ca: Certificates | None = None,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
-    """A channel for asyncio, made inside the running loop. It connects with the first call; close it when done."""
+    """Return a channel for asyncio, created inside the running event loop. Close it after use."""
     options = _options(target)
     every = [*(() if token is None else bearer.async_interceptors(token)), *interceptors]
     if (certificates := certificates_of(tls_ca)) is None:
@@ -71,5 +71,5 @@ def aconnect(
 
 
 def _options(target: str) -> tuple[tuple[str, int], ...]:
-    # A proxy that the environment names cannot reach this machine's loopback: it has one of its own.
+    # A proxy from the environment cannot reach the loopback address of this machine.
     return (*_OPTIONS, ("grpc.enable_http_proxy", 0)) if _LOOPBACK.match(target) else _OPTIONS

@@ -1,4 +1,4 @@
-"""A failed call as the server told it: the code, the reason and the details from the trailers."""
+"""Errors of calls, built from the status, the reason and the details in the trailers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 _DOMAIN: Final = "runsvc"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-#: On every failure that a server of ours tells.
+#: Present on every failure that a runsvc server reports.
 _REQUEST_ID_KEY: Final = "x-request-id"
 
 
 class Violation(NamedTuple):
-    """One field of a request that is at fault, and what is wrong with it."""
+    """An invalid field of a request, and the reason."""
 
     field: str
     description: str
 
 
 class RunError(Exception):
-    """Why a call failed. A subclass where callers often go on from there; `code` and `reason` tell all others apart."""
+    """A failed call. Frequent cases have a subclass; `code` and `reason` distinguish the others.
+
+    `__cause__` is grpc's own error.
+    """
 
     def __init__(
         self,
@@ -40,44 +43,46 @@ class RunError(Exception):
         from_transport: bool = False,
     ) -> None:
         super().__init__(code, reason, message, metadata, violations, retry_after, from_transport)
-        self.code = code
-        #: Name of an ErrorReason without its prefix, such as THREAD_BUSY. Empty: the server did not say or not answer.
-        self.reason = reason
-        self.message = message
-        #: The facts of the reason, such as run_id.
+        self.code: grpc.StatusCode = code
+        """The status code."""
+        self.reason: str = reason
+        """Name of an ErrorReason without its prefix, such as THREAD_BUSY. Empty if the server gave none."""
+        self.message: str = message
+        """The server's message, for people."""
         self.metadata: Mapping[str, str] = metadata or {}
-        #: The fields at fault, of an INVALID_REQUEST.
-        self.violations = violations
-        #: Seconds after which trying again is worth it. None: not told.
-        self.retry_after = retry_after
-        #: No server said so: the connection was lost or never made, or the time was over.
-        self.from_transport = from_transport
+        """Facts that belong to the reason, such as run_id."""
+        self.violations: tuple[Violation, ...] = violations
+        """The invalid fields of the request, for INVALID_REQUEST."""
+        self.retry_after: float | None = retry_after
+        """Seconds to wait before the next attempt. None if the server gave none."""
+        self.from_transport: bool = from_transport
+        """Whether the failure comes from the transport: the connection failed, or the deadline passed."""
 
     def __str__(self) -> str:
-        what = " ".join(filter(None, (self.code.name, self.reason)))
-        return f"{what}: {self.message}" if self.message else what
+        kind = " ".join(filter(None, (self.code.name, self.reason)))
+        return f"{kind}: {self.message}" if self.message else kind
 
 
 class NotFound(RunError):
-    """No such run, or not the caller's."""
+    """The run does not exist, or belongs to another owner."""
 
 
 class ThreadBusy(RunError):
-    """The thread has an active run; metadata names it as run_id."""
+    """The thread has an active run. `metadata["run_id"]` is its id."""
 
 
 class FailedPrecondition(RunError):
-    """Refused as things stand: INVALID_TRANSITION (the run has ended), or NOT_HOLDER (another worker has it)."""
+    """The run's state does not allow the call: INVALID_TRANSITION (it has ended) or NOT_HOLDER."""
 
 
 class InvalidArgument(RunError):
-    """The request is at fault; `violations` lists every field."""
+    """The request is invalid. `violations` lists the invalid fields."""
 
 
 class Unavailable(RunError):
-    """No server, one that stops, or one that cannot reach its store.
+    """There is no server, it is stopping, or it cannot reach its store.
 
-    With a `reason` what was asked for did not happen; without one the connection was lost, and it may have.
+    With a `reason` the call had no effect. Without one the connection was lost, and the call may have taken effect.
     """
 
 
@@ -91,27 +96,27 @@ _BY_CODE: Final[Mapping[grpc.StatusCode, type[RunError]]] = {
 
 
 def error_of(rpc_error: grpc.RpcError) -> RunError:
-    """What is known of a failed call, of either kind of channel."""
+    """Return the `RunError` of a grpc error, from a channel for threads or for asyncio."""
     if not isinstance(rpc_error, (grpc.Call, grpc.aio.AioRpcError)):
         return RunError(grpc.StatusCode.UNKNOWN, message=str(rpc_error))
     code = rpc_error.code()
-    told = _told(rpc_error.trailing_metadata() or ())
-    kind = _BY_REASON.get(told.get("reason", "")) or _BY_CODE.get(code, RunError)
-    return kind(code, message=rpc_error.details() or "", **told)
+    details = _attributes(rpc_error.trailing_metadata() or ())
+    kind = _BY_REASON.get(details.get("reason", "")) or _BY_CODE.get(code, RunError)
+    return kind(code, message=rpc_error.details() or "", **details)
 
 
-def _told(trailers: Any) -> dict[str, Any]:
-    """The attributes of a RunError that the trailers hold."""
-    told: dict[str, Any] = {}
+def _attributes(trailers: Any) -> dict[str, Any]:
+    """Return the attributes of a RunError that the trailers hold."""
+    attributes: dict[str, Any] = {}
     for detail in _details(trailers):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            told |= _error_info(_unpacked(detail, error_details_pb2.ErrorInfo()))
+            attributes |= _error_info(_unpacked(detail, error_details_pb2.ErrorInfo()))
         elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            told |= _bad_request(_unpacked(detail, error_details_pb2.BadRequest()))
+            attributes |= _bad_request(_unpacked(detail, error_details_pb2.BadRequest()))
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
-            told |= _retry_info(_unpacked(detail, error_details_pb2.RetryInfo()))
-    is_ours = "reason" in told or any(key == _REQUEST_ID_KEY for key, _ in trailers)
-    return told | {"from_transport": not is_ours}
+            attributes |= _retry_info(_unpacked(detail, error_details_pb2.RetryInfo()))
+    is_ours = "reason" in attributes or any(key == _REQUEST_ID_KEY for key, _ in trailers)
+    return attributes | {"from_transport": not is_ours}
 
 
 def _details(trailers: Any) -> Any:
@@ -126,7 +131,7 @@ def _details(trailers: Any) -> Any:
 
 
 def _unpacked(detail: Any, message: Any) -> Any:
-    """The detail as that message; an empty one when its bytes do not parse."""
+    """Return the detail as `message`, which stays empty if the bytes do not parse."""
     try:
         detail.Unpack(message)
     except DecodeError:
@@ -141,8 +146,8 @@ def _error_info(info: Any) -> dict[str, Any]:
 
 
 def _bad_request(request: Any) -> dict[str, Any]:
-    faults = request.field_violations
-    return {"violations": tuple(Violation(fault.field, fault.description) for fault in faults)}
+    violations = request.field_violations
+    return {"violations": tuple(Violation(each.field, each.description) for each in violations)}
 
 
 def _retry_info(info: Any) -> dict[str, Any]:

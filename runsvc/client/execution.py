@@ -1,17 +1,18 @@
-"""What an executor knows of its run, and what it makes of the server's answers and of its own end.
+"""The state of an execution, and its decisions: how answers and failures change what the executor must do.
 
-Decisions alone: the twins' executions make the calls.
+No call is made here. `runsvc.client.aio` and `runsvc.client.sync` make the calls.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from grpc import StatusCode
 
-from runsvc.client.error import FailedPrecondition, NotFound
+from runsvc.client.error import FailedPrecondition, NotFound, RunError
 from runsvc.client.resume import OUTAGE, TERMINAL
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
@@ -19,18 +20,16 @@ from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runsvc.client.error import RunError
-
-#: How long the server waits for a sign of life unless told otherwise, in seconds.
 LEASE_TTL: Final = 30.0
+"""Default lease of an execution, in seconds."""
 
-#: Longest error that the server takes, in bytes.
+#: Maximum length of an error text, in bytes. The server rejects a longer one.
 _ERROR_BYTES: Final = 16 << 10
 _STOPPED: Final = "The work was stopped before the run had ended."
 
-#: Answers that say nothing about the run: the same report may be taken in a moment. It may have been taken already, for
-#: reports are idempotent.
-_PASSING: Final = frozenset(
+#: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
+#: idempotent.
+_TRANSIENT: Final = frozenset(
     {
         StatusCode.UNAVAILABLE,
         StatusCode.DEADLINE_EXCEEDED,
@@ -42,11 +41,14 @@ _PASSING: Final = frozenset(
 
 
 class RunStopped(BaseException):
-    """Raised in a thread whose run was cancelled, or is no longer its own. No Exception, for nothing is wrong."""
+    """Raised in a thread that executes a run when the run was cancelled or lost.
+
+    It derives from BaseException, so that an `except Exception` of the work does not catch it.
+    """
 
 
 class KnownRun:
-    """The run as far as its executor knows, and whether there is still something to do for it."""
+    """The newest state of a run that its executor knows, and whether the executor must stop."""
 
     def __init__(
         self,
@@ -58,81 +60,83 @@ class KnownRun:
         self._lease_ttl = lease_ttl
         #: Newest known state, with kwargs.
         self.run = run
-        #: Somebody cancelled it, or a newer run took its place: the executor is to stop, and to acknowledge.
+        #: The run was cancelled or displaced: the executor must stop and acknowledge.
         self.cancelled = False
-        #: It ended otherwise, was removed, or is another worker's: no report is wanted any more.
+        #: The run ended otherwise, was removed, or has another holder: the executor must stop without a report.
         self.lost = False
         #: Usage so far.
         self.progress = Progress()
-        # Above those of whoever executed the run before, under the same name.
+        # Greater than the numbers of an earlier executor with the same worker_id.
         self.sequences: Iterator[int] = itertools.count(time.time_ns())
 
     @property
-    def is_over(self) -> bool:
-        """Whether the executor is to stop."""
+    def must_stop(self) -> bool:
+        """Whether the executor must stop."""
         return self.cancelled or self.lost
 
     @property
     def run_id(self) -> str:
+        """The run's id."""
         return self.run.run_id
 
     @property
     def lease_ttl(self) -> float | None:
-        """Seconds within which the server wants a sign of life. None: none were promised."""
+        """Length of the lease in seconds. None without a lease."""
         if self._lease_ttl is not None:
             return self._lease_ttl
         if self.run.HasField("lease"):
-            # Promised when the run was created.
+            # The creation of the run set it.
             return self.run.lease.ttl.ToTimedelta().total_seconds()
         return None
 
     @property
     def heartbeat_interval(self) -> float | None:
-        """Seconds between two signs of life. None: none were promised."""
+        """Seconds between two heartbeats. None without a lease."""
         return None if self.lease_ttl is None else self.lease_ttl / 3
 
     @property
     def outage(self) -> float:
-        """Seconds for which reports of the end are repeated, unless the caller says otherwise."""
+        """Default time for which reports of the end are repeated, in seconds."""
         return max(self.lease_ttl or 0, OUTAGE)
 
-    def learn(self, run: Run) -> None:
-        """Take note of the run as an answer tells it; answers may come in any order.
+    def update(self, run: Run) -> None:
+        """Apply a run from an answer or an event. These may arrive in any order.
 
-        An end is one also with a lower revision: a store that was restored counts from further back.
+        A lower revision is ignored, unless it is terminal: a store restored from a backup counts from an earlier
+        revision.
         """
-        is_end = run.status in TERMINAL and not self.is_over
+        is_end = run.status in TERMINAL and not self.must_stop
         if run.revision <= self.run.revision and not is_end:
             return
-        self.keep(run)
+        self.replace(run)
         if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):
             self.cancelled = True
         elif run.status in TERMINAL or run.worker_id != self._worker_id:
             self.lost = True
 
-    def keep(self, run: Run) -> None:
-        """This is the newest state, and as it should be."""
-        kept = Run()
-        kept.CopyFrom(run)
-        kept.kwargs.CopyFrom(self.run.kwargs)
-        # At once: other threads may be looking.
-        self.run = kept
+    def replace(self, run: Run) -> None:
+        """Set the newest state, which this executor caused. Keep the kwargs, which answers omit."""
+        newest = Run()
+        newest.CopyFrom(run)
+        newest.kwargs.CopyFrom(self.run.kwargs)
+        # One assignment: other threads read it.
+        self.run = newest
 
-    def refused(self, error: RunError) -> None:
-        """Take note of a report that was refused; an answer that does not tell of the run is raised."""
+    def record_refusal(self, error: RunError) -> None:
+        """Apply a report's failure. Raise it if it does not concern the run."""
         if error.reason == "INVALID_TRANSITION" and error.metadata.get("from") == "INTERRUPTED":
             self.cancelled = True
         else:
-            self.lose(error)
+            self.record_loss(error)
 
-    def lose(self, error: RunError) -> None:
-        """Take note that nothing is wanted from this executor any more; as before."""
+    def record_loss(self, error: RunError) -> None:
+        """Record that the run is lost. Raise an error that does not concern the run."""
         if not isinstance(error, (FailedPrecondition, NotFound)):
             raise error
         self.cancelled, self.lost = False, True
 
-    def with_progress(self, progress: Progress | None) -> Progress:
-        """The usage so far and this one."""
+    def merged_progress(self, progress: Progress | None) -> Progress:
+        """Return the usage so far with `progress` merged into it."""
         total = Progress()
         total.CopyFrom(self.progress)
         if progress is not None:
@@ -141,39 +145,116 @@ class KnownRun:
 
     @property
     def usage(self) -> Progress | None:
-        """The final usage. None: there is nothing to tell."""
+        """The final usage. None if no field is set."""
         return self.progress if self.progress.ByteSize() else None
 
 
-class Patience:
-    """How long a report is repeated."""
+class ExecutionState:
+    """The part of an execution that asyncio and threads share."""
 
-    def __init__(self, outage: float) -> None:
-        self._end = time.monotonic() + outage
+    def __init__(
+        self,
+        run: Run | str,
+        worker_id: str | None,
+        lease_ttl: float | None,
+        outage: float | None,
+    ) -> None:
+        self._run_or_id = run
+        self._worker_id = worker_id
+        # A lease needs a holder.
+        self._lease_ttl = lease_ttl if worker_id else None
+        self._outage = outage
+        #: None until the run is started.
+        self._known_run: KnownRun | None = None
+        #: Whether the block was left. From then on only the report of the end counts.
+        self._left = False
+        #: An unexpected failure in the background. It is raised at the end of the block.
+        self._failure: BaseException | None = None
+
+    @property
+    def run(self) -> Run:
+        """Newest known state of the run, with kwargs. After a cancel it holds the cancellation."""
+        return self._known.run
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled, or displaced by a newer run."""
+        return self._known.cancelled
+
+    @property
+    def lost(self) -> bool:
+        """Whether the run ended otherwise, was removed, or has another holder."""
+        return self._known.lost
+
+    @property
+    def progress(self) -> Progress:
+        """Usage so far. Changes are reported with the end, even if the run was cancelled or lost."""
+        return self._known.progress
+
+    @property
+    def _known(self) -> KnownRun:
+        if self._known_run is None:
+            raise RuntimeError("The run is not started: enter the execution's block first.")
+        return self._known_run
+
+    def _end_outage(self, *, is_interrupted: bool, call_timeout: float) -> float:
+        """Return how long the report of the end is repeated. A program that is being stopped must not wait long."""
+        if is_interrupted:
+            return call_timeout
+        return self._known.outage if self._outage is None else self._outage
+
+    def _record_run(self, run: Run, *, is_removed: bool = False) -> None:
+        """Apply a run that the background received."""
+        if not self._left:
+            self._known.update(run)
+            if is_removed:
+                self._known.lost = True
+            self._stop_if_needed()
+
+    def _record_failure(self, error: RunError) -> None:
+        """Apply a failed call of the background. A failure that does not concern the run is ignored: it is retried."""
+        if not self._left:
+            with suppress(RunError):
+                self._known.record_refusal(error)
+            self._stop_if_needed()
+
+    def _stop_if_needed(self) -> None:
+        if self._known.must_stop:
+            self._stop()
+
+    def _stop(self) -> None:
+        raise NotImplementedError
+
+
+class RetryWindow:
+    """The time in which a report is repeated."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
         self._backoff = Backoff()
 
-    def pause(self, error: RunError) -> float | None:
-        """Seconds until the next attempt. None: the answer is final, or there is no time left."""
-        if not is_passing(error):
+    def pause_after(self, error: RunError) -> float | None:
+        """Return the seconds until the next attempt. None if the error is final or the time is over."""
+        if not is_transient(error):
             return None
-        pause = self._backoff.pause(error)
+        pause = self._backoff.pause_after(error)
         return pause if time.monotonic() + pause < self._end else None
 
 
-def is_passing(error: RunError) -> bool:
-    """Whether the same report may be taken in a moment."""
-    return error.code in _PASSING
+def is_transient(error: RunError) -> bool:
+    """Return whether the same report may succeed later."""
+    return error.code in _TRANSIENT
 
 
-def ending(failure: BaseException | None) -> tuple[RunStatus, str | None]:
-    """The status that a run ends with, and its error: what the work raised, cut to what the server takes."""
+def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
+    """Return the final status and error text of a block that ended with `failure`. Cut the text to the maximum."""
     if failure is None:
         return RunStatus.RUN_STATUS_SUCCESS, None
     if not isinstance(failure, Exception):
         return RunStatus.RUN_STATUS_ERROR, _STOPPED
     text = str(failure)
     if not text or isinstance(failure, KeyError):
-        # A bare key tells nothing.
+        # The text of a KeyError is only the key.
         text = ": ".join(filter(None, (type(failure).__name__, text)))
     encoded = text.encode(errors="replace")
     if len(encoded) > _ERROR_BYTES:

@@ -1,6 +1,6 @@
-"""How a watch goes on after it was cut off: from which revision, after what pause, and when it gives up.
+"""How a watch resumes after a lost connection: from which revision, after which pause, and when it gives up.
 
-Decisions alone: the twins' watches hold the streams.
+No call is made here. `AsyncWatch` and `Watch` hold the streams.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import StreamStatusResponse
 
-#: Seconds that a watch goes on without a server unless told otherwise.
 OUTAGE: Final = 60.0
+"""Default time for which a watch waits for a server, in seconds."""
 
-#: A stream that stood for longer, in seconds, had a connection, also if nothing happened on it: making one takes less.
+#: A stream that was open for longer, in seconds, was connected, even without an event: connecting takes less.
 _CONNECTED: Final = 10.0
 
-#: Statuses that are final. One that a newer server has is not taken for one.
+#: Terminal statuses. An unknown status of a newer server counts as active.
 TERMINAL: Final = (
     RunStatus.RUN_STATUS_SUCCESS,
     RunStatus.RUN_STATUS_ERROR,
     RunStatus.RUN_STATUS_TIMEOUT,
     RunStatus.RUN_STATUS_INTERRUPTED,
 )
-#: The log does not go on from there: it was cut off, or the store is another one or was restored.
+#: The log does not reach back to the revision, or the store was restored or replaced.
 _NO_LOG: Final = ("REVISION_COMPACTED", "REVISION_UNKNOWN")
-#: What a lost connection looks like beside UNAVAILABLE, unless a server of ours said it.
+#: Codes of a lost connection, beside UNAVAILABLE, if they come from the transport.
 _LOST: Final = (StatusCode.INTERNAL, StatusCode.CANCELLED)
 
 
@@ -54,11 +54,11 @@ def watch_request(
     attach: bool,
     until_acknowledged: bool,
 ) -> StreamStatusRequest:
-    """The request of a watch. ValueError for more than one target."""
+    """Return the request of a watch. Raise ValueError for more than one target."""
     if (run_id is not None) + (thread_id is not None) + all_runs > 1:
-        raise ValueError("name one thing to watch: run_id, thread_id or all_runs")
+        raise ValueError("Name only one target: run_id, thread_id or all_runs.")
     if assistant_id is not None and not all_runs:
-        raise ValueError("assistant_id needs all_runs")
+        raise ValueError("assistant_id needs all_runs=True.")
     interval = None if heartbeat_interval is None else timedelta(seconds=heartbeat_interval)
     return StreamStatusRequest(
         run_id=run_id,
@@ -74,7 +74,7 @@ def watch_request(
 
 
 class Resumption:
-    """Where a watch stands, over all of its streams."""
+    """The position of a watch across its streams."""
 
     def __init__(
         self,
@@ -84,65 +84,67 @@ class Resumption:
         resnapshot: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._asked = request
+        self._first_request = request
         self._outage = outage
         self._resnapshot = resnapshot
         self._now = now
-        #: Everything up to here that matches has come. None: not even a snapshot yet.
+        #: Every matching event up to this revision has arrived. None before the end of the first snapshot.
         self.revision = request.after_revision if request.HasField("after_revision") else None
-        #: The store that the revision belongs to; empty: not known.
+        #: The store that the revision belongs to. Empty if unknown.
         self.store_id = request.store_id
-        #: The run is as it will be for ever; and nothing that was asked for can follow.
-        self._ends = self._over = False
+        #: The watched run is in its last state.
+        self._ended = False
+        #: No further event can follow.
+        self._complete = False
         self._backoff = Backoff()
-        self._opened = 0.0
-        #: When the server was found to be gone. None: it is there.
-        self._gone_since: float | None = None
+        self._opened_at = 0.0
+        #: When the outage began. None while the server answers.
+        self._outage_began: float | None = None
 
-    def opening(self) -> StreamStatusRequest:
-        """What to ask the next stream for."""
-        self._opened = self._now()
+    def next_request(self) -> StreamStatusRequest:
+        """Return the request of the next stream."""
+        self._opened_at = self._now()
         request = StreamStatusRequest()
-        request.CopyFrom(self._asked)
+        request.CopyFrom(self._first_request)
         request.ClearField("after_revision")
         if self.revision is not None:
             request.after_revision = self.revision
         request.store_id = self.store_id
         return request
 
-    def heard(self, event: StreamStatusResponse) -> None:
-        """Take note of an event that is handed on."""
-        if self._gone_since is not None:
-            self._gone_since = None
+    def record(self, event: StreamStatusResponse) -> None:
+        """Record an event that the caller receives."""
+        if self._outage_began is not None:
+            self._outage_began = None
             self._backoff.reset()
         if event.revision or event.event == StatusEvent.STATUS_EVENT_SNAPSHOT_END:
             self.revision = event.revision
         if event.store_id:
             self.store_id = event.store_id
-        if self._asked.run_id:
+        if self._first_request.run_id:
             if event.HasField("run"):
-                self._ends = self._is_last(event)
-            self._over = self._ends and event.event != StatusEvent.STATUS_EVENT_SNAPSHOT
+                self._ended = self._is_last(event)
+            self._complete = self._ended and event.event != StatusEvent.STATUS_EVENT_SNAPSHOT
 
-    def cut(self, error: RunError) -> float | None:
-        """After a stream that failed: seconds until the next one. None: there is nothing left to watch.
+    def pause_after(self, error: RunError) -> float | None:
+        """Return the seconds until the next stream after one that failed. None if no event can follow.
 
-        Raises the error when it is not one that passes, or the server has been gone for too long.
+        Raise the error if it is not transient, or the outage has lasted too long.
         """
-        # Whoever has no revision yet was too slow for its snapshot, and asks for another one.
+        # Without a revision, the snapshot took longer than the log reaches back: request another one.
         may_start_over = self._resnapshot or self.revision is None
         if may_start_over and error.reason in _NO_LOG:
             self.revision, self.store_id = None, ""
-        elif not _passes(error):
+        elif not _is_transient(error):
             raise error
-        elif self._over and self._gone_since is not None:
-            # The server was asked once more for the end that it had no time to tell.
+        elif self._complete and self._outage_began is not None:
+            # One more stream was opened, in case the server stopped before it sent the end.
             return None
         now = self._now()
-        if self._gone_since is None or now - self._opened > _CONNECTED:
-            self._gone_since = now
-        pause = self._backoff.pause(error)
-        if now + pause - self._gone_since > self._outage:
+        if self._outage_began is None or now - self._opened_at > _CONNECTED:
+            self._outage_began = now
+        pause = self._backoff.pause_after(error)
+        if now + pause - self._outage_began > self._outage:
             raise error
         return pause
 
@@ -151,7 +153,7 @@ class Resumption:
             return True
         if event.run.status not in TERMINAL:
             return False
-        return not self._asked.until_acknowledged or not _awaits_acknowledgement(event.run)
+        return not self._first_request.until_acknowledged or not _awaits_acknowledgement(event.run)
 
 
 def _awaits_acknowledgement(run: Run) -> bool:
@@ -160,6 +162,6 @@ def _awaits_acknowledgement(run: Run) -> bool:
     )
 
 
-def _passes(error: RunError) -> bool:
-    """Whether the server, or the way to it, is at fault and may be well again soon."""
+def _is_transient(error: RunError) -> bool:
+    """Return whether the server or the connection failed and may recover."""
     return error.code is StatusCode.UNAVAILABLE or (error.code in _LOST and error.from_transport)

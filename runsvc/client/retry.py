@@ -1,4 +1,4 @@
-"""Which calls are made again, how often and after what pause. Decisions alone: no call is made here."""
+"""Which calls are retried, how often, and after which pause. No call is made here."""
 
 from __future__ import annotations
 
@@ -17,38 +17,41 @@ if TYPE_CHECKING:
 
     from runsvc.client.error import RunError
 
-#: How often a call is made at most.
+#: Maximum number of attempts at a call.
 ATTEMPTS: Final = 4
 
-#: The first pause and the longest, in seconds.
+#: The first and the longest pause, in seconds.
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 
 
 def is_repeatable(request: Message) -> bool:
-    """Whether making the call twice does what making it once does: reads, and creations that name their request."""
+    """Return whether a call can be repeated safely: reads, and creations with a request_id."""
     return request.DESCRIPTOR.full_name in _READS or bool(getattr(request, "request_id", ""))
 
 
 class Backoff:
-    """Pauses between attempts: 50 ms, doubling to 2 s, each shortened by up to half, so that clients part."""
+    """Pauses between attempts: 50 ms, doubling to 2 s, each shortened at random by up to half.
+
+    The jitter keeps clients from reconnecting at the same moment.
+    """
 
     def __init__(self) -> None:
         self._longest = _FIRST_PAUSE
 
     def reset(self) -> None:
-        """Start from the shortest again."""
+        """Start again with the first pause."""
         self._longest = _FIRST_PAUSE
 
-    def pause(self, error: RunError) -> float:
-        """Seconds until the next attempt; what the server asked for comes on top."""
+    def pause_after(self, error: RunError) -> float:
+        """Return the seconds until the next attempt, plus the pause that the server asked for."""
         longest = self._longest
         self._longest = min(2 * longest, _LONGEST_PAUSE)
         return random.uniform(longest / 2, longest) + (error.retry_after or 0)
 
 
 class Attempts:
-    """The attempts at one call, which all have to fit into its deadline."""
+    """The attempts at one call, all within its deadline."""
 
     def __init__(self, request: Message, timeout: float) -> None:
         self._request = request
@@ -56,23 +59,23 @@ class Attempts:
         self._made = 0
         self._backoff = Backoff()
 
-    def left(self) -> float | None:
-        """The deadline of the next attempt, in seconds. None: no limit."""
+    def time_left(self) -> float | None:
+        """Return the deadline of the next attempt in seconds. None is no limit."""
         return None if self._end == math.inf else self._end - time.monotonic()
 
-    def pause(self, error: RunError) -> float | None:
-        """Seconds until the next attempt after a failed one. None: that was the last."""
+    def pause_after(self, error: RunError) -> float | None:
+        """Return the seconds until the next attempt. None after the last one."""
         self._made += 1
         if self._made >= ATTEMPTS or not isinstance(error, Unavailable):
             return None
         if not is_repeatable(self._request):
             return None
-        pause = self._backoff.pause(error)
+        pause = self._backoff.pause_after(error)
         return pause if time.monotonic() + pause < self._end else None
 
 
 def _reads() -> frozenset[str]:
-    """The requests of all methods that the protos say have no side effects."""
+    """Return the request types of all methods that the protos mark as free of side effects."""
     services = (
         run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
         admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],

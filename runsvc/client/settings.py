@@ -1,4 +1,4 @@
-"""Where the server is and how to speak to it: from arguments, and from the environment where these are left out."""
+"""The settings of a client, from arguments and environment variables."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ if TYPE_CHECKING:
 
 
 class _Environment(Enum):
-    ENVIRONMENT = "as the environment says"
+    ENVIRONMENT = "from the environment"
+
+    def __repr__(self) -> str:
+        return self.name
 
 
-#: An argument that was left out. An explicit None is a value, and switches the environment off.
 ENVIRONMENT: Final = _Environment.ENVIRONMENT
+"""The default of an argument that is read from its environment variable. None is a value: it ignores the variable."""
+
 FromEnvironment: TypeAlias = Literal[_Environment.ENVIRONMENT]
 
-#: A file of trusted certificates in PEM, or what such a file holds.
+#: A file of trusted certificates in PEM, or the content of one.
 Certificates: TypeAlias = str | os.PathLike[str] | bytes
 
-#: Where `runsvc serve` listens unless told otherwise.
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
-#: Seconds that a call may take unless told otherwise.
+"""Default address of `runsvc serve`, and of clients."""
+
+#: Default deadline of a call, in seconds.
 DEFAULT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client is made from."""
+    """The settings of a client."""
 
     target: str
-    #: What stands behind "Bearer", or a function that returns it. None: no token is sent.
+    #: The bearer token, or a function that returns it. None sends no token.
     token: Any = field(repr=False)
-    #: The certificates that the server's must lead to, in PEM. None: no TLS.
+    #: Trusted certificates in PEM. None disables TLS.
     certificates: bytes | None
     #: Deadline of a call, in seconds.
     timeout: float
@@ -50,9 +55,9 @@ class Settings:
         tls_ca: Certificates | FromEnvironment | None,
         timeout: float | FromEnvironment | None,
     ) -> Settings:
-        """Arguments where they were given, else RUNSVC_TARGET, _TOKEN, _TLS_CA and _TIMEOUT, else the defaults.
+        """Return the given arguments, else RUNSVC_TARGET, _TOKEN, _TLS_CA and _TIMEOUT, else the defaults.
 
-        ValueError for a RUNSVC_TIMEOUT that is no time; OSError for certificates that cannot be read.
+        Raise ValueError for an invalid RUNSVC_TIMEOUT, and OSError for certificates that cannot be read.
         """
         given = _given(target, "RUNSVC_TARGET")
         certificates = _given(tls_ca, "RUNSVC_TLS_CA")
@@ -66,14 +71,14 @@ class Settings:
 
 
 def certificates_of(tls_ca: Certificates | None) -> bytes | None:
-    """The certificates themselves."""
+    """Return the content of the certificates."""
     if tls_ca is None or isinstance(tls_ca, bytes):
         return tls_ca
     return Path(tls_ca).read_bytes()
 
 
 def _given(argument: Any, variable: str) -> Any:
-    # A variable that is set to nothing is meant to be no variable.
+    # An empty variable counts as unset.
     return (os.environ.get(variable) or None) if argument is ENVIRONMENT else argument
 
 
@@ -86,5 +91,5 @@ def _seconds(variable: str) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ValueError(f"{variable} is {text!r}, which is no number of seconds above 0")
+        raise ValueError(f"{variable} is {text!r}. Set it to a number of seconds greater than 0")
     return seconds

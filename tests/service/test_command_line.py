@@ -1,4 +1,4 @@
-"""The command line against a real server: what the first pages tell a newcomer to type works as it stands."""
+"""The command line against a real server, and the examples of the README."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ import pytest
 from tests.support.server import Process
 
 ROOT = Path(__file__).parents[2]
-#: A device that is always full.
+#: A device without free space.
 FULL = Path("/dev/full")
 
 
 class Shell:
-    """Runs runsvc's commands against one server."""
+    """Runs commands of runsvc against one server."""
 
     def __init__(self, target: str) -> None:
         self.environment = os.environ | ({"RUNSVC_TARGET": target} if target else {})
-        # A person's output is buffered, which tells what is left at the end.
+        # Buffered, as in a user's shell: a failed write then shows at the end.
         self.environment.pop("PYTHONUNBUFFERED", None)
 
     async def run(self, *arguments: str, status: int = 0) -> str:
-        """What a command prints; it must end with this status."""
+        """Return the output of a command, which must exit with `status`."""
         process = await self.start(*arguments)
         output, errors = await process.communicate()
         assert process.returncode == status, errors.decode()
         return output.decode() or errors.decode()
 
     async def json(self, *arguments: str) -> Any:
-        """The answer of a command as a program reads it."""
+        """Return the answer of a command as JSON."""
         return json.loads(await self.run(*arguments, "--json"))
 
-    async def obey(self, line: str) -> int:
-        """Run a line as it stands, from the folder that it was printed in; its exit status."""
+    async def run_line(self, line: str) -> int:
+        """Run a printed command line in a shell. Return its exit status."""
         process = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.DEVNULL)
         return await process.wait()
 
     async def start(
         self, *arguments: str, stdout: int | IO[str] = asyncio.subprocess.PIPE
     ) -> asyncio.subprocess.Process:
-        """A command under way."""
+        """Start a command."""
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "runsvc.cli", *arguments),
@@ -57,7 +57,7 @@ class Shell:
         )
 
 
-async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
+async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
         shell = Shell(process.address)
         created = await shell.json("create", "chat-1", "--kwargs", '{"input": "hello"}')
@@ -68,12 +68,12 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
         busy = await shell.run("create", "chat-1", status=4)
         assert run_id in busy
         assert "--strategy interrupt" in busy
-        taken = await shell.json("create", "chat-1", "--strategy", "interrupt")
-        assert [run["run_id"] for run in taken["superseded"]] == [run_id]
+        newer = await shell.json("create", "chat-1", "--strategy", "interrupt")
+        assert [run["run_id"] for run in newer["superseded"]] == [run_id]
         await shell.run("cancel", "--thread", "chat-1")
         listed = await shell.json("list", "chat-1")
         assert {run["status"] for run in listed["runs"]} == {"RUN_STATUS_INTERRUPTED"}
-        # SNAPSHOT_END and the interrupted one, the new one, the cancelled one.
+        # The end of the snapshot; the displaced run, the new run, its cancel.
         events = [json.loads(await watch.stdout.readline())["event"] for _ in range(4)]
         assert events == ["STATUS_EVENT_SNAPSHOT_END", *["STATUS_EVENT_CHANGED"] * 3]
         watch.terminate()
@@ -83,7 +83,7 @@ async def test_a_first_run_is_created_watched_and_cancelled(tmp_path: Path) -> N
     await shell.run("get", run_id, status=5)
 
 
-async def test_a_run_ends_when_an_attached_watch_is_left(tmp_path: Path) -> None:
+async def test_run_ends_after_an_attached_watch(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db", "--attach-grace", "0") as process:
         shell = Shell(process.address)
         run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
@@ -97,7 +97,7 @@ async def test_a_run_ends_when_an_attached_watch_is_left(tmp_path: Path) -> None
         assert ended["run"]["status_reason"] == "STATUS_REASON_CLIENT_DISCONNECTED"
 
 
-async def test_a_watch_survives_restarts(tmp_path: Path) -> None:
+async def test_watch_survives_restarts(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
         shell = Shell(process.address)
         run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
@@ -106,26 +106,26 @@ async def test_a_watch_survives_restarts(tmp_path: Path) -> None:
             for target in ((run_id,), ("--thread", "chat-1"), ("--all",))
         ]
         for watch in watches:
-            assert run_id in await heard(watch, "SNAPSHOT")
-            await heard(watch, "SNAPSHOT_END")
+            assert run_id in await next_line(watch, "SNAPSHOT")
+            await next_line(watch, "SNAPSHOT_END")
         await process.kill()
         await process.start_again()
         await shell.run("set-status", run_id, "running")
         for watch in watches:
-            assert "RUN_STATUS_RUNNING" in await heard(watch, "CHANGED")
+            assert "RUN_STATUS_RUNNING" in await next_line(watch, "CHANGED")
         await process.stop()
         await process.start_again()
         await shell.run("complete", run_id, "success")
         for watch in watches:
-            assert "RUN_STATUS_SUCCESS" in await heard(watch, "CHANGED")
+            assert "RUN_STATUS_SUCCESS" in await next_line(watch, "CHANGED")
         assert await watches[0].wait() == 0
         for watch in watches[1:]:
             watch.terminate()
             await watch.communicate()
 
 
-async def heard(watch: asyncio.subprocess.Process, event: str) -> str:
-    """The next event, which must be that one."""
+async def next_line(watch: asyncio.subprocess.Process, event: str) -> str:
+    """Return the line of the next event, which must be `event`."""
     assert watch.stdout is not None
     line = (await watch.stdout.readline()).decode()
     assert json.loads(line)["event"] == f"STATUS_EVENT_{event}"
@@ -133,11 +133,11 @@ async def heard(watch: asyncio.subprocess.Process, event: str) -> str:
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full to write to")
-async def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+async def test_unwritable_answer_is_one_line(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
         shell = Shell(process.address)
         await shell.run("create", "chat-1", "--metadata", '{"name": "☃"}')
-        with FULL.open("w") as full:  # noqa: ASYNC230 - a device that answers at once.
+        with FULL.open("w") as full:  # noqa: ASYNC230 - a device, which does not block.
             listing = await shell.start("list", "chat-1", stdout=full)
         _, errors = await listing.communicate()
         assert errors == b"Error: Cannot write the answer: No space left on device\n"
@@ -147,7 +147,7 @@ async def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path) 
         assert '{"name": "?"}' in await shell.run("get", run_id)
 
 
-async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     async with Process(tmp_path / "a.db") as process:
         shell = Shell(process.address)
         arguments = ("serve", "--listen", process.address, "--db", str(tmp_path / "b.db"))
@@ -156,14 +156,14 @@ async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
 
 
-async def test_the_first_commands_work_in_order_from_one_terminal(tmp_path: Path) -> None:
+async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:
     shell = Shell("")
     server = await shell.start("serve", "--listen", "127.0.0.1:0", "--db", str(tmp_path / "a.db"))
     assert server.stderr is not None
     heading, *commands, third, watch = [(await server.stderr.readline()).decode() for _ in range(6)]
     assert "another terminal" in heading
     for command in commands:
-        assert await shell.obey(command) == 0
+        assert await shell.run_line(command) == 0
     assert "third terminal" in third
     assert " watch --thread chat-1" in watch
     server.terminate()
@@ -171,29 +171,29 @@ async def test_the_first_commands_work_in_order_from_one_terminal(tmp_path: Path
 
 
 def examples() -> list[str]:
-    """The README's Python."""
+    """Return the README's Python examples."""
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
 async def python(example: str, process: Process) -> list[str]:
-    """The lines that an example prints."""
-    under_way = await asyncio.create_subprocess_exec(
+    """Return the output lines of an example."""
+    process_of_example = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", example),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"RUNSVC_TARGET": process.address},
     )
-    output, _ = await under_way.communicate()
-    assert under_way.returncode == 0
+    output, _ = await process_of_example.communicate()
+    assert process_of_example.returncode == 0
     return output.decode().splitlines()
 
 
-async def test_the_readme_s_python_runs_as_it_stands(tmp_path: Path) -> None:
+async def test_readme_examples_run(tmp_path: Path) -> None:
     watching, branching = examples()
     async with Process(tmp_path / "runs.db") as process:
         (created,) = await python(branching, process)
         (busy,) = await python(branching, process)
-        # Also while the thread is busy.
+        # `create` works while the thread is busy.
         watched = await python(watching, process)
     assert created.removeprefix("created ") == busy.removeprefix("busy with ")
     assert watched == [

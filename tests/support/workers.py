@@ -59,7 +59,7 @@ def working(client: AsyncRunClient | RunClient, work: Work) -> asyncio.Task[None
 
 
 async def _in_task(client: AsyncRunClient, work: Work) -> None:
-    async with client.executing(work.run, **work.settings) as work.execution:
+    async with client.execute(work.run, **work.settings) as work.execution:
         try:
             if work.usage:
                 await work.execution.update_progress(work.usage)
@@ -75,7 +75,7 @@ async def _in_task(client: AsyncRunClient, work: Work) -> None:
 
 
 def _in_thread(client: RunClient, work: Work) -> None:
-    with client.executing(work.run, **work.settings) as work.execution:
+    with client.execute(work.run, **work.settings) as work.execution:
         if work.usage:
             work.execution.update_progress(work.usage)
         work.begun.set()

@@ -1,4 +1,4 @@
-"""Python's driver for the suite of all clients: clients/conformance/README.md is its contract."""
+"""The Python driver of the conformance suite. clients/conformance/README.md describes its protocol."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clients.python.conformance.values import error_form, form, message, number, whole
-from clients.python.conformance.work import Work
+from clients.python.conformance.driven_execution import DrivenExecution
+from clients.python.conformance.values import error_form, form, full_form, message, number
 from runsvc.client import OUTAGE, AsyncRunClient, RunError
 from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus, StatusEvent
 
@@ -28,15 +28,15 @@ _HEARTBEAT: Final = StatusEvent.STATUS_EVENT_HEARTBEAT
 
 
 class Driver:
-    """Does with the client what the suite says."""
+    """Runs the suite's commands with the client."""
 
     def __init__(self, client: AsyncRunClient) -> None:
         self._client = client
         self._watches: dict[int, AsyncWatch] = {}
-        self._works: dict[int, Work] = {}
+        self._executions: dict[int, DrivenExecution] = {}
 
     async def answer(self, command: Command) -> Answer:
-        """The answer to a command."""
+        """Run a command and return its answer."""
         do: Callable[[Command], Awaitable[Answer]] = getattr(self, "do_" + command["cmd"])
         try:
             return {"ok": await do(command)}
@@ -55,15 +55,15 @@ class Driver:
     async def do_resources(self, _command: Command) -> Answer:
         gc.collect()
         tasks, threads = len(asyncio.all_tasks()), threading.active_count()
-        return {"tasks": tasks, "threads": threads, "handles": _handles()}
+        return {"tasks": tasks, "threads": threads, "handles": _open_handles()}
 
     async def do_create(self, command: Command) -> Answer:
         spec: Any = message(RunSpec, command["spec"]) if "spec" in command else None
-        return whole(await self._client.create(spec, **_given(command, "request_id")))
+        return full_form(await self._client.create(spec, **_given(command, "request_id")))
 
     async def do_create_or_reject(self, command: Command) -> Answer:
         spec: Any = message(RunSpec, command["spec"]) if "spec" in command else None
-        return whole(await self._client.create_or_reject(spec, **_given(command, "request_id")))
+        return full_form(await self._client.create_or_reject(spec, **_given(command, "request_id")))
 
     async def do_get(self, command: Command) -> Answer:
         return {"run": form(await self._client.get(command.get("run_id", ""), **_given(command)))}
@@ -90,16 +90,18 @@ class Driver:
     async def do_set_status(self, command: Command) -> Answer:
         status = number(_STATUS, command.get("status", 0))
         settings = _given(command, "error", "worker_id", "lease_ttl_ms")
-        return whole(await self._client.set_status(command.get("run_id", ""), status, **settings))
+        return full_form(
+            await self._client.set_status(command.get("run_id", ""), status, **settings)
+        )
 
     async def do_complete(self, command: Command) -> Answer:
         status = number(_STATUS, command.get("status", 0))
         settings = _given(command, "error", "worker_id", "progress")
-        return whole(await self._client.complete(command.get("run_id", ""), status, **settings))
+        return full_form(await self._client.complete(command.get("run_id", ""), status, **settings))
 
     async def do_update_progress(self, command: Command) -> Answer:
         settings = _given(command, "progress", "sequence", "final", "worker_id")
-        return whole(await self._client.update_progress(command.get("run_id", ""), **settings))
+        return full_form(await self._client.update_progress(command.get("run_id", ""), **settings))
 
     async def do_update_model_name(self, command: Command) -> Answer:
         name = command.get("model_name")
@@ -115,11 +117,13 @@ class Driver:
 
     async def do_cancel(self, command: Command) -> Answer:
         settings = _given(command, "action", "note")
-        return whole(await self._client.cancel(command.get("run_id", ""), **settings))
+        return full_form(await self._client.cancel(command.get("run_id", ""), **settings))
 
     async def do_acknowledge_cancel(self, command: Command) -> Answer:
         settings = _given(command, "worker_id", "progress")
-        return whole(await self._client.acknowledge_cancel(command.get("run_id", ""), **settings))
+        return full_form(
+            await self._client.acknowledge_cancel(command.get("run_id", ""), **settings)
+        )
 
     async def do_watch(self, command: Command) -> Answer:
         self._watches[command["w"]] = self._watch(command)
@@ -159,39 +163,39 @@ class Driver:
         )
 
     async def do_work(self, command: Command) -> Answer:
-        executing = self._client.executing(
-            # What it is to do, the suite tells: the run itself need not be asked for.
+        execution = self._client.execute(
+            # A run instead of its id: the work needs no kwargs, and no Get is made.
             Run(run_id=command.get("run_id", "")),
             worker_id=command.get("worker_id"),
             lease_ttl=_seconds(command.get("lease_ttl_ms")),
         )
-        work = Work(executing)
-        run = await work.started()
-        self._works[command["k"]] = work
+        driven = DrivenExecution(execution)
+        run = await driven.started()
+        self._executions[command["k"]] = driven
         return {"run": form(run)}
 
     async def do_report(self, command: Command) -> Answer:
         progress = message(Progress, command.get("progress", {}))
-        return {"applied": await self._works[command["k"]].report(progress)}
+        return {"applied": await self._executions[command["k"]].report(progress)}
 
     async def do_executing(self, command: Command) -> Answer:
-        return {"executing": self._works[command["k"]].is_executing}
+        return {"executing": self._executions[command["k"]].is_executing}
 
     async def do_finish(self, command: Command) -> Answer:
         progress = message(Progress, command.get("progress", {}))
-        run = await self._works.pop(command["k"]).finish(progress, command.get("error"))
+        run = await self._executions.pop(command["k"]).finish(progress, command.get("error"))
         return {"run": form(run)}
 
     async def do_stopped(self, command: Command) -> Answer:
         progress = message(Progress, command.get("progress", {}))
-        execution = await self._works.pop(command["k"]).stopped(progress)
+        execution = await self._executions.pop(command["k"]).stopped(progress)
         if execution.lost:
             return {"why": "lost"}
         return {"why": "cancelled", "run": form(execution.run)}
 
 
 def _given(command: Command, *names: str) -> dict[str, Any]:
-    """Those of a call's arguments that the command has, as the client takes them."""
+    """Return the named arguments that the command has, and its timeout, as the client expects them."""
     given = {name: command[name] for name in names if name in command}
     if "progress" in given:
         given["progress"] = message(Progress, given["progress"])
@@ -204,10 +208,10 @@ def _given(command: Command, *names: str) -> dict[str, Any]:
     return given | {"timeout": _seconds(command.get("timeout_ms"))}
 
 
-def _handles() -> int:
-    """Files and sockets that this process holds; 0 where that cannot be known."""
-    listed = Path("/proc/self/fd")
-    return len(list(listed.iterdir())) if listed.exists() else 0
+def _open_handles() -> int:
+    """Return the number of open files and sockets. 0 without /proc."""
+    handles = Path("/proc/self/fd")
+    return len(list(handles.iterdir())) if handles.exists() else 0
 
 
 def _seconds(milliseconds: int | None) -> float | None:
@@ -219,7 +223,7 @@ def _whole_number(value: int | str | None) -> int | None:
 
 
 async def main() -> None:
-    """Answer the commands on standard input, until there are no more."""
+    """Answer the commands on standard input until its end, or until `quit`."""
     async with AsyncRunClient() as client:
         driver = Driver(client)
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -1,4 +1,4 @@
-"""How messages and the suite's JSON are written as each other."""
+"""Conversions between messages and the suite's JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _M = TypeVar("_M", bound="Message")
 
-#: Whole numbers beyond it are text.
+#: Larger integers are strings.
 _EXACT: Final = 2**53 - 1
 _KINDS: Final = {
     NotFound: "not_found",
@@ -34,7 +34,7 @@ _KINDS: Final = {
 
 
 def message(kind: type[_M], values: Mapping[str, Any]) -> _M:
-    """A message with those of the values that are its fields."""
+    """Return a message of the values that are its fields. Ignore the others."""
     made = kind()
     for name, value in values.items():
         field = kind.DESCRIPTOR.fields_by_name.get(name.removesuffix("_ms"))
@@ -58,7 +58,7 @@ def _set(made: Message, field: Any, value: Any) -> None:
 
 
 def scalar(field: Any, value: Any) -> Any:
-    """A field's value: an enum's number of its name, a number of its digits."""
+    """Return a field's value: the number of an enum's name, or an integer from its digits."""
     if field.enum_type is not None:
         return number(field.enum_type, value)
     return (
@@ -67,7 +67,7 @@ def scalar(field: Any, value: Any) -> Any:
 
 
 def number(enum: Any, value: Any) -> Any:
-    """An enum's number, of its name or as it is."""
+    """Return the number of an enum's name. A number is returned unchanged."""
     return (
         enum.values_by_name[_prefix(enum) + value.upper()].number
         if isinstance(value, str)
@@ -75,8 +75,8 @@ def number(enum: Any, value: Any) -> Any:
     )
 
 
-def whole(answer: Message) -> dict[str, Any]:
-    """An answer with its lists and truth values, also where they are empty or false."""
+def full_form(answer: Message) -> dict[str, Any]:
+    """Return the form of an answer, with empty lists and false booleans."""
     written: dict[str, Any] = {}
     for field in answer.DESCRIPTOR.fields:
         if field.is_repeated:
@@ -86,15 +86,15 @@ def whole(answer: Message) -> dict[str, Any]:
     return written | form(answer)
 
 
-def form(told: Message) -> dict[str, Any]:
-    """A message as the transcript has it."""
+def form(source: Message) -> dict[str, Any]:
+    """Return a message in the form of the transcript."""
     written: dict[str, Any] = {}
-    for field, value in told.ListFields():
+    for field, value in source.ListFields():
         if field.is_repeated:
             written[field.name] = [_scalar_form(field, item) for item in value]
         elif field.message_type is not None:
             written |= _message_form(field.name, value)
-        elif value != "" or isinstance(told, Progress):
+        elif value != "" or isinstance(source, Progress):
             written[field.name] = _scalar_form(field, value)
     return written
 
@@ -121,7 +121,7 @@ def _scalar_form(field: Any, value: Any) -> Any:
 
 
 def error_form(error: RunError) -> dict[str, Any]:
-    """What an error says, its message apart."""
+    """Return the form of an error, without its message."""
     written = {
         "code": error.code.name,
         "reason": error.reason,
@@ -134,5 +134,5 @@ def error_form(error: RunError) -> dict[str, Any]:
 
 
 def _prefix(enum: Any) -> str:
-    """What the names of an enum's values begin with."""
+    """Return the common prefix of an enum's value names."""
     return str(enum.values_by_number[0].name).removesuffix("UNSPECIFIED")

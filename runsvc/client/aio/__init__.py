@@ -1,1 +1,1 @@
-"""The client for asyncio. Its twin for threads is runsvc.client.sync: what changes here changes there."""
+"""The client for asyncio. `make gen` derives parts of `runsvc.client.sync` from it."""

@@ -1,4 +1,4 @@
-"""The calls of AdminService, for operators."""
+"""The calls of AdminService, for operators, over asyncio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AsyncAdminCalls(AsyncCalls):
-    """Care of the service itself."""
+    """One method per RPC of AdminService."""
 
     async def reconcile_orphans(
         self,
@@ -30,17 +30,21 @@ class AsyncAdminCalls(AsyncCalls):
         limit: int = 0,
         timeout: float | None = None,
     ) -> ReconcileOrphansResponse:
-        """End active runs that no living executor holds, for operators; call again while `more` is true.
+        """End every active run without a live lease, PENDING runs included. Call again while `more` is true.
 
-        `error` becomes theirs (empty: a sentence), `before` spares runs created later (None: now), `limit` 0 is 1,000.
+        The runs end as ERROR. `error` is their error text; empty selects the server's default. `before` limits the
+        call to runs created no later; None is now. `limit` is the maximum number of runs to end; 0 is 1,000.
         """
         request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
         return await self._call(self.admin_stub.ReconcileOrphans, request, timeout)
 
     async def delete(self, run_id: str, *, timeout: float | None = None) -> None:
-        """Remove a run that has ended, for good. NotFound; FailedPrecondition with INVALID_TRANSITION while active."""
+        """Remove a terminal run permanently.
+
+        Raises NotFound, and FailedPrecondition with INVALID_TRANSITION while the run is active.
+        """
         await self._call(self.admin_stub.Delete, DeleteRequest(run_id=run_id), timeout)
 
     async def get_server_info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
-        """What the server is and what it holds."""
+        """Return the server's version, its store and revisions, and its numbers of active runs and watchers."""
         return await self._call(self.admin_stub.GetServerInfo, GetServerInfoRequest(), timeout)

@@ -1,4 +1,4 @@
-"""How a client for asyncio is connected, and how it makes a call."""
+"""The connection of a client for asyncio, and its unary calls."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from google.protobuf.message import Message
 
     from runsvc.client.bearer import AsyncToken
+    from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 
@@ -31,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 
 class AsyncCalls:
-    """A connection, and calls over it with deadlines, retries and our errors."""
+    """A connection, and calls over it with deadlines, retries and typed errors."""
 
     def __init__(
         self,
@@ -42,35 +43,44 @@ class AsyncCalls:
         timeout: float | FromEnvironment | None = ENVIRONMENT,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
-        """A client of the server at `target` (host:port), made inside the running loop.
+        """Create a client inside the running event loop. It connects with the first call.
 
-        What is left out comes from RUNSVC_TARGET, RUNSVC_TOKEN, RUNSVC_TLS_CA and RUNSVC_TIMEOUT; None switches the
-        variable off. `token` is sent with every call, or is a function, perhaps a coroutine function, that is asked for
-        one before each. `tls_ca` is a file of the certificates that the server's must lead to, or its bytes; without it
-        there is no TLS. `timeout` is the default deadline of a call, in seconds (10 unless told).
+        An omitted argument is read from its environment variable. None ignores the variable and selects the default.
+
+        - `target` (RUNSVC_TARGET) is the server's address, host:port.
+        - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function, which may be a coroutine
+          function, is called before each call and returns the token.
+        - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
+        - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
+        - `interceptors` are added to the channel, behind the token's.
+
+        Raises ValueError for an invalid RUNSVC_TIMEOUT, and OSError for a file of certificates that cannot be read.
         """
         self._closed = False
         self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout)
-        self.target = settings.target
-        #: Default deadline of a call, in seconds.
-        self.timeout = settings.timeout
-        self.channel = aconnect(
+        self.target: str = settings.target
+        """The server's address."""
+        self.timeout: float = settings.timeout
+        """Default deadline of a call, in seconds."""
+        self.channel: grpc.aio.Channel = aconnect(
             settings.target,
             token=settings.token,
             tls_ca=settings.certificates,
             interceptors=interceptors,
         )
-        #: The generated stubs over the same channel: no default deadline, no retries, grpc's own errors.
+        """The connection. It may be used for other stubs."""
         self.stub = RunServiceStub(self.channel)
+        """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)
+        """The generated stub of AdminService, likewise."""
 
     async def close(self) -> None:
-        """Close the connection; calls and watches under way fail as CANCELLED."""
+        """Close the connection. Calls and watches in progress fail with CANCELLED."""
         self._closed = True
-        # Before the channel: old releases of grpcio do not survive that a stream outlives it.
+        # Streams first: old releases of grpcio crash if a stream outlives its channel.
         for watch in tuple(self._watches):
-            watch.drop()
+            watch.drop_stream()
         await self.channel.close()
 
     async def __aenter__(self) -> Self:
@@ -88,13 +98,20 @@ class AsyncCalls:
         attempts = Attempts(request, self.timeout if timeout is None else timeout)
         while True:
             try:
-                return await method(request, timeout=attempts.left())
+                return await method(request, timeout=attempts.time_left())
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                pause = attempts.pause(error)
+                pause = attempts.pause_after(error)
                 if pause is None:
                     raise error from failure
             await asyncio.sleep(pause)
+
+    def _open_watch(
+        self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
+    ) -> AsyncWatch:
+        watch = AsyncWatch(self._open_stream, resumption, on_reconnect)
+        self._watches.add(watch)
+        return watch
 
     def _open_stream(
         self, request: StreamStatusRequest

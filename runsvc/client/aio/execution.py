@@ -1,13 +1,12 @@
-"""The worker's side for asyncio: a run is executed for as long as a block lasts."""
+"""The execution of a run in an asyncio task."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import KnownRun, Patience, ending, is_passing
+from runsvc.client.execution import ExecutionState, KnownRun, RetryWindow, is_transient, outcome
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from runsvc.client.aio.client import AsyncRunClient
+    from runsvc.client.aio.runs import AsyncRunCalls
     from runsvc.v1.run_pb2 import Progress, Run
 
 _Answer = TypeVar("_Answer")
@@ -24,99 +23,78 @@ _Answer = TypeVar("_Answer")
 _DELETED: Final = StatusEvent.STATUS_EVENT_DELETED
 
 
-class AsyncExecution:
-    """A run that the present task executes.
+class AsyncExecution(ExecutionState):
+    """A run that the current task executes, as an `async with` block.
 
-    Entering the block starts the run, leaving it reports the end: SUCCESS, or ERROR with what was raised, which goes on
-    its way. Meanwhile heartbeats are sent. When the run is cancelled, the block's task is: what it awaits raises
-    CancelledError, its `finally` blocks run, the cancel is acknowledged, and the program goes on behind the block,
-    where `cancelled` tells of it. So it does, with `lost`, when the run has ended otherwise or is another worker's. A
-    cancellation from anywhere else ends the run as ERROR and goes on its way.
+    - Entering the block starts the run. During the block, heartbeats keep its lease.
+    - Leaving the block reports SUCCESS, or ERROR with the text of the exception, which is then raised again.
+    - If the run is cancelled or displaced, the block's task is cancelled: the work's `finally` blocks run, the cancel
+      is acknowledged, and the program continues after the block. `cancelled` is then true.
+    - If the run ends otherwise, is removed, or gets another holder, the task is cancelled too. `lost` is then true.
+    - A cancellation of the task by other code ends the run as ERROR and is raised again.
     """
 
     def __init__(
         self,
-        client: AsyncRunClient,
+        client: AsyncRunCalls,
         run: Run | str,
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
     ) -> None:
+        """Create an execution. `AsyncRunClient.execute` is the public way."""
+        super().__init__(run, worker_id, lease_ttl, outage)
         self._client = client
-        self._asked = run
-        self._worker_id = worker_id
-        # A lease is somebody's.
-        self._lease_ttl = lease_ttl if worker_id else None
-        self._outage = outage
-        self._standing: KnownRun | None = None
         self._background: list[asyncio.Task[None]] = []
+        #: The task of the block, while it is in the block.
         self._task: asyncio.Task[Any] | None = None
+        #: Cancellations that the task had when it entered the block.
         self._cancelling = 0
-        #: Whether the task was cancelled for the run's sake.
+        #: Whether this execution cancelled the task.
         self._stopping = False
-        self._failure: BaseException | None = None
-
-    @property
-    def run(self) -> Run:
-        """Newest known state, with kwargs; while the block is being cancelled, with the cancellation."""
-        return self._known.run
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the run was cancelled, or displaced by a newer one."""
-        return self._known.cancelled
-
-    @property
-    def lost(self) -> bool:
-        """Whether the run has ended otherwise, was removed, or is another worker's."""
-        return self._known.lost
-
-    @property
-    def progress(self) -> Progress:
-        """Usage so far. What is put into it is reported at the end, also when the run was cancelled or is lost."""
-        return self._known.progress
 
     async def update_progress(self, progress: Progress | None = None) -> bool:
-        """Report usage now: the fields that are set replace what was told of them before. Whether it was taken.
+        """Report usage: the fields that are set replace those of earlier reports. Return whether it was applied.
 
-        While there is no server this returns nevertheless: the next report, at the latest the last, makes up for it.
-        InvalidArgument.
+        Without a server it returns False. A later report, or the report of the end, then includes the usage.
+
+        Raises `InvalidArgument`.
         """
-        standing, applied = self._known, False
-        total = standing.with_progress(progress)
+        known, applied = self._known, False
+        total = known.merged_progress(progress)
         try:
             answer = await self._client.update_progress(
-                standing.run_id,
-                total,
-                sequence=next(standing.sequences),
-                worker_id=self._worker_id,
+                known.run_id, total, sequence=next(known.sequences), worker_id=self._worker_id
             )
         except RunError as error:
-            if not is_passing(error):
-                standing.refused(error)
+            if not is_transient(error):
+                known.record_refusal(error)
         else:
-            standing.learn(answer.run)
+            known.update(answer.run)
             applied = answer.applied
-        standing.progress.CopyFrom(total)
-        self._look()
-        # A cancel arrives here.
+        known.progress.CopyFrom(total)
+        self._stop_if_needed()
+        # If the run was cancelled, the task's cancellation is raised here.
         await asyncio.sleep(0)
         return applied
 
     async def __aenter__(self) -> Self:
-        asked = self._asked
-        run = await self._client.get(asked) if isinstance(asked, str) else asked
+        requested = self._run_or_id
+        run = await self._client.get(requested) if isinstance(requested, str) else requested
         try:
-            await self._settled(self._start(run))
-        except asyncio.CancelledError as stopped:
-            if self._standing is not None:
-                await self._settled(self._finish(stopped))
+            await self._finish_despite_cancel(self._start(run))
+        except asyncio.CancelledError as cancellation:
+            if self._known_run is not None:
+                await self._finish_despite_cancel(self._report_end(cancellation))
             raise
         task = self._task = asyncio.current_task()
         self._cancelling = task.cancelling() if task else 0
-        self._background = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+        self._background = [
+            asyncio.create_task(self._follow_run()),
+            asyncio.create_task(self._send_heartbeats()),
+        ]
         for each in self._background:
-            each.add_done_callback(self._ended)
+            each.add_done_callback(self._background_ended)
         return self
 
     async def __aexit__(
@@ -125,31 +103,26 @@ class AsyncExecution:
         failure: BaseException | None,
         _traceback: TracebackType | None,
     ) -> bool:
+        self._left = True
         task, self._task = self._task, None
-        is_ours = False
+        is_own_cancel = False
         if task is not None and self._stopping:
             is_last = task.uncancel() <= self._cancelling
-            is_ours = is_last and isinstance(failure, asyncio.CancelledError)
+            is_own_cancel = is_last and isinstance(failure, asyncio.CancelledError)
         try:
-            await self._settled(self._finish(self._failure or failure))
+            await self._finish_despite_cancel(self._report_end(self._failure or failure))
         except RunError as error:
-            if failure is None or is_ours:
+            if failure is None or is_own_cancel:
                 raise
             failure.add_note(f"The end of run {self.run.run_id} could not be reported: {error}")
         finally:
-            await self._leave_background()
+            await self._end_background()
         if self._failure is not None:
             raise self._failure
-        return is_ours
-
-    @property
-    def _known(self) -> KnownRun:
-        if self._standing is None:
-            raise RuntimeError("the run has not been started: use async with")
-        return self._standing
+        return is_own_cancel
 
     async def _start(self, run: Run) -> None:
-        started = await self._repeated(
+        started = await self._repeat(
             lambda: self._client.set_status(
                 run.run_id,
                 RunStatus.RUN_STATUS_RUNNING,
@@ -159,157 +132,134 @@ class AsyncExecution:
             self._client.timeout,
         )
         started.run.kwargs.CopyFrom(run.kwargs)
-        self._standing = KnownRun(started.run, self._worker_id, self._lease_ttl)
+        self._known_run = KnownRun(started.run, self._worker_id, self._lease_ttl)
 
-    async def _finish(self, failure: BaseException | None) -> None:
-        """Report the end, in the way that the run's standing asks for."""
-        # Whoever stops the work from outside is in a hurry.
-        is_stopped = failure is not None and not isinstance(failure, Exception)
-        standing = self._known
-        patience = standing.outage if self._outage is None else self._outage
-        outage = self._client.timeout if is_stopped else patience
-        if not standing.is_over:
+    async def _report_end(self, failure: BaseException | None) -> None:
+        """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
+        known = self._known
+        is_interrupted = failure is not None and not isinstance(failure, Exception)
+        outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
+        if not known.must_stop:
             await self._complete(failure, outage)
-        if standing.cancelled:
+        if known.cancelled:
             await self._acknowledge(outage)
-        if standing.lost and standing.usage:
+        if known.lost and known.usage:
             await self._leave_usage()
 
     async def _complete(self, failure: BaseException | None, outage: float) -> None:
-        standing = self._known
-        status, error = ending(failure)
+        known = self._known
+        status, error = outcome(failure)
 
         def complete(progress: Progress | None) -> Awaitable[Any]:
             return self._client.complete(
-                standing.run_id, status, error=error, progress=progress, worker_id=self._worker_id
+                known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
             )
 
         try:
-            standing.keep((await self._repeated(lambda: complete(standing.usage), outage)).run)
+            known.replace((await self._repeat(lambda: complete(known.usage), outage)).run)
         except InvalidArgument:
-            # Usage that the server had no chance to refuse before: the run ends without it.
-            await self._repeated(lambda: complete(None), outage)
+            # The server has not checked this usage before. The run must end nevertheless: report it without usage.
+            await self._repeat(lambda: complete(None), outage)
             raise
         except RunError as refusal:
-            standing.refused(refusal)
+            known.record_refusal(refusal)
 
     async def _acknowledge(self, outage: float) -> None:
-        standing = self._known
+        known = self._known
 
         def acknowledge() -> Awaitable[Any]:
             return self._client.acknowledge_cancel(
-                standing.run_id, worker_id=self._worker_id, progress=standing.usage
+                known.run_id, worker_id=self._worker_id, progress=known.usage
             )
 
         try:
-            standing.learn((await self._repeated(acknowledge, outage)).run)
+            known.update((await self._repeat(acknowledge, outage)).run)
         except RunError as refusal:
-            standing.lose(refusal)
+            known.record_loss(refusal)
 
     async def _leave_usage(self) -> None:
-        """Say once what a run cost that is lost; whose it is now, its usage is too."""
-        standing = self._known
+        """Report the final usage of a lost run, once. The server rejects it if the run has another holder now."""
+        known = self._known
         try:
             await self._client.update_progress(
-                standing.run_id, standing.usage, final=True, worker_id=self._worker_id
+                known.run_id, known.usage, final=True, worker_id=self._worker_id
             )
         except RunError as refusal:
-            if not is_passing(refusal):
-                standing.lose(refusal)
+            if not is_transient(refusal):
+                known.record_loss(refusal)
 
-    async def _repeated(self, report: Callable[[], Awaitable[_Answer]], outage: float) -> _Answer:
-        patience = Patience(outage)
+    async def _repeat(self, report: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
+        """Repeat a report until it succeeds, fails for good, or the time is over."""
+        window = RetryWindow(seconds)
         while True:
             try:
                 return await report()
             except RunError as error:
-                pause = patience.pause(error)
+                pause = window.pause_after(error)
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
 
-    async def _settled(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let it come to its end also when the present task is cancelled, but not for longer than a call may take."""
-        settling = asyncio.create_task(work)
+    async def _finish_despite_cancel(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`. If the current task is cancelled, let it run on for at most one call's timeout."""
+        running = asyncio.create_task(work)
         try:
-            await asyncio.shield(settling)
+            await asyncio.shield(running)
         except asyncio.CancelledError:
             try:
-                await asyncio.wait([settling], timeout=self._client.timeout)
+                await asyncio.wait([running], timeout=self._client.timeout)
             finally:
-                settling.cancel()
+                running.cancel()
             raise
 
-    async def _beat(self) -> None:
-        standing, backoff = self._known, Backoff()
-        interval, worker_id = standing.heartbeat_interval, self._worker_id
+    async def _send_heartbeats(self) -> None:
+        known, backoff = self._known, Backoff()
+        interval, worker_id = known.heartbeat_interval, self._worker_id
         if interval is None or worker_id is None:
             return
         pause = interval
-        while not standing.lost:
+        while not known.lost:
             await asyncio.sleep(pause)
             try:
                 timeout = min(interval, self._client.timeout)
-                run = await self._client.heartbeat(standing.run_id, worker_id, timeout=timeout)
+                run = await self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
             except RunError as error:
-                pause = min(interval, backoff.pause(error))
-                self._take(error)
+                pause = min(interval, backoff.pause_after(error))
+                self._record_failure(error)
             else:
                 backoff.reset()
                 pause = interval
-                self._learn(run)
+                self._record_run(run)
 
-    async def _listen(self) -> None:
-        standing, backoff = self._known, Backoff()
-        while not standing.is_over:
+    async def _follow_run(self) -> None:
+        known, backoff = self._known, Backoff()
+        while not known.must_stop:
             try:
-                await self._watch()
+                await self._watch_run()
             except RunError as error:
-                self._take(error)
-                await asyncio.sleep(backoff.pause(error))
+                self._record_failure(error)
+                await asyncio.sleep(backoff.pause_after(error))
 
-    async def _watch(self) -> None:
-        standing = self._known
-        watch = self._client.watch(
-            standing.run_id, after_revision=standing.run.revision, resnapshot=True
-        )
+    async def _watch_run(self) -> None:
+        known = self._known
+        watch = self._client.watch(known.run_id, after_revision=known.run.revision, resnapshot=True)
         async with watch as events:
             async for event in events:
                 if event.HasField("run"):
-                    self._learn(event.run, is_removed=event.event == _DELETED)
-
-    def _learn(self, run: Run, *, is_removed: bool = False) -> None:
-        """What the background was told of the run; behind the block the report alone counts, which ends it too."""
-        if self._task is not None:
-            self._known.learn(run)
-            if is_removed:
-                self._known.lost = True
-            self._look()
-
-    def _take(self, error: RunError) -> None:
-        """How a call of the background failed: only what tells of the run counts, all else is tried again."""
-        if self._task is not None:
-            with suppress(RunError):
-                self._known.refused(error)
-            self._look()
-
-    def _look(self) -> None:
-        """Stop the work if the run is over."""
-        if self._known.is_over or self._failure:
-            self._stop()
+                    self._record_run(event.run, is_removed=event.event == _DELETED)
 
     def _stop(self) -> None:
         if self._task is not None and not self._stopping:
             self._stopping = True
             self._task.cancel()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Something in the background has ended; if by a failure of the program's, the work cannot go on."""
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        """Stop the work if a background task failed unexpectedly."""
         if not task.cancelled() and (failure := task.exception()):
             self._failure = failure
             self._stop()
 
-    async def _leave_background(self) -> None:
+    async def _end_background(self) -> None:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

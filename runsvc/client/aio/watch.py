@@ -1,4 +1,4 @@
-"""A watch for asyncio that outlives its streams."""
+"""A watch for asyncio that reconnects."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class AsyncWatch:
-    """The events of a watch, each once and in order, across lost connections and restarts of the server.
+    """An iterator over the events of a watch, each once and in order, across lost connections and server restarts.
 
-    Leaving the loop ends the server's stream. Whoever keeps the watch itself in a variable closes it: with `async
-    with`, or with `aclose()`.
+    Leaving the `async for` loop ends the server's stream. A watch that is kept in a variable must be closed, with
+    `async with` or `aclose`.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class AsyncWatch:
         resumption: Resumption,
         on_reconnect: Callable[[RunError], object] | None,
     ) -> None:
+        """Create a watch. `AsyncRunClient.watch` is the public way."""
         self._open_stream = open_stream
         self._resumption = resumption
         self._on_reconnect = on_reconnect
@@ -44,18 +45,18 @@ class AsyncWatch:
         return self
 
     async def __anext__(self) -> StreamStatusResponse:
-        event = await self._received()
+        event = await self._next_event()
         if event is None:
             raise StopAsyncIteration
-        self._resumption.heard(event)
+        self._resumption.record(event)
         return event
 
     async def aclose(self) -> None:
-        """End the watch, also while another task waits for its next event: there it ends the loop."""
+        """End the watch. If another task is waiting for the next event, its loop ends."""
         self._close()
 
-    def drop(self) -> None:
-        """End the present stream. If there is a next event to come, another one is opened for it."""
+    def drop_stream(self) -> None:
+        """Cancel the current stream. The next event opens a new one, unless the watch is closed."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.cancel()
@@ -67,13 +68,13 @@ class AsyncWatch:
         self._close()
 
     def __del__(self) -> None:
-        # A loop that was left by break or by an exception lets go of its iterator at once. The garbage collector may
-        # come from any thread.
+        # A loop that is left by break or by an exception drops its iterator, which ends the stream here. Garbage
+        # collection may run in any thread.
         if self._stream is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stream.cancel)
 
-    async def _received(self) -> StreamStatusResponse | None:
-        """The next event of whichever stream; None at the end."""
+    async def _next_event(self) -> StreamStatusResponse | None:
+        """Return the next event of the current or a new stream. None at the end."""
         while not self._closed.is_set():
             try:
                 if self._stream is None:
@@ -84,30 +85,30 @@ class AsyncWatch:
             except grpc.RpcError as failure:
                 await self._recover(error_of(failure))
             except asyncio.CancelledError:
-                # By our own end, with the task, or with the channel.
-                self.drop()
+                # The watch was closed, the waiting task was cancelled, or the channel was closed.
+                self.drop_stream()
                 if self._closed.is_set():
                     break
-                if _is_cancelled():
-                    # Whoever only gave up waiting may ask again: the next stream goes on from here.
+                if _is_task_cancelled():
+                    # The caller may only have stopped waiting: the next stream resumes here.
                     raise
                 await self._recover(RunError(grpc.StatusCode.CANCELLED, from_transport=True))
             except BaseException:
-                self.drop()
+                self.drop_stream()
                 raise
         return None
 
     def _open(self) -> None:
-        self._stream = self._open_stream(self._resumption.opening())
+        self._stream = self._open_stream(self._resumption.next_request())
         self._responses = aiter(self._stream)
 
     async def _recover(self, error: RunError) -> None:
-        """Wait until the next stream may be tried; raise what cannot be made up for."""
-        self.drop()
+        """Wait until the next stream may be opened. Raise an error that is not transient."""
+        self.drop_stream()
         if self._closed.is_set():
             return
         try:
-            pause = self._resumption.cut(error)
+            pause = self._resumption.pause_after(error)
             if pause is not None and self._on_reconnect:
                 self._on_reconnect(error)
         except BaseException:
@@ -124,10 +125,10 @@ class AsyncWatch:
 
     def _close(self) -> None:
         self._closed.set()
-        self.drop()
+        self.drop_stream()
 
 
-def _is_cancelled() -> bool:
-    """Whether it is the present task that somebody cancelled."""
+def _is_task_cancelled() -> bool:
+    """Return whether the current task itself was cancelled."""
     task = asyncio.current_task()
     return task is None or bool(task.cancelling())

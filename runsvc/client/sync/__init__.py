@@ -1,1 +1,1 @@
-"""The client for threads. Its twin for asyncio is runsvc.client.aio: what changes here changes there."""
+"""The client for threads. `make gen` derives admin.py, client.py and runs.py from `runsvc.client.aio`."""

@@ -1,4 +1,4 @@
-"""How a client for threads is connected, and how it makes a call."""
+"""The connection of a client for threads, and its unary calls."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
     from google.protobuf.message import Message
 
     from runsvc.client.bearer import Token
     from runsvc.client.channel import Interceptor
+    from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 
@@ -33,7 +34,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Calls:
-    """A connection, and calls over it with deadlines, retries and our errors."""
+    """A connection, and calls over it with deadlines, retries and typed errors."""
 
     def __init__(
         self,
@@ -44,39 +45,48 @@ class Calls:
         timeout: float | FromEnvironment | None = ENVIRONMENT,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
-        """A client of the server at `target` (host:port).
+        """Create a client. It connects with the first call.
 
-        What is left out comes from RUNSVC_TARGET, RUNSVC_TOKEN, RUNSVC_TLS_CA and RUNSVC_TIMEOUT; None switches the
-        variable off. `token` is sent with every call, or is a function that is asked for one before each. `tls_ca` is a
-        file of the certificates that the server's must lead to, or its bytes; without it there is no TLS. `timeout` is
-        the default deadline of a call, in seconds (10 unless told).
+        An omitted argument is read from its environment variable. None ignores the variable and selects the default.
+
+        - `target` (RUNSVC_TARGET) is the server's address, host:port.
+        - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function is called before each call and
+          returns the token.
+        - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
+        - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
+        - `interceptors` are added to the channel, behind the token's.
+
+        Raises ValueError for an invalid RUNSVC_TIMEOUT, and OSError for a file of certificates that cannot be read.
         """
         self._closed = False
         self._watches = WeakSet[Watch]()
-        #: Held while watches are added or counted: threads open them while another one closes the client.
-        self._opening = threading.Lock()
+        # Held to change or list the watches: threads open watches while another one closes the client.
+        self._watches_lock = threading.Lock()
         settings = Settings.of(target, token, tls_ca, timeout)
-        self.target = settings.target
-        #: Default deadline of a call, in seconds.
-        self.timeout = settings.timeout
-        self.channel = connect(
+        self.target: str = settings.target
+        """The server's address."""
+        self.timeout: float = settings.timeout
+        """Default deadline of a call, in seconds."""
+        self.channel: grpc.Channel = connect(
             settings.target,
             token=settings.token,
             tls_ca=settings.certificates,
             interceptors=interceptors,
         )
-        #: The generated stubs over the same channel: no default deadline, no retries, grpc's own errors.
+        """The connection. It may be used for other stubs."""
         self.stub = RunServiceStub(self.channel)
+        """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)
+        """The generated stub of AdminService, likewise."""
 
     def close(self) -> None:
-        """Close the connection; calls and watches under way fail as CANCELLED."""
+        """Close the connection. Calls and watches in progress fail with CANCELLED."""
         self._closed = True
-        # Before the channel: old releases of grpcio do not survive that a stream outlives it.
-        with self._opening:
+        # Streams first: old releases of grpcio crash if a stream outlives its channel.
+        with self._watches_lock:
             watches = tuple(self._watches)
         for watch in watches:
-            watch.drop()
+            watch.drop_stream()
         self.channel.close()
 
     def __enter__(self) -> Self:
@@ -94,13 +104,21 @@ class Calls:
         attempts = Attempts(request, self.timeout if timeout is None else timeout)
         while True:
             try:
-                return method(request, timeout=attempts.left())
+                return method(request, timeout=attempts.time_left())
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                pause = attempts.pause(error)
+                pause = attempts.pause_after(error)
                 if pause is None:
                     raise error from failure
             time.sleep(pause)
+
+    def _open_watch(
+        self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
+    ) -> Watch:
+        watch = Watch(self._open_stream, resumption, on_reconnect)
+        with self._watches_lock:
+            self._watches.add(watch)
+        return watch
 
     def _open_stream(self, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
         if self._closed:

@@ -1,4 +1,4 @@
-"""A watch for threads that outlives its streams."""
+"""A watch for threads that reconnects."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """The events of a watch, each once and in order, across lost connections and restarts of the server.
+    """An iterator over the events of a watch, each once and in order, across lost connections and server restarts.
 
-    Leaving the loop ends the server's stream. Whoever keeps the watch itself in a variable closes it: with `with`, or
-    `close()`, which any thread may call.
+    Leaving the `for` loop ends the server's stream. A watch that is kept in a variable must be closed, with `with` or
+    `close`.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Watch:
         resumption: Resumption,
         on_reconnect: Callable[[RunError], object] | None,
     ) -> None:
+        """Create a watch. `RunClient.watch` is the public way."""
         self._open_stream = open_stream
         self._resumption = resumption
         self._on_reconnect = on_reconnect
@@ -41,19 +42,19 @@ class Watch:
         return self
 
     def __next__(self) -> StreamStatusResponse:
-        event = self._received()
+        event = self._next_event()
         if event is None:
             raise StopIteration
-        self._resumption.heard(event)
+        self._resumption.record(event)
         return event
 
     def close(self) -> None:
-        """End the watch, also while another thread waits for its next event: there it ends the loop."""
+        """End the watch. Any thread may call it: a loop that is waiting for the next event ends."""
         self._closed.set()
-        self.drop()
+        self.drop_stream()
 
-    def drop(self) -> None:
-        """End the present stream. If there is a next event to come, another one is opened for it."""
+    def drop_stream(self) -> None:
+        """Cancel the current stream. The next event opens a new one, unless the watch is closed."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.cancel()
@@ -65,41 +66,41 @@ class Watch:
         self.close()
 
     def __del__(self) -> None:
-        # A loop that was left by break or by an exception lets go of its iterator at once.
-        self.drop()
+        # A loop that is left by break or by an exception drops its iterator, which ends the stream here.
+        self.drop_stream()
 
-    def _received(self) -> StreamStatusResponse | None:
-        """The next event of whichever stream; None at the end."""
+    def _next_event(self) -> StreamStatusResponse | None:
+        """Return the next event of the current or a new stream. None at the end."""
         while not self._closed.is_set():
             try:
-                event: StreamStatusResponse = next(self._opened())
+                event: StreamStatusResponse = next(self._current_stream())
                 return event
             except StopIteration:
                 self.close()
             except grpc.RpcError as failure:
                 self._recover(error_of(failure))
             except BaseException:
-                # Whoever only stopped waiting may ask again: the next stream goes on from here.
-                self.drop()
+                # The caller may only have stopped waiting: the next stream resumes here.
+                self.drop_stream()
                 raise
         return None
 
-    def _opened(self) -> Any:
+    def _current_stream(self) -> Any:
         stream = self._stream
         if stream is None:
-            stream = self._stream = self._open_stream(self._resumption.opening())
+            stream = self._stream = self._open_stream(self._resumption.next_request())
             if self._closed.is_set():
                 # Another thread closed the watch before it could see the stream.
                 stream.cancel()
         return stream
 
     def _recover(self, error: RunError) -> None:
-        """Wait until the next stream may be tried; raise what cannot be made up for."""
-        self.drop()
+        """Wait until the next stream may be opened. Raise an error that is not transient."""
+        self.drop_stream()
         if self._closed.is_set():
             return
         try:
-            pause = self._resumption.cut(error)
+            pause = self._resumption.pause_after(error)
             if pause is not None and self._on_reconnect:
                 self._on_reconnect(error)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Both twins, and a real server that can be killed."""
+"""Both clients, and a real server that can be killed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.both_clients import TWINS, made
-from tests.support.server import Process
+from tests.support.server import Client, Process, client_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def process(tmp_path: Path) -> AsyncIterator[Process]:
-    """A server as a process of its own."""
+    """A server in its own process."""
     async with Process(tmp_path / "runs.db") as process:
         yield process
 
 
 @pytest.fixture(params=TWINS)
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Each of the twins."""
+    """Each of both client classes."""
     return request.param
 
 
@@ -32,3 +32,10 @@ async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
     """A client of the server."""
     async with made(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+async def others(process: Process) -> AsyncIterator[Client]:
+    """A client of other callers."""
+    async with client_of(process.address) as others:
+        yield others

@@ -1,4 +1,4 @@
-"""Calls of both twins against a real server."""
+"""Calls of both clients against a real server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INTERRUPT = MultitaskStrategy.MULTITASK_STRATEGY_INTERRUPT
 
 
-async def test_the_life_of_a_run(client: Any) -> None:
+async def test_calls_over_the_life_of_a_run(client: Any) -> None:
     created = await client.create_or_reject(RunSpec(thread_id="t", kwargs={"input": "☃"}))
     run_id = created.run.run_id
     with pytest.raises(ThreadBusy) as busy:
@@ -41,23 +41,23 @@ async def test_the_life_of_a_run(client: Any) -> None:
     await client.delete(run_id)
     with pytest.raises(NotFound):
         await client.get(run_id)
-    with pytest.raises(InvalidArgument) as faults:
+    with pytest.raises(InvalidArgument) as invalid:
         await client.create(RunSpec(thread_id="?", model_name="m" * 200))
-    assert {fault.field for fault in faults.value.violations} == {
+    assert {each.field for each in invalid.value.violations} == {
         "spec.thread_id",
         "spec.model_name",
     }
     assert (await client.get_server_info()).active_runs == 0
 
 
-async def test_pages_have_every_run_once(client: Any) -> None:
+async def test_pages_hold_every_run_once(client: Any) -> None:
     created = [(await client.create(RunSpec(thread_id="t"))).run.run_id for _ in range(7)]
     pages = [page async for page in client.list_by_thread("t", page_size=3)]
     assert [len(page.runs) for page in pages] == [3, 3, 1]
     assert [run.run_id for page in pages for run in page.runs] == created[::-1]
 
 
-async def test_a_creation_whose_answer_got_lost_is_not_made_twice(
+async def test_creation_with_a_lost_answer_is_not_repeated(
     kind: Any, client: Any, process: Process
 ) -> None:
     before = (await client.create(RunSpec(thread_id="t"))).run.run_id

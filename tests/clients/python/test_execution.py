@@ -1,4 +1,4 @@
-"""The worker's side of both twins against a real server: every way in which a run can end."""
+"""Executions of both clients against a real server: every way in which a run can end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runsvc.client import AsyncRunClient, FailedPrecondition, RunClient, RunError, Unavailable
-from runsvc.v1.run_pb2 import Progress, Run, RunSpec
+from runsvc.v1.run_pb2 import Progress, RunSpec
+from tests.clients.python.runs import create, current
 from tests.support.calls import (
     ERROR,
     INTERRUPT,
@@ -35,7 +36,7 @@ USED = Progress(total_tokens=7, last_ai_message="☃")
 
 @pytest.fixture
 async def client(kind: Any, process: Process) -> AsyncIterator[AsyncRunClient | RunClient]:
-    """A client for executors, as it is."""
+    """A client of the server, not wrapped."""
     client = kind(process.address, token=None, tls_ca=None, timeout=10)
     yield client
     if isinstance(client, AsyncRunClient):
@@ -44,38 +45,18 @@ async def client(kind: Any, process: Process) -> AsyncIterator[AsyncRunClient | 
         client.close()
 
 
-@pytest.fixture
-async def others(process: Process) -> AsyncIterator[Client]:
-    """Everyone else."""
-    async with client_of(process.address) as others:
-        yield others
-
-
-async def created(others: Client, thread_id: str = "t", **spec: Any) -> Run:
-    answer = await call(others, "Create", spec=RunSpec(thread_id=thread_id, **spec))
-    run: Run = answer.run
-    return run
-
-
-async def now(others: Client, run: Run) -> Run:
-    """The run as it is by now."""
-    answer = await call(others, "Get", run_id=run.run_id)
-    found: Run = answer.run
-    return found
-
-
-async def test_work_that_is_done_is_success(client: Any, others: Client) -> None:
-    run = await created(others, kwargs={"input": "hello"})
+async def test_finished_work_ends_as_success(client: Any, others: Client) -> None:
+    run = await create(others, kwargs={"input": "hello"})
     work = Work(run.run_id, usage=USED)
     executing = working(client, work)
     await work.starts()
-    started = await now(others, run)
+    started = await current(others, run)
     assert (started.status, started.worker_id, started.progress) == (RUNNING, WORKER, USED)
     assert started.lease.ttl.seconds == 30
     assert work.execution.run.kwargs["input"] == "hello"
     work.end.set()
     await executing
-    ended = await now(others, run)
+    ended = await current(others, run)
     assert (ended.status, ended.progress.final) == (SUCCESS, True)
     assert (ended.progress.total_tokens, ended.progress.last_ai_message) == (7, "☃")
     assert (work.execution.run.status, work.execution.run.kwargs["input"]) == (SUCCESS, "hello")
@@ -93,86 +74,84 @@ async def test_work_that_is_done_is_success(client: Any, others: Client) -> None
     ],
     ids=["text", "none", "key", "long", "not unicode"],
 )
-async def test_what_the_work_raises_is_the_error(
+async def test_exception_of_the_work_becomes_the_error(
     client: Any, others: Client, failure: Exception, error: str
 ) -> None:
-    run = await created(others)
+    run = await create(others)
     work = Work(run, usage=USED, failure=failure)
     work.end.set()
     with pytest.raises(type(failure)) as raised:
         await working(client, work)
     assert raised.value is failure
-    ended = await now(others, run)
+    ended = await current(others, run)
     assert (ended.status, ended.error, ended.progress.final) == (ERROR, error, True)
 
 
 @pytest.mark.parametrize("lease_ttl", [30, None])
-async def test_a_cancel_stops_the_work_and_is_acknowledged(
+async def test_cancel_stops_the_work_and_is_acknowledged(
     client: Any, others: Client, lease_ttl: float | None
 ) -> None:
-    run = await created(others)
+    run = await create(others)
     work = Work(run, lease_ttl=lease_ttl, usage=USED)
     executing = working(client, work)
     await work.starts()
     await call(others, "Cancel", run_id=run.run_id, action=2)
     await executing
     assert (work.stopped, work.went_on, work.execution.cancelled) == (True, True, True)
-    ended = await now(others, run)
+    ended = await current(others, run)
     assert ended.status == INTERRUPTED
     assert ended.cancellation.HasField("acknowledged_at")
     assert (ended.progress.final, ended.progress.total_tokens) == (True, 7)
     assert work.execution.run.cancellation.action == 2
 
 
-async def test_so_does_a_newer_run_that_takes_the_thread(client: Any, others: Client) -> None:
-    run = await created(others)
+async def test_newer_run_on_the_thread_stops_the_work(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run)
     executing = working(client, work)
     await work.starts()
     spec = RunSpec(thread_id="t", multitask_strategy=INTERRUPT)  # type: ignore[arg-type]
-    taken = (await call(others, "CreateOrReject", spec=spec)).run
+    newer = (await call(others, "CreateOrReject", spec=spec)).run
     await executing
     assert work.execution.cancelled
-    ended = await now(others, run)
+    ended = await current(others, run)
     assert (ended.superseded_by, ended.cancellation.HasField("acknowledged_at")) == (
-        taken.run_id,
+        newer.run_id,
         True,
     )
 
 
-async def test_what_cleaning_up_after_a_cancel_raises_goes_on_its_way(
+async def test_exception_of_the_cleanup_after_a_cancel_is_raised(
     client: Any, others: Client
 ) -> None:
-    run = await created(others)
+    run = await create(others)
     work = Work(run, on_stop=OSError("disk full"))
     executing = working(client, work)
     await work.starts()
     await call(others, "Cancel", run_id=run.run_id)
     with pytest.raises(OSError, match="disk full"):
         await executing
-    assert (await now(others, run)).cancellation.HasField("acknowledged_at")
+    assert (await current(others, run)).cancellation.HasField("acknowledged_at")
 
 
-async def test_work_that_is_done_before_it_hears_of_the_cancel_acknowledges_it(
-    client: Any, others: Client
-) -> None:
+async def test_work_finished_during_a_cancel_acknowledges_it(client: Any, others: Client) -> None:
     for number in range(20):
-        run = await created(others, f"t{number}")
+        run = await create(others, f"t{number}")
         work = Work(run, usage=USED)
         executing = working(client, work)
         await work.starts()
         cancelling = asyncio.ensure_future(call(others, "Cancel", run_id=run.run_id))
         work.end.set()
         await asyncio.gather(executing, cancelling)
-        ended = await now(others, run)
+        ended = await current(others, run)
         assert work.execution.cancelled is (ended.status == INTERRUPTED)
         assert ended.status in (INTERRUPTED, SUCCESS)
         assert ended.cancellation.HasField("acknowledged_at") is (ended.status == INTERRUPTED)
         assert ended.progress.final
 
 
-async def test_a_run_that_was_ended_elsewhere_is_let_go(client: Any, others: Client) -> None:
-    run = await created(others)
+async def test_run_ended_by_another_caller_is_lost(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run, lease_ttl=None, usage=USED)
     executing = working(client, work)
     await work.starts()
@@ -180,13 +159,13 @@ async def test_a_run_that_was_ended_elsewhere_is_let_go(client: Any, others: Cli
     await executing
     assert (work.stopped, work.went_on) == (True, True)
     assert (work.execution.lost, work.execution.cancelled) == (True, False)
-    ended = await now(others, run)
-    # What it cost is not lost.
+    ended = await current(others, run)
+    # The usage is reported nevertheless.
     assert (ended.status, ended.error, ended.progress.final) == (ERROR, "gone", True)
 
 
-async def test_a_run_that_was_removed_is_let_go(client: Any, others: Client) -> None:
-    run = await created(others)
+async def test_removed_run_is_lost(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run, lease_ttl=None, usage=USED)
     executing = working(client, work)
     await work.starts()
@@ -196,11 +175,11 @@ async def test_a_run_that_was_removed_is_let_go(client: Any, others: Client) -> 
     assert work.execution.lost
 
 
-async def test_a_run_that_is_over_or_another_s_is_not_begun(client: Any, others: Client) -> None:
-    over, taken = await created(others), await created(others)
-    await call(others, "Cancel", run_id=over.run_id)
-    await call(others, "SetStatus", run_id=taken.run_id, status=RUNNING, worker_id="other")
-    for run, reason in ((over, "INVALID_TRANSITION"), (taken, "NOT_HOLDER")):
+async def test_ended_or_held_run_is_not_started(client: Any, others: Client) -> None:
+    ended, held = await create(others), await create(others)
+    await call(others, "Cancel", run_id=ended.run_id)
+    await call(others, "SetStatus", run_id=held.run_id, status=RUNNING, worker_id="other")
+    for run, reason in ((ended, "INVALID_TRANSITION"), (held, "NOT_HOLDER")):
         work = Work(run.run_id)
         with pytest.raises(FailedPrecondition) as refusal:
             await working(client, work)
@@ -208,29 +187,29 @@ async def test_a_run_that_is_over_or_another_s_is_not_begun(client: Any, others:
         assert not work.begun.is_set()
 
 
-async def test_signs_of_life_keep_the_run(client: Any, others: Client) -> None:
-    run = await created(others)
+async def test_heartbeats_keep_the_run(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run, lease_ttl=1)
     executing = working(client, work)
     await work.starts()
-    first = (await now(others, run)).lease.expires_at.ToNanoseconds()
+    first = (await current(others, run)).lease.expires_at.ToNanoseconds()
 
-    async def was_renewed_for_long() -> bool:
-        found = await now(others, run)
+    async def was_renewed_twice() -> bool:
+        found = await current(others, run)
         assert found.status == RUNNING
         return bool(found.lease.expires_at.ToNanoseconds() - first > 2e9)
 
-    await until(was_renewed_for_long)
+    await until(was_renewed_twice)
     work.end.set()
     await executing
-    assert (await now(others, run)).status == SUCCESS
+    assert (await current(others, run)).status == SUCCESS
 
 
 @pytest.mark.parametrize("failure", [None, ValueError("no")], ids=["success", "error"])
-async def test_a_report_waits_for_a_server_that_was_killed(
+async def test_report_waits_for_a_killed_server(
     client: Any, others: Client, process: Process, failure: Exception | None
 ) -> None:
-    run = await created(others)
+    run = await create(others)
     work = Work(run, usage=USED, failure=failure)
     executing = working(client, work)
     await work.starts()
@@ -243,16 +222,14 @@ async def test_a_report_waits_for_a_server_that_was_killed(
     assert executing.exception() is failure
     expected = ERROR if failure else SUCCESS
     async with client_of(process.address) as others_again:
-        ended = await now(others_again, run)
+        ended = await current(others_again, run)
         changes = await watched(others_again, run_id=run.run_id, after_revision=0)
     assert (ended.status, ended.progress.final) == (expected, True)
     assert [status for _, _, status in changes] == [PENDING, RUNNING, expected]
 
 
-async def test_work_goes_on_while_there_is_no_server(
-    client: Any, others: Client, process: Process
-) -> None:
-    run = await created(others)
+async def test_work_continues_without_server(client: Any, others: Client, process: Process) -> None:
+    run = await create(others)
     work = Work(run, lease_ttl=1)
     executing = working(client, work)
     await work.starts()
@@ -264,17 +241,15 @@ async def test_work_goes_on_while_there_is_no_server(
     assert work.execution.progress == USED
     await process.start_again()
     async with client_of(process.address) as others_again:
-        assert (await now(others_again, run)).status == RUNNING
+        assert (await current(others_again, run)).status == RUNNING
         await call(others_again, "Cancel", run_id=run.run_id)
         await executing
-        ended = await now(others_again, run)
+        ended = await current(others_again, run)
     assert (ended.progress.total_tokens, ended.progress.final) == (7, True)
 
 
-async def test_a_report_that_finds_no_server_is_told(
-    client: Any, others: Client, process: Process
-) -> None:
-    runs = [await created(others), await created(others)]
+async def test_report_without_server_raises(client: Any, others: Client, process: Process) -> None:
+    runs = [await create(others), await create(others)]
     broken = ValueError("no")
     works = [Work(runs[0], outage=0.1), Work(runs[1], outage=0.1, failure=broken)]
     tasks = [working(client, work) for work in works]
@@ -289,116 +264,10 @@ async def test_a_report_that_finds_no_server_is_told(
     assert "could not be reported" in broken.__notes__[0]
 
 
-async def test_a_task_that_is_cancelled_from_outside_leaves_no_run_behind(
-    process: Process, others: Client
-) -> None:
-    run = await created(others)
-    async with AsyncRunClient(process.address) as client:
-        work = Work(run, usage=USED)
-        executing = working(client, work)
-        await work.starts()
-        executing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await executing
-    assert not work.went_on
-    ended = await now(others, run)
-    assert (ended.status, ended.progress.final) == (ERROR, True)
-    assert ended.error == "The work was stopped before the run had ended."
-
-
-async def test_nor_does_one_that_is_cancelled_at_any_moment(
-    process: Process, others: Client
-) -> None:
-    async with AsyncRunClient(process.address) as client:
-        for number in range(40):
-            run = await created(others, f"t{number}")
-            work = Work(run)
-            executing = working(client, work)
-            for _ in range(number):
-                await asyncio.sleep(0)
-            executing.cancel()
-            await asyncio.wait([executing])
-            assert executing.cancelled()
-            # Not begun, or ended.
-            assert (await now(others, run)).status in (PENDING, ERROR)
-
-
-async def test_a_cancel_of_the_run_and_one_from_outside_both_count(
-    process: Process, others: Client
-) -> None:
-    run = await created(others)
-    begun, cleaning = asyncio.Event(), asyncio.Event()
-
-    async def work(client: AsyncRunClient) -> None:
-        async with client.executing(run, worker_id=WORKER):
-            try:
-                begun.set()
-                await asyncio.Event().wait()
-            finally:
-                cleaning.set()
-                await asyncio.Event().wait()
-
-    async with AsyncRunClient(process.address) as client:
-        executing = asyncio.create_task(work(client))
-        await begun.wait()
-        await call(others, "Cancel", run_id=run.run_id)
-        await cleaning.wait()
-        executing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await executing
-    assert (await now(others, run)).cancellation.HasField("acknowledged_at")
-
-
-async def test_work_that_ignores_its_cancel_is_acknowledged_when_it_ends(
-    process: Process, others: Client
-) -> None:
-    run = await created(others)
-
-    async def stubborn(client: AsyncRunClient) -> None:
-        async with client.executing(run, worker_id=WORKER):
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                await asyncio.sleep(0.01)
-        # The task is as if nothing had been.
-        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
-        await asyncio.sleep(0.01)
-
-    async with AsyncRunClient(process.address) as client:
-        executing = asyncio.create_task(stubborn(client))
-
-        async def is_running() -> bool:
-            return bool((await now(others, run)).status == RUNNING)
-
-        await until(is_running)
-        await call(others, "Cancel", run_id=run.run_id)
-        await executing
-    assert (await now(others, run)).cancellation.HasField("acknowledged_at")
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), SystemExit(1)])
-async def test_a_thread_that_is_interrupted_leaves_no_run_behind(
-    process: Process, others: Client, failure: BaseException
-) -> None:
-    run = await created(others)
-
-    def work() -> None:
-        with (
-            RunClient(process.address) as client,
-            pytest.raises(type(failure)),
-            client.executing(run, worker_id=WORKER),
-        ):
-            raise failure
-
-    await asyncio.to_thread(work)
-    ended = await now(others, run)
-    assert (ended.status, ended.error) == (ERROR, "The work was stopped before the run had ended.")
-
-
-async def test_usage_that_the_server_does_not_take_does_not_keep_a_run(
+async def test_invalid_usage_does_not_keep_a_run_active(
     client: Any, others: Client, process: Process
 ) -> None:
-    run = await created(others)
+    run = await create(others)
     work = Work(run)
     executing = working(client, work)
     await work.starts()
@@ -413,27 +282,27 @@ async def test_usage_that_the_server_does_not_take_does_not_keep_a_run(
     with pytest.raises(RunError, match="total_tokens"):
         await executing
     async with client_of(process.address) as others_again:
-        assert (await now(others_again, run)).status == SUCCESS
+        assert (await current(others_again, run)).status == SUCCESS
 
 
-async def test_executions_leave_nothing_open(client: Any, others: Client) -> None:
+async def test_executions_leak_nothing(client: Any, others: Client) -> None:
     tasks, threads = len(asyncio.all_tasks()), threading.active_count()
     for number in range(30):
-        work = Work(await created(others, f"t{number}"))
+        work = Work(await create(others, f"t{number}"))
         work.end.set()
         await working(client, work)
 
-    async def nobody_watches() -> bool:
+    async def has_no_watchers() -> bool:
         return bool((await call(others, "GetServerInfo")).watchers == 0)
 
-    await until(nobody_watches)
+    await until(has_no_watchers)
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    # One to work in, which is kept for the next.
+    # One thread of the executor pool stays.
     await until(lambda: threading.active_count() <= threads + 1)
 
 
-async def test_two_workers_do_not_execute_one_run(client: Any, others: Client) -> None:
-    run = await created(others)
+async def test_second_worker_cannot_execute_the_run(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run)
     executing = working(client, work)
     await work.starts()
@@ -443,16 +312,14 @@ async def test_two_workers_do_not_execute_one_run(client: Any, others: Client) -
     await executing
 
 
-async def test_a_run_without_a_holder_is_executed_without_a_lease(
-    client: Any, others: Client
-) -> None:
-    run = await created(others)
+async def test_run_without_holder_has_no_lease(client: Any, others: Client) -> None:
+    run = await create(others)
     work = Work(run, worker_id=None)
     executing = working(client, work)
     await work.starts()
-    started = await now(others, run)
+    started = await current(others, run)
     assert (started.status, started.HasField("lease")) == (RUNNING, False)
     work.execution.progress.llm_call_count = 2
     work.end.set()
     await executing
-    assert (await now(others, run)).progress == Progress(llm_call_count=2, final=True)
+    assert (await current(others, run)).progress == Progress(llm_call_count=2, final=True)

@@ -1,4 +1,4 @@
-"""Watches of both twins against a real server: killed under them, and left a thousand times."""
+"""Watches of both clients against a real server: across kills and restarts, and without leaks."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ROUNDS = 1_000
 
 
 async def keep_creating(client: Any, stop: asyncio.Event) -> int:
-    """Create runs, each until it is there, until told to stop; how many."""
+    """Create runs until `stop` is set, each until it succeeds. Return their number."""
     count = 0
     while not stop.is_set():
         with suppress(Unavailable):
-            # On threads of their own: none gets full.
+            # Each on its own thread: a thread has a limit of active runs.
             await client.create(RunSpec(thread_id=f"t{count}"), request_id=f"q{count}")
             count += 1
     return count
 
 
-async def test_a_killed_server_leaves_no_gap_and_no_repeat(client: Any, process: Process) -> None:
+async def test_killed_server_causes_no_gap_and_no_repeat(client: Any, process: Process) -> None:
     seen: list[int] = []
     watch = client.watch(all_runs=True, after_revision=0)
 
@@ -61,9 +61,7 @@ async def test_a_killed_server_leaves_no_gap_and_no_repeat(client: Any, process:
     assert seen == list(range(1, created + 1))
 
 
-async def test_a_watch_of_one_run_ends_with_it_across_restarts(
-    client: Any, process: Process
-) -> None:
+async def test_watch_of_one_run_ends_with_it_across_restarts(client: Any, process: Process) -> None:
     run_id = (await client.create(RunSpec(thread_id="t"))).run.run_id
     statuses: list[int] = []
 
@@ -87,18 +85,18 @@ async def test_a_watch_of_one_run_ends_with_it_across_restarts(
     assert statuses == [PENDING, RUNNING, SUCCESS]
 
 
-async def nobody_watches(process: Process) -> None:
-    """Return when the server has no stream open."""
+async def wait_without_watchers(process: Process) -> None:
+    """Wait until the server has no open stream."""
 
-    async def is_alone() -> bool:
+    async def has_none() -> bool:
         return bool((await call(other, "GetServerInfo")).watchers == 0)
 
     async with client_of(process.address) as other:
-        await until(is_alone)
+        await until(has_none)
 
 
-def held() -> dict[str, int]:
-    """What this process holds open."""
+def resources() -> dict[str, int]:
+    """Return the numbers of open resources of this process."""
     gc.collect()
     kinds = (Watch, AsyncWatch, grpc.aio.UnaryStreamCall, grpc.Channel, grpc.aio.Channel)
     objects = [each for each in gc.get_objects() if isinstance(each, kinds)]
@@ -110,45 +108,45 @@ def held() -> dict[str, int]:
     }
 
 
-async def leave_often(client: AsyncRunClient, rounds: int) -> None:
+async def leave_watches(client: AsyncRunClient, rounds: int) -> None:
     for _ in range(rounds):
         async for event in client.watch(all_runs=True):
             assert event.event == StatusEvent.STATUS_EVENT_SNAPSHOT_END
             break
 
 
-def leave_often_in_a_thread(client: RunClient, rounds: int) -> None:
+def leave_watches_in_thread(client: RunClient, rounds: int) -> None:
     for _ in range(rounds):
         for event in client.watch(all_runs=True):
             assert event.event == StatusEvent.STATUS_EVENT_SNAPSHOT_END
             break
 
 
-def piles_up(before: dict[str, int], after: dict[str, int]) -> bool:
-    # The transport has threads and sockets of its own that come and go, a few at a time.
+def has_grown(before: dict[str, int], after: dict[str, int]) -> bool:
+    # grpc opens and closes a few threads and sockets of its own.
     return any(after[name] > count + 8 for name, count in before.items())
 
 
-async def test_a_thousand_watches_that_were_left_leave_nothing(process: Process) -> None:
+async def test_left_watches_leak_nothing(process: Process) -> None:
     async with AsyncRunClient(process.address) as client:
-        await leave_often(client, 20)
-        before, tasks = held(), len(asyncio.all_tasks())
-        await leave_often(client, ROUNDS)
+        await leave_watches(client, 20)
+        before, tasks = resources(), len(asyncio.all_tasks())
+        await leave_watches(client, ROUNDS)
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
-        await until(lambda: not piles_up(before, held()))
-        await nobody_watches(process)
+        await until(lambda: not has_grown(before, resources()))
+        await wait_without_watchers(process)
 
 
-async def test_nor_do_those_in_threads(process: Process) -> None:
+async def test_left_watches_in_threads_leak_nothing(process: Process) -> None:
     with RunClient(process.address) as client:
-        await asyncio.to_thread(leave_often_in_a_thread, client, 20)
-        before = held()
-        await asyncio.to_thread(leave_often_in_a_thread, client, ROUNDS)
-        await until(lambda: not piles_up(before, held()))
-        await nobody_watches(process)
+        await asyncio.to_thread(leave_watches_in_thread, client, 20)
+        before = resources()
+        await asyncio.to_thread(leave_watches_in_thread, client, ROUNDS)
+        await until(lambda: not has_grown(before, resources()))
+        await wait_without_watchers(process)
 
 
-async def test_nor_do_clients_that_were_closed(kind: Any, process: Process) -> None:
+async def test_closed_clients_leak_nothing(kind: Any, process: Process) -> None:
     async def watch_once() -> None:
         async with made(kind, process.address) as client:
             watch = client.watch(all_runs=True)
@@ -156,8 +154,8 @@ async def test_nor_do_clients_that_were_closed(kind: Any, process: Process) -> N
             await watch.aclose()
 
     await watch_once()
-    before = held()
+    before = resources()
     for _ in range(100):
         await watch_once()
-    await until(lambda: not piles_up(before, held()))
-    await nobody_watches(process)
+    await until(lambda: not has_grown(before, resources()))
+    await wait_without_watchers(process)

@@ -30,19 +30,20 @@ class Cli:
         return CliRunner().invoke(main, arguments, env=settings, prog_name="runsvc")
 
     @property
-    def asked(self) -> Any:
+    def last_request(self) -> Any:
+        """The last request that the server received."""
         return self.script.asked[-1]
 
 
 def lines_of(shown: Any, width: int = 80, height: int = 24) -> list[str]:
-    """What a terminal of that size shows of it."""
+    """Return the lines that a terminal of that size shows."""
     console = Console(width=width, height=height, markup=False)
     rows = console.render_lines(shown, pad=False)
     return ["".join(part.text for part in row).rstrip() for row in rows]
 
 
 @pytest.fixture(autouse=True)
-def _called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def _program_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["runsvc"])
 
 

@@ -1,11 +1,11 @@
-"""Exit codes, sentences and hints."""
+"""Exit codes, messages and hints of errors."""
 
 from __future__ import annotations
 
 import pytest
 from grpc import StatusCode
 
-from runsvc.cli.errors import exit_code_of, hints_of, sentence_of
+from runsvc.cli.errors import exit_code_of, hints_of, message_of
 from runsvc.client import RunError
 
 
@@ -32,28 +32,31 @@ def test_exit_codes(code: StatusCode, reason: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (RunError(StatusCode.UNAVAILABLE, "SERVER_DRAINING", "Going."), "Going."),
-        (RunError(StatusCode.DEADLINE_EXCEEDED, message="x"), "here:1 did not answer in time"),
+        (RunError(StatusCode.UNAVAILABLE, "SERVER_DRAINING", "Stopping."), "Stopping."),
+        (
+            RunError(StatusCode.DEADLINE_EXCEEDED, message="x"),
+            "here:1 did not answer in time. Allow more",
+        ),
         (
             RunError(StatusCode.UNAVAILABLE),
             "No runsvc server answers at here:1.",
         ),
-        (RunError(StatusCode.UNIMPLEMENTED, message="Not so."), "Not so."),
+        (RunError(StatusCode.UNIMPLEMENTED, message="Not supported."), "Not supported."),
         (RunError(StatusCode.INTERNAL), "INTERNAL"),
     ],
 )
-def test_sentences(error: RunError, expected: str) -> None:
-    assert sentence_of(error, "here:1").startswith(expected)
+def test_messages(error: RunError, expected: str) -> None:
+    assert message_of(error, "here:1").startswith(expected)
 
 
-def test_a_hint_that_lacks_its_fact_is_left_out() -> None:
+def test_hint_without_its_value_is_omitted() -> None:
     error = RunError(StatusCode.ABORTED, "THREAD_BUSY", retry_after=2.0)
     assert hints_of(error) == (
-        "Or take its place: the same command with --strategy interrupt",
+        "Or displace it: the same command with --strategy interrupt",
         "Try again in 2 s",
     )
 
 
-def test_a_fact_cannot_become_another_command() -> None:
+def test_values_in_hints_are_quoted() -> None:
     error = RunError(StatusCode.ABORTED, "INVALID_TRANSITION", metadata={"run_id": "r1; rm x"})
-    assert hints_of(error) == ("See where it stands: runsvc get 'r1; rm x'",)
+    assert hints_of(error) == ("Show its status: runsvc get 'r1; rm x'",)

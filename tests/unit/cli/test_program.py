@@ -1,4 +1,4 @@
-"""The program as a whole, and its server command."""
+"""The program as a whole, and `runsvc serve`."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 @pytest.mark.parametrize("path", [(), *commands(main)])
-def test_every_command_helps(path: tuple[str, ...]) -> None:
+def test_every_command_has_help(path: tuple[str, ...]) -> None:
     result = invoke(*path, "--help")
     assert (result.exit_code, "Usage: runsvc" in result.stdout) == (0, True)
 
 
-def test_an_argument_that_is_no_text_is_misuse() -> None:
+def test_argument_that_is_not_utf8_is_a_usage_error() -> None:
     result = invoke("create", "\udcff")
-    assert (result.exit_code, result.stderr) == (2, "Error: '\\udcff' is not text in UTF-8.\n")
+    assert (result.exit_code, result.stderr) == (2, "Error: '\\udcff' is not valid UTF-8.\n")
     result = invoke("create", "t", "--model", "\udcff", "--json")
     assert json.loads(result.stderr)["code"] == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300"])
-def test_a_timeout_is_a_time_that_somebody_waits(seconds: str) -> None:
+def test_invalid_timeout_is_a_usage_error(seconds: str) -> None:
     assert invoke("get", "r", "--timeout", seconds).exit_code == 2
 
 
-def test_help_tells_exit_codes_and_variables() -> None:
+def test_help_shows_exit_codes_and_variables() -> None:
     assert "Exit codes:" in invoke("--help").stdout
     assert "RUNSVC_TARGET" in invoke("get", "--help").stdout
     assert "RUNSVC_CREATE_ASSISTANT" in invoke("create", "--help").stdout
 
 
-def test_help_tells_defaults_where_there_are_any() -> None:
+def test_help_shows_defaults() -> None:
     create = " ".join(invoke("create", "--help").stdout.split())
     assert "default: (reject)" in create
     assert "default: (cancel)" in create
@@ -69,7 +69,7 @@ def test_help_tells_defaults_where_there_are_any() -> None:
 
 
 @pytest.mark.parametrize("group", [(), ("admin",)])
-def test_no_short_help_is_cut_off(group: tuple[str, ...]) -> None:
+def test_short_help_is_not_cut(group: tuple[str, ...]) -> None:
     assert "..." not in invoke(*group, "--help").stdout.partition("Commands:")[2]
 
 
@@ -77,7 +77,7 @@ def test_version() -> None:
     assert invoke("--version").stdout.startswith("runsvc, version 0.")
 
 
-def test_misuse_is_json_for_programs() -> None:
+def test_usage_error_is_json_with_json_option() -> None:
     result = invoke("get", "--json", "--bogus")
     assert result.exit_code == 2
     assert json.loads(result.stderr)["code"] == "INVALID_ARGUMENT"
@@ -86,18 +86,18 @@ def test_misuse_is_json_for_programs() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
-    """The settings that a server was started with."""
-    ours = logging.getLogger("runsvc")
-    level = ours.level
+    """Settings of the servers that were started."""
+    logger = logging.getLogger("runsvc")
+    level = logger.level
     settings: list[Settings] = []
 
-    def serve(told: Settings, ready: Callable[[str], None]) -> None:
-        settings.append(told)
-        ready(told.listen)
+    def serve(given: Settings, ready: Callable[[str], None]) -> None:
+        settings.append(given)
+        ready(given.listen)
 
     install(monkeypatch, serve)
     yield settings
-    ours.setLevel(level)
+    logger.setLevel(level)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
@@ -106,16 +106,16 @@ def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
     monkeypatch.setitem(sys.modules, "runsvc.service", module)
 
 
-def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
+def test_serve_prints_its_address_and_next_commands(served: list[Settings]) -> None:
     result = invoke("serve")
     assert result.exit_code == 0, result.output
     assert result.stdout == "runsvc 0.1.0 serves on 127.0.0.1:50051 (runsvc.db)\n"
     assert result.stderr.splitlines() == [
-        "Try next, from another terminal:",
+        "Try these commands in another terminal:",
         "  runsvc create chat-1 --assistant demo",
         "  runsvc list chat-1",
         "  runsvc cancel --thread chat-1",
-        "To follow the thread live, run this first, in a third terminal:",
+        "To watch them live, run this first in a third terminal:",
         "  runsvc watch --thread chat-1",
     ]
     assert served == [
@@ -135,7 +135,7 @@ def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
     ]
 
 
-def test_serve_passes_its_options_on(served: list[Settings]) -> None:
+def test_serve_passes_its_options(served: list[Settings]) -> None:
     result = invoke(
         *("serve", "--listen", "0.0.0.0:7", "--insecure-listen", "--db", "x.db"),
         *("--orphans", "fail", "--orphan-error", "gone", "--log-keep", "5", "--retain-runs", "30d"),
@@ -161,7 +161,7 @@ def test_serve_passes_its_options_on(served: list[Settings]) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreRefused("x.db", "no"), OSError("no"), ValueError("no")])
-def test_a_server_that_cannot_start_says_why(
+def test_server_that_cannot_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def serve(_settings: object, _ready: object) -> None:
@@ -172,14 +172,14 @@ def test_a_server_that_cannot_start_says_why(
     assert (result.exit_code, result.stderr) == (1, f"Error: {error}\n")
 
 
-def test_without_the_extra_serve_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_without_the_extra_shows_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "runsvc.service", None)
     result = invoke("serve")
     assert result.exit_code == 1
-    assert "pip install '/path/to/runsvc[server]'" in result.stderr
+    assert "Install it with: pip install '/path/to/runsvc[server]'" in result.stderr
 
 
-def test_a_server_on_every_address_is_called_at_loopback(served: list[Settings]) -> None:
+def test_server_on_every_address_is_reached_at_loopback(served: list[Settings]) -> None:
     result = invoke("serve", "--listen", "[::]:50051", "--insecure-listen")
     assert "  runsvc list chat-1 --target '[::1]:50051'\n" in result.stderr
     assert "--target" not in invoke("serve", "--listen", "localhost:50051").stderr
@@ -188,10 +188,10 @@ def test_a_server_on_every_address_is_called_at_loopback(served: list[Settings])
 @pytest.mark.parametrize(
     ("level", "ours", "others"), [("debug", 10, 30), ("info", 20, 30), ("error", 40, 40)]
 )
-def test_the_log_level_counts_for_our_lines(
+def test_log_level_applies_to_runsvc(
     monkeypatch: pytest.MonkeyPatch, served: list[Settings], level: str, ours: int, others: int
 ) -> None:
-    told: dict[str, Any] = {}
-    monkeypatch.setattr(logging, "basicConfig", lambda **settings: told.update(settings))
+    config: dict[str, Any] = {}
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: config.update(settings))
     invoke("serve", "--log-level", level)
-    assert (logging.getLogger("runsvc").level, told["level"]) == (ours, others)
+    assert (logging.getLogger("runsvc").level, config["level"]) == (ours, others)

@@ -1,4 +1,4 @@
-"""Tables of runs: which columns a width has room for, and which are whole."""
+"""Tables of runs: the columns that fit a width."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def failed(**more: Any) -> Run:
         (45, ["RUN", "STATUS"]),
     ],
 )
-def test_columns_give_way_one_by_one(width: int, head: list[str]) -> None:
+def test_columns_are_dropped_one_by_one(width: int, head: list[str]) -> None:
     lines = lines_of(RunsTable([failed()]), width)
     assert lines[0].split() == head
     assert len(lines) == 2
@@ -60,14 +60,14 @@ def test_columns_give_way_one_by_one(width: int, head: list[str]) -> None:
     assert ("out of m" in lines[1]) is ("WHY" in head)
 
 
-def test_a_wide_terminal_shows_everything() -> None:
+def test_wide_terminal_shows_all_columns() -> None:
     run = failed(status_reason="STATUS_REASON_ORPHANED")
     line = lines_of(RunsTable([run]), 200)[1]
     assert "2026-01-02 03:04:05Z" in line
     assert line.endswith("ORPHANED: out of memory while loading the weights")
 
 
-def test_a_narrow_one_shows_the_time_of_what_is_of_today() -> None:
+def test_narrow_terminal_shortens_times() -> None:
     now = datetime.now(UTC)
     runs = [failed(updated_at=stamp(now)), failed(), failed(updated_at=None)]
     today, before, never = lines_of(RunsTable(runs), 80)[1:]
@@ -76,24 +76,24 @@ def test_a_narrow_one_shows_the_time_of_what_is_of_today() -> None:
     assert ":" not in never.replace(ID, "")
 
 
-def test_an_id_that_does_not_fit_is_folded_not_cut() -> None:
+def test_long_id_is_folded() -> None:
     lines = lines_of(RunsTable([failed()]), 30)
     assert "".join(line.split()[0] for line in lines[1:]) == ID
 
 
-def test_what_is_known_or_empty_is_no_column() -> None:
+def test_known_and_empty_columns_are_omitted() -> None:
     run = Run(run_id=ID, thread_id="t", status="RUN_STATUS_PENDING")
     assert lines_of(RunsTable([run], without=("THREAD",)))[0].split() == ["RUN", "STATUS"]
 
 
-def test_an_error_is_shown_not_obeyed() -> None:
+def test_error_is_printed_without_escapes() -> None:
     run = failed(error="\x1b[2J[bold]no\n" + "x" * 20_000)
     (line,) = lines_of(RunsTable([run]), 200)[1:]
     assert "[2J[bold]no xxx" in line
     assert "\x1b" not in line
 
 
-def test_the_end_of_a_lease_is_shown_while_the_run_is_active() -> None:
+def test_lease_is_shown_while_the_run_is_active() -> None:
     held = failed(
         status="RUN_STATUS_RUNNING",
         lease=Lease(expires_at=stamp(datetime(2026, 1, 2, 3, 5, tzinfo=UTC))),

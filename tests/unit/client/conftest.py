@@ -1,4 +1,4 @@
-"""A scripted server, and both twins as clients of it."""
+"""A scripted server, and both clients of it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def script() -> Script:
 
 @pytest.fixture
 def target(script: Script) -> Iterator[str]:
-    """The address of a server that plays the script."""
+    """Address of a server that plays the script."""
     with scripted(script) as target:
         yield target
 
 
 @pytest.fixture(params=TWINS)
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Each of the twins."""
+    """Each of both client classes."""
     return request.param
 
 

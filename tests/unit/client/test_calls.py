@@ -1,4 +1,4 @@
-"""Calls of both twins: what is asked for and returned, deadlines, and what is made again."""
+"""Calls of both clients: requests, answers, deadlines and retries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
 
 
 @pytest.mark.parametrize(
-    ("method", "arguments", "asked", "answer"),
+    ("method", "arguments", "expected", "answer"),
     [
         (
             "create",
@@ -99,17 +99,15 @@ GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_is_asked_and_answered(
-    client: Any, script: Script, method: str, arguments: Any, asked: Any, answer: Any
+async def test_request_and_answer(
+    client: Any, script: Script, method: str, arguments: Any, expected: Any, answer: Any
 ) -> None:
-    script.will(type(asked).__name__.removesuffix("Request"), answer)
+    script.will(type(expected).__name__.removesuffix("Request"), answer)
     assert await getattr(client, method)(**arguments) == answer
-    assert script.asked == [asked]
+    assert script.asked == [expected]
 
 
-async def test_of_an_answer_with_one_thing_in_it_that_is_returned(
-    client: Any, script: Script
-) -> None:
+async def test_single_value_of_an_answer_is_returned(client: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN))
     script.will("Heartbeat", pb.HeartbeatResponse(run=RUN))
     script.will("UpdateModelName", pb.UpdateModelNameResponse(run=RUN))
@@ -124,7 +122,7 @@ async def test_of_an_answer_with_one_thing_in_it_that_is_returned(
     assert script.asked[2] == pb.UpdateModelNameRequest(run_id="r1")
 
 
-async def test_pages_are_fetched_as_they_are_asked_for(client: Any, script: Script) -> None:
+async def test_pages_are_fetched_on_demand(client: Any, script: Script) -> None:
     first = pb.ListByThreadResponse(runs=[RUN], next_page_token="2")
     last = pb.ListByThreadResponse(runs=[RUN])
     script.will("ListByThread", first, GONE, last, first)
@@ -139,18 +137,18 @@ async def test_pages_are_fetched_as_they_are_asked_for(client: Any, script: Scri
     ]
 
 
-async def test_a_call_has_ten_seconds_or_what_it_is_given(client: Any, script: Script) -> None:
+async def test_deadline_is_ten_seconds_or_the_given_one(client: Any, script: Script) -> None:
     script.will("Get", *[pb.GetResponse(run=RUN)] * 3)
     await client.get("r1")
     await client.get("r1", timeout=100)
     await client.get("r1", timeout=math.inf)
     default, given, none = script.time_left
-    # On the wire deadlines are rounded up.
+    # grpc rounds deadlines up.
     assert 0 < default < 12 < given < 120
     assert none > 1e6
 
 
-async def test_a_client_has_a_deadline_of_its_own(kind: Any, target: str, script: Script) -> None:
+async def test_client_has_its_own_default_deadline(kind: Any, target: str, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN))
     async with made(kind, target, timeout=1_000) as client:
         assert client.timeout == 1_000
@@ -158,7 +156,7 @@ async def test_a_client_has_a_deadline_of_its_own(kind: Any, target: str, script
     assert 12 < script.time_left[0] < 1_200
 
 
-async def test_the_stub_is_in_reach(client: Any, script: Script) -> None:
+async def test_stub_is_available(client: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN))
     call = client.stub.Get(pb.GetRequest(run_id="r1"), timeout=5)
     assert (await call if hasattr(call, "__await__") else call).run == RUN
@@ -175,7 +173,7 @@ async def test_the_stub_is_in_reach(client: Any, script: Script) -> None:
         (grpc.StatusCode.INTERNAL, "", RunError),
     ],
 )
-async def test_errors_are_of_a_kind(
+async def test_errors_have_a_class(
     client: Any, script: Script, code: grpc.StatusCode, reason: str, kind_of_error: Any
 ) -> None:
     script.will("Get", Refusal(code, "no", reason, {"run_id": "r1"}))
@@ -199,7 +197,7 @@ CREATED = pb.CreateOrRejectResponse(run=RUN)
         ("GetServerInfo", ("get_server_info",), admin.GetServerInfoResponse()),
     ],
 )
-async def test_reads_are_made_again(
+async def test_reads_are_retried(
     client: Any, script: Script, method: str, arguments: tuple[str, ...], answer: Any
 ) -> None:
     script.will(method, GONE, GONE, GONE, answer, GONE, GONE, GONE, GONE, answer)
@@ -211,9 +209,7 @@ async def test_reads_are_made_again(
     assert len(script.asked) == 8
 
 
-async def test_creations_are_made_again_if_they_name_their_request(
-    client: Any, script: Script
-) -> None:
+async def test_creations_with_request_id_are_retried(client: Any, script: Script) -> None:
     script.will("CreateOrReject", GONE, CREATED, GONE)
     script.will("Create", GONE, pb.CreateResponse(run=RUN), GONE)
     for create in (client.create_or_reject, client.create):
@@ -225,7 +221,7 @@ async def test_creations_are_made_again_if_they_name_their_request(
         assert len(script.asked) == 3
 
 
-async def test_nothing_else_is_made_again(client: Any, script: Script) -> None:
+async def test_other_calls_are_not_retried(client: Any, script: Script) -> None:
     script.will("SetStatus", GONE)
     script.will("UpdateProgress", GONE)
     script.will("Cancel", GONE)
@@ -241,27 +237,29 @@ async def test_nothing_else_is_made_again(client: Any, script: Script) -> None:
     assert len(script.asked) == 4
 
 
-async def test_what_the_server_asks_for_is_waited(client: Any, script: Script) -> None:
-    # A second more than the deadline leaves: the answer comes at once.
-    draining = Refusal(grpc.StatusCode.UNAVAILABLE, "Going.", "SERVER_DRAINING", retry=11)
+async def test_requested_pause_beyond_the_deadline_ends_retries(
+    client: Any, script: Script
+) -> None:
+    # One second longer than the deadline: the call fails at once.
+    draining = Refusal(grpc.StatusCode.UNAVAILABLE, "Stopping.", "SERVER_DRAINING", retry=11)
     script.will("Get", draining)
     with pytest.raises(Unavailable) as refusal:
         await client.get("r1")
     assert (refusal.value.retry_after, len(script.asked)) == (11, 1)
 
 
-async def test_a_server_that_comes_back_answers(kind: Any, script: Script) -> None:
+async def test_restarted_server_answers(kind: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN), pb.GetResponse(run=RUN))
     with scripted(script) as target:
         client = made(kind, target, timeout=30)
         await client.get("r1")
     with scripted(script, listen=target):
-        # The attempt finds the connection broken, and makes another one.
+        # The first attempt finds a broken connection, the second one reconnects.
         assert await client.get("r1") == RUN
     await client.close()
 
 
-async def test_no_server_is_unavailable_within_the_deadline(kind: Any) -> None:
+async def test_missing_server_is_unavailable_before_the_deadline(kind: Any) -> None:
     async with made(kind, "127.0.0.1:1", timeout=20) as client:
         with pytest.raises(Unavailable) as failure:
             await client.get("r1")

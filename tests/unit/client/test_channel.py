@@ -1,4 +1,4 @@
-"""How the client reaches a server: tokens on calls and streams, TLS, proxies."""
+"""Connections of both clients: tokens on calls and streams, TLS, interceptors, proxies."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 EVENT = pb.StreamStatusResponse(event="STATUS_EVENT_HEARTBEAT", revision=1)
 
 
-class Turns:
-    """A function that gives another token each time."""
+class Tokens:
+    """A function that returns a new token each time."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -33,7 +33,7 @@ class Turns:
         self.count += 1
         return f"secret-{self.count}"
 
-    async def later(self) -> str:
+    async def awaited(self) -> str:
         return self()
 
 
@@ -44,8 +44,8 @@ def answering(script: Script) -> Script:
     return script
 
 
-async def called(client: Any) -> None:
-    """A call with one answer, and a stream, over the raw stub."""
+async def make_calls(client: Any) -> None:
+    """Make a unary call, and a stream call over the stub."""
     await client.get("r1")
     stream = client.stub.StreamStatus(pb.StreamStatusRequest(run_id="r1"))
     if hasattr(stream, "__aiter__"):
@@ -55,38 +55,41 @@ async def called(client: Any) -> None:
 
 
 def tokens(script: Script) -> list[str | None]:
+    """Return the authorization header of each call."""
     return [each.get("authorization") for each in script.metadata]
 
 
-async def test_a_token_is_on_calls_and_streams(kind: Any, target: str, answering: Script) -> None:
+async def test_token_is_sent_with_calls_and_streams(
+    kind: Any, target: str, answering: Script
+) -> None:
     async with made(kind, target, token="secret") as client:
-        await called(client)
+        await make_calls(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
 
-async def test_a_function_is_asked_before_every_call(
+async def test_token_function_is_called_before_every_call(
     kind: Any, target: str, answering: Script
 ) -> None:
-    async with made(kind, target, token=Turns()) as client:
-        await called(client)
+    async with made(kind, target, token=Tokens()) as client:
+        await make_calls(client)
     assert tokens(answering) == ["Bearer secret-1", "Bearer secret-2"]
 
 
-async def test_without_a_token_none_is_sent(kind: Any, target: str, answering: Script) -> None:
+async def test_no_token_is_sent_without_one(kind: Any, target: str, answering: Script) -> None:
     async with made(kind, target, token=None) as client:
-        await called(client)
+        await make_calls(client)
     assert tokens(answering) == [None, None]
 
 
-async def test_asyncio_takes_a_coroutine_function(target: str, answering: Script) -> None:
+async def test_token_may_be_a_coroutine_function(target: str, answering: Script) -> None:
     from runsvc.client import AsyncRunClient
 
-    async with AsyncRunClient(target, token=Turns().later) as client:
-        await called(client)
+    async with AsyncRunClient(target, token=Tokens().awaited) as client:
+        await make_calls(client)
     assert tokens(answering) == ["Bearer secret-1", "Bearer secret-2"]
 
 
-async def test_a_function_that_fails_fails_the_call(kind: Any, target: str) -> None:
+async def test_failing_token_function_fails_the_call(kind: Any, target: str) -> None:
     def broken() -> str:
         raise LookupError("no token")
 
@@ -102,7 +105,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def secure(authority: trustme.CA, answering: Script) -> Iterator[str]:
-    """The address of a server whose certificate is of that authority."""
+    """Address of a server with a certificate of the authority."""
     issued = authority.issue_cert("127.0.0.1", "localhost")
     key = issued.private_key_pem.bytes()
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
@@ -110,17 +113,17 @@ def secure(authority: trustme.CA, answering: Script) -> Iterator[str]:
         yield target
 
 
-async def test_tls_to_a_server_that_the_authority_knows(
+async def test_tls_with_trusted_certificate(
     kind: Any, secure: str, authority: trustme.CA, answering: Script, tmp_path: Path
 ) -> None:
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     async with made(kind, secure, tls_ca=file, token="secret") as client:
-        await called(client)
+        await make_calls(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
 
-async def test_no_tls_to_another_server(kind: Any, secure: str, answering: Script) -> None:
+async def test_tls_with_untrusted_certificate(kind: Any, secure: str, answering: Script) -> None:
     other = trustme.CA().cert_pem.bytes()
     for certificates in (other, None):
         async with made(kind, secure, tls_ca=certificates) as client:
@@ -129,14 +132,14 @@ async def test_no_tls_to_another_server(kind: Any, secure: str, answering: Scrip
     assert answering.asked == []
 
 
-async def test_interceptors_of_the_caller_s_come_too(
+async def test_interceptors_of_the_caller_are_added(
     kind: Any, target: str, answering: Script
 ) -> None:
     from runsvc.client import AsyncRunClient, bearer
 
-    others = bearer.async_interceptors if kind is AsyncRunClient else bearer.interceptors
-    async with made(kind, target, token=None, interceptors=others("theirs")) as client:
-        await called(client)
+    interceptors = bearer.async_interceptors if kind is AsyncRunClient else bearer.interceptors
+    async with made(kind, target, token=None, interceptors=interceptors("theirs")) as client:
+        await make_calls(client)
     assert tokens(answering) == ["Bearer theirs"] * 2
 
 
@@ -147,8 +150,8 @@ def _proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
 
-def reached(target: str) -> RunError | None:
-    """Why a server cannot be reached; None: it answers."""
+def connection_error(target: str) -> RunError | None:
+    """Return the error of a call. None if the server answers."""
     with connect(target) as channel:
         try:
             RunServiceStub(channel).Get(pb.GetRequest(run_id="r1"), timeout=5)
@@ -158,11 +161,11 @@ def reached(target: str) -> RunError | None:
 
 
 @pytest.mark.usefixtures("_proxy", "answering")
-def test_no_proxy_stands_before_loopback(target: str) -> None:
-    assert reached(target) is None
-    assert reached(target.replace("127.0.0.1", "localhost")) is None
+def test_proxy_is_not_used_for_loopback(target: str) -> None:
+    assert connection_error(target) is None
+    assert connection_error(target.replace("127.0.0.1", "localhost")) is None
 
 
 @pytest.mark.usefixtures("_proxy")
-def test_a_proxy_stands_before_other_machines() -> None:
-    assert isinstance(reached("192.0.2.1:50051"), Unavailable)
+def test_proxy_is_used_for_other_machines() -> None:
+    assert isinstance(connection_error("192.0.2.1:50051"), Unavailable)

@@ -1,4 +1,4 @@
-"""What the client makes of a failed call, over both kinds of channel."""
+"""Errors that the client builds from failed calls, for threads and for asyncio."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def retry_info() -> Any:
 
 
 class Failing(RunServiceServicer):
-    """Fails every Get with these bytes."""
+    """A servicer that fails every Get with a trailer."""
 
     trailer: Any = None
     key = "grpc-status-details-bin"
@@ -94,7 +94,7 @@ def failure(target: str) -> RunError:
     return error_of(caught.value)
 
 
-def test_every_detail_is_told(failing: Failing, target: str) -> None:
+def test_every_detail_is_read(failing: Failing, target: str) -> None:
     failing.trailer = packed(info(), bad_request(), retry_info())
     error = failure(target)
     assert isinstance(error, ThreadBusy)
@@ -116,19 +116,19 @@ def test_every_detail_is_told(failing: Failing, target: str) -> None:
         broken("google.rpc.ErrorInfo"),
     ],
 )
-def test_what_is_not_ours_or_does_not_parse_is_no_reason(
+def test_foreign_or_invalid_details_are_ignored(
     failing: Failing, target: str, trailer: bytes | None
 ) -> None:
     failing.trailer = trailer
     assert vars(failure(target)) == vars(RunError(CODE, message="busy", from_transport=True))
 
 
-def test_a_fault_of_the_server_is_not_the_transport_s(failing: Failing, target: str) -> None:
+def test_failure_of_the_server_is_not_from_transport(failing: Failing, target: str) -> None:
     failing.trailer, failing.key = "f3a-1", "x-request-id"
     assert not failure(target).from_transport
 
 
-async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:
+async def test_asyncio_errors_are_read(failing: Failing, target: str) -> None:
     failing.trailer = packed(info())
     async with aconnect(target) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -137,16 +137,16 @@ async def test_asyncio_tells_the_same(failing: Failing, target: str) -> None:
     assert (error.code, error.reason, error.metadata) == (CODE, "THREAD_BUSY", {"run_id": "r1"})
 
 
-def test_an_error_without_a_call_is_unknown() -> None:
+def test_error_without_call_is_unknown() -> None:
     error = error_of(grpc.RpcError("odd"))
     assert vars(error) == vars(RunError(grpc.StatusCode.UNKNOWN, message="odd"))
 
 
-def test_an_error_can_be_sent_to_another_process() -> None:
+def test_error_can_be_pickled() -> None:
     error = ThreadBusy(CODE, "THREAD_BUSY", "busy", {"run_id": "r1"}, retry_after=1.0)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), vars(copy)) == (ThreadBusy, vars(error))
 
 
-def test_an_error_without_words_is_its_code() -> None:
+def test_error_without_message_shows_its_code() -> None:
     assert str(RunError(CODE)) == "ABORTED"

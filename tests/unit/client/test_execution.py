@@ -1,4 +1,4 @@
-"""Executions of both twins against a scripted server: from which answers they learn that the run is over."""
+"""Executions of both clients against a scripted server: which answers stop the work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import pytest
 
 from runsvc.client import (
     AsyncRunClient,
-    FailedPrecondition,
-    NotFound,
     RunClient,
     RunError,
     Unavailable,
 )
-from runsvc.client.execution import KnownRun, ending
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 from tests.support.scripted import HOLD, Refusal
@@ -36,12 +33,12 @@ NO_SUCH_RUN = Refusal(grpc.StatusCode.NOT_FOUND, "no", "RUN_NOT_FOUND")
 
 
 def run(status: str, revision: int, *, lease: bool = False, cancelled: bool = False) -> Run:
-    told = Run(run_id="r1", status=f"RUN_STATUS_{status}", revision=revision, worker_id=WORKER)
+    made = Run(run_id="r1", status=f"RUN_STATUS_{status}", revision=revision, worker_id=WORKER)
     if lease:
-        told.lease.ttl.FromMilliseconds(30)
+        made.lease.ttl.FromMilliseconds(30)
     if cancelled:
-        told.cancellation.action = 1  # type: ignore[assignment]
-    return told
+        made.cancellation.action = 1  # type: ignore[assignment]
+    return made
 
 
 PENDING = run("PENDING", 1)
@@ -57,7 +54,7 @@ def refused(status: str) -> Refusal:
 
 @pytest.fixture
 async def client(kind: Any, target: str) -> AsyncIterator[Any]:
-    """A client for executors, as it is."""
+    """A client of the scripted server, not wrapped."""
     client = kind(target, token=None, tls_ca=None, timeout=5)
     yield client
     if isinstance(client, AsyncRunClient):
@@ -66,42 +63,42 @@ async def client(kind: Any, target: str) -> AsyncIterator[Any]:
         client.close()
 
 
-def script_of(script: Script, started: Run) -> Script:
-    """A server that starts the run, and whose stream is silent."""
+def started_script(script: Script, started: Run) -> Script:
+    """Return the script of a server that starts the run and sends no events."""
     script.will("SetStatus", pb.SetStatusResponse(run=started, changed=True))
     script.will("StreamStatus", [HOLD], [HOLD])
     return script
 
 
-def asked(script: Script, kind: Any) -> list[Any]:
+def requests(script: Script, kind: Any) -> list[Any]:
     return [request for request in script.asked if isinstance(request, kind)]
 
 
-async def test_a_heartbeat_s_answer_tells_of_a_cancel(client: Any, script: Script) -> None:
-    script_of(script, RUNNING)
+async def test_heartbeat_answer_reports_cancel(client: Any, script: Script) -> None:
+    started_script(script, RUNNING)
     beating = pb.HeartbeatResponse(run=RUNNING)
-    over = pb.HeartbeatResponse(run=CANCELLED)
-    script.will("Heartbeat", beating, GONE, beating, *[over] * 100)
+    cancelled = pb.HeartbeatResponse(run=CANCELLED)
+    script.will("Heartbeat", beating, GONE, beating, *[cancelled] * 100)
     script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=CANCELLED, changed=True))
     work = Work(PENDING, lease_ttl=0.03)
     await working(client, work)
     assert (work.stopped, work.execution.cancelled) == (True, True)
-    assert asked(script, pb.AcknowledgeCancelRequest) == [
+    assert requests(script, pb.AcknowledgeCancelRequest) == [
         pb.AcknowledgeCancelRequest(run_id="r1", worker_id=WORKER)
     ]
-    assert asked(script, pb.CompleteRequest) == []
+    assert requests(script, pb.CompleteRequest) == []
 
 
 @pytest.mark.parametrize("refusal", [NOT_HOLDER, NO_SUCH_RUN, refused("TIMEOUT")])
-async def test_a_heartbeat_that_is_refused_tells_that_the_run_is_lost(
+async def test_rejected_heartbeat_means_lost_run(
     client: Any, script: Script, refusal: Refusal
 ) -> None:
-    # Again and again: an answer that comes later than the next sign of life is due is not waited for.
-    script_of(script, run("RUNNING", 2, lease=True)).will("Heartbeat", *[refusal] * 100)
+    # Repeated: an answer that arrives after the next heartbeat is due is not awaited.
+    started_script(script, run("RUNNING", 2, lease=True)).will("Heartbeat", *[refusal] * 100)
     work = Work(PENDING, lease_ttl=None)
     await working(client, work)
     assert (work.stopped, work.execution.lost, work.went_on) == (True, True, True)
-    # Nothing was reported. Whether it had begun to watch by then is a matter of time.
+    # No report was made. The watch may or may not have started by then.
     assert {type(each) for each in script.asked} - {pb.StreamStatusRequest} == {
         pb.SetStatusRequest,
         pb.HeartbeatRequest,
@@ -109,11 +106,11 @@ async def test_a_heartbeat_that_is_refused_tells_that_the_run_is_lost(
 
 
 @pytest.mark.parametrize(("answer", "cancelled"), [(CANCELLED, True), (TIMED_OUT, False)])
-async def test_the_answer_to_progress_tells_of_the_end(
+async def test_progress_answer_reports_end_of_run(
     client: Any, script: Script, answer: Run, cancelled: bool
 ) -> None:
-    told = pb.UpdateProgressResponse(run=answer)
-    script_of(script, RUNNING).will("UpdateProgress", told, told)
+    response = pb.UpdateProgressResponse(run=answer)
+    started_script(script, RUNNING).will("UpdateProgress", response, response)
     script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=answer, changed=True))
     work = Work(PENDING, usage=USED)
     await working(client, work)
@@ -121,40 +118,36 @@ async def test_the_answer_to_progress_tells_of_the_end(
     assert work.execution.cancelled is cancelled
     assert work.execution.lost is not cancelled
     if cancelled:
-        (last,) = asked(script, pb.AcknowledgeCancelRequest)
+        (last,) = requests(script, pb.AcknowledgeCancelRequest)
         assert last.progress == USED
     else:
-        first, last = asked(script, pb.UpdateProgressRequest)
+        first, last = requests(script, pb.UpdateProgressRequest)
         assert (first.final, last.final, last.progress) == (False, True, USED)
 
 
-async def test_work_goes_on_while_its_server_is_away_for_longer_than_the_lease(
-    client: Any, script: Script
-) -> None:
-    script_of(script, RUNNING).will("Heartbeat", *[GONE] * 1_000)
+async def test_work_continues_during_outage_longer_than_lease(client: Any, script: Script) -> None:
+    started_script(script, RUNNING).will("Heartbeat", *[GONE] * 1_000)
     script.will("UpdateProgress", GONE)
     script.will("Complete", GONE, pb.CompleteResponse(run=run("SUCCESS", 3)))
     work = Work(PENDING, lease_ttl=0.03, usage=USED)
     executing = working(client, work)
-    await until(lambda: len(asked(script, pb.HeartbeatRequest)) > 9 or executing.done())
+    await until(lambda: len(requests(script, pb.HeartbeatRequest)) > 9 or executing.done())
     assert (executing.done(), work.stopped, work.execution.lost) == (False, False, False)
     work.end.set()
     await executing
     assert work.execution.run.status == RunStatus.RUN_STATUS_SUCCESS
-    # The report that nobody took is made up for.
-    assert [each.progress for each in asked(script, pb.CompleteRequest)] == [USED, USED]
+    # The lost progress report is included in the report of the end.
+    assert [each.progress for each in requests(script, pb.CompleteRequest)] == [USED, USED]
 
 
-async def test_progress_that_is_refused_tells_that_the_run_is_lost(
-    client: Any, script: Script
-) -> None:
-    script_of(script, RUNNING).will("UpdateProgress", NOT_HOLDER, NOT_HOLDER)
+async def test_rejected_progress_means_lost_run(client: Any, script: Script) -> None:
+    started_script(script, RUNNING).will("UpdateProgress", NOT_HOLDER, NOT_HOLDER)
     work = Work(PENDING, usage=USED)
     await working(client, work)
     assert (work.begun.is_set(), work.execution.lost) == (False, True)
 
 
-async def test_the_stream_tells_that_the_run_was_removed(client: Any, script: Script) -> None:
+async def test_stream_reports_removed_run(client: Any, script: Script) -> None:
     deleted = pb.StreamStatusResponse(event="STATUS_EVENT_DELETED", revision=9, run=RUNNING)
     script.will("SetStatus", pb.SetStatusResponse(run=RUNNING, changed=True))
     script.will("StreamStatus", [deleted])
@@ -163,9 +156,9 @@ async def test_the_stream_tells_that_the_run_was_removed(client: Any, script: Sc
     assert (work.stopped, work.execution.lost) == (True, True)
 
 
-async def test_a_stream_that_is_refused_is_tried_again(client: Any, script: Script) -> None:
+async def test_rejected_stream_is_retried(client: Any, script: Script) -> None:
     denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "no", "PERMISSION_DENIED")
-    script_of(script, RUNNING).will("Complete", pb.CompleteResponse(run=run("SUCCESS", 3)))
+    started_script(script, RUNNING).will("Complete", pb.CompleteResponse(run=run("SUCCESS", 3)))
     script.answers["StreamStatus"].insert(0, [denied])
     work = Work(PENDING)
     executing = working(client, work)
@@ -175,10 +168,8 @@ async def test_a_stream_that_is_refused_is_tried_again(client: Any, script: Scri
     assert work.went_on
 
 
-async def test_a_report_that_is_refused_for_a_cancel_acknowledges_it(
-    client: Any, script: Script
-) -> None:
-    script_of(script, RUNNING).will("Complete", refused("INTERRUPTED"))
+async def test_report_rejected_after_cancel_is_acknowledged(client: Any, script: Script) -> None:
+    started_script(script, RUNNING).will("Complete", refused("INTERRUPTED"))
     script.will("AcknowledgeCancel", pb.AcknowledgeCancelResponse(run=CANCELLED, changed=True))
     work = Work(PENDING)
     work.end.set()
@@ -186,10 +177,8 @@ async def test_a_report_that_is_refused_for_a_cancel_acknowledges_it(
     assert (work.went_on, work.execution.cancelled) == (True, True)
 
 
-async def test_an_interrupted_run_that_nobody_cancelled_is_lost(
-    client: Any, script: Script
-) -> None:
-    script_of(script, RUNNING).will("Complete", refused("INTERRUPTED"))
+async def test_interrupted_run_without_cancel_is_lost(client: Any, script: Script) -> None:
+    started_script(script, RUNNING).will("Complete", refused("INTERRUPTED"))
     script.will("AcknowledgeCancel", refused("INTERRUPTED"))
     work = Work(PENDING)
     work.end.set()
@@ -200,24 +189,24 @@ async def test_an_interrupted_run_that_nobody_cancelled_is_lost(
 @pytest.mark.parametrize(
     "code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "RESOURCE_EXHAUSTED"]
 )
-async def test_reports_are_repeated(client: Any, script: Script, code: str) -> None:
-    passing = Refusal(grpc.StatusCode[code], "again")
+async def test_report_is_repeated_after_transient_error(
+    client: Any, script: Script, code: str
+) -> None:
+    transient = Refusal(grpc.StatusCode[code], "again")
     started = pb.SetStatusResponse(run=RUNNING, changed=True)
-    script.will("SetStatus", passing, started)
+    script.will("SetStatus", transient, started)
     script.will("StreamStatus", [HOLD])
-    script.will("Complete", passing, passing, pb.CompleteResponse(run=run("SUCCESS", 3)))
+    script.will("Complete", transient, transient, pb.CompleteResponse(run=run("SUCCESS", 3)))
     work = Work(PENDING)
     work.end.set()
     await working(client, work)
-    first, *others = asked(script, pb.CompleteRequest)
+    first, *others = requests(script, pb.CompleteRequest)
     assert others == [first, first]
 
 
-async def test_a_report_that_is_refused_for_another_reason_is_told(
-    client: Any, script: Script
-) -> None:
+async def test_report_rejected_for_another_reason_raises(client: Any, script: Script) -> None:
     denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "no", "PERMISSION_DENIED")
-    script_of(script, RUNNING).will("Complete", denied)
+    started_script(script, RUNNING).will("Complete", denied)
     work = Work(PENDING)
     work.end.set()
     with pytest.raises(RunError) as refusal:
@@ -225,17 +214,17 @@ async def test_a_report_that_is_refused_for_another_reason_is_told(
     assert refusal.value.reason == "PERMISSION_DENIED"
 
 
-async def test_a_run_is_not_begun_without_a_server(kind: Any) -> None:
+async def test_run_is_not_started_without_server(kind: Any) -> None:
     client = kind("127.0.0.1:1", timeout=0.2)
     work = Work(PENDING)
     with pytest.raises(Unavailable):
         await working(client, work)
-    with pytest.raises(RuntimeError, match=r"use (async )?with"):
-        _ = client.executing(PENDING, worker_id=WORKER).run
+    with pytest.raises(RuntimeError, match="enter the execution's block first"):
+        _ = client.execute(PENDING, worker_id=WORKER).run
     await client.close() if isinstance(client, AsyncRunClient) else client.close()
 
 
-async def test_a_program_that_fails_in_the_background_stops_the_work(
+async def test_unexpected_background_failure_stops_work(
     kind: Any, target: str, script: Script
 ) -> None:
     tokens = iter(["first", "second"])
@@ -256,9 +245,7 @@ async def test_a_program_that_fails_in_the_background_stops_the_work(
     await client.close() if isinstance(client, AsyncRunClient) else client.close()
 
 
-async def test_a_task_that_is_cancelled_while_it_starts_ends_what_it_started(
-    target: str, script: Script
-) -> None:
+async def test_task_cancelled_while_starting_ends_its_run(target: str, script: Script) -> None:
     answers = threading.Event()
 
     def started() -> pb.SetStatusResponse:
@@ -275,12 +262,12 @@ async def test_a_task_that_is_cancelled_while_it_starts_ends_what_it_started(
         with pytest.raises(asyncio.CancelledError):
             await executing
     assert not work.begun.is_set()
-    (report,) = asked(script, pb.CompleteRequest)
+    (report,) = requests(script, pb.CompleteRequest)
     assert report.status == RunStatus.RUN_STATUS_ERROR
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING"])
-def test_a_thread_that_is_interrupted_while_it_starts_ends_what_it_started(
+def test_thread_interrupted_while_starting_ends_its_run(
     target: str, script: Script, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     def interrupted(*_: Any, **_more: Any) -> None:
@@ -290,70 +277,8 @@ def test_a_thread_that_is_interrupted_while_it_starts_ends_what_it_started(
     script.will("Complete", pb.CompleteResponse(run=run("ERROR", 3)))
     with RunClient(target, token=None) as client:
         monkeypatch.setattr(client, "set_status", interrupted)
-        executing = client.executing(PENDING, worker_id=WORKER)
+        execution = client.execute(PENDING, worker_id=WORKER)
         with pytest.raises(KeyboardInterrupt):
-            executing.__enter__()
-    reports = [each.status for each in asked(script, pb.CompleteRequest)]
+            execution.__enter__()
+    reports = [each.status for each in requests(script, pb.CompleteRequest)]
     assert reports == ([RunStatus.RUN_STATUS_ERROR] if status == "RUNNING" else [])
-
-
-def test_answers_may_come_in_any_order() -> None:
-    standing = KnownRun(Run(run_id="r1", revision=2, kwargs={"input": 1}), WORKER)
-    standing.learn(CANCELLED)
-    standing.learn(RUNNING)
-    assert (standing.run.status, standing.cancelled) == (RunStatus.RUN_STATUS_INTERRUPTED, True)
-    assert standing.run.kwargs["input"] == 1
-
-
-def test_an_end_is_one_also_in_a_store_that_was_restored() -> None:
-    standing = KnownRun(run("RUNNING", 20), WORKER)
-    standing.learn(run("PENDING", 1))
-    assert not standing.is_over
-    standing.learn(CANCELLED)
-    assert standing.cancelled
-
-
-def test_another_worker_s_run_is_lost() -> None:
-    standing = KnownRun(RUNNING, WORKER)
-    standing.learn(Run(run_id="r1", revision=3, status="RUN_STATUS_RUNNING", worker_id="other"))
-    assert standing.lost
-
-
-@pytest.mark.parametrize(
-    ("error", "cancelled", "lost"),
-    [
-        (NotFound(grpc.StatusCode.NOT_FOUND), False, True),
-        (FailedPrecondition(grpc.StatusCode.FAILED_PRECONDITION, "NOT_HOLDER"), False, True),
-    ],
-)
-def test_a_refusal_behind_a_cancel(error: RunError, cancelled: bool, lost: bool) -> None:
-    standing = KnownRun(RUNNING, WORKER)
-    standing.learn(CANCELLED)
-    standing.refused(error)
-    assert (standing.cancelled, standing.lost) == (cancelled, lost)
-
-
-def test_usage_adds_up() -> None:
-    standing = KnownRun(RUNNING, WORKER)
-    assert standing.usage is None
-    standing.progress = standing.with_progress(Progress(total_tokens=1, llm_call_count=1))
-    standing.progress = standing.with_progress(Progress(total_tokens=2))
-    assert standing.usage == Progress(total_tokens=2, llm_call_count=1)
-
-
-def test_a_heartbeat_every_third_of_the_lease() -> None:
-    assert KnownRun(run("RUNNING", 1, lease=True), WORKER).heartbeat_interval == 0.01
-    assert KnownRun(RUNNING, WORKER, lease_ttl=3).heartbeat_interval == 1
-    assert KnownRun(RUNNING, WORKER).heartbeat_interval is None
-
-
-def test_reports_are_repeated_for_as_long_as_the_lease_but_at_least_a_minute() -> None:
-    assert KnownRun(RUNNING, WORKER, lease_ttl=300).outage == 300
-    assert KnownRun(run("RUNNING", 1, lease=True), WORKER).outage == 60
-    assert KnownRun(RUNNING, WORKER).outage == 60
-
-
-def test_an_error_of_the_longest_size_is_not_cut() -> None:
-    _, error = ending(ValueError("x" * 16_384))
-    assert error is not None
-    assert (len(error), error[-1]) == (16_384, "x")

@@ -1,4 +1,4 @@
-"""The decisions of a watch that was cut off: where it goes on, when, and when no more."""
+"""How an interrupted watch resumes: position, pauses, and when it gives up."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def resumption(clock: Clock | None = None, **more: Any) -> Resumption:
     settings = {name: more.pop(name) for name in ("outage", "resnapshot") if name in more}
     request = StreamStatusRequest(**(more or {"all": {}}))
     watch = Resumption(request, now=clock or Clock(), **settings)
-    watch.opening()
+    watch.next_request()
     return watch
 
 
@@ -45,7 +45,7 @@ CHANGED = event("CHANGED", 6, "RUNNING")
 
 
 @pytest.mark.parametrize(
-    ("heard", "revision", "store_id"),
+    ("events", "revision", "store_id"),
     [
         ([], None, ""),
         ([SNAPSHOT], None, ""),
@@ -57,30 +57,30 @@ CHANGED = event("CHANGED", 6, "RUNNING")
         ([END, event("PROGRESS", status="RUNNING")], 5, "s"),
     ],
 )
-def test_it_goes_on_behind_the_last_position(
-    heard: list[Any], revision: int | None, store_id: str
+def test_resumes_after_the_last_revision(
+    events: list[Any], revision: int | None, store_id: str
 ) -> None:
     watch = resumption()
-    for each in heard:
-        watch.heard(each)
+    for each in events:
+        watch.record(each)
     expected = StreamStatusRequest(all={}, after_revision=revision, store_id=store_id)
-    assert watch.opening() == expected
+    assert watch.next_request() == expected
 
 
-def test_everything_else_is_asked_for_as_at_first() -> None:
-    asked: dict[str, Any] = {"thread_id": "t", "after_revision": 3, "store_id": "s"}
-    asked["include_progress"] = True
-    watch = resumption(**asked)
-    assert watch.opening() == StreamStatusRequest(**asked)
-    watch.heard(event("HEARTBEAT", 9))
-    assert watch.opening() == StreamStatusRequest(**asked | {"after_revision": 9})
+def test_other_fields_of_the_request_stay() -> None:
+    fields: dict[str, Any] = {"thread_id": "t", "after_revision": 3, "store_id": "s"}
+    fields["include_progress"] = True
+    watch = resumption(**fields)
+    assert watch.next_request() == StreamStatusRequest(**fields)
+    watch.record(event("HEARTBEAT", 9))
+    assert watch.next_request() == StreamStatusRequest(**fields | {"after_revision": 9})
 
 
-def test_a_snapshot_that_was_cut_starts_over() -> None:
+def test_interrupted_snapshot_starts_over() -> None:
     watch = resumption(run_id="r1")
-    watch.heard(event("SNAPSHOT", status="SUCCESS"))
-    assert watch.cut(GONE) is not None
-    assert watch.opening() == StreamStatusRequest(run_id="r1")
+    watch.record(event("SNAPSHOT", status="SUCCESS"))
+    assert watch.pause_after(GONE) is not None
+    assert watch.next_request() == StreamStatusRequest(run_id="r1")
 
 
 def failing(code: str, reason: str = "", from_transport: bool = True) -> RunError:
@@ -97,8 +97,8 @@ def failing(code: str, reason: str = "", from_transport: bool = True) -> RunErro
         failing("CANCELLED"),
     ],
 )
-def test_what_passes_is_made_up_for(error: RunError) -> None:
-    assert resumption().cut(error) is not None
+def test_transient_errors_are_retried(error: RunError) -> None:
+    assert resumption().pause_after(error) is not None
 
 
 @pytest.mark.parametrize(
@@ -111,80 +111,80 @@ def test_what_passes_is_made_up_for(error: RunError) -> None:
         failing("DEADLINE_EXCEEDED"),
     ],
 )
-def test_everything_else_is_raised(error: RunError) -> None:
+def test_other_errors_are_raised(error: RunError) -> None:
     with pytest.raises(RunError) as raised:
-        resumption().cut(error)
+        resumption().pause_after(error)
     assert raised.value is error
 
 
-def test_pauses_grow_and_start_anew_after_a_message() -> None:
+def test_pauses_grow_and_are_reset_by_an_event() -> None:
     watch = resumption(outage=1_000)
-    pauses = [watch.cut(GONE) or 0 for _ in range(10)]
+    pauses = [watch.pause_after(GONE) or 0 for _ in range(10)]
     longest = [0.05 * 2**step for step in range(6)] + [2.0] * 4
     for pause, most in zip(pauses, longest, strict=True):
         assert most / 2 <= pause <= most
-    watch.heard(CHANGED)
-    assert (watch.cut(GONE) or 1) <= 0.05
+    watch.record(CHANGED)
+    assert (watch.pause_after(GONE) or 1) <= 0.05
 
 
-def test_the_server_may_ask_for_a_longer_pause() -> None:
+def test_server_may_request_a_longer_pause() -> None:
     draining = Unavailable(grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", retry_after=1.0)
-    assert 1.0 < (resumption().cut(draining) or 0) <= 1.05
+    assert 1.0 < (resumption().pause_after(draining) or 0) <= 1.05
 
 
-def test_it_gives_up_after_the_outage() -> None:
+def test_gives_up_after_the_outage() -> None:
     clock = Clock()
     watch = resumption(clock, outage=30)
-    watch.heard(CHANGED)
+    watch.record(CHANGED)
     clock.now += 1_000
-    assert watch.cut(GONE) is not None
+    assert watch.pause_after(GONE) is not None
     for _ in range(5):
         clock.now += 5
-        watch.opening()
-        assert watch.cut(GONE) is not None
+        watch.next_request()
+        assert watch.pause_after(GONE) is not None
     clock.now += 5
-    watch.opening()
+    watch.next_request()
     with pytest.raises(Unavailable):
-        watch.cut(GONE)
+        watch.pause_after(GONE)
 
 
-def test_an_outage_ends_with_a_message_or_with_a_stream_that_stood() -> None:
+def test_outage_ends_with_an_event_or_a_connected_stream() -> None:
     clock = Clock()
     watch = resumption(clock, outage=30)
-    for heard in ([CHANGED], []):
-        assert watch.cut(GONE) is not None
-        watch.opening()
-        for each in heard:
-            watch.heard(each)
+    for events in ([CHANGED], []):
+        assert watch.pause_after(GONE) is not None
+        watch.next_request()
+        for each in events:
+            watch.record(each)
         clock.now += 31
-        assert watch.cut(GONE) is not None
+        assert watch.pause_after(GONE) is not None
 
 
-def test_no_outage_is_waited_for_if_none_is_asked_for() -> None:
+def test_zero_outage_does_not_wait() -> None:
     with pytest.raises(Unavailable):
-        resumption(outage=0).cut(GONE)
+        resumption(outage=0).pause_after(GONE)
 
 
 @pytest.mark.parametrize("reason", ["REVISION_COMPACTED", "REVISION_UNKNOWN"])
-def test_a_log_that_does_not_go_on_is_a_snapshot_if_that_is_asked_for(reason: str) -> None:
+def test_resnapshot_replaces_a_compacted_log(reason: str) -> None:
     watch = resumption(all={}, after_revision=1, store_id="s", resnapshot=True)
-    assert watch.cut(failing("OUT_OF_RANGE", reason, from_transport=False)) is not None
-    assert watch.opening() == StreamStatusRequest(all={})
+    assert watch.pause_after(failing("OUT_OF_RANGE", reason, from_transport=False)) is not None
+    assert watch.next_request() == StreamStatusRequest(all={})
 
 
-def test_who_has_no_revision_yet_asks_for_another_snapshot() -> None:
+def test_watch_without_revision_requests_another_snapshot() -> None:
     watch = resumption(run_id="r1")
-    watch.heard(SNAPSHOT)
-    assert watch.cut(COMPACTED) is not None
-    assert watch.opening() == StreamStatusRequest(run_id="r1")
-    watch.heard(event("SNAPSHOT_END", 3))
+    watch.record(SNAPSHOT)
+    assert watch.pause_after(COMPACTED) is not None
+    assert watch.next_request() == StreamStatusRequest(run_id="r1")
+    watch.record(event("SNAPSHOT_END", 3))
     with pytest.raises(RunError):
-        watch.cut(COMPACTED)
+        watch.pause_after(COMPACTED)
 
 
-def test_who_named_a_revision_is_told_that_it_is_gone() -> None:
+def test_watch_with_revision_raises_for_a_compacted_log() -> None:
     with pytest.raises(RunError):
-        resumption(all={}, after_revision=1).cut(COMPACTED)
+        resumption(all={}, after_revision=1).pause_after(COMPACTED)
 
 
 ACKNOWLEDGED = event("CHANGED", 7, "INTERRUPTED")
@@ -192,7 +192,7 @@ ACKNOWLEDGED.run.cancellation.acknowledged_at.seconds = 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "last", "is_over"),
+    ("target", "last", "is_over"),
     [
         ({"run_id": "r1"}, event("CHANGED", 7, "SUCCESS"), True),
         ({"run_id": "r1"}, event("CHANGED", 7, "RUNNING"), False),
@@ -210,25 +210,25 @@ ACKNOWLEDGED.run.cancellation.acknowledged_at.seconds = 1
         ({"all": {}}, event("DELETED", 7), False),
     ],
 )
-def test_behind_the_last_change_no_server_is_waited_for(
-    asked: Any, last: Any, is_over: bool
+def test_after_the_last_change_the_watch_does_not_wait(
+    target: Any, last: Any, is_over: bool
 ) -> None:
-    watch = resumption(**asked)
-    watch.heard(last)
-    # Once more, for what the server may not have had the time to tell.
-    assert watch.cut(GONE) is not None
-    assert (watch.cut(GONE) is None) is is_over
+    watch = resumption(**target)
+    watch.record(last)
+    # One more stream, in case the server stopped before it sent the end.
+    assert watch.pause_after(GONE) is not None
+    assert (watch.pause_after(GONE) is None) is is_over
 
 
-def test_a_snapshot_of_a_run_that_ended_is_the_end() -> None:
+def test_snapshot_of_a_terminal_run_is_the_end() -> None:
     watch = resumption(run_id="r1")
-    watch.heard(event("SNAPSHOT", status="SUCCESS"))
-    watch.heard(END)
-    assert watch.cut(GONE) is not None
-    assert watch.cut(GONE) is None
+    watch.record(event("SNAPSHOT", status="SUCCESS"))
+    watch.record(END)
+    assert watch.pause_after(GONE) is not None
+    assert watch.pause_after(GONE) is None
 
 
-NOTHING: dict[str, Any] = {
+UNSET: dict[str, Any] = {
     "run_id": None,
     "thread_id": None,
     "all_runs": False,
@@ -242,25 +242,25 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def test_what_is_asked_for() -> None:
-    asked = watch_request(**NOTHING | {"run_id": "r1", "attach": True, "heartbeat_interval": 1.5})
+def test_request_of_a_watch() -> None:
+    request = watch_request(**UNSET | {"run_id": "r1", "attach": True, "heartbeat_interval": 1.5})
     interval = timedelta(seconds=1.5)
-    assert asked == StreamStatusRequest(run_id="r1", attach=True, heartbeat_interval=interval)
-    asked = watch_request(**NOTHING | {"all_runs": True, "assistant_id": "a", "after_revision": 0})
-    assert asked == StreamStatusRequest(all=AllRuns(assistant_id="a"), after_revision=0)
-    assert watch_request(**NOTHING | {"all_runs": True}).WhichOneof("target") == "all"
-    asked = watch_request(**NOTHING | {"thread_id": "t", "until_acknowledged": True})
-    assert asked == StreamStatusRequest(thread_id="t", until_acknowledged=True)
+    assert request == StreamStatusRequest(run_id="r1", attach=True, heartbeat_interval=interval)
+    request = watch_request(**UNSET | {"all_runs": True, "assistant_id": "a", "after_revision": 0})
+    assert request == StreamStatusRequest(all=AllRuns(assistant_id="a"), after_revision=0)
+    assert watch_request(**UNSET | {"all_runs": True}).WhichOneof("target") == "all"
+    request = watch_request(**UNSET | {"thread_id": "t", "until_acknowledged": True})
+    assert request == StreamStatusRequest(thread_id="t", until_acknowledged=True)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "target",
     [
         {"run_id": "r1", "thread_id": "t"},
         {"run_id": "r1", "all_runs": True},
         {"run_id": "r1", "assistant_id": "a"},
     ],
 )
-def test_a_watch_has_one_target_at_most(asked: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"name one thing|needs all_runs"):
-        watch_request(**NOTHING | asked)
+def test_watch_has_one_target_at_most(target: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"Name only one target|needs all_runs=True"):
+        watch_request(**UNSET | target)

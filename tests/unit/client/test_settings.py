@@ -1,4 +1,4 @@
-"""Where a client's settings come from."""
+"""Sources of a client's settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings(**given: Any) -> Settings:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Every variable set; the file of certificates that one of them names."""
+    """Set every variable. Return the file of certificates."""
     file = tmp_path / "ca.pem"
     file.write_bytes(b"CA")
     for name, value in zip(VARIABLES, ("host:1", "secret", str(file), "2.5"), strict=True):
@@ -32,22 +32,22 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("environment")
-def test_what_is_left_out_comes_from_the_environment() -> None:
+def test_omitted_arguments_come_from_the_environment() -> None:
     assert settings() == Settings("host:1", "secret", b"CA", 2.5)
 
 
 @pytest.mark.usefixtures("environment")
-def test_what_is_given_counts() -> None:
+def test_given_arguments_take_precedence() -> None:
     given = settings(target="other:2", token="mine", tls_ca=b"PEM", timeout=1.0)
     assert given == Settings("other:2", "mine", b"PEM", 1.0)
 
 
 @pytest.mark.usefixtures("environment")
-def test_none_switches_the_environment_off() -> None:
+def test_none_ignores_the_environment() -> None:
     assert settings(target=None, token=None, tls_ca=None, timeout=None) == DEFAULTS
 
 
-def test_without_an_environment_there_are_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_without_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert settings() == DEFAULTS
@@ -57,18 +57,18 @@ def test_without_an_environment_there_are_defaults(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
-def test_a_timeout_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_invalid_timeout_variable_raises(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RUNSVC_TIMEOUT", text)
     with pytest.raises(ValueError, match=f"RUNSVC_TIMEOUT is '{text}'"):
         settings()
     assert settings(timeout=3).timeout == 3
 
 
-def test_certificates_are_a_file_or_its_bytes(environment: Path) -> None:
+def test_certificates_are_a_file_or_its_content(environment: Path) -> None:
     assert settings(tls_ca=environment).certificates == b"CA"
     with pytest.raises(FileNotFoundError):
         settings(tls_ca=environment.with_name("none"))
 
 
-def test_a_token_is_not_shown() -> None:
+def test_repr_hides_the_token() -> None:
     assert "secret" not in repr(settings(token="secret"))

@@ -1,4 +1,4 @@
-"""Watches of both twins against a scripted server: going on, ending, leaving."""
+"""Watches of both clients against a scripted server: resuming, ending, leaving."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
 LAST = event("CHANGED", 9, "SUCCESS")
 
 
-async def test_it_goes_on_where_it_was_cut_off(client: Any, script: Script) -> None:
+async def test_watch_resumes_after_a_lost_connection(client: Any, script: Script) -> None:
     script.will("StreamStatus", [SNAPSHOT, END, CHANGED, GONE], [GONE], [LAST])
-    lost: list[RunError] = []
-    watch = client.watch("r1", on_reconnect=lost.append)
+    errors: list[RunError] = []
+    watch = client.watch("r1", on_reconnect=errors.append)
     assert [each async for each in watch] == [SNAPSHOT, END, CHANGED, LAST]
     assert [each async for each in watch] == []
-    behind = StreamStatusRequest(run_id="r1", after_revision=6, store_id="s")
-    assert script.asked == [StreamStatusRequest(run_id="r1"), behind, behind]
-    assert [type(error) for error in lost] == [Unavailable, Unavailable]
+    resumed = StreamStatusRequest(run_id="r1", after_revision=6, store_id="s")
+    assert script.asked == [StreamStatusRequest(run_id="r1"), resumed, resumed]
+    assert [type(error) for error in errors] == [Unavailable, Unavailable]
 
 
-async def test_a_cut_snapshot_starts_over(client: Any, script: Script) -> None:
+async def test_interrupted_snapshot_starts_over(client: Any, script: Script) -> None:
     script.will("StreamStatus", [SNAPSHOT, GONE], [SNAPSHOT, END, LAST])
     assert [each async for each in client.watch("r1")] == [SNAPSHOT, SNAPSHOT, END, LAST]
 
 
-async def test_behind_the_end_no_server_is_waited_for(client: Any, script: Script) -> None:
+async def test_after_the_end_the_watch_does_not_wait(client: Any, script: Script) -> None:
     script.will("StreamStatus", [LAST, GONE], [GONE])
     assert [each async for each in client.watch("r1")] == [LAST]
     assert len(script.asked) == 2
 
 
 @pytest.mark.parametrize("reason", ["REVISION_COMPACTED", "REVISION_UNKNOWN"])
-async def test_it_starts_over_behind_a_log_that_does_not_go_on_if_asked_to(
+async def test_resnapshot_replaces_a_compacted_log(
     client: Any, script: Script, reason: str
 ) -> None:
     compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "old", reason)
@@ -59,9 +59,7 @@ async def test_it_starts_over_behind_a_log_that_does_not_go_on_if_asked_to(
     assert refusal.value.reason == reason
 
 
-async def test_what_cannot_be_made_up_for_is_raised_and_ends_it(
-    client: Any, script: Script
-) -> None:
+async def test_final_error_is_raised_and_ends_the_watch(client: Any, script: Script) -> None:
     script.will("StreamStatus", [Refusal(grpc.StatusCode.NOT_FOUND, "no", "RUN_NOT_FOUND")])
     watch = client.watch("r1")
     with pytest.raises(NotFound):
@@ -69,23 +67,21 @@ async def test_what_cannot_be_made_up_for_is_raised_and_ends_it(
     assert [each async for each in watch] == []
 
 
-async def test_a_log_that_was_cut_before_the_snapshot_came_is_made_up_for(
-    client: Any, script: Script
-) -> None:
+async def test_log_compacted_during_the_snapshot_is_retried(client: Any, script: Script) -> None:
     compacted = Refusal(grpc.StatusCode.OUT_OF_RANGE, "no", "REVISION_COMPACTED")
     script.will("StreamStatus", [compacted], [END])
     assert await anext(client.watch(all_runs=True)) == END
     assert script.asked[0] == script.asked[1]
 
 
-async def test_it_gives_up_after_the_outage(client: Any, script: Script) -> None:
+async def test_watch_gives_up_after_the_outage(client: Any, script: Script) -> None:
     script.will("StreamStatus", GONE)
     with pytest.raises(Unavailable):
         await anext(client.watch(all_runs=True, outage=0.1))
     assert len(script.asked) > 1
 
 
-async def test_who_is_told_of_a_cut_may_end_it(client: Any, script: Script) -> None:
+async def test_exception_of_on_reconnect_ends_the_watch(client: Any, script: Script) -> None:
     def give_up(error: RunError) -> None:
         raise error
 
@@ -98,8 +94,8 @@ async def test_who_is_told_of_a_cut_may_end_it(client: Any, script: Script) -> N
     assert len(script.asked) == 1
 
 
-async def test_nothing_is_asked_before_the_first_event_is(client: Any, script: Script) -> None:
-    with pytest.raises(ValueError, match="name one thing to watch"):
+async def test_no_request_before_the_first_event(client: Any, script: Script) -> None:
+    with pytest.raises(ValueError, match="Name only one target"):
         client.watch("r1", all_runs=True)
     client.watch("r1")
     script.will("StreamStatus", [])
@@ -108,7 +104,7 @@ async def test_nothing_is_asked_before_the_first_event_is(client: Any, script: S
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-async def test_a_watch_that_is_closed_ends_the_loop_that_waits(
+async def test_closing_a_watch_ends_a_waiting_loop(
     kind: Any, target: str, script: Script, token: str | None
 ) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
@@ -122,8 +118,8 @@ async def test_a_watch_that_is_closed_ends_the_loop_that_waits(
         await until(lambda: script.held == 0)
 
 
-async def test_a_watch_that_is_closed_does_not_try_again(client: Any, script: Script) -> None:
-    later = Refusal(grpc.StatusCode.UNAVAILABLE, "Going.", "SERVER_DRAINING", retry=50)
+async def test_closed_watch_does_not_reconnect(client: Any, script: Script) -> None:
+    later = Refusal(grpc.StatusCode.UNAVAILABLE, "Stopping.", "SERVER_DRAINING", retry=50)
     script.will("StreamStatus", [later])
     watch = client.watch(all_runs=True)
     waiting = asyncio.ensure_future(anext(watch, None))
@@ -132,7 +128,9 @@ async def test_a_watch_that_is_closed_does_not_try_again(client: Any, script: Sc
     assert await waiting is None
 
 
-async def test_a_watch_fails_with_its_client_s_end(kind: Any, target: str, script: Script) -> None:
+async def test_watch_fails_after_its_client_is_closed(
+    kind: Any, target: str, script: Script
+) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
     async with made(kind, target) as client:
         watch = client.watch(all_runs=True)
@@ -142,13 +140,15 @@ async def test_a_watch_fails_with_its_client_s_end(kind: Any, target: str, scrip
     assert failure.value.code is grpc.StatusCode.CANCELLED
 
 
-async def test_so_does_one_that_waits(kind: Any, target: str, script: Script) -> None:
+async def test_waiting_watch_fails_when_its_client_is_closed(
+    kind: Any, target: str, script: Script
+) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
     async with made(kind, target) as client:
         watch = client.watch(all_runs=True)
         await anext(watch)
         waiting = asyncio.ensure_future(anext(watch))
-        # Until it waits for what does not come.
+        # Let it start to wait.
         await asyncio.wait([waiting], timeout=0.05)
     with pytest.raises(RunError) as failure:
         await waiting
@@ -156,7 +156,7 @@ async def test_so_does_one_that_waits(kind: Any, target: str, script: Script) ->
 
 
 class Left(Exception):
-    """Somebody leaves a loop by an exception."""
+    """Leaves a loop."""
 
 
 async def leave_by_exception(client: AsyncRunClient, script: Script) -> None:
@@ -193,7 +193,7 @@ async def test_leaving_the_loop_ends_the_stream(
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-async def test_a_task_that_is_cancelled_ends_the_stream(
+async def test_cancelling_the_task_ends_the_stream(
     target: str, script: Script, token: str | None
 ) -> None:
     async def watch(client: AsyncRunClient) -> None:
@@ -210,7 +210,7 @@ async def test_a_task_that_is_cancelled_ends_the_stream(
         await until(lambda: script.held == 0)
 
 
-async def test_who_gave_up_waiting_may_ask_again(target: str, script: Script) -> None:
+async def test_watch_can_be_continued_after_a_timeout(target: str, script: Script) -> None:
     script.will("StreamStatus", [CHANGED, HOLD], [LAST])
     async with AsyncRunClient(target) as client:
         watch = client.watch("r1")
@@ -222,29 +222,29 @@ async def test_who_gave_up_waiting_may_ask_again(target: str, script: Script) ->
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-def test_leaving_the_loop_ends_the_stream_for_threads_too(
+def test_leaving_the_loop_ends_the_stream_in_threads(
     target: str, script: Script, token: str | None
 ) -> None:
-    def holds(count: int) -> None:
+    def wait_for_streams(count: int) -> None:
         asyncio.run(until(lambda: script.held == count))
 
     script.will("StreamStatus", *[[CHANGED, HOLD]] * 3)
     with RunClient(target, token=token) as client:
         for _ in client.watch(all_runs=True):
-            holds(1)
+            wait_for_streams(1)
             break
-        holds(0)
+        wait_for_streams(0)
         with pytest.raises(Left):
             leave_by_exception_in_a_thread(client, script)
-        holds(0)
+        wait_for_streams(0)
         with client.watch(all_runs=True) as watch:
             assert next(watch) == CHANGED
-            holds(1)
+            wait_for_streams(1)
         assert list(watch) == []
-        holds(0)
+        wait_for_streams(0)
 
 
-def test_another_thread_ends_a_watch_at_any_moment(target: str, script: Script) -> None:
+def test_another_thread_can_close_a_watch_at_any_time(target: str, script: Script) -> None:
     script.will("StreamStatus", *[[CHANGED, HOLD]] * 50)
     with RunClient(target) as client:
         for number in range(50):
@@ -260,11 +260,11 @@ def test_another_thread_ends_a_watch_at_any_moment(target: str, script: Script) 
     asyncio.run(until(lambda: script.held == 0))
 
 
-def test_a_client_closes_while_threads_open_watches() -> None:
+def test_client_can_be_closed_while_threads_open_watches() -> None:
     client, stop = RunClient("127.0.0.1:1", token=None), threading.Event()
 
     def keep_opening() -> None:
-        # Some stay and some go: what is open changes all the time, and does not grow.
+        # Watches are added and dropped all the time, and their number does not grow.
         kept = deque[object](maxlen=64)
         while not stop.is_set():
             kept.append(client.watch("r1"))

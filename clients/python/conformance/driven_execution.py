@@ -1,4 +1,4 @@
-"""A function that executes a run and does what the suite says next."""
+"""An execution that the suite's commands drive."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ class _End(NamedTuple):
     error: str | None = None
 
 
-class Work:
-    """One execution on its way."""
+class DrivenExecution:
+    """An execution in a task of its own."""
 
     def __init__(self, execution: AsyncExecution) -> None:
         self._execution = execution
-        self._begun, self._told_to_stop = asyncio.Event(), asyncio.Event()
+        self._started, self._stop_seen = asyncio.Event(), asyncio.Event()
+        #: How the suite ends the block.
         self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._execute())
 
     async def _execute(self) -> None:
         async with self._execution as execution:
-            self._begun.set()
+            self._started.set()
             try:
                 end = await asyncio.shield(self._end)
             except asyncio.CancelledError:
-                self._told_to_stop.set()
+                self._stop_seen.set()
                 execution.progress.MergeFrom((await self._end).progress)
                 raise
             execution.progress.MergeFrom(end.progress)
@@ -38,19 +39,21 @@ class Work:
                 raise RuntimeError(end.error)
 
     async def started(self) -> Run:
-        """The run once the function works; how it was refused is raised."""
-        await self._first(self._begun)
+        """Return the run once it is started. Raise the error of a failed start."""
+        await self._wait_for(self._started)
         return self._execution.run
 
     async def report(self, progress: Progress) -> bool:
+        """Report progress. Return whether it was applied."""
         return await self._execution.update_progress(progress)
 
     @property
     def is_executing(self) -> bool:
-        return not self._task.done() and not self._told_to_stop.is_set()
+        """Whether the block runs and was not stopped."""
+        return not self._task.done() and not self._stop_seen.is_set()
 
     async def finish(self, progress: Progress, error: str | None) -> Run:
-        """The run after the function has returned, or raised the error."""
+        """Leave the block, with `error` as an exception if given. Return the run."""
         self._end.set_result(_End(progress, error))
         await asyncio.wait([self._task])
         if error is None or str(self._task.exception()) != error:
@@ -58,16 +61,16 @@ class Work:
         return self._execution.run
 
     async def stopped(self, progress: Progress) -> AsyncExecution:
-        """The execution after the function was told to stop, and has returned."""
-        await self._first(self._told_to_stop)
+        """Wait until the block is stopped, leave it, and return the execution."""
+        await self._wait_for(self._stop_seen)
         self._end.set_result(_End(progress))
         await self._task
         return self._execution
 
-    async def _first(self, event: asyncio.Event) -> None:
-        """Return when it happens; raise what ends the function before."""
-        happening = asyncio.create_task(event.wait())
-        await asyncio.wait([happening, self._task], return_when=asyncio.FIRST_COMPLETED)
-        happening.cancel()
+    async def _wait_for(self, event: asyncio.Event) -> None:
+        """Wait for an event. Raise the error of the block if it ends first."""
+        waiting = asyncio.create_task(event.wait())
+        await asyncio.wait([waiting, self._task], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
         if not event.is_set():
             await self._task

@@ -1,4 +1,4 @@
-"""The live table of a watch: a screen full of runs, those that changed last at the bottom."""
+"""The live table of a watch: one screen of runs, the most recently changed at the bottom."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 _ACTIVE: Final = (RunStatus.RUN_STATUS_PENDING, RunStatus.RUN_STATUS_RUNNING)
 
-#: Lines that are not runs: the table's head and the caption.
+#: Lines of the table's head and the caption.
 _OTHER_LINES: Final = 2
 
-#: More runs that have ended are on no screen.
-_MOST_ENDED: Final = 500
+_ADVICE: Final = "Press Ctrl-C to stop."
+_DISCONNECTED: Final = "Disconnected, reconnecting."
+
+#: Maximum number of terminal runs that are kept. No screen shows more.
+_MAX_ENDED: Final = 500
 
 
 class _Row(NamedTuple):
@@ -36,8 +39,8 @@ class _Row(NamedTuple):
     run: Run
 
 
-class Board:
-    """The runs told of so far: all that are active, and of the others the latest."""
+class LiveTable:
+    """All active runs of a watch, and its newest terminal runs."""
 
     def __init__(self, waiting_for: str, without: tuple[str, ...] = ()) -> None:
         self._waiting_for = waiting_for
@@ -46,20 +49,21 @@ class Board:
         self._ended: dict[str, _Row] = {}
         self._number = 0
         self._revision = 0
-        self._lost = False
+        self._is_disconnected = False
 
-    def lost(self) -> None:
-        """The connection is lost; the next event says that it is there again."""
-        self._lost = True
+    def mark_disconnected(self) -> None:
+        """Show that the connection is lost, until the next event."""
+        self._is_disconnected = True
 
     def add(self, event: StreamStatusResponse) -> None:
-        self._lost = False
+        """Apply an event."""
+        self._is_disconnected = False
         self._revision = max(self._revision, event.revision)
         run = event.run
         if not event.HasField("run"):
             return
         if event.event == StatusEvent.STATUS_EVENT_PROGRESS and run.run_id in self._active:
-            # In its place: rows that jump with every token cannot be read.
+            # Keep its row: rows that move with every token are unreadable.
             self._active[run.run_id] = self._active[run.run_id]._replace(run=run)
             return
         self._active.pop(run.run_id, None)
@@ -68,46 +72,46 @@ class Board:
             self._keep(run)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """One frame, at the size that the terminal has by now."""
+        """Render one frame at the current size of the terminal."""
         if self._active or self._ended:
-            yield self._frame(options.height or console.height, "Ctrl-C leaves.")
+            yield self._frame(options.height or console.height, _ADVICE)
         else:
-            lost = "No connection, trying again. " if self._lost else ""
-            yield _line(f"{lost}Waiting for {self._waiting_for}… Ctrl-C leaves.")
+            state = f"{_DISCONNECTED} " if self._is_disconnected else ""
+            yield _line(f"{state}Waiting for {self._waiting_for}… {_ADVICE}")
 
-    def left(self, height: int) -> RenderableType | None:
-        """What stays in the terminal after the watch. None: there was nothing to see."""
-        # The prompt needs a line too.
+    def final_view(self, height: int) -> RenderableType | None:
+        """Return the table that stays in the terminal after the watch. None if there were no runs."""
+        # The prompt needs one line.
         return self._frame(height - 1) if self._active or self._ended else None
 
     def _keep(self, run: Run) -> None:
         self._number += 1
         kept = self._active if run.status in _ACTIVE else self._ended
         kept[run.run_id] = _Row(self._number, run)
-        if len(self._ended) > _MOST_ENDED:
+        if len(self._ended) > _MAX_ENDED:
             del self._ended[next(iter(self._ended))]
 
     def _frame(self, height: int, advice: str = "") -> Group:
         room = max(height - _OTHER_LINES, 1)
-        # Copies: drawn by another thread than the one that adds.
+        # Copies: another thread draws.
         active, ended = tuple(self._active.values()), tuple(self._ended.values())
         shown = [*active[-room:], *ended[max(len(ended) - max(room - len(active), 0), 0) :]]
         runs = [row.run for row in sorted(shown, key=lambda row: row.number)]
         hidden = len(active) - room
         more = f"… and {hidden:,} more active." if hidden > 0 else ""
-        lost = "No connection, trying again." if self._lost and advice else ""
-        caption = " ".join(filter(None, (more, f"Revision {self._revision}.", lost, advice)))
+        state = _DISCONNECTED if self._is_disconnected and advice else ""
+        caption = " ".join(filter(None, (more, f"Revision {self._revision}.", state, advice)))
         return Group(RunsTable(runs, self._without), _line(caption))
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as an exception would, so that the terminal gets its screen and its cursor back."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Exit by an exception on SIGTERM, so that the terminal's screen and cursor are restored."""
 
-    def leave(number: int, _frame: object) -> None:
+    def exit_with(number: int, _frame: object) -> None:
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = signal.signal(signal.SIGTERM, exit_with)
     try:
         yield
     finally:

@@ -1,0 +1,147 @@
+"""Failed calls: messages, hints, JSON and exit codes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+import trustme
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from runsvc.v1 import run_service_pb2 as pb
+from runsvc.v1.run_pb2 import Progress, Run
+from tests.support.scripted import Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Cli
+
+
+RUN = Run(
+    run_id="r1",
+    thread_id="chat-1",
+    status="RUN_STATUS_RUNNING",
+    revision=7,
+    created_at=Timestamp(seconds=1),
+    updated_at=Timestamp(seconds=61),
+    progress=Progress(total_tokens=1_200),
+)
+
+
+@pytest.mark.parametrize("given", ["abc", "nan"])
+def test_invalid_seconds_are_a_usage_error(cli: Cli, given: str) -> None:
+    result = cli("get", "r1", "--timeout", given)
+    assert result.exit_code == 2
+    assert f"'{given}' is not a valid number of seconds." in result.stderr
+
+
+BUSY = Refusal(grpc.StatusCode.ABORTED, "Thread chat-1 is busy.", "THREAD_BUSY", {"run_id": "r1"})
+
+
+def test_busy_thread_comes_with_hints(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", BUSY)
+    result = cli("create", "chat-1")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.splitlines() == [
+        "Error: Thread chat-1 is busy.",
+        f"Hint: Cancel the active run first: runsvc cancel r1 --target {cli.target}",
+        f"Hint: Or displace it: runsvc create chat-1 --strategy interrupt --target {cli.target}",
+    ]
+
+
+def test_errors_are_json_with_json_option(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", BUSY)
+    result = cli("create", "chat-1", "--json")
+    error = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert (error["code"], error["reason"], error["exit_code"]) == ("ABORTED", "THREAD_BUSY", 4)
+    assert error["metadata"] == {"run_id": "r1"}
+
+
+@pytest.mark.parametrize(
+    ("violations", "lines"),
+    [
+        ([("thread_id", "is required")], ["The request is invalid: thread_id is required."]),
+        (
+            [("thread_id", "is required"), ("", "and 9 more")],
+            ["The request is invalid:", "  thread_id is required", "  and 9 more"],
+        ),
+        (
+            [("timeout", "is negative")],
+            ["The request is invalid: thread_id is required.", "  timeout is negative"],
+        ),
+    ],
+)
+def test_every_violation_is_shown_once(
+    cli: Cli, violations: list[tuple[str, str]], lines: list[str]
+) -> None:
+    message = "The request is invalid: thread_id is required."
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    refusal = Refusal(code, message, "INVALID_REQUEST", violations=tuple(violations))
+    cli.script.will("CreateOrReject", refusal)
+    result = cli("create", "chat-1")
+    assert result.exit_code == 2
+    assert result.stderr.removeprefix("Error: ").splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        ("127.0.0.1:1", " Start one with: runsvc serve --listen 127.0.0.1:1"),
+        ("[::1]:1", " Start one with: runsvc serve --listen '[::1]:1'"),
+        ("nowhere.invalid:1", ""),
+    ],
+)
+def test_missing_server(cli: Cli, target: str, advice: str) -> None:
+    result = cli("get", "r1", "--target", target)
+    assert result.exit_code == 5
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {target}.{advice}",
+        "Hint: If the server has another address, set --target HOST:PORT or RUNSVC_TARGET",
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["localhost", "127.0.0.1", "http://127.0.0.1:1", "127.0.0.1:99999", "127.0.0.1:0"]
+)
+def test_invalid_address_comes_with_a_hint(cli: Cli, target: str) -> None:
+    result = cli("get", "r1", "--target", target)
+    assert result.exit_code == 5
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {target}.",
+        "Hint: Write the address as HOST:PORT, such as 127.0.0.1:50051",
+    ]
+
+
+def test_tls_to_a_server_without_tls(cli: Cli, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificates = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(certificates))
+    result = cli("get", "r1", env={"RUNSVC_TLS_CA": str(certificates)})
+    assert result.exit_code == 5
+    assert result.stderr.splitlines() == [
+        f"Error: No runsvc server answers at {cli.target}.",
+        "Hint: If the server has another address, set --target HOST:PORT or RUNSVC_TARGET",
+        "Hint: RUNSVC_TLS_CA enables TLS. Unset it if the server does not use TLS",
+    ]
+
+
+def test_unreadable_certificates(cli: Cli) -> None:
+    result = cli("get", "r1", env={"RUNSVC_TLS_CA": "/nowhere"})
+    assert result.stderr == (
+        "Error: Cannot read /nowhere, set by RUNSVC_TLS_CA: No such file or directory\n"
+    )
+
+
+def test_token_is_read_from_the_environment(cli: Cli) -> None:
+    cli.script.will("Get", pb.GetResponse(run=RUN))
+    cli("get", "r1", env={"RUNSVC_TOKEN": "secret"})
+    assert cli.script.metadata[0]["authorization"] == "Bearer secret"
+
+
+def test_invalid_timeout_is_a_usage_error_of_watch_too(cli: Cli) -> None:
+    result = cli("watch", "r1", env={"RUNSVC_TIMEOUT": "soon"})
+    assert (result.exit_code, "RUNSVC_TIMEOUT is 'soon'" in result.stderr) == (2, True)
