@@ -168,7 +168,7 @@ async def test_a_watcher_that_stops_reading_costs_nothing_and_gets_everything(
             assert other.cuts == 0
             assert len(stalled) < WINDOW // 400
             assert resident(process.pid) - before < GROWTH
-            connection.go_on(number, 1 << 30)
+            connection.grant(number, 1 << 30)
             await until(lambda: bool(stalled) and stalled[-1] == last, 120)
         assert stalled == other.seen
         assert not ended.done()

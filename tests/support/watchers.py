@@ -84,7 +84,7 @@ class Watcher:
     async def follow(self) -> None:
         """Watch, and watch again, until cancelled. AssertionError for an end that nobody resumes after."""
         while True:
-            with suppress(OSError, http2.Lost):
+            with suppress(OSError, http2.ConnectionLost):
                 await self._watch()
             self.cuts += 1
             # Not all in the same moment, and not without a pause while there is no server.
@@ -102,7 +102,7 @@ class Watcher:
             **self.target, after_revision=self.position, heartbeat_interval={"seconds": 1}
         )
         number, ended = connection.stream(METHOD, request.SerializeToString(), self._take)
-        self._leave = lambda: connection.leave(number)
+        self._leave = lambda: connection.cancel(number)
         try:
             status = (await ended).status
         except asyncio.CancelledError:
@@ -112,7 +112,7 @@ class Watcher:
             self.statuses.add(status)
             assert status in _RESUMABLE, f"a watch ended with gRPC status {status}"
         finally:
-            connection.leave(number)
+            connection.cancel(number)
             self._leave, self._leaving = None, False
 
     def _take(self, message: bytes) -> None:
