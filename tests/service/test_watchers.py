@@ -23,11 +23,11 @@ from tests.support.watchers import (
     METHOD,
     STREAMS,
     Disturbance,
-    Line,
+    SharedConnection,
     Watcher,
     following,
-    live_through,
-    spread,
+    run_disturbed,
+    watchers_of_all_kinds,
 )
 
 if TYPE_CHECKING:
@@ -57,10 +57,12 @@ async def test_whoever_is_cut_off_and_resumes_sees_every_change_once_and_in_orde
         proxied(process.address) as proxy,
     ):
         # Half of them behind the proxy.
-        lines = [Line(address) for address in (process.address, proxy.address) for _ in "12"]
-        watchers = spread(lines, count)
+        lines = [
+            SharedConnection(address) for address in (process.address, proxy.address) for _ in "12"
+        ]
+        watchers = watchers_of_all_kinds(lines, count)
         disturbance = Disturbance(process, proxy, lines, watchers, Random(count))
-        await live_through(disturbance, acts)
+        await run_disturbed(disturbance, acts)
         assert len(disturbance.done) == 5
         assert min(watcher.cuts for watcher in watchers) >= 2
         for line in lines:
@@ -85,7 +87,7 @@ async def test_thousands_watch_and_come_back_at_once_after_a_crash(
     tmp_path: Path, count: int
 ) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        lines = [Line(process.address) for _ in range((count - 1) // STREAMS + 1)]
+        lines = [SharedConnection(process.address) for _ in range((count - 1) // STREAMS + 1)]
         each = [
             Watcher(lines[number % len(lines)], thread_id=f"w{number}") for number in range(count)
         ]
@@ -155,7 +157,7 @@ async def test_a_watcher_that_stops_reading_costs_nothing_and_gets_everything(
 
         request = StreamStatusRequest(all={}, after_revision=300).SerializeToString()
         number, ended = connection.stream(METHOD, request, take)
-        line = Line(process.address)
+        line = SharedConnection(process.address)
         other = Watcher(line, all={})
         other.position = 300
         before = resident(process.pid)

@@ -20,7 +20,7 @@ from runsvc.client import (
 from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.scripted import Refusal, scripted
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ async def test_a_call_has_ten_seconds_or_what_it_is_given(client: Any, script: S
 
 async def test_a_client_has_a_deadline_of_its_own(kind: Any, target: str, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN))
-    async with made(kind, target, timeout=1_000) as client:
+    async with make_client(kind, target, timeout=1_000) as client:
         assert client.timeout == 1_000
         await client.get("r1")
     assert 12 < script.time_left[0] < 1_200
@@ -253,7 +253,7 @@ async def test_what_the_server_asks_for_is_waited(client: Any, script: Script) -
 async def test_a_server_that_comes_back_answers(kind: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN), pb.GetResponse(run=RUN))
     with scripted(script) as target:
-        client = made(kind, target, timeout=30)
+        client = make_client(kind, target, timeout=30)
         await client.get("r1")
     with scripted(script, listen=target):
         # The attempt finds the connection broken, and makes another one.
@@ -262,7 +262,7 @@ async def test_a_server_that_comes_back_answers(kind: Any, script: Script) -> No
 
 
 async def test_no_server_is_unavailable_within_the_deadline(kind: Any) -> None:
-    async with made(kind, "127.0.0.1:1", timeout=20) as client:
+    async with make_client(kind, "127.0.0.1:1", timeout=20) as client:
         with pytest.raises(Unavailable) as failure:
             await client.get("r1")
         assert failure.value.from_transport

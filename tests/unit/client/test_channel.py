@@ -11,7 +11,7 @@ import trustme
 from runsvc.client import RunError, RunServiceStub, Unavailable, connect, error_of
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Run
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.scripted import scripted
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tokens(script: Script) -> list[str | None]:
 
 
 async def test_a_token_is_on_calls_and_streams(kind: Any, target: str, answering: Script) -> None:
-    async with made(kind, target, token="secret") as client:
+    async with make_client(kind, target, token="secret") as client:
         await called(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
@@ -67,13 +67,13 @@ async def test_a_token_is_on_calls_and_streams(kind: Any, target: str, answering
 async def test_a_function_is_asked_before_every_call(
     kind: Any, target: str, answering: Script
 ) -> None:
-    async with made(kind, target, token=Turns()) as client:
+    async with make_client(kind, target, token=Turns()) as client:
         await called(client)
     assert tokens(answering) == ["Bearer secret-1", "Bearer secret-2"]
 
 
 async def test_without_a_token_none_is_sent(kind: Any, target: str, answering: Script) -> None:
-    async with made(kind, target, token=None) as client:
+    async with make_client(kind, target, token=None) as client:
         await called(client)
     assert tokens(answering) == [None, None]
 
@@ -90,7 +90,7 @@ async def test_a_function_that_fails_fails_the_call(kind: Any, target: str) -> N
     def broken() -> str:
         raise LookupError("no token")
 
-    async with made(kind, target, token=broken) as client:
+    async with make_client(kind, target, token=broken) as client:
         with pytest.raises(LookupError):
             await client.get("r1")
 
@@ -115,7 +115,7 @@ async def test_tls_to_a_server_that_the_authority_knows(
 ) -> None:
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
-    async with made(kind, secure, tls_ca=file, token="secret") as client:
+    async with make_client(kind, secure, tls_ca=file, token="secret") as client:
         await called(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
@@ -123,7 +123,7 @@ async def test_tls_to_a_server_that_the_authority_knows(
 async def test_no_tls_to_another_server(kind: Any, secure: str, answering: Script) -> None:
     other = trustme.CA().cert_pem.bytes()
     for certificates in (other, None):
-        async with made(kind, secure, tls_ca=certificates) as client:
+        async with make_client(kind, secure, tls_ca=certificates) as client:
             with pytest.raises(Unavailable):
                 await client.get("r1")
     assert answering.asked == []
@@ -135,7 +135,7 @@ async def test_interceptors_of_the_caller_s_come_too(
     from runsvc.client import AsyncRunClient, bearer
 
     others = bearer.async_interceptors if kind is AsyncRunClient else bearer.interceptors
-    async with made(kind, target, token=None, interceptors=others("theirs")) as client:
+    async with make_client(kind, target, token=None, interceptors=others("theirs")) as client:
         await called(client)
     assert tokens(answering) == ["Bearer theirs"] * 2
 
