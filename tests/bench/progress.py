@@ -1,4 +1,4 @@
-"""Progress on the terminal: the present measurement and the remaining time."""
+"""Progress on the terminal: the current measurement and the remaining time."""
 
 from __future__ import annotations
 

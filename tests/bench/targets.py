@@ -38,7 +38,7 @@ class Target(Protocol):
 
 
 class WatchedThreads:
-    """WatchedThreads of runsvc, with one watcher each or one thread for all. A change creates a run or ends it."""
+    """Threads of runsvc, with one watcher each or one thread for all. A change creates a run or ends it."""
 
     method = SERVICE + "StreamStatus"
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Scenario: TypeAlias = "Callable[[Environment], Awaitable[None]]"
 
-#: By name, which is the module's last name and the function's: `watches/a_run_that_is_over`.
+#: By topic, which is the name of the module, and function, such as `watches/a_run_that_is_over`.
 SCENARIOS: dict[str, Scenario] = {}
 
 

@@ -64,7 +64,7 @@ def fill(
 
 
 def fill_active(db: Path, count: int, **spec: Any) -> None:
-    """Make a store with so many active runs, each on a thread of its own, without a log."""
+    """Create a store with this many active runs, each on a thread of its own, and an empty log."""
     asyncio.run(_create_store(db))
     with closing(sqlite3.connect(db)) as file:
         file.execute("PRAGMA synchronous = OFF")

@@ -220,7 +220,7 @@ async def a_worker_that_is_heard_of_keeps_its_run(env: Environment) -> None:
     b = await env.other_driver()
     lost, kept = await run_of(a), await run_of(a)
     await a.do("work", k=1, run_id=kept, worker_id="w1", lease_ttl_ms=3_000)
-    # When this lease expires, the other one would have expired twice without heartbeats.
+    # When this lease expires, the other would have expired twice without heartbeats.
     await b.do("set_status", run_id=lost, status="running", worker_id="w2", lease_ttl_ms=6_000)
     await b.do("watch", w=1, run_id=lost, after_revision=3)
     await read(b, 2)
