@@ -58,7 +58,7 @@ def test_the_readme_lists_the_supported_topics(language: str, outcomes: Outcomes
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-async def test_ten_times_in_a_row(
+async def test_answers_match_the_transcript_ten_times_in_a_row(
     language: str, language_order: list[str], outcomes: Outcomes, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
