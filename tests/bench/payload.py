@@ -16,7 +16,7 @@ from tests.bench.figures import Figure, Spread
 from tests.bench.load import closed_loop
 from tests.bench.systems import GrpcCaller, Limit, Runsvc, spec_of
 from tests.bench.unary import MANY, failures_of
-from tests.bench.work import Operation, new_thread
+from tests.bench.work import Operation, new_thread, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     #: Makes the request of the call with this number on a run.
     MakeRequest = Callable[[str, int], bytes]
 
-#: Runs that the calls cycle through: one or more per caller, and few enough for the server's cache of runs.
-_RUNS: Final = 128
 _WORKER: Final = "worker"
 _LEASE: Final = Duration(seconds=3_600)
 _SMALL: Final = "small metadata"
@@ -54,11 +52,12 @@ async def payload(session: Session) -> list[Figure]:
     """Heartbeat and UpdateProgress with both sizes of metadata: calls against the limit, and bytes of the WAL."""
     db = session.file()
     figures: list[Figure] = []
+    runs = StartedRuns(session.plan.payload_runs)
     async with session.comparison(Limit(), Runsvc(db)) as comparison:
         for method, make_request in (("Heartbeat", _heartbeat), ("UpdateProgress", _progress)):
             small: list[Sample] = []
             for size in _METADATA:
-                operation = _operation(method, make_request, size)
+                operation = _operation(method, make_request, size, runs)
                 samples = await _measure(comparison, operation)
                 small = small or samples[1]
                 figures += comparison.figures(operation.name, MANY, samples)
@@ -66,15 +65,32 @@ async def payload(session: Session) -> list[Figure]:
     return figures
 
 
-def _operation(method: str, make_request: MakeRequest, size: str) -> Operation:
-    run_ids: dict[GrpcCaller, list[str]] = {}
+class StartedRuns:
+    """Started runs with a lease, the same for both methods."""
 
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._run_ids: dict[tuple[GrpcCaller, str], list[str]] = {}
+
+    async def of(self, caller: GrpcCaller, size: str) -> list[str]:
+        """The runs of a caller with this size of metadata, created by the first call."""
+        if (run_ids := self._run_ids.get((caller, size))) is None:
+            run_ids = self._run_ids[caller, size] = []
+
+            async def one() -> None:
+                run_ids.append(await _start_run(caller, size))
+
+            await repeat(one, self._count)
+        return run_ids
+
+
+def _operation(
+    method: str, make_request: MakeRequest, size: str, started: StartedRuns
+) -> Operation:
     async def prepare(runs: PreparedRuns, _count: int) -> Call:
         caller = runs.caller
         assert isinstance(caller, GrpcCaller)
-        if caller not in run_ids:
-            run_ids[caller] = [await _start_run(caller, size) for _ in range(_RUNS)]
-        numbers, cycled = itertools.count(1), itertools.cycle(run_ids[caller])
+        numbers, cycled = itertools.count(1), itertools.cycle(await started.of(caller, size))
         return lambda: caller.call(method, make_request(next(cycled), next(numbers)))
 
     return Operation(f"{method}, {size}", prepare)

@@ -33,6 +33,9 @@ class Plan:
     lease_ttl: float
     #: Active runs in the files on which timeouts are measured.
     active_runs: int
+    #: Runs per size of metadata that heartbeats and progress reports cycle through: one or more per caller, and
+    #: few enough for the server's cache of runs.
+    payload_runs: int
     #: Runs that fill the recent log, and runs after that over which the growth of memory is measured.
     warmup_runs: int
     measured_runs: int
@@ -54,6 +57,7 @@ BENCH = Plan(
     leases=10_000,
     lease_ttl=30.0,
     active_runs=100_000,
+    payload_runs=128,
     warmup_runs=40_000,
     measured_runs=60_000,
 )
@@ -71,6 +75,7 @@ FULL = Plan(
     leases=10_000,
     lease_ttl=30.0,
     active_runs=100_000,
+    payload_runs=128,
     warmup_runs=40_000,
     measured_runs=200_000,
 )
@@ -88,6 +93,7 @@ SMOKE = Plan(
     leases=20,
     lease_ttl=1.0,
     active_runs=200,
+    payload_runs=8,
     warmup_runs=20,
     measured_runs=20,
 )

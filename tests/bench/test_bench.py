@@ -64,7 +64,7 @@ def test_sections_of_calls_are_measured_and_shown(tmp_path: Path) -> None:
 
 @needs_proc
 def test_all_other_sections_are_measured(tmp_path: Path) -> None:
-    only = ("seed", "floor", "memory", "start", "terms", "payload", "watch", "clients")
+    only = ("seed", "floor", "memory", "start", "terms", "watch", "clients")
     bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
     found = read_figures(tmp_path)
     assert {figure["section"] for figure in found["figures"]} == set(only)
@@ -80,6 +80,23 @@ def test_all_other_sections_are_measured(tmp_path: Path) -> None:
     assert beyond == [(work, each) for work in ("Get", "an event of a watch") for each in clients]
     # Of all files, only stores of finished runs and the figures remain.
     assert {file.suffix for file in tmp_path.iterdir()} == {".db", ".json"}
+
+
+@needs_proc
+def test_heartbeats_and_progress_are_measured_by_size_of_metadata(tmp_path: Path) -> None:
+    bench("--out", str(tmp_path), "--only=payload")
+    found = read_figures(tmp_path)
+    works = {figure["work"] for figure in found["figures"] if "rate" in figure["values"]}
+    written = {
+        figure["work"]: figure["values"]["WAL bytes per call"]["median"]
+        for figure in found["figures"]
+        if "WAL bytes per call" in figure["values"]
+    }
+    sizes = ("small metadata", "60 kB of metadata")
+    methods = ("Heartbeat", "UpdateProgress")
+    assert works == written.keys() == {f"{each}, {size}" for each in methods for size in sizes}
+    assert all(size > 0 for size in written.values())
+    assert all(figure["failures"] == {} for figure in found["figures"])
 
 
 def test_the_help_lists_every_section() -> None:
