@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
+    """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+    the runs of every owner.
 
-    Errors as in RunService.
+    The errors are those of RunService.
     """
 
     def __init__(self, channel):
@@ -55,29 +56,32 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
+    """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+    the runs of every owner.
 
-    Errors as in RunService.
+    The errors are those of RunService.
     """
 
     def ReconcileOrphans(self, request, context):
-        """Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-        reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+        """Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+        reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+        ordinary changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-        removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+        """Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+        Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+        restore it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """Returns what this server is and what it holds.
+        """Returns the server's version, the identity of its store, and counts of runs and streams.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,9 +114,10 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
+    """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+    the runs of every owner.
 
-    Errors as in RunService.
+    The errors are those of RunService.
     """
 
     @staticmethod

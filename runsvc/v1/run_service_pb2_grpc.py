@@ -28,11 +28,12 @@ if _version_not_supported:
 class RunServiceStub(object):
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     def __init__(self, channel):
@@ -111,25 +112,26 @@ class RunServiceStub(object):
 class RunServiceServicer(object):
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     def Create(self, request, context):
-        """Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-        the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+        server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrReject(self, request, context):
-        """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-        active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-        anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+        an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+        On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,64 +145,65 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListByThread(self, request, context):
-        """Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-        without runs is an empty page, not an error.
+        """Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+        thread without runs is an empty page, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def HasInflight(self, request, context):
-        """Tells whether a thread has active runs, and which.
+        """Returns whether a thread has active runs, and their ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetStatus(self, request, context):
-        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-        worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-        changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+        """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+        another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+        current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-        the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+        yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProgress(self, request, context):
-        """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-        false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-        status or revision. NOT_HOLDER.
+        """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+        is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+        Never changes status or revision. NOT_HOLDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModelName(self, request, context):
-        """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+        """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-        run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-        NOT_HOLDER.
+        """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+        INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+        otherwise INVALID_TRANSITION. NOT_HOLDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+        """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+        cases.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,11 +220,11 @@ class RunServiceServicer(object):
     def StreamStatus(self, request, context):
         """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
-        A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-        inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-        log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-        down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-        with `attach`.
+        A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+        REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+        reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+        cancel the run unless it was opened with `attach`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,11 +309,12 @@ def add_RunServiceServicer_to_server(servicer, server):
 class RunService(object):
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     @staticmethod

@@ -29,11 +29,12 @@ GRPC_VERSION: str
 class RunServiceStub:
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     @_typing.overload
@@ -41,45 +42,47 @@ class RunServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RunServiceAsyncStub: ...
     Create: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateRequest, _run_service_pb2.CreateResponse]
-    """Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-    the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+    server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
     """
     CreateOrReject: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateOrRejectRequest, _run_service_pb2.CreateOrRejectResponse]
-    """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-    active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-    anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+    an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+    On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
     """
     Get: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.GetRequest, _run_service_pb2.GetResponse]
     """Returns a run."""
     ListByThread: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListByThreadRequest, _run_service_pb2.ListByThreadResponse]
-    """Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-    without runs is an empty page, not an error.
+    """Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+    thread without runs is an empty page, not an error.
     """
     HasInflight: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]
-    """Tells whether a thread has active runs, and which."""
+    """Returns whether a thread has active runs, and their ids."""
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
-    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-    worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-    changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+    """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+    another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+    current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
     """
     Complete: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]
-    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-    the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+    yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
     """
     UpdateProgress: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]
-    """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-    false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-    status or revision. NOT_HOLDER.
+    """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+    is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+    Never changes status or revision. NOT_HOLDER.
     """
     UpdateModelName: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]
-    """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION."""
+    """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]
-    """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-    run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-    NOT_HOLDER.
+    """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+    INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+    otherwise INVALID_TRANSITION. NOT_HOLDER.
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]
-    """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was."""
+    """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+    cases.
+    """
     AcknowledgeCancel: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AcknowledgeCancelRequest, _run_service_pb2.AcknowledgeCancelResponse]
     """Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
     progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
@@ -87,65 +90,68 @@ class RunServiceStub:
     StreamStatus: _grpc.UnaryStreamMultiCallable[_run_service_pb2.StreamStatusRequest, _run_service_pb2.StreamStatusResponse]
     """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
-    A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-    inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-    log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-    down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-    with `attach`.
+    A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+    REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+    reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+    cancel the run unless it was opened with `attach`.
     """
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Create: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateRequest, _run_service_pb2.CreateResponse]  # type: ignore[assignment]
-    """Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-    the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+    server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
     """
     CreateOrReject: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateOrRejectRequest, _run_service_pb2.CreateOrRejectResponse]  # type: ignore[assignment]
-    """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-    active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-    anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+    an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+    On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
     """
     Get: _aio.UnaryUnaryMultiCallable[_run_service_pb2.GetRequest, _run_service_pb2.GetResponse]  # type: ignore[assignment]
     """Returns a run."""
     ListByThread: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListByThreadRequest, _run_service_pb2.ListByThreadResponse]  # type: ignore[assignment]
-    """Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-    without runs is an empty page, not an error.
+    """Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+    thread without runs is an empty page, not an error.
     """
     HasInflight: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]  # type: ignore[assignment]
-    """Tells whether a thread has active runs, and which."""
+    """Returns whether a thread has active runs, and their ids."""
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
-    """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-    worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-    changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+    """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+    another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+    current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
     """
     Complete: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]  # type: ignore[assignment]
-    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-    the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+    yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
     """
     UpdateProgress: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]  # type: ignore[assignment]
-    """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-    false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-    status or revision. NOT_HOLDER.
+    """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+    is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+    Never changes status or revision. NOT_HOLDER.
     """
     UpdateModelName: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]  # type: ignore[assignment]
-    """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION."""
+    """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
     Heartbeat: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-    run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-    NOT_HOLDER.
+    """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+    INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+    otherwise INVALID_TRANSITION. NOT_HOLDER.
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]  # type: ignore[assignment]
-    """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was."""
+    """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+    cases.
+    """
     AcknowledgeCancel: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AcknowledgeCancelRequest, _run_service_pb2.AcknowledgeCancelResponse]  # type: ignore[assignment]
     """Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
     progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
@@ -153,21 +159,22 @@ class RunServiceAsyncStub(RunServiceStub):
     StreamStatus: _aio.UnaryStreamMultiCallable[_run_service_pb2.StreamStatusRequest, _run_service_pb2.StreamStatusResponse]  # type: ignore[assignment]
     """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
-    A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-    inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-    log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-    down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-    with `attach`.
+    A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+    REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+    reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+    cancel the run unless it was opened with `attach`.
     """
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, executes, cancels and watches runs.
 
-    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-    INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-    run_id that the caller cannot see is RUN_NOT_FOUND.
+    Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+    with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+    CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 
-    A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+    The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+    at all.
     """
 
     @_abc_1.abstractmethod
@@ -176,8 +183,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CreateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CreateResponse, _abc.Awaitable[_run_service_pb2.CreateResponse]]:
-        """Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-        the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+        server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -186,9 +193,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CreateOrRejectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CreateOrRejectResponse, _abc.Awaitable[_run_service_pb2.CreateOrRejectResponse]]:
-        """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-        active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-        anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+        an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+        On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -205,8 +212,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ListByThreadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ListByThreadResponse, _abc.Awaitable[_run_service_pb2.ListByThreadResponse]]:
-        """Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-        without runs is an empty page, not an error.
+        """Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+        thread without runs is an empty page, not an error.
         """
 
     @_abc_1.abstractmethod
@@ -215,7 +222,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.HasInflightRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.HasInflightResponse, _abc.Awaitable[_run_service_pb2.HasInflightResponse]]:
-        """Tells whether a thread has active runs, and which."""
+        """Returns whether a thread has active runs, and their ids."""
 
     @_abc_1.abstractmethod
     def SetStatus(
@@ -223,9 +230,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.SetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.SetStatusResponse, _abc.Awaitable[_run_service_pb2.SetStatusResponse]]:
-        """Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-        worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-        changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+        """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+        another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+        current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
         """
 
     @_abc_1.abstractmethod
@@ -234,8 +241,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CompleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CompleteResponse, _abc.Awaitable[_run_service_pb2.CompleteResponse]]:
-        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-        the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+        yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
         """
 
     @_abc_1.abstractmethod
@@ -244,9 +251,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.UpdateProgressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.UpdateProgressResponse, _abc.Awaitable[_run_service_pb2.UpdateProgressResponse]]:
-        """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-        false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-        status or revision. NOT_HOLDER.
+        """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+        is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+        Never changes status or revision. NOT_HOLDER.
         """
 
     @_abc_1.abstractmethod
@@ -255,7 +262,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.UpdateModelNameRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.UpdateModelNameResponse, _abc.Awaitable[_run_service_pb2.UpdateModelNameResponse]]:
-        """Sets or clears the model name, until the run has ended: then INVALID_TRANSITION."""
+        """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
 
     @_abc_1.abstractmethod
     def Heartbeat(
@@ -263,9 +270,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.HeartbeatResponse, _abc.Awaitable[_run_service_pb2.HeartbeatResponse]]:
-        """Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-        run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-        NOT_HOLDER.
+        """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+        INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+        otherwise INVALID_TRANSITION. NOT_HOLDER.
         """
 
     @_abc_1.abstractmethod
@@ -274,7 +281,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelResponse, _abc.Awaitable[_run_service_pb2.CancelResponse]]:
-        """Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was."""
+        """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+        cases.
+        """
 
     @_abc_1.abstractmethod
     def AcknowledgeCancel(
@@ -294,11 +303,11 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.StreamStatusResponse], _abc.AsyncIterator[_run_service_pb2.StreamStatusResponse]]:
         """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
-        A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-        inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-        log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-        down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-        with `attach`.
+        A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+        REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+        reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+        cancel the run unless it was opened with `attach`.
         """
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: the benchmark from the command line."""
+"""The benchmark's command line: `python -m tests.bench`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.bench.progress import Progress
 from tests.bench.session import Session
 
 _NAMES: Final = [section.name for section in SECTIONS]
-#: Columns where there is no terminal that has some.
+#: Width of the output where there is no terminal.
 _WIDTH: Final = 120
 
 
@@ -29,39 +29,44 @@ _WIDTH: Final = 120
     "extent",
     flag_value=FULL,
     type=click.UNPROCESSED,
-    help="Measure everything; takes an hour or more.",
+    help="Measure everything. Takes an hour or more.",
 )
 @click.option(
     "--smoke",
     "extent",
     flag_value=SMOKE,
     type=click.UNPROCESSED,
-    help="Only see that it works; the figures mean nothing.",
+    help="Only check that the benchmark works; the figures are meaningless.",
 )
 @click.option(
-    "--only", type=click.Choice(_NAMES), multiple=True, help="This part alone; may be repeated."
+    "--only",
+    type=click.Choice(_NAMES),
+    multiple=True,
+    help="Measure only this section; may be repeated.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    help="Stretches of load of each kind; figures are medians.",
+    help="Number of measurements; figures are medians.",
 )
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Length of a stretch.")
 @click.option(
-    "--peer", "peers", is_flag=True, help="Put the peers beside runsvc in every table of calls."
+    "--seconds", type=click.FloatRange(min=0, min_open=True), help="Length of one measurement."
+)
+@click.option(
+    "--peer", "peers", is_flag=True, help="Measure the peers too, in every section of calls."
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/bench"),
     show_default=True,
-    help="Folder of the results, and of stores that are used again.",
+    help="Folder for the results, and for stores that later runs reuse.",
 )
 def main(extent: Any, only: tuple[str, ...], out: Path, **changes: Any) -> None:
-    """Measure runsvc against the limit of its transport, the floor of its store, and others.
+    """Measure runsvc against the limit of its transport, the floor of its store, and other systems.
 
-    Servers run on the first core, the load on the last. Writes figures.json and plots, and prints tables; README.md
-    beside this program tells how to read them. The exit status says nothing about speed.
+    Servers run on the first core, the load on the last. Prints tables, and writes figures.json and plots; see
+    tests/bench/README.md for their meaning. The exit status does not depend on the figures.
 
     \b
     Examples:
@@ -79,15 +84,15 @@ def main(extent: Any, only: tuple[str, ...], out: Path, **changes: Any) -> None:
         session = Session(plan, out, progress)
         with session.scratch(), asyncio.Runner(loop_factory=new_loop) as runner:
             for section in sections:
-                runner.run(progress.measured(section, session))
+                runner.run(progress.measure(section, session))
     judged = verdicts(progress.figures)
     report.show(console, progress.figures, judged)
     report.write_json(out / "figures.json", plan, progress.figures, judged, progress.broken)
     files = [out / "figures.json", *plots.draw(out, progress.figures)]
     for name, reason in progress.broken.items():
-        console.print(f"[red]{name} broke off:[/] {reason}", highlight=False)
+        console.print(f"[red]Section {name} failed:[/] {reason}", highlight=False)
     if extent is SMOKE:
-        console.print("Only a smoke run: none of these figures means anything.", highlight=False)
+        console.print("This was a smoke test: the figures are meaningless.", highlight=False)
     held = sum(verdict.holds for verdict in judged)
     console.print(
         f"{held} of {len(judged)} bars hold; {len(BARS) - len(judged)} were not measured."

@@ -1,10 +1,10 @@
-"""The bars: what runsvc promises of its speed, each with the figure that shows whether it holds."""
+"""The bars: bounds on figures that runsvc is to keep."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tests.bench.sections import named
+from tests.bench.sections import name_with_runs
 from tests.bench.work import LIST_MANY, OPERATIONS
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ class Bar(NamedTuple):
     section: str
     work: str
     value: str
-    #: None: the most that was measured.
+    #: None: the largest number measured.
     in_flight: int | None = 64
     system: str = "runsvc"
     at_least: float | None = None
     at_most: float | None = None
 
     def of(self, figures: Sequence[Figure]) -> Figure | None:
-        """The figure that it is about; None when that was not measured."""
+        """The figure that the bar applies to, or None if it was not measured."""
         wanted = (self.section, self.work, self.system)
         found = [each for each in figures if (each.section, each.work, each.system) == wanted]
         found = [each for each in found if self.in_flight in (None, each.in_flight)]
@@ -35,16 +35,16 @@ class Bar(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A bar and what was measured."""
+    """A bar and its measured value."""
 
     bar: Bar
     measured: float
     holds: bool
-    #: By how much, as a share of the bound; negative when it does not hold.
+    #: Distance from the bound, as a share of it; negative if the bar is missed.
     margin: float
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict for programs."""
+        """The verdict as JSON-compatible values."""
         return self.bar._asdict() | {
             "measured": self.measured,
             "holds": self.holds,
@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
 
 
 def verdicts(figures: Sequence[Figure]) -> list[Verdict]:
-    """What became of each bar whose figure was measured."""
+    """The verdicts on all bars with a measured figure."""
     judged = []
     for bar in BARS:
         figure = bar.of(figures)
@@ -67,7 +67,7 @@ def _judged(bar: Bar, figure: Figure) -> Verdict:
     bound = bar.at_least if bar.at_least is not None else bar.at_most
     assert bound is not None
     margin = (measured - bound) / bound * (1 if bar.at_least is not None else -1)
-    # Calls that failed are not fast.
+    # A bar is missed if any call failed.
     failed = bool(figure.failures)
     return Verdict(bar, measured, margin >= 0 and not failed, margin)
 
@@ -79,12 +79,12 @@ def _unary(work: str, at_least: float, in_flight: int = 64) -> Bar:
 
 def _of_finished(count: int) -> list[Bar]:
     bars = []
-    system = named(count)
+    system = name_with_runs(count)
     for work in (*OPERATIONS, LIST_MANY):
-        text = f"{work.name} on {count:,} finished runs: share of that on none"
+        text = f"{work.name} on {count:,} finished runs: share of the rate without them"
         bars.append(Bar(text, "finished", work.name, "share", system=system, at_least=0.85))
-        text = f"{work.name} on {count:,} finished runs: CPU per call against that on none"
-        # What two runs of the same server differ by.
+        text = f"{work.name} on {count:,} finished runs: CPU per call relative to none"
+        # The bound allows for the noise between two runs of the same server.
         bars.append(Bar(text, "finished", work.name, "cpu ratio", system=system, at_most=1.05))
     text = f"memory at start on {count:,} finished runs: bytes per run"
     bars.append(Bar(text, "start", "start", "bytes per run", None, system, at_most=16))
@@ -110,7 +110,7 @@ BARS: Final = (
     _unary("Complete", 0.7),
     _unary("UpdateProgress", 0.75),
     Bar(
-        "CreateOrReject at half of the limit's rate: p99 against the limit's",
+        "CreateOrReject at half of the limit's rate: p99 relative to the limit's",
         "open",
         "CreateOrReject at a fixed rate",
         "p99 ratio",
@@ -119,25 +119,25 @@ BARS: Final = (
     ),
     *(
         Bar(
-            f"{work.name} at 64: p99 against the limit's",
+            f"{work.name} at 64: p99 relative to the limit's",
             "unary",
             work.name,
             "p99 ratio",
             at_most=2.5,
         )
-        # A whole life is thirteen calls.
+        # A whole life is thirteen calls, so its percentiles do not compare.
         for work in OPERATIONS
         if work.name != "whole life"
     ),
     Bar(
-        "ListByThread, 20 newest of 100,000: p99 against the limit's",
+        "ListByThread, 20 newest of 100,000: p99 relative to the limit's",
         "list",
         LIST_MANY.name,
         "p99 ratio",
         at_most=2.5,
     ),
     Bar(
-        "Get while 64 create: p50 against the limit's",
+        "Get while 64 create: p50 relative to the limit's",
         "mixed",
         "Get while 64 create",
         "p50 ratio",
@@ -147,7 +147,7 @@ BARS: Final = (
     *_of_finished(100_000),
     *_of_finished(1_000_000),
     Bar(
-        "memory of an active run, beyond its payload: bytes",
+        "memory of an active run beyond its payload: bytes",
         "memory",
         "an active run",
         "bytes beyond payload",
@@ -156,21 +156,21 @@ BARS: Final = (
     ),
     Bar("memory of a finished run: bytes", "memory", "a finished run", "bytes", None, at_most=16),
     Bar(
-        "CreateOrReject at 64: times the seed's rate",
+        "CreateOrReject at 64: multiple of the seed's rate",
         "seed",
         "CreateOrReject",
         "share",
         at_least=2,
     ),
     Bar(
-        "CreateOrReject at 64 with 100,000 runs present: times the seed's rate",
+        "CreateOrReject at 64 with 100,000 runs present: multiple of the seed's rate",
         "seed",
         "CreateOrReject, 100,000 present",
         "share",
         at_least=10,
     ),
     Bar(
-        "Get while 64 create: p50 against the seed's",
+        "Get while 64 create: p50 relative to the seed's",
         "seed",
         "Get while 64 create",
         "p50 ratio",
@@ -178,7 +178,7 @@ BARS: Final = (
         at_most=0.2,
     ),
     Bar(
-        "10,000 leases of 30 s: share of those that were kept",
+        "10,000 leases of 30 s: share of leases kept",
         "terms",
         "10,000 leases of 30 s, renewed every 10 s",
         "share of leases kept",
@@ -195,7 +195,7 @@ BARS: Final = (
     ),
     *(
         Bar(
-            f"{work} with timeouts beside 100,000: CPU per call against that without",
+            f"{work} with timeouts, 100,000 active runs: CPU per call relative to no timeouts",
             "terms",
             f"{work} beside 100,000 active",
             "cpu ratio",
@@ -206,7 +206,7 @@ BARS: Final = (
     ),
     *(
         Bar(
-            f"{client}, {work}: the client's CPU against its stub's",
+            f"{client}, {work}: the client's CPU relative to its stub's",
             "clients",
             work,
             "cpu ratio",
@@ -218,7 +218,7 @@ BARS: Final = (
         for work in ("Get", "an event of a watch")
     ),
     Bar(
-        "watch, nothing else running: deliveries per second as a share of the limit's",
+        "watch, no other calls: deliveries per second as a share of the limit's",
         "watch",
         "one thread",
         "share",
@@ -226,7 +226,7 @@ BARS: Final = (
         at_least=0.8,
     ),
     Bar(
-        "watch beside 64 Get: deliveries per second as a share of the limit's with nothing else",
+        "watch beside 64 Get: deliveries per second as a share of the limit's without other calls",
         "watch",
         "one thread, beside 64 Get",
         "share",
@@ -234,7 +234,7 @@ BARS: Final = (
         at_least=0.25,
     ),
     Bar(
-        "64 Get beside a watch: p99 against that without",
+        "64 Get beside a watch: p99 relative to no watch",
         "watch",
         "64 Get, beside one thread",
         "p99 ratio",
@@ -242,7 +242,7 @@ BARS: Final = (
         at_most=8,
     ),
     Bar(
-        "memory of an idle watcher, beyond that of an idle bare stream: bytes",
+        "memory of an idle watcher, beyond an idle stream of the limit: bytes",
         "watch",
         "memory of an idle watcher",
         "bytes beyond the limit's",

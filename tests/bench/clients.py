@@ -1,7 +1,7 @@
-"""What the Python client costs beyond the generated stubs: per call and per event of a watch, for both twins.
+"""The overhead of both Python clients over the generated stubs, per call and per event of a watch.
 
-One caller at a time against the limit, whose answers cost next to nothing. The cost is the processor time of this
-process with all of its threads; what stubs and client share is in both.
+One caller at a time calls the limit, which does no work of its own. The cost is the processor time of this process with
+all of its threads, and includes the share of gRPC in both.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
     from tests.bench.plan import Plan
     from tests.bench.session import Session
 
-#: Once in a while the clock is looked at; each look costs something too.
-_AT_ONCE: Final = 16
-#: The deadline that a careful caller of the stub gives.
+#: Steps between two reads of the clock, which have a cost too.
+_STEPS_PER_READ: Final = 16
+#: The deadline of the stubs' calls.
 _TIMEOUT: Final = 10.0
 _RUN_ID: Final = "0198c0de-0000-7000-8000-000000000001"
 
 
 class Cost(NamedTuple):
-    """What so many steps took."""
+    """The time and processor time of a number of steps."""
 
     steps: int
     seconds: float
     cpu: float
 
 
-class Way(NamedTuple):
-    """One way of doing the work."""
+class Variant(NamedTuple):
+    """One client or stub to measure."""
 
     name: str
-    #: Make ready for a stretch: what does it once (of asyncio's ways an awaitable), and what ends the stretch.
+    #: Start a measurement: a function that makes one step (it returns an awaitable if is_async), and one that ends it.
     begin: Callable[[], tuple[Callable[[], Any], Callable[[], object]]]
     is_async: bool
 
     async def cost(self, seconds: float) -> Cost:
-        """What it costs to do it for that long."""
+        """Repeat the step for this many seconds and return the cost."""
         step, end = self.begin()
         try:
             if self.is_async:
@@ -64,22 +64,26 @@ class Way(NamedTuple):
 
 
 def steps(plan: Plan) -> int:
-    """How often `clients` says what it measures."""
+    """The number of progress steps of `clients`."""
     return plan.rounds * 8
 
 
 async def clients(session: Session) -> list[Figure]:
-    """Get, and the events of a flood, by the stubs and by the clients."""
+    """Measure Get, and the events of an endless stream, through the stubs and through the clients."""
     async with AsyncExitStack() as stack:
         address = await _limit(stack)
-        twin = await stack.enter_async_context(AsyncRunClient(address, token=None, tls_ca=None))
-        other = stack.enter_context(RunClient(address, token=None, tls_ca=None))
-        figures = await _compared(session, "Get", _calls(twin, other))
-        return figures + await _compared(session, "an event of a watch", _events(twin, other))
+        asynchronous = await stack.enter_async_context(
+            AsyncRunClient(address, token=None, tls_ca=None)
+        )
+        synchronous = stack.enter_context(RunClient(address, token=None, tls_ca=None))
+        figures = await _compared(session, "Get", _calls(asynchronous, synchronous))
+        return figures + await _compared(
+            session, "an event of a watch", _events(asynchronous, synchronous)
+        )
 
 
 async def _limit(stack: AsyncExitStack) -> str:
-    """A server that answers at once; its address."""
+    """Start a server that answers at once, and return its address."""
     limit = Limit()
     stack.push_async_callback(limit.stop)
     await limit.start()
@@ -88,70 +92,74 @@ async def _limit(stack: AsyncExitStack) -> str:
     run.metadata.CopyFrom(spec_of("thread").metadata)
     changed = StatusEvent.STATUS_EVENT_CHANGED
     event = StreamStatusResponse(event=changed, revision=7, run=run)
-    await limit.teach(caller, SERVICE + "Get", GetResponse(run=run).SerializeToString())
-    await limit.teach(caller, FLOOD, event.SerializeToString())
+    await limit.set_answer(caller, SERVICE + "Get", GetResponse(run=run).SerializeToString())
+    await limit.set_answer(caller, FLOOD, event.SerializeToString())
     caller.close()
     return limit.address
 
 
-def _calls(twin: AsyncRunClient, other: RunClient) -> list[Way]:
+def _calls(asynchronous: AsyncRunClient, synchronous: RunClient) -> list[Variant]:
     request = GetRequest(run_id=_RUN_ID)
 
     def call(step: Callable[[], Any]) -> Any:
         return lambda: (step, _nothing)
 
     return [
-        Way("stub, asyncio", call(lambda: twin.stub.Get(request, timeout=_TIMEOUT)), True),
-        Way("AsyncRunClient", call(lambda: twin.get(_RUN_ID)), True),
-        Way("stub, threads", call(lambda: other.stub.Get(request, timeout=_TIMEOUT)), False),
-        Way("RunClient", call(lambda: other.get(_RUN_ID)), False),
+        Variant(
+            "stub, asyncio", call(lambda: asynchronous.stub.Get(request, timeout=_TIMEOUT)), True
+        ),
+        Variant("AsyncRunClient", call(lambda: asynchronous.get(_RUN_ID)), True),
+        Variant(
+            "stub, threads", call(lambda: synchronous.stub.Get(request, timeout=_TIMEOUT)), False
+        ),
+        Variant("RunClient", call(lambda: synchronous.get(_RUN_ID)), False),
     ]
 
 
-def _events(twin: AsyncRunClient, other: RunClient) -> list[Way]:
+def _events(asynchronous: AsyncRunClient, synchronous: RunClient) -> list[Variant]:
     request = StreamStatusRequest(all=AllRuns())
 
     def stub() -> Any:
-        stream: Any = twin.stub.StreamStatus(request)
+        stream: Any = asynchronous.stub.StreamStatus(request)
         responses = aiter(stream)
         return lambda: anext(responses), stream.cancel
 
     def watch() -> Any:
-        watched = twin.watch(all_runs=True)
+        watched = asynchronous.watch(all_runs=True)
         return lambda: anext(watched), _nothing
 
-    def other_stub() -> Any:
-        stream: Any = other.stub.StreamStatus(request)
+    def synchronous_stub() -> Any:
+        stream: Any = synchronous.stub.StreamStatus(request)
         return lambda: next(stream), stream.cancel
 
-    def other_watch() -> Any:
-        watched = other.watch(all_runs=True)
+    def synchronous_watch() -> Any:
+        watched = synchronous.watch(all_runs=True)
         return lambda: next(watched), watched.close
 
     return [
-        Way("stub, asyncio", stub, True),
-        Way("AsyncRunClient", watch, True),
-        Way("stub, threads", other_stub, False),
-        Way("RunClient", other_watch, False),
+        Variant("stub, asyncio", stub, True),
+        Variant("AsyncRunClient", watch, True),
+        Variant("stub, threads", synchronous_stub, False),
+        Variant("RunClient", synchronous_watch, False),
     ]
 
 
 def _nothing() -> None:
-    """Calls leave nothing, and a watch that nobody holds ends by itself."""
+    """Do nothing: a call needs no clean-up, and a watch without references ends by itself."""
 
 
-async def _compared(session: Session, work: str, ways: list[Way]) -> list[Figure]:
-    """The figures of each way; those of a client against its stub in the same round."""
-    plan, costs = session.plan, [list[Cost]() for _ in ways]
+async def _compared(session: Session, work: str, variants: list[Variant]) -> list[Figure]:
+    """The figures of each variant, those of a client relative to its stub in the same round."""
+    plan, costs = session.plan, [list[Cost]() for _ in variants]
     for number in range(plan.rounds):
-        everyone = list(zip(ways, costs, strict=True))
-        # Whoever comes first in one round comes last in the next.
-        for way, mine in reversed(everyone) if number % 2 else everyone:
-            session.watcher.step(f"{work}: {way.name}")
-            mine.append(await way.cost(plan.seconds))
+        pairs = list(zip(variants, costs, strict=True))
+        # The order is reversed in every other round.
+        for variant, mine in reversed(pairs) if number % 2 else pairs:
+            session.observer.step(f"{work}: {variant.name}")
+            mine.append(await variant.cost(plan.seconds))
     return [
-        Figure(session.section, work, way.name, values=_values(mine, costs[index - index % 2]))
-        for index, (way, mine) in enumerate(zip(ways, costs, strict=True))
+        Figure(session.section, work, variant.name, values=_values(mine, costs[index - index % 2]))
+        for index, (variant, mine) in enumerate(zip(variants, costs, strict=True))
     ]
 
 
@@ -172,11 +180,11 @@ def _microseconds(cost: Cost) -> float:
 
 
 async def _in_loop(step: Callable[[], Any], seconds: float) -> Cost:
-    # The first one connects.
+    # The first call connects.
     await step()
     clock = _Clock(seconds)
-    while clock.goes_on():
-        for _ in range(_AT_ONCE):
+    while clock.is_running():
+        for _ in range(_STEPS_PER_READ):
             await step()
     return clock.cost()
 
@@ -184,8 +192,8 @@ async def _in_loop(step: Callable[[], Any], seconds: float) -> Cost:
 def _in_thread(step: Callable[[], Any], seconds: float) -> Cost:
     step()
     clock = _Clock(seconds)
-    while clock.goes_on():
-        for _ in range(_AT_ONCE):
+    while clock.is_running():
+        for _ in range(_STEPS_PER_READ):
             step()
     return clock.cost()
 
@@ -196,10 +204,10 @@ class _Clock:
         self._end = self._begin + seconds
         self._batches = -1
 
-    def goes_on(self) -> bool:
+    def is_running(self) -> bool:
         self._batches += 1
         return not self._batches or time.perf_counter() < self._end
 
     def cost(self) -> Cost:
         seconds, cpu = time.perf_counter() - self._begin, time.process_time() - self._cpu
-        return Cost(self._batches * _AT_ONCE, seconds, cpu)
+        return Cost(self._batches * _STEPS_PER_READ, seconds, cpu)

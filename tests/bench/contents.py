@@ -1,10 +1,10 @@
-"""The parts of the benchmark, in the order in which they are measured."""
+"""The sections of the benchmark, in the order of their measurement."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import clients, floor, resources, sections, terms, watching
+from tests.bench import clients, floor, payload, resources, sections, terms, watching
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A part of the benchmark."""
+    """A section of the benchmark."""
 
     name: str
     measure: Callable[[Session], Awaitable[list[Figure]]]
-    #: How often it says what it measures.
+    #: The number of progress steps that it reports.
     steps: Callable[[Plan], int]
 
 
@@ -32,7 +32,7 @@ SECTIONS: Final = (
     Section(
         "unary",
         sections.unary,
-        lambda plan: plan.rounds * len(sections.cases(plan)) * _systems(plan),
+        lambda plan: plan.rounds * len(sections.unary_cases(plan)) * _systems(plan),
     ),
     Section("open", sections.open_loop, lambda plan: plan.rounds * _systems(plan)),
     Section("mixed", sections.mixed, lambda plan: plan.rounds * _systems(plan)),
@@ -40,13 +40,14 @@ SECTIONS: Final = (
     Section(
         "finished",
         sections.finished,
-        lambda plan: plan.rounds * len(sections.telling(plan)) * (1 + len(plan.finished)),
+        lambda plan: plan.rounds * len(sections.finished_cases(plan)) * (1 + len(plan.finished)),
     ),
     Section("seed", sections.seed, lambda plan: plan.rounds * 6),
     Section("floor", floor.floor, lambda plan: plan.rounds * 3),
     Section("memory", resources.memory, lambda plan: 4),
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
     Section("terms", terms.terms, terms.steps),
+    Section("payload", payload.payload, payload.steps),
     Section("watch", watching.watch, watching.steps),
     Section("clients", clients.clients, clients.steps),
 )

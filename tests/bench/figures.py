@@ -1,4 +1,4 @@
-"""Figures: what was measured, as medians with their spread over the rounds."""
+"""Figures: medians of measured values, with their spread over the rounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """The values of all rounds, shortened to three."""
+    """The median, the least and the greatest value of all rounds."""
 
     median: float
     least: float
@@ -29,29 +29,29 @@ class Spread:
 
 @dataclass(frozen=True)
 class Figure:
-    """Everything measured of one kind of work on one system."""
+    """The values of one operation on one system."""
 
-    #: Part of the report that it belongs to.
+    #: Section of the report.
     section: str
     work: str
     system: str
     in_flight: int = 0
-    #: By name; the unit is in the name where it is not a ratio.
+    #: By name; a value that is not a ratio has its unit in the name.
     values: dict[str, Spread] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
 
     def without_cpu(self) -> Figure:
-        """The figure without processor time per call, which other calls took too."""
+        """The figure without processor time per call, for measurements in which other calls share it."""
         kept = {name: value for name, value in self.values.items() if not name.startswith("cpu ")}
         return replace(self, values=kept)
 
     def as_json(self) -> dict[str, Any]:
-        """The figure for programs."""
+        """The figure as JSON-compatible values."""
         return asdict(self)
 
 
 def of_samples(samples: Sequence[Sample], references: Sequence[Sample]) -> dict[str, Spread]:
-    """What samples tell, on their own and against the reference's sample of the same round."""
+    """The values of samples, alone and relative to the reference's sample of the same round."""
     pairs = list(zip(samples, references, strict=True))
     return {
         "rate": Spread.of(sample.rate for sample in samples),

@@ -1,4 +1,4 @@
-"""The floor of the store: plain sqlite3 that writes the same rows, durably, and does nothing else."""
+"""The floor of the store: plain sqlite3 that durably writes the same rows, with no other work."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
     from tests.bench.session import Session
 
-#: Runs in one commit.
+#: Runs per commit.
 _BATCHES: Final = (1, 64)
-#: Rows of which a stretch never writes all.
+#: More rows than one measurement can write.
 _ROWS: Final = 200_000
 
 
 async def floor(session: Session) -> list[Figure]:
-    """Rows of a run and of its log entry, one run per commit and 64, against CreateOrReject."""
+    """Measure CreateOrReject against plain writes of a run and its log entry, 1 and 64 runs per commit."""
     plan = session.plan
     samples: dict[int, list[Sample]] = {batch: [] for batch in _BATCHES}
     ours = []
-    async with session.contest(Runsvc(session.file())) as contest:
-        reference = contest.reference
+    async with session.comparison(Runsvc(session.file())) as comparison:
+        reference = comparison.reference
         for _ in range(plan.rounds):
             for batch in _BATCHES:
-                session.watcher.step(f"sqlite3, {batch} per commit")
+                session.observer.step(f"sqlite3, {batch} per commit")
                 db = await session.filled(0)
-                # Blocks the loop: nothing else is to run.
-                samples[batch].append(_written(db, batch, plan.seconds))
-            session.watcher.step("CreateOrReject, against the floor")
-            call = await CREATE_OR_REJECT.prepare(reference.stock, 1)
+                # This blocks the loop on purpose: no other work is to run.
+                samples[batch].append(_write_rows(db, batch, plan.seconds))
+            session.observer.step("CreateOrReject, against the floor")
+            call = await CREATE_OR_REJECT.prepare(reference.runs, 1)
             ours.append(await closed_loop(reference.system.server, call, MANY, plan.seconds))
     figures = [
         Figure(
@@ -61,7 +61,7 @@ async def floor(session: Session) -> list[Figure]:
     ]
 
 
-def _written(db: Path, batch: int, seconds: float) -> Sample:
+def _write_rows(db: Path, batch: int, seconds: float) -> Sample:
     sample = Sample()
     rows = filling.new_rows(_ROWS)
     with _on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:

@@ -1,8 +1,8 @@
-"""A gRPC client that costs next to nothing: calls over raw HTTP/2 frames, for load that does not get in its own way.
+"""A light gRPC client over raw HTTP/2 frames, so that the load does not limit the measurement.
 
-A client of grpc.aio takes as much processor time as the server it is to measure. This one takes some 30 µs a call: it
-encodes the headers of a method once, asks the server for stateless header compression, so that equal header blocks are
-equal bytes, and reads nothing of an answer that nobody asked for. It reads the gRPC status of every answer.
+A client of grpc.aio takes as much processor time as the server under test. This one takes some 30 µs a call: it encodes
+the headers of a method once, and asks the server for stateless header compression, so that equal header blocks are
+equal bytes. It decodes the gRPC status of every response, but no response message.
 """
 
 from __future__ import annotations
@@ -24,27 +24,29 @@ _HEADER_TABLE_SIZE, _ENABLE_PUSH, _MAX_STREAMS, _INITIAL_WINDOW, _MAX_FRAME = 1,
 
 _LARGEST_WINDOW: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65_535
-#: Received bytes after which the connection's window is filled up again.
-_REFILL: Final = 1 << 29
+#: The largest payload of a frame that every server accepts from the start.
+_LARGEST_FRAME: Final = 16_384
+#: Received bytes after which the connection's receive window is extended again.
+_EXTEND_AFTER: Final = 1 << 29
 
-#: Status of a call that the server ended without one.
+#: Status of a call that the server reset without a gRPC status.
 RESET: Final = -1
 
 
 class Reply(NamedTuple):
-    """The end of a call: its gRPC status and, of a unary one, its answer."""
+    """The end of a call: its gRPC status and, for a unary call, the response message."""
 
     status: int
     message: bytes
 
 
-class Lost(Exception):
-    """The connection is gone."""
+class ConnectionLost(Exception):
+    """The connection is closed."""
 
 
 @functools.cache
 def request_headers(method: str) -> bytes:
-    """The header block of every call of a method, such as /runsvc.v1.RunService/Get."""
+    """The header block for calls of a method, such as /runsvc.v1.RunService/Get."""
     headers = (
         (":method", "POST"),
         (":scheme", "http"),
@@ -53,13 +55,13 @@ def request_headers(method: str) -> bytes:
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     )
-    # Never indexed: a block means the same whatever was sent before it.
+    # Never indexed, so that a block does not depend on earlier ones.
     return Encoder().encode([NeverIndexedHeaderTuple(*header) for header in headers])
 
 
 @functools.lru_cache(maxsize=4_096)
 def _status(block: bytes) -> int | None:
-    """The gRPC status in a header block; None when it has none, so that more follows."""
+    """The gRPC status in a header block, or None if the block has none and more follows."""
     for name, value in Decoder().decode(block, raw=True):
         if name == b"grpc-status":
             return int(value)
@@ -70,35 +72,43 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
+def _data_frames(stream: int, body: bytes) -> bytes:
+    frames = b""
+    while len(body) > _LARGEST_FRAME:
+        frames += _frame(_DATA, 0, stream, body[:_LARGEST_FRAME])
+        body = body[_LARGEST_FRAME:]
+    return frames + _frame(_DATA, _END_STREAM, stream, body)
+
+
 class _Stream:
     __slots__ = ("ended", "on_message", "received")
 
     def __init__(self, on_message: Callable[[bytes], None] | None) -> None:
         self.ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.received = bytearray()
-        #: Of a server stream: called with each message. Of a unary call: None.
+        #: Called with each message of a server stream; None for a unary call.
         self.on_message = on_message
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/2 connection. Any number of calls at a time, up to what the server allows."""
+    """One HTTP/2 connection, with as many concurrent calls as the server allows."""
 
     def __init__(self, window: int = _LARGEST_WINDOW) -> None:
-        #: Bytes that the server may send on a stream until it is let go on.
+        #: Bytes that the server may send on a stream before `grant` allows more.
         self._window = window
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
         self._streams: dict[int, _Stream] = {}
         self._next = 1
-        self._room = _DEFAULT_WINDOW
-        self._stream_room = _DEFAULT_WINDOW
+        self._send_window = _DEFAULT_WINDOW
+        self._stream_window = _DEFAULT_WINDOW
         self._blocked: list[tuple[bytes, int]] = []
         self._received = 0
-        self._is_told_to_go = False
+        self._is_going_away = False
 
     @classmethod
     async def open(cls, address: str, window: int = _LARGEST_WINDOW) -> Connection:
-        """Connect to HOST:PORT. With a window a stream stops after so many bytes, until it is let go on."""
+        """Connect to HOST:PORT. A stream stalls after `window` bytes until `grant` allows more."""
         host, _, port = address.rpartition(":")
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: cls(window), host.strip("[]"), int(port)
@@ -107,10 +117,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes calls: it has neither been closed nor lost, and the server has not said goodbye."""
+        """True if new calls are possible: the connection is not closed, and the server has not sent GOAWAY."""
         if self._transport is None or self._transport.is_closing():
             return False
-        return not self._is_told_to_go
+        return not self._is_going_away
 
     def close(self) -> None:
         """End every call and the connection."""
@@ -118,21 +128,21 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def unary(self, method: str, message: bytes) -> asyncio.Future[Reply]:
-        """Start a call; the future is its end. Lost when the connection breaks."""
+        """Start a call and return a future of its end, which raises ConnectionLost if the connection breaks."""
         return self._start(method, message, None).ended
 
     def stream(
         self, method: str, message: bytes, on_message: Callable[[bytes], None]
     ) -> tuple[int, asyncio.Future[Reply]]:
-        """Start a call with many answers: its number, to leave it by, and its end."""
+        """Start a server stream. Return its number, for `grant` and `cancel`, and a future of its end."""
         number = self._next
         return number, self._start(method, message, on_message).ended
 
-    def go_on(self, number: int, size: int) -> None:
-        """Let a stream send so many bytes more."""
+    def grant(self, number: int, size: int) -> None:
+        """Allow this many more bytes on a stream."""
         self._write(_frame(_WINDOW, 0, number, struct.pack(">I", size)))
 
-    def leave(self, number: int) -> None:
+    def cancel(self, number: int) -> None:
         """Cancel a call."""
         stream = self._streams.pop(number, None)
         if stream is not None:
@@ -143,43 +153,43 @@ class Connection(asyncio.Protocol):
         self, method: str, message: bytes, on_message: Callable[[bytes], None] | None
     ) -> _Stream:
         if self._transport is None:
-            raise Lost
+            raise ConnectionLost
         number, self._next = self._next, self._next + 2
         stream = self._streams[number] = _Stream(on_message)
         headers = _frame(_HEADERS, _END_HEADERS, number, request_headers(method))
         body = struct.pack(">BI", 0, len(message)) + message
-        if len(body) > self._stream_room:
-            raise ValueError("larger than the server's window of a stream")
-        self._send(headers + _frame(_DATA, _END_STREAM, number, body), len(body))
+        if len(body) > self._stream_window:
+            raise ValueError("the request is larger than the server's window of a stream")
+        self._send(headers + _data_frames(number, body), len(body))
         return stream
 
     def _send(self, frames: bytes, cost: int) -> None:
-        if self._blocked or cost > self._room:
+        if self._blocked or cost > self._send_window:
             self._blocked.append((frames, cost))
             return
-        self._room -= cost
+        self._send_window -= cost
         self._write(frames)
 
     def _write(self, frames: bytes) -> None:
         if self._transport is None:
-            raise Lost
+            raise ConnectionLost
         self._transport.write(frames)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is none of asyncio's classes.
+        # uvloop's transport does not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         settings = struct.pack(
             ">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, self._window
         )
-        grown = struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)
-        self._write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, grown))
+        extension = struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)
+        self._write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, extension))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             if not stream.ended.done():
-                stream.ended.set_exception(Lost())
+                stream.ended.set_exception(ConnectionLost())
 
     def data_received(self, data: bytes) -> None:
         unread = self._unread
@@ -210,11 +220,11 @@ class Connection(asyncio.Protocol):
         elif kind == _RST:
             self._end(number, RESET)
         elif kind == _GOAWAY:
-            self._is_told_to_go = True
+            self._is_going_away = True
 
     def _on_data(self, number: int, payload: bytes) -> None:
         self._received += len(payload)
-        if self._received > _REFILL:
+        if self._received > _EXTEND_AFTER:
             self._write(_frame(_WINDOW, 0, 0, struct.pack(">I", self._received)))
             self._received = 0
         stream = self._streams.get(number)
@@ -236,9 +246,9 @@ class Connection(asyncio.Protocol):
 
     def _on_window(self, number: int, payload: bytes) -> None:
         if number:
-            # Of a stream; its request has been sent as a whole.
+            # The window of a stream does not matter: its request has been sent as a whole.
             return
-        self._room += int.from_bytes(payload, "big")
+        self._send_window += int.from_bytes(payload, "big")
         blocked, self._blocked = self._blocked, []
         for frames, cost in blocked:
             self._send(frames, cost)
@@ -247,7 +257,7 @@ class Connection(asyncio.Protocol):
         for at in range(0, len(payload), 6):
             key, value = struct.unpack_from(">HI", payload, at)
             if key == _INITIAL_WINDOW:
-                self._stream_room = value
+                self._stream_window = value
         self._write(_frame(_SETTINGS, _ACK, 0, b""))
 
 

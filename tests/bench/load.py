@@ -1,4 +1,4 @@
-"""Load: calls in a closed loop or at a fixed rate, and what came of them."""
+"""Load: calls in a closed loop or at a fixed rate, and their latencies and failures."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class Exhausted(Exception):
-    """There is no more work of this kind."""
+    """The prepared runs are used up."""
 
 
 @dataclass
 class Sample:
-    """One stretch of load on one system."""
+    """One measurement of one system."""
 
-    #: Seconds that each successful call took, sorted.
+    #: Latencies of the successful calls in seconds, sorted.
     latencies: list[float] = field(default_factory=list)
-    #: What went wrong, and how often; no success is counted among it.
+    #: Failed calls, counted by message.
     failures: Counter[str] = field(default_factory=Counter)
-    #: How long the stretch was, in seconds.
+    #: Length of the measurement in seconds.
     seconds: float = 0.0
-    #: Seconds of processor time that the server and the load took.
+    #: Processor time of the server and of the load, in seconds.
     server_cpu: float = 0.0
     load_cpu: float = 0.0
-    #: What other callers of the same stretch got.
-    beside: Sample | None = None
+    #: The sample of other callers in the same measurement.
+    concurrent: Sample | None = None
 
     @property
     def rate(self) -> float:
@@ -43,16 +43,16 @@ class Sample:
 
     @property
     def cpu_per_call(self) -> float:
-        """Seconds of the server's processor time per successful call."""
+        """The server's processor time per successful call, in seconds."""
         return self.server_cpu / len(self.latencies) if self.latencies else 0.0
 
     @property
     def load_share(self) -> float:
-        """Share of its core that the load took."""
+        """Share of its core that the load used."""
         return self.load_cpu / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """The latency that this share of the calls did not exceed, in seconds."""
+        """The latency in seconds that this share of the calls did not exceed."""
         if not self.latencies:
             return 0.0
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
@@ -61,7 +61,7 @@ class Sample:
 async def closed_loop(
     server: Server, call: Callable[[], Awaitable[object]], in_flight: int, seconds: float
 ) -> Sample:
-    """So many callers, each of which calls again as soon as it was answered."""
+    """Run this many callers, each of which makes its next call when the last one has ended."""
     sample = Sample()
     begin = time.perf_counter()
     end = begin + seconds
@@ -81,7 +81,7 @@ async def closed_loop(
 async def open_loop(
     server: Server, call: Callable[[], Awaitable[object]], rate: float, seconds: float
 ) -> Sample:
-    """Calls at a fixed rate, whether or not earlier ones were answered. Latency counts from when each was due."""
+    """Make calls at a fixed rate, without waiting for earlier ones. A latency counts from when its call was due."""
     sample = Sample()
     calls = []
     with Usage(sample, server):
@@ -109,7 +109,7 @@ async def _timed(
 
 
 class Usage:
-    """Notes what a stretch of load took."""
+    """Records the length and the processor time of a measurement."""
 
     def __init__(self, sample: Sample, server: Server) -> None:
         self._sample = sample

@@ -1,4 +1,4 @@
-"""Processes under measurement: one core for servers, the other for the load, and what each of them used."""
+"""Server processes: pinned to a core apart from the load's, with their processor time and memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: What a server's ready line says in front of its address.
+#: The text in front of the address in a server's ready line.
 READY: Final = "serves on "
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -23,28 +23,28 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 @functools.cache
 def cores() -> tuple[int, int]:
-    """The core of the servers and the core of the load; the same one where there is no second."""
-    # Asked once: whoever is pinned already sees one core only.
+    """The core of the servers and the core of the load, which are the same on a machine with one core."""
+    # Cached: after `pin` this process sees one core only.
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
 
 
 def pin(core: int) -> None:
-    """Keep this process on a core."""
+    """Pin this process to a core."""
     os.sched_setaffinity(0, {core})
 
 
 class Server:
-    """A server as a process of its own, pinned to the servers' core."""
+    """A server in a process of its own, pinned to the servers' core."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
-        """Start it, and return its address once it serves."""
+        """Start the server and return its address once it serves."""
         core, _ = cores()
-        # Its log is written, as it ships, and seen when something is wrong.
+        # The log is written as in production, and shown if the start fails.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it.
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -56,11 +56,11 @@ class Server:
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()
         if READY not in line:
-            raise RuntimeError(f"{' '.join(self._command)} did not start: {self.said()}")
+            raise RuntimeError(f"{' '.join(self._command)} did not start: {self.log_tail()}")
         return line.partition(READY)[2].split()[0]
 
     async def stop(self) -> None:
-        """End it in order, if it did not end by itself."""
+        """Stop the server with SIGTERM, unless it has already ended."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -69,19 +69,19 @@ class Server:
         await process.wait()
         self._log.close()
 
-    def said(self) -> str:
-        """The end of what it logged."""
+    def log_tail(self) -> str:
+        """The last 2,000 characters of the log."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-2_000:]
 
     def cpu(self) -> float:
-        """Seconds of processor time that it has used."""
-        # Behind the name, which may hold anything.
+        """Processor time used so far, in seconds."""
+        # The fields follow the process name, which may contain any characters.
         fields = self._proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def memory(self) -> int:
-        """Bytes that it holds in memory."""
+        """Resident memory, in bytes."""
         return int(self._proc("statm").split()[1]) * _PAGE
 
     def _proc(self, name: str) -> str:

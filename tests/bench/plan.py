@@ -1,4 +1,4 @@
-"""How much is measured: a few minutes of it, all of it, or just enough to see that it works."""
+"""The extent of a benchmark: short, full, or a smoke test."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The extent of a benchmark."""
+    """The parameters of a benchmark."""
 
-    #: Stretches of load of each kind and system; figures are their medians.
+    #: Measurements of each operation on each system; figures are their medians.
     rounds: int
-    #: Length of a stretch.
+    #: Length of one measurement.
     seconds: float
-    #: Callers at a time, for every kind of work.
+    #: Numbers of concurrent callers, for every operation.
     in_flight: tuple[int, ...]
-    #: Callers at a time, for CreateOrReject and Get only.
-    also_in_flight: tuple[int, ...]
-    #: Whether finished runs are measured with every kind of work.
-    every_work: bool
-    #: Finished runs in a file, and callers at a time on it.
+    #: Further numbers of concurrent callers, for CreateOrReject and Get only.
+    extra_in_flight: tuple[int, ...]
+    #: Whether files of finished runs are measured with every operation.
+    all_operations: bool
+    #: Numbers of finished runs in a file, and of concurrent callers on it.
     finished: tuple[int, ...]
     finished_in_flight: tuple[int, ...]
-    #: Runs on the long thread, and in the seed's memory.
-    present: int
-    #: Watchers at a time.
+    #: Runs on the long thread, and in the memory of the seed's design.
+    present_runs: int
+    #: Numbers of concurrent watchers.
     watchers: tuple[int, ...]
-    #: Watchers that resume at once.
-    resumed: int
-    #: Leases at a time, and how long each is, in seconds.
-    leased: int
+    #: Watchers that resume at the same time.
+    resuming_watchers: int
+    #: Concurrent leases, and their length in seconds.
+    leases: int
     lease_ttl: float
-    #: Active runs beside those whose time is limited.
-    timed: int
-    #: Runs that fill the ring of newest changes, and runs that are weighed after that.
-    warm_runs: int
-    weighed_runs: int
-    #: Whether peers are measured beside runsvc wherever they can be.
+    #: Active runs in the files on which timeouts are measured.
+    active_runs: int
+    #: Runs per size of metadata that heartbeats and progress reports cycle through: one or more per caller, and
+    #: few enough for the server's cache of runs.
+    payload_runs: int
+    #: Runs that fill the recent log, and runs after that over which the growth of memory is measured.
+    warmup_runs: int
+    measured_runs: int
+    #: Whether the peers are measured too, in every section of calls.
     peers: bool = False
 
 
@@ -44,50 +47,53 @@ BENCH = Plan(
     rounds=5,
     seconds=0.5,
     in_flight=(64,),
-    also_in_flight=(1, 8),
-    every_work=False,
+    extra_in_flight=(1, 8),
+    all_operations=False,
     finished=(100_000,),
     finished_in_flight=(64,),
-    present=100_000,
+    present_runs=100_000,
     watchers=(1, 100, 1_000),
-    resumed=1_000,
-    leased=10_000,
+    resuming_watchers=1_000,
+    leases=10_000,
     lease_ttl=30.0,
-    timed=100_000,
-    warm_runs=40_000,
-    weighed_runs=60_000,
+    active_runs=100_000,
+    payload_runs=128,
+    warmup_runs=40_000,
+    measured_runs=60_000,
 )
 FULL = Plan(
     rounds=5,
     seconds=2.0,
     in_flight=(1, 8, 64, 256),
-    also_in_flight=(),
-    every_work=True,
+    extra_in_flight=(),
+    all_operations=True,
     finished=(100_000, 1_000_000),
     finished_in_flight=(1, 8, 64, 256),
-    present=100_000,
+    present_runs=100_000,
     watchers=(1, 100, 10_000),
-    resumed=10_000,
-    leased=10_000,
+    resuming_watchers=10_000,
+    leases=10_000,
     lease_ttl=30.0,
-    timed=100_000,
-    warm_runs=40_000,
-    weighed_runs=200_000,
+    active_runs=100_000,
+    payload_runs=128,
+    warmup_runs=40_000,
+    measured_runs=200_000,
 )
 SMOKE = Plan(
     rounds=1,
     seconds=0.02,
     in_flight=(2,),
-    also_in_flight=(1,),
-    every_work=True,
+    extra_in_flight=(1,),
+    all_operations=True,
     finished=(200,),
     finished_in_flight=(2,),
-    present=200,
+    present_runs=200,
     watchers=(1, 3),
-    resumed=3,
-    leased=20,
+    resuming_watchers=3,
+    leases=20,
     lease_ttl=1.0,
-    timed=200,
-    warm_runs=20,
-    weighed_runs=20,
+    active_runs=200,
+    payload_runs=8,
+    warmup_runs=20,
+    measured_runs=20,
 )

@@ -1,4 +1,4 @@
-"""Plots: latencies of each kind of work, and throughput against callers."""
+"""Plots: latency of each operation, and throughput by number of callers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.bench.figures import Figure
 
 _PERCENTILES: Final = ("p50 ms", "p90 ms", "p99 ms")
-#: Bars of one system, from light to dark.
+#: Opacity of the bars of one system, from light to dark.
 _SHADES: Final = (0.35, 0.6, 1.0)
 
 
 def draw(folder: Path, figures: Sequence[Figure]) -> list[Path]:
-    """Write every plot for which there are figures, as SVG and PNG; the files."""
+    """Write each plot that has figures, as SVG and PNG, and return the files."""
     unary = [figure for figure in figures if figure.section == "unary"]
     if not unary:
         return []
@@ -36,7 +36,7 @@ def draw(folder: Path, figures: Sequence[Figure]) -> list[Path]:
 
 
 def _works(figures: Sequence[Figure], in_flight: int) -> tuple[int, bool]:
-    """How much there is to see of so many callers; of equals, 64 is what the bars are about."""
+    """Sort key: the number of operations measured with this many callers; 64 wins a tie, as most bars are about it."""
     return len([each for each in figures if each.in_flight == in_flight]), in_flight == 64
 
 
@@ -55,7 +55,7 @@ def _latencies(figures: Sequence[Figure], in_flight: int) -> Drawing:
         axes.barh(0, float("nan"), color=f"C{index}", label=system)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(works))], works)
     axes.invert_yaxis()
-    # A whole life is thirteen calls.
+    # Linear bars would be dominated by "whole life", which is thirteen calls.
     axes.set_xscale("log")
     axes.set_xlim(left=min(figure.values["p50 ms"].median for figure in mine) / 2 or None)
     axes.set_xlabel(f"ms at {in_flight} in flight: p50 (dark), p90, p99 (light)")

@@ -1,4 +1,4 @@
-"""Progress on the terminal: what is measured now, how much is left, and what came of it so far."""
+"""Progress on the terminal: the current measurement and the remaining time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Display
 
-from tests.bench.http2 import Lost
+from tests.bench.http2 import ConnectionLost
 from tests.bench.systems import Refused
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Watches a session, and collects its figures."""
+    """Shows the progress of a session and collects its figures."""
 
     def __init__(self, console: Console, steps: int) -> None:
         self.figures: list[Figure] = []
-        #: Sections that came to no end, and why.
+        #: Error messages of the sections that failed, by section.
         self.broken: dict[str, str] = {}
         self._steps = steps
         self._display = Display(
@@ -32,11 +32,11 @@ class Progress:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.description}", markup=False),
             console=console,
-            # It shares its core with the load.
+            # The display shares its core with the load.
             refresh_per_second=2,
         )
         self._whole = self._display.add_task("Starting", total=steps)
-        self._making = self._display.add_task("", visible=False)
+        self._preparing = self._display.add_task("", visible=False)
 
     def __enter__(self) -> Progress:
         self._display.start()
@@ -45,18 +45,22 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._display.stop()
 
-    async def measured(self, section: Section, session: Session) -> None:
-        """Measure a section; what breaks it does not keep the others from being measured."""
+    async def measure(self, section: Section, session: Session) -> None:
+        """Measure a section. If it fails, note the error, so that the other sections are still measured."""
         session.section = section.name
         try:
             self.figures += await section.measure(session)
-        except (Lost, Refused, RuntimeError, OSError) as error:
+        except (ConnectionLost, Refused, RuntimeError, OSError) as error:
             self.broken[section.name] = f"{type(error).__name__}: {error}"
 
-    def step(self, what: str) -> None:
-        self._display.update(self._whole, advance=1, description=what)
+    def step(self, description: str) -> None:
+        self._display.update(self._whole, advance=1, description=description)
 
-    def making(self, what: str, done: int, total: int) -> None:
+    def preparing(self, description: str, done: int, total: int) -> None:
         self._display.update(
-            self._making, description=what, completed=done, total=total, visible=done < total
+            self._preparing,
+            description=description,
+            completed=done,
+            total=total,
+            visible=done < total,
         )

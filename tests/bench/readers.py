@@ -1,4 +1,4 @@
-"""Readers of streams: any number of watches over a few connections, and when each got its last message."""
+"""Readers of many streams over a few connections, with the time of each stream's last message."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from tests.bench.systems import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: Streams of one connection.
+#: Streams per connection.
 _STREAMS: Final = 1_000
 
 
 class Readers:
-    """Streams of one method that are open at the same time."""
+    """Open streams of one method."""
 
     def __init__(self, connections: list[http2.Connection]) -> None:
         self._connections = connections
         self._open: list[tuple[http2.Connection, int]] = []
-        #: Messages of all together.
+        #: Messages received on all streams.
         self.count = 0
-        #: The newest message of any.
+        #: The newest message of any stream.
         self.newest = b""
-        #: When each got its newest, by perf_counter().
+        #: Time of each stream's newest message, by perf_counter().
         self.times: list[float] = []
         self._wanted = 0
         self._reached: asyncio.Future[None] | None = None
-        #: How the first stream that ended did.
+        #: The error of the first stream that ended.
         self._failure: Exception | None = None
 
     @classmethod
-    async def of(cls, address: str, method: str, requests: list[bytes]) -> Readers:
-        """A stream for each request."""
+    async def open(cls, address: str, method: str, requests: list[bytes]) -> Readers:
+        """Open a stream for each request."""
         count = 1 + (len(requests) - 1) // _STREAMS
         connections = await asyncio.gather(*(http2.Connection.open(address) for _ in range(count)))
         readers = cls(connections)
@@ -44,7 +44,7 @@ class Readers:
         return readers
 
     def start(self, method: str, requests: Iterable[bytes]) -> None:
-        """Open a stream for each request; they take turns on the connections."""
+        """Open a stream for each request, distributed over the connections."""
         for number, request in enumerate(requests):
             connection = self._connections[number % len(self._connections)]
             self.times.append(0.0)
@@ -54,7 +54,10 @@ class Readers:
             self._open.append((connection, stream))
 
     async def reach(self, count: int) -> None:
-        """Wait until all together got so many messages. Refused or Lost when a stream has ended before."""
+        """Wait until all streams together have received this many messages.
+
+        Raise Refused or ConnectionLost if a stream ends first.
+        """
         if self.count < count:
             if self._failure is not None:
                 raise self._failure
@@ -62,9 +65,9 @@ class Readers:
             await self._reached
 
     def close(self) -> None:
-        """Leave the streams and the connections."""
+        """Cancel the streams and close the connections."""
         for connection, stream in self._open:
-            connection.leave(stream)
+            connection.cancel(stream)
         for connection in self._connections:
             connection.close()
 
@@ -79,7 +82,7 @@ class Readers:
         if ended.cancelled():
             return
         if ended.exception() is not None:
-            failure: Exception = http2.Lost()
+            failure: Exception = http2.ConnectionLost()
         else:
             failure = Refused(f"a stream ended: gRPC status {ended.result().status}")
         self._failure = self._failure or failure

@@ -1,4 +1,4 @@
-"""The report: tables for people, JSON for programs."""
+"""The report: tables on the terminal, and figures.json."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PACKAGES: Final = ("grpcio", "protobuf", "uvloop", "aiosqlite")
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and the versions that the figures belong to."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": platform.platform(),
@@ -47,7 +47,7 @@ def write_json(
     judged: Sequence[Verdict],
     broken: dict[str, str],
 ) -> None:
-    """Everything that was measured."""
+    """Write every figure and verdict as JSON."""
     everything = {
         "machine": machine(),
         "plan": asdict(plan),
@@ -59,7 +59,7 @@ def write_json(
 
 
 def show(console: Console, figures: Sequence[Figure], judged: Sequence[Verdict]) -> None:
-    """The tables."""
+    """Print the tables."""
     for section, mine in groupby(figures, lambda figure: figure.section):
         every = list(mine)
         rates = [figure for figure in every if "rate" in figure.values]
@@ -145,4 +145,6 @@ def _texts(spread: Spread) -> tuple[str, str, str]:
 
 
 def _failed(figure: Figure) -> str:
-    return ", ".join(f"[red]{count:,} times {what}[/]" for what, count in figure.failures.items())
+    return ", ".join(
+        f"[red]{count:,} times {failure}[/]" for failure, count in figure.failures.items()
+    )

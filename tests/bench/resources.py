@@ -1,4 +1,4 @@
-"""What runs cost beside time: memory of the server, and its start on a file that holds many."""
+"""Memory per run, and the time and memory of a start on a file with many runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from statistics import linear_regression
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.bench.figures import Figure, Spread
-from tests.bench.sections import named
+from tests.bench.sections import name_with_runs
 from tests.bench.systems import PAYLOAD, Runsvc
-from tests.bench.work import fresh_thread, repeat
+from tests.bench.work import new_thread, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
     from tests.bench.session import Session
 
-#: So often the server is weighed while it takes runs: it grows and shrinks by megabytes between collections of garbage.
-_WEIGHINGS: Final = 20
+#: Memory samples per measurement: the process varies by megabytes between garbage collections.
+_SAMPLES: Final = 20
 
 
 async def memory(session: Session) -> list[Figure]:
-    """Bytes per finished and per active run, once the ring of newest changes is full: the slope of the growth."""
+    """Bytes per finished and per active run: the slope of the growth once the recent log is full."""
     plan = session.plan
-    async with session.contest(Runsvc(session.file())) as contest:
-        caller = contest.reference.caller
+    async with session.comparison(Runsvc(session.file())) as comparison:
+        caller = comparison.reference.caller
 
-        async def life() -> None:
-            await caller.complete(await caller.create(fresh_thread()))
+        async def create_and_complete() -> None:
+            await caller.complete(await caller.create(new_thread()))
 
-        async def grown(what: str, one: Callable[[], Awaitable[object]]) -> float:
-            session.watcher.step(f"memory of {plan.weighed_runs:,} {what} runs")
-            stretch = plan.weighed_runs // _WEIGHINGS
-            runs, memory = range(0, plan.weighed_runs, stretch), []
+        async def growth(kind: str, one: Callable[[], Awaitable[object]]) -> float:
+            session.observer.step(f"memory of {plan.measured_runs:,} {kind} runs")
+            step = plan.measured_runs // _SAMPLES
+            runs, memory = range(0, plan.measured_runs, step), []
             for _ in runs:
-                memory.append(contest.reference.system.server.memory())
-                await repeat(one, stretch)
+                memory.append(comparison.reference.system.server.memory())
+                await repeat(one, step)
             return linear_regression(runs, memory).slope
 
-        session.watcher.step(f"{plan.warm_runs:,} finished runs that fill the ring")
-        await repeat(life, plan.warm_runs)
-        finished = await grown("finished", life)
-        # Changes of as many different runs take the ring more memory than two of each.
-        session.watcher.step(f"{plan.warm_runs:,} active runs that fill the ring")
-        await repeat(lambda: caller.create(fresh_thread()), plan.warm_runs)
-        active = await grown("active", lambda: caller.create(fresh_thread()))
+        session.observer.step(f"{plan.warmup_runs:,} finished runs to fill the recent log")
+        await repeat(create_and_complete, plan.warmup_runs)
+        finished = await growth("finished", create_and_complete)
+        # Entries of different runs take more memory in the recent log than two entries of each run.
+        session.observer.step(f"{plan.warmup_runs:,} active runs to fill the recent log")
+        await repeat(lambda: caller.create(new_thread()), plan.warmup_runs)
+        active = await growth("active", lambda: caller.create(new_thread()))
     values = {"bytes beyond payload": Spread.of([active - PAYLOAD])}
     return [
         Figure(
@@ -56,20 +56,20 @@ async def memory(session: Session) -> list[Figure]:
 
 
 async def start(session: Session) -> list[Figure]:
-    """From the command to the ready line, on an empty file and on files with finished runs, and the memory then."""
+    """Time from the command to the ready line, and memory then, on an empty file and on files of finished runs."""
     counts = (0, *session.plan.finished)
-    # All made before, also the empty one.
+    # Create all files first, including the empty one.
     files = {count: await session.filled(count) for count in counts}
     samples: dict[int, list[_Start]] = {count: [] for count in counts}
     for _ in range(session.plan.rounds):
         for count, db in files.items():
-            session.watcher.step(f"start on {count:,} finished runs")
+            session.observer.step(f"start on {count:,} finished runs")
             samples[count].append(await _start(db))
     return [
         Figure(
             session.section,
             "start",
-            named(count) if count else "runsvc, empty",
+            name_with_runs(count) if count else "runsvc, empty",
             values=_values(count, mine, samples[0]),
         )
         for count, mine in samples.items()

@@ -1,4 +1,4 @@
-"""The parts of the benchmark that compare calls: what is measured against what."""
+"""The sections that compare calls: the systems and the operations of each."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from tests.bench.systems import System
     from tests.bench.work import Operation
 
-_ALSO: Final = (CREATE_OR_REJECT, GET)
-#: Runs of a page, and the one that shows that there are more.
+_FEW_CALLERS: Final = (CREATE_OR_REJECT, GET)
+#: The runs of a page, and one more, so that the page has a successor.
 _PAGE: Final = 21
-#: Of all the work, what a short benchmark does on files of finished runs.
-_TELLING: Final = (
+#: The operations that a short benchmark measures on files of finished runs.
+_SHORT_SELECTION: Final = (
     "CreateOrReject",
     "Get (active)",
     "Get (finished)",
@@ -29,76 +29,85 @@ _TELLING: Final = (
 
 
 async def unary(session: Session) -> list[Figure]:
-    """Every kind of work against the limit."""
+    """Every operation against the limit."""
     figures = []
-    async with session.contest(Limit(), *_with_peers(session)) as contest:
-        for operation, in_flight in cases(session.plan):
-            figures += await contest.closed(operation, in_flight)
+    async with session.comparison(Limit(), *_with_peers(session)) as comparison:
+        for operation, in_flight in unary_cases(session.plan):
+            figures += await comparison.closed(operation, in_flight)
     return figures
 
 
 async def open_loop(session: Session) -> list[Figure]:
     """CreateOrReject at half of the limit's rate."""
-    async with session.contest(Limit(), *_with_peers(session)) as contest:
-        return await contest.open(CREATE_OR_REJECT)
+    async with session.comparison(Limit(), *_with_peers(session)) as comparison:
+        return await comparison.open(CREATE_OR_REJECT)
 
 
 async def mixed(session: Session) -> list[Figure]:
     """Get while 64 callers create."""
-    async with session.contest(Limit(), *_with_peers(session)) as contest:
-        return await contest.get_beside_creators()
+    async with session.comparison(Limit(), *_with_peers(session)) as comparison:
+        return await comparison.get_beside_creators()
 
 
 async def long_thread(session: Session) -> list[Figure]:
     """The 20 newest runs of a thread that has 100,000."""
-    db = await session.filled(session.plan.present, every=1)
-    async with session.contest(Limit(), Runsvc(db)) as contest:
-        return await contest.closed(LIST_MANY)
+    db = await session.filled(session.plan.present_runs, every=1)
+    async with session.comparison(Limit(), Runsvc(db)) as comparison:
+        return await comparison.closed(LIST_MANY)
 
 
 async def finished(session: Session) -> list[Figure]:
-    """The same work on files with finished runs and on one that has no more than a page of them, the reference."""
-    filled = [Runsvc(await session.filled(count), named(count)) for count in session.plan.finished]
+    """The operations on files of finished runs; the reference is a file with a single page of them."""
+    filled = [
+        Runsvc(await session.filled(count), name_with_runs(count))
+        for count in session.plan.finished
+    ]
     empty = Runsvc(await session.filled(_PAGE, every=1), "runsvc, empty")
     figures = []
-    async with session.contest(empty, *filled) as contest:
-        for operation, in_flight in telling(session.plan):
-            figures += await contest.closed(operation, in_flight)
+    async with session.comparison(empty, *filled) as comparison:
+        for operation, in_flight in finished_cases(session.plan):
+            figures += await comparison.closed(operation, in_flight)
     return figures
 
 
 async def seed(session: Session) -> list[Figure]:
-    """The seed's design, the reference here, against runsvc."""
+    """runsvc against the seed's design, the reference."""
     figures = []
-    async with session.contest(SeedDesign(session.file()), Runsvc(session.file())) as contest:
-        figures += await contest.closed(CREATE_OR_REJECT)
-        figures += await contest.get_beside_creators()
-    present = session.plan.present
-    async with session.contest(
+    async with session.comparison(SeedDesign(session.file()), Runsvc(session.file())) as comparison:
+        figures += await comparison.closed(CREATE_OR_REJECT)
+        figures += await comparison.get_beside_creators()
+    present = session.plan.present_runs
+    async with session.comparison(
         SeedDesign(session.file(), present=present), Runsvc(await session.filled(present))
-    ) as contest:
+    ) as comparison:
         many = CREATE_OR_REJECT._replace(name=f"CreateOrReject, {present:,} present")
-        figures += await contest.closed(many)
+        figures += await comparison.closed(many)
     return figures
 
 
-def named(count: int) -> str:
-    """What runsvc is called on a file with so many finished runs."""
+def name_with_runs(count: int) -> str:
+    """The name of runsvc on a file with this many finished runs, such as "runsvc, 100k"."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if count >= size:
             return f"runsvc, {count // size}{unit}"
     return f"runsvc, {count}"
 
 
-def cases(plan: Plan) -> list[tuple[Operation, int]]:
-    """The work against the limit, and how many callers do it."""
+def unary_cases(plan: Plan) -> list[tuple[Operation, int]]:
+    """The operations against the limit, with their numbers of callers."""
     everything = [(operation, count) for count in plan.in_flight for operation in OPERATIONS]
-    return [(operation, count) for count in plan.also_in_flight for operation in _ALSO] + everything
+    return [
+        (operation, count) for count in plan.extra_in_flight for operation in _FEW_CALLERS
+    ] + everything
 
 
-def telling(plan: Plan) -> list[tuple[Operation, int]]:
-    """The work on files of finished runs, and how many callers do it."""
-    every = [each for each in (*OPERATIONS, LIST_MANY) if plan.every_work or each.name in _TELLING]
+def finished_cases(plan: Plan) -> list[tuple[Operation, int]]:
+    """The operations on files of finished runs, with their numbers of callers."""
+    every = [
+        each
+        for each in (*OPERATIONS, LIST_MANY)
+        if plan.all_operations or each.name in _SHORT_SELECTION
+    ]
     return [(operation, count) for count in plan.finished_in_flight for operation in every]
 
 

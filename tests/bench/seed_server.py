@@ -1,8 +1,8 @@
 """The seed's design behind the same transport: a dict of runs, one lock around it, and a row in SQLite for each run.
 
-The comparison that runsvc answers to. Admission holds the lock over its scan of every run and over the write, reads
-wait for the lock, and each write is a commit of its own, durable at FULL like ours. What the design gets wrong it gets
-wrong here too; what it does not have (a log, watches, request ids, limits) it does not pay for.
+The predecessor that runsvc is compared with. Admission holds the lock during its scan of every run and during the
+write, reads wait for the lock, and each write is a commit of its own, at synchronous FULL as in runsvc. The port keeps
+the faults of the design, and has no log, watches, request ids or limits.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class SeedManager:
         await self._write(f"UPDATE runs SET {columns} WHERE run_id = ?", *usage.values(), run_id)
         return record
 
-    def present(self, count: int) -> None:
-        """Finished runs in memory, as if this process had created them."""
+    def add_finished(self, count: int) -> None:
+        """Add finished runs in memory, as if this process had created them."""
         for number in range(count):
             record = _record(run_pb2.RunSpec(thread_id=f"present-{number}"))
             record.status = RunStatus.SUCCESS
@@ -124,7 +124,7 @@ class SeedManager:
 
 
 class SeedServicer(RunServiceServicer):
-    """As much of RunService as the work needs."""
+    """The methods of RunService that the operations call."""
 
     def __init__(self, manager: SeedManager) -> None:
         self._manager = manager
@@ -217,15 +217,15 @@ def _usage(progress: run_pb2.Progress) -> dict[str, int]:
 
 
 async def main(db: str, present: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     async with aiosqlite.connect(db) as database:
         await database.execute("PRAGMA journal_mode = WAL")
         await database.execute("PRAGMA synchronous = FULL")
         await database.execute(_TABLE)
         manager = SeedManager(database)
-        manager.present(present)
+        manager.add_finished(present)
         server = grpc.aio.server(options=OPTIONS)
-        # What it leaves out is never called.
+        # The benchmark never calls the missing methods.
         add_RunServiceServicer_to_server(SeedServicer(manager), server)  # type: ignore[abstract]
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

@@ -1,4 +1,4 @@
-"""What a section has to work with: the plan, files, servers that end with it, and word of how far it is."""
+"""A benchmark session: the plan, files, started servers, and progress reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import runsvc
-from tests.bench.unary import Contender, Contest
+from tests.bench.unary import Comparison, Participant
 from tests.support import filling
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.bench.systems import System
 
 _PACKAGE: Final = Path(runsvc.__file__).parent
-#: What the rows of a filled file depend on.
+#: Files on which the contents of a filled store depend; a change of one makes cached stores stale.
 _FORMAT: Final = (
     *sorted((_PACKAGE / "store" / "migrations" / "sqlite").glob("*.sql")),
     _PACKAGE / "store" / "rows.py",
@@ -31,48 +31,48 @@ _FORMAT: Final = (
     _PACKAGE / "v1" / "run_pb2.py",
     Path(filling.__file__),
 )
-#: Rows between two words about them.
-_OFTEN: Final = 5_000
+#: Rows between two progress reports.
+_REPORT_EVERY: Final = 5_000
 
 
-class Watcher(Protocol):
-    """Someone who wants to know what is measured now."""
+class Observer(Protocol):
+    """A receiver of progress reports."""
 
-    def step(self, what: str) -> None:
-        """A stretch begins."""
+    def step(self, description: str) -> None:
+        """A measurement begins."""
         ...
 
-    def making(self, what: str, done: int, total: int) -> None:
-        """Something that the measurement needs is being made."""
+    def preparing(self, description: str, done: int, total: int) -> None:
+        """Files for the measurement are being created."""
         ...
 
 
 @dataclass
 class Session:
-    """One benchmark on its way."""
+    """A benchmark in progress."""
 
     plan: Plan
-    #: For files that are used again next time.
+    #: Folder of files that later benchmarks reuse.
     cache: Path
-    watcher: Watcher
+    observer: Observer
     section: str = ""
     _folder: Path = field(default_factory=Path)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
-        """A folder for the files of the servers, on the same disk as the cache."""
+        """Provide a temporary folder for the servers' files, on the same disk as the cache."""
         self.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.cache, prefix="servers-") as folder:
             self._folder = Path(folder)
             yield
 
     def file(self) -> Path:
-        """A name for a store of its own."""
+        """The path of a new store."""
         return self._folder / f"{next(self._numbers)}.db"
 
     async def filled(self, count: int, *, every: int = 10) -> Path:
-        """A copy of a store with so many finished runs; every tenth is on the long thread."""
+        """A copy of a store with this many finished runs; by default every tenth is on the long thread."""
         original = await asyncio.to_thread(self._original, count, every)
         return Path(await asyncio.to_thread(shutil.copy, original, self.file()))
 
@@ -84,30 +84,30 @@ class Session:
         unfinished = self.file()
 
         def progress(number: int) -> None:
-            if number % _OFTEN == 0 or number == count:
-                self.watcher.making(f"A store with {count:,} finished runs", number, count)
+            if number % _REPORT_EVERY == 0 or number == count:
+                self.observer.preparing(f"A store with {count:,} finished runs", number, count)
 
         filling.fill(unfinished, count, every=every, progress=progress)
         return unfinished.rename(original)
 
     @asynccontextmanager
-    async def contest(self, reference: System, *systems: System) -> AsyncIterator[Contest]:
-        """The systems, up and connected, for as long as the block lasts."""
+    async def comparison(self, reference: System, *systems: System) -> AsyncIterator[Comparison]:
+        """Start and connect the systems, and stop them at the end of the block."""
         async with AsyncExitStack() as stack:
-            everyone = [await self._joined(system, stack) for system in (reference, *systems)]
+            participants = [await self._start(system, stack) for system in (reference, *systems)]
             plan = self.plan
-            yield Contest(
+            yield Comparison(
                 self.section,
-                everyone[0],
-                everyone[1:],
+                participants[0],
+                participants[1:],
                 plan.rounds,
                 plan.seconds,
-                self.watcher.step,
+                self.observer.step,
             )
 
-    async def _joined(self, system: System, stack: AsyncExitStack) -> Contender:
+    async def _start(self, system: System, stack: AsyncExitStack) -> Participant:
         stack.push_async_callback(system.stop)
         await system.start()
         caller = await system.connect()
         stack.callback(caller.close)
-        return Contender(system, caller)
+        return Participant(system, caller)

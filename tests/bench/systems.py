@@ -1,8 +1,8 @@
-"""What is measured: systems that take the same work. A peer joins by an adapter of its own.
+"""The systems under test, which perform the same operations.
 
-An adapter is a System: it starts, and gives a Caller, whose coroutines are the operations of the work. runsvc, the
-limit and the port of the seed's design speak gRPC and share one Caller; a system over HTTP, or in this process, writes
-its own and joins PEERS.
+A System starts a server and returns a Caller, which has a coroutine for each operation. runsvc, the limit and the port
+of the seed's design speak gRPC and share one Caller. A peer over another protocol, or in this process, needs a Caller
+of its own, and an entry in PEERS.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: Connections of a load; its calls take turns on them.
+#: Connections of a load; its calls are distributed over them.
 CONNECTIONS: Final = 4
 
 SERVICE: Final = "/runsvc.v1.RunService/"
 
-#: Statuses by their wire numbers.
+#: Run statuses by their wire numbers.
 RUNNING, SUCCESS = 2, 3
 
 
 class Refused(Exception):
-    """A call that did not end with OK: its gRPC status, or the like."""
+    """A call that did not end with OK; the message names its gRPC status."""
 
 
 class Caller(Protocol):
-    """The operations of the work. Each raises Refused when its answer is not a success."""
+    """The operations. Each raises Refused if the call fails."""
 
     async def create(self, thread_id: str) -> str:
-        """A run beside any other; its id."""
+        """Create a run regardless of the thread's active runs, and return its id."""
         ...
 
     async def create_or_reject(self, thread_id: str) -> str:
-        """A run on a thread that has none that is active; its id."""
+        """Create a run on a thread without an active run, and return its id."""
         ...
 
-    async def take_over(self, thread_id: str) -> str:
-        """A run on a thread, whose active one is interrupted; its id."""
+    async def create_or_interrupt(self, thread_id: str) -> str:
+        """Create a run, interrupt the thread's active one, and return the new id."""
         ...
 
     async def get(self, run_id: str) -> None:
@@ -64,7 +64,7 @@ class Caller(Protocol):
         ...
 
     async def complete(self, run_id: str) -> None:
-        """Report the end, with the usage."""
+        """Report SUCCESS with the usage."""
         ...
 
     async def cancel(self, run_id: str) -> None:
@@ -72,36 +72,36 @@ class Caller(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
 class System(Protocol):
-    """Something with a run API."""
+    """A server with a run API."""
 
     name: str
     server: Server
 
     async def start(self) -> None:
-        """Bring it up, on its own core."""
+        """Start the server on the servers' core."""
         ...
 
     async def connect(self) -> Caller:
-        """A caller for one load."""
+        """Return a caller for one load."""
         ...
 
     async def stop(self) -> None:
-        """Take it down."""
+        """Stop the server."""
         ...
 
 
 class GrpcCaller:
-    """The work as calls of runsvc.v1.RunService, over raw HTTP/2."""
+    """The operations as calls of runsvc.v1.RunService, over raw HTTP/2."""
 
     def __init__(self, connections: list[http2.Connection]) -> None:
         self.connections = connections
         self._turn = itertools.cycle(connections)
-        #: The newest answer of each method; the limit is taught with it.
+        #: The newest answer of each method, for the limit to return.
         self.answers: dict[str, bytes] = {}
 
     async def create(self, thread_id: str) -> str:
@@ -112,7 +112,7 @@ class GrpcCaller:
     async def create_or_reject(self, thread_id: str) -> str:
         return await self._create_or_reject(spec_of(thread_id))
 
-    async def take_over(self, thread_id: str) -> str:
+    async def create_or_interrupt(self, thread_id: str) -> str:
         spec = spec_of(thread_id)
         spec.multitask_strategy = run_pb2.MultitaskStrategy.MULTITASK_STRATEGY_INTERRUPT
         return await self._create_or_reject(spec)
@@ -151,7 +151,7 @@ class GrpcCaller:
         return run_service_pb2.CreateOrRejectResponse.FromString(answer).run.run_id
 
     async def call(self, method: str, request: bytes) -> bytes:
-        """The answer of a call; Refused when its status is not OK."""
+        """Make a call and return its answer. Raise Refused if its status is not OK."""
         status, answer = await next(self._turn).unary(SERVICE + method, request)
         if status:
             raise Refused(f"{method}: gRPC status {status}")
@@ -164,27 +164,27 @@ class GrpcCaller:
 
 
 class Runsvc:
-    """runsvc as it ships: its own command line, defaults throughout, durable at FULL."""
+    """runsvc with its own command line and defaults, at synchronous FULL."""
 
     def __init__(self, db: Path, name: str = "runsvc") -> None:
         self.name = name
         arguments = ("serve", "--listen", "127.0.0.1:0", "--db", str(db))
         self.server = Server(("-m", "runsvc.cli", *arguments))
-        #: Where it serves, once it does.
+        #: The address, once the server has started.
         self.address = ""
 
     async def start(self) -> None:
         self.address = await self.server.start()
 
     async def connect(self) -> GrpcCaller:
-        return GrpcCaller(await connected(self.address))
+        return GrpcCaller(await connect(self.address))
 
     async def stop(self) -> None:
         await self.server.stop()
 
 
 class SeedDesign(Runsvc):
-    """The seed's design behind the same transport: the peer that needs nothing beyond what is here."""
+    """The seed's design behind the same transport, as a peer without further dependencies."""
 
     def __init__(self, db: Path, name: str = "seed's design", *, present: int = 0) -> None:
         super().__init__(db, name)
@@ -192,38 +192,38 @@ class SeedDesign(Runsvc):
 
 
 class Limit(Runsvc):
-    """The bare transport. Answers as a system did that it was taught by."""
+    """The bare transport, which returns the answers of another system."""
 
     def __init__(self) -> None:
         self.name = "limit"
         self.server = Server(("-m", "tests.bench.limit_server"))
         self.address = ""
 
-    async def learn(self, answers: dict[str, bytes]) -> None:
-        """Give these answers from now on, by method of RunService."""
+    async def set_answers(self, answers: dict[str, bytes]) -> None:
+        """Set the answers of methods of RunService."""
         caller = await self.connect()
         for method, answer in answers.items():
-            await self.teach(caller, SERVICE + method, answer)
+            await self.set_answer(caller, SERVICE + method, answer)
         caller.close()
 
-    async def teach(self, caller: GrpcCaller, path: str, answer: bytes) -> None:
-        """Give this answer to a method from now on."""
+    async def set_answer(self, caller: GrpcCaller, path: str, answer: bytes) -> None:
+        """Set the answer of a method."""
         request = path.encode() + b"\0" + answer
-        status, _ = await caller.connections[0].unary(limit_server.TEACH, request)
+        status, _ = await caller.connections[0].unary(limit_server.SET_ANSWER, request)
         assert status == 0
 
 
-#: What joins the tables of `--peer`: each makes a System from the path of a file that it may use.
+#: The systems that `--peer` adds: each callable makes one from the path of a file for its store.
 PEERS: Final[tuple[Callable[[Path], System], ...]] = (SeedDesign,)
 
 
-async def connected(address: str, count: int = CONNECTIONS) -> list[http2.Connection]:
-    """Connections to a server."""
+async def connect(address: str, count: int = CONNECTIONS) -> list[http2.Connection]:
+    """Open connections to a server."""
     return list(await asyncio.gather(*(http2.Connection.open(address) for _ in range(count))))
 
 
 def spec_of(thread_id: str) -> run_pb2.RunSpec:
-    """What a caller asks for."""
+    """The spec of the runs that the benchmark creates."""
     return run_pb2.RunSpec(
         thread_id=thread_id,
         assistant_id="assistant",
@@ -238,5 +238,5 @@ def _progress(tokens: int) -> run_pb2.Progress:
     )
 
 
-#: Bytes of what a caller gives a run to carry.
+#: Size of such a spec without a thread id, in bytes.
 PAYLOAD: Final = spec_of("").ByteSize()

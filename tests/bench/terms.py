@@ -1,4 +1,4 @@
-"""What leases and timeouts cost: ten thousand workers that give signs of life, and runs whose time is limited."""
+"""The cost of time limits: heartbeats of ten thousand leases, and runs with timeouts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from runsvc.v1 import admin_service_pb2
 from runsvc.v1.run_service_pb2 import CreateRequest, CreateResponse, HeartbeatRequest
 from tests.bench.figures import Figure, Spread
 from tests.bench.load import open_loop
-from tests.bench.systems import GrpcCaller, Limit, Runsvc, connected, spec_of
+from tests.bench.systems import GrpcCaller, Limit, Runsvc, connect, spec_of
 from tests.bench.unary import failures_of
-from tests.bench.work import COMPLETE, CREATE, fresh_thread, repeat
+from tests.bench.work import COMPLETE, CREATE, new_thread, repeat
 from tests.support.filling import fill_active
 
 if TYPE_CHECKING:
@@ -25,46 +25,46 @@ if TYPE_CHECKING:
     from tests.bench.plan import Plan
     from tests.bench.session import Session
 
-#: A worker gives so many signs of life within the length of its lease.
-_SIGNS: Final = 3
+#: Heartbeats per length of a lease.
+_RENEWALS: Final = 3
 _WORKER: Final = "worker"
-_LIMITS: Final = {"start_timeout": timedelta(days=1), "timeout": timedelta(days=1)}
+_TIMEOUTS: Final = {"start_timeout": timedelta(days=1), "timeout": timedelta(days=1)}
 _DAY: Final = Duration(seconds=86_400)
 
 
 def steps(plan: Plan) -> int:
-    """How often both say what they measure."""
+    """The number of progress steps of `terms`."""
     return 2 * plan.rounds + 2 * 2 * plan.rounds
 
 
 async def terms(session: Session) -> list[Figure]:
-    """Renewals of leases against the limit's calls, and limited runs against those that are not."""
+    """Lease renewals against the limit, and runs with timeouts against runs without."""
     return [*await leases(session), *await timeouts(session)]
 
 
 async def leases(session: Session) -> list[Figure]:
-    """As many signs of life as that many leases need, each round for as long as it takes all of them to give one."""
-    plan, watcher = session.plan, session.watcher
-    seconds = plan.lease_ttl / _SIGNS
-    async with session.contest(Limit(), Runsvc(session.file())) as contest:
-        limit, ours = contest.everyone
+    """Heartbeats at the rate that the leases need. A round lasts until every lease has been renewed once."""
+    plan, observer = session.plan, session.observer
+    seconds = plan.lease_ttl / _RENEWALS
+    async with session.comparison(Limit(), Runsvc(session.file())) as comparison:
+        limit, ours = comparison.participants
         assert isinstance(ours.caller, GrpcCaller)
         assert isinstance(limit.caller, GrpcCaller)
-        renew = _renewals(ours.caller, await _leased(ours.caller, plan))
+        renew = _renewals(ours.caller, await _create_leases(ours.caller, plan))
         renewed = []
         for _ in range(plan.rounds):
-            watcher.step(f"{plan.leased:,} leases: runsvc")
-            rate = plan.leased / seconds
+            observer.step(f"{plan.leases:,} leases: runsvc")
+            rate = plan.leases / seconds
             renewed.append(await open_loop(ours.system.server, renew, rate, seconds))
-        kept = await _active(ours.caller) / plan.leased
-        # Only now, for no lease waits while the limit is measured.
-        await _taught(limit.system, ours.caller)
+        kept = await _active(ours.caller) / plan.leases
+        # The limit comes last, since leases would expire while it is measured.
+        await _copy_answer(limit.system, ours.caller)
         bare = []
         for _ in range(plan.rounds):
-            watcher.step(f"{plan.leased:,} leases: limit")
+            observer.step(f"{plan.leases:,} leases: limit")
             call = _renewals(limit.caller, [""])
-            bare.append(await open_loop(limit.system.server, call, rate, contest.seconds))
-    work = f"{plan.leased:,} leases of {plan.lease_ttl:g} s, renewed every {seconds:.3g} s"
+            bare.append(await open_loop(limit.system.server, call, rate, comparison.seconds))
+    work = f"{plan.leases:,} leases of {plan.lease_ttl:g} s, renewed every {seconds:.3g} s"
     return [
         Figure(session.section, work, "limit", values=_shares(bare), failures=failures_of(bare)),
         Figure(
@@ -78,33 +78,33 @@ async def leases(session: Session) -> list[Figure]:
 
 
 async def timeouts(session: Session) -> list[Figure]:
-    """The same work beside very many active runs that have no timeouts, the reference, and that have them."""
-    count = session.plan.timed
+    """Create and Complete beside many active runs with timeouts; the reference is active runs without."""
+    count = session.plan.active_runs
     free, limited = session.file(), session.file()
-    for number, (db, limits) in enumerate(((free, {}), (limited, _LIMITS))):
-        session.watcher.making(f"Stores with {count:,} active runs", number, 2)
-        await asyncio.to_thread(fill_active, db, count, **limits)
-    session.watcher.making("", 2, 2)
+    for number, (db, timeouts) in enumerate(((free, {}), (limited, _TIMEOUTS))):
+        session.observer.preparing(f"Stores with {count:,} active runs", number, 2)
+        await asyncio.to_thread(fill_active, db, count, **timeouts)
+    session.observer.preparing("", 2, 2)
     figures = []
-    async with session.contest(
-        Runsvc(free, "runsvc, no timeouts"), Limited(limited, "runsvc, timeouts")
-    ) as contest:
+    async with session.comparison(
+        Runsvc(free, "runsvc, no timeouts"), RunsvcWithTimeouts(limited, "runsvc, timeouts")
+    ) as comparison:
         for operation in (CREATE, COMPLETE):
-            figures += await contest.closed(
+            figures += await comparison.closed(
                 operation._replace(name=f"{operation.name} beside {count:,} active")
             )
     return figures
 
 
-class Limited(Runsvc):
-    """runsvc, asked for runs whose time is limited."""
+class RunsvcWithTimeouts(Runsvc):
+    """runsvc, with callers that create runs with timeouts."""
 
     async def connect(self) -> GrpcCaller:
-        return LimitedCaller(await connected(self.address))
+        return CallerWithTimeouts(await connect(self.address))
 
 
-class LimitedCaller(GrpcCaller):
-    """Creates runs with timeouts."""
+class CallerWithTimeouts(GrpcCaller):
+    """A caller that creates runs with timeouts."""
 
     async def create(self, thread_id: str) -> str:
         spec = spec_of(thread_id)
@@ -114,17 +114,17 @@ class LimitedCaller(GrpcCaller):
         return CreateResponse.FromString(answer).run.run_id
 
 
-async def _leased(caller: GrpcCaller, plan: Plan) -> list[str]:
+async def _create_leases(caller: GrpcCaller, plan: Plan) -> list[str]:
     run_ids: list[str] = []
 
     async def one() -> None:
-        spec = spec_of(fresh_thread())
+        spec = spec_of(new_thread())
         spec.worker_id = _WORKER
         spec.lease_ttl.FromTimedelta(timedelta(seconds=plan.lease_ttl))
         answer = await caller.call("Create", CreateRequest(spec=spec).SerializeToString())
         run_ids.append(CreateResponse.FromString(answer).run.run_id)
 
-    await repeat(one, plan.leased)
+    await repeat(one, plan.leases)
     return run_ids
 
 
@@ -141,9 +141,9 @@ async def _active(caller: GrpcCaller) -> int:
     return admin_service_pb2.GetServerInfoResponse.FromString(answer).active_runs
 
 
-async def _taught(limit: object, caller: GrpcCaller) -> None:
+async def _copy_answer(limit: object, caller: GrpcCaller) -> None:
     assert isinstance(limit, Limit)
-    await limit.learn({"Heartbeat": caller.answers["Heartbeat"]})
+    await limit.set_answers({"Heartbeat": caller.answers["Heartbeat"]})
 
 
 def _shares(samples: list[Sample]) -> dict[str, Spread]:

@@ -1,4 +1,4 @@
-"""The benchmark runs from end to end. Its figures are not judged: a test knows no clock."""
+"""End-to-end tests of the benchmark. They do not check the figures, which depend on the machine."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ needs_proc = pytest.mark.skipif(not PROC.exists(), reason="no /proc to read proc
 
 
 def bench(*arguments: str) -> str:
-    """What the benchmark prints."""
+    """Run a smoke test of the benchmark and return its output."""
     command = (sys.executable, "-m", "tests.bench", "--smoke", *arguments)
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
-def written(folder: Path) -> dict[str, Any]:
-    """What it wrote for programs."""
+def read_figures(folder: Path) -> dict[str, Any]:
+    """Read figures.json and check that no section failed."""
     found: dict[str, Any] = json.loads((folder / "figures.json").read_text("utf-8"))
     assert found["broken"] == {}
     return found
 
 
 @needs_proc
-def test_calls_are_measured_and_shown(tmp_path: Path) -> None:
+def test_sections_of_calls_are_measured_and_shown(tmp_path: Path) -> None:
     only = ("unary", "open", "mixed", "list", "finished")
     text = bench("--out", str(tmp_path), *(f"--only={name}" for name in only))
-    found = written(tmp_path)
+    found = read_figures(tmp_path)
     assert found["machine"]["grpcio"]
     assert {figure["section"] for figure in found["figures"]} == set(only)
     unary = [figure for figure in found["figures"] if figure["section"] == "unary"]
@@ -63,10 +63,10 @@ def test_calls_are_measured_and_shown(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_everything_else_is_measured(tmp_path: Path) -> None:
+def test_all_other_sections_are_measured(tmp_path: Path) -> None:
     only = ("seed", "floor", "memory", "start", "terms", "watch", "clients")
     bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
-    found = written(tmp_path)
+    found = read_figures(tmp_path)
     assert {figure["section"] for figure in found["figures"]} == set(only)
     assert all(figure["failures"] == {} for figure in found["figures"])
     works = {figure["work"] for figure in found["figures"] if figure["section"] == "watch"}
@@ -78,24 +78,41 @@ def test_everything_else_is_measured(tmp_path: Path) -> None:
     ]
     clients = ("AsyncRunClient", "RunClient")
     assert beyond == [(work, each) for work in ("Get", "an event of a watch") for each in clients]
-    # Stores of finished runs are there for the next time, and nothing else is.
+    # Of all files, only stores of finished runs and the figures remain.
     assert {file.suffix for file in tmp_path.iterdir()} == {".db", ".json"}
 
 
-def test_it_says_what_it_can_do() -> None:
+@needs_proc
+def test_heartbeats_and_progress_are_measured_by_size_of_metadata(tmp_path: Path) -> None:
+    bench("--out", str(tmp_path), "--only=payload")
+    found = read_figures(tmp_path)
+    works = {figure["work"] for figure in found["figures"] if "rate" in figure["values"]}
+    written = {
+        figure["work"]: figure["values"]["WAL bytes per call"]["median"]
+        for figure in found["figures"]
+        if "WAL bytes per call" in figure["values"]
+    }
+    sizes = ("small metadata", "60 kB of metadata")
+    methods = ("Heartbeat", "UpdateProgress")
+    assert works == written.keys() == {f"{each}, {size}" for each in methods for size in sizes}
+    assert all(size > 0 for size in written.values())
+    assert all(figure["failures"] == {} for figure in found["figures"])
+
+
+def test_the_help_lists_every_section() -> None:
     text = bench("--help")
     for section in SECTIONS:
         assert section.name in text
 
 
 class Idle:
-    """A server that is none."""
+    """A server without a process, which uses no processor time."""
 
     def cpu(self) -> float:
         return 0.0
 
 
-async def test_a_failure_is_no_success() -> None:
+async def test_failed_calls_do_not_count_as_successes() -> None:
     calls = iter(range(100))
 
     async def call() -> None:
@@ -112,7 +129,7 @@ async def test_a_failure_is_no_success() -> None:
     assert failures_of([sample, sample]) == {"Get: gRPC status 5": 50}
 
 
-async def test_an_open_loop_calls_as_often_as_it_is_told() -> None:
+async def test_an_open_loop_makes_calls_at_its_rate() -> None:
     async def call() -> None:
         raise Refused("no")
 
@@ -123,7 +140,7 @@ async def test_an_open_loop_calls_as_often_as_it_is_told() -> None:
     assert sample.percentile(0.99) == 0
 
 
-def test_a_percentile_is_that_of_the_slowest_it_covers() -> None:
+def test_a_percentile_is_the_latency_of_the_slowest_call_within_it() -> None:
     sample = Sample(latencies=[float(number) for number in range(100)], seconds=10.0)
     assert sample.percentile(0.5) == 50.0
     assert sample.percentile(0.99) == 99.0
@@ -132,12 +149,12 @@ def test_a_percentile_is_that_of_the_slowest_it_covers() -> None:
 
 
 def figure(share: float, **failures: int) -> Figure:
-    """A figure of Get at 64."""
+    """A figure of Get with 64 callers."""
     values = {"share": Spread(share, share, share), "p99 ratio": Spread(2.5, 1.0, 9.0)}
     return Figure("unary", "Get (active)", "runsvc", 64, values, failures)
 
 
-def test_a_bar_holds_when_it_is_reached() -> None:
+def test_a_bar_holds_when_its_bound_is_reached() -> None:
     held = {verdict.bar.value: verdict for verdict in verdicts([figure(0.8)])}
     assert held["share"].holds
     assert held["share"].margin == 0
@@ -147,7 +164,7 @@ def test_a_bar_holds_when_it_is_reached() -> None:
     assert missed.margin == pytest.approx(-0.25)
 
 
-def test_no_bar_holds_by_calls_that_failed() -> None:
+def test_no_bar_holds_if_calls_failed() -> None:
     assert not any(verdict.holds for verdict in verdicts([figure(2.0, refused=1)]))
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's own HTTP/2 client against a server of grpc.aio."""
+"""Tests of the benchmark's HTTP/2 client against a grpc.aio server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from tests.bench.http2 import Connection, Lost
+from tests.bench.http2 import Connection, ConnectionLost
 from tests.bench.readers import Readers
 from tests.bench.systems import GrpcCaller, Refused
 
@@ -20,10 +20,10 @@ LARGE = 3 << 20
 
 
 class Handler(grpc.GenericRpcHandler):
-    """Answers by the name of the method."""
+    """Calls the coroutine with the name of the method."""
 
     def __init__(self) -> None:
-        self.left = asyncio.Event()
+        self.cancelled = asyncio.Event()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         name = handler_call_details.method.rpartition("/")[2].lower()
@@ -41,7 +41,7 @@ class Handler(grpc.GenericRpcHandler):
         return b"x" * LARGE
 
     async def get(self, request: bytes, context: Any) -> bytes:
-        await context.abort(grpc.StatusCode.NOT_FOUND, "There is none.")
+        await context.abort(grpc.StatusCode.NOT_FOUND, "Not found.")
         raise AssertionError
 
     async def late(self, request: bytes, context: Any) -> bytes:
@@ -57,12 +57,12 @@ class Handler(grpc.GenericRpcHandler):
             await context.write(request)
             await asyncio.Event().wait()
         finally:
-            self.left.set()
+            self.cancelled.set()
 
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[str, Handler, grpc.aio.Server]]:
-    """A server of those methods."""
+    """Run a server with these methods."""
     server, handler = grpc.aio.server(), Handler()
     server.add_generic_rpc_handlers((handler,))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -87,26 +87,26 @@ async def test_a_call_returns_its_answer() -> None:
         assert await opened.unary("/t/Echo", b"") == (0, b"")
 
 
-async def test_a_status_that_is_not_ok_is_seen() -> None:
+async def test_a_call_returns_the_status_of_a_failure() -> None:
     async with connection() as opened:
         assert (await opened.unary("/t/Get", b"")).status == grpc.StatusCode.NOT_FOUND.value[0]
         unknown = grpc.StatusCode.UNIMPLEMENTED.value[0]
         assert (await opened.unary("/t/Nothing", b"")).status == unknown
-        # Equal headers again, by way of what was remembered of them.
+        # Equal header blocks come from a cache.
         assert (await opened.unary("/t/Nothing", b"")).status == unknown
         with pytest.raises(Refused, match="Nothing: gRPC status 12"):
             await GrpcCaller([opened]).call("Nothing", b"")
 
 
-async def test_large_answers_arrive_whole() -> None:
+async def test_large_answers_arrive_complete() -> None:
     async with connection() as opened:
         for status, answer in await asyncio.gather(*(opened.unary("/t/Large", b"") for _ in "123")):
             assert status == 0
             assert answer == b"x" * LARGE
 
 
-async def test_requests_wait_for_room_and_lose_none() -> None:
-    # Together far more than the 64 KiB that a server takes before it gives more room.
+async def test_requests_wait_for_the_send_window_and_none_is_lost() -> None:
+    # Together far more than the server's initial window of 64 KiB.
     requests = [bytes([number % 256]) * 5_000 for number in range(300)]
     async with connection() as opened:
         for _ in range(2):
@@ -114,14 +114,20 @@ async def test_requests_wait_for_room_and_lose_none() -> None:
             assert [answer for _, answer in replies] == requests
 
 
-async def test_a_request_beyond_the_window_is_refused_here() -> None:
+async def test_a_request_larger_than_a_frame_arrives_complete() -> None:
+    request = bytes(range(250)) * 240
+    async with connection() as opened:
+        assert await opened.unary("/t/Echo", request) == (0, request)
+
+
+async def test_a_request_beyond_the_window_raises_an_error() -> None:
     async with connection() as opened:
         await opened.unary("/t/Echo", b"")
-        with pytest.raises(ValueError, match="larger than the server's window"):
+        with pytest.raises(ValueError, match="the request is larger than the server's window"):
             opened.unary("/t/Echo", b"x" * (64 << 20))
 
 
-async def test_a_stream_gives_each_message_then_its_status() -> None:
+async def test_a_stream_delivers_each_message_and_then_its_status() -> None:
     async with connection() as opened:
         messages: list[bytes] = []
         _, ended = opened.stream("/t/Count", b"200", messages.append)
@@ -129,20 +135,20 @@ async def test_a_stream_gives_each_message_then_its_status() -> None:
         assert messages == [b"%d" % number * 1_000 for number in range(200)]
 
 
-async def test_a_stream_can_be_left() -> None:
+async def test_a_stream_can_be_cancelled() -> None:
     async with serving() as (address, handler, _):
-        readers = await Readers.of(address, "/t/Forever", [b"a", b"a"])
+        readers = await Readers.open(address, "/t/Forever", [b"a", b"a"])
         await readers.reach(2)
         assert readers.newest == b"a"
         assert all(readers.times)
         readers.close()
-        await asyncio.wait_for(handler.left.wait(), 10)
+        await asyncio.wait_for(handler.cancelled.wait(), 10)
 
 
-async def test_readers_tell_when_a_stream_ends() -> None:
+async def test_readers_raise_when_a_stream_ends() -> None:
     async with serving() as (address, _, _):
-        readers = await Readers.of(address, "/t/Count", [b"2"])
-        # While someone waits, and before.
+        readers = await Readers.open(address, "/t/Count", [b"2"])
+        # The first call waits when the stream ends, the second comes later.
         for _ in range(2):
             with pytest.raises(Refused, match="a stream ended: gRPC status 0"):
                 await readers.reach(3)
@@ -155,12 +161,12 @@ async def test_a_lost_connection_ends_its_calls() -> None:
         await opened.unary("/t/Echo", b"")
         late = opened.unary("/t/Late", b"")
         await server.stop(None)
-        # The server says so for the call itself, or is gone before.
-        with suppress(Lost):
+        # The server ends the call with a status, or closes the connection first.
+        with suppress(ConnectionLost):
             assert (await late).status != 0
         while True:
             try:
                 opened.unary("/t/Echo", b"")
-            except Lost:
+            except ConnectionLost:
                 break
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The work: each operation as one call that a load repeats, on runs that were made ready for it."""
+"""The operations: each is one call that a load repeats, on runs prepared for it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
     Call = Callable[[], Awaitable[object]]
 
-#: Calls in flight while runs are made ready.
-_READYING: Final = 64
-#: Runs, at most, that reads and reports of usage take turns on.
-_TURNS: Final = 500
-#: Reports of usage in a whole life.
+#: Concurrent calls while runs are prepared.
+_PREPARING: Final = 64
+#: The most runs that reads and progress reports cycle through.
+_CYCLED: Final = 500
+#: Progress reports in a whole life.
 REPORTS: Final = 10
-#: Runs of the short list.
+#: Runs of the short thread.
 _FEW: Final = 10
 
 _numbers = itertools.count()
 
 
-def fresh_thread() -> str:
-    """A thread that no run was on yet."""
+def new_thread() -> str:
+    """The id of a thread without runs."""
     return f"thread-{next(_numbers)}"
 
 
-class Stock:
-    """Runs of one system that wait for work to be done on them."""
+class PreparedRuns:
+    """Runs of one system that operations can use."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -42,29 +42,29 @@ class Stock:
         self.running: list[str] = []
         self.finished: list[str] = []
 
-    async def stock_pending(self, count: int) -> None:
-        """See that so many runs are PENDING."""
+    async def prepare_pending(self, count: int) -> None:
+        """Create runs until this many are PENDING."""
 
         async def one() -> None:
-            self.pending.append(await self.caller.create(fresh_thread()))
+            self.pending.append(await self.caller.create(new_thread()))
 
         await repeat(one, count - len(self.pending))
 
-    async def stock_running(self, count: int) -> None:
-        """See that so many runs are RUNNING."""
+    async def prepare_running(self, count: int) -> None:
+        """Create runs until this many are RUNNING."""
 
         async def one() -> None:
-            run_id = await self.caller.create(fresh_thread())
+            run_id = await self.caller.create(new_thread())
             await self.caller.start(run_id)
             self.running.append(run_id)
 
         await repeat(one, count - len(self.running))
 
-    async def stock_finished(self, count: int) -> None:
-        """See that so many runs are SUCCESS."""
+    async def prepare_finished(self, count: int) -> None:
+        """Create runs until this many are SUCCESS."""
 
         async def one() -> None:
-            run_id = await self.caller.create(fresh_thread())
+            run_id = await self.caller.create(new_thread())
             await self.caller.complete(run_id)
             self.finished.append(run_id)
 
@@ -72,86 +72,86 @@ class Stock:
 
 
 class Operation(NamedTuple):
-    """One kind of work."""
+    """One kind of call."""
 
     name: str
-    #: Makes what it needs ready for so many calls; the call to repeat. It raises Exhausted when all is used up.
-    prepare: Callable[[Stock, int], Awaitable[Call]]
+    #: Prepares runs for this many calls. Returns the call to repeat, which raises Exhausted when the runs are used up.
+    prepare: Callable[[PreparedRuns, int], Awaitable[Call]]
 
 
-async def create(stock: Stock, _count: int) -> Call:
-    return lambda: stock.caller.create(fresh_thread())
+async def create(runs: PreparedRuns, _count: int) -> Call:
+    return lambda: runs.caller.create(new_thread())
 
 
-async def create_or_reject(stock: Stock, _count: int) -> Call:
-    return lambda: stock.caller.create_or_reject(fresh_thread())
+async def create_or_reject(runs: PreparedRuns, _count: int) -> Call:
+    return lambda: runs.caller.create_or_reject(new_thread())
 
 
-async def take_over(stock: Stock, _count: int) -> Call:
-    thread_id = fresh_thread()
-    return lambda: stock.caller.take_over(thread_id)
+async def create_or_interrupt(runs: PreparedRuns, _count: int) -> Call:
+    thread_id = new_thread()
+    return lambda: runs.caller.create_or_interrupt(thread_id)
 
 
-async def get_active(stock: Stock, count: int) -> Call:
-    count = min(count, _TURNS)
-    await stock.stock_pending(count)
-    turns = itertools.cycle(stock.pending[:count])
-    return lambda: stock.caller.get(next(turns))
+async def get_active(runs: PreparedRuns, count: int) -> Call:
+    count = min(count, _CYCLED)
+    await runs.prepare_pending(count)
+    turns = itertools.cycle(runs.pending[:count])
+    return lambda: runs.caller.get(next(turns))
 
 
-async def get_finished(stock: Stock, count: int) -> Call:
-    await stock.stock_finished(min(count, _TURNS))
-    turns = itertools.cycle(stock.finished)
-    return lambda: stock.caller.get(next(turns))
+async def get_finished(runs: PreparedRuns, count: int) -> Call:
+    await runs.prepare_finished(min(count, _CYCLED))
+    turns = itertools.cycle(runs.finished)
+    return lambda: runs.caller.get(next(turns))
 
 
-async def list_few(stock: Stock, _count: int) -> Call:
-    thread_id = fresh_thread()
+async def list_few(runs: PreparedRuns, _count: int) -> Call:
+    thread_id = new_thread()
     for _ in range(_FEW):
-        await stock.caller.create(thread_id)
-    return lambda: stock.caller.list_by_thread(thread_id)
+        await runs.caller.create(thread_id)
+    return lambda: runs.caller.list_by_thread(thread_id)
 
 
-async def list_many(stock: Stock, _count: int) -> Call:
-    return lambda: stock.caller.list_by_thread(BIG_THREAD)
+async def list_many(runs: PreparedRuns, _count: int) -> Call:
+    return lambda: runs.caller.list_by_thread(BIG_THREAD)
 
 
-async def set_status(stock: Stock, count: int) -> Call:
-    await stock.stock_pending(count)
+async def set_status(runs: PreparedRuns, count: int) -> Call:
+    await runs.prepare_pending(count)
 
     async def call() -> None:
-        run_id = _taken(stock.pending)
-        await stock.caller.start(run_id)
-        stock.running.append(run_id)
+        run_id = _taken(runs.pending)
+        await runs.caller.start(run_id)
+        runs.running.append(run_id)
 
     return call
 
 
-async def update_progress(stock: Stock, count: int) -> Call:
-    count = min(count, _TURNS)
-    await stock.stock_running(count)
-    turns = itertools.cycle(stock.running[:count])
+async def update_progress(runs: PreparedRuns, count: int) -> Call:
+    count = min(count, _CYCLED)
+    await runs.prepare_running(count)
+    turns = itertools.cycle(runs.running[:count])
     tokens = itertools.count(1)
-    return lambda: stock.caller.progress(next(turns), next(tokens))
+    return lambda: runs.caller.progress(next(turns), next(tokens))
 
 
-async def complete(stock: Stock, count: int) -> Call:
-    await stock.stock_running(count)
-    return lambda: stock.caller.complete(_taken(stock.running))
+async def complete(runs: PreparedRuns, count: int) -> Call:
+    await runs.prepare_running(count)
+    return lambda: runs.caller.complete(_taken(runs.running))
 
 
-async def cancel(stock: Stock, count: int) -> Call:
-    await stock.stock_pending(count)
-    return lambda: stock.caller.cancel(_taken(stock.pending))
+async def cancel(runs: PreparedRuns, count: int) -> Call:
+    await runs.prepare_pending(count)
+    return lambda: runs.caller.cancel(_taken(runs.pending))
 
 
-async def life(stock: Stock, _count: int) -> Call:
+async def life(runs: PreparedRuns, _count: int) -> Call:
     async def call() -> None:
-        run_id = await stock.caller.create_or_reject(fresh_thread())
-        await stock.caller.start(run_id)
+        run_id = await runs.caller.create_or_reject(new_thread())
+        await runs.caller.start(run_id)
         for tokens in range(REPORTS):
-            await stock.caller.progress(run_id, tokens)
-        await stock.caller.complete(run_id)
+            await runs.caller.progress(run_id, tokens)
+        await runs.caller.complete(run_id)
 
     return call
 
@@ -162,11 +162,11 @@ GET: Final = Operation("Get (active)", get_active)
 CREATE_OR_REJECT: Final = Operation("CreateOrReject", create_or_reject)
 LIST_MANY: Final = Operation("ListByThread (20 of many)", list_many)
 
-#: What needs no store of many runs, in the order in which they leave runs for each other.
+#: The operations that need no store of many runs, ordered so that each leaves runs for the next.
 OPERATIONS: Final = (
     CREATE,
     CREATE_OR_REJECT,
-    Operation("CreateOrReject (one thread)", take_over),
+    Operation("CreateOrReject (one thread)", create_or_interrupt),
     GET,
     Operation("Get (finished)", get_finished),
     Operation("ListByThread (of 10)", list_few),
@@ -179,14 +179,14 @@ OPERATIONS: Final = (
 
 
 async def repeat(one: Callable[[], Awaitable[object]], times: int) -> None:
-    """Call it so many times, by several callers at a time."""
+    """Call it this many times, with several callers at a time."""
     left = iter(range(times))
 
-    async def lane() -> None:
+    async def caller() -> None:
         for _ in left:
             await one()
 
-    await asyncio.gather(*(lane() for _ in range(_READYING)))
+    await asyncio.gather(*(caller() for _ in range(_PREPARING)))
 
 
 def _taken(runs: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The suite that all clients pass, for the languages whose drivers are built: `make test-clients` builds and runs."""
+"""The suite that all clients pass. `make test-clients` builds the drivers and runs it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--languages", help="Which languages' clients to test, separated by blanks.")
+    parser.addoption(
+        "--languages",
+        help="Clients to test, by language, separated by blanks; all with a driver by default.",
+    )
     parser.addoption(
         "--rewrite",
         action="store_true",
-        help="Make the first language's answers the golden transcript, and renew the README's table.",
+        help="Write the first language's answers to the transcript, and update the README's table.",
     )
 
 
 def languages(config: pytest.Config) -> list[str]:
-    """The languages to test: those asked for, or all that have a driver."""
+    """The languages to test: those of the option, or all with a driver."""
     asked = config.getoption("--languages", None)
     return asked.split() if asked else sorted(path.name for path in DRIVERS.glob("*"))
 
@@ -38,38 +41,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def others(request: pytest.FixtureRequest, language: str) -> list[str]:
-    """All languages under test, in a circle from this one on."""
+def language_order(request: pytest.FixtureRequest, language: str) -> list[str]:
+    """All languages under test, rotated so that this one comes first."""
     tested = languages(request.config)
     at = tested.index(language)
     return tested[at:] + tested[:at]
 
 
 class Outcomes:
-    """What was found so far."""
+    """The results of the suite."""
 
     def __init__(self, rewrite: bool) -> None:
         self.rewrite = rewrite
-        #: By language and scenario; False where the client does not have what it is about.
+        #: By language and scenario; False means that the client does not support it.
         self.passed: dict[str, dict[str, bool]] = defaultdict(dict)
         self._golden = transcript.golden()
         self._new: dict[str, list[str]] = {}
 
     def golden(self, scenario: str, lines: list[str]) -> list[str]:
-        """What the scenario's lines must be; when it is rewritten, those of the first who asks."""
+        """The expected lines of a scenario. With --rewrite, the lines of the first language."""
         if self.rewrite:
             return self._new.setdefault(scenario, lines)
         return self._golden.get(scenario, [])
 
     def write(self) -> None:
-        """Make the new lines the golden ones."""
+        """Write the new lines to the transcript."""
         lines = self._golden | self._new
         transcript.write({name: lines[name] for name in SCENARIOS if name in lines})
 
 
 @pytest.fixture(scope="session")
 def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    """What the suite finds; it is written down at its end with --rewrite."""
+    """The results of the suite. With --rewrite, the transcript is written at its end."""
     found = Outcomes(bool(request.config.getoption("--rewrite", None)))
     yield found
     if found.rewrite:

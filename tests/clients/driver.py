@@ -1,4 +1,4 @@
-"""A client's driver: a process that does with its client what it is told, line by line."""
+"""A client's driver: a process that executes commands with its client, one per line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DRIVERS = ROOT / ".tools/drivers"
 
-#: Seconds that no answer takes unless something hangs.
+#: Timeout of a driver's answer, in seconds.
 LIMIT = 30
 
 
 class Driver:
-    """One process of a language's driver."""
+    """A process of a language's driver."""
 
     def __init__(self, language: str, environment: dict[str, str], log: Path) -> None:
         self.language = language
@@ -32,13 +32,13 @@ class Driver:
         return self._process.pid
 
     async def send(self, command: dict[str, Any]) -> None:
-        """Tell it what to do; `answer` says what came of it."""
+        """Send a command; `answer` returns its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         await self._process.stdin.drain()
 
     async def answer(self) -> dict[str, Any]:
-        """Its next answer."""
+        """Return the next answer."""
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(LIMIT):
@@ -50,7 +50,7 @@ class Driver:
         return answer
 
     async def quit(self) -> None:
-        """End it in order."""
+        """Send `quit`, and check the answer and the exit status."""
         await self.send({"cmd": "quit"})
         assert await self.answer() == {"ok": {}}
         async with asyncio.timeout(LIMIT):
@@ -89,5 +89,5 @@ class Driver:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, without what tells clients where to go."""
+    """This process's environment without the variables that configure clients."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RUNSVC_")}

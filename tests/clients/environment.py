@@ -1,4 +1,4 @@
-"""Where a scenario takes place: its servers, its drivers, and the record of what they answer."""
+"""The environment of a scenario: its servers, its drivers, and the record of their answers."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
     from trustme import CA, LeafCert
 
-    from tests.clients.programmed import Programme
+    from tests.clients.scenario_script import ScenarioScript
 
 
-class Actor:
-    """A driver on a stage: what it is told and what it answers is written down."""
+class RecordedDriver:
+    """A driver that records its commands and answers in the environment."""
 
-    def __init__(self, stage: Stage, name: str, driver: Driver) -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, name: str, driver: Driver) -> None:
+        self._environment = environment
         self._name = name
         self.driver = driver
 
     async def do(self, cmd: str, **arguments: Any) -> Any:
-        """A command's answer: what is under `ok`, or the whole answer otherwise."""
+        """Execute a command. Return the value of `ok`, or the whole answer if it has none."""
         return await (await self.begin(cmd, **arguments))
 
     async def begin(self, cmd: str, **arguments: Any) -> Awaitable[Any]:
-        """A command that waits for something that is still to happen; await what this returns for its answer."""
+        """Send a command that waits for a later event. Await the returned value for the answer."""
         await self.driver.send({"cmd": cmd, **arguments})
         return self._recorded(cmd, arguments)
 
-    async def ask(self, cmd: str, **arguments: Any) -> Any:
-        """As `do`, for what is not the same in every run: it is not written down."""
+    async def do_unrecorded(self, cmd: str, **arguments: Any) -> Any:
+        """Execute a command without recording it, because its answer varies between test runs."""
         await self.driver.send({"cmd": cmd, **arguments})
         return _content(await self.driver.answer())
 
-    async def reconnected(self) -> None:
-        """Wait until its client has found the server again; until then calls that are not repeated may fail."""
+    async def wait_until_reconnected(self) -> None:
+        """Wait until the client has reconnected to the server. Before that, calls without retries may fail."""
 
         async def found() -> bool:
-            return "error" not in await self.ask("has_inflight", thread_id="any")
+            return "error" not in await self.do_unrecorded("has_inflight", thread_id="any")
 
         await until(found)
 
@@ -58,21 +58,21 @@ class Actor:
         answer = await self.driver.answer()
         if answer == {"unsupported": True}:
             raise Unsupported(cmd)
-        plain = self._stage.names.plain
-        self._stage.record(**{self._name: cmd}, **plain(arguments), **plain(answer))
+        normalize = self._environment.names.normalize
+        self._environment.record(**{self._name: cmd}, **normalize(arguments), **normalize(answer))
         return _content(answer)
 
 
 class Unsupported(Exception):
-    """The language's client does not have what the scenario is about."""
+    """The language's client does not support the command."""
 
 
 def _content(answer: dict[str, Any]) -> Any:
     return answer.get("ok", answer)
 
 
-class Stage(AsyncExitStack):
-    """One scenario's. What was started on it ends with it."""
+class Environment(AsyncExitStack):
+    """The environment of one scenario. Leaving it stops everything that it started."""
 
     def __init__(self, scenario: str, languages: list[str], folder: Path) -> None:
         super().__init__()
@@ -85,66 +85,68 @@ class Stage(AsyncExitStack):
         self._target = ""
         self._numbers = count()
 
-    def record(self, **told: Any) -> None:
-        """Write down a step."""
-        self.lines.append(line(self._scenario, **told))
+    def record(self, **fields: Any) -> None:
+        """Add a step to the record."""
+        self.lines.append(line(self._scenario, **fields))
 
     async def serve(self, **settings: Any) -> Client:
-        """A server in this process with a store of its own; drivers started from now on call it."""
+        """Start a server in this process with its own store. Drivers started later use it."""
         client = await self.enter_async_context(in_process(self.db, **settings))
-        self.push_async_callback(_unwatched, client)
-        await self._calls(client)
+        self.push_async_callback(_wait_until_unwatched, client)
+        await self._use(client)
         return client
 
     async def serve_process(self, *arguments: str) -> Process:
-        """A server as a process of its own, which may be killed and started again at the same address."""
+        """Start a server as a process, which can be killed and restarted at the same address."""
         process = await self.enter_async_context(Process(self.db, *arguments))
         process.arguments = (*arguments, "--listen", process.address)
-        await self._calls(await self.enter_async_context(client_of(process.address)))
+        await self._use(await self.enter_async_context(client_of(process.address)))
         return process
 
-    async def program(
+    async def serve_script(
         self,
-        programme: Programme,
+        script: ScenarioScript,
         certificate: LeafCert | None = None,
         options: tuple[tuple[str, int], ...] = (),
     ) -> None:
-        """A server that answers as written; with a certificate over an encrypted connection."""
+        """Start a server that plays the script; with a certificate, it accepts encrypted connections."""
         self._target = self.enter_context(
-            scripted(programme, _credentials(certificate), options=options)
+            scripted(script, _credentials(certificate), options=options)
         )
 
     def file(self, name: str, authority: CA) -> str:
-        """The path of a file that holds an authority's certificate."""
+        """Write an authority's certificate to a file and return its path."""
         path = self._folder / name
         path.write_bytes(authority.cert_pem.bytes())
         return str(path)
 
     @asynccontextmanager
-    async def interlude(self) -> AsyncIterator[Stage]:
-        """A part with servers and drivers of its own, on the same store and in the same record."""
-        async with Stage(self._scenario, self._languages, self._folder) as part:
+    async def part(self) -> AsyncIterator[Environment]:
+        """A part of the scenario with its own servers and drivers, on the same store and record."""
+        async with Environment(self._scenario, self._languages, self._folder) as part:
             part.names, part.lines, part._numbers = self.names, self.lines, self._numbers
             yield part
 
-    async def driver(self, name: str = "a", **environment: str) -> Actor:
-        """A driver of the scenario's language."""
-        return await self._actor(name, self._languages[0], environment)
+    async def driver(self, name: str = "a", **environment: str) -> RecordedDriver:
+        """Start a driver of the scenario's language."""
+        return await self._start_driver(name, self._languages[0], environment)
 
-    async def other(self, name: str = "b") -> Actor:
-        """A driver of another language, or of the same one when it is the only one here."""
-        return await self._actor(name, self._languages[-1], {})
+    async def other_driver(self, name: str = "b") -> RecordedDriver:
+        """Start a driver of another language, or of the same one if only one is tested."""
+        return await self._start_driver(name, self._languages[-1], {})
 
-    async def _actor(self, name: str, language: str, environment: dict[str, str]) -> Actor:
+    async def _start_driver(
+        self, name: str, language: str, environment: dict[str, str]
+    ) -> RecordedDriver:
         log = self._folder / f"{language}-{next(self._numbers)}.log"
         environment = {"RUNSVC_TARGET": self._target, **environment}
         driver = await self.enter_async_context(Driver(language, environment, log))
-        return Actor(self, name, driver)
+        return RecordedDriver(self, name, driver)
 
-    async def _calls(self, client: Client) -> None:
+    async def _use(self, client: Client) -> None:
         self._target = client.address
-        told = await client.admin.GetServerInfo(admin_service_pb2.GetServerInfoRequest())
-        self.names.store(told.store_id)
+        info = await client.admin.GetServerInfo(admin_service_pb2.GetServerInfoRequest())
+        self.names.add_store(info.store_id)
 
 
 def _credentials(certificate: LeafCert | None) -> grpc.ServerCredentials | None:
@@ -155,21 +157,21 @@ def _credentials(certificate: LeafCert | None) -> grpc.ServerCredentials | None:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something holds."""
+    """Wait until the condition is true."""
     async with asyncio.timeout(LIMIT):
         while not await condition():  # noqa: ASYNC110
-            # Another process has no event to wait for.
+            # The condition depends on another process, so it is polled.
             await asyncio.sleep(0.02)
 
 
 async def watchers(client: Client) -> int:
-    """How many streams are open on the server."""
+    """The number of open streams on the server."""
     info = await client.admin.GetServerInfo(admin_service_pb2.GetServerInfoRequest())
     return info.watchers
 
 
-async def _unwatched(client: Client) -> None:
-    """Drivers that are gone leave no stream behind."""
+async def _wait_until_unwatched(client: Client) -> None:
+    """Check that drivers that have ended leave no stream open."""
 
     async def none() -> bool:
         return await watchers(client) == 0

@@ -1,4 +1,4 @@
-"""The list of scenarios, each a function that acts on a stage."""
+"""The registry of scenarios, each a function of its environment."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.clients.environment import Stage
+    from tests.clients.environment import Environment
 
-Scenario: TypeAlias = "Callable[[Stage], Awaitable[None]]"
+Scenario: TypeAlias = "Callable[[Environment], Awaitable[None]]"
 
-#: By name: the topic, which is the module's, and the function.
+#: By topic, which is the name of the module, and function, such as `watches/a_run_that_is_over`.
 SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(function: Scenario) -> Scenario:
-    """Add a scenario to the suite."""
+    """Register a scenario."""
     topic = function.__module__.rpartition(".")[2]
     SCENARIOS[f"{topic}/{function.__name__}"] = function
     return function

@@ -1,4 +1,4 @@
-"""The README's table of what works in which language, as the suite found it."""
+"""The README's table of topics and clients, as the suite found them supported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TABLE: Final = re.compile(r"\| client \|.*\n\|---.*\n((?:\|.*\n)*)")
 
 
 def row(language: str, passed: Mapping[str, bool]) -> str:
-    """A language's row: by scenario, whether it passed; False where the client does not have what it is about."""
+    """A language's row, from the result of each scenario; False means that the client does not support it."""
     cells = []
     for module in TOPICS.values():
         topic = module.__name__.rpartition(".")[2]
@@ -29,12 +29,12 @@ def row(language: str, passed: Mapping[str, bool]) -> str:
 
 
 def rows() -> str:
-    """The rows that the README has."""
-    return _found()[1]
+    """The rows in the README."""
+    return _match_table()[1]
 
 
-def put(language: str, new: str) -> None:
-    """Write a language's row."""
+def replace_row(language: str, new: str) -> None:
+    """Replace a language's row in the README."""
     others = [
         line
         for line in rows().splitlines(keepends=True)
@@ -48,7 +48,7 @@ def _client(language: str) -> str:
     return f"[{NAMES.get(language, language.title())}](clients/{language})"
 
 
-def _found() -> re.Match[str]:
+def _match_table() -> re.Match[str]:
     found = _TABLE.search(README.read_text("utf-8"))
-    assert found, "the README has lost its table of clients"
+    assert found, "the README has no table of clients"
     return found

@@ -1,6 +1,6 @@
-"""The wire, as clients were built against it: names, numbers and types.
+"""The wire contract: names, numbers and types of the protos.
 
-All of it is written down in contract.txt, and a change shows as a difference. After one that is meant:
+contract.txt records all of them, so that a change fails the test. After an intended change, update it:
 python tests/protos/test_contract.py
 """
 
@@ -39,7 +39,7 @@ RPCS = {
     " UpdateModelName Heartbeat Cancel AcknowledgeCancel StreamStatus",
     "AdminService": "ReconcileOrphans Delete GetServerInfo",
 }
-#: What the run of a watch message always or mostly has: one byte of tag each.
+#: Fields that most watch messages carry: their tags are to take one byte.
 WATCHED = (
     "run_id thread_id status status_reason revision assistant_id created_at updated_at started_at ended_at"
     " progress metadata worker_id on_disconnect multitask_strategy"
@@ -66,7 +66,7 @@ MODEL_ENUMS = {
 
 
 def contract() -> str:
-    """All that clients depend on, a line each."""
+    """Everything that clients depend on, one item per line."""
     return "".join(f"{line}\n" for line in contract_lines())
 
 
@@ -108,7 +108,7 @@ def short(type_name: str) -> str:
 
 
 def numbers(enum: EnumDescriptorProto) -> dict[str, int]:
-    """The values by their names without the enum's prefix."""
+    """The numbers of an enum's values, by name without the enum's prefix."""
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
     assert all(value.name.startswith(prefix) for value in enum.value)
     return {value.name.removeprefix(prefix): value.number for value in enum.value}
@@ -118,7 +118,7 @@ def field_numbers(message: str) -> dict[str, int]:
     return {field.name: field.number for field in MESSAGES[message].field}
 
 
-def test_the_wire_is_what_clients_know() -> None:
+def test_the_wire_matches_the_recorded_contract() -> None:
     known = CONTRACT.read_text(encoding="utf-8").splitlines()
     diff = unified_diff(known, contract().splitlines(), "contract.txt", "protos", lineterm="", n=40)
     difference = "\n".join(diff)
@@ -126,7 +126,7 @@ def test_the_wire_is_what_clients_know() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_language_can_generate_from_what_is_here(file: FileDescriptorProto) -> None:
+def test_the_protos_import_only_well_known_types_and_each_other(file: FileDescriptorProto) -> None:
     assert file.package == "runsvc.v1"
     assert all(name.startswith(("google/protobuf/", "runsvc/v1/")) for name in file.dependency)
 
@@ -140,13 +140,13 @@ def test_every_rpc_has_a_request_and_a_response_of_its_own(service: str) -> None
         assert short(method.output_type) == f"{method.name}Response"
 
 
-def test_watches_alone_stream() -> None:
+def test_only_stream_status_streams() -> None:
     assert not any(method.client_streaming for s in SERVICES.values() for method in s.method)
     streaming = [m.name for s in SERVICES.values() for m in s.method if m.server_streaming]
     assert streaming == ["StreamStatus"]
 
 
-def test_what_every_watch_message_repeats_has_the_short_numbers() -> None:
+def test_frequent_fields_of_watch_messages_have_one_byte_tags() -> None:
     run = field_numbers("Run")
     assert {name for name, number in run.items() if number <= 15} == set(WATCHED.split())
     assert max(field_numbers("StreamStatusResponse").values()) <= 15
@@ -159,18 +159,18 @@ def test_every_enum_starts_with_unspecified(enum: EnumDescriptorProto) -> None:
     assert len(set(numbers(enum).values())) == len(enum.value)
 
 
-def test_a_number_is_free_for_queued() -> None:
+def test_the_number_7_is_free_for_queued() -> None:
     assert 7 not in numbers(ENUMS["RunStatus"]).values()
 
 
-def test_every_enum_of_a_run_is_one_of_the_model() -> None:
-    """All but the events, which the model has no part in."""
+def test_every_enum_of_run_proto_is_in_the_model() -> None:
+    """All but StatusEvent, which the model does not use."""
     assert {enum.name for enum in FILES[0].enum_type} == {*MODEL_ENUMS, "StatusEvent"}
 
 
 @pytest.mark.parametrize("name", MODEL_ENUMS)
-def test_the_model_has_the_numbers_of_the_wire(name: str) -> None:
-    """UNSPECIFIED has a member only where it is stored."""
+def test_enums_of_the_model_have_the_numbers_of_the_protos(name: str) -> None:
+    """Only StatusReason has a member UNSPECIFIED, since no other enum stores it."""
     members = {member.name: member.value for member in MODEL_ENUMS[name]}
     assert {"UNSPECIFIED": 0} | members == numbers(ENUMS[name])
     assert ("UNSPECIFIED" in members) == (name == "StatusReason")
@@ -185,7 +185,7 @@ def test_the_model_has_the_numbers_of_the_wire(name: str) -> None:
         (model.Cancellation, set(), set()),
     ],
 )
-def test_the_model_has_the_fields_of_the_wire(
+def test_the_model_has_the_fields_of_the_protos(
     kind: Any, unsent: set[str], unmodelled: set[str]
 ) -> None:
     modelled = {field.name for field in fields(kind)}
@@ -198,7 +198,7 @@ def reason_comments() -> dict[str, str]:
     return {name: re.sub(r"\s*//\s*", " ", lines).strip() for lines, name in pattern.findall(text)}
 
 
-def test_every_reason_is_documented_with_its_code() -> None:
+def test_every_reason_is_documented_with_its_status_code() -> None:
     comments = reason_comments()
     assert comments.keys() == numbers(ENUMS["ErrorReason"]).keys()
     assert comments.pop("UNSPECIFIED") == "Never sent."

@@ -31,7 +31,7 @@ from tests.support.calls import (
 from tests.support.fleet import busy_core, fleet_of
 from tests.support.machine import LiveMachine
 from tests.support.server import Process, client_of, in_process
-from tests.support.worker import WORKER, leased, length, staying_alive, worker_process
+from tests.support.worker import WORKER, leased, length, sending_heartbeats, worker_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ async def test_a_watch_waits_for_the_acknowledgement_while_the_lease_holds(
     async with watching(
         client, run_id=run.run_id, after_revision=run.revision, until_acknowledged=True
     ) as stream:
-        async with staying_alive(client, run.run_id):
+        async with sending_heartbeats(client, run.run_id):
             await call(client, "Cancel", run_id=run.run_id)
             assert (await stream.read()).run.status == INTERRUPTED
             await asyncio.sleep(2)
@@ -287,7 +287,7 @@ async def _outlives(client: Client, alive: run_pb2.Run, dead: run_pb2.Run) -> No
 async def test_a_stopped_server_process_ends_no_lease(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process, client_of(process.address) as client:
         alive, dead = await leased(client, "a", APART), await leased(client, "d", APART)
-        async with staying_alive(client, alive.run_id, APART):
+        async with sending_heartbeats(client, alive.run_id, APART):
             process.signal(signal.SIGSTOP)
             await asyncio.sleep(3 * APART)
             process.signal(signal.SIGCONT)
@@ -303,7 +303,7 @@ async def test_a_server_that_was_down_ends_no_lease(tmp_path: Path) -> None:
     async with (
         Process(db) as process,
         client_of(process.address) as client,
-        staying_alive(client, alive.run_id, APART),
+        sending_heartbeats(client, alive.run_id, APART),
     ):
         await _outlives(client, alive, dead)
 
@@ -314,7 +314,7 @@ async def test_a_store_that_refuses_writes_ends_no_lease(
 ) -> None:
     async with in_process(tmp_path / "runs.db") as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
-        async with staying_alive(client, alive.run_id):
+        async with sending_heartbeats(client, alive.run_id):
             pragmas(trouble)
             for _ in range(30):
                 # A full disk has no effect until the file must grow.
@@ -329,7 +329,7 @@ async def test_a_store_locked_by_another_process_ends_no_lease(tmp_path: Path) -
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
-        async with staying_alive(client, alive.run_id):
+        async with sending_heartbeats(client, alive.run_id):
             with closing(sqlite3.connect(db, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 await asyncio.sleep(3)
@@ -341,7 +341,7 @@ async def test_a_clock_set_forward_ends_no_run(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
         limited = await created(client, start_timeout=length(HOUR / 2))
-        async with staying_alive(client, alive.run_id):
+        async with sending_heartbeats(client, alive.run_id):
             machine.set_clock(HOUR)
             await _outlives(client, alive, dead)
             assert (await found(client, limited)).status == PENDING
@@ -377,7 +377,7 @@ async def test_a_clock_set_back_still_expires_leases(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db", timekeeper=machine.timekeeper()) as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
         limited = await created(client, start_timeout=length(1))
-        async with staying_alive(client, alive.run_id):
+        async with sending_heartbeats(client, alive.run_id):
             machine.set_clock(-HOUR)
             later = await created(client, start_timeout=length(1))
             await _outlives(client, alive, dead)
@@ -428,7 +428,7 @@ async def test_a_fleet_of_workers_on_a_busy_machine_loses_no_lease(
         busy_core(),
         fleet_of(process.address, workers, ttl) as fleet,
     ):
-        await fleet.stay_alive(seconds)
+        await fleet.renew_leases(seconds)
         assert fleet.refusals == []
         info = await call(client, "GetServerInfo")
         assert (info.active_runs, info.current_revision) == (workers, workers)

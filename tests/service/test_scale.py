@@ -21,7 +21,7 @@ from tests.support.filling import BIG_THREAD, fill
 from tests.support.memory import needs_proc, resident
 from tests.support.server import Process, client_of, in_process
 from tests.support.waiting import until
-from tests.support.watchers import Line, Watcher, following
+from tests.support.watchers import SharedConnection, Watcher, following
 
 if TYPE_CHECKING:
     import sqlite3
@@ -114,7 +114,7 @@ async def test_watchers_behind_the_recent_log_are_served_by_an_index(
     db = tmp_path / "runs.db"
     await asyncio.to_thread(fill, db, 30_000)
     async with in_process(db) as client:
-        line = Line(client.address)
+        line = SharedConnection(client.address)
         # Each tenth run is on another thread.
         runs = [number for number in range(1, 300) if number % 10]
         watchers = [Watcher(line, thread_id=f"t{number}") for number in runs]

@@ -23,11 +23,11 @@ from tests.support.watchers import (
     METHOD,
     STREAMS,
     Disturbance,
-    Line,
+    SharedConnection,
     Watcher,
     following,
-    live_through,
-    spread,
+    run_disturbed,
+    watchers_of_all_kinds,
 )
 
 if TYPE_CHECKING:
@@ -57,10 +57,12 @@ async def test_a_disconnected_watcher_resumes_and_sees_every_change_once_and_in_
         proxied(process.address) as proxy,
     ):
         # Half of the connections go through the proxy.
-        lines = [Line(address) for address in (process.address, proxy.address) for _ in "12"]
-        watchers = spread(lines, count)
+        lines = [
+            SharedConnection(address) for address in (process.address, proxy.address) for _ in "12"
+        ]
+        watchers = watchers_of_all_kinds(lines, count)
         disturbance = Disturbance(process, proxy, lines, watchers, Random(count))
-        await live_through(disturbance, acts)
+        await run_disturbed(disturbance, acts)
         assert len(disturbance.done) == 5
         assert min(watcher.cuts for watcher in watchers) >= 2
         for line in lines:
@@ -86,7 +88,7 @@ async def test_thousands_of_watchers_resume_at_once_after_a_crash(
     tmp_path: Path, count: int
 ) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        lines = [Line(process.address) for _ in range((count - 1) // STREAMS + 1)]
+        lines = [SharedConnection(process.address) for _ in range((count - 1) // STREAMS + 1)]
         each = [
             Watcher(lines[number % len(lines)], thread_id=f"w{number}") for number in range(count)
         ]
@@ -156,7 +158,7 @@ async def test_a_watcher_that_stops_reading_costs_no_memory_and_misses_no_change
 
         request = StreamStatusRequest(all={}, after_revision=300).SerializeToString()
         number, ended = connection.stream(METHOD, request, take)
-        line = Line(process.address)
+        line = SharedConnection(process.address)
         other = Watcher(line, all={})
         other.position = 300
         before = resident(process.pid)
@@ -169,7 +171,7 @@ async def test_a_watcher_that_stops_reading_costs_no_memory_and_misses_no_change
             assert other.cuts == 0
             assert len(stalled) < WINDOW // 400
             assert resident(process.pid) - before < GROWTH
-            connection.go_on(number, 1 << 30)
+            connection.grant(number, 1 << 30)
             await until(lambda: bool(stalled) and stalled[-1] == last, 120)
         assert stalled == other.seen
         assert not ended.done()

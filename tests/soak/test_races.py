@@ -27,12 +27,14 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_a_hundred_kills_lose_nothing_that_was_answered(tmp_path: Path, seed: int) -> None:
+async def test_a_hundred_kills_lose_no_acknowledged_change(tmp_path: Path, seed: int) -> None:
     await crash_cycles(tmp_path / "runs.db", 20, Random(seed))
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_thousands_of_calls_given_up(tmp_path: Path, seed: int) -> None:
+async def test_thousands_of_abandoned_calls_take_effect_completely_or_not_at_all(
+    tmp_path: Path, seed: int
+) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         assert await give_up(client, 500, Random(seed))
@@ -44,7 +46,7 @@ async def test_thousands_of_calls_given_up(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("act", [renewed, completed, cancelled])
 @pytest.mark.parametrize("seed", range(10))
-async def test_thousands_of_leases_that_run_out_while_something_is_done(
+async def test_thousands_of_leases_expire_during_calls_on_their_runs(
     tmp_path: Path, act: Act, seed: int
 ) -> None:
     db = tmp_path / "runs.db"
@@ -53,7 +55,9 @@ async def test_thousands_of_leases_that_run_out_while_something_is_done(
     log_of(db)
 
 
-async def test_thousands_of_cancels_and_ends_at_once(tmp_path: Path) -> None:
+async def test_thousands_of_runs_are_cancelled_and_completed_at_the_same_time(
+    tmp_path: Path,
+) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         for _ in range(20):
@@ -61,7 +65,7 @@ async def test_thousands_of_cancels_and_ends_at_once(tmp_path: Path) -> None:
     log_of(db)
 
 
-async def test_thousands_of_races_to_the_end(tmp_path: Path) -> None:
+async def test_thousands_of_runs_end_in_races(tmp_path: Path) -> None:
     db = tmp_path / "runs.db"
     async with in_process(db) as client:
         await race_to_the_end(client, 3_000)

@@ -1,4 +1,4 @@
-"""Either client behind one face, so that one test is passed by both twins."""
+"""Both Python clients under one asynchronous interface, so that one test covers both."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from runsvc.client import Watch
 
-TWINS: Final[tuple[type[AsyncRunClient | RunClient], ...]] = (AsyncRunClient, RunClient)
+CLIENT_TYPES: Final[tuple[type[AsyncRunClient | RunClient], ...]] = (AsyncRunClient, RunClient)
 
 _DONE: Final = object()
 
 
-def made(kind: type[AsyncRunClient | RunClient], *arguments: Any, **more: Any) -> Any:
-    """A client of that kind whose methods are awaited."""
-    client = kind(*arguments, **more)
+def make_client(client_type: type[AsyncRunClient | RunClient], *arguments: Any, **more: Any) -> Any:
+    """Create a client of this type, with methods that are awaited."""
+    client = client_type(*arguments, **more)
     return client if isinstance(client, AsyncRunClient) else _Threaded(client)
 
 
 class _Threaded:
-    """The client for threads: each call is made in one."""
+    """The synchronous client, with each call in a thread."""
 
     def __init__(self, client: RunClient) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class _Threaded:
 
 
 class _ThreadedWatch:
-    """The watch for threads: each event is waited for in one."""
+    """The synchronous watch, which waits for each event in a thread."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch

@@ -1,4 +1,4 @@
-"""Short words for calls and for how they are refused."""
+"""Short forms of calls, and of calls that fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SNAPSHOT, SNAPSHOT_END, CHANGED, PROGRESS, HEARTBEAT, DELETED = range(1, 7)
 
 
 class Refused(Exception):
-    """A call that was refused, with what its answer says."""
+    """A call that failed, with the client's error."""
 
     def __init__(self, error: RunError) -> None:
         super().__init__(error)
@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 async def call(client: Client, method: str, **fields: Any) -> Any:
-    """One unary call by name; Refused when it fails."""
+    """Make a unary call by name. Raise Refused if it fails."""
     messages: Any = run_service_pb2
     stub: Any = client.runs
     if hasattr(admin_service_pb2, f"{method}Request"):
@@ -43,21 +43,21 @@ async def call(client: Client, method: str, **fields: Any) -> Any:
 
 
 async def refused(client: Client, method: str, **fields: Any) -> RunError:
-    """How a call is refused."""
+    """Make a call that fails and return its error."""
     with pytest.raises(Refused) as refusal:
         await call(client, method, **fields)
     return refusal.value.error
 
 
 async def created(client: Client, thread_id: str = "t", **spec: Any) -> run_pb2.Run:
-    """A run beside whatever the thread has."""
+    """Create a run, regardless of the thread's active runs, and return it."""
     answer = await call(client, "Create", spec=run_pb2.RunSpec(thread_id=thread_id, **spec))
     run: run_pb2.Run = answer.run
     return run
 
 
 async def in_status(client: Client, status: int) -> run_pb2.Run:
-    """A run that has come to a status by its executor's reports."""
+    """Create a run and report this status."""
     run = await created(client, f"s{status}")
     if status != PENDING:
         run = (await call(client, "SetStatus", run_id=run.run_id, status=status)).run
@@ -71,17 +71,17 @@ class Stream:
         self._responses = responses
 
     async def read(self) -> run_service_pb2.StreamStatusResponse:
-        """The next event."""
+        """Return the next event."""
         return await anext(self._responses)
 
     async def rest(self) -> list[run_service_pb2.StreamStatusResponse]:
-        """Everything up to the end, which the server must come to by itself."""
+        """Return all further events, up to the end of the stream by the server."""
         return [event async for event in self._responses]
 
 
 @asynccontextmanager
 async def watching(client: Client, **fields: Any) -> AsyncIterator[Stream]:
-    """An open watch, left at the end of the block."""
+    """Open a watch and cancel it at the end of the block."""
     call = client.runs.StreamStatus(run_service_pb2.StreamStatusRequest(**fields))
     try:
         yield Stream(aiter(call))
@@ -90,7 +90,7 @@ async def watching(client: Client, **fields: Any) -> AsyncIterator[Stream]:
 
 
 async def watched(client: Client, **fields: Any) -> list[tuple[int, int, int]]:
-    """Event, revision and status of everything on a stream that ends by itself; Refused when it fails."""
+    """The event, revision and status of all events of a stream that the server ends. Raise Refused if it fails."""
     events: list[tuple[int, int, int]] = []
     try:
         async with watching(client, **fields) as stream:

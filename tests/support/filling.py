@@ -1,4 +1,4 @@
-"""Stores that hold many runs, finished or active, made by writing the rows themselves."""
+"""Stores with many runs, finished or active, created by writing rows directly."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Run
 
-#: Every tenth run is on this thread, or every one that `fill` is told.
+#: The thread of every tenth run, or of every n-th with `fill(every=n)`.
 BIG_THREAD: Final = "big"
 
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run_id_of(number: int) -> str:
-    """The id of the run that was filled in as this one, counted from 1."""
+    """The id of the n-th run in a filled store, counted from 1."""
     return str(UUID(int=number))
 
 
@@ -43,16 +43,16 @@ def fill(
     log_keep: int = 100_000,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Make a store with so many finished runs, and the end of their log, as compaction leaves it.
+    """Create a store with this many finished runs, and the part of their log that compaction keeps.
 
-    Calls `progress` with the number of each run.
+    Call `progress` with the number of each run.
     """
-    asyncio.run(_made(db))
+    asyncio.run(_create_store(db))
     with closing(sqlite3.connect(db)) as file:
-        # Lost work is made again.
+        # An incomplete file is created again.
         file.execute("PRAGMA synchronous = OFF")
         runs = _finished(range(1, count + 1), every)
-        _insert(file, _told(runs, progress))
+        _insert(file, _with_progress(runs, progress))
         newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
         file.executemany(writing.APPEND, map(_log_row, newest))
         file.execute(
@@ -63,8 +63,8 @@ def fill(
 
 
 def fill_active(db: Path, count: int, **spec: Any) -> None:
-    """Make a store with so many active runs, each on a thread of its own, without a log."""
-    asyncio.run(_made(db))
+    """Create a store with this many active runs, each on a thread of its own, and an empty log."""
+    asyncio.run(_create_store(db))
     with closing(sqlite3.connect(db)) as file:
         file.execute("PRAGMA synchronous = OFF")
         _insert(file, _active(range(1, count + 1), spec))
@@ -74,18 +74,18 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
 
 
 def new_rows(count: int) -> Iterator[tuple[rows.Row, rows.Row, rows.Row]]:
-    """The rows of so many runs: in `runs`, in `activity` and in `log`, for their ends."""
+    """The rows of this many runs: in `runs`, in `activity` and in `log`, for their ends."""
     for saved in _finished(range(1, count + 1), 10):
         yield _run_row(saved), rows.activity_values(saved), _log_row(saved)
 
 
-async def _made(db: Path) -> None:
+async def _create_store(db: Path) -> None:
     store = SqliteStore(db, RunCodec())
     await store.open()
     await store.close()
 
 
-def _told(runs: Iterable[Saved], progress: Callable[[int], None]) -> Iterator[Saved]:
+def _with_progress(runs: Iterable[Saved], progress: Callable[[int], None]) -> Iterator[Saved]:
     for saved in runs:
         progress(saved.run.revision)
         yield saved

@@ -1,4 +1,4 @@
-"""Thousands of workers in one process, each of which holds a run by a lease and gives signs of life."""
+"""Thousands of executors in one process, each of which holds a run with a lease and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 _SERVICE = "/runsvc.v1.RunService/"
 _CONNECTIONS = 4
-#: Runs that are created at a time.
-_LANES = 64
-#: Signs of life within a lease.
-SIGNS = 3
+#: Concurrent calls that create runs.
+_CALLERS = 64
+#: Heartbeats per length of a lease.
+HEARTBEATS = 3
 
 
 class Fleet:
-    """Workers that renew their leases one after the other, evenly over a third of the leases' length."""
+    """Executors that renew their leases in turn, evenly over a third of the leases' length."""
 
     def __init__(self, connections: Sequence[Connection], ttl: float) -> None:
         self._connections = connections
         self._turns = itertools.cycle(connections)
         self._ttl = ttl
         self.run_ids: list[str] = []
-        #: Seconds that the slowest renewal took.
+        #: Duration of the slowest renewal, in seconds.
         self.slowest = 0.0
-        #: gRPC statuses of renewals that were refused, none of them OK.
+        #: gRPC statuses of failed renewals.
         self.refusals: list[int] = []
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         for connection in self._connections:
             connection.close()
 
-    async def stay_alive(self, seconds: float) -> None:
-        """Give signs of life for so long."""
+    async def renew_leases(self, seconds: float) -> None:
+        """Send heartbeats for this many seconds."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        pause = self._ttl / SIGNS / len(self.run_ids)
+        pause = self._ttl / HEARTBEATS / len(self.run_ids)
         renewals: set[asyncio.Task[None]] = set()
         for number, run_id in enumerate(itertools.cycle(self.run_ids)):
             due = begin + number * pause
@@ -79,11 +79,11 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet_of(address: str, size: int, ttl: float) -> AsyncIterator[Fleet]:
-    """So many workers, each with a run of its own."""
+    """Run this many executors, each with a run of its own, during the block."""
     fleet = Fleet([await Connection.open(address) for _ in range(_CONNECTIONS)], ttl)
     numbers = iter(range(size))
     try:
-        await asyncio.gather(*(fleet._create(numbers) for _ in range(_LANES)))
+        await asyncio.gather(*(fleet._create(numbers) for _ in range(_CALLERS)))
         yield fleet
     finally:
         fleet.close()
@@ -91,7 +91,7 @@ async def fleet_of(address: str, size: int, ttl: float) -> AsyncIterator[Fleet]:
 
 @asynccontextmanager
 async def busy_core() -> AsyncIterator[None]:
-    """A process that takes all of a core."""
+    """Run a process that takes all of a core during the block."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
     try:
         yield

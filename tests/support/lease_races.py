@@ -1,4 +1,4 @@
-"""Leases that run out just when something else is done with their runs, in whatever number a test asks for."""
+"""Races between the expiry of leases and calls on their runs, for any number of runs."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from runsvc.v1.run_pb2 import Run
     from tests.support.server import Client
 
-    #: Does something with a run; the run as the answer tells it.
+    #: Makes a call on a run and returns the run in the response.
     Act = Callable[[Client, str], Awaitable[Run]]
 
-#: The leases' length, in seconds, and by how much before and after its end something is done.
+#: The length of the leases, and the longest times before and after their end for a call, in seconds.
 TTL = 1.0
 EARLY, LATE = 0.1, 0.6
 
 
 async def renewed(client: Client, run_id: str) -> Run:
-    """The run after a sign of life."""
+    """Renew the lease and return the run."""
     request = HeartbeatRequest(run_id=run_id, worker_id=WORKER)
     return (await client.runs.Heartbeat(request)).run
 
 
 async def completed(client: Client, run_id: str) -> Run:
-    """The run after the report of its end."""
+    """Report SUCCESS and return the run."""
     request = CompleteRequest(run_id=run_id, status=SUCCESS, worker_id=WORKER)  # type: ignore[arg-type]
     return (await client.runs.Complete(request)).run
 
 
 async def race_expiry(client: Client, act: Act, runs: int, chance: Random) -> list[Run]:
-    """Do something with each of so many runs at about the end of its lease; the runs as they are in the end.
+    """Make a call on each of this many runs at about the end of its lease, and return the final runs.
 
-    Checks that whatever was answered is true, that everyone tells the same, and that each run ended once.
+    Check that every response is true, that all reads agree, and that each run ended once.
     """
 
     async def one(number: int) -> Run:
@@ -81,14 +81,14 @@ async def _answer(client: Client, act: Act, run_id: str) -> Run:
 
 
 async def race_cancel(client: Client, runs: int) -> list[Run]:
-    """Cancel and complete each of so many runs at once; the runs as they are in the end."""
+    """Cancel and complete each of this many runs at the same time, and return the final runs."""
 
     async def one(number: int) -> Run:
         run = await leased(client, f"cancel-{number}", 60)
         calls = (cancelled(client, run.run_id), completed(client, run.run_id))
         answers = await asyncio.gather(*calls[:: 1 if number % 2 else -1], return_exceptions=True)
         final = await found(client, run.run_id)
-        # Who came first is told what it did; the other one leaves it at that, or is refused.
+        # The first call takes effect; the other changes nothing or fails.
         for answer in answers:
             if isinstance(answer, grpc.aio.AioRpcError):
                 assert error_of(answer).reason == "INVALID_TRANSITION"
@@ -100,7 +100,7 @@ async def race_cancel(client: Client, runs: int) -> list[Run]:
 
 
 async def _watched(client: Client, run_id: str) -> Run:
-    """The run as its watch, which ends by itself, told it last."""
+    """Watch the run to the end of the stream and return it as of the last event."""
     run = None
     async for event in client.runs.StreamStatus(StreamStatusRequest(run_id=run_id)):
         if event.HasField("run"):

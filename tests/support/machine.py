@@ -1,4 +1,4 @@
-"""A machine's clocks, which a test moves."""
+"""A machine's clocks under the control of a test."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Machine:
-    """Time that passes when it is told to, and a wall clock that can be set."""
+    """Clocks that a test advances, and a wall clock that it can set."""
 
     def __init__(self) -> None:
         self.wall = _nanos(NOON - _EPOCH)
         self.monotonic = 1_000_000_000
 
     def go_on(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance both clocks."""
         length = _nanos(timedelta(seconds=seconds))
         self.wall += length
         self.monotonic += length
@@ -37,7 +37,7 @@ def _nanos(length: timedelta) -> int:
 
 
 class LiveMachine:
-    """Time as it passes, and a wall clock that can be set."""
+    """The real clocks, with a wall clock that a test can set."""
 
     def __init__(self) -> None:
         self._shift = 0

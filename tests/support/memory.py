@@ -1,4 +1,4 @@
-"""What a process holds in memory."""
+"""Memory of processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ needs_proc: Final = pytest.mark.skipif(
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process in memory."""
+    """The resident memory of a process, in bytes."""
     fields = Path(f"/proc/{pid}/statm").read_text("ascii").split()
     return int(fields[1]) * 4_096

@@ -1,4 +1,4 @@
-"""A proxy that stands between a client and a server, and can break what passes through it."""
+"""A proxy between a client and a server that can delay, swallow and cut their traffic."""
 
 from __future__ import annotations
 
@@ -11,41 +11,46 @@ if TYPE_CHECKING:
 
 
 class Proxy:
-    """Connections that are forwarded; answers can be kept back, and connections cut."""
+    """Forwards connections; on request it holds back the server's responses or cuts the connections."""
 
     def __init__(self, server: str) -> None:
         self._host, _, self._port = server.rpartition(":")
-        self._speaks = asyncio.Event()
-        self._speaks.set()
-        self._swallows = False
+        self._forwards_responses = asyncio.Event()
+        self._forwards_responses.set()
+        self._is_swallowing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.address = ""
 
     def swallow(self) -> None:
-        """Take everything from both sides, pass nothing on, and keep the connections: a cable that was cut."""
-        self._swallows = True
+        """Discard the bytes of both sides and keep the connections open, as an unplugged cable does."""
+        self._is_swallowing = True
 
     def mute(self) -> None:
-        """Keep the server's answers back from now on."""
-        self._speaks.clear()
+        """Hold back the server's responses from now on."""
+        self._forwards_responses.clear()
 
     def cut(self) -> None:
-        """Break every connection, with what was kept back on it; new ones are forwarded whole."""
-        self._swallows = False
+        """Abort every connection and drop its held-back responses; forward new connections normally."""
+        self._is_swallowing = False
         for writer in self._writers:
             writer.transport.abort()
-        self._speaks.set()
+        self._forwards_responses.set()
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
+        """Forward one connection."""
         try:
-            there, back = await asyncio.open_connection(self._host, int(self._port))
+            server_reader, server_writer = await asyncio.open_connection(
+                self._host, int(self._port)
+            )
         except OSError:
             writer.close()
             return
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pass(reader, back), self._pass(there, writer, self._speaks))
-        self._writers -= {writer, back}
+        self._writers |= {writer, server_writer}
+        await asyncio.gather(
+            self._pass(reader, server_writer),
+            self._pass(server_reader, writer, self._forwards_responses),
+        )
+        self._writers -= {writer, server_writer}
 
     async def _pass(
         self,
@@ -57,16 +62,16 @@ class Proxy:
             while chunk := await reader.read(65_536):
                 if gate is not None:
                     await gate.wait()
-                if not self._swallows:
+                if not self._is_swallowing:
                     writer.write(chunk)
                     await writer.drain()
-        if not self._swallows:
+        if not self._is_swallowing:
             writer.close()
 
 
 @asynccontextmanager
 async def proxied(server: str) -> AsyncIterator[Proxy]:
-    """A proxy of the server for as long as the block lasts."""
+    """Run a proxy of the server during the block."""
     proxy = Proxy(server)
     listening = await asyncio.start_server(proxy.forward, "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()

@@ -1,4 +1,4 @@
-"""Races and crashes over a real connection, in whatever size a test asks for, and the checks that follow."""
+"""Races and crashes over a real connection, of any size, with their checks."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ REJECT, INTERRUPT = 1, 2
 CHANGED, HEARTBEAT = 3, 5
 ENDED_BY_SERVER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
-#: Callers at a time that give up.
-LANES = 30
+#: Concurrent callers that give up.
+CALLERS = 30
 
 Change = tuple[int, str, int]
 
 
 def on_thread(thread_id: str, strategy: int = REJECT) -> run_pb2.RunSpec:
-    """A small spec."""
+    """The spec of a run on a thread."""
     return run_pb2.RunSpec(thread_id=thread_id, multitask_strategy=strategy)  # type: ignore[arg-type]
 
 
 async def admitted(client: Client, thread_id: str, strategy: int = REJECT) -> run_pb2.Run:
-    """A new run by its strategy."""
+    """Create a run under its strategy and return it."""
     request = run_service_pb2.CreateOrRejectRequest(spec=on_thread(thread_id, strategy))
     return (await client.runs.CreateOrReject(request)).run
 
 
 async def status(client: Client, run_id: str, number: int) -> run_pb2.Run:
-    """The run after a report."""
+    """Report a status and return the run."""
     request = run_service_pb2.SetStatusRequest(run_id=run_id, status=number)  # type: ignore[arg-type]
     return (await client.runs.SetStatus(request)).run
 
 
 async def cancelled(client: Client, run_id: str) -> run_pb2.Run:
-    """The run after a cancel."""
+    """Cancel a run and return it."""
     return (await client.runs.Cancel(run_service_pb2.CancelRequest(run_id=run_id))).run
 
 
@@ -61,13 +61,13 @@ async def found(client: Client, run_id: str) -> run_pb2.Run:
 
 
 async def listed(client: Client, thread_id: str) -> list[run_pb2.Run]:
-    """Every run of a thread."""
+    """All runs of a thread."""
     request = run_service_pb2.ListByThreadRequest(thread_id=thread_id, page_size=500)
     return list((await client.runs.ListByThread(request)).runs)
 
 
 async def changes_since(client: Client, revision: int) -> list[Change]:
-    """Every change after a revision, up to the present: a heartbeat says that there is no more."""
+    """Every change after a revision, up to the first heartbeat."""
     request = run_service_pb2.StreamStatusRequest(
         all=run_pb2.AllRuns(), after_revision=revision, heartbeat_interval={"seconds": 1}
     )
@@ -80,7 +80,7 @@ async def changes_since(client: Client, revision: int) -> list[Change]:
 
 
 def log_of(db: Path) -> list[Change]:
-    """The log as the file holds it, after checking that it and the runs agree."""
+    """Read the log from the file and check that it agrees with the runs."""
     with closing(sqlite3.connect(db)) as file:
         log = file.execute("SELECT revision, run_id, status FROM log ORDER BY revision").fetchall()
         newest = {run_id: (revision, state) for revision, run_id, state in log}
@@ -97,16 +97,16 @@ def log_of(db: Path) -> list[Change]:
 
 @dataclass
 class Load:
-    """What a busy load was told by the servers that it outlived."""
+    """The responses and events that a load received, over several servers."""
 
-    #: Each run as the newest answer about it said.
+    #: Each run as of the newest response about it.
     acknowledged: dict[str, run_pb2.Run] = field(default_factory=dict)
-    #: What the watcher of everything has seen, over all its streams.
+    #: The changes that the watcher of all runs has received, over all its streams.
     seen: list[Change] = field(default_factory=list)
     position: int = 0
 
-    def heard(self, *runs: run_pb2.Run) -> None:
-        """Note an answer; a later answer may come earlier."""
+    def note(self, *runs: run_pb2.Run) -> None:
+        """Note the runs of a response. Responses may arrive out of order."""
         for run in runs:
             run.ClearField("kwargs")
             known = self.acknowledged.get(run.run_id)
@@ -115,7 +115,7 @@ class Load:
 
 
 async def crash_cycles(db: Path, cycles: int, chance: Random) -> None:
-    """Kill a busy server again and again, and check that nothing it said is lost or told twice."""
+    """Kill a busy server repeatedly, and check that no acknowledged change is lost and no event repeated."""
     load = Load()
     for _ in range(cycles):
         async with Process(db) as process, client_of(process.address) as client:
@@ -144,16 +144,16 @@ async def _work(
                 request_id=str(uuid4()), spec=on_thread(thread_id, INTERRUPT)
             )
             created = await client.runs.CreateOrReject(request)
-            load.heard(*created.superseded, created.run)
+            load.note(*created.superseded, created.run)
             run_id = created.run.run_id
-            load.heard(await status(client, run_id, RUNNING))
+            load.note(await status(client, run_id, RUNNING))
             if len(load.acknowledged) >= goal:
                 enough.set()
             match chance.randrange(3):
                 case 0:
-                    load.heard(await cancelled(client, run_id))
+                    load.note(await cancelled(client, run_id))
                 case 1:
-                    load.heard(await status(client, run_id, SUCCESS))
+                    load.note(await status(client, run_id, SUCCESS))
     except grpc.aio.AioRpcError as error:
         if error.code() not in ENDED_BY_SERVER:
             raise
@@ -174,7 +174,7 @@ async def _follow(client: Client, load: Load) -> None:
 
 
 async def race_to_the_end(client: Client, runs: int) -> list[str]:
-    """Start, finish and cancel each run at once; Get, the list and a watcher must agree on what came of it."""
+    """Start, finish and cancel each run at the same time. Get, the list and a watcher must agree on the result."""
     run_ids = []
     for number in range(runs):
         run_id = (await admitted(client, f"race-{number}")).run_id
@@ -194,7 +194,7 @@ async def race_to_the_end(client: Client, runs: int) -> list[str]:
 
 
 async def _watched(client: Client, run_id: str) -> int:
-    """The status with which a watch of the run ended by itself."""
+    """Watch the run to the end of the stream and return the last status."""
     last = 0
     async for event in client.runs.StreamStatus(run_service_pb2.StreamStatusRequest(run_id=run_id)):
         last = int(event.run.status) or last
@@ -202,7 +202,7 @@ async def _watched(client: Client, run_id: str) -> int:
 
 
 async def give_up(client: Client, calls: int, chance: Random) -> set[str]:
-    """Creations whose client leaves at random moments of them; the threads of those that were given up."""
+    """Create runs with random deadlines, and return the threads of the calls that were given up."""
     numbers, given_up = iter(range(calls)), set()
 
     async def one(number: int, patience: float) -> None:
@@ -217,14 +217,14 @@ async def give_up(client: Client, calls: int, chance: Random) -> set[str]:
         except (grpc.aio.AioRpcError, TimeoutError):
             given_up.add(spec.thread_id)
 
-    async def lane(longest: float) -> None:
+    async def caller(longest: float) -> None:
         for number in numbers:
-            # Half of them are less patient than that, and a few much more.
+            # Half of the deadlines are shorter than that, and a few are much longer.
             await one(number, 4 * longest * chance.random() ** 2)
 
-    # As long as a call takes among as many others, measured on those that nobody gives up.
+    # The duration of a call among as many others, measured without deadlines.
     longest = await _slowest(client)
-    await asyncio.gather(*(lane(longest) for _ in range(LANES)))
+    await asyncio.gather(*(caller(longest) for _ in range(CALLERS)))
     return given_up
 
 
@@ -236,13 +236,13 @@ async def _slowest(client: Client) -> float:
         await admitted(client, f"patient-{number}")
         return loop.time() - begin
 
-    for warm in (0, LANES):
-        slowest = max(await asyncio.gather(*(one(warm + number) for number in range(LANES))))
+    for warm in (0, CALLERS):
+        slowest = max(await asyncio.gather(*(one(warm + number) for number in range(CALLERS))))
     return slowest
 
 
 async def check_given_up(client: Client, calls: int) -> dict[str, str]:
-    """Each thread is free, or shows its run everywhere. The run of each thread that has one."""
+    """Check that each thread has no run, or the same run in all reads. Return the runs by thread."""
     runs = {}
     for number in range(calls):
         thread_id = f"given-up-{number}"

@@ -1,4 +1,4 @@
-"""A server that answers what a test says."""
+"""A server with scripted answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A failure to answer with."""
+    """An error as an answer."""
 
     code: grpc.StatusCode
     message: str = ""
@@ -50,20 +50,20 @@ class Refusal:
         context.abort(self.code, self.message)
 
 
-#: In a stream: nothing more comes until the client has left.
+#: In a stream: no further event until the client cancels.
 HOLD: Final = object()
 
 
 class Script:
-    """Answers by method, one after the other; keeps what was asked. A list is a stream, a function is called."""
+    """Answers by method, in order, and the received requests. A list is a stream; a function returns an answer."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Any]] = {}
         self.asked: list[Any] = []
-        #: Of each call: its metadata, and the seconds that it had left.
+        #: Of each call: its metadata, and the seconds until its deadline.
         self.metadata: list[dict[str, Any]] = []
         self.time_left: list[float] = []
-        #: Streams that are held open.
+        #: Streams that HOLD keeps open.
         self.held = 0
 
     def will(self, method: str, *answers: Any) -> None:
@@ -90,10 +90,10 @@ class Script:
                 yield answer
 
     def _hold(self, context: Any) -> None:
-        left = threading.Event()
+        cancelled = threading.Event()
         self.held += 1
-        if context.add_callback(left.set):
-            left.wait()
+        if context.add_callback(cancelled.set):
+            cancelled.wait()
         self.held -= 1
 
     def _note(self, request: Any, context: Any) -> None:
@@ -118,7 +118,7 @@ def scripted(
     listen: str = "127.0.0.1:0",
     options: tuple[tuple[str, int], ...] = (),
 ) -> Iterator[str]:
-    """A server that plays the script, and its address."""
+    """Run a server that plays the script, and return its address."""
     server = grpc.server(
         futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options]
     )

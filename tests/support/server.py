@@ -1,4 +1,4 @@
-"""Servers for tests: in this process, or as a process of their own that can be killed."""
+"""Servers for tests, in this process or in one that can be killed."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Client:
     def __init__(self, address: str) -> None:
         self.address = address
         options = (
-            # Channels of equal options share their connections otherwise, also to a server that is gone.
+            # Otherwise channels with equal options share connections, even to a server that has ended.
             ("grpc.use_local_subchannel_pool", 1),
-            # Otherwise the transport may take in megabytes that nobody reads, and no watch would stall.
+            # Otherwise the transport may buffer megabytes of unread data, and no watch would stall.
             ("grpc.http2.bdp_probe", 0),
         )
         self.channel = grpc.aio.insecure_channel(address, options=options)
@@ -48,7 +48,7 @@ class Client:
 
 @asynccontextmanager
 async def client_of(address: str) -> AsyncIterator[Client]:
-    """A client for as long as the block lasts."""
+    """Open a client during the block."""
     client = Client(address)
     try:
         yield client
@@ -64,14 +64,14 @@ async def in_process(
     options: Iterable[Option] = OPTIONS,
     **settings: object,
 ) -> AsyncIterator[Client]:
-    """A whole server in this process and loop, and a client of it."""
+    """Run a whole server in this process and event loop, and return a client of it."""
     everything = Settings(**{"listen": "127.0.0.1:0", "db": db, "grace": 2.0, **settings})  # type: ignore[arg-type]
     async with running(everything, timekeeper, options) as address, client_of(address) as client:
         yield client
 
 
 class Process:
-    """A server as a process of its own, started by its command line."""
+    """A server in a process of its own, started through the command line."""
 
     def __init__(self, db: Path, *arguments: str) -> None:
         self.db = db
@@ -80,7 +80,7 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, listen: str = "127.0.0.1:0") -> str:
-        """Start it, and return its address once it is ready."""
+        """Start the server and return its address once it is ready."""
         command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", listen]
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -98,7 +98,7 @@ class Process:
         return self.address
 
     async def start_again(self) -> None:
-        """Start it where it was, after its end."""
+        """Start the server again at the same address, after it has ended."""
         await self.start(self.address)
 
     @property
@@ -107,22 +107,22 @@ class Process:
         return self._process.pid
 
     def signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         assert self._process is not None
         self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process, as a crash would."""
         self.signal(signal.SIGKILL)
         await self.ended()
 
     async def stop(self) -> int:
-        """End it in order; its exit status."""
+        """Stop the server with SIGTERM and return its exit status."""
         self.signal(signal.SIGTERM)
         return await self.ended()
 
     async def ended(self) -> int:
-        """Wait for its end; its exit status."""
+        """Wait for the end of the process and return its exit status."""
         assert self._process is not None
         status = await self._process.wait()
         self._process = None

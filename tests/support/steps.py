@@ -1,4 +1,4 @@
-"""What work costs in SQLite, in steps of its virtual machine: a figure that no busy machine changes."""
+"""The cost of work in SQLite, in steps of its virtual machine, which do not depend on the load of the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def steps(store: SqliteStore, work: Callable[[], object]) -> int:
-    """How many steps the store's writer takes for this work."""
+    """The number of steps that the store's writing connection takes for this work."""
     count = 0
 
     def step() -> int:

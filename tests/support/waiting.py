@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere."""
+"""Waiting for a condition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
-    """Return when it holds; the condition may be a coroutine function."""
+    """Wait until the condition, a function or a coroutine function, returns a true value."""
     async with asyncio.timeout(seconds):
         while True:
             holds = condition()

@@ -1,6 +1,6 @@
-"""Watchers by the thousand, which are cut off and resume, and write down all they see.
+"""Thousands of watchers that lose their streams, resume, and record all events.
 
-They speak raw HTTP/2: as many clients of grpc.aio would keep a test busy with themselves.
+They use raw HTTP/2, because as many clients of grpc.aio would take all processor time of a test.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from tests.support.server import Process
 
 METHOD: Final = "/runsvc.v1.RunService/StreamStatus"
-#: Watchers of one connection.
+#: Watchers per connection.
 STREAMS: Final = 1_000
 THREADS: Final = 7
 ASSISTANTS: Final = 2
-#: Callers that change things meanwhile.
-LANES: Final = 8
+#: Callers that change runs at the same time.
+CALLERS: Final = 8
 
-#: What the transport says of calls that it sheds, and of those that it had not handed on yet when the server stopped.
+#: Status of calls that the transport sheds, or had not yet passed to the server when it stopped.
 CANCELLED: Final = grpc.StatusCode.CANCELLED.value[0]
-#: How the end of a stream is told that a client resumes after: the server was stopped, or is gone.
+#: Statuses after which a client resumes: the server has stopped or is unreachable.
 _RESUMABLE: Final = (http2.RESET, CANCELLED, grpc.StatusCode.UNAVAILABLE.value[0])
 
 
-class Line:
-    """A connection that is opened anew when it was lost."""
+class SharedConnection:
+    """A connection that is reopened after it was lost."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -52,68 +52,68 @@ class Line:
         self._opening = asyncio.Lock()
 
     async def open(self) -> http2.Connection:
-        """The connection. OSError while there is no server."""
+        """Return the open connection. Raise OSError while there is no server."""
         async with self._opening:
             if self._connection is None or not self._connection.is_open:
                 self._connection = await http2.Connection.open(self._address)
             return self._connection
 
     def drop(self) -> None:
-        """Let go of it, and of everyone who is on it."""
+        """Close the connection with all of its streams."""
         if self._connection is not None:
             self._connection.close()
 
 
 class Watcher:
-    """One who watches from the beginning of the store on, whatever happens to its streams."""
+    """A watcher that records all changes since the store was created, resuming after each lost stream."""
 
-    def __init__(self, line: Line, **target: Any) -> None:
+    def __init__(self, connection: SharedConnection, **target: Any) -> None:
         self.target = target
-        #: Revisions of the changes that it was sent, in the order of their coming.
+        #: Revisions of the received changes, in their order.
         self.seen: list[int] = []
         #: The position to resume from.
         self.position = 0
-        #: How often its stream has ended.
+        #: Number of streams that have ended.
         self.cuts = 0
-        #: The gRPC statuses that its streams have ended with.
+        #: The gRPC statuses of ended streams.
         self.statuses: set[int] = set()
-        self._line = line
-        self._leave: Callable[[], None] | None = None
-        self._leaving = False
+        self._connection = connection
+        self._cancel_stream: Callable[[], None] | None = None
+        self._is_leaving = False
 
     async def follow(self) -> None:
-        """Watch, and watch again, until cancelled. AssertionError for an end that nobody resumes after."""
+        """Watch and resume until cancelled. Raise AssertionError for a status after which clients do not resume."""
         while True:
-            with suppress(OSError, http2.Lost):
+            with suppress(OSError, http2.ConnectionLost):
                 await self._watch()
             self.cuts += 1
-            # Not all in the same moment, and not without a pause while there is no server.
+            # Spread the reconnects, and pause while there is no server.
             await asyncio.sleep(0.02 + hash(self) % 100 / 5_000)
 
     def leave(self) -> None:
-        """End the present stream, if there is one."""
-        if self._leave is not None:
-            self._leaving = True
-            self._leave()
+        """Cancel the current stream, if there is one."""
+        if self._cancel_stream is not None:
+            self._is_leaving = True
+            self._cancel_stream()
 
     async def _watch(self) -> None:
-        connection = await self._line.open()
+        connection = await self._connection.open()
         request = StreamStatusRequest(
             **self.target, after_revision=self.position, heartbeat_interval={"seconds": 1}
         )
         number, ended = connection.stream(METHOD, request.SerializeToString(), self._take)
-        self._leave = lambda: connection.leave(number)
+        self._cancel_stream = lambda: connection.cancel(number)
         try:
             status = (await ended).status
         except asyncio.CancelledError:
-            if not self._leaving:
+            if not self._is_leaving:
                 raise
         else:
             self.statuses.add(status)
             assert status in _RESUMABLE, f"a watch ended with gRPC status {status}"
         finally:
-            connection.leave(number)
-            self._leave, self._leaving = None, False
+            connection.cancel(number)
+            self._cancel_stream, self._is_leaving = None, False
 
     def _take(self, message: bytes) -> None:
         event = StreamStatusResponse.FromString(message)
@@ -125,7 +125,7 @@ class Watcher:
 
 @asynccontextmanager
 async def following(watchers: Sequence[Watcher]) -> AsyncIterator[None]:
-    """Have all of them watch; what ends one of them ends the block."""
+    """Have all watchers watch during the block; an error of one ends it."""
     async with asyncio.TaskGroup() as tasks:
         following = [tasks.create_task(watcher.follow()) for watcher in watchers]
         yield
@@ -135,20 +135,20 @@ async def following(watchers: Sequence[Watcher]) -> AsyncIterator[None]:
 
 @dataclass
 class Disturbance:
-    """A server under load, its watchers, and all that can be done to them."""
+    """Random disturbances of a busy server and its watchers."""
 
     process: Process
     proxy: Proxy
-    lines: Sequence[Line]
+    connections: Sequence[SharedConnection]
     watchers: Sequence[Watcher]
     chance: Random
-    #: How often each was done.
+    #: How often each disturbance was made.
     done: dict[str, int] = field(default_factory=dict)
 
     async def disturb(self) -> None:
-        """Do one of them."""
+        """Make one disturbance."""
         acts = {"leave": 6, "drop": 6, "cut": 4, "kill": 2, "stop": 1}
-        # Each once before any is done at random.
+        # Make each once before choosing at random.
         missing = [act for act in acts if act not in self.done]
         act = missing[0] if missing else self.chance.choices(list(acts), list(acts.values()))[0]
         self.done[act] = self.done.get(act, 0) + 1
@@ -159,7 +159,7 @@ class Disturbance:
             watcher.leave()
 
     async def _drop(self) -> None:
-        self.chance.choice(self.lines).drop()
+        self.chance.choice(self.connections).drop()
 
     async def _cut(self) -> None:
         self.proxy.cut()
@@ -173,21 +173,21 @@ class Disturbance:
         await self.process.start_again()
 
 
-def spread(lines: Sequence[Line], count: int) -> list[Watcher]:
-    """So many watchers, of every kind of target, over these connections."""
+def watchers_of_all_kinds(connections: Sequence[SharedConnection], count: int) -> list[Watcher]:
+    """This many watchers over these connections, with every kind of target."""
     targets: list[dict[str, Any]] = [
         {"all": {}},
         *({"all": {"assistant_id": f"a{number}"}} for number in range(ASSISTANTS)),
         *({"thread_id": f"t{number}"} for number in range(THREADS)),
     ]
     return [
-        Watcher(lines[number % len(lines)], **targets[number % len(targets)])
+        Watcher(connections[number % len(connections)], **targets[number % len(targets)])
         for number in range(count)
     ]
 
 
-async def keep_changing(address: str, lane: int, stop: asyncio.Event) -> None:
-    """Create runs and end them, each until it is done, until told to stop."""
+async def keep_changing(address: str, caller: int, stop: asyncio.Event) -> None:
+    """Create and end runs until `stop` is set."""
     async with AsyncRunClient(address, token=None) as client:
         number = 0
         while not stop.is_set():
@@ -196,20 +196,20 @@ async def keep_changing(address: str, lane: int, stop: asyncio.Event) -> None:
                 thread_id=f"t{number % THREADS}", assistant_id=f"a{number % ASSISTANTS}"
             )
             with suppress(RunError):
-                run = (await client.create(spec, request_id=f"{lane}-{number}")).run
+                run = (await client.create(spec, request_id=f"{caller}-{number}")).run
                 await client.set_status(run.run_id, run_pb2.RUN_STATUS_SUCCESS)
 
 
-async def live_through(disturbance: Disturbance, acts: int) -> None:
-    """Disturb a busy server and its watchers so often, let it come to rest, and check what everyone saw."""
+async def run_disturbed(disturbance: Disturbance, acts: int) -> None:
+    """Make this many disturbances, wait for all watchers to catch up, and check the events of each."""
     process, watchers, stop = disturbance.process, disturbance.watchers, asyncio.Event()
     async with following(watchers):
         async with asyncio.TaskGroup() as load:
-            for lane in range(LANES):
-                load.create_task(keep_changing(process.address, lane, stop))
+            for caller in range(CALLERS):
+                load.create_task(keep_changing(process.address, caller, stop))
             for _ in range(acts):
                 known = watchers[0].position
-                # The first one watches everything.
+                # The first watcher watches all runs.
                 await until(lambda known=known: watchers[0].position > known + 20)  # type: ignore[misc]
                 await disturbance.disturb()
             stop.set()
@@ -221,7 +221,7 @@ async def live_through(disturbance: Disturbance, acts: int) -> None:
 
 
 def check(db: Path, watchers: Sequence[Watcher]) -> None:
-    """Each saw every change of its target once and in order."""
+    """Check that each watcher received every change of its target once and in order."""
     with closing(sqlite3.connect(db)) as file:
         log = file.execute("SELECT revision, thread_id, assistant_id FROM log ORDER BY revision")
         changes = log.fetchall()

@@ -1,4 +1,4 @@
-"""A worker: holds a run and gives signs of life, from the test's own process or from one that can be killed."""
+"""An executor that holds a run and sends heartbeats, in this process or in one that can be killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKER = "w"
 
 
 async def leased(client: Client, thread_id: str = "t", ttl: float = 1, **spec: object) -> Run:
-    """A run that a worker has started with a lease."""
+    """Create a run, start it as the executor with a lease, and return it."""
     run = await created(client, thread_id, **spec)
     answer = await call(
         client,
@@ -39,12 +39,12 @@ async def leased(client: Client, thread_id: str = "t", ttl: float = 1, **spec: o
 
 
 def length(seconds: float) -> dict[str, int]:
-    """A duration as a field takes it."""
+    """The fields of a Duration message."""
     return {"seconds": int(seconds), "nanos": round(seconds % 1 * 1e9)}
 
 
-async def stay_alive(client: Client, run_id: str, ttl: float) -> None:
-    """Give signs of life every third of the ttl, whatever becomes of them, until cancelled."""
+async def send_heartbeats(client: Client, run_id: str, ttl: float) -> None:
+    """Send a heartbeat every third of the ttl, regardless of errors, until cancelled."""
     request = HeartbeatRequest(run_id=run_id, worker_id=WORKER)
     while True:
         try:
@@ -56,9 +56,9 @@ async def stay_alive(client: Client, run_id: str, ttl: float) -> None:
 
 
 @asynccontextmanager
-async def staying_alive(client: Client, run_id: str, ttl: float = 1) -> AsyncIterator[None]:
-    """A worker that gives signs of life for as long as the block lasts."""
-    beating = asyncio.create_task(stay_alive(client, run_id, ttl))
+async def sending_heartbeats(client: Client, run_id: str, ttl: float = 1) -> AsyncIterator[None]:
+    """Send heartbeats during the block."""
+    beating = asyncio.create_task(send_heartbeats(client, run_id, ttl))
     try:
         yield
     finally:
@@ -70,7 +70,7 @@ async def staying_alive(client: Client, run_id: str, ttl: float = 1) -> AsyncIte
 async def worker_process(
     address: str, run_id: str, ttl: float
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The same as a process of its own."""
+    """Send heartbeats from a separate process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -90,7 +90,7 @@ async def worker_process(
 
 async def _main(address: str, run_id: str, ttl: str) -> None:
     async with client_of(address) as client:
-        await stay_alive(client, run_id, float(ttl))
+        await send_heartbeats(client, run_id, float(ttl))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Executors over either twin: work that lasts until it is told to end."""
+"""Executors with either client, for runs that last until the test ends them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKER = "w1"
 
 @dataclass
 class Work:
-    """What an executor does, and what became of it."""
+    """The instructions for an executor, and its results."""
 
     run: Run | str
     worker_id: str | None = WORKER
@@ -27,15 +27,15 @@ class Work:
     outage: float | None = None
     usage: Progress | None = None
     failure: BaseException | None = None
-    #: What its clean-up raises.
+    #: The exception that the clean-up raises.
     on_stop: BaseException | None = None
-    #: Set by the executor once it works, and by the test when it is to end.
+    #: Set by the executor when it has begun, and by the test to end the run.
     begun: threading.Event = field(default_factory=threading.Event)
     end: threading.Event = field(default_factory=threading.Event)
     execution: Any = None
-    #: Whether the work was stopped in the middle.
+    #: Whether the executor was stopped before the end.
     stopped: bool = False
-    #: Whether the program went on behind the block.
+    #: Whether the program continued after the block.
     went_on: bool = False
 
     @property
@@ -47,12 +47,12 @@ class Work:
         }
 
     async def starts(self) -> None:
-        """Return when the executor works."""
+        """Wait until the executor has begun."""
         await until(self.begun.is_set)
 
 
 def working(client: AsyncRunClient | RunClient, work: Work) -> asyncio.Task[None]:
-    """An executor at work, in a task or in a thread."""
+    """Start the executor, in a task or in a thread."""
     if isinstance(client, AsyncRunClient):
         return asyncio.create_task(_in_task(client, work))
     return asyncio.create_task(asyncio.to_thread(_in_thread, client, work))
@@ -64,7 +64,7 @@ async def _in_task(client: AsyncRunClient, work: Work) -> None:
             if work.usage:
                 await work.execution.update_progress(work.usage)
             work.begun.set()
-            while not work.end.is_set():  # noqa: ASYNC110 - the same event as in threads.
+            while not work.end.is_set():  # noqa: ASYNC110 - the event is shared with threads.
                 await asyncio.sleep(0.005)
         except asyncio.CancelledError:
             work.stopped = True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.both_clients import TWINS, made
+from tests.support.both_clients import CLIENT_TYPES, make_client
 from tests.support.server import Client, Process, client_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ async def process(tmp_path: Path) -> AsyncIterator[Process]:
         yield process
 
 
-@pytest.fixture(params=TWINS)
+@pytest.fixture(params=CLIENT_TYPES)
 def kind(request: pytest.FixtureRequest) -> Any:
     """Each of both client classes."""
     return request.param
@@ -30,7 +30,7 @@ def kind(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
     """A client of the server."""
-    async with made(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
+    async with make_client(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
         yield client
 
 

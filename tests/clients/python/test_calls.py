@@ -9,7 +9,7 @@ import pytest
 
 from runsvc.client import FailedPrecondition, InvalidArgument, NotFound, ThreadBusy
 from runsvc.v1.run_pb2 import MultitaskStrategy, Progress, RunSpec, RunStatus
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.calls import CHANGED, INTERRUPTED, PENDING
 from tests.support.proxy import proxied
 from tests.support.waiting import until
@@ -62,7 +62,10 @@ async def test_creation_with_a_lost_answer_is_not_repeated(
 ) -> None:
     before = (await client.create(RunSpec(thread_id="t"))).run.run_id
     spec = RunSpec(thread_id="t", multitask_strategy=INTERRUPT)
-    async with proxied(process.address) as proxy, made(kind, proxy.address, timeout=20) as cut:
+    async with (
+        proxied(process.address) as proxy,
+        make_client(kind, proxy.address, timeout=20) as cut,
+    ):
         await cut.get(before)
         proxy.mute()
         creating = asyncio.create_task(cut.create_or_reject(spec, request_id="q"))

@@ -13,7 +13,7 @@ import grpc
 
 from runsvc.client import AsyncRunClient, AsyncWatch, RunClient, Unavailable, Watch
 from runsvc.v1.run_pb2 import RunSpec, StatusEvent
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.calls import CHANGED, PENDING, RUNNING, SUCCESS, call
 from tests.support.server import client_of
 from tests.support.waiting import until
@@ -148,7 +148,7 @@ async def test_left_watches_in_threads_leak_nothing(process: Process) -> None:
 
 async def test_closed_clients_leak_nothing(kind: Any, process: Process) -> None:
     async def watch_once() -> None:
-        async with made(kind, process.address) as client:
+        async with make_client(kind, process.address) as client:
             watch = client.watch(all_runs=True)
             await anext(watch)
             await watch.aclose()

@@ -1,4 +1,4 @@
-"""What every client can do, topic by topic: one module each."""
+"""The scenarios, with one module per topic."""
 
 from __future__ import annotations
 

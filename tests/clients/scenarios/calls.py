@@ -1,4 +1,4 @@
-"""Every call but the watch, with the values that are hard to carry."""
+"""Every unary call, with values that are hard to encode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.clients.scenario import scenario
 
 if TYPE_CHECKING:
-    from tests.clients.environment import Stage
+    from tests.clients.environment import Environment
 
 JSON: dict[str, Any] = {
     "nested": {"list": [1, 2.5, None, True, [], {}, "x"], "empty": {}},
@@ -24,9 +24,9 @@ LARGE = {
 
 
 @scenario
-async def a_run_keeps_what_it_was_given(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_keeps_what_it_was_given(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run = (await a.do("create", spec={"thread_id": "t"}))["run"]
     await a.do("get", run_id=run["run_id"])
     spec = {
@@ -44,19 +44,19 @@ async def a_run_keeps_what_it_was_given(stage: Stage) -> None:
 
 
 @scenario
-async def large_values_pass(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def large_values_pass(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     metadata, kwargs = {"k": "é" * 30_000}, {"k": "🚀" * 250_000}
     run = (await a.do("create", spec={"thread_id": "t", "metadata": metadata, "kwargs": kwargs}))[
         "run"
     ]
     await a.do("get", run_id=run["run_id"])
     for number in range(60):
-        await a.ask("create", spec={"thread_id": f"t{number % 2}", "metadata": metadata})
-    # A page ends at 1 MiB: this takes several.
-    listed = (await a.ask("list", thread_id="t0"))["runs"]
-    stage.record(
+        await a.do_unrecorded("create", spec={"thread_id": f"t{number % 2}", "metadata": metadata})
+    # A page ends at 1 MiB, so this list takes several pages.
+    listed = (await a.do_unrecorded("list", thread_id="t0"))["runs"]
+    env.record(
         listed=len({run["run_id"] for run in listed}),
         whole=all(run["metadata"] == metadata for run in listed),
     )
@@ -65,9 +65,9 @@ async def large_values_pass(stage: Stage) -> None:
 
 
 @scenario
-async def an_executor_reports(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def an_executor_reports(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = (await a.do("create", spec={"thread_id": "t", "kwargs": {"k": 1}}))["run"]["run_id"]
     of = {"run_id": run_id, "worker_id": "w1"}
     await a.do("update_progress", progress={"total_tokens": 1}, **of)
@@ -87,9 +87,9 @@ async def an_executor_reports(stage: Stage) -> None:
 
 
 @scenario
-async def numbers_beyond_2_53_keep_their_digits(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def numbers_beyond_2_53_keep_their_digits(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = (await a.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
     await a.do("set_status", run_id=run_id, status="running")
     await a.do("update_progress", run_id=run_id, progress=LARGE, sequence="9223372036854775806")
@@ -103,9 +103,9 @@ async def numbers_beyond_2_53_keep_their_digits(stage: Stage) -> None:
 
 
 @scenario
-async def a_cancel_says_what_it_found(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_cancel_says_what_it_found(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     pending = (await a.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
     await a.do("cancel", run_id=pending)
     await a.do("cancel", run_id=pending, action="rollback", note="again")
@@ -122,9 +122,9 @@ async def a_cancel_says_what_it_found(stage: Stage) -> None:
 
 
 @scenario
-async def a_strategy_decides_who_runs(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_strategy_decides_who_runs(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await a.do("has_inflight", thread_id="t")
     for strategy in ("reject", "reject", "interrupt", "rollback"):
         await a.do(
@@ -137,9 +137,9 @@ async def a_strategy_decides_who_runs(stage: Stage) -> None:
 
 
 @scenario
-async def a_repeated_creation_creates_nothing(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_repeated_creation_creates_nothing(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     spec = {"thread_id": "t", "multitask_strategy": "interrupt", "metadata": JSON}
     for cmd in ("create", "create_or_reject", "create_or_reject"):
         await a.do(cmd, request_id="répété", spec=spec)
@@ -149,18 +149,18 @@ async def a_repeated_creation_creates_nothing(stage: Stage) -> None:
 
 
 @scenario
-async def pages_come_as_one_list(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def pages_come_as_one_list(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await a.do("list", thread_id="t")
     for number in range(7):
         run_id = (
-            await a.ask(
+            await a.do_unrecorded(
                 "create", spec={"thread_id": "t", "metadata": {"n": number}, "kwargs": {"k": 1}}
             )
         )["run"]["run_id"]
         if number % 2:
-            await a.ask("complete", run_id=run_id, status="success")
+            await a.do_unrecorded("complete", run_id=run_id, status="success")
     await a.do("list", thread_id="t", page_size=3)
     await a.do("list", thread_id="t", page_size=2, statuses=["success"])
     await a.do("list", thread_id="t", statuses=["error", "timeout"])

@@ -1,4 +1,4 @@
-"""Leases and timeouts: runs that end because nobody works on them, or for too long."""
+"""Leases and timeouts: runs that end because their executor is silent or takes too long."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from tests.clients.scenario import scenario
 from tests.clients.scenarios.watches import read, run_of
 
 if TYPE_CHECKING:
-    from tests.clients.environment import Stage
+    from tests.clients.environment import Environment
 
 #: Milliseconds.
 MINUTE, SHORTEST = 60_000, 1_000
 
 
 @scenario
-async def a_lease_is_taken_and_renewed(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_lease_is_taken_and_renewed(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await a.do("create", spec={"thread_id": "t", "lease_ttl_ms": MINUTE})
     limits = {"start_timeout_ms": MINUTE, "timeout_ms": 61_001}
     run_id = await run_of(a, worker_id="w1", lease_ttl_ms=MINUTE, **limits)
@@ -33,9 +33,9 @@ async def a_lease_is_taken_and_renewed(stage: Stage) -> None:
 
 
 @scenario
-async def a_lease_that_runs_out_ends_the_run(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_lease_that_runs_out_ends_the_run(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("watch", w=1, run_id=run_id)
     await read(a, 2)
@@ -48,9 +48,9 @@ async def a_lease_that_runs_out_ends_the_run(stage: Stage) -> None:
 
 
 @scenario
-async def a_run_that_takes_too_long_ends(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_that_takes_too_long_ends(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await a.do("watch", w=1, all={})
     await read(a, 1)
     await run_of(a, start_timeout_ms=10)

@@ -1,4 +1,4 @@
-"""A server that is newer than its client: what the client does not know passes through it, and breaks nothing."""
+"""A server that is newer than its client: the client passes unknown values on, and ignores unknown fields."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from runsvc.v1.run_service_pb2 import (
     ListByThreadResponse,
     StreamStatusResponse,
 )
-from tests.clients.programmed import Programme
 from tests.clients.scenario import scenario
+from tests.clients.scenario_script import ScenarioScript
 from tests.support.scripted import Refusal
 
 if TYPE_CHECKING:
-    from tests.clients.environment import Stage
+    from tests.clients.environment import Environment
 
 M = TypeVar("M", bound=Message)
 
-#: Fields with the numbers 1000 (a number) and 1001 (text).
+#: Encoded fields with the numbers 1000 (a varint) and 1001 (a string).
 UNKNOWN_FIELDS = b"\xc0\x3e\x07" + b"\xca\x3e\x04new!"
 
 NEW: dict[str, Any] = {
@@ -35,7 +35,7 @@ NEW: dict[str, Any] = {
 
 
 def _newer(message: M) -> M:
-    """The message with fields that nobody knows yet."""
+    """The message with unknown fields added."""
     return type(message).FromString(message.SerializeToString() + UNKNOWN_FIELDS)
 
 
@@ -47,39 +47,39 @@ def _run() -> Run:
 
 
 @scenario
-async def values_and_fields_that_are_new(stage: Stage) -> None:
-    programme = Programme()
-    programme.will("Get", _newer(GetResponse(run=_run())))
-    programme.will("ListByThread", _newer(ListByThreadResponse(runs=[_run()])))
-    programme.will("Cancel", _newer(CancelResponse(run=_run(), outcome=47)))  # type: ignore[arg-type]
-    await stage.program(programme)
-    a = await stage.driver()
+async def values_and_fields_that_are_new(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("Get", _newer(GetResponse(run=_run())))
+    script.will("ListByThread", _newer(ListByThreadResponse(runs=[_run()])))
+    script.will("Cancel", _newer(CancelResponse(run=_run(), outcome=47)))  # type: ignore[arg-type]
+    await env.serve_script(script)
+    a = await env.driver()
     await a.do("get", run_id="r")
     await a.do("list", thread_id="t")
     await a.do("cancel", run_id="r", action=48)
-    stage.record(server="Cancel", action=programme.asked[-1].action)
+    env.record(server="Cancel", action=script.asked[-1].action)
 
 
 @scenario
-async def events_that_are_new(stage: Stage) -> None:
+async def events_that_are_new(env: Environment) -> None:
     gone = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
     new = _newer(StreamStatusResponse(event=49, revision=7, run=_run(), previous_status=50))  # type: ignore[arg-type]
-    programme = Programme()
-    programme.will("StreamStatus", [new, gone], [new])
-    await stage.program(programme)
-    a = await stage.driver()
+    script = ScenarioScript()
+    script.will("StreamStatus", [new, gone], [new])
+    await env.serve_script(script)
+    a = await env.driver()
     await a.do("watch", w=1, run_id="r", after_revision=6)
     for _ in range(3):
         await a.do("next", w=1)
-    stage.record(server="StreamStatus", after_revision=programme.asked[-1].after_revision)
+    env.record(server="StreamStatus", after_revision=script.asked[-1].after_revision)
 
 
 @scenario
-async def reasons_that_are_new(stage: Stage) -> None:
-    programme = Programme()
-    programme.will(
+async def reasons_that_are_new(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will(
         "Get", Refusal(grpc.StatusCode.FAILED_PRECONDITION, "", "NEW_REASON", {"new": "fact"})
     )
-    await stage.program(programme)
-    a = await stage.driver()
+    await env.serve_script(script)
+    a = await env.driver()
     await a.do("get", run_id="r")

@@ -1,4 +1,4 @@
-"""What a watch hands on, and how it ends."""
+"""The events of a watch, and its end."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from runsvc.v1 import admin_service_pb2
 from tests.clients.scenario import scenario
 
 if TYPE_CHECKING:
-    from tests.clients.environment import Actor, Stage
+    from tests.clients.environment import Environment, RecordedDriver
 
 
-async def read(a: Actor, count: int, w: int = 1) -> None:
-    """Take so many events."""
+async def read(a: RecordedDriver, count: int, w: int = 1) -> None:
+    """Read this many events."""
     for _ in range(count):
         await a.do("next", w=w)
 
 
-async def run_of(a: Actor, **spec: Any) -> str:
-    """The id of a new run of thread t."""
+async def run_of(a: RecordedDriver, **spec: Any) -> str:
+    """Create a run on thread t and return its id."""
     run_id: str = (await a.do("create", spec={"thread_id": "t", **spec}))["run"]["run_id"]
     return run_id
 
 
 @scenario
-async def a_run_from_its_snapshot_to_its_end(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_from_its_snapshot_to_its_end(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a, metadata={"ü": 1}, kwargs={"left": "out"})
     await a.do("watch", w=1, run_id=run_id)
     await read(a, 2)
@@ -43,9 +43,9 @@ async def a_run_from_its_snapshot_to_its_end(stage: Stage) -> None:
 
 
 @scenario
-async def a_run_that_is_over(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_that_is_over(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("cancel", run_id=run_id)
     await a.do("watch", w=1, run_id=run_id)
@@ -57,10 +57,10 @@ async def a_run_that_is_over(stage: Stage) -> None:
 
 
 @scenario
-async def a_cancel_in_one_language_seen_in_another(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
-    b = await stage.other()
+async def a_cancel_in_one_language_seen_in_another(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
+    b = await env.other_driver()
     run_id = await run_of(b)
     await a.do("watch", w=1, run_id=run_id)
     await read(a, 2)
@@ -71,9 +71,9 @@ async def a_cancel_in_one_language_seen_in_another(stage: Stage) -> None:
 
 
 @scenario
-async def until_the_executor_has_stopped(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def until_the_executor_has_stopped(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("set_status", run_id=run_id, status="running", worker_id="w1")
     await a.do("watch", w=1, run_id=run_id, until_acknowledged=True)
@@ -90,9 +90,9 @@ async def until_the_executor_has_stopped(stage: Stage) -> None:
 
 
 @scenario
-async def a_thread_and_who_displaces_whom(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_thread_and_who_displaces_whom(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await run_of(a)
     await run_of(a)
     await a.do("watch", w=1, thread_id="t")
@@ -107,9 +107,9 @@ async def a_thread_and_who_displaces_whom(stage: Stage) -> None:
 
 
 @scenario
-async def all_runs_and_those_of_an_assistant(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def all_runs_and_those_of_an_assistant(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     await a.do("watch", w=1, all={})
     await read(a, 1)
     await a.do("watch", w=2, all={"assistant_id": "second"})
@@ -123,9 +123,9 @@ async def all_runs_and_those_of_an_assistant(stage: Stage) -> None:
 
 
 @scenario
-async def progress_where_it_is_asked_for(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def progress_where_it_is_asked_for(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("set_status", run_id=run_id, status="running")
     await a.do("watch", w=1, run_id=run_id, include_progress=True)
@@ -139,9 +139,9 @@ async def progress_where_it_is_asked_for(stage: Stage) -> None:
 
 
 @scenario
-async def a_run_that_was_removed(stage: Stage) -> None:
-    server = await stage.serve()
-    a = await stage.driver()
+async def a_run_that_was_removed(env: Environment) -> None:
+    server = await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("watch", w=1, thread_id="t")
     await read(a, 2)

@@ -1,4 +1,4 @@
-"""The executor's side: a function that runs a run."""
+"""Executors: functions that perform runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from runsvc.v1.run_service_pb2 import (
     SetStatusResponse,
 )
 from tests.clients.environment import until
-from tests.clients.programmed import SILENCE, Programme
 from tests.clients.scenario import scenario
+from tests.clients.scenario_script import NO_ANSWER, ScenarioScript
 from tests.clients.scenarios.watches import read, run_of
 from tests.support.scripted import Refusal
 from tests.support.server import Process
@@ -27,16 +27,16 @@ from tests.support.server import Process
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.clients.environment import Actor, Stage
+    from tests.clients.environment import Environment, RecordedDriver
 
-#: Longer than a client takes to find a server that is back.
+#: Longer than a client takes to reconnect to a restarted server.
 LEASE_MS: Final = 5_000
 
 
 @scenario
-async def a_run_is_executed(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_is_executed(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1")
     await a.do("executing", k=1)
@@ -49,9 +49,9 @@ async def a_run_is_executed(stage: Stage) -> None:
 
 
 @scenario
-async def a_run_that_another_worker_holds(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_run_that_another_worker_holds(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a, worker_id="w1")
     await a.do("work", k=1, run_id=run_id, worker_id="w2")
     await a.do("cancel", run_id=run_id)
@@ -59,10 +59,10 @@ async def a_run_that_another_worker_holds(stage: Stage) -> None:
 
 
 @scenario
-async def a_cancel_stops_it(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
-    b = await stage.other()
+async def a_cancel_stops_it(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
+    b = await env.other_driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1")
     await b.do("cancel", run_id=run_id, action="rollback")
@@ -71,9 +71,9 @@ async def a_cancel_stops_it(stage: Stage) -> None:
 
 
 @scenario
-async def a_newer_run_stops_it(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
+async def a_newer_run_stops_it(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1")
     await a.do("create_or_reject", spec={"thread_id": "t", "multitask_strategy": "interrupt"})
@@ -81,9 +81,9 @@ async def a_newer_run_stops_it(stage: Stage) -> None:
 
 
 @scenario
-async def a_run_that_ended_by_other_hands(stage: Stage) -> None:
-    server = await stage.serve()
-    a = await stage.driver()
+async def a_run_that_ended_by_other_hands(env: Environment) -> None:
+    server = await env.serve()
+    a = await env.driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id)
     await server.admin.ReconcileOrphans(admin_service_pb2.ReconcileOrphansRequest())
@@ -91,98 +91,100 @@ async def a_run_that_ended_by_other_hands(stage: Stage) -> None:
 
 
 @scenario
-async def its_report_reaches_a_server_that_was_killed(stage: Stage) -> None:
-    server = await stage.serve_process()
-    a = await stage.driver()
-    b = await stage.other()
+async def its_report_reaches_a_server_that_was_killed(env: Environment) -> None:
+    server = await env.serve_process()
+    a = await env.driver()
+    b = await env.other_driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1")
     await server.kill()
     report = await a.begin("finish", k=1, progress={"total_tokens": 5})
     await server.start()
     await report
-    await b.reconnected()
+    await b.wait_until_reconnected()
     await b.do("get", run_id=run_id)
 
 
-async def _beating(stage: Stage, *beats: HeartbeatResponse | Refusal) -> Programme:
-    """A server that answers heartbeats so, from the last on for ever."""
-    programme = Programme()
+async def _heartbeat_server(
+    env: Environment, *answers: HeartbeatResponse | Refusal
+) -> ScenarioScript:
+    """Start a server with these answers to heartbeats, the last of which repeats."""
+    script = ScenarioScript()
     started = Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2)
-    programme.will("SetStatus", SetStatusResponse(run=started))
-    programme.will("StreamStatus", [SILENCE])
-    programme.will("Heartbeat", *beats, *[beats[-1]] * 100)
-    await stage.program(programme)
-    return programme
+    script.will("SetStatus", SetStatusResponse(run=started))
+    script.will("StreamStatus", [NO_ANSWER])
+    script.will("Heartbeat", *answers, *[answers[-1]] * 100)
+    await env.serve_script(script)
+    return script
 
 
-async def _worker(stage: Stage, programme: Programme, beats: int) -> Actor:
-    """A worker that has sent so many heartbeats."""
-    a = await stage.driver()
+async def _executor(env: Environment, script: ScenarioScript, heartbeats: int) -> RecordedDriver:
+    """Start an executor and wait until it has sent this many heartbeats."""
+    a = await env.driver()
     await a.do("work", k=1, run_id="r", worker_id="w1", lease_ttl_ms=1_500)
 
     async def all_sent() -> bool:
-        return sum(isinstance(each, HeartbeatRequest) for each in programme.asked) >= beats
+        return sum(isinstance(each, HeartbeatRequest) for each in script.asked) >= heartbeats
 
     await until(all_sent)
     return a
 
 
-WELL = HeartbeatResponse(run=Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2))
+RENEWED = HeartbeatResponse(run=Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2))
 
 
 @scenario
-async def a_worker_that_lost_its_run_stops(stage: Stage) -> None:
+async def a_worker_that_lost_its_run_stops(env: Environment) -> None:
     other = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "", "NOT_HOLDER", {"run_id": "r"})
-    a = await _worker(stage, await _beating(stage, WELL, WELL, other), 3)
+    a = await _executor(env, await _heartbeat_server(env, RENEWED, RENEWED, other), 3)
     await a.do("stopped", k=1)
 
 
-async def _without_a_server(
-    stage: Stage,
-    leave: Callable[[Process], Awaitable[None]],
-    back: Callable[[Process], Awaitable[None]],
+async def _execute_through_outage(
+    env: Environment,
+    stop: Callable[[Process], Awaitable[None]],
+    resume: Callable[[Process], Awaitable[None]],
 ) -> None:
-    """A worker whose server is away for longer than its lease."""
-    server = await stage.serve_process()
-    a = await stage.driver(RUNSVC_TIMEOUT="3")
-    b = await stage.other()
+    """Execute a run while its server is unavailable for longer than the lease."""
+    server = await env.serve_process()
+    a = await env.driver(RUNSVC_TIMEOUT="3")
+    b = await env.other_driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=LEASE_MS)
-    await leave(server)
-    # Nothing happens by which the end of a lease could be seen from outside.
-    gone = asyncio.create_task(asyncio.sleep(1.2 * LEASE_MS / 1_000))
+    await stop(server)
+    # The end of the lease causes no event to wait for.
+    expired = asyncio.create_task(asyncio.sleep(1.2 * LEASE_MS / 1_000))
     await a.do("report", k=1, progress={"total_tokens": 3})
-    await gone
+    await expired
     await a.do("executing", k=1)
-    await back(server)
-    await b.reconnected()
+    await resume(server)
+    await b.wait_until_reconnected()
     await a.do("executing", k=1)
     await a.do("finish", k=1, progress={"llm_call_count": 1})
     await b.do("get", run_id=run_id)
 
 
 @scenario
-async def a_worker_goes_on_while_its_server_is_dead(stage: Stage) -> None:
-    await _without_a_server(stage, Process.kill, Process.start_again)
+async def a_worker_goes_on_while_its_server_is_dead(env: Environment) -> None:
+    await _execute_through_outage(env, Process.kill, Process.start_again)
 
 
 @scenario
-async def a_worker_goes_on_while_its_server_is_stopped(stage: Stage) -> None:
-    async def stopped(server: Process) -> None:
+async def a_worker_goes_on_while_its_server_is_stopped(env: Environment) -> None:
+    async def suspend(server: Process) -> None:
         server.signal(signal.SIGSTOP)
 
-    async def goes_on(server: Process) -> None:
+    async def resume(server: Process) -> None:
         server.signal(signal.SIGCONT)
 
-    await _without_a_server(stage, stopped, goes_on)
+    await _execute_through_outage(env, suspend, resume)
 
 
 @scenario
-async def its_report_outlasts_its_lease(stage: Stage) -> None:
-    server = await stage.serve_process()
-    a = await stage.driver()
-    b = await stage.other()
+async def its_report_outlasts_its_lease(env: Environment) -> None:
+    server = await env.serve_process()
+    a = await env.driver()
+    b = await env.other_driver()
     run_id = await run_of(a)
     await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=LEASE_MS)
     await server.kill()
@@ -190,35 +192,35 @@ async def its_report_outlasts_its_lease(stage: Stage) -> None:
     await asyncio.sleep(1.2 * LEASE_MS / 1_000)
     await server.start_again()
     await report
-    await b.reconnected()
+    await b.wait_until_reconnected()
     await b.do("get", run_id=run_id)
 
 
 @scenario
-async def answers_that_do_not_tell_of_the_run_stop_no_worker(stage: Stage) -> None:
+async def answers_that_do_not_tell_of_the_run_stop_no_worker(env: Environment) -> None:
     denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "", "PERMISSION_DENIED")
     passing = Refusal(grpc.StatusCode.UNAVAILABLE, "", "STORE_UNAVAILABLE")
     full = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "")
-    programme = await _beating(stage, WELL, denied, passing, full, denied)
+    script = await _heartbeat_server(env, RENEWED, denied, passing, full, denied)
     finished = Run(run_id="r", status="RUN_STATUS_SUCCESS", revision=3)
-    programme.will("UpdateProgress", passing)
-    programme.will("Complete", full, passing, CompleteResponse(run=finished))
-    a = await _worker(stage, programme, 5)
+    script.will("UpdateProgress", passing)
+    script.will("Complete", full, passing, CompleteResponse(run=finished))
+    a = await _executor(env, script, 5)
     await a.do("report", k=1, progress={"total_tokens": 3})
     await a.do("executing", k=1)
     await a.do("finish", k=1, progress={"llm_call_count": 1})
-    told = [each.progress for each in programme.asked if isinstance(each, CompleteRequest)]
-    assert told == [Progress(total_tokens=3, llm_call_count=1)] * 3
+    reported = [each.progress for each in script.asked if isinstance(each, CompleteRequest)]
+    assert reported == [Progress(total_tokens=3, llm_call_count=1)] * 3
 
 
 @scenario
-async def a_worker_that_is_heard_of_keeps_its_run(stage: Stage) -> None:
-    await stage.serve()
-    a = await stage.driver()
-    b = await stage.other()
+async def a_worker_that_is_heard_of_keeps_its_run(env: Environment) -> None:
+    await env.serve()
+    a = await env.driver()
+    b = await env.other_driver()
     lost, kept = await run_of(a), await run_of(a)
     await a.do("work", k=1, run_id=kept, worker_id="w1", lease_ttl_ms=3_000)
-    # When this one's lease has run out, the other's would have, twice over.
+    # When this lease expires, the other would have expired twice without heartbeats.
     await b.do("set_status", run_id=lost, status="running", worker_id="w2", lease_ttl_ms=6_000)
     await b.do("watch", w=1, run_id=lost, after_revision=3)
     await read(b, 2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.both_clients import TWINS, made
+from tests.support.both_clients import CLIENT_TYPES, make_client
 from tests.support.scripted import Script, scripted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def target(script: Script) -> Iterator[str]:
         yield target
 
 
-@pytest.fixture(params=TWINS)
+@pytest.fixture(params=CLIENT_TYPES)
 def kind(request: pytest.FixtureRequest) -> Any:
     """Each of both client classes."""
     return request.param
@@ -34,5 +34,5 @@ def kind(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 async def client(kind: Any, target: str) -> AsyncIterator[Any]:
     """A client of the scripted server."""
-    async with made(kind, target, token=None, tls_ca=None, timeout=None) as client:
+    async with make_client(kind, target, token=None, tls_ca=None, timeout=None) as client:
         yield client

@@ -20,7 +20,7 @@ from runsvc.client import (
 from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.scripted import Refusal, scripted
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ async def test_deadline_is_ten_seconds_or_the_given_one(client: Any, script: Scr
 
 async def test_client_has_its_own_default_deadline(kind: Any, target: str, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN))
-    async with made(kind, target, timeout=1_000) as client:
+    async with make_client(kind, target, timeout=1_000) as client:
         assert client.timeout == 1_000
         await client.get("r1")
     assert 12 < script.time_left[0] < 1_200
@@ -251,7 +251,7 @@ async def test_requested_pause_beyond_the_deadline_ends_retries(
 async def test_restarted_server_answers(kind: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN), pb.GetResponse(run=RUN))
     with scripted(script) as target:
-        client = made(kind, target, timeout=30)
+        client = make_client(kind, target, timeout=30)
         await client.get("r1")
     with scripted(script, listen=target):
         # The first attempt finds a broken connection, the second one reconnects.
@@ -260,7 +260,7 @@ async def test_restarted_server_answers(kind: Any, script: Script) -> None:
 
 
 async def test_missing_server_is_unavailable_before_the_deadline(kind: Any) -> None:
-    async with made(kind, "127.0.0.1:1", timeout=20) as client:
+    async with make_client(kind, "127.0.0.1:1", timeout=20) as client:
         with pytest.raises(Unavailable) as failure:
             await client.get("r1")
         assert failure.value.from_transport

@@ -11,7 +11,7 @@ import trustme
 from runsvc.client import RunError, RunServiceStub, Unavailable, connect, error_of
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Run
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.scripted import scripted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def tokens(script: Script) -> list[str | None]:
 async def test_token_is_sent_with_calls_and_streams(
     kind: Any, target: str, answering: Script
 ) -> None:
-    async with made(kind, target, token="secret") as client:
+    async with make_client(kind, target, token="secret") as client:
         await make_calls(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
@@ -70,13 +70,13 @@ async def test_token_is_sent_with_calls_and_streams(
 async def test_token_function_is_called_before_every_call(
     kind: Any, target: str, answering: Script
 ) -> None:
-    async with made(kind, target, token=Tokens()) as client:
+    async with make_client(kind, target, token=Tokens()) as client:
         await make_calls(client)
     assert tokens(answering) == ["Bearer secret-1", "Bearer secret-2"]
 
 
 async def test_no_token_is_sent_without_one(kind: Any, target: str, answering: Script) -> None:
-    async with made(kind, target, token=None) as client:
+    async with make_client(kind, target, token=None) as client:
         await make_calls(client)
     assert tokens(answering) == [None, None]
 
@@ -93,7 +93,7 @@ async def test_failing_token_function_fails_the_call(kind: Any, target: str) -> 
     def broken() -> str:
         raise LookupError("no token")
 
-    async with made(kind, target, token=broken) as client:
+    async with make_client(kind, target, token=broken) as client:
         with pytest.raises(LookupError):
             await client.get("r1")
 
@@ -118,7 +118,7 @@ async def test_tls_with_trusted_certificate(
 ) -> None:
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
-    async with made(kind, secure, tls_ca=file, token="secret") as client:
+    async with make_client(kind, secure, tls_ca=file, token="secret") as client:
         await make_calls(client)
     assert tokens(answering) == ["Bearer secret"] * 2
 
@@ -126,7 +126,7 @@ async def test_tls_with_trusted_certificate(
 async def test_tls_with_untrusted_certificate(kind: Any, secure: str, answering: Script) -> None:
     other = trustme.CA().cert_pem.bytes()
     for certificates in (other, None):
-        async with made(kind, secure, tls_ca=certificates) as client:
+        async with make_client(kind, secure, tls_ca=certificates) as client:
             with pytest.raises(Unavailable):
                 await client.get("r1")
     assert answering.asked == []
@@ -138,7 +138,7 @@ async def test_interceptors_of_the_caller_are_added(
     from runsvc.client import AsyncRunClient, bearer
 
     interceptors = bearer.async_interceptors if kind is AsyncRunClient else bearer.interceptors
-    async with made(kind, target, token=None, interceptors=interceptors("theirs")) as client:
+    async with make_client(kind, target, token=None, interceptors=interceptors("theirs")) as client:
         await make_calls(client)
     assert tokens(answering) == ["Bearer theirs"] * 2
 

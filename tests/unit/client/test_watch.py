@@ -12,7 +12,7 @@ import pytest
 
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError, Unavailable
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
-from tests.support.both_clients import made
+from tests.support.both_clients import make_client
 from tests.support.scripted import HOLD, Refusal
 from tests.support.waiting import until
 from tests.unit.client.test_resume import CHANGED, END, SNAPSHOT, event
@@ -108,7 +108,7 @@ async def test_closing_a_watch_ends_a_waiting_loop(
     kind: Any, target: str, script: Script, token: str | None
 ) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
-    async with made(kind, target, token=token) as client:
+    async with make_client(kind, target, token=token) as client:
         watch = client.watch(all_runs=True)
         assert await anext(watch) == CHANGED
         waiting = asyncio.ensure_future(anext(watch, None))
@@ -132,7 +132,7 @@ async def test_watch_fails_after_its_client_is_closed(
     kind: Any, target: str, script: Script
 ) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
-    async with made(kind, target) as client:
+    async with make_client(kind, target) as client:
         watch = client.watch(all_runs=True)
         await anext(watch)
     with pytest.raises(RunError) as failure:
@@ -144,7 +144,7 @@ async def test_waiting_watch_fails_when_its_client_is_closed(
     kind: Any, target: str, script: Script
 ) -> None:
     script.will("StreamStatus", [CHANGED, HOLD])
-    async with made(kind, target) as client:
+    async with make_client(kind, target) as client:
         watch = client.watch(all_runs=True)
         await anext(watch)
         waiting = asyncio.ensure_future(anext(watch))

@@ -24,14 +24,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Asks for an unconditional run.
+// Request to create a run unconditionally.
 type CreateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-	// another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-	// every call creates a run.
+	// Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+	// state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+	// characters. Empty: every call creates a run.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Required. What to create.
+	// Required. The run to create.
 	Spec          *RunSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -86,7 +86,7 @@ type CreateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With kwargs.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// True when an earlier call with the same request_id had created it; then nothing changed.
+	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -136,12 +136,12 @@ func (x *CreateResponse) GetReplayed() bool {
 	return false
 }
 
-// Asks for a run under its multitask_strategy.
+// Request to create a run under its multitask_strategy.
 type CreateOrRejectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in CreateRequest, in a scope of its own.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Required. What to create.
+	// Required. The run to create.
 	Spec          *RunSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -196,10 +196,10 @@ type CreateOrRejectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With kwargs.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// True when an earlier call with the same request_id had created it; then nothing changed.
+	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-	// model_name and error.
+	// The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+	// and error.
 	Superseded    []*Run `protobuf:"bytes,3,rep,name=superseded,proto3" json:"superseded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -256,7 +256,7 @@ func (x *CreateOrRejectResponse) GetSuperseded() []*Run {
 	return nil
 }
 
-// Asks for a run.
+// Request for a run.
 type GetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
@@ -348,16 +348,18 @@ func (x *GetResponse) GetRun() *Run {
 	return nil
 }
 
-// Asks for a page of a thread's runs.
+// Request for a page of a thread's runs.
 type ListByThreadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	ThreadId string `protobuf:"bytes,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
-	// How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+	// The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+	// at 1 MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+	// next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+	// that returned it.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only runs with one of these. Empty: all.
+	// Only runs with one of these statuses. Empty: all runs.
 	Statuses      []RunStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=runsvc.v1.RunStatus" json:"statuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -476,7 +478,7 @@ func (x *ListByThreadResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Asks whether a thread is busy.
+// Request for the active runs of a thread.
 type HasInflightRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
@@ -522,12 +524,12 @@ func (x *HasInflightRequest) GetThreadId() string {
 	return ""
 }
 
-// Whether a thread is busy.
+// The active runs of a thread.
 type HasInflightResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True when there is an active run.
+	// True when the thread has an active run.
 	HasInflight bool `protobuf:"varint,1,opt,name=has_inflight,json=hasInflight,proto3" json:"has_inflight,omitempty"`
-	// The active runs, newest first.
+	// The ids of the active runs, newest first.
 	RunIds        []string `protobuf:"bytes,2,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -584,13 +586,13 @@ type SetStatusRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+	// The error, at most 16 KiB; only with a terminal status. Unset: none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+	// The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+	// holder.
 	WorkerId *string `protobuf:"bytes,4,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
-	// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-	// holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-	// none.
+	// Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+	// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
 	LeaseTtl      *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -723,12 +725,12 @@ type CompleteRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required, terminal.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// What went wrong, at most 16 KiB. Unset: none.
+	// The error, at most 16 KiB. Unset: none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+	// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
 	// follow with UpdateProgress(final).
 	Progress *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
-	// Who reports. Required on a run that has a holder.
+	// The reporting executor. Required for a run that has a holder.
 	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -861,12 +863,13 @@ type UpdateProgressRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// The fields that are set are merged.
 	Progress *Progress `protobuf:"bytes,2,opt,name=progress,proto3" json:"progress,omitempty"`
-	// Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+	// Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+	// as they arrive.
 	Sequence *uint64 `protobuf:"varint,3,opt,name=sequence,proto3,oneof" json:"sequence,omitempty"`
-	// These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-	// timed-out or lost run is not lost.
+	// Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+	// cancelled, timed-out or lost run is recorded.
 	Final bool `protobuf:"varint,4,opt,name=final,proto3" json:"final,omitempty"`
-	// Who reports. Required on a run that has a holder.
+	// The reporting executor. Required for a run that has a holder.
 	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -992,7 +995,7 @@ func (x *UpdateProgressResponse) GetApplied() bool {
 	return false
 }
 
-// Asks for another model name.
+// Request to change the model name.
 type UpdateModelNameRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
@@ -1093,7 +1096,7 @@ func (x *UpdateModelNameResponse) GetRun() *Run {
 	return nil
 }
 
-// Renews a lease.
+// Request to renew a lease.
 type HeartbeatRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
@@ -1194,14 +1197,14 @@ func (x *HeartbeatResponse) GetRun() *Run {
 	return nil
 }
 
-// Asks for a run to be cancelled.
+// Request to cancel a run.
 type CancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// What the executor is to do with the run's state. Unset: INTERRUPT.
+	// How the executor treats the run's state. Unset: INTERRUPT.
 	Action CancelAction `protobuf:"varint,2,opt,name=action,proto3,enum=runsvc.v1.CancelAction" json:"action,omitempty"`
-	// Why, for people; at most 1 KiB. Unset: none.
+	// The reason, as text for people; at most 1 KiB. Unset: none.
 	Note          *string `protobuf:"bytes,3,opt,name=note,proto3,oneof" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1258,7 +1261,7 @@ func (x *CancelRequest) GetNote() string {
 	return ""
 }
 
-// What the cancel did.
+// The outcome of the cancel.
 type CancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Without kwargs.
@@ -1318,7 +1321,7 @@ type AcknowledgeCancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Who reports. Required on a run that has a holder.
+	// The reporting executor. Required for a run that has a holder.
 	WorkerId *string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// The final usage; merged unless final progress was reported before. Unset: none.
 	Progress      *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
@@ -1382,7 +1385,7 @@ type AcknowledgeCancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Without kwargs.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// False when nothing changed: it was acknowledged before, and no usage was missing.
+	// False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1432,10 +1435,10 @@ func (x *AcknowledgeCancelResponse) GetChanged() bool {
 	return false
 }
 
-// Asks for a stream of changes.
+// Request for a stream of changes.
 type StreamStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. What to watch.
+	// Required. The runs to watch.
 	//
 	// Types that are valid to be assigned to Target:
 	//
@@ -1443,20 +1446,20 @@ type StreamStatusRequest struct {
 	//	*StreamStatusRequest_ThreadId
 	//	*StreamStatusRequest_All
 	Target isStreamStatusRequest_Target `protobuf_oneof:"target"`
-	// Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-	// the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+	// Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+	// created. Unset: start with a snapshot (of active runs, for a thread or all).
 	AfterRevision *uint64 `protobuf:"varint,4,opt,name=after_revision,json=afterRevision,proto3,oneof" json:"after_revision,omitempty"`
-	// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-	// checked.
+	// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+	// not checked.
 	StoreId string `protobuf:"bytes,5,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
 	// Also send PROGRESS, at most 10 per second and run.
 	IncludeProgress bool `protobuf:"varint,6,opt,name=include_progress,json=includeProgress,proto3" json:"include_progress,omitempty"`
 	// How long the stream may be silent before a HEARTBEAT; clamped to 1 to 300 seconds. Unset: 15 seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,7,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+	// Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
 	Attach bool `protobuf:"varint,8,opt,name=attach,proto3" json:"attach,omitempty"`
-	// Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-	// its lease, if it has one, has not run out. Only with run_id.
+	// Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+	// RUNNING, and its lease, if it has one, has not expired. Only with run_id.
 	UntilAcknowledged bool `protobuf:"varint,9,opt,name=until_acknowledged,json=untilAcknowledged,proto3" json:"until_acknowledged,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1578,12 +1581,12 @@ type StreamStatusRequest_RunId struct {
 }
 
 type StreamStatusRequest_ThreadId struct {
-	// The runs of a thread, also those still to come. The stream does not end by itself.
+	// The runs of a thread, including future ones. The stream does not end by itself.
 	ThreadId string `protobuf:"bytes,2,opt,name=thread_id,json=threadId,proto3,oneof"`
 }
 
 type StreamStatusRequest_All struct {
-	// All runs, also those still to come. The stream does not end by itself.
+	// All runs, including future ones. The stream does not end by itself.
 	All *AllRuns `protobuf:"bytes,3,opt,name=all,proto3,oneof"`
 }
 
@@ -1596,16 +1599,16 @@ func (*StreamStatusRequest_All) isStreamStatusRequest_Target() {}
 // One event of a watch.
 type StreamStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What happened.
+	// The kind of event.
 	Event StatusEvent `protobuf:"varint,1,opt,name=event,proto3,enum=runsvc.v1.StatusEvent" json:"event,omitempty"`
 	// The stream's position, to resume from. 0 on SNAPSHOT and PROGRESS.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+	// The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
 	// SNAPSHOT_END and HEARTBEAT.
 	Run *Run `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
-	// On CHANGED: the status before, UNSPECIFIED at creation.
+	// On CHANGED: the previous status, UNSPECIFIED at creation.
 	PreviousStatus RunStatus `protobuf:"varint,4,opt,name=previous_status,json=previousStatus,proto3,enum=runsvc.v1.RunStatus" json:"previous_status,omitempty"`
-	// On CHANGED: further changes made by the same call follow.
+	// On CHANGED: more changes made by the same call follow.
 	More bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
 	// On SNAPSHOT_END and HEARTBEAT: the store that `revision` belongs to.
 	StoreId       string `protobuf:"bytes,6,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`

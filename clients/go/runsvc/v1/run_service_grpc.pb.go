@@ -42,55 +42,57 @@ const (
 //
 // Creates, executes, cancels and watches runs.
 //
-// Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-// INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-// run_id that the caller cannot see is RUN_NOT_FOUND.
+// Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+// with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+// CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 //
-// A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+// The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+// at all.
 type RunServiceClient interface {
-	// Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-	// the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+	// server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
 	Create(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CreateResponse, error)
-	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-	// active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-	// anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+	// an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+	// On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
 	CreateOrReject(ctx context.Context, in *CreateOrRejectRequest, opts ...grpc.CallOption) (*CreateOrRejectResponse, error)
 	// Returns a run.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
-	// Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-	// without runs is an empty page, not an error.
+	// Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+	// thread without runs is an empty page, not an error.
 	ListByThread(ctx context.Context, in *ListByThreadRequest, opts ...grpc.CallOption) (*ListByThreadResponse, error)
-	// Tells whether a thread has active runs, and which.
+	// Returns whether a thread has active runs, and their ids.
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-	// changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
 	SetStatus(ctx context.Context, in *SetStatusRequest, opts ...grpc.CallOption) (*SetStatusResponse, error)
-	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+	// yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(ctx context.Context, in *CompleteRequest, opts ...grpc.CallOption) (*CompleteResponse, error)
-	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-	// false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-	// status or revision. NOT_HOLDER.
+	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+	// is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+	// Never changes status or revision. NOT_HOLDER.
 	UpdateProgress(ctx context.Context, in *UpdateProgressRequest, opts ...grpc.CallOption) (*UpdateProgressResponse, error)
-	// Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+	// Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
 	UpdateModelName(ctx context.Context, in *UpdateModelNameRequest, opts ...grpc.CallOption) (*UpdateModelNameResponse, error)
-	// Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-	// run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-	// NOT_HOLDER.
+	// Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+	// otherwise INVALID_TRANSITION. NOT_HOLDER.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
-	// Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+	// Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+	// cases.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
 	// progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
 	AcknowledgeCancel(ctx context.Context, in *AcknowledgeCancelRequest, opts ...grpc.CallOption) (*AcknowledgeCancelResponse, error)
 	// Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 	//
-	// A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-	// inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-	// log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-	// down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-	// with `attach`.
+	// A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+	// REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+	// cancel the run unless it was opened with `attach`.
 	StreamStatus(ctx context.Context, in *StreamStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamStatusResponse], error)
 }
 
@@ -247,55 +249,57 @@ type RunService_StreamStatusClient = grpc.ServerStreamingClient[StreamStatusResp
 //
 // Creates, executes, cancels and watches runs.
 //
-// Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-// INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-// run_id that the caller cannot see is RUN_NOT_FOUND.
+// Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+// with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+// CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
 //
-// A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+// The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+// at all.
 type RunServiceServer interface {
-	// Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-	// the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+	// server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
 	Create(context.Context, *CreateRequest) (*CreateResponse, error)
-	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-	// active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-	// anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+	// an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+	// On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
 	CreateOrReject(context.Context, *CreateOrRejectRequest) (*CreateOrRejectResponse, error)
 	// Returns a run.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
-	// Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-	// without runs is an empty page, not an error.
+	// Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+	// thread without runs is an empty page, not an error.
 	ListByThread(context.Context, *ListByThreadRequest) (*ListByThreadResponse, error)
-	// Tells whether a thread has active runs, and which.
+	// Returns whether a thread has active runs, and their ids.
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
-	// Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-	// worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-	// changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
 	SetStatus(context.Context, *SetStatusRequest) (*SetStatusResponse, error)
-	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-	// the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+	// yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(context.Context, *CompleteRequest) (*CompleteResponse, error)
-	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-	// false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-	// status or revision. NOT_HOLDER.
+	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+	// is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+	// Never changes status or revision. NOT_HOLDER.
 	UpdateProgress(context.Context, *UpdateProgressRequest) (*UpdateProgressResponse, error)
-	// Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+	// Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
 	UpdateModelName(context.Context, *UpdateModelNameRequest) (*UpdateModelNameResponse, error)
-	// Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-	// run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-	// NOT_HOLDER.
+	// Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+	// otherwise INVALID_TRANSITION. NOT_HOLDER.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
-	// Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+	// Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+	// cases.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
 	// progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
 	AcknowledgeCancel(context.Context, *AcknowledgeCancelRequest) (*AcknowledgeCancelResponse, error)
 	// Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 	//
-	// A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-	// inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-	// log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-	// down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-	// with `attach`.
+	// A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+	// REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+	// cancel the run unless it was opened with `attach`.
 	StreamStatus(*StreamStatusRequest, grpc.ServerStreamingServer[StreamStatusResponse]) error
 	mustEmbedUnimplementedRunServiceServer()
 }

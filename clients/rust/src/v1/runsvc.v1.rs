@@ -6,62 +6,63 @@ pub struct Run {
     /// Server-made UUID text, version 7: ids sort by creation time.
     #[prost(string, tag="1")]
     pub run_id: ::prost::alloc::string::String,
-    /// The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+    /// The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+    /// creation.
     #[prost(string, tag="2")]
     pub thread_id: ::prost::alloc::string::String,
-    /// Where the run stands. Set by the server, from reports and calls.
+    /// The current status. Set by the server, from reports and calls.
     #[prost(enumeration="RunStatus", tag="3")]
     pub status: i32,
-    /// Why, where the status alone does not say. Unset when the executor itself reported the status.
+    /// Why the run has this status. Unset when the executor itself reported the status.
     #[prost(enumeration="StatusReason", tag="4")]
     pub status_reason: i32,
     /// Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
     #[prost(uint64, tag="5")]
     pub revision: u64,
-    /// The assistant it executes. Set by the caller at creation; unset when the platform has none.
+    /// The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
     #[prost(string, optional, tag="6")]
     pub assistant_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+    /// When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
     #[prost(message, optional, tag="7")]
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When anything but a heartbeat last changed it. UTC, microseconds.
+    /// When the run last changed; heartbeats do not count. UTC, microseconds.
     #[prost(message, optional, tag="8")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it became RUNNING. Unset when it never did.
+    /// When the run became RUNNING. Unset if it never did.
     #[prost(message, optional, tag="9")]
     pub started_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it ended. Present exactly when the status is terminal.
+    /// When the run ended. Present exactly when the status is terminal.
     #[prost(message, optional, tag="10")]
     pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
     /// Token counts and previews reported by the executor. Unset before the first report.
     #[prost(message, optional, tag="11")]
     pub progress: ::core::option::Option<Progress>,
-    /// Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+    /// JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
     #[prost(message, optional, tag="12")]
     pub metadata: ::core::option::Option<::prost_types::Struct>,
-    /// Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+    /// The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
     #[prost(string, optional, tag="13")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// What happens when the last attached watcher leaves. As given at creation.
+    /// Whether the run is cancelled when its last attached watcher leaves. As given at creation.
     #[prost(enumeration="DisconnectMode", tag="14")]
     pub on_disconnect: i32,
-    /// What its creation did to the thread's active runs. As given at creation.
+    /// How its creation treated the thread's active runs. As given at creation.
     #[prost(enumeration="MultitaskStrategy", tag="15")]
     pub multitask_strategy: i32,
-    /// The model in use, trimmed. Set at creation or with UpdateModelName.
+    /// The model in use, without surrounding white space. Set at creation or with UpdateModelName.
     #[prost(string, optional, tag="16")]
     pub model_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What went wrong, as reported by the executor or stated by the server.
+    /// The error, as reported by the executor or set by the server.
     #[prost(string, optional, tag="17")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// Present once the run was cancelled or displaced.
+    /// Present once the run has been cancelled or displaced.
     #[prost(message, optional, tag="18")]
     pub cancellation: ::core::option::Option<Cancellation>,
     /// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
     /// `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
     #[prost(message, optional, tag="19")]
     pub kwargs: ::core::option::Option<::prost_types::Struct>,
-    /// The holder's promise to give signs of life. Unset when it made none.
+    /// The holder's lease. Unset when it has none.
     #[prost(message, optional, tag="20")]
     pub lease: ::core::option::Option<Lease>,
     /// Longest time from created_at to RUNNING. Unset: no limit.
@@ -73,11 +74,11 @@ pub struct Run {
     /// The run that displaced this one. Unset unless status_reason is SUPERSEDED.
     #[prost(string, optional, tag="23")]
     pub superseded_by: ::core::option::Option<::prost::alloc::string::String>,
-    /// The authenticated user that created it. Empty when the server runs without authentication.
+    /// The authenticated user that created the run. Empty when the server runs without authentication.
     #[prost(string, tag="24")]
     pub owner: ::prost::alloc::string::String,
 }
-/// What a caller asks for when it creates a run.
+/// The properties of a run to create.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunSpec {
     /// Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:@/-]*.
@@ -95,18 +96,18 @@ pub struct RunSpec {
     /// Unset: empty. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity.
     #[prost(message, optional, tag="5")]
     pub kwargs: ::core::option::Option<::prost_types::Struct>,
-    /// Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+    /// Unset: REJECT. Create ignores it, but rejects ENQUEUE.
     #[prost(enumeration="MultitaskStrategy", tag="6")]
     pub multitask_strategy: i32,
     /// Unset or blank: none. Trimmed; at most 128 characters.
     #[prost(string, optional, tag="7")]
     pub model_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-    /// thread_id.
+    /// The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+    /// with a worker_id, and until then any executor may report. Same form as thread_id.
     #[prost(string, optional, tag="8")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-    /// must be renewed. Needs worker_id. Unset: no lease.
+    /// The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+    /// is PENDING. Needs worker_id. Unset: no lease.
     #[prost(message, optional, tag="9")]
     pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
     /// Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
@@ -116,7 +117,7 @@ pub struct RunSpec {
     #[prost(message, optional, tag="11")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
-/// What an executor has reported about its work. A report merges the fields that are set; unset and zero differ.
+/// Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Progress {
     /// Tokens sent to models. Not negative, like all counters here.
@@ -125,13 +126,13 @@ pub struct Progress {
     /// Tokens received from models.
     #[prost(int64, optional, tag="2")]
     pub total_output_tokens: ::core::option::Option<i64>,
-    /// All tokens. The server does not add up: it stores what it is told.
+    /// All tokens, as reported: the server does not compute the sum.
     #[prost(int64, optional, tag="3")]
     pub total_tokens: ::core::option::Option<i64>,
     /// Calls to models.
     #[prost(int64, optional, tag="4")]
     pub llm_call_count: ::core::option::Option<i64>,
-    /// Tokens spent by the leading agent.
+    /// Tokens spent by the lead agent.
     #[prost(int64, optional, tag="5")]
     pub lead_agent_tokens: ::core::option::Option<i64>,
     /// Tokens spent by its sub-agents.
@@ -153,22 +154,23 @@ pub struct Progress {
     #[prost(bool, optional, tag="11")]
     pub r#final: ::core::option::Option<bool>,
 }
-/// A holder's promise to give signs of life: Heartbeat, and every other report of its own, renews it. When it runs out, the
-/// run becomes ERROR. Only time in which the server could take renewals counts: after a restart, a store that did not work
-/// or a clock that was set forward, every lease has a whole ttl once more.
+/// A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
+/// When it expires, the run becomes ERROR. Only time in which the server could accept renewals counts: after a restart,
+/// an outage of the store or a forward jump of the clock, every lease has its whole ttl again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lease {
-    /// How long the promise holds after each renewal.
+    /// The length of the lease, counted from each renewal.
     #[prost(message, optional, tag="1")]
     pub ttl: ::core::option::Option<::prost_types::Duration>,
-    /// When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+    /// When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+    /// acknowledged the cancel.
     #[prost(message, optional, tag="2")]
     pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// That, when and how a run was cancelled or displaced.
+/// When and how a run was cancelled or displaced.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancellation {
-    /// What the executor is to do with the state that the run has produced.
+    /// How the executor treats the state that the run has produced.
     #[prost(enumeration="CancelAction", tag="1")]
     pub action: i32,
     /// The caller's note, at most 1 KiB. Unset: none.
@@ -177,39 +179,39 @@ pub struct Cancellation {
     /// When the run was cancelled. UTC.
     #[prost(message, optional, tag="3")]
     pub requested_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the executor said that it has stopped. Unset: it has not.
+    /// When the executor reported that it has stopped. Unset: it has not reported.
     #[prost(message, optional, tag="4")]
     pub acknowledged_at: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Watch every run of the caller.
+/// Selects every run of the caller.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AllRuns {
-    /// Only runs of this assistant. Unset: of any.
+    /// Only runs of this assistant. Unset: of any assistant.
     #[prost(string, optional, tag="1")]
     pub assistant_id: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// Where a run stands. PENDING and RUNNING are active; the others are terminal and final.
+/// The status of a run. PENDING and RUNNING are active; the others are terminal and final.
 ///
-/// Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or
-/// INTERRUPTED. Every other pair is refused with INVALID_TRANSITION; reporting the status that a run already has succeeds
-/// and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+/// Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
+/// or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
+/// succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RunStatus {
     /// Never stored. In a request it means that the field was left unset.
     Unspecified = 0,
-    /// Admitted, not started. The server puts a run here at creation; an executor moves it on with SetStatus(RUNNING).
+    /// Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
     Pending = 1,
-    /// An executor works on it. started_at is set.
+    /// An executor performs the run. started_at is set.
     Running = 2,
-    /// The executor reported that the work is done. Final.
+    /// The executor reported that the run is done. Final.
     Success = 3,
-    /// The work failed: reported by the executor, or decided by the server (see status_reason). Final.
+    /// The run failed, as reported by the executor or decided by the server (see status_reason). Final.
     Error = 4,
-    /// The run took longer than it may: reported by the executor, or decided by the server (see status_reason). Final.
+    /// The run exceeded a time limit, as reported by the executor or decided by the server (see status_reason). Final.
     Timeout = 5,
-    /// Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
-    /// status_reason). Final.
+    /// The run was cancelled by a caller, displaced by a newer run, abandoned by its last attached watcher, or reported as
+    /// interrupted by the executor (see status_reason). Final.
     Interrupted = 6,
 }
 impl RunStatus {
@@ -242,7 +244,7 @@ impl RunStatus {
         }
     }
 }
-/// Why a run has its status, where the status alone does not say. Set by the server.
+/// Why a run has its status, where the status alone does not show it. Set by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum StatusReason {
@@ -254,7 +256,7 @@ pub enum StatusReason {
     Superseded = 2,
     /// INTERRUPTED because the last attached watcher left and on_disconnect is CANCEL.
     ClientDisconnected = 3,
-    /// ERROR because the holder's lease ran out.
+    /// ERROR because the holder's lease expired.
     LeaseExpired = 4,
     /// ERROR because reconciliation found the run without a living executor.
     Orphaned = 5,
@@ -295,7 +297,7 @@ impl StatusReason {
         }
     }
 }
-/// What the executor of a cancelled run is to do with the state that the run has produced.
+/// How the executor of a cancelled run treats the state that the run has produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CancelAction {
@@ -328,7 +330,7 @@ impl CancelAction {
         }
     }
 }
-/// What Cancel found and did.
+/// The outcome of Cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CancelOutcome {
@@ -336,9 +338,9 @@ pub enum CancelOutcome {
     Unspecified = 0,
     /// This call cancelled the run: it is INTERRUPTED with reason CANCEL_REQUESTED.
     Cancelled = 1,
-    /// The run was INTERRUPTED before; nothing changed, the first action stays.
+    /// The run was already INTERRUPTED; nothing changed, and the first action stays.
     AlreadyCancelled = 2,
-    /// The run had ended in another way; nothing changed.
+    /// The run had already ended in another way; nothing changed.
     AlreadyFinished = 3,
 }
 impl CancelOutcome {
@@ -365,19 +367,19 @@ impl CancelOutcome {
         }
     }
 }
-/// What happens to a run when the last watcher that was attached to it has left.
+/// Whether a run is cancelled when its last attached watcher leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DisconnectMode {
     /// In a request: CANCEL.
     Unspecified = 0,
-    /// The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
-    /// seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
-    /// ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
-    /// serves again; so does one that ends when the server is about to end its connection for its age, or has. A run that
-    /// nobody ever attached to goes on, and watchers that did not attach never cancel anything.
+    /// The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period,
+    /// by default 5 seconds. A new attachment within the grace period prevents this. If the server ended the stream,
+    /// stopped or crashed, the grace period is one minute, counted from the time at which the server serves again. It is
+    /// also one minute for a stream that ends when the server has closed its connection because of its age, or is about
+    /// to. A run that never had an attached watcher continues, and watchers that did not attach never cancel a run.
     Cancel = 1,
-    /// The run goes on.
+    /// The run continues.
     Continue = 2,
 }
 impl DisconnectMode {
@@ -402,13 +404,13 @@ impl DisconnectMode {
         }
     }
 }
-/// What CreateOrReject does when the thread already has an active run.
+/// How CreateOrReject treats the active runs of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum MultitaskStrategy {
     /// In a request: REJECT.
     Unspecified = 0,
-    /// Refuse the new run with THREAD_BUSY.
+    /// Reject the new run with THREAD_BUSY.
     Reject = 1,
     /// Admit the new run and interrupt the active ones, which keep their checkpoints.
     Interrupt = 2,
@@ -443,21 +445,22 @@ impl MultitaskStrategy {
         }
     }
 }
-/// What a StreamStatusResponse tells.
+/// The kind of a StreamStatusResponse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum StatusEvent {
     /// Never sent.
     Unspecified = 0,
-    /// The present state of a run that matches. Sent only when the request has no after_revision.
+    /// The current state of a matching run. Sent only when the request has no after_revision.
     Snapshot = 1,
     /// The snapshot is complete as of `revision`.
     SnapshotEnd = 2,
     /// One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
     Changed = 3,
-    /// The latest progress of a run, coalesced; not in the log. Sent only with include_progress.
+    /// The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
+    /// include_progress.
     Progress = 4,
-    /// Nothing new: everything at or below `revision` that matches has been sent.
+    /// No new change: every matching change up to `revision` has been sent.
     Heartbeat = 5,
     /// A run was removed; `run` holds its ids and its last status.
     Deleted = 6,
@@ -492,117 +495,121 @@ impl StatusEvent {
         }
     }
 }
-/// Asks for reconciliation.
+/// Request to end orphaned runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReconcileOrphansRequest {
-    /// Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+    /// The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
     #[prost(string, tag="1")]
     pub error: ::prost::alloc::string::String,
-    /// Only runs created at or before this. Unset: now.
+    /// Only runs created at or before this time. Unset: now.
     #[prost(message, optional, tag="2")]
     pub before: ::core::option::Option<::prost_types::Timestamp>,
-    /// How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+    /// The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
     #[prost(int32, tag="3")]
     pub limit: i32,
 }
-/// What was reconciled.
+/// The runs that were ended.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReconcileOrphansResponse {
-    /// The runs that became ERROR, oldest first, without kwargs. Those that do not fit into 1 MiB come without metadata,
-    /// progress, model_name and error.
+    /// The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
+    /// model_name and error.
     #[prost(message, repeated, tag="1")]
     pub runs: ::prost::alloc::vec::Vec<Run>,
-    /// True when further orphans remain: call again.
+    /// True when more orphans remain: call again.
     #[prost(bool, tag="2")]
     pub more: bool,
 }
-/// Asks for a run to be removed.
+/// Request to remove a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRequest {
     /// Required.
     #[prost(string, tag="1")]
     pub run_id: ::prost::alloc::string::String,
 }
-/// The run is gone.
+/// The run has been removed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteResponse {
 }
-/// Asks about the server.
+/// Request to describe the server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetServerInfoRequest {
 }
-/// What the server is and holds.
+/// The server's version, the identity of its store, and counts of runs and streams.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetServerInfoResponse {
     /// Release of the server, such as 0.1.0.
     #[prost(string, tag="1")]
     pub version: ::prost::alloc::string::String,
-    /// Engine behind the store, such as sqlite.
+    /// Engine of the store, such as sqlite.
     #[prost(string, tag="2")]
     pub store_kind: ::prost::alloc::string::String,
-    /// Identity of the store: drawn when it was created, and again when it was restored from a backup.
+    /// Identity of the store: generated when the store is created, and again when it is restored from a backup.
     #[prost(string, tag="3")]
     pub store_id: ::prost::alloc::string::String,
     /// Newest revision.
     #[prost(uint64, tag="4")]
     pub current_revision: u64,
-    /// Oldest revision that the log still holds. A watch can resume from one before it on.
+    /// Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
     #[prost(uint64, tag="5")]
     pub oldest_revision: u64,
     /// Runs that are PENDING or RUNNING.
     #[prost(int64, tag="6")]
     pub active_runs: i64,
-    /// Streams open on this server.
+    /// Open streams on this server.
     #[prost(int64, tag="7")]
     pub watchers: i64,
-    /// Streams that hold an attachment, on this server.
+    /// Open streams on this server that are attached to a run.
     #[prost(int64, tag="8")]
     pub attachments: i64,
 }
-/// The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix ERROR_REASON_,
-/// such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names without their
-/// prefixes too, such as RUNNING. An error without ErrorInfo comes from the transport, or is INTERNAL: a fault of the server,
-/// with a request id that its log names.
+/// The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix
+/// ERROR_REASON_, such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names
+/// without their prefixes too, such as RUNNING. An error without ErrorInfo comes from the transport, or is INTERNAL: a
+/// fault of the server, which its log records under the request id of the call (`x-request-id` in the trailers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ErrorReason {
     /// Never sent.
     Unspecified = 0,
-    /// NOT_FOUND. No such run, or it is another owner's. Metadata: run_id.
+    /// NOT_FOUND. The run does not exist or belongs to another owner. Metadata: run_id.
     RunNotFound = 1,
-    /// ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id, run_id and status of the newest
-    /// run in the way. Try again when it has ended.
+    /// ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
+    /// newest active run. Retry when that run has ended.
     ThreadBusy = 2,
     /// RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
     ThreadFull = 3,
-    /// UNIMPLEMENTED. The strategy is not served. Metadata: strategy, supported (separated by commas).
+    /// UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
     UnsupportedStrategy = 4,
-    /// FAILED_PRECONDITION. The status machine has no such step. Metadata: run_id, from, to.
+    /// FAILED_PRECONDITION. The run's status does not allow the change. Metadata: run_id, from, to.
     InvalidTransition = 5,
-    /// FAILED_PRECONDITION. Another worker holds the run, or none was named. Metadata: run_id.
+    /// FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
     NotHolder = 6,
     /// ALREADY_EXISTS. The request_id was used with another spec. Metadata: run_id of the run that it created.
     RequestIdReused = 7,
-    /// INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every field at fault. Also for bytes that do
-    /// not parse.
+    /// INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every invalid field. Also sent for bytes
+    /// that do not parse.
     InvalidRequest = 8,
-    /// OUT_OF_RANGE. The log no longer reaches back that far: start over with a snapshot. Metadata: oldest_revision,
-    /// current_revision.
+    /// OUT_OF_RANGE. The log no longer reaches back to the revision: start over with a snapshot. Metadata:
+    /// oldest_revision, current_revision.
     RevisionCompacted = 9,
-    /// OUT_OF_RANGE. The store has not come to that revision, or it is another store. Metadata: current_revision, store_id.
+    /// OUT_OF_RANGE. The store has not reached the revision, or is not the store that the request names. Metadata:
+    /// current_revision, store_id.
     RevisionUnknown = 10,
-    /// UNAVAILABLE. The store could not take or give it; the change did not happen. A google.rpc.RetryInfo says when to try
-    /// again.
+    /// UNAVAILABLE. The store could not be read or written; no change was made. A google.rpc.RetryInfo gives the delay
+    /// before a retry.
     StoreUnavailable = 11,
-    /// UNKNOWN. The store did not say whether the change happened: repeat with the same request_id, or read.
+    /// UNKNOWN. The store did not confirm the change, which may have been made: repeat the call with the same request_id,
+    /// or read the run.
     OutcomeUnknown = 12,
-    /// UNAVAILABLE. The server shuts down; the change did not happen. A google.rpc.RetryInfo says when to try again.
+    /// UNAVAILABLE. The server is shutting down; no change was made. A google.rpc.RetryInfo gives the delay before a
+    /// retry.
     ServerDraining = 13,
-    /// RESOURCE_EXHAUSTED. More calls wait than the server takes on. A google.rpc.RetryInfo says when to try again.
+    /// RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
+    /// retry.
     Overloaded = 14,
-    /// UNAUTHENTICATED. Who calls is not known. Not sent by this release, which has no authentication.
+    /// UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
     Unauthenticated = 15,
-    /// PERMISSION_DENIED. The caller may not do this. Not sent by this release, which has no authentication.
+    /// PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
     PermissionDenied = 16,
     /// DATA_LOSS. The stored run cannot be read; Delete removes it. Metadata: run_id.
     CorruptRow = 17,
@@ -659,15 +666,15 @@ impl ErrorReason {
         }
     }
 }
-/// Asks for an unconditional run.
+/// Request to create a run unconditionally.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateRequest {
-    /// Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-    /// another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-    /// every call creates a run.
+    /// Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+    /// state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+    /// characters. Empty: every call creates a run.
     #[prost(string, tag="1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Required. What to create.
+    /// Required. The run to create.
     #[prost(message, optional, tag="2")]
     pub spec: ::core::option::Option<RunSpec>,
 }
@@ -677,17 +684,17 @@ pub struct CreateResponse {
     /// With kwargs.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
-    /// True when an earlier call with the same request_id had created it; then nothing changed.
+    /// True when an earlier call with the same request_id created the run; this call then changed nothing.
     #[prost(bool, tag="2")]
     pub replayed: bool,
 }
-/// Asks for a run under its multitask_strategy.
+/// Request to create a run under its multitask_strategy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateOrRejectRequest {
     /// As in CreateRequest, in a scope of its own.
     #[prost(string, tag="1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Required. What to create.
+    /// Required. The run to create.
     #[prost(message, optional, tag="2")]
     pub spec: ::core::option::Option<RunSpec>,
 }
@@ -697,15 +704,15 @@ pub struct CreateOrRejectResponse {
     /// With kwargs.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
-    /// True when an earlier call with the same request_id had created it; then nothing changed.
+    /// True when an earlier call with the same request_id created the run; this call then changed nothing.
     #[prost(bool, tag="2")]
     pub replayed: bool,
-    /// The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-    /// model_name and error.
+    /// The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+    /// and error.
     #[prost(message, repeated, tag="3")]
     pub superseded: ::prost::alloc::vec::Vec<Run>,
 }
-/// Asks for a run.
+/// Request for a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRequest {
     /// Required.
@@ -719,19 +726,21 @@ pub struct GetResponse {
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
 }
-/// Asks for a page of a thread's runs.
+/// Request for a page of a thread's runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListByThreadRequest {
     /// Required.
     #[prost(string, tag="1")]
     pub thread_id: ::prost::alloc::string::String,
-    /// How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+    /// The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+    /// at 1 MiB.
     #[prost(int32, tag="2")]
     pub page_size: i32,
-    /// next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+    /// next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+    /// that returned it.
     #[prost(string, tag="3")]
     pub page_token: ::prost::alloc::string::String,
-    /// Only runs with one of these. Empty: all.
+    /// Only runs with one of these statuses. Empty: all runs.
     #[prost(enumeration="RunStatus", repeated, tag="4")]
     pub statuses: ::prost::alloc::vec::Vec<i32>,
 }
@@ -745,20 +754,20 @@ pub struct ListByThreadResponse {
     #[prost(string, tag="2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// Asks whether a thread is busy.
+/// Request for the active runs of a thread.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HasInflightRequest {
     /// Required.
     #[prost(string, tag="1")]
     pub thread_id: ::prost::alloc::string::String,
 }
-/// Whether a thread is busy.
+/// The active runs of a thread.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HasInflightResponse {
-    /// True when there is an active run.
+    /// True when the thread has an active run.
     #[prost(bool, tag="1")]
     pub has_inflight: bool,
-    /// The active runs, newest first.
+    /// The ids of the active runs, newest first.
     #[prost(string, repeated, tag="2")]
     pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -771,15 +780,15 @@ pub struct SetStatusRequest {
     /// Required.
     #[prost(enumeration="RunStatus", tag="2")]
     pub status: i32,
-    /// What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+    /// The error, at most 16 KiB; only with a terminal status. Unset: none.
     #[prost(string, optional, tag="3")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+    /// The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+    /// holder.
     #[prost(string, optional, tag="4")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-    /// holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-    /// none.
+    /// Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+    /// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
     #[prost(message, optional, tag="5")]
     pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
 }
@@ -802,14 +811,14 @@ pub struct CompleteRequest {
     /// Required, terminal.
     #[prost(enumeration="RunStatus", tag="2")]
     pub status: i32,
-    /// What went wrong, at most 16 KiB. Unset: none.
+    /// The error, at most 16 KiB. Unset: none.
     #[prost(string, optional, tag="3")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+    /// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
     /// follow with UpdateProgress(final).
     #[prost(message, optional, tag="4")]
     pub progress: ::core::option::Option<Progress>,
-    /// Who reports. Required on a run that has a holder.
+    /// The reporting executor. Required for a run that has a holder.
     #[prost(string, optional, tag="5")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -832,14 +841,15 @@ pub struct UpdateProgressRequest {
     /// The fields that are set are merged.
     #[prost(message, optional, tag="2")]
     pub progress: ::core::option::Option<Progress>,
-    /// Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+    /// Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+    /// as they arrive.
     #[prost(uint64, optional, tag="3")]
     pub sequence: ::core::option::Option<u64>,
-    /// These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-    /// timed-out or lost run is not lost.
+    /// Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+    /// cancelled, timed-out or lost run is recorded.
     #[prost(bool, tag="4")]
     pub r#final: bool,
-    /// Who reports. Required on a run that has a holder.
+    /// The reporting executor. Required for a run that has a holder.
     #[prost(string, optional, tag="5")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -853,7 +863,7 @@ pub struct UpdateProgressResponse {
     #[prost(bool, tag="2")]
     pub applied: bool,
 }
-/// Asks for another model name.
+/// Request to change the model name.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateModelNameRequest {
     /// Required.
@@ -870,7 +880,7 @@ pub struct UpdateModelNameResponse {
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
 }
-/// Renews a lease.
+/// Request to renew a lease.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HeartbeatRequest {
     /// Required.
@@ -887,20 +897,20 @@ pub struct HeartbeatResponse {
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
 }
-/// Asks for a run to be cancelled.
+/// Request to cancel a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CancelRequest {
     /// Required.
     #[prost(string, tag="1")]
     pub run_id: ::prost::alloc::string::String,
-    /// What the executor is to do with the run's state. Unset: INTERRUPT.
+    /// How the executor treats the run's state. Unset: INTERRUPT.
     #[prost(enumeration="CancelAction", tag="2")]
     pub action: i32,
-    /// Why, for people; at most 1 KiB. Unset: none.
+    /// The reason, as text for people; at most 1 KiB. Unset: none.
     #[prost(string, optional, tag="3")]
     pub note: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// What the cancel did.
+/// The outcome of the cancel.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelResponse {
     /// Without kwargs.
@@ -916,7 +926,7 @@ pub struct AcknowledgeCancelRequest {
     /// Required.
     #[prost(string, tag="1")]
     pub run_id: ::prost::alloc::string::String,
-    /// Who reports. Required on a run that has a holder.
+    /// The reporting executor. Required for a run that has a holder.
     #[prost(string, optional, tag="2")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
     /// The final usage; merged unless final progress was reported before. Unset: none.
@@ -929,19 +939,19 @@ pub struct AcknowledgeCancelResponse {
     /// Without kwargs.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
-    /// False when nothing changed: it was acknowledged before, and no usage was missing.
+    /// False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
     #[prost(bool, tag="2")]
     pub changed: bool,
 }
-/// Asks for a stream of changes.
+/// Request for a stream of changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamStatusRequest {
-    /// Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-    /// the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+    /// Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+    /// created. Unset: start with a snapshot (of active runs, for a thread or all).
     #[prost(uint64, optional, tag="4")]
     pub after_revision: ::core::option::Option<u64>,
-    /// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-    /// checked.
+    /// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+    /// not checked.
     #[prost(string, tag="5")]
     pub store_id: ::prost::alloc::string::String,
     /// Also send PROGRESS, at most 10 per second and run.
@@ -950,29 +960,29 @@ pub struct StreamStatusRequest {
     /// How long the stream may be silent before a HEARTBEAT; clamped to 1 to 300 seconds. Unset: 15 seconds.
     #[prost(message, optional, tag="7")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
-    /// Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+    /// Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
     #[prost(bool, tag="8")]
     pub attach: bool,
-    /// Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-    /// its lease, if it has one, has not run out. Only with run_id.
+    /// Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+    /// RUNNING, and its lease, if it has one, has not expired. Only with run_id.
     #[prost(bool, tag="9")]
     pub until_acknowledged: bool,
-    /// Required. What to watch.
+    /// Required. The runs to watch.
     #[prost(oneof="stream_status_request::Target", tags="1, 2, 3")]
     pub target: ::core::option::Option<stream_status_request::Target>,
 }
 /// Nested message and enum types in `StreamStatusRequest`.
 pub mod stream_status_request {
-    /// Required. What to watch.
+    /// Required. The runs to watch.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Target {
         /// One run. The stream ends after its terminal change.
         #[prost(string, tag="1")]
         RunId(::prost::alloc::string::String),
-        /// The runs of a thread, also those still to come. The stream does not end by itself.
+        /// The runs of a thread, including future ones. The stream does not end by itself.
         #[prost(string, tag="2")]
         ThreadId(::prost::alloc::string::String),
-        /// All runs, also those still to come. The stream does not end by itself.
+        /// All runs, including future ones. The stream does not end by itself.
         #[prost(message, tag="3")]
         All(super::AllRuns),
     }
@@ -980,20 +990,20 @@ pub mod stream_status_request {
 /// One event of a watch.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamStatusResponse {
-    /// What happened.
+    /// The kind of event.
     #[prost(enumeration="StatusEvent", tag="1")]
     pub event: i32,
     /// The stream's position, to resume from. 0 on SNAPSHOT and PROGRESS.
     #[prost(uint64, tag="2")]
     pub revision: u64,
-    /// The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+    /// The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
     /// SNAPSHOT_END and HEARTBEAT.
     #[prost(message, optional, tag="3")]
     pub run: ::core::option::Option<Run>,
-    /// On CHANGED: the status before, UNSPECIFIED at creation.
+    /// On CHANGED: the previous status, UNSPECIFIED at creation.
     #[prost(enumeration="RunStatus", tag="4")]
     pub previous_status: i32,
-    /// On CHANGED: further changes made by the same call follow.
+    /// On CHANGED: more changes made by the same call follow.
     #[prost(bool, tag="5")]
     pub more: bool,
     /// On SNAPSHOT_END and HEARTBEAT: the store that `revision` belongs to.

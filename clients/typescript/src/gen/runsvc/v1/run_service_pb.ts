@@ -19,22 +19,22 @@ export const file_runsvc_v1_run_service: GenFile = /*@__PURE__*/
   fileDesc("ChtydW5zdmMvdjEvcnVuX3NlcnZpY2UucHJvdG8SCXJ1bnN2Yy52MSJFCg1DcmVhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjIj8KDkNyZWF0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SEAoIcmVwbGF5ZWQYAiABKAgiTQoVQ3JlYXRlT3JSZWplY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjImsKFkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIQCghyZXBsYXllZBgCIAEoCBIiCgpzdXBlcnNlZGVkGAMgAygLMg4ucnVuc3ZjLnYxLlJ1biIcCgpHZXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIqCgtHZXRSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuIncKE0xpc3RCeVRocmVhZFJlcXVlc3QSEQoJdGhyZWFkX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEiYKCHN0YXR1c2VzGAQgAygOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cyJNChRMaXN0QnlUaHJlYWRSZXNwb25zZRIcCgRydW5zGAEgAygLMg4ucnVuc3ZjLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSSGFzSW5mbGlnaHRSZXF1ZXN0EhEKCXRocmVhZF9pZBgBIAEoCSI8ChNIYXNJbmZsaWdodFJlc3BvbnNlEhQKDGhhc19pbmZsaWdodBgBIAEoCBIPCgdydW5faWRzGAIgAygJIroBChBTZXRTdGF0dXNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESFgoJd29ya2VyX2lkGAQgASgJSAGIAQESLAoJbGVhc2VfdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQggKBl9lcnJvckIMCgpfd29ya2VyX2lkIkEKEVNldFN0YXR1c1Jlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCKyAQoPQ29tcGxldGVSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESJQoIcHJvZ3Jlc3MYBCABKAsyEy5ydW5zdmMudjEuUHJvZ3Jlc3MSFgoJd29ya2VyX2lkGAUgASgJSAGIAQFCCAoGX2Vycm9yQgwKCl93b3JrZXJfaWQiQAoQQ29tcGxldGVSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2NoYW5nZWQYAiABKAgipwEKFVVwZGF0ZVByb2dyZXNzUmVxdWVzdBIOCgZydW5faWQYASABKAkSJQoIcHJvZ3Jlc3MYAiABKAsyEy5ydW5zdmMudjEuUHJvZ3Jlc3MSFQoIc2VxdWVuY2UYAyABKARIAIgBARINCgVmaW5hbBgEIAEoCBIWCgl3b3JrZXJfaWQYBSABKAlIAYgBAUILCglfc2VxdWVuY2VCDAoKX3dvcmtlcl9pZCJGChZVcGRhdGVQcm9ncmVzc1Jlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHYXBwbGllZBgCIAEoCCJQChZVcGRhdGVNb2RlbE5hbWVSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIXCgptb2RlbF9uYW1lGAIgASgJSACIAQFCDQoLX21vZGVsX25hbWUiNgoXVXBkYXRlTW9kZWxOYW1lUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biI1ChBIZWFydGJlYXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIRCgl3b3JrZXJfaWQYAiABKAkiMAoRSGVhcnRiZWF0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJkCg1DYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRInCgZhY3Rpb24YAiABKA4yFy5ydW5zdmMudjEuQ2FuY2VsQWN0aW9uEhEKBG5vdGUYAyABKAlIAIgBAUIHCgVfbm90ZSJYCg5DYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEikKB291dGNvbWUYAiABKA4yGC5ydW5zdmMudjEuQ2FuY2VsT3V0Y29tZSJ3ChhBY2tub3dsZWRnZUNhbmNlbFJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhYKCXdvcmtlcl9pZBgCIAEoCUgAiAEBEiUKCHByb2dyZXNzGAMgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzQgwKCl93b3JrZXJfaWQiSQoZQWNrbm93bGVkZ2VDYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2NoYW5nZWQYAiABKAgiqAIKE1N0cmVhbVN0YXR1c1JlcXVlc3QSEAoGcnVuX2lkGAEgASgJSAASEwoJdGhyZWFkX2lkGAIgASgJSAASIQoDYWxsGAMgASgLMhIucnVuc3ZjLnYxLkFsbFJ1bnNIABIbCg5hZnRlcl9yZXZpc2lvbhgEIAEoBEgBiAEBEhAKCHN0b3JlX2lkGAUgASgJEhgKEGluY2x1ZGVfcHJvZ3Jlc3MYBiABKAgSNQoSaGVhcnRiZWF0X2ludGVydmFsGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmF0dGFjaBgIIAEoCBIaChJ1bnRpbF9hY2tub3dsZWRnZWQYCSABKAhCCAoGdGFyZ2V0QhEKD19hZnRlcl9yZXZpc2lvbiK7AQoUU3RyZWFtU3RhdHVzUmVzcG9uc2USJQoFZXZlbnQYASABKA4yFi5ydW5zdmMudjEuU3RhdHVzRXZlbnQSEAoIcmV2aXNpb24YAiABKAQSGwoDcnVuGAMgASgLMg4ucnVuc3ZjLnYxLlJ1bhItCg9wcmV2aW91c19zdGF0dXMYBCABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEgwKBG1vcmUYBSABKAgSEAoIc3RvcmVfaWQYBiABKAkyoQgKClJ1blNlcnZpY2USPQoGQ3JlYXRlEhgucnVuc3ZjLnYxLkNyZWF0ZVJlcXVlc3QaGS5ydW5zdmMudjEuQ3JlYXRlUmVzcG9uc2USVQoOQ3JlYXRlT3JSZWplY3QSIC5ydW5zdmMudjEuQ3JlYXRlT3JSZWplY3RSZXF1ZXN0GiEucnVuc3ZjLnYxLkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USOQoDR2V0EhUucnVuc3ZjLnYxLkdldFJlcXVlc3QaFi5ydW5zdmMudjEuR2V0UmVzcG9uc2UiA5ACARJUCgxMaXN0QnlUaHJlYWQSHi5ydW5zdmMudjEuTGlzdEJ5VGhyZWFkUmVxdWVzdBofLnJ1bnN2Yy52MS5MaXN0QnlUaHJlYWRSZXNwb25zZSIDkAIBElEKC0hhc0luZmxpZ2h0Eh0ucnVuc3ZjLnYxLkhhc0luZmxpZ2h0UmVxdWVzdBoeLnJ1bnN2Yy52MS5IYXNJbmZsaWdodFJlc3BvbnNlIgOQAgESSwoJU2V0U3RhdHVzEhsucnVuc3ZjLnYxLlNldFN0YXR1c1JlcXVlc3QaHC5ydW5zdmMudjEuU2V0U3RhdHVzUmVzcG9uc2UiA5ACAhJICghDb21wbGV0ZRIaLnJ1bnN2Yy52MS5Db21wbGV0ZVJlcXVlc3QaGy5ydW5zdmMudjEuQ29tcGxldGVSZXNwb25zZSIDkAICElUKDlVwZGF0ZVByb2dyZXNzEiAucnVuc3ZjLnYxLlVwZGF0ZVByb2dyZXNzUmVxdWVzdBohLnJ1bnN2Yy52MS5VcGRhdGVQcm9ncmVzc1Jlc3BvbnNlEl0KD1VwZGF0ZU1vZGVsTmFtZRIhLnJ1bnN2Yy52MS5VcGRhdGVNb2RlbE5hbWVSZXF1ZXN0GiIucnVuc3ZjLnYxLlVwZGF0ZU1vZGVsTmFtZVJlc3BvbnNlIgOQAgISSwoJSGVhcnRiZWF0EhsucnVuc3ZjLnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC5ydW5zdmMudjEuSGVhcnRiZWF0UmVzcG9uc2UiA5ACAhJCCgZDYW5jZWwSGC5ydW5zdmMudjEuQ2FuY2VsUmVxdWVzdBoZLnJ1bnN2Yy52MS5DYW5jZWxSZXNwb25zZSIDkAICEmMKEUFja25vd2xlZGdlQ2FuY2VsEiMucnVuc3ZjLnYxLkFja25vd2xlZGdlQ2FuY2VsUmVxdWVzdBokLnJ1bnN2Yy52MS5BY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlIgOQAgISVgoMU3RyZWFtU3RhdHVzEh4ucnVuc3ZjLnYxLlN0cmVhbVN0YXR1c1JlcXVlc3QaHy5ydW5zdmMudjEuU3RyZWFtU3RhdHVzUmVzcG9uc2UiA5ACATABQmAKE2lvLmdpdGh1Yi5ydW5zdmMudjFCD1J1blNlcnZpY2VQcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_runsvc_v1_run]);
 
 /**
- * Asks for an unconditional run.
+ * Request to create a run unconditionally.
  *
  * @generated from message runsvc.v1.CreateRequest
  */
 export type CreateRequest = Message<"runsvc.v1.CreateRequest"> & {
   /**
-   * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-   * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-   * every call creates a run.
+   * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+   * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+   * characters. Empty: every call creates a run.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * Required. What to create.
+   * Required. The run to create.
    *
    * @generated from field: runsvc.v1.RunSpec spec = 2;
    */
@@ -62,7 +62,7 @@ export type CreateResponse = Message<"runsvc.v1.CreateResponse"> & {
   run?: Run | undefined;
 
   /**
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -77,7 +77,7 @@ export const CreateResponseSchema: GenMessage<CreateResponse> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run_service, 1);
 
 /**
- * Asks for a run under its multitask_strategy.
+ * Request to create a run under its multitask_strategy.
  *
  * @generated from message runsvc.v1.CreateOrRejectRequest
  */
@@ -90,7 +90,7 @@ export type CreateOrRejectRequest = Message<"runsvc.v1.CreateOrRejectRequest"> &
   requestId: string;
 
   /**
-   * Required. What to create.
+   * Required. The run to create.
    *
    * @generated from field: runsvc.v1.RunSpec spec = 2;
    */
@@ -118,15 +118,15 @@ export type CreateOrRejectResponse = Message<"runsvc.v1.CreateOrRejectResponse">
   run?: Run | undefined;
 
   /**
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    *
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
 
   /**
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    *
    * @generated from field: repeated runsvc.v1.Run superseded = 3;
    */
@@ -141,7 +141,7 @@ export const CreateOrRejectResponseSchema: GenMessage<CreateOrRejectResponse> = 
   messageDesc(file_runsvc_v1_run_service, 3);
 
 /**
- * Asks for a run.
+ * Request for a run.
  *
  * @generated from message runsvc.v1.GetRequest
  */
@@ -183,7 +183,7 @@ export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run_service, 5);
 
 /**
- * Asks for a page of a thread's runs.
+ * Request for a page of a thread's runs.
  *
  * @generated from message runsvc.v1.ListByThreadRequest
  */
@@ -196,21 +196,23 @@ export type ListByThreadRequest = Message<"runsvc.v1.ListByThreadRequest"> & {
   threadId: string;
 
   /**
-   * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+   * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+   * at 1 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+   * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+   * that returned it.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
 
   /**
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    *
    * @generated from field: repeated runsvc.v1.RunStatus statuses = 4;
    */
@@ -253,7 +255,7 @@ export const ListByThreadResponseSchema: GenMessage<ListByThreadResponse> = /*@_
   messageDesc(file_runsvc_v1_run_service, 7);
 
 /**
- * Asks whether a thread is busy.
+ * Request for the active runs of a thread.
  *
  * @generated from message runsvc.v1.HasInflightRequest
  */
@@ -274,20 +276,20 @@ export const HasInflightRequestSchema: GenMessage<HasInflightRequest> = /*@__PUR
   messageDesc(file_runsvc_v1_run_service, 8);
 
 /**
- * Whether a thread is busy.
+ * The active runs of a thread.
  *
  * @generated from message runsvc.v1.HasInflightResponse
  */
 export type HasInflightResponse = Message<"runsvc.v1.HasInflightResponse"> & {
   /**
-   * True when there is an active run.
+   * True when the thread has an active run.
    *
    * @generated from field: bool has_inflight = 1;
    */
   hasInflight: boolean;
 
   /**
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    *
    * @generated from field: repeated string run_ids = 2;
    */
@@ -322,23 +324,23 @@ export type SetStatusRequest = Message<"runsvc.v1.SetStatusRequest"> & {
   status: RunStatus;
 
   /**
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    *
    * @generated from field: optional string error = 3;
    */
   error?: string | undefined;
 
   /**
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    *
    * @generated from field: optional string worker_id = 4;
    */
   workerId?: string | undefined;
 
   /**
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    *
    * @generated from field: google.protobuf.Duration lease_ttl = 5;
    */
@@ -401,14 +403,14 @@ export type CompleteRequest = Message<"runsvc.v1.CompleteRequest"> & {
   status: RunStatus;
 
   /**
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    *
    * @generated from field: optional string error = 3;
    */
   error?: string | undefined;
 
   /**
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    *
    * @generated from field: runsvc.v1.Progress progress = 4;
@@ -416,7 +418,7 @@ export type CompleteRequest = Message<"runsvc.v1.CompleteRequest"> & {
   progress?: Progress | undefined;
 
   /**
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    *
    * @generated from field: optional string worker_id = 5;
    */
@@ -479,22 +481,23 @@ export type UpdateProgressRequest = Message<"runsvc.v1.UpdateProgressRequest"> &
   progress?: Progress | undefined;
 
   /**
-   * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+   * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+   * as they arrive.
    *
    * @generated from field: optional uint64 sequence = 3;
    */
   sequence?: bigint | undefined;
 
   /**
-   * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-   * timed-out or lost run is not lost.
+   * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+   * cancelled, timed-out or lost run is recorded.
    *
    * @generated from field: bool final = 4;
    */
   final: boolean;
 
   /**
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    *
    * @generated from field: optional string worker_id = 5;
    */
@@ -537,7 +540,7 @@ export const UpdateProgressResponseSchema: GenMessage<UpdateProgressResponse> = 
   messageDesc(file_runsvc_v1_run_service, 15);
 
 /**
- * Asks for another model name.
+ * Request to change the model name.
  *
  * @generated from message runsvc.v1.UpdateModelNameRequest
  */
@@ -586,7 +589,7 @@ export const UpdateModelNameResponseSchema: GenMessage<UpdateModelNameResponse> 
   messageDesc(file_runsvc_v1_run_service, 17);
 
 /**
- * Renews a lease.
+ * Request to renew a lease.
  *
  * @generated from message runsvc.v1.HeartbeatRequest
  */
@@ -635,7 +638,7 @@ export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE_
   messageDesc(file_runsvc_v1_run_service, 19);
 
 /**
- * Asks for a run to be cancelled.
+ * Request to cancel a run.
  *
  * @generated from message runsvc.v1.CancelRequest
  */
@@ -648,14 +651,14 @@ export type CancelRequest = Message<"runsvc.v1.CancelRequest"> & {
   runId: string;
 
   /**
-   * What the executor is to do with the run's state. Unset: INTERRUPT.
+   * How the executor treats the run's state. Unset: INTERRUPT.
    *
    * @generated from field: runsvc.v1.CancelAction action = 2;
    */
   action: CancelAction;
 
   /**
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    *
    * @generated from field: optional string note = 3;
    */
@@ -670,7 +673,7 @@ export const CancelRequestSchema: GenMessage<CancelRequest> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run_service, 20);
 
 /**
- * What the cancel did.
+ * The outcome of the cancel.
  *
  * @generated from message runsvc.v1.CancelResponse
  */
@@ -711,7 +714,7 @@ export type AcknowledgeCancelRequest = Message<"runsvc.v1.AcknowledgeCancelReque
   runId: string;
 
   /**
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    *
    * @generated from field: optional string worker_id = 2;
    */
@@ -746,7 +749,7 @@ export type AcknowledgeCancelResponse = Message<"runsvc.v1.AcknowledgeCancelResp
   run?: Run | undefined;
 
   /**
-   * False when nothing changed: it was acknowledged before, and no usage was missing.
+   * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
    *
    * @generated from field: bool changed = 2;
    */
@@ -761,13 +764,13 @@ export const AcknowledgeCancelResponseSchema: GenMessage<AcknowledgeCancelRespon
   messageDesc(file_runsvc_v1_run_service, 23);
 
 /**
- * Asks for a stream of changes.
+ * Request for a stream of changes.
  *
  * @generated from message runsvc.v1.StreamStatusRequest
  */
 export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
   /**
-   * Required. What to watch.
+   * Required. The runs to watch.
    *
    * @generated from oneof runsvc.v1.StreamStatusRequest.target
    */
@@ -781,7 +784,7 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
     case: "runId";
   } | {
     /**
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      *
      * @generated from field: string thread_id = 2;
      */
@@ -789,7 +792,7 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
     case: "threadId";
   } | {
     /**
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      *
      * @generated from field: runsvc.v1.AllRuns all = 3;
      */
@@ -798,16 +801,16 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-   * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+   * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+   * created. Unset: start with a snapshot (of active runs, for a thread or all).
    *
    * @generated from field: optional uint64 after_revision = 4;
    */
   afterRevision?: bigint | undefined;
 
   /**
-   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-   * checked.
+   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+   * not checked.
    *
    * @generated from field: string store_id = 5;
    */
@@ -828,15 +831,15 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
   heartbeatInterval?: Duration | undefined;
 
   /**
-   * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+   * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
    *
    * @generated from field: bool attach = 8;
    */
   attach: boolean;
 
   /**
-   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-   * its lease, if it has one, has not run out. Only with run_id.
+   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+   * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
    *
    * @generated from field: bool until_acknowledged = 9;
    */
@@ -857,7 +860,7 @@ export const StreamStatusRequestSchema: GenMessage<StreamStatusRequest> = /*@__P
  */
 export type StreamStatusResponse = Message<"runsvc.v1.StreamStatusResponse"> & {
   /**
-   * What happened.
+   * The kind of event.
    *
    * @generated from field: runsvc.v1.StatusEvent event = 1;
    */
@@ -871,7 +874,7 @@ export type StreamStatusResponse = Message<"runsvc.v1.StreamStatusResponse"> & {
   revision: bigint;
 
   /**
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    *
    * @generated from field: runsvc.v1.Run run = 3;
@@ -879,14 +882,14 @@ export type StreamStatusResponse = Message<"runsvc.v1.StreamStatusResponse"> & {
   run?: Run | undefined;
 
   /**
-   * On CHANGED: the status before, UNSPECIFIED at creation.
+   * On CHANGED: the previous status, UNSPECIFIED at creation.
    *
    * @generated from field: runsvc.v1.RunStatus previous_status = 4;
    */
   previousStatus: RunStatus;
 
   /**
-   * On CHANGED: further changes made by the same call follow.
+   * On CHANGED: more changes made by the same call follow.
    *
    * @generated from field: bool more = 5;
    */
@@ -910,18 +913,19 @@ export const StreamStatusResponseSchema: GenMessage<StreamStatusResponse> = /*@_
 /**
  * Creates, executes, cancels and watches runs.
  *
- * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
- * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
- * run_id that the caller cannot see is RUN_NOT_FOUND.
+ * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+ * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+ * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
  *
- * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+ * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+ * at all.
  *
  * @generated from service runsvc.v1.RunService
  */
 export const RunService: GenService<{
   /**
-   * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-   * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+   * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+   * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
    *
    * @generated from rpc runsvc.v1.RunService.Create
    */
@@ -931,9 +935,9 @@ export const RunService: GenService<{
     output: typeof CreateResponseSchema;
   },
   /**
-   * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-   * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-   * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+   * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+   * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+   * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
    *
    * @generated from rpc runsvc.v1.RunService.CreateOrReject
    */
@@ -953,8 +957,8 @@ export const RunService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-   * without runs is an empty page, not an error.
+   * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+   * thread without runs is an empty page, not an error.
    *
    * @generated from rpc runsvc.v1.RunService.ListByThread
    */
@@ -964,7 +968,7 @@ export const RunService: GenService<{
     output: typeof ListByThreadResponseSchema;
   },
   /**
-   * Tells whether a thread has active runs, and which.
+   * Returns whether a thread has active runs, and their ids.
    *
    * @generated from rpc runsvc.v1.RunService.HasInflight
    */
@@ -974,9 +978,9 @@ export const RunService: GenService<{
     output: typeof HasInflightResponseSchema;
   },
   /**
-   * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-   * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-   * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+   * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+   * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+   * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
    *
    * @generated from rpc runsvc.v1.RunService.SetStatus
    */
@@ -986,8 +990,8 @@ export const RunService: GenService<{
     output: typeof SetStatusResponseSchema;
   },
   /**
-   * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-   * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+   * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+   * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
    *
    * @generated from rpc runsvc.v1.RunService.Complete
    */
@@ -997,9 +1001,9 @@ export const RunService: GenService<{
     output: typeof CompleteResponseSchema;
   },
   /**
-   * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-   * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-   * status or revision. NOT_HOLDER.
+   * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+   * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+   * Never changes status or revision. NOT_HOLDER.
    *
    * @generated from rpc runsvc.v1.RunService.UpdateProgress
    */
@@ -1009,7 +1013,7 @@ export const RunService: GenService<{
     output: typeof UpdateProgressResponseSchema;
   },
   /**
-   * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+   * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
    *
    * @generated from rpc runsvc.v1.RunService.UpdateModelName
    */
@@ -1019,9 +1023,9 @@ export const RunService: GenService<{
     output: typeof UpdateModelNameResponseSchema;
   },
   /**
-   * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-   * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-   * NOT_HOLDER.
+   * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+   * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+   * otherwise INVALID_TRANSITION. NOT_HOLDER.
    *
    * @generated from rpc runsvc.v1.RunService.Heartbeat
    */
@@ -1031,7 +1035,8 @@ export const RunService: GenService<{
     output: typeof HeartbeatResponseSchema;
   },
   /**
-   * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+   * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+   * cases.
    *
    * @generated from rpc runsvc.v1.RunService.Cancel
    */
@@ -1054,11 +1059,11 @@ export const RunService: GenService<{
   /**
    * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
    *
-   * A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-   * inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-   * log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-   * down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-   * with `attach`.
+   * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+   * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+   * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+   * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+   * cancel the run unless it was opened with `attach`.
    *
    * @generated from rpc runsvc.v1.RunService.StreamStatus
    */

@@ -102,7 +102,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -114,7 +114,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -662,7 +662,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -673,7 +673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -714,7 +714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -731,7 +731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -745,7 +745,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 2 [json_name = "workerId"];</code>

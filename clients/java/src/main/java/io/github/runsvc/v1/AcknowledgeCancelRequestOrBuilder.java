@@ -32,7 +32,7 @@ public interface AcknowledgeCancelRequestOrBuilder extends
 
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -41,7 +41,7 @@ public interface AcknowledgeCancelRequestOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>
@@ -50,7 +50,7 @@ public interface AcknowledgeCancelRequestOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 2 [json_name = "workerId"];</code>

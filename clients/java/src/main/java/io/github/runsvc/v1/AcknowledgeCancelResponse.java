@@ -90,7 +90,7 @@ private static final long serialVersionUID = 0L;
   private boolean changed_ = false;
   /**
    * <pre>
-   * False when nothing changed: it was acknowledged before, and no usage was missing.
+   * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
    * </pre>
    *
    * <code>bool changed = 2 [json_name = "changed"];</code>
@@ -604,7 +604,7 @@ private static final long serialVersionUID = 0L;
     private boolean changed_ ;
     /**
      * <pre>
-     * False when nothing changed: it was acknowledged before, and no usage was missing.
+     * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
      * </pre>
      *
      * <code>bool changed = 2 [json_name = "changed"];</code>
@@ -616,7 +616,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * False when nothing changed: it was acknowledged before, and no usage was missing.
+     * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
      * </pre>
      *
      * <code>bool changed = 2 [json_name = "changed"];</code>
@@ -632,7 +632,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * False when nothing changed: it was acknowledged before, and no usage was missing.
+     * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
      * </pre>
      *
      * <code>bool changed = 2 [json_name = "changed"];</code>

@@ -39,7 +39,7 @@ public interface AcknowledgeCancelResponseOrBuilder extends
 
   /**
    * <pre>
-   * False when nothing changed: it was acknowledged before, and no usage was missing.
+   * False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
    * </pre>
    *
    * <code>bool changed = 2 [json_name = "changed"];</code>

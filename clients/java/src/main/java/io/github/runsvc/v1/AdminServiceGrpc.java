@@ -4,8 +4,9 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
- * Errors as in RunService.
+ * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+ * the runs of every owner.
+ * The errors are those of RunService.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -172,16 +173,18 @@ public final class AdminServiceGrpc {
 
   /**
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public interface AsyncService {
 
     /**
      * <pre>
-     * Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-     * reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+     * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+     * ordinary changes.
      * </pre>
      */
     default void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -191,8 +194,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-     * removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+     * Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+     * Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+     * restore it.
      * </pre>
      */
     default void delete(io.github.runsvc.v1.DeleteRequest request,
@@ -202,7 +206,7 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Returns what this server is and what it holds.
+     * Returns the server's version, the identity of its store, and counts of runs and streams.
      * </pre>
      */
     default void getServerInfo(io.github.runsvc.v1.GetServerInfoRequest request,
@@ -214,8 +218,9 @@ public final class AdminServiceGrpc {
   /**
    * Base class for the server implementation of the service AdminService.
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public static abstract class AdminServiceImplBase
@@ -229,8 +234,9 @@ public final class AdminServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service AdminService.
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public static final class AdminServiceStub
@@ -248,8 +254,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-     * reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+     * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+     * ordinary changes.
      * </pre>
      */
     public void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -260,8 +267,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-     * removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+     * Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+     * Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+     * restore it.
      * </pre>
      */
     public void delete(io.github.runsvc.v1.DeleteRequest request,
@@ -272,7 +280,7 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Returns what this server is and what it holds.
+     * Returns the server's version, the identity of its store, and counts of runs and streams.
      * </pre>
      */
     public void getServerInfo(io.github.runsvc.v1.GetServerInfoRequest request,
@@ -285,8 +293,9 @@ public final class AdminServiceGrpc {
   /**
    * A stub to allow clients to do synchronous rpc calls to service AdminService.
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public static final class AdminServiceBlockingV2Stub
@@ -304,8 +313,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-     * reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+     * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+     * ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) throws io.grpc.StatusException {
@@ -315,8 +325,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-     * removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+     * Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+     * Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+     * restore it.
      * </pre>
      */
     public io.github.runsvc.v1.DeleteResponse delete(io.github.runsvc.v1.DeleteRequest request) throws io.grpc.StatusException {
@@ -326,7 +337,7 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Returns what this server is and what it holds.
+     * Returns the server's version, the identity of its store, and counts of runs and streams.
      * </pre>
      */
     public io.github.runsvc.v1.GetServerInfoResponse getServerInfo(io.github.runsvc.v1.GetServerInfoRequest request) throws io.grpc.StatusException {
@@ -338,8 +349,9 @@ public final class AdminServiceGrpc {
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service AdminService.
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public static final class AdminServiceBlockingStub
@@ -357,8 +369,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-     * reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+     * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+     * ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) {
@@ -368,8 +381,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-     * removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+     * Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+     * Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+     * restore it.
      * </pre>
      */
     public io.github.runsvc.v1.DeleteResponse delete(io.github.runsvc.v1.DeleteRequest request) {
@@ -379,7 +393,7 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Returns what this server is and what it holds.
+     * Returns the server's version, the identity of its store, and counts of runs and streams.
      * </pre>
      */
     public io.github.runsvc.v1.GetServerInfoResponse getServerInfo(io.github.runsvc.v1.GetServerInfoRequest request) {
@@ -391,8 +405,9 @@ public final class AdminServiceGrpc {
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service AdminService.
    * <pre>
-   * Reconciles, removes and reports. Needs the admin role where authentication is on; acts on the runs of every owner.
-   * Errors as in RunService.
+   * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
+   * the runs of every owner.
+   * The errors are those of RunService.
    * </pre>
    */
   public static final class AdminServiceFutureStub
@@ -410,8 +425,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Ends active runs that no living executor holds: those without a lease, or with one that ran out, become ERROR with
-     * reason ORPHANED, oldest first. Repeated until `more` is false it finds nothing. Watchers see ordinary changes.
+     * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
+     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
+     * ordinary changes.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ReconcileOrphansResponse> reconcileOrphans(
@@ -422,8 +438,9 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Removes a terminal run and its request id; its log rows lose their payload. INVALID_TRANSITION on an active run. Also
-     * removes a run that is CORRUPT_ROW. A late report for it is RUN_NOT_FOUND and does not bring it back.
+     * Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
+     * Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
+     * restore it.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.DeleteResponse> delete(
@@ -434,7 +451,7 @@ public final class AdminServiceGrpc {
 
     /**
      * <pre>
-     * Returns what this server is and what it holds.
+     * Returns the server's version, the identity of its store, and counts of runs and streams.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.GetServerInfoResponse> getServerInfo(

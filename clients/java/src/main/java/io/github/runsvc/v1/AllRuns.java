@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Watch every run of the caller.
+ * Selects every run of the caller.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.AllRuns}
@@ -54,7 +54,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object assistantId_ = "";
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -66,7 +66,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -87,7 +87,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -271,7 +271,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Watch every run of the caller.
+   * Selects every run of the caller.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.AllRuns}
@@ -417,7 +417,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object assistantId_ = "";
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -428,7 +428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -448,7 +448,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -469,7 +469,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -486,7 +486,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -500,7 +500,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs of this assistant. Unset: of any.
+     * Only runs of this assistant. Unset: of any assistant.
      * </pre>
      *
      * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>

@@ -12,7 +12,7 @@ public interface AllRunsOrBuilder extends
 
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -21,7 +21,7 @@ public interface AllRunsOrBuilder extends
   boolean hasAssistantId();
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>
@@ -30,7 +30,7 @@ public interface AllRunsOrBuilder extends
   java.lang.String getAssistantId();
   /**
    * <pre>
-   * Only runs of this assistant. Unset: of any.
+   * Only runs of this assistant. Unset: of any assistant.
    * </pre>
    *
    * <code>optional string assistant_id = 1 [json_name = "assistantId"];</code>

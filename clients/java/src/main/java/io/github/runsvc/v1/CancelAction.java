@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What the executor of a cancelled run is to do with the state that the run has produced.
+ * How the executor of a cancelled run treats the state that the run has produced.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.CancelAction}

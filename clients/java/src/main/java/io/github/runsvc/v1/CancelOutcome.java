@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What Cancel found and did.
+ * The outcome of Cancel.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.CancelOutcome}
@@ -33,7 +33,7 @@ public enum CancelOutcome
   CANCEL_OUTCOME_CANCELLED(1),
   /**
    * <pre>
-   * The run was INTERRUPTED before; nothing changed, the first action stays.
+   * The run was already INTERRUPTED; nothing changed, and the first action stays.
    * </pre>
    *
    * <code>CANCEL_OUTCOME_ALREADY_CANCELLED = 2;</code>
@@ -41,7 +41,7 @@ public enum CancelOutcome
   CANCEL_OUTCOME_ALREADY_CANCELLED(2),
   /**
    * <pre>
-   * The run had ended in another way; nothing changed.
+   * The run had already ended in another way; nothing changed.
    * </pre>
    *
    * <code>CANCEL_OUTCOME_ALREADY_FINISHED = 3;</code>
@@ -77,7 +77,7 @@ public enum CancelOutcome
   public static final int CANCEL_OUTCOME_CANCELLED_VALUE = 1;
   /**
    * <pre>
-   * The run was INTERRUPTED before; nothing changed, the first action stays.
+   * The run was already INTERRUPTED; nothing changed, and the first action stays.
    * </pre>
    *
    * <code>CANCEL_OUTCOME_ALREADY_CANCELLED = 2;</code>
@@ -85,7 +85,7 @@ public enum CancelOutcome
   public static final int CANCEL_OUTCOME_ALREADY_CANCELLED_VALUE = 2;
   /**
    * <pre>
-   * The run had ended in another way; nothing changed.
+   * The run had already ended in another way; nothing changed.
    * </pre>
    *
    * <code>CANCEL_OUTCOME_ALREADY_FINISHED = 3;</code>

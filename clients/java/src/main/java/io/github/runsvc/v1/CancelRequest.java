@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for a run to be cancelled.
+ * Request to cancel a run.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.CancelRequest}
@@ -102,7 +102,7 @@ private static final long serialVersionUID = 0L;
   private int action_ = 0;
   /**
    * <pre>
-   * What the executor is to do with the run's state. Unset: INTERRUPT.
+   * How the executor treats the run's state. Unset: INTERRUPT.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -113,7 +113,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the executor is to do with the run's state. Unset: INTERRUPT.
+   * How the executor treats the run's state. Unset: INTERRUPT.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object note_ = "";
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>
@@ -162,7 +162,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>
@@ -366,7 +366,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for a run to be cancelled.
+   * Request to cancel a run.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.CancelRequest}
@@ -630,7 +630,7 @@ private static final long serialVersionUID = 0L;
     private int action_ = 0;
     /**
      * <pre>
-     * What the executor is to do with the run's state. Unset: INTERRUPT.
+     * How the executor treats the run's state. Unset: INTERRUPT.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -641,7 +641,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the run's state. Unset: INTERRUPT.
+     * How the executor treats the run's state. Unset: INTERRUPT.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -656,7 +656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the run's state. Unset: INTERRUPT.
+     * How the executor treats the run's state. Unset: INTERRUPT.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -669,7 +669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the run's state. Unset: INTERRUPT.
+     * How the executor treats the run's state. Unset: INTERRUPT.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the run's state. Unset: INTERRUPT.
+     * How the executor treats the run's state. Unset: INTERRUPT.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -701,7 +701,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object note_ = "";
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>
@@ -712,7 +712,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>
@@ -753,7 +753,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>
@@ -770,7 +770,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>
@@ -784,7 +784,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for people; at most 1 KiB. Unset: none.
+     * The reason, as text for people; at most 1 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string note = 3 [json_name = "note"];</code>

@@ -32,7 +32,7 @@ public interface CancelRequestOrBuilder extends
 
   /**
    * <pre>
-   * What the executor is to do with the run's state. Unset: INTERRUPT.
+   * How the executor treats the run's state. Unset: INTERRUPT.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -41,7 +41,7 @@ public interface CancelRequestOrBuilder extends
   int getActionValue();
   /**
    * <pre>
-   * What the executor is to do with the run's state. Unset: INTERRUPT.
+   * How the executor treats the run's state. Unset: INTERRUPT.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 2 [json_name = "action"];</code>
@@ -51,7 +51,7 @@ public interface CancelRequestOrBuilder extends
 
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>
@@ -60,7 +60,7 @@ public interface CancelRequestOrBuilder extends
   boolean hasNote();
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>
@@ -69,7 +69,7 @@ public interface CancelRequestOrBuilder extends
   java.lang.String getNote();
   /**
    * <pre>
-   * Why, for people; at most 1 KiB. Unset: none.
+   * The reason, as text for people; at most 1 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string note = 3 [json_name = "note"];</code>

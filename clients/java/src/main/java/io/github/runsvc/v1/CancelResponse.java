@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What the cancel did.
+ * The outcome of the cancel.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.CancelResponse}
@@ -287,7 +287,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the cancel did.
+   * The outcome of the cancel.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.CancelResponse}

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * That, when and how a run was cancelled or displaced.
+ * When and how a run was cancelled or displaced.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.Cancellation}
@@ -54,7 +54,7 @@ private static final long serialVersionUID = 0L;
   private int action_ = 0;
   /**
    * <pre>
-   * What the executor is to do with the state that the run has produced.
+   * How the executor treats the state that the run has produced.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -65,7 +65,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the executor is to do with the state that the run has produced.
+   * How the executor treats the state that the run has produced.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -177,7 +177,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp acknowledgedAt_;
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -189,7 +189,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -416,7 +416,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * That, when and how a run was cancelled or displaced.
+   * When and how a run was cancelled or displaced.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.Cancellation}
@@ -623,7 +623,7 @@ private static final long serialVersionUID = 0L;
     private int action_ = 0;
     /**
      * <pre>
-     * What the executor is to do with the state that the run has produced.
+     * How the executor treats the state that the run has produced.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -634,7 +634,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the state that the run has produced.
+     * How the executor treats the state that the run has produced.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -649,7 +649,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the state that the run has produced.
+     * How the executor treats the state that the run has produced.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -662,7 +662,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the state that the run has produced.
+     * How the executor treats the state that the run has produced.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -678,7 +678,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the executor is to do with the state that the run has produced.
+     * How the executor treats the state that the run has produced.
      * </pre>
      *
      * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -956,7 +956,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> acknowledgedAtBuilder_;
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -967,7 +967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -982,7 +982,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1002,7 +1002,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1020,7 +1020,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1045,7 +1045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1062,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1074,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -1089,7 +1089,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the executor said that it has stopped. Unset: it has not.
+     * When the executor reported that it has stopped. Unset: it has not reported.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>

@@ -12,7 +12,7 @@ public interface CancellationOrBuilder extends
 
   /**
    * <pre>
-   * What the executor is to do with the state that the run has produced.
+   * How the executor treats the state that the run has produced.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -21,7 +21,7 @@ public interface CancellationOrBuilder extends
   int getActionValue();
   /**
    * <pre>
-   * What the executor is to do with the state that the run has produced.
+   * How the executor treats the state that the run has produced.
    * </pre>
    *
    * <code>.runsvc.v1.CancelAction action = 1 [json_name = "action"];</code>
@@ -87,7 +87,7 @@ public interface CancellationOrBuilder extends
 
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -96,7 +96,7 @@ public interface CancellationOrBuilder extends
   boolean hasAcknowledgedAt();
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
@@ -105,7 +105,7 @@ public interface CancellationOrBuilder extends
   com.google.protobuf.Timestamp getAcknowledgedAt();
   /**
    * <pre>
-   * When the executor said that it has stopped. Unset: it has not.
+   * When the executor reported that it has stopped. Unset: it has not reported.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>

@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -188,7 +188,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Progress progress_;
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -230,7 +230,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -242,7 +242,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -263,7 +263,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -875,7 +875,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -886,7 +886,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -927,7 +927,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -944,7 +944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -958,7 +958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB. Unset: none.
+     * The error, at most 16 KiB. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -980,7 +980,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Progress, io.github.runsvc.v1.Progress.Builder, io.github.runsvc.v1.ProgressOrBuilder> progressBuilder_;
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -992,7 +992,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1008,7 +1008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1029,7 +1029,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1048,7 +1048,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1074,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1092,7 +1092,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1105,7 +1105,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1121,7 +1121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+     * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
      * follow with UpdateProgress(final).
      * </pre>
      *
@@ -1144,7 +1144,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1155,7 +1155,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1175,7 +1175,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1196,7 +1196,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1213,7 +1213,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1227,7 +1227,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>

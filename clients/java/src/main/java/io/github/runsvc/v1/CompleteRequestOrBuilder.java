@@ -51,7 +51,7 @@ public interface CompleteRequestOrBuilder extends
 
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -60,7 +60,7 @@ public interface CompleteRequestOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -69,7 +69,7 @@ public interface CompleteRequestOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * What went wrong, at most 16 KiB. Unset: none.
+   * The error, at most 16 KiB. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -80,7 +80,7 @@ public interface CompleteRequestOrBuilder extends
 
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -90,7 +90,7 @@ public interface CompleteRequestOrBuilder extends
   boolean hasProgress();
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -100,7 +100,7 @@ public interface CompleteRequestOrBuilder extends
   io.github.runsvc.v1.Progress getProgress();
   /**
    * <pre>
-   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none, it may
+   * The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
    * follow with UpdateProgress(final).
    * </pre>
    *
@@ -110,7 +110,7 @@ public interface CompleteRequestOrBuilder extends
 
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -119,7 +119,7 @@ public interface CompleteRequestOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -128,7 +128,7 @@ public interface CompleteRequestOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>

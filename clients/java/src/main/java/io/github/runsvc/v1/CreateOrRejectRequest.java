@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for a run under its multitask_strategy.
+ * Request to create a run under its multitask_strategy.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.CreateOrRejectRequest}
@@ -100,7 +100,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.RunSpec spec_;
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -308,7 +308,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for a run under its multitask_strategy.
+   * Request to create a run under its multitask_strategy.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.CreateOrRejectRequest}
@@ -574,7 +574,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.RunSpec, io.github.runsvc.v1.RunSpec.Builder, io.github.runsvc.v1.RunSpecOrBuilder> specBuilder_;
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -585,7 +585,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -600,7 +600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -620,7 +620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -638,7 +638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -680,7 +680,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -692,7 +692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>

@@ -32,7 +32,7 @@ public interface CreateOrRejectRequestOrBuilder extends
 
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -41,7 +41,7 @@ public interface CreateOrRejectRequestOrBuilder extends
   boolean hasSpec();
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -50,7 +50,7 @@ public interface CreateOrRejectRequestOrBuilder extends
   io.github.runsvc.v1.RunSpec getSpec();
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>

@@ -91,7 +91,7 @@ private static final long serialVersionUID = 0L;
   private boolean replayed_ = false;
   /**
    * <pre>
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    * </pre>
    *
    * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -107,8 +107,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<io.github.runsvc.v1.Run> superseded_;
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -119,8 +119,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -132,8 +132,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -144,8 +144,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -156,8 +156,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -744,7 +744,7 @@ private static final long serialVersionUID = 0L;
     private boolean replayed_ ;
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -756,7 +756,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -772,7 +772,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -799,8 +799,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -814,8 +814,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -829,8 +829,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -844,8 +844,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -866,8 +866,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -885,8 +885,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -906,8 +906,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -928,8 +928,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -947,8 +947,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -966,8 +966,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -986,8 +986,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1004,8 +1004,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1022,8 +1022,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1034,8 +1034,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1049,8 +1049,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1065,8 +1065,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1077,8 +1077,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -1090,8 +1090,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-     * model_name and error.
+     * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+     * and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>

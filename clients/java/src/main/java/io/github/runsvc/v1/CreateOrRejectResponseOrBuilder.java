@@ -39,7 +39,7 @@ public interface CreateOrRejectResponseOrBuilder extends
 
   /**
    * <pre>
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    * </pre>
    *
    * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -49,8 +49,8 @@ public interface CreateOrRejectResponseOrBuilder extends
 
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -59,8 +59,8 @@ public interface CreateOrRejectResponseOrBuilder extends
       getSupersededList();
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -68,8 +68,8 @@ public interface CreateOrRejectResponseOrBuilder extends
   io.github.runsvc.v1.Run getSuperseded(int index);
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -77,8 +77,8 @@ public interface CreateOrRejectResponseOrBuilder extends
   int getSupersededCount();
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>
@@ -87,8 +87,8 @@ public interface CreateOrRejectResponseOrBuilder extends
       getSupersededOrBuilderList();
   /**
    * <pre>
-   * The runs that this run displaced, oldest first. Those that do not fit into 1 MiB come without metadata, progress,
-   * model_name and error.
+   * The runs that this run displaced, oldest first. Runs that do not fit into 1 MiB lack metadata, progress, model_name
+   * and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run superseded = 3 [json_name = "superseded"];</code>

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for an unconditional run.
+ * Request to create a run unconditionally.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.CreateRequest}
@@ -54,9 +54,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object requestId_ = "";
   /**
    * <pre>
-   * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-   * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-   * every call creates a run.
+   * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+   * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+   * characters. Empty: every call creates a run.
    * </pre>
    *
    * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -77,9 +77,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-   * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-   * every call creates a run.
+   * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+   * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+   * characters. Empty: every call creates a run.
    * </pre>
    *
    * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -104,7 +104,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.RunSpec spec_;
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -116,7 +116,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -128,7 +128,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -312,7 +312,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for an unconditional run.
+   * Request to create a run unconditionally.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.CreateRequest}
@@ -484,9 +484,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object requestId_ = "";
     /**
      * <pre>
-     * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-     * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-     * every call creates a run.
+     * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+     * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+     * characters. Empty: every call creates a run.
      * </pre>
      *
      * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -506,9 +506,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-     * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-     * every call creates a run.
+     * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+     * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+     * characters. Empty: every call creates a run.
      * </pre>
      *
      * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -529,9 +529,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-     * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-     * every call creates a run.
+     * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+     * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+     * characters. Empty: every call creates a run.
      * </pre>
      *
      * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -548,9 +548,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-     * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-     * every call creates a run.
+     * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+     * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+     * characters. Empty: every call creates a run.
      * </pre>
      *
      * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -564,9 +564,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-     * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-     * every call creates a run.
+     * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+     * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+     * characters. Empty: every call creates a run.
      * </pre>
      *
      * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -588,7 +588,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.RunSpec, io.github.runsvc.v1.RunSpec.Builder, io.github.runsvc.v1.RunSpecOrBuilder> specBuilder_;
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -599,7 +599,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -614,7 +614,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -634,7 +634,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -652,7 +652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -677,7 +677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -694,7 +694,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -706,7 +706,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -721,7 +721,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. What to create.
+     * Required. The run to create.
      * </pre>
      *
      * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>

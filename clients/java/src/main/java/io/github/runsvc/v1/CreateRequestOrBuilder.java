@@ -12,9 +12,9 @@ public interface CreateRequestOrBuilder extends
 
   /**
    * <pre>
-   * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-   * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-   * every call creates a run.
+   * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+   * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+   * characters. Empty: every call creates a run.
    * </pre>
    *
    * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -23,9 +23,9 @@ public interface CreateRequestOrBuilder extends
   java.lang.String getRequestId();
   /**
    * <pre>
-   * Makes a retry safe: the same id with the same spec returns the run that the first call created, as it is now. With
-   * another spec: REQUEST_ID_REUSED. Scoped by owner and method, kept as long as the run; at most 255 characters. Empty:
-   * every call creates a run.
+   * Makes a retry safe: the same id with the same spec returns the run that the first call created, in its current
+   * state. With another spec: REQUEST_ID_REUSED. Scoped by owner and method, and kept as long as the run; at most 255
+   * characters. Empty: every call creates a run.
    * </pre>
    *
    * <code>string request_id = 1 [json_name = "requestId"];</code>
@@ -36,7 +36,7 @@ public interface CreateRequestOrBuilder extends
 
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -45,7 +45,7 @@ public interface CreateRequestOrBuilder extends
   boolean hasSpec();
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>
@@ -54,7 +54,7 @@ public interface CreateRequestOrBuilder extends
   io.github.runsvc.v1.RunSpec getSpec();
   /**
    * <pre>
-   * Required. What to create.
+   * Required. The run to create.
    * </pre>
    *
    * <code>.runsvc.v1.RunSpec spec = 2 [json_name = "spec"];</code>

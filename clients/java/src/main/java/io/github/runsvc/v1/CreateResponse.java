@@ -90,7 +90,7 @@ private static final long serialVersionUID = 0L;
   private boolean replayed_ = false;
   /**
    * <pre>
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    * </pre>
    *
    * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -604,7 +604,7 @@ private static final long serialVersionUID = 0L;
     private boolean replayed_ ;
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -616,7 +616,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>
@@ -632,7 +632,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when an earlier call with the same request_id had created it; then nothing changed.
+     * True when an earlier call with the same request_id created the run; this call then changed nothing.
      * </pre>
      *
      * <code>bool replayed = 2 [json_name = "replayed"];</code>

@@ -39,7 +39,7 @@ public interface CreateResponseOrBuilder extends
 
   /**
    * <pre>
-   * True when an earlier call with the same request_id had created it; then nothing changed.
+   * True when an earlier call with the same request_id created the run; this call then changed nothing.
    * </pre>
    *
    * <code>bool replayed = 2 [json_name = "replayed"];</code>

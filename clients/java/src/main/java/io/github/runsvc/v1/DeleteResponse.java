@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * The run is gone.
+ * The run has been removed.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.DeleteResponse}
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The run is gone.
+   * The run has been removed.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.DeleteResponse}

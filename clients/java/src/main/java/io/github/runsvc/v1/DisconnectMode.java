@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What happens to a run when the last watcher that was attached to it has left.
+ * Whether a run is cancelled when its last attached watcher leaves.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.DisconnectMode}
@@ -25,11 +25,11 @@ public enum DisconnectMode
   DISCONNECT_MODE_UNSPECIFIED(0),
   /**
    * <pre>
-   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
-   * seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
-   * ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
-   * serves again; so does one that ends when the server is about to end its connection for its age, or has. A run that
-   * nobody ever attached to goes on, and watchers that did not attach never cancel anything.
+   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period,
+   * by default 5 seconds. A new attachment within the grace period prevents this. If the server ended the stream,
+   * stopped or crashed, the grace period is one minute, counted from the time at which the server serves again. It is
+   * also one minute for a stream that ends when the server has closed its connection because of its age, or is about
+   * to. A run that never had an attached watcher continues, and watchers that did not attach never cancel a run.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CANCEL = 1;</code>
@@ -37,7 +37,7 @@ public enum DisconnectMode
   DISCONNECT_MODE_CANCEL(1),
   /**
    * <pre>
-   * The run goes on.
+   * The run continues.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CONTINUE = 2;</code>
@@ -65,11 +65,11 @@ public enum DisconnectMode
   public static final int DISCONNECT_MODE_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period, 5
-   * seconds unless the server was told otherwise. Whoever attaches in the meantime prevents it. A stream that the server
-   * ended, or that was lost when the server stopped or crashed, leaves a minute to come back, counted from when the server
-   * serves again; so does one that ends when the server is about to end its connection for its age, or has. A run that
-   * nobody ever attached to goes on, and watchers that did not attach never cancel anything.
+   * The run becomes INTERRUPTED (CLIENT_DISCONNECTED) when its last attached watcher has been gone for a grace period,
+   * by default 5 seconds. A new attachment within the grace period prevents this. If the server ended the stream,
+   * stopped or crashed, the grace period is one minute, counted from the time at which the server serves again. It is
+   * also one minute for a stream that ends when the server has closed its connection because of its age, or is about
+   * to. A run that never had an attached watcher continues, and watchers that did not attach never cancel a run.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CANCEL = 1;</code>
@@ -77,7 +77,7 @@ public enum DisconnectMode
   public static final int DISCONNECT_MODE_CANCEL_VALUE = 1;
   /**
    * <pre>
-   * The run goes on.
+   * The run continues.
    * </pre>
    *
    * <code>DISCONNECT_MODE_CONTINUE = 2;</code>

@@ -7,10 +7,10 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix ERROR_REASON_,
- * such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names without their
- * prefixes too, such as RUNNING. An error without ErrorInfo comes from the transport, or is INTERNAL: a fault of the server,
- * with a request id that its log names.
+ * The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix
+ * ERROR_REASON_, such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names
+ * without their prefixes too, such as RUNNING. An error without ErrorInfo comes from the transport, or is INTERNAL: a
+ * fault of the server, which its log records under the request id of the call (`x-request-id` in the trailers).
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.ErrorReason}
@@ -28,7 +28,7 @@ public enum ErrorReason
   ERROR_REASON_UNSPECIFIED(0),
   /**
    * <pre>
-   * NOT_FOUND. No such run, or it is another owner's. Metadata: run_id.
+   * NOT_FOUND. The run does not exist or belongs to another owner. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_RUN_NOT_FOUND = 1;</code>
@@ -36,8 +36,8 @@ public enum ErrorReason
   ERROR_REASON_RUN_NOT_FOUND(1),
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id, run_id and status of the newest
-   * run in the way. Try again when it has ended.
+   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
+   * newest active run. Retry when that run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -53,7 +53,7 @@ public enum ErrorReason
   ERROR_REASON_THREAD_FULL(3),
   /**
    * <pre>
-   * UNIMPLEMENTED. The strategy is not served. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -61,7 +61,7 @@ public enum ErrorReason
   ERROR_REASON_UNSUPPORTED_STRATEGY(4),
   /**
    * <pre>
-   * FAILED_PRECONDITION. The status machine has no such step. Metadata: run_id, from, to.
+   * FAILED_PRECONDITION. The run's status does not allow the change. Metadata: run_id, from, to.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_TRANSITION = 5;</code>
@@ -69,7 +69,7 @@ public enum ErrorReason
   ERROR_REASON_INVALID_TRANSITION(5),
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another worker holds the run, or none was named. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>
@@ -85,8 +85,8 @@ public enum ErrorReason
   ERROR_REASON_REQUEST_ID_REUSED(7),
   /**
    * <pre>
-   * INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every field at fault. Also for bytes that do
-   * not parse.
+   * INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every invalid field. Also sent for bytes
+   * that do not parse.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_REQUEST = 8;</code>
@@ -94,8 +94,8 @@ public enum ErrorReason
   ERROR_REASON_INVALID_REQUEST(8),
   /**
    * <pre>
-   * OUT_OF_RANGE. The log no longer reaches back that far: start over with a snapshot. Metadata: oldest_revision,
-   * current_revision.
+   * OUT_OF_RANGE. The log no longer reaches back to the revision: start over with a snapshot. Metadata:
+   * oldest_revision, current_revision.
    * </pre>
    *
    * <code>ERROR_REASON_REVISION_COMPACTED = 9;</code>
@@ -103,7 +103,8 @@ public enum ErrorReason
   ERROR_REASON_REVISION_COMPACTED(9),
   /**
    * <pre>
-   * OUT_OF_RANGE. The store has not come to that revision, or it is another store. Metadata: current_revision, store_id.
+   * OUT_OF_RANGE. The store has not reached the revision, or is not the store that the request names. Metadata:
+   * current_revision, store_id.
    * </pre>
    *
    * <code>ERROR_REASON_REVISION_UNKNOWN = 10;</code>
@@ -111,8 +112,8 @@ public enum ErrorReason
   ERROR_REASON_REVISION_UNKNOWN(10),
   /**
    * <pre>
-   * UNAVAILABLE. The store could not take or give it; the change did not happen. A google.rpc.RetryInfo says when to try
-   * again.
+   * UNAVAILABLE. The store could not be read or written; no change was made. A google.rpc.RetryInfo gives the delay
+   * before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_STORE_UNAVAILABLE = 11;</code>
@@ -120,7 +121,8 @@ public enum ErrorReason
   ERROR_REASON_STORE_UNAVAILABLE(11),
   /**
    * <pre>
-   * UNKNOWN. The store did not say whether the change happened: repeat with the same request_id, or read.
+   * UNKNOWN. The store did not confirm the change, which may have been made: repeat the call with the same request_id,
+   * or read the run.
    * </pre>
    *
    * <code>ERROR_REASON_OUTCOME_UNKNOWN = 12;</code>
@@ -128,7 +130,8 @@ public enum ErrorReason
   ERROR_REASON_OUTCOME_UNKNOWN(12),
   /**
    * <pre>
-   * UNAVAILABLE. The server shuts down; the change did not happen. A google.rpc.RetryInfo says when to try again.
+   * UNAVAILABLE. The server is shutting down; no change was made. A google.rpc.RetryInfo gives the delay before a
+   * retry.
    * </pre>
    *
    * <code>ERROR_REASON_SERVER_DRAINING = 13;</code>
@@ -136,7 +139,8 @@ public enum ErrorReason
   ERROR_REASON_SERVER_DRAINING(13),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls wait than the server takes on. A google.rpc.RetryInfo says when to try again.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
+   * retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -144,7 +148,7 @@ public enum ErrorReason
   ERROR_REASON_OVERLOADED(14),
   /**
    * <pre>
-   * UNAUTHENTICATED. Who calls is not known. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -152,7 +156,7 @@ public enum ErrorReason
   ERROR_REASON_UNAUTHENTICATED(15),
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not do this. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>
@@ -188,7 +192,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * NOT_FOUND. No such run, or it is another owner's. Metadata: run_id.
+   * NOT_FOUND. The run does not exist or belongs to another owner. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_RUN_NOT_FOUND = 1;</code>
@@ -196,8 +200,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_RUN_NOT_FOUND_VALUE = 1;
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id, run_id and status of the newest
-   * run in the way. Try again when it has ended.
+   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
+   * newest active run. Retry when that run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -213,7 +217,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_THREAD_FULL_VALUE = 3;
   /**
    * <pre>
-   * UNIMPLEMENTED. The strategy is not served. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -221,7 +225,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNSUPPORTED_STRATEGY_VALUE = 4;
   /**
    * <pre>
-   * FAILED_PRECONDITION. The status machine has no such step. Metadata: run_id, from, to.
+   * FAILED_PRECONDITION. The run's status does not allow the change. Metadata: run_id, from, to.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_TRANSITION = 5;</code>
@@ -229,7 +233,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_INVALID_TRANSITION_VALUE = 5;
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another worker holds the run, or none was named. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>
@@ -245,8 +249,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_REQUEST_ID_REUSED_VALUE = 7;
   /**
    * <pre>
-   * INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every field at fault. Also for bytes that do
-   * not parse.
+   * INVALID_ARGUMENT. The request is malformed; a google.rpc.BadRequest lists every invalid field. Also sent for bytes
+   * that do not parse.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_REQUEST = 8;</code>
@@ -254,8 +258,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_INVALID_REQUEST_VALUE = 8;
   /**
    * <pre>
-   * OUT_OF_RANGE. The log no longer reaches back that far: start over with a snapshot. Metadata: oldest_revision,
-   * current_revision.
+   * OUT_OF_RANGE. The log no longer reaches back to the revision: start over with a snapshot. Metadata:
+   * oldest_revision, current_revision.
    * </pre>
    *
    * <code>ERROR_REASON_REVISION_COMPACTED = 9;</code>
@@ -263,7 +267,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_REVISION_COMPACTED_VALUE = 9;
   /**
    * <pre>
-   * OUT_OF_RANGE. The store has not come to that revision, or it is another store. Metadata: current_revision, store_id.
+   * OUT_OF_RANGE. The store has not reached the revision, or is not the store that the request names. Metadata:
+   * current_revision, store_id.
    * </pre>
    *
    * <code>ERROR_REASON_REVISION_UNKNOWN = 10;</code>
@@ -271,8 +276,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_REVISION_UNKNOWN_VALUE = 10;
   /**
    * <pre>
-   * UNAVAILABLE. The store could not take or give it; the change did not happen. A google.rpc.RetryInfo says when to try
-   * again.
+   * UNAVAILABLE. The store could not be read or written; no change was made. A google.rpc.RetryInfo gives the delay
+   * before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_STORE_UNAVAILABLE = 11;</code>
@@ -280,7 +285,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_STORE_UNAVAILABLE_VALUE = 11;
   /**
    * <pre>
-   * UNKNOWN. The store did not say whether the change happened: repeat with the same request_id, or read.
+   * UNKNOWN. The store did not confirm the change, which may have been made: repeat the call with the same request_id,
+   * or read the run.
    * </pre>
    *
    * <code>ERROR_REASON_OUTCOME_UNKNOWN = 12;</code>
@@ -288,7 +294,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_OUTCOME_UNKNOWN_VALUE = 12;
   /**
    * <pre>
-   * UNAVAILABLE. The server shuts down; the change did not happen. A google.rpc.RetryInfo says when to try again.
+   * UNAVAILABLE. The server is shutting down; no change was made. A google.rpc.RetryInfo gives the delay before a
+   * retry.
    * </pre>
    *
    * <code>ERROR_REASON_SERVER_DRAINING = 13;</code>
@@ -296,7 +303,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_SERVER_DRAINING_VALUE = 13;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls wait than the server takes on. A google.rpc.RetryInfo says when to try again.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
+   * retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -304,7 +312,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_OVERLOADED_VALUE = 14;
   /**
    * <pre>
-   * UNAUTHENTICATED. Who calls is not known. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -312,7 +320,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNAUTHENTICATED_VALUE = 15;
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not do this. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for a run.
+ * Request for a run.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.GetRequest}
@@ -253,7 +253,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for a run.
+   * Request for a run.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.GetRequest}

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks about the server.
+ * Request to describe the server.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.GetServerInfoRequest}
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks about the server.
+   * Request to describe the server.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.GetServerInfoRequest}

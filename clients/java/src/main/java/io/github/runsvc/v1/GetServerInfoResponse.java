@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What the server is and holds.
+ * The server's version, the identity of its store, and counts of runs and streams.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.GetServerInfoResponse}
@@ -102,7 +102,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object storeKind_ = "";
   /**
    * <pre>
-   * Engine behind the store, such as sqlite.
+   * Engine of the store, such as sqlite.
    * </pre>
    *
    * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Engine behind the store, such as sqlite.
+   * Engine of the store, such as sqlite.
    * </pre>
    *
    * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -149,7 +149,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object storeId_ = "";
   /**
    * <pre>
-   * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+   * Identity of the store: generated when the store is created, and again when it is restored from a backup.
    * </pre>
    *
    * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -170,7 +170,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+   * Identity of the store: generated when the store is created, and again when it is restored from a backup.
    * </pre>
    *
    * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -210,7 +210,7 @@ private static final long serialVersionUID = 0L;
   private long oldestRevision_ = 0L;
   /**
    * <pre>
-   * Oldest revision that the log still holds. A watch can resume from one before it on.
+   * Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
    * </pre>
    *
    * <code>uint64 oldest_revision = 5 [json_name = "oldestRevision"];</code>
@@ -240,7 +240,7 @@ private static final long serialVersionUID = 0L;
   private long watchers_ = 0L;
   /**
    * <pre>
-   * Streams open on this server.
+   * Open streams on this server.
    * </pre>
    *
    * <code>int64 watchers = 7 [json_name = "watchers"];</code>
@@ -255,7 +255,7 @@ private static final long serialVersionUID = 0L;
   private long attachments_ = 0L;
   /**
    * <pre>
-   * Streams that hold an attachment, on this server.
+   * Open streams on this server that are attached to a run.
    * </pre>
    *
    * <code>int64 attachments = 8 [json_name = "attachments"];</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the server is and holds.
+   * The server's version, the identity of its store, and counts of runs and streams.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.GetServerInfoResponse}
@@ -827,7 +827,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object storeKind_ = "";
     /**
      * <pre>
-     * Engine behind the store, such as sqlite.
+     * Engine of the store, such as sqlite.
      * </pre>
      *
      * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -847,7 +847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Engine behind the store, such as sqlite.
+     * Engine of the store, such as sqlite.
      * </pre>
      *
      * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -868,7 +868,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Engine behind the store, such as sqlite.
+     * Engine of the store, such as sqlite.
      * </pre>
      *
      * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -885,7 +885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Engine behind the store, such as sqlite.
+     * Engine of the store, such as sqlite.
      * </pre>
      *
      * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -899,7 +899,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Engine behind the store, such as sqlite.
+     * Engine of the store, such as sqlite.
      * </pre>
      *
      * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -919,7 +919,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object storeId_ = "";
     /**
      * <pre>
-     * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+     * Identity of the store: generated when the store is created, and again when it is restored from a backup.
      * </pre>
      *
      * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -939,7 +939,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+     * Identity of the store: generated when the store is created, and again when it is restored from a backup.
      * </pre>
      *
      * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -960,7 +960,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+     * Identity of the store: generated when the store is created, and again when it is restored from a backup.
      * </pre>
      *
      * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -977,7 +977,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+     * Identity of the store: generated when the store is created, and again when it is restored from a backup.
      * </pre>
      *
      * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+     * Identity of the store: generated when the store is created, and again when it is restored from a backup.
      * </pre>
      *
      * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -1055,7 +1055,7 @@ private static final long serialVersionUID = 0L;
     private long oldestRevision_ ;
     /**
      * <pre>
-     * Oldest revision that the log still holds. A watch can resume from one before it on.
+     * Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
      * </pre>
      *
      * <code>uint64 oldest_revision = 5 [json_name = "oldestRevision"];</code>
@@ -1067,7 +1067,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Oldest revision that the log still holds. A watch can resume from one before it on.
+     * Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
      * </pre>
      *
      * <code>uint64 oldest_revision = 5 [json_name = "oldestRevision"];</code>
@@ -1083,7 +1083,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Oldest revision that the log still holds. A watch can resume from one before it on.
+     * Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
      * </pre>
      *
      * <code>uint64 oldest_revision = 5 [json_name = "oldestRevision"];</code>
@@ -1143,7 +1143,7 @@ private static final long serialVersionUID = 0L;
     private long watchers_ ;
     /**
      * <pre>
-     * Streams open on this server.
+     * Open streams on this server.
      * </pre>
      *
      * <code>int64 watchers = 7 [json_name = "watchers"];</code>
@@ -1155,7 +1155,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Streams open on this server.
+     * Open streams on this server.
      * </pre>
      *
      * <code>int64 watchers = 7 [json_name = "watchers"];</code>
@@ -1171,7 +1171,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Streams open on this server.
+     * Open streams on this server.
      * </pre>
      *
      * <code>int64 watchers = 7 [json_name = "watchers"];</code>
@@ -1187,7 +1187,7 @@ private static final long serialVersionUID = 0L;
     private long attachments_ ;
     /**
      * <pre>
-     * Streams that hold an attachment, on this server.
+     * Open streams on this server that are attached to a run.
      * </pre>
      *
      * <code>int64 attachments = 8 [json_name = "attachments"];</code>
@@ -1199,7 +1199,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Streams that hold an attachment, on this server.
+     * Open streams on this server that are attached to a run.
      * </pre>
      *
      * <code>int64 attachments = 8 [json_name = "attachments"];</code>
@@ -1215,7 +1215,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Streams that hold an attachment, on this server.
+     * Open streams on this server that are attached to a run.
      * </pre>
      *
      * <code>int64 attachments = 8 [json_name = "attachments"];</code>

@@ -32,7 +32,7 @@ public interface GetServerInfoResponseOrBuilder extends
 
   /**
    * <pre>
-   * Engine behind the store, such as sqlite.
+   * Engine of the store, such as sqlite.
    * </pre>
    *
    * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -41,7 +41,7 @@ public interface GetServerInfoResponseOrBuilder extends
   java.lang.String getStoreKind();
   /**
    * <pre>
-   * Engine behind the store, such as sqlite.
+   * Engine of the store, such as sqlite.
    * </pre>
    *
    * <code>string store_kind = 2 [json_name = "storeKind"];</code>
@@ -52,7 +52,7 @@ public interface GetServerInfoResponseOrBuilder extends
 
   /**
    * <pre>
-   * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+   * Identity of the store: generated when the store is created, and again when it is restored from a backup.
    * </pre>
    *
    * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -61,7 +61,7 @@ public interface GetServerInfoResponseOrBuilder extends
   java.lang.String getStoreId();
   /**
    * <pre>
-   * Identity of the store: drawn when it was created, and again when it was restored from a backup.
+   * Identity of the store: generated when the store is created, and again when it is restored from a backup.
    * </pre>
    *
    * <code>string store_id = 3 [json_name = "storeId"];</code>
@@ -82,7 +82,7 @@ public interface GetServerInfoResponseOrBuilder extends
 
   /**
    * <pre>
-   * Oldest revision that the log still holds. A watch can resume from one before it on.
+   * Oldest revision in the log. A watch can resume from the revision before it, or from any later one.
    * </pre>
    *
    * <code>uint64 oldest_revision = 5 [json_name = "oldestRevision"];</code>
@@ -102,7 +102,7 @@ public interface GetServerInfoResponseOrBuilder extends
 
   /**
    * <pre>
-   * Streams open on this server.
+   * Open streams on this server.
    * </pre>
    *
    * <code>int64 watchers = 7 [json_name = "watchers"];</code>
@@ -112,7 +112,7 @@ public interface GetServerInfoResponseOrBuilder extends
 
   /**
    * <pre>
-   * Streams that hold an attachment, on this server.
+   * Open streams on this server that are attached to a run.
    * </pre>
    *
    * <code>int64 attachments = 8 [json_name = "attachments"];</code>

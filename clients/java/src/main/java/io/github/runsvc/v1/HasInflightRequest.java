@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks whether a thread is busy.
+ * Request for the active runs of a thread.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.HasInflightRequest}
@@ -253,7 +253,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks whether a thread is busy.
+   * Request for the active runs of a thread.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.HasInflightRequest}

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Whether a thread is busy.
+ * The active runs of a thread.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.HasInflightResponse}
@@ -53,7 +53,7 @@ private static final long serialVersionUID = 0L;
   private boolean hasInflight_ = false;
   /**
    * <pre>
-   * True when there is an active run.
+   * True when the thread has an active run.
    * </pre>
    *
    * <code>bool has_inflight = 1 [json_name = "hasInflight"];</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -294,7 +294,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether a thread is busy.
+   * The active runs of a thread.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.HasInflightResponse}
@@ -457,7 +457,7 @@ private static final long serialVersionUID = 0L;
     private boolean hasInflight_ ;
     /**
      * <pre>
-     * True when there is an active run.
+     * True when the thread has an active run.
      * </pre>
      *
      * <code>bool has_inflight = 1 [json_name = "hasInflight"];</code>
@@ -469,7 +469,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when there is an active run.
+     * True when the thread has an active run.
      * </pre>
      *
      * <code>bool has_inflight = 1 [json_name = "hasInflight"];</code>
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when there is an active run.
+     * True when the thread has an active run.
      * </pre>
      *
      * <code>bool has_inflight = 1 [json_name = "hasInflight"];</code>
@@ -508,7 +508,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -521,7 +521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -532,7 +532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -544,7 +544,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -557,7 +557,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -576,7 +576,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -594,7 +594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The active runs, newest first.
+     * The ids of the active runs, newest first.
      * </pre>
      *
      * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>

@@ -12,7 +12,7 @@ public interface HasInflightResponseOrBuilder extends
 
   /**
    * <pre>
-   * True when there is an active run.
+   * True when the thread has an active run.
    * </pre>
    *
    * <code>bool has_inflight = 1 [json_name = "hasInflight"];</code>
@@ -22,7 +22,7 @@ public interface HasInflightResponseOrBuilder extends
 
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -32,7 +32,7 @@ public interface HasInflightResponseOrBuilder extends
       getRunIdsList();
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -41,7 +41,7 @@ public interface HasInflightResponseOrBuilder extends
   int getRunIdsCount();
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>
@@ -51,7 +51,7 @@ public interface HasInflightResponseOrBuilder extends
   java.lang.String getRunIds(int index);
   /**
    * <pre>
-   * The active runs, newest first.
+   * The ids of the active runs, newest first.
    * </pre>
    *
    * <code>repeated string run_ids = 2 [json_name = "runIds"];</code>

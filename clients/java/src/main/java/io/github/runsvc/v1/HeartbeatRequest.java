@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Renews a lease.
+ * Request to renew a lease.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.HeartbeatRequest}
@@ -311,7 +311,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Renews a lease.
+   * Request to renew a lease.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.HeartbeatRequest}

@@ -7,9 +7,9 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * A holder's promise to give signs of life: Heartbeat, and every other report of its own, renews it. When it runs out, the
- * run becomes ERROR. Only time in which the server could take renewals counts: after a restart, a store that did not work
- * or a clock that was set forward, every lease has a whole ttl once more.
+ * A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
+ * When it expires, the run becomes ERROR. Only time in which the server could accept renewals counts: after a restart,
+ * an outage of the store or a forward jump of the clock, every lease has its whole ttl again.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.Lease}
@@ -54,7 +54,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration ttl_;
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -66,7 +66,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -78,7 +78,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -92,7 +92,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp expiresAt_;
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -104,7 +105,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -116,7 +118,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -306,9 +309,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A holder's promise to give signs of life: Heartbeat, and every other report of its own, renews it. When it runs out, the
-   * run becomes ERROR. Only time in which the server could take renewals counts: after a restart, a store that did not work
-   * or a clock that was set forward, every lease has a whole ttl once more.
+   * A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
+   * When it expires, the run becomes ERROR. Only time in which the server could accept renewals counts: after a restart,
+   * an outage of the store or a forward jump of the clock, every lease has its whole ttl again.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.Lease}
@@ -490,7 +493,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> ttlBuilder_;
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -501,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -516,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -536,7 +539,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -554,7 +557,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -579,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -596,7 +599,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -608,7 +611,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -623,7 +626,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the promise holds after each renewal.
+     * The length of the lease, counted from each renewal.
      * </pre>
      *
      * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -647,7 +650,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> expiresAtBuilder_;
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -658,7 +662,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -673,7 +678,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -693,7 +699,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -711,7 +718,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -736,7 +744,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -753,7 +762,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -765,7 +775,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -780,7 +791,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+     * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+     * acknowledged the cancel.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>

@@ -12,7 +12,7 @@ public interface LeaseOrBuilder extends
 
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -21,7 +21,7 @@ public interface LeaseOrBuilder extends
   boolean hasTtl();
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -30,7 +30,7 @@ public interface LeaseOrBuilder extends
   com.google.protobuf.Duration getTtl();
   /**
    * <pre>
-   * How long the promise holds after each renewal.
+   * The length of the lease, counted from each renewal.
    * </pre>
    *
    * <code>.google.protobuf.Duration ttl = 1 [json_name = "ttl"];</code>
@@ -39,7 +39,8 @@ public interface LeaseOrBuilder extends
 
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -48,7 +49,8 @@ public interface LeaseOrBuilder extends
   boolean hasExpiresAt();
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>
@@ -57,7 +59,8 @@ public interface LeaseOrBuilder extends
   com.google.protobuf.Timestamp getExpiresAt();
   /**
    * <pre>
-   * When it runs out unless renewed. UTC. It runs on after a cancel, until the executor has acknowledged it.
+   * When the lease expires unless it is renewed. UTC. It remains in force after a cancel, until the executor has
+   * acknowledged the cancel.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp expires_at = 2 [json_name = "expiresAt"];</code>

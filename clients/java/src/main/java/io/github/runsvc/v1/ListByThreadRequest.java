@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for a page of a thread's runs.
+ * Request for a page of a thread's runs.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.ListByThreadRequest}
@@ -101,7 +101,8 @@ private static final long serialVersionUID = 0L;
   private int pageSize_ = 0;
   /**
    * <pre>
-   * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+   * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+   * at 1 MiB.
    * </pre>
    *
    * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -117,7 +118,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object pageToken_ = "";
   /**
    * <pre>
-   * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+   * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+   * that returned it.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -138,7 +140,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+   * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+   * that returned it.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -174,7 +177,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -187,7 +190,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -199,7 +202,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -212,7 +215,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -225,7 +228,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -442,7 +445,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for a page of a thread's runs.
+   * Request for a page of a thread's runs.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.ListByThreadRequest}
@@ -735,7 +738,8 @@ private static final long serialVersionUID = 0L;
     private int pageSize_ ;
     /**
      * <pre>
-     * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+     * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+     * at 1 MiB.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -747,7 +751,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+     * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+     * at 1 MiB.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -763,7 +768,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+     * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+     * at 1 MiB.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -779,7 +785,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object pageToken_ = "";
     /**
      * <pre>
-     * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+     * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+     * that returned it.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -799,7 +806,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+     * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+     * that returned it.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -820,7 +828,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+     * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+     * that returned it.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -837,7 +846,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+     * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+     * that returned it.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -851,7 +861,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+     * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+     * that returned it.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -877,7 +888,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -889,7 +900,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -900,7 +911,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -912,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -930,7 +941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -946,7 +957,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -964,7 +975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -978,7 +989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -991,7 +1002,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -1003,7 +1014,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -1020,7 +1031,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -1035,7 +1046,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs with one of these. Empty: all.
+     * Only runs with one of these statuses. Empty: all runs.
      * </pre>
      *
      * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>

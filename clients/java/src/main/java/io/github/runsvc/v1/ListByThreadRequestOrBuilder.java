@@ -32,7 +32,8 @@ public interface ListByThreadRequestOrBuilder extends
 
   /**
    * <pre>
-   * How many at most: 0 means 100, more than 500 means 500, negative is refused. A page also ends at 1 MiB.
+   * The maximum number of runs: 0 means 100, more than 500 means 500; a negative number is rejected. A page also ends
+   * at 1 MiB.
    * </pre>
    *
    * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -42,7 +43,8 @@ public interface ListByThreadRequestOrBuilder extends
 
   /**
    * <pre>
-   * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+   * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+   * that returned it.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -51,7 +53,8 @@ public interface ListByThreadRequestOrBuilder extends
   java.lang.String getPageToken();
   /**
    * <pre>
-   * next_page_token of the page before. Empty: the first page. Belongs to the thread and the statuses it was made for.
+   * next_page_token of the previous page. Empty: the first page. Valid for the thread and the statuses of the request
+   * that returned it.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -62,7 +65,7 @@ public interface ListByThreadRequestOrBuilder extends
 
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -71,7 +74,7 @@ public interface ListByThreadRequestOrBuilder extends
   java.util.List<io.github.runsvc.v1.RunStatus> getStatusesList();
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -80,7 +83,7 @@ public interface ListByThreadRequestOrBuilder extends
   int getStatusesCount();
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -90,7 +93,7 @@ public interface ListByThreadRequestOrBuilder extends
   io.github.runsvc.v1.RunStatus getStatuses(int index);
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>
@@ -100,7 +103,7 @@ public interface ListByThreadRequestOrBuilder extends
   getStatusesValueList();
   /**
    * <pre>
-   * Only runs with one of these. Empty: all.
+   * Only runs with one of these statuses. Empty: all runs.
    * </pre>
    *
    * <code>repeated .runsvc.v1.RunStatus statuses = 4 [json_name = "statuses"];</code>

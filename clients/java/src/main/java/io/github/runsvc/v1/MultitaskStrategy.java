@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What CreateOrReject does when the thread already has an active run.
+ * How CreateOrReject treats the active runs of the thread.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.MultitaskStrategy}
@@ -25,7 +25,7 @@ public enum MultitaskStrategy
   MULTITASK_STRATEGY_UNSPECIFIED(0),
   /**
    * <pre>
-   * Refuse the new run with THREAD_BUSY.
+   * Reject the new run with THREAD_BUSY.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_REJECT = 1;</code>
@@ -77,7 +77,7 @@ public enum MultitaskStrategy
   public static final int MULTITASK_STRATEGY_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Refuse the new run with THREAD_BUSY.
+   * Reject the new run with THREAD_BUSY.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_REJECT = 1;</code>

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What an executor has reported about its work. A report merges the fields that are set; unset and zero differ.
+ * Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.Progress}
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private long totalTokens_ = 0L;
   /**
    * <pre>
-   * All tokens. The server does not add up: it stores what it is told.
+   * All tokens, as reported: the server does not compute the sum.
    * </pre>
    *
    * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * All tokens. The server does not add up: it stores what it is told.
+   * All tokens, as reported: the server does not compute the sum.
    * </pre>
    *
    * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -162,7 +162,7 @@ private static final long serialVersionUID = 0L;
   private long leadAgentTokens_ = 0L;
   /**
    * <pre>
-   * Tokens spent by the leading agent.
+   * Tokens spent by the lead agent.
    * </pre>
    *
    * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -174,7 +174,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Tokens spent by the leading agent.
+   * Tokens spent by the lead agent.
    * </pre>
    *
    * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -742,7 +742,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What an executor has reported about its work. A report merges the fields that are set; unset and zero differ.
+   * Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.Progress}
@@ -1132,7 +1132,7 @@ private static final long serialVersionUID = 0L;
     private long totalTokens_ ;
     /**
      * <pre>
-     * All tokens. The server does not add up: it stores what it is told.
+     * All tokens, as reported: the server does not compute the sum.
      * </pre>
      *
      * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -1144,7 +1144,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All tokens. The server does not add up: it stores what it is told.
+     * All tokens, as reported: the server does not compute the sum.
      * </pre>
      *
      * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -1156,7 +1156,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All tokens. The server does not add up: it stores what it is told.
+     * All tokens, as reported: the server does not compute the sum.
      * </pre>
      *
      * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -1172,7 +1172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All tokens. The server does not add up: it stores what it is told.
+     * All tokens, as reported: the server does not compute the sum.
      * </pre>
      *
      * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -1244,7 +1244,7 @@ private static final long serialVersionUID = 0L;
     private long leadAgentTokens_ ;
     /**
      * <pre>
-     * Tokens spent by the leading agent.
+     * Tokens spent by the lead agent.
      * </pre>
      *
      * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -1256,7 +1256,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Tokens spent by the leading agent.
+     * Tokens spent by the lead agent.
      * </pre>
      *
      * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -1268,7 +1268,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Tokens spent by the leading agent.
+     * Tokens spent by the lead agent.
      * </pre>
      *
      * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -1284,7 +1284,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Tokens spent by the leading agent.
+     * Tokens spent by the lead agent.
      * </pre>
      *
      * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>

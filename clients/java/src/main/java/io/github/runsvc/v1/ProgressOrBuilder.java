@@ -50,7 +50,7 @@ public interface ProgressOrBuilder extends
 
   /**
    * <pre>
-   * All tokens. The server does not add up: it stores what it is told.
+   * All tokens, as reported: the server does not compute the sum.
    * </pre>
    *
    * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -59,7 +59,7 @@ public interface ProgressOrBuilder extends
   boolean hasTotalTokens();
   /**
    * <pre>
-   * All tokens. The server does not add up: it stores what it is told.
+   * All tokens, as reported: the server does not compute the sum.
    * </pre>
    *
    * <code>optional int64 total_tokens = 3 [json_name = "totalTokens"];</code>
@@ -88,7 +88,7 @@ public interface ProgressOrBuilder extends
 
   /**
    * <pre>
-   * Tokens spent by the leading agent.
+   * Tokens spent by the lead agent.
    * </pre>
    *
    * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>
@@ -97,7 +97,7 @@ public interface ProgressOrBuilder extends
   boolean hasLeadAgentTokens();
   /**
    * <pre>
-   * Tokens spent by the leading agent.
+   * Tokens spent by the lead agent.
    * </pre>
    *
    * <code>optional int64 lead_agent_tokens = 5 [json_name = "leadAgentTokens"];</code>

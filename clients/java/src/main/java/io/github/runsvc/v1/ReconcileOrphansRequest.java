@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for reconciliation.
+ * Request to end orphaned runs.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.ReconcileOrphansRequest}
@@ -54,7 +54,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+   * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
    * </pre>
    *
    * <code>string error = 1 [json_name = "error"];</code>
@@ -75,7 +75,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+   * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
    * </pre>
    *
    * <code>string error = 1 [json_name = "error"];</code>
@@ -100,7 +100,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp before_;
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -138,7 +138,7 @@ private static final long serialVersionUID = 0L;
   private int limit_ = 0;
   /**
    * <pre>
-   * How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+   * The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
    * </pre>
    *
    * <code>int32 limit = 3 [json_name = "limit"];</code>
@@ -334,7 +334,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for reconciliation.
+   * Request to end orphaned runs.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.ReconcileOrphansRequest}
@@ -518,7 +518,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+     * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
      * </pre>
      *
      * <code>string error = 1 [json_name = "error"];</code>
@@ -538,7 +538,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+     * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
      * </pre>
      *
      * <code>string error = 1 [json_name = "error"];</code>
@@ -559,7 +559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+     * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
      * </pre>
      *
      * <code>string error = 1 [json_name = "error"];</code>
@@ -576,7 +576,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+     * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
      * </pre>
      *
      * <code>string error = 1 [json_name = "error"];</code>
@@ -590,7 +590,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+     * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
      * </pre>
      *
      * <code>string error = 1 [json_name = "error"];</code>
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> beforeBuilder_;
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -623,7 +623,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -638,7 +638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -658,7 +658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -676,7 +676,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -701,7 +701,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -730,7 +730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -745,7 +745,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only runs created at or before this. Unset: now.
+     * Only runs created at or before this time. Unset: now.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -767,7 +767,7 @@ private static final long serialVersionUID = 0L;
     private int limit_ ;
     /**
      * <pre>
-     * How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+     * The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
      * </pre>
      *
      * <code>int32 limit = 3 [json_name = "limit"];</code>
@@ -779,7 +779,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+     * The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
      * </pre>
      *
      * <code>int32 limit = 3 [json_name = "limit"];</code>
@@ -795,7 +795,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+     * The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
      * </pre>
      *
      * <code>int32 limit = 3 [json_name = "limit"];</code>

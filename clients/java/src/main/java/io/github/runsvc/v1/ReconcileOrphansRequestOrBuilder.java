@@ -12,7 +12,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
 
   /**
    * <pre>
-   * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+   * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
    * </pre>
    *
    * <code>string error = 1 [json_name = "error"];</code>
@@ -21,7 +21,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * Becomes the runs' error, at most 16 KiB. Empty: a fixed sentence.
+   * The error to store in each run, at most 16 KiB. Empty: a fixed sentence.
    * </pre>
    *
    * <code>string error = 1 [json_name = "error"];</code>
@@ -32,7 +32,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
 
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -41,7 +41,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
   boolean hasBefore();
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -50,7 +50,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
   com.google.protobuf.Timestamp getBefore();
   /**
    * <pre>
-   * Only runs created at or before this. Unset: now.
+   * Only runs created at or before this time. Unset: now.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp before = 2 [json_name = "before"];</code>
@@ -59,7 +59,7 @@ public interface ReconcileOrphansRequestOrBuilder extends
 
   /**
    * <pre>
-   * How many at most; 0 means 1,000, more than 1,000 means 1,000, negative is refused.
+   * The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
    * </pre>
    *
    * <code>int32 limit = 3 [json_name = "limit"];</code>

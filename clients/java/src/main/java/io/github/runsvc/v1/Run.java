@@ -112,7 +112,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object threadId_ = "";
   /**
    * <pre>
-   * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+   * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+   * creation.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -133,7 +134,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+   * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+   * creation.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -158,7 +160,7 @@ private static final long serialVersionUID = 0L;
   private int status_ = 0;
   /**
    * <pre>
-   * Where the run stands. Set by the server, from reports and calls.
+   * The current status. Set by the server, from reports and calls.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -169,7 +171,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the run stands. Set by the server, from reports and calls.
+   * The current status. Set by the server, from reports and calls.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -184,7 +186,7 @@ private static final long serialVersionUID = 0L;
   private int statusReason_ = 0;
   /**
    * <pre>
-   * Why, where the status alone does not say. Unset when the executor itself reported the status.
+   * Why the run has this status. Unset when the executor itself reported the status.
    * </pre>
    *
    * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -195,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, where the status alone does not say. Unset when the executor itself reported the status.
+   * Why the run has this status. Unset when the executor itself reported the status.
    * </pre>
    *
    * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -226,7 +228,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object assistantId_ = "";
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -238,7 +240,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -259,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -284,7 +286,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp createdAt_;
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -296,7 +298,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -308,7 +310,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -322,7 +324,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp updatedAt_;
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -334,7 +336,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -346,7 +348,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -360,7 +362,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp startedAt_;
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -372,7 +374,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -384,7 +386,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -398,7 +400,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp endedAt_;
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -410,7 +412,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -422,7 +424,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -474,7 +476,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Struct metadata_;
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -486,7 +488,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -498,7 +500,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -513,7 +515,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -525,7 +527,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -546,7 +548,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -571,7 +573,7 @@ private static final long serialVersionUID = 0L;
   private int onDisconnect_ = 0;
   /**
    * <pre>
-   * What happens when the last attached watcher leaves. As given at creation.
+   * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -582,7 +584,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What happens when the last attached watcher leaves. As given at creation.
+   * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -597,7 +599,7 @@ private static final long serialVersionUID = 0L;
   private int multitaskStrategy_ = 0;
   /**
    * <pre>
-   * What its creation did to the thread's active runs. As given at creation.
+   * How its creation treated the thread's active runs. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -608,7 +610,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What its creation did to the thread's active runs. As given at creation.
+   * How its creation treated the thread's active runs. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -624,7 +626,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object modelName_ = "";
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -636,7 +638,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -657,7 +659,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -683,7 +685,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -695,7 +697,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -716,7 +718,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -741,7 +743,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Cancellation cancellation_;
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -753,7 +755,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -765,7 +767,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -820,7 +822,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Lease lease_;
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -832,7 +834,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -844,7 +846,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -994,7 +996,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object owner_ = "";
   /**
    * <pre>
-   * The authenticated user that created it. Empty when the server runs without authentication.
+   * The authenticated user that created the run. Empty when the server runs without authentication.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -1015,7 +1017,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The authenticated user that created it. Empty when the server runs without authentication.
+   * The authenticated user that created the run. Empty when the server runs without authentication.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -2164,7 +2166,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object threadId_ = "";
     /**
      * <pre>
-     * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+     * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+     * creation.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -2184,7 +2187,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+     * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+     * creation.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -2205,7 +2209,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+     * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+     * creation.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -2222,7 +2227,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+     * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+     * creation.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -2236,7 +2242,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+     * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+     * creation.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -2256,7 +2263,7 @@ private static final long serialVersionUID = 0L;
     private int status_ = 0;
     /**
      * <pre>
-     * Where the run stands. Set by the server, from reports and calls.
+     * The current status. Set by the server, from reports and calls.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -2267,7 +2274,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the run stands. Set by the server, from reports and calls.
+     * The current status. Set by the server, from reports and calls.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -2282,7 +2289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the run stands. Set by the server, from reports and calls.
+     * The current status. Set by the server, from reports and calls.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -2295,7 +2302,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the run stands. Set by the server, from reports and calls.
+     * The current status. Set by the server, from reports and calls.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -2311,7 +2318,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the run stands. Set by the server, from reports and calls.
+     * The current status. Set by the server, from reports and calls.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -2327,7 +2334,7 @@ private static final long serialVersionUID = 0L;
     private int statusReason_ = 0;
     /**
      * <pre>
-     * Why, where the status alone does not say. Unset when the executor itself reported the status.
+     * Why the run has this status. Unset when the executor itself reported the status.
      * </pre>
      *
      * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -2338,7 +2345,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, where the status alone does not say. Unset when the executor itself reported the status.
+     * Why the run has this status. Unset when the executor itself reported the status.
      * </pre>
      *
      * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -2353,7 +2360,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, where the status alone does not say. Unset when the executor itself reported the status.
+     * Why the run has this status. Unset when the executor itself reported the status.
      * </pre>
      *
      * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -2366,7 +2373,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, where the status alone does not say. Unset when the executor itself reported the status.
+     * Why the run has this status. Unset when the executor itself reported the status.
      * </pre>
      *
      * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -2382,7 +2389,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, where the status alone does not say. Unset when the executor itself reported the status.
+     * Why the run has this status. Unset when the executor itself reported the status.
      * </pre>
      *
      * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -2442,7 +2449,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object assistantId_ = "";
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2453,7 +2460,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2473,7 +2480,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2494,7 +2501,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2511,7 +2518,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2525,7 +2532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+     * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
      * </pre>
      *
      * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -2547,7 +2554,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> createdAtBuilder_;
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2558,7 +2565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2573,7 +2580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2593,7 +2600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2611,7 +2618,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2636,7 +2643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2653,7 +2660,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2665,7 +2672,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2680,7 +2687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+     * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -2704,7 +2711,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> updatedAtBuilder_;
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2715,7 +2722,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2730,7 +2737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2750,7 +2757,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2768,7 +2775,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2793,7 +2800,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2810,7 +2817,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2822,7 +2829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2837,7 +2844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When anything but a heartbeat last changed it. UTC, microseconds.
+     * When the run last changed; heartbeats do not count. UTC, microseconds.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -2861,7 +2868,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> startedAtBuilder_;
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2872,7 +2879,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2887,7 +2894,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2907,7 +2914,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2925,7 +2932,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2950,7 +2957,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2967,7 +2974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2979,7 +2986,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -2994,7 +3001,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it became RUNNING. Unset when it never did.
+     * When the run became RUNNING. Unset if it never did.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3018,7 +3025,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> endedAtBuilder_;
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3029,7 +3036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3044,7 +3051,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3064,7 +3071,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3082,7 +3089,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3107,7 +3114,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3124,7 +3131,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3136,7 +3143,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3151,7 +3158,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When it ended. Present exactly when the status is terminal.
+     * When the run ended. Present exactly when the status is terminal.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -3332,7 +3339,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> metadataBuilder_;
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3343,7 +3350,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3358,7 +3365,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3378,7 +3385,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3396,7 +3403,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3421,7 +3428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3438,7 +3445,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3450,7 +3457,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3465,7 +3472,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3487,7 +3494,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3498,7 +3505,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3518,7 +3525,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3539,7 +3546,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3556,7 +3563,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3570,7 +3577,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3590,7 +3597,7 @@ private static final long serialVersionUID = 0L;
     private int onDisconnect_ = 0;
     /**
      * <pre>
-     * What happens when the last attached watcher leaves. As given at creation.
+     * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -3601,7 +3608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens when the last attached watcher leaves. As given at creation.
+     * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -3616,7 +3623,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens when the last attached watcher leaves. As given at creation.
+     * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -3629,7 +3636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens when the last attached watcher leaves. As given at creation.
+     * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -3645,7 +3652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens when the last attached watcher leaves. As given at creation.
+     * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -3661,7 +3668,7 @@ private static final long serialVersionUID = 0L;
     private int multitaskStrategy_ = 0;
     /**
      * <pre>
-     * What its creation did to the thread's active runs. As given at creation.
+     * How its creation treated the thread's active runs. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -3672,7 +3679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What its creation did to the thread's active runs. As given at creation.
+     * How its creation treated the thread's active runs. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -3687,7 +3694,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What its creation did to the thread's active runs. As given at creation.
+     * How its creation treated the thread's active runs. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -3700,7 +3707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What its creation did to the thread's active runs. As given at creation.
+     * How its creation treated the thread's active runs. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -3716,7 +3723,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What its creation did to the thread's active runs. As given at creation.
+     * How its creation treated the thread's active runs. As given at creation.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -3732,7 +3739,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object modelName_ = "";
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3743,7 +3750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3763,7 +3770,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3784,7 +3791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3801,7 +3808,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3815,7 +3822,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model in use, trimmed. Set at creation or with UpdateModelName.
+     * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
      * </pre>
      *
      * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -3835,7 +3842,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3846,7 +3853,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3866,7 +3873,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3887,7 +3894,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3904,7 +3911,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3918,7 +3925,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, as reported by the executor or stated by the server.
+     * The error, as reported by the executor or set by the server.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3940,7 +3947,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Cancellation, io.github.runsvc.v1.Cancellation.Builder, io.github.runsvc.v1.CancellationOrBuilder> cancellationBuilder_;
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -3951,7 +3958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -3966,7 +3973,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -3986,7 +3993,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4004,7 +4011,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4029,7 +4036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4046,7 +4053,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4058,7 +4065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4073,7 +4080,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Present once the run was cancelled or displaced.
+     * Present once the run has been cancelled or displaced.
      * </pre>
      *
      * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -4263,7 +4270,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Lease, io.github.runsvc.v1.Lease.Builder, io.github.runsvc.v1.LeaseOrBuilder> leaseBuilder_;
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4274,7 +4281,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4289,7 +4296,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4309,7 +4316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4327,7 +4334,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4352,7 +4359,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4369,7 +4376,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4381,7 +4388,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4396,7 +4403,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder's promise to give signs of life. Unset when it made none.
+     * The holder's lease. Unset when it has none.
      * </pre>
      *
      * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -4835,7 +4842,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object owner_ = "";
     /**
      * <pre>
-     * The authenticated user that created it. Empty when the server runs without authentication.
+     * The authenticated user that created the run. Empty when the server runs without authentication.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4855,7 +4862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created it. Empty when the server runs without authentication.
+     * The authenticated user that created the run. Empty when the server runs without authentication.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4876,7 +4883,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created it. Empty when the server runs without authentication.
+     * The authenticated user that created the run. Empty when the server runs without authentication.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4893,7 +4900,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created it. Empty when the server runs without authentication.
+     * The authenticated user that created the run. Empty when the server runs without authentication.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4907,7 +4914,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created it. Empty when the server runs without authentication.
+     * The authenticated user that created the run. Empty when the server runs without authentication.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>

@@ -32,7 +32,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+   * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+   * creation.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -41,7 +42,8 @@ public interface RunOrBuilder extends
   java.lang.String getThreadId();
   /**
    * <pre>
-   * The conversation or job line it belongs to, within its owner's namespace. Set by the caller at creation.
+   * The conversation or sequence of jobs that the run belongs to, in its owner's namespace. Set by the caller at
+   * creation.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -52,7 +54,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Where the run stands. Set by the server, from reports and calls.
+   * The current status. Set by the server, from reports and calls.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -61,7 +63,7 @@ public interface RunOrBuilder extends
   int getStatusValue();
   /**
    * <pre>
-   * Where the run stands. Set by the server, from reports and calls.
+   * The current status. Set by the server, from reports and calls.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus status = 3 [json_name = "status"];</code>
@@ -71,7 +73,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Why, where the status alone does not say. Unset when the executor itself reported the status.
+   * Why the run has this status. Unset when the executor itself reported the status.
    * </pre>
    *
    * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -80,7 +82,7 @@ public interface RunOrBuilder extends
   int getStatusReasonValue();
   /**
    * <pre>
-   * Why, where the status alone does not say. Unset when the executor itself reported the status.
+   * Why the run has this status. Unset when the executor itself reported the status.
    * </pre>
    *
    * <code>.runsvc.v1.StatusReason status_reason = 4 [json_name = "statusReason"];</code>
@@ -100,7 +102,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -109,7 +111,7 @@ public interface RunOrBuilder extends
   boolean hasAssistantId();
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -118,7 +120,7 @@ public interface RunOrBuilder extends
   java.lang.String getAssistantId();
   /**
    * <pre>
-   * The assistant it executes. Set by the caller at creation; unset when the platform has none.
+   * The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
    * </pre>
    *
    * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
@@ -129,7 +131,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -138,7 +140,7 @@ public interface RunOrBuilder extends
   boolean hasCreatedAt();
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -147,7 +149,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getCreatedAt();
   /**
    * <pre>
-   * When it was admitted. UTC, microseconds, strictly increasing over the whole store.
+   * When the run was admitted. UTC, microseconds, strictly increasing over the whole store.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_at = 7 [json_name = "createdAt"];</code>
@@ -156,7 +158,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -165,7 +167,7 @@ public interface RunOrBuilder extends
   boolean hasUpdatedAt();
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -174,7 +176,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getUpdatedAt();
   /**
    * <pre>
-   * When anything but a heartbeat last changed it. UTC, microseconds.
+   * When the run last changed; heartbeats do not count. UTC, microseconds.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 8 [json_name = "updatedAt"];</code>
@@ -183,7 +185,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -192,7 +194,7 @@ public interface RunOrBuilder extends
   boolean hasStartedAt();
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -201,7 +203,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getStartedAt();
   /**
    * <pre>
-   * When it became RUNNING. Unset when it never did.
+   * When the run became RUNNING. Unset if it never did.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -210,7 +212,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -219,7 +221,7 @@ public interface RunOrBuilder extends
   boolean hasEndedAt();
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -228,7 +230,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getEndedAt();
   /**
    * <pre>
-   * When it ended. Present exactly when the status is terminal.
+   * When the run ended. Present exactly when the status is terminal.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp ended_at = 10 [json_name = "endedAt"];</code>
@@ -264,7 +266,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -273,7 +275,7 @@ public interface RunOrBuilder extends
   boolean hasMetadata();
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -282,7 +284,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Struct getMetadata();
   /**
    * <pre>
-   * Free JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -291,7 +293,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -300,7 +302,7 @@ public interface RunOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -309,7 +311,7 @@ public interface RunOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who holds the run: given at creation or with the first SetStatus(RUNNING). Unset: anyone may report.
+   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -320,7 +322,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * What happens when the last attached watcher leaves. As given at creation.
+   * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -329,7 +331,7 @@ public interface RunOrBuilder extends
   int getOnDisconnectValue();
   /**
    * <pre>
-   * What happens when the last attached watcher leaves. As given at creation.
+   * Whether the run is cancelled when its last attached watcher leaves. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.DisconnectMode on_disconnect = 14 [json_name = "onDisconnect"];</code>
@@ -339,7 +341,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * What its creation did to the thread's active runs. As given at creation.
+   * How its creation treated the thread's active runs. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -348,7 +350,7 @@ public interface RunOrBuilder extends
   int getMultitaskStrategyValue();
   /**
    * <pre>
-   * What its creation did to the thread's active runs. As given at creation.
+   * How its creation treated the thread's active runs. As given at creation.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 15 [json_name = "multitaskStrategy"];</code>
@@ -358,7 +360,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -367,7 +369,7 @@ public interface RunOrBuilder extends
   boolean hasModelName();
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -376,7 +378,7 @@ public interface RunOrBuilder extends
   java.lang.String getModelName();
   /**
    * <pre>
-   * The model in use, trimmed. Set at creation or with UpdateModelName.
+   * The model in use, without surrounding white space. Set at creation or with UpdateModelName.
    * </pre>
    *
    * <code>optional string model_name = 16 [json_name = "modelName"];</code>
@@ -387,7 +389,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -396,7 +398,7 @@ public interface RunOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -405,7 +407,7 @@ public interface RunOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * What went wrong, as reported by the executor or stated by the server.
+   * The error, as reported by the executor or set by the server.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -416,7 +418,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -425,7 +427,7 @@ public interface RunOrBuilder extends
   boolean hasCancellation();
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -434,7 +436,7 @@ public interface RunOrBuilder extends
   io.github.runsvc.v1.Cancellation getCancellation();
   /**
    * <pre>
-   * Present once the run was cancelled or displaced.
+   * Present once the run has been cancelled or displaced.
    * </pre>
    *
    * <code>.runsvc.v1.Cancellation cancellation = 18 [json_name = "cancellation"];</code>
@@ -473,7 +475,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -482,7 +484,7 @@ public interface RunOrBuilder extends
   boolean hasLease();
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -491,7 +493,7 @@ public interface RunOrBuilder extends
   io.github.runsvc.v1.Lease getLease();
   /**
    * <pre>
-   * The holder's promise to give signs of life. Unset when it made none.
+   * The holder's lease. Unset when it has none.
    * </pre>
    *
    * <code>.runsvc.v1.Lease lease = 20 [json_name = "lease"];</code>
@@ -583,7 +585,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The authenticated user that created it. Empty when the server runs without authentication.
+   * The authenticated user that created the run. Empty when the server runs without authentication.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -592,7 +594,7 @@ public interface RunOrBuilder extends
   java.lang.String getOwner();
   /**
    * <pre>
-   * The authenticated user that created it. Empty when the server runs without authentication.
+   * The authenticated user that created the run. Empty when the server runs without authentication.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>

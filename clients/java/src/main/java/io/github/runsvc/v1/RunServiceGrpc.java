@@ -5,10 +5,11 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 /**
  * <pre>
  * Creates, executes, cancels and watches runs.
- * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
- * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
- * run_id that the caller cannot see is RUN_NOT_FOUND.
- * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+ * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+ * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+ * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+ * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+ * at all.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -494,18 +495,19 @@ public final class RunServiceGrpc {
   /**
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public interface AsyncService {
 
     /**
      * <pre>
-     * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-     * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     default void create(io.github.runsvc.v1.CreateRequest request,
@@ -515,9 +517,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-     * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-     * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     default void createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request,
@@ -537,8 +539,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-     * without runs is an empty page, not an error.
+     * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+     * thread without runs is an empty page, not an error.
      * </pre>
      */
     default void listByThread(io.github.runsvc.v1.ListByThreadRequest request,
@@ -548,7 +550,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Tells whether a thread has active runs, and which.
+     * Returns whether a thread has active runs, and their ids.
      * </pre>
      */
     default void hasInflight(io.github.runsvc.v1.HasInflightRequest request,
@@ -558,9 +560,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+     * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+     * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
      * </pre>
      */
     default void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -570,8 +572,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-     * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     default void complete(io.github.runsvc.v1.CompleteRequest request,
@@ -581,9 +583,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-     * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-     * status or revision. NOT_HOLDER.
+     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+     * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+     * Never changes status or revision. NOT_HOLDER.
      * </pre>
      */
     default void updateProgress(io.github.runsvc.v1.UpdateProgressRequest request,
@@ -593,7 +595,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+     * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
      * </pre>
      */
     default void updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request,
@@ -603,9 +605,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-     * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-     * NOT_HOLDER.
+     * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+     * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+     * otherwise INVALID_TRANSITION. NOT_HOLDER.
      * </pre>
      */
     default void heartbeat(io.github.runsvc.v1.HeartbeatRequest request,
@@ -615,7 +617,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+     * cases.
      * </pre>
      */
     default void cancel(io.github.runsvc.v1.CancelRequest request,
@@ -637,11 +640,11 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
-     * A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-     * inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-     * log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-     * down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-     * with `attach`.
+     * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+     * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+     * cancel the run unless it was opened with `attach`.
      * </pre>
      */
     default void streamStatus(io.github.runsvc.v1.StreamStatusRequest request,
@@ -654,10 +657,11 @@ public final class RunServiceGrpc {
    * Base class for the server implementation of the service RunService.
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public static abstract class RunServiceImplBase
@@ -672,10 +676,11 @@ public final class RunServiceGrpc {
    * A stub to allow clients to do asynchronous rpc calls to service RunService.
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public static final class RunServiceStub
@@ -693,8 +698,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-     * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public void create(io.github.runsvc.v1.CreateRequest request,
@@ -705,9 +710,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-     * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-     * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public void createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request,
@@ -729,8 +734,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-     * without runs is an empty page, not an error.
+     * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+     * thread without runs is an empty page, not an error.
      * </pre>
      */
     public void listByThread(io.github.runsvc.v1.ListByThreadRequest request,
@@ -741,7 +746,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Tells whether a thread has active runs, and which.
+     * Returns whether a thread has active runs, and their ids.
      * </pre>
      */
     public void hasInflight(io.github.runsvc.v1.HasInflightRequest request,
@@ -752,9 +757,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+     * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+     * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
      * </pre>
      */
     public void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -765,8 +770,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-     * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public void complete(io.github.runsvc.v1.CompleteRequest request,
@@ -777,9 +782,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-     * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-     * status or revision. NOT_HOLDER.
+     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+     * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+     * Never changes status or revision. NOT_HOLDER.
      * </pre>
      */
     public void updateProgress(io.github.runsvc.v1.UpdateProgressRequest request,
@@ -790,7 +795,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+     * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
      * </pre>
      */
     public void updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request,
@@ -801,9 +806,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-     * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-     * NOT_HOLDER.
+     * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+     * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+     * otherwise INVALID_TRANSITION. NOT_HOLDER.
      * </pre>
      */
     public void heartbeat(io.github.runsvc.v1.HeartbeatRequest request,
@@ -814,7 +819,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+     * cases.
      * </pre>
      */
     public void cancel(io.github.runsvc.v1.CancelRequest request,
@@ -838,11 +844,11 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
-     * A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-     * inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-     * log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-     * down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-     * with `attach`.
+     * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+     * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+     * cancel the run unless it was opened with `attach`.
      * </pre>
      */
     public void streamStatus(io.github.runsvc.v1.StreamStatusRequest request,
@@ -856,10 +862,11 @@ public final class RunServiceGrpc {
    * A stub to allow clients to do synchronous rpc calls to service RunService.
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public static final class RunServiceBlockingV2Stub
@@ -877,8 +884,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-     * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateResponse create(io.github.runsvc.v1.CreateRequest request) throws io.grpc.StatusException {
@@ -888,9 +895,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-     * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-     * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateOrRejectResponse createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request) throws io.grpc.StatusException {
@@ -910,8 +917,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-     * without runs is an empty page, not an error.
+     * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+     * thread without runs is an empty page, not an error.
      * </pre>
      */
     public io.github.runsvc.v1.ListByThreadResponse listByThread(io.github.runsvc.v1.ListByThreadRequest request) throws io.grpc.StatusException {
@@ -921,7 +928,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Tells whether a thread has active runs, and which.
+     * Returns whether a thread has active runs, and their ids.
      * </pre>
      */
     public io.github.runsvc.v1.HasInflightResponse hasInflight(io.github.runsvc.v1.HasInflightRequest request) throws io.grpc.StatusException {
@@ -931,9 +938,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+     * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+     * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) throws io.grpc.StatusException {
@@ -943,8 +950,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-     * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public io.github.runsvc.v1.CompleteResponse complete(io.github.runsvc.v1.CompleteRequest request) throws io.grpc.StatusException {
@@ -954,9 +961,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-     * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-     * status or revision. NOT_HOLDER.
+     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+     * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+     * Never changes status or revision. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateProgressResponse updateProgress(io.github.runsvc.v1.UpdateProgressRequest request) throws io.grpc.StatusException {
@@ -966,7 +973,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+     * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateModelNameResponse updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request) throws io.grpc.StatusException {
@@ -976,9 +983,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-     * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-     * NOT_HOLDER.
+     * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+     * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+     * otherwise INVALID_TRANSITION. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.HeartbeatResponse heartbeat(io.github.runsvc.v1.HeartbeatRequest request) throws io.grpc.StatusException {
@@ -988,7 +995,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+     * cases.
      * </pre>
      */
     public io.github.runsvc.v1.CancelResponse cancel(io.github.runsvc.v1.CancelRequest request) throws io.grpc.StatusException {
@@ -1010,11 +1018,11 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
-     * A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-     * inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-     * log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-     * down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-     * with `attach`.
+     * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+     * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+     * cancel the run unless it was opened with `attach`.
      * </pre>
      */
     @io.grpc.ExperimentalApi("https://github.com/grpc/grpc-java/issues/10918")
@@ -1029,10 +1037,11 @@ public final class RunServiceGrpc {
    * A stub to allow clients to do limited synchronous rpc calls to service RunService.
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public static final class RunServiceBlockingStub
@@ -1050,8 +1059,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-     * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateResponse create(io.github.runsvc.v1.CreateRequest request) {
@@ -1061,9 +1070,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-     * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-     * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateOrRejectResponse createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request) {
@@ -1083,8 +1092,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-     * without runs is an empty page, not an error.
+     * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+     * thread without runs is an empty page, not an error.
      * </pre>
      */
     public io.github.runsvc.v1.ListByThreadResponse listByThread(io.github.runsvc.v1.ListByThreadRequest request) {
@@ -1094,7 +1103,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Tells whether a thread has active runs, and which.
+     * Returns whether a thread has active runs, and their ids.
      * </pre>
      */
     public io.github.runsvc.v1.HasInflightResponse hasInflight(io.github.runsvc.v1.HasInflightRequest request) {
@@ -1104,9 +1113,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+     * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+     * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) {
@@ -1116,8 +1125,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-     * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public io.github.runsvc.v1.CompleteResponse complete(io.github.runsvc.v1.CompleteRequest request) {
@@ -1127,9 +1136,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-     * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-     * status or revision. NOT_HOLDER.
+     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+     * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+     * Never changes status or revision. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateProgressResponse updateProgress(io.github.runsvc.v1.UpdateProgressRequest request) {
@@ -1139,7 +1148,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+     * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateModelNameResponse updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request) {
@@ -1149,9 +1158,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-     * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-     * NOT_HOLDER.
+     * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+     * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+     * otherwise INVALID_TRANSITION. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.HeartbeatResponse heartbeat(io.github.runsvc.v1.HeartbeatRequest request) {
@@ -1161,7 +1170,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+     * cases.
      * </pre>
      */
     public io.github.runsvc.v1.CancelResponse cancel(io.github.runsvc.v1.CancelRequest request) {
@@ -1183,11 +1193,11 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
-     * A client that was cut off resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; a cut
-     * inside a snapshot starts over. A stream of one run ends with OK after its terminal change. REVISION_COMPACTED when the
-     * log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not come to it. A server that shuts
-     * down ends the stream with SERVER_DRAINING, never with OK. Leaving a stream does not cancel the run unless it was opened
-     * with `attach`.
+     * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
+     * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
+     * cancel the run unless it was opened with `attach`.
      * </pre>
      */
     public java.util.Iterator<io.github.runsvc.v1.StreamStatusResponse> streamStatus(
@@ -1201,10 +1211,11 @@ public final class RunServiceGrpc {
    * A stub to allow clients to do ListenableFuture-style rpc calls to service RunService.
    * <pre>
    * Creates, executes, cancels and watches runs.
-   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also answer
-   * INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or CORRUPT_ROW, and a
-   * run_id that the caller cannot see is RUN_NOT_FOUND.
-   * A change is answered only after it is durable. A call that its client gave up took effect completely or not at all.
+   * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
+   * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
+   * at all.
    * </pre>
    */
   public static final class RunServiceFutureStub
@@ -1222,8 +1233,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run unconditionally, beside any that the thread has. THREAD_FULL when the thread has as many active runs as
-     * the server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
+     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CreateResponse> create(
@@ -1234,9 +1245,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has an
-     * active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction. If
-     * anything fails, nothing changed. Also UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
+     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
+     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CreateOrRejectResponse> createOrReject(
@@ -1258,8 +1269,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns a thread's runs, newest first, in pages that neither repeat nor skip while runs are being created. A thread
-     * without runs is an empty page, not an error.
+     * Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
+     * thread without runs is an empty page, not an error.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ListByThreadResponse> listByThread(
@@ -1270,7 +1281,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Tells whether a thread has active runs, and which.
+     * Returns whether a thread has active runs, and their ids.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.HasInflightResponse> hasInflight(
@@ -1281,9 +1292,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports a status. RUNNING is the start: it makes the worker the holder and may give it a lease. NOT_HOLDER when another
-     * worker holds the run; INVALID_TRANSITION when the status machine has no such step. Reporting the present status again
-     * changes nothing but the holder's lease: it is renewed and, with lease_ttl, is of that length from now on.
+     * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
+     * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.SetStatusResponse> setStatus(
@@ -1294,8 +1305,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress yet,
-     * the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
+     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CompleteResponse> complete(
@@ -1306,9 +1317,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied` is
-     * false; the answer carries the run, so an executor learns of a cancel here. Renews the lease either way. Never changes
-     * status or revision. NOT_HOLDER.
+     * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
+     * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
+     * Never changes status or revision. NOT_HOLDER.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.UpdateProgressResponse> updateProgress(
@@ -1319,7 +1330,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Sets or clears the model name, until the run has ended: then INVALID_TRANSITION.
+     * Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.UpdateModelNameResponse> updateModelName(
@@ -1330,9 +1341,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Renews the holder's lease, as every other report does too; on a run without one it changes nothing. On an INTERRUPTED
-     * run it answers OK with the run, so the executor learns of the cancel; on one that ended otherwise INVALID_TRANSITION.
-     * NOT_HOLDER.
+     * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
+     * INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
+     * otherwise INVALID_TRANSITION. NOT_HOLDER.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.HeartbeatResponse> heartbeat(
@@ -1343,7 +1354,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, whoever created it and when. A run that has ended is left alone; `outcome` says which it was.
+     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
+     * cases.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CancelResponse> cancel(

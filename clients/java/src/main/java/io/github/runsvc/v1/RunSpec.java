@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What a caller asks for when it creates a run.
+ * The properties of a run to create.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.RunSpec}
@@ -266,7 +266,7 @@ private static final long serialVersionUID = 0L;
   private int multitaskStrategy_ = 0;
   /**
    * <pre>
-   * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -277,7 +277,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -352,8 +352,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -365,8 +365,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -387,8 +387,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -413,8 +413,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration leaseTtl_;
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -426,8 +426,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -439,8 +439,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -829,7 +829,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a caller asks for when it creates a run.
+   * The properties of a run to create.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.RunSpec}
@@ -1738,7 +1738,7 @@ private static final long serialVersionUID = 0L;
     private int multitaskStrategy_ = 0;
     /**
      * <pre>
-     * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1749,7 +1749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1764,7 +1764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1777,7 +1777,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1793,7 +1793,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1912,8 +1912,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -1924,8 +1924,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -1945,8 +1945,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -1967,8 +1967,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -1985,8 +1985,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -2000,8 +2000,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-     * thread_id.
+     * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+     * with a worker_id, and until then any executor may report. Same form as thread_id.
      * </pre>
      *
      * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -2023,8 +2023,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> leaseTtlBuilder_;
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2035,8 +2035,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2051,8 +2051,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2072,8 +2072,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2091,8 +2091,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2117,8 +2117,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2135,8 +2135,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2148,8 +2148,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2164,8 +2164,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-     * must be renewed. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+     * is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>

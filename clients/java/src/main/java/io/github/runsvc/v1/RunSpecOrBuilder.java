@@ -134,7 +134,7 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -143,7 +143,7 @@ public interface RunSpecOrBuilder extends
   int getMultitaskStrategyValue();
   /**
    * <pre>
-   * Unset: REJECT. Create does not look at it, except that ENQUEUE is refused.
+   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -182,8 +182,8 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -192,8 +192,8 @@ public interface RunSpecOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -202,8 +202,8 @@ public interface RunSpecOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who will execute the run: only this worker may then report on it. Unset: the first to start it, or anyone. Same form as
-   * thread_id.
+   * The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
+   * with a worker_id, and until then any executor may report. Same form as thread_id.
    * </pre>
    *
    * <code>optional string worker_id = 8 [json_name = "workerId"];</code>
@@ -214,8 +214,8 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -224,8 +224,8 @@ public interface RunSpecOrBuilder extends
   boolean hasLeaseTtl();
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -234,8 +234,8 @@ public interface RunSpecOrBuilder extends
   com.google.protobuf.Duration getLeaseTtl();
   /**
    * <pre>
-   * Promise of a sign of life at least this often, 1 second to 1 hour, from creation on: also a run that is still PENDING
-   * must be renewed. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
+   * is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>

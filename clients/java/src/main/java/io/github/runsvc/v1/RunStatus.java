@@ -7,11 +7,11 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Where a run stands. PENDING and RUNNING are active; the others are terminal and final.
+ * The status of a run. PENDING and RUNNING are active; the others are terminal and final.
  *
- * Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or
- * INTERRUPTED. Every other pair is refused with INVALID_TRANSITION; reporting the status that a run already has succeeds
- * and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+ * Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
+ * or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
+ * succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.RunStatus}
@@ -29,7 +29,7 @@ public enum RunStatus
   RUN_STATUS_UNSPECIFIED(0),
   /**
    * <pre>
-   * Admitted, not started. The server puts a run here at creation; an executor moves it on with SetStatus(RUNNING).
+   * Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
    * </pre>
    *
    * <code>RUN_STATUS_PENDING = 1;</code>
@@ -37,7 +37,7 @@ public enum RunStatus
   RUN_STATUS_PENDING(1),
   /**
    * <pre>
-   * An executor works on it. started_at is set.
+   * An executor performs the run. started_at is set.
    * </pre>
    *
    * <code>RUN_STATUS_RUNNING = 2;</code>
@@ -45,7 +45,7 @@ public enum RunStatus
   RUN_STATUS_RUNNING(2),
   /**
    * <pre>
-   * The executor reported that the work is done. Final.
+   * The executor reported that the run is done. Final.
    * </pre>
    *
    * <code>RUN_STATUS_SUCCESS = 3;</code>
@@ -53,7 +53,7 @@ public enum RunStatus
   RUN_STATUS_SUCCESS(3),
   /**
    * <pre>
-   * The work failed: reported by the executor, or decided by the server (see status_reason). Final.
+   * The run failed, as reported by the executor or decided by the server (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_ERROR = 4;</code>
@@ -61,7 +61,7 @@ public enum RunStatus
   RUN_STATUS_ERROR(4),
   /**
    * <pre>
-   * The run took longer than it may: reported by the executor, or decided by the server (see status_reason). Final.
+   * The run exceeded a time limit, as reported by the executor or decided by the server (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_TIMEOUT = 5;</code>
@@ -69,8 +69,8 @@ public enum RunStatus
   RUN_STATUS_TIMEOUT(5),
   /**
    * <pre>
-   * Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
-   * status_reason). Final.
+   * The run was cancelled by a caller, displaced by a newer run, abandoned by its last attached watcher, or reported as
+   * interrupted by the executor (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>
@@ -98,7 +98,7 @@ public enum RunStatus
   public static final int RUN_STATUS_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Admitted, not started. The server puts a run here at creation; an executor moves it on with SetStatus(RUNNING).
+   * Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
    * </pre>
    *
    * <code>RUN_STATUS_PENDING = 1;</code>
@@ -106,7 +106,7 @@ public enum RunStatus
   public static final int RUN_STATUS_PENDING_VALUE = 1;
   /**
    * <pre>
-   * An executor works on it. started_at is set.
+   * An executor performs the run. started_at is set.
    * </pre>
    *
    * <code>RUN_STATUS_RUNNING = 2;</code>
@@ -114,7 +114,7 @@ public enum RunStatus
   public static final int RUN_STATUS_RUNNING_VALUE = 2;
   /**
    * <pre>
-   * The executor reported that the work is done. Final.
+   * The executor reported that the run is done. Final.
    * </pre>
    *
    * <code>RUN_STATUS_SUCCESS = 3;</code>
@@ -122,7 +122,7 @@ public enum RunStatus
   public static final int RUN_STATUS_SUCCESS_VALUE = 3;
   /**
    * <pre>
-   * The work failed: reported by the executor, or decided by the server (see status_reason). Final.
+   * The run failed, as reported by the executor or decided by the server (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_ERROR = 4;</code>
@@ -130,7 +130,7 @@ public enum RunStatus
   public static final int RUN_STATUS_ERROR_VALUE = 4;
   /**
    * <pre>
-   * The run took longer than it may: reported by the executor, or decided by the server (see status_reason). Final.
+   * The run exceeded a time limit, as reported by the executor or decided by the server (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_TIMEOUT = 5;</code>
@@ -138,8 +138,8 @@ public enum RunStatus
   public static final int RUN_STATUS_TIMEOUT_VALUE = 5;
   /**
    * <pre>
-   * Cancelled by a caller, displaced by a newer run, left by its last attached watcher, or reported so by the executor (see
-   * status_reason). Final.
+   * The run was cancelled by a caller, displaced by a newer run, abandoned by its last attached watcher, or reported as
+   * interrupted by the executor (see status_reason). Final.
    * </pre>
    *
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>

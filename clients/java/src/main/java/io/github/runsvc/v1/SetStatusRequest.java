@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -189,7 +189,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -201,7 +202,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -222,7 +224,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -247,9 +250,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration leaseTtl_;
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -261,9 +263,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -275,9 +276,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -878,7 +878,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -889,7 +889,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -909,7 +909,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -930,7 +930,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -961,7 +961,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error, at most 16 KiB; only with a terminal status. Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -981,7 +981,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -992,7 +993,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -1012,7 +1014,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -1033,7 +1036,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -1050,7 +1054,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -1064,7 +1069,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+     * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+     * holder.
      * </pre>
      *
      * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -1086,9 +1092,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> leaseTtlBuilder_;
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1099,9 +1104,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1116,9 +1120,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1138,9 +1141,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1158,9 +1160,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1185,9 +1186,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1204,9 +1204,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1218,9 +1217,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -1235,9 +1233,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-     * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-     * none.
+     * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+     * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>

@@ -51,7 +51,7 @@ public interface SetStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -60,7 +60,7 @@ public interface SetStatusRequestOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -69,7 +69,7 @@ public interface SetStatusRequestOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * What went wrong, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error, at most 16 KiB; only with a terminal status. Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -80,7 +80,8 @@ public interface SetStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -89,7 +90,8 @@ public interface SetStatusRequestOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -98,7 +100,8 @@ public interface SetStatusRequestOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who reports. With RUNNING it becomes the holder of a run that has none. Required on a run that has a holder.
+   * The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
+   * holder.
    * </pre>
    *
    * <code>optional string worker_id = 4 [json_name = "workerId"];</code>
@@ -109,9 +112,8 @@ public interface SetStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -120,9 +122,8 @@ public interface SetStatusRequestOrBuilder extends
   boolean hasLeaseTtl();
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
@@ -131,9 +132,8 @@ public interface SetStatusRequestOrBuilder extends
   com.google.protobuf.Duration getLeaseTtl();
   /**
    * <pre>
-   * Only with RUNNING: promise of a sign of life at least this often, 1 second to 1 hour. Needs worker_id. Also from the
-   * holder of a run that is RUNNING already, such as a worker that was restarted. Unset: the lease that the run has, or
-   * none.
+   * Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
+   * already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>

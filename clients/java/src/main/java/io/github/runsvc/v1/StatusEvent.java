@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * What a StreamStatusResponse tells.
+ * The kind of a StreamStatusResponse.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.StatusEvent}
@@ -25,7 +25,7 @@ public enum StatusEvent
   STATUS_EVENT_UNSPECIFIED(0),
   /**
    * <pre>
-   * The present state of a run that matches. Sent only when the request has no after_revision.
+   * The current state of a matching run. Sent only when the request has no after_revision.
    * </pre>
    *
    * <code>STATUS_EVENT_SNAPSHOT = 1;</code>
@@ -49,7 +49,8 @@ public enum StatusEvent
   STATUS_EVENT_CHANGED(3),
   /**
    * <pre>
-   * The latest progress of a run, coalesced; not in the log. Sent only with include_progress.
+   * The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
+   * include_progress.
    * </pre>
    *
    * <code>STATUS_EVENT_PROGRESS = 4;</code>
@@ -57,7 +58,7 @@ public enum StatusEvent
   STATUS_EVENT_PROGRESS(4),
   /**
    * <pre>
-   * Nothing new: everything at or below `revision` that matches has been sent.
+   * No new change: every matching change up to `revision` has been sent.
    * </pre>
    *
    * <code>STATUS_EVENT_HEARTBEAT = 5;</code>
@@ -93,7 +94,7 @@ public enum StatusEvent
   public static final int STATUS_EVENT_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * The present state of a run that matches. Sent only when the request has no after_revision.
+   * The current state of a matching run. Sent only when the request has no after_revision.
    * </pre>
    *
    * <code>STATUS_EVENT_SNAPSHOT = 1;</code>
@@ -117,7 +118,8 @@ public enum StatusEvent
   public static final int STATUS_EVENT_CHANGED_VALUE = 3;
   /**
    * <pre>
-   * The latest progress of a run, coalesced; not in the log. Sent only with include_progress.
+   * The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
+   * include_progress.
    * </pre>
    *
    * <code>STATUS_EVENT_PROGRESS = 4;</code>
@@ -125,7 +127,7 @@ public enum StatusEvent
   public static final int STATUS_EVENT_PROGRESS_VALUE = 4;
   /**
    * <pre>
-   * Nothing new: everything at or below `revision` that matches has been sent.
+   * No new change: every matching change up to `revision` has been sent.
    * </pre>
    *
    * <code>STATUS_EVENT_HEARTBEAT = 5;</code>

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Why a run has its status, where the status alone does not say. Set by the server.
+ * Why a run has its status, where the status alone does not show it. Set by the server.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.StatusReason}
@@ -49,7 +49,7 @@ public enum StatusReason
   STATUS_REASON_CLIENT_DISCONNECTED(3),
   /**
    * <pre>
-   * ERROR because the holder's lease ran out.
+   * ERROR because the holder's lease expired.
    * </pre>
    *
    * <code>STATUS_REASON_LEASE_EXPIRED = 4;</code>
@@ -125,7 +125,7 @@ public enum StatusReason
   public static final int STATUS_REASON_CLIENT_DISCONNECTED_VALUE = 3;
   /**
    * <pre>
-   * ERROR because the holder's lease ran out.
+   * ERROR because the holder's lease expired.
    * </pre>
    *
    * <code>STATUS_REASON_LEASE_EXPIRED = 4;</code>

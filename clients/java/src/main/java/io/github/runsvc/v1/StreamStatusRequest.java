@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for a stream of changes.
+ * Request for a stream of changes.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.StreamStatusRequest}
@@ -160,7 +160,7 @@ private static final long serialVersionUID = 0L;
   public static final int THREAD_ID_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -196,7 +196,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -224,7 +224,7 @@ private static final long serialVersionUID = 0L;
   public static final int ALL_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -236,7 +236,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -251,7 +251,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -268,8 +268,8 @@ private static final long serialVersionUID = 0L;
   private long afterRevision_ = 0L;
   /**
    * <pre>
-   * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-   * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+   * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+   * created. Unset: start with a snapshot (of active runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -281,8 +281,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-   * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+   * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+   * created. Unset: start with a snapshot (of active runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -298,8 +298,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object storeId_ = "";
   /**
    * <pre>
-   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-   * checked.
+   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+   * not checked.
    * </pre>
    *
    * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -320,8 +320,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-   * checked.
+   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+   * not checked.
    * </pre>
    *
    * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -399,7 +399,7 @@ private static final long serialVersionUID = 0L;
   private boolean attach_ = false;
   /**
    * <pre>
-   * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+   * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
    * </pre>
    *
    * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -414,8 +414,8 @@ private static final long serialVersionUID = 0L;
   private boolean untilAcknowledged_ = false;
   /**
    * <pre>
-   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-   * its lease, if it has one, has not run out. Only with run_id.
+   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+   * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
    * </pre>
    *
    * <code>bool until_acknowledged = 9 [json_name = "untilAcknowledged"];</code>
@@ -705,7 +705,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for a stream of changes.
+   * Request for a stream of changes.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.StreamStatusRequest}
@@ -1112,7 +1112,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1124,7 +1124,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1150,7 +1150,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1177,7 +1177,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1194,7 +1194,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1210,7 +1210,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs of a thread, also those still to come. The stream does not end by itself.
+     * The runs of a thread, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -1231,7 +1231,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.AllRuns, io.github.runsvc.v1.AllRuns.Builder, io.github.runsvc.v1.AllRunsOrBuilder> allBuilder_;
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1243,7 +1243,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1265,7 +1265,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1285,7 +1285,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1303,7 +1303,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1330,7 +1330,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1353,7 +1353,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1363,7 +1363,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1381,7 +1381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * All runs, also those still to come. The stream does not end by itself.
+     * All runs, including future ones. The stream does not end by itself.
      * </pre>
      *
      * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -1408,8 +1408,8 @@ private static final long serialVersionUID = 0L;
     private long afterRevision_ ;
     /**
      * <pre>
-     * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-     * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+     * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+     * created. Unset: start with a snapshot (of active runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1421,8 +1421,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-     * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+     * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+     * created. Unset: start with a snapshot (of active runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1434,8 +1434,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-     * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+     * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+     * created. Unset: start with a snapshot (of active runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1451,8 +1451,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-     * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+     * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+     * created. Unset: start with a snapshot (of active runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1468,8 +1468,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object storeId_ = "";
     /**
      * <pre>
-     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-     * checked.
+     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+     * not checked.
      * </pre>
      *
      * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -1489,8 +1489,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-     * checked.
+     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+     * not checked.
      * </pre>
      *
      * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -1511,8 +1511,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-     * checked.
+     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+     * not checked.
      * </pre>
      *
      * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -1529,8 +1529,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-     * checked.
+     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+     * not checked.
      * </pre>
      *
      * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -1544,8 +1544,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-     * checked.
+     * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+     * not checked.
      * </pre>
      *
      * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -1766,7 +1766,7 @@ private static final long serialVersionUID = 0L;
     private boolean attach_ ;
     /**
      * <pre>
-     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+     * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1778,7 +1778,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+     * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1794,7 +1794,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+     * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
      * </pre>
      *
      * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -1810,8 +1810,8 @@ private static final long serialVersionUID = 0L;
     private boolean untilAcknowledged_ ;
     /**
      * <pre>
-     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-     * its lease, if it has one, has not run out. Only with run_id.
+     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+     * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
      * </pre>
      *
      * <code>bool until_acknowledged = 9 [json_name = "untilAcknowledged"];</code>
@@ -1823,8 +1823,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-     * its lease, if it has one, has not run out. Only with run_id.
+     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+     * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
      * </pre>
      *
      * <code>bool until_acknowledged = 9 [json_name = "untilAcknowledged"];</code>
@@ -1840,8 +1840,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-     * its lease, if it has one, has not run out. Only with run_id.
+     * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+     * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
      * </pre>
      *
      * <code>bool until_acknowledged = 9 [json_name = "untilAcknowledged"];</code>

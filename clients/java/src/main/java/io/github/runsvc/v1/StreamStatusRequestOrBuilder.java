@@ -41,7 +41,7 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -50,7 +50,7 @@ public interface StreamStatusRequestOrBuilder extends
   boolean hasThreadId();
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -59,7 +59,7 @@ public interface StreamStatusRequestOrBuilder extends
   java.lang.String getThreadId();
   /**
    * <pre>
-   * The runs of a thread, also those still to come. The stream does not end by itself.
+   * The runs of a thread, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>string thread_id = 2 [json_name = "threadId"];</code>
@@ -70,7 +70,7 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -79,7 +79,7 @@ public interface StreamStatusRequestOrBuilder extends
   boolean hasAll();
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -88,7 +88,7 @@ public interface StreamStatusRequestOrBuilder extends
   io.github.runsvc.v1.AllRuns getAll();
   /**
    * <pre>
-   * All runs, also those still to come. The stream does not end by itself.
+   * All runs, including future ones. The stream does not end by itself.
    * </pre>
    *
    * <code>.runsvc.v1.AllRuns all = 3 [json_name = "all"];</code>
@@ -97,8 +97,8 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-   * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+   * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+   * created. Unset: start with a snapshot (of active runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -107,8 +107,8 @@ public interface StreamStatusRequestOrBuilder extends
   boolean hasAfterRevision();
   /**
    * <pre>
-   * Start with the first change after this revision, without a snapshot. 0 is a revision like any other: everything since
-   * the store began. Unset: start with a snapshot (of active runs, for a thread or all).
+   * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
+   * created. Unset: start with a snapshot (of active runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -118,8 +118,8 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-   * checked.
+   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+   * not checked.
    * </pre>
    *
    * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -128,8 +128,8 @@ public interface StreamStatusRequestOrBuilder extends
   java.lang.String getStoreId();
   /**
    * <pre>
-   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty: not
-   * checked.
+   * The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
+   * not checked.
    * </pre>
    *
    * <code>string store_id = 5 [json_name = "storeId"];</code>
@@ -177,7 +177,7 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Count this stream as a client of the run, from before its first event on: see DisconnectMode. Only with run_id.
+   * Attach this stream to the run, before its first event: see DisconnectMode. Only with run_id.
    * </pre>
    *
    * <code>bool attach = 8 [json_name = "attach"];</code>
@@ -187,8 +187,8 @@ public interface StreamStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was RUNNING, and
-   * its lease, if it has one, has not run out. Only with run_id.
+   * Keep the stream of a cancelled run open for the executor's acknowledgement, while one can come: the run was
+   * RUNNING, and its lease, if it has one, has not expired. Only with run_id.
    * </pre>
    *
    * <code>bool until_acknowledged = 9 [json_name = "untilAcknowledged"];</code>

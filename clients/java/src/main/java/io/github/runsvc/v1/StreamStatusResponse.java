@@ -55,7 +55,7 @@ private static final long serialVersionUID = 0L;
   private int event_ = 0;
   /**
    * <pre>
-   * What happened.
+   * The kind of event.
    * </pre>
    *
    * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -66,7 +66,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What happened.
+   * The kind of event.
    * </pre>
    *
    * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -137,7 +137,7 @@ private static final long serialVersionUID = 0L;
   private int previousStatus_ = 0;
   /**
    * <pre>
-   * On CHANGED: the status before, UNSPECIFIED at creation.
+   * On CHANGED: the previous status, UNSPECIFIED at creation.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -148,7 +148,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * On CHANGED: the status before, UNSPECIFIED at creation.
+   * On CHANGED: the previous status, UNSPECIFIED at creation.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   private boolean more_ = false;
   /**
    * <pre>
-   * On CHANGED: further changes made by the same call follow.
+   * On CHANGED: more changes made by the same call follow.
    * </pre>
    *
    * <code>bool more = 5 [json_name = "more"];</code>
@@ -659,7 +659,7 @@ private static final long serialVersionUID = 0L;
     private int event_ = 0;
     /**
      * <pre>
-     * What happened.
+     * The kind of event.
      * </pre>
      *
      * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -670,7 +670,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happened.
+     * The kind of event.
      * </pre>
      *
      * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happened.
+     * The kind of event.
      * </pre>
      *
      * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -698,7 +698,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happened.
+     * The kind of event.
      * </pre>
      *
      * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -714,7 +714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happened.
+     * The kind of event.
      * </pre>
      *
      * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -788,7 +788,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -804,7 +804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -825,7 +825,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -870,7 +870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -888,7 +888,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -901,7 +901,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -917,7 +917,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
      * SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
@@ -940,7 +940,7 @@ private static final long serialVersionUID = 0L;
     private int previousStatus_ = 0;
     /**
      * <pre>
-     * On CHANGED: the status before, UNSPECIFIED at creation.
+     * On CHANGED: the previous status, UNSPECIFIED at creation.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -951,7 +951,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: the status before, UNSPECIFIED at creation.
+     * On CHANGED: the previous status, UNSPECIFIED at creation.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: the status before, UNSPECIFIED at creation.
+     * On CHANGED: the previous status, UNSPECIFIED at creation.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -979,7 +979,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: the status before, UNSPECIFIED at creation.
+     * On CHANGED: the previous status, UNSPECIFIED at creation.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -995,7 +995,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: the status before, UNSPECIFIED at creation.
+     * On CHANGED: the previous status, UNSPECIFIED at creation.
      * </pre>
      *
      * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -1011,7 +1011,7 @@ private static final long serialVersionUID = 0L;
     private boolean more_ ;
     /**
      * <pre>
-     * On CHANGED: further changes made by the same call follow.
+     * On CHANGED: more changes made by the same call follow.
      * </pre>
      *
      * <code>bool more = 5 [json_name = "more"];</code>
@@ -1023,7 +1023,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: further changes made by the same call follow.
+     * On CHANGED: more changes made by the same call follow.
      * </pre>
      *
      * <code>bool more = 5 [json_name = "more"];</code>
@@ -1039,7 +1039,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * On CHANGED: further changes made by the same call follow.
+     * On CHANGED: more changes made by the same call follow.
      * </pre>
      *
      * <code>bool more = 5 [json_name = "more"];</code>

@@ -12,7 +12,7 @@ public interface StreamStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * What happened.
+   * The kind of event.
    * </pre>
    *
    * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -21,7 +21,7 @@ public interface StreamStatusResponseOrBuilder extends
   int getEventValue();
   /**
    * <pre>
-   * What happened.
+   * The kind of event.
    * </pre>
    *
    * <code>.runsvc.v1.StatusEvent event = 1 [json_name = "event"];</code>
@@ -41,7 +41,7 @@ public interface StreamStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -51,7 +51,7 @@ public interface StreamStatusResponseOrBuilder extends
   boolean hasRun();
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -61,7 +61,7 @@ public interface StreamStatusResponseOrBuilder extends
   io.github.runsvc.v1.Run getRun();
   /**
    * <pre>
-   * The run as of this event, without kwargs. Ids and statuses alone when the run has been removed since. Unset on
+   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
    * SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
@@ -71,7 +71,7 @@ public interface StreamStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * On CHANGED: the status before, UNSPECIFIED at creation.
+   * On CHANGED: the previous status, UNSPECIFIED at creation.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -80,7 +80,7 @@ public interface StreamStatusResponseOrBuilder extends
   int getPreviousStatusValue();
   /**
    * <pre>
-   * On CHANGED: the status before, UNSPECIFIED at creation.
+   * On CHANGED: the previous status, UNSPECIFIED at creation.
    * </pre>
    *
    * <code>.runsvc.v1.RunStatus previous_status = 4 [json_name = "previousStatus"];</code>
@@ -90,7 +90,7 @@ public interface StreamStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * On CHANGED: further changes made by the same call follow.
+   * On CHANGED: more changes made by the same call follow.
    * </pre>
    *
    * <code>bool more = 5 [json_name = "more"];</code>

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Asks for another model name.
+ * Request to change the model name.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.UpdateModelNameRequest}
@@ -329,7 +329,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for another model name.
+   * Request to change the model name.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.UpdateModelNameRequest}

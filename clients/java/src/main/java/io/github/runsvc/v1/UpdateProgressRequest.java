@@ -139,7 +139,8 @@ private static final long serialVersionUID = 0L;
   private long sequence_ = 0L;
   /**
    * <pre>
-   * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+   * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+   * as they arrive.
    * </pre>
    *
    * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -151,7 +152,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+   * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+   * as they arrive.
    * </pre>
    *
    * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -166,8 +168,8 @@ private static final long serialVersionUID = 0L;
   private boolean final_ = false;
   /**
    * <pre>
-   * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-   * timed-out or lost run is not lost.
+   * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+   * cancelled, timed-out or lost run is recorded.
    * </pre>
    *
    * <code>bool final = 4 [json_name = "final"];</code>
@@ -183,7 +185,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -195,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -216,7 +218,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -916,7 +918,8 @@ private static final long serialVersionUID = 0L;
     private long sequence_ ;
     /**
      * <pre>
-     * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+     * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+     * as they arrive.
      * </pre>
      *
      * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -928,7 +931,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+     * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+     * as they arrive.
      * </pre>
      *
      * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -940,7 +944,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+     * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+     * as they arrive.
      * </pre>
      *
      * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -956,7 +961,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+     * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+     * as they arrive.
      * </pre>
      *
      * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -972,8 +978,8 @@ private static final long serialVersionUID = 0L;
     private boolean final_ ;
     /**
      * <pre>
-     * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-     * timed-out or lost run is not lost.
+     * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+     * cancelled, timed-out or lost run is recorded.
      * </pre>
      *
      * <code>bool final = 4 [json_name = "final"];</code>
@@ -985,8 +991,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-     * timed-out or lost run is not lost.
+     * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+     * cancelled, timed-out or lost run is recorded.
      * </pre>
      *
      * <code>bool final = 4 [json_name = "final"];</code>
@@ -1002,8 +1008,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-     * timed-out or lost run is not lost.
+     * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+     * cancelled, timed-out or lost run is recorded.
      * </pre>
      *
      * <code>bool final = 4 [json_name = "final"];</code>
@@ -1019,7 +1025,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1030,7 +1036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1050,7 +1056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1071,7 +1077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1088,7 +1094,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -1102,7 +1108,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who reports. Required on a run that has a holder.
+     * The reporting executor. Required for a run that has a holder.
      * </pre>
      *
      * <code>optional string worker_id = 5 [json_name = "workerId"];</code>

@@ -59,7 +59,8 @@ public interface UpdateProgressRequestOrBuilder extends
 
   /**
    * <pre>
-   * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+   * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+   * as they arrive.
    * </pre>
    *
    * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -68,7 +69,8 @@ public interface UpdateProgressRequestOrBuilder extends
   boolean hasSequence();
   /**
    * <pre>
-   * Orders reports: one that is lower than or equal to the last is not applied. Unset: reports apply as they arrive.
+   * Orders reports: a report with a sequence lower than or equal to the last one is not applied. Unset: reports apply
+   * as they arrive.
    * </pre>
    *
    * <code>optional uint64 sequence = 3 [json_name = "sequence"];</code>
@@ -78,8 +80,8 @@ public interface UpdateProgressRequestOrBuilder extends
 
   /**
    * <pre>
-   * These are the final figures. Accepted once, also on a run that has ended in any way, so that the usage of a cancelled,
-   * timed-out or lost run is not lost.
+   * Marks the figures as final. Accepted once, also for a run that has ended in any way, so that the usage of a
+   * cancelled, timed-out or lost run is recorded.
    * </pre>
    *
    * <code>bool final = 4 [json_name = "final"];</code>
@@ -89,7 +91,7 @@ public interface UpdateProgressRequestOrBuilder extends
 
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -98,7 +100,7 @@ public interface UpdateProgressRequestOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>
@@ -107,7 +109,7 @@ public interface UpdateProgressRequestOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * Who reports. Required on a run that has a holder.
+   * The reporting executor. Required for a run that has a holder.
    * </pre>
    *
    * <code>optional string worker_id = 5 [json_name = "workerId"];</code>

@@ -1,4 +1,4 @@
-"""What is watched: runs of runsvc that change, and the limit's streams, which are told to send the same bytes."""
+"""Targets of watches: threads of runsvc, and streams of the limit that send the same bytes."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from google.protobuf.duration_pb2 import Duration
 from runsvc.v1.run_service_pb2 import StreamStatusRequest
 from tests.bench import limit_server
 from tests.bench.systems import SERVICE, GrpcCaller, Refused
-from tests.bench.work import fresh_thread
+from tests.bench.work import new_thread
 
 if TYPE_CHECKING:
     from tests.bench.systems import Limit, Runsvc
 
-#: The longest silence that can be asked for: nothing but changes is to be counted.
+#: The longest heartbeat interval that the server accepts, so that only changes are counted.
 _SILENCE: Final = Duration(seconds=300)
 
 
-class Stage(Protocol):
-    """Something to watch."""
+class Target(Protocol):
+    """One or more streams to watch, and a way to cause messages on them."""
 
-    #: Of what is watched; a property, so that each stage may know its own kind.
+    #: The system that is watched. A property, so that implementations may narrow its type.
     @property
     def system(self) -> Runsvc: ...
 
-    #: The method that streams.
+    #: Path of the streaming method.
     method: str
 
     def requests(self, count: int) -> list[bytes]:
-        """What so many watchers ask for; all of one thing, or each of its own."""
+        """The requests of this many watchers: of one thread together, or of a thread each."""
         ...
 
     async def change(self, number: int) -> None:
-        """See that this watcher, or everyone, gets one message."""
+        """Cause one message: for all watchers of a shared target, otherwise for this one."""
         ...
 
 
-class Threads:
-    """Threads of runsvc; each change starts a run or ends it. One watcher is on each, or all are on one."""
+class WatchedThreads:
+    """Threads of runsvc, with one watcher each or one thread for all. A change creates a run or ends it."""
 
     method = SERVICE + "StreamStatus"
 
@@ -51,12 +51,12 @@ class Threads:
 
     def requests(self, count: int) -> list[bytes]:
         self.names = (
-            [fresh_thread()] * count if self._shared else [fresh_thread() for _ in range(count)]
+            [new_thread()] * count if self._shared else [new_thread() for _ in range(count)]
         )
         return [self.request(name) for name in self.names]
 
     def request(self, thread_id: str, after: int | None = None) -> bytes:
-        """What a watcher of a thread asks for, from a revision on or from now."""
+        """The request to watch a thread, with or without a revision to resume after."""
         request = StreamStatusRequest(thread_id=thread_id, heartbeat_interval=_SILENCE)
         if after is not None:
             request.after_revision = after
@@ -69,8 +69,8 @@ class Threads:
             self._active[number] = await self._caller.create(self.names[number])
 
 
-class Bare:
-    """The limit's streams."""
+class BareStreams:
+    """Streams of the limit."""
 
     method = limit_server.WATCH
 
@@ -83,7 +83,7 @@ class Bare:
         return [str(number).encode() for number in range(count)]
 
     async def change(self, number: int) -> None:
-        method = limit_server.BROADCAST if self._shared else limit_server.TELL
+        method = limit_server.NOTIFY_ALL if self._shared else limit_server.NOTIFY
         status, _ = await self._caller.connections[0].unary(method, str(number).encode())
         if status:
             raise Refused(f"{method}: gRPC status {status}")
