@@ -54,10 +54,11 @@ async fn watch(client: &RunClient, run_id: String) -> Result<(), Box<dyn Error>>
             }
             event = watch.next() => {
                 let Some(event) = event? else { return Ok(()) };
-                let run = event.run.clone().unwrap_or_default();
-                let progress = run.progress.clone().unwrap_or_default();
-                let (event, status) = (event.event().as_str_name(), run.status().as_str_name());
-                println!("{event} {status} {}", progress.last_ai_message());
+                if let Some(run) = &event.run {
+                    let progress = run.progress.clone().unwrap_or_default();
+                    let (event, status) = (event.event().as_str_name(), run.status().as_str_name());
+                    println!("{event} {status} {}", progress.last_ai_message());
+                }
             }
         }
     }
