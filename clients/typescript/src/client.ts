@@ -5,7 +5,7 @@ import { type Client, createClient, type CallOptions as StubOptions } from "@con
 import { Connection } from "./connection.js";
 import { RunError } from "./errors.js";
 import type { Executed, ExecuteOptions, Handler } from "./execution.js";
-import { type ExecutorCalls, execute } from "./executor.js";
+import { execute } from "./executor.js";
 import { AdminService } from "./gen/runsvc/v1/admin_service_pb.js";
 import type { Run, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 import {
@@ -42,7 +42,7 @@ import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.
  * all other calls are sent once. Failed calls throw a {@link RunError}. A call whose signal is aborted throws the reason of
  * the signal.
  */
-export class RunClient implements Disposable, ExecutorCalls {
+export class RunClient implements Disposable {
   /**
    * The generated client of the RunService, with the same deadlines and retries. It throws ConnectError, which
    * {@link RunError.from} converts.
