@@ -5,8 +5,8 @@ use crate::RunError;
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// The pauses between attempts: 50 ms, doubling up to 2 s. Each is shortened at random by up to half, so that clients do
-/// not retry in step.
+/// The pauses between attempts: 50 ms, doubling up to 2 s. Each is shortened at random by up to half, so that clients
+/// do not retry in step.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,

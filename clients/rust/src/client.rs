@@ -19,8 +19,8 @@ pub type AdminStub = AdminServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// A client of runsvc. Clones share one connection, which is closed with the last clone.
 ///
-/// Every call has a deadline. Within it, reads and creations with a `request_id` are sent up to four times while the server
-/// is unavailable; all other calls are sent once. A response that contains only a run is returned as the run.
+/// Every call has a deadline. Within it, reads and creations with a `request_id` are sent up to four times while the
+/// server is unavailable; all other calls are sent once. A response that contains only a run is returned as the run.
 #[derive(Clone, Debug)]
 pub struct RunClient {
     stub: RunStub,
@@ -52,8 +52,8 @@ impl RunClient {
     }
 
     /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN`, `RUNSVC_TLS_CA` and
-    /// `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called inside
-    /// a tokio runtime.
+    /// `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called
+    /// inside a tokio runtime.
     ///
     /// # Errors
     ///
@@ -77,7 +77,8 @@ impl RunClient {
         self.timeout
     }
 
-    /// Creates a run, also if its thread has active runs. Repeated calls with the same `request_id` return the same run.
+    /// Creates a run, also if its thread has active runs. Repeated calls with the same `request_id` return the same
+    /// run.
     pub async fn create(
         &self,
         request: impl Into<CreateRequest>,
@@ -86,8 +87,8 @@ impl RunClient {
         call!(self, !request.request_id.is_empty(), create, request).await
     }
 
-    /// Creates a run if its `multitask_strategy` admits it beside the active runs of its thread. Repeated calls with the
-    /// same `request_id` return the same run.
+    /// Creates a run if its `multitask_strategy` admits it beside the active runs of its thread. Repeated calls with
+    /// the same `request_id` return the same run.
     ///
     /// # Errors
     ///
@@ -180,8 +181,8 @@ impl RunClient {
         call!(self, false, acknowledge_cancel, request).await
     }
 
-    /// Ends every active run without a live lease, PENDING runs included. For operators. Repeat the call while the response
-    /// has `more`.
+    /// Ends every active run without a live lease, PENDING runs included. For operators. Repeat the call while the
+    /// response has `more`.
     pub async fn reconcile_orphans(
         &self,
         request: ReconcileOrphansRequest,
@@ -200,8 +201,8 @@ impl RunClient {
         call!(self.admin_stub, self, true, get_server_info, GetServerInfoRequest {}).await
     }
 
-    /// Watches a run until it ends. Takes a run id, or a request with another target or other options. The watch connects
-    /// when its first event is awaited.
+    /// Watches a run until it ends. Takes a run id, or a request with another target or other options. The watch
+    /// connects when its first event is awaited.
     pub fn watch(&self, request: impl Into<StreamStatusRequest>) -> Watch {
         let stub = self.stub.clone();
         let open = move |request| {

@@ -12,12 +12,12 @@ use crate::{Execution, RunClient, RunError};
 /// Configures an execution.
 #[derive(Clone, Debug, Default)]
 pub struct ExecuteOptions {
-    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused. None: the run
-    /// has no holder, and any executor may report on it.
+    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused. None: the
+    /// run has no holder, and any executor may report on it.
     pub worker_id: Option<String>,
-    /// The lease, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for this long.
-    /// Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that dies
-    /// stays RUNNING.
+    /// The lease, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for this
+    /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
+    /// dies stays RUNNING.
     pub lease: Option<Duration>,
 }
 
@@ -59,19 +59,20 @@ impl std::error::Error for ExecuteError {}
 impl RunClient {
     /// Executes a run: starts it, calls the handler, sends heartbeats while the handler runs, and reports the end.
     ///
-    /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage, on
-    /// top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns the
-    /// run as reported.
+    /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
+    /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
+    /// the run as reported.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
     ///
     /// While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
-    /// server does not count towards the lease. The report of the end is retried for the length of the lease, and for at
-    /// least 60 seconds.
+    /// server does not count towards the lease. The report of the end is retried for the length of the lease, and for
+    /// at least 60 seconds.
     ///
     /// Heartbeats are sent while the handler awaits. Run long computations on another thread, for instance with
-    /// `tokio::task::spawn_blocking`. If the returned future is dropped, nothing is reported and the lease ends the run.
+    /// `tokio::task::spawn_blocking`. If the returned future is dropped, nothing is reported and the lease ends the
+    /// run.
     ///
     /// # Errors
     ///

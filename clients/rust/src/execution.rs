@@ -64,7 +64,8 @@ impl Execution {
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
     }
 
-    /// Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the calls.
+    /// Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
+    /// calls.
     ///
     /// Returns false if the report was not applied: the run has ended, or no server answered. After an outage the next
     /// report, at the latest that of the end, contains this progress too.

@@ -29,8 +29,8 @@ impl<'a> Reports<'a> {
         Self { client, options, run_id, retry_time: client.timeout() }
     }
 
-    /// The same reports, retried for the length of the lease and for at least a minute: losing the end of a run costs more
-    /// than losing its start.
+    /// The same reports, retried for the length of the lease and for at least a minute: losing the end of a run costs
+    /// more than losing its start.
     pub(crate) fn of_the_end(self, run: &Run) -> Self {
         let lease = self.options.lease_of(run).unwrap_or_default();
         Self { retry_time: MIN_RETRY_TIME.max(lease), ..self }
@@ -73,7 +73,8 @@ impl<'a> Reports<'a> {
         }
     }
 
-    /// Reports the usage of a lost run, once. The server refuses it if the run has another holder; the result is ignored.
+    /// Reports the usage of a lost run, once. The server refuses it if the run has another holder; the result is
+    /// ignored.
     async fn report_lost_usage(&self, usage: Option<Progress>) {
         if usage.is_some() {
             let request = UpdateProgressRequest {

@@ -11,8 +11,8 @@ use crate::{Bearer, RunClient};
 const DEFAULT_TARGET: &str = "127.0.0.1:50051";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The settings of a [`RunClient`]. An option that is not set comes from its environment variable. An option that is set to
-/// None ignores the variable and takes its default.
+/// The settings of a [`RunClient`]. An option that is not set comes from its environment variable. An option that is
+/// set to None ignores the variable and takes its default.
 #[derive(Default)]
 pub struct RunClientBuilder {
     target: Option<Option<String>>,
@@ -67,7 +67,8 @@ impl RunClientBuilder {
         self
     }
 
-    /// Uses this channel, for connections that the other options cannot describe. Target and certificates are ignored then.
+    /// Uses this channel, for connections that the other options cannot describe. Target and certificates are ignored
+    /// then.
     #[must_use]
     pub fn channel(mut self, channel: Channel) -> Self {
         self.channel = Some(channel);

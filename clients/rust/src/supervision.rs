@@ -10,8 +10,8 @@ use crate::{ExecuteOptions, RunClient, RunError};
 
 /// Watches the run and renews its lease while the handler runs. Never returns.
 ///
-/// Only an answer about the run stops the handler. Without a server the handler keeps running, because an outage does not
-/// count towards the lease.
+/// Only an answer about the run stops the handler. Without a server the handler keeps running, because an outage does
+/// not count towards the lease.
 pub(crate) async fn supervise(
     client: &RunClient,
     options: &ExecuteOptions,

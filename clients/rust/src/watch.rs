@@ -13,7 +13,8 @@ use crate::backoff::Backoff;
 use crate::v1::stream_status_request::Target;
 use crate::v1::{Run, RunStatus, StatusEvent, StreamStatusRequest, StreamStatusResponse};
 
-/// A stream that was open for longer than this had a connection, even if no message arrived: connecting takes less time.
+/// A stream that was open for longer than this had a connection, even if no message arrived: connecting takes less
+/// time.
 const CONNECTED: Duration = Duration::from_secs(10);
 
 type Events = BoxStream<'static, Result<StreamStatusResponse, Status>>;
@@ -66,7 +67,8 @@ impl Watch {
         }
     }
 
-    /// Sets the time for which the watch tries to reach a server. After that it fails with the last error. Default: 60 seconds.
+    /// Sets the time for which the watch tries to reach a server. After that it fails with the last error. Default: 60
+    /// seconds.
     #[must_use]
     pub fn outage(mut self, outage: Duration) -> Self {
         self.outage = outage;

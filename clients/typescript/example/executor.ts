@@ -1,5 +1,5 @@
-// An executor of the assistant "echo": takes its PENDING runs and repeats their input word by word. After Ctrl-C it takes no
-// more runs, finishes the runs in progress, reports them and exits.
+// An executor of the assistant "echo": takes its PENDING runs and repeats their input word by word. After Ctrl-C it
+// takes no more runs, finishes the runs in progress, reports them and exits.
 
 import { hostname } from "node:os";
 import { setTimeout } from "node:timers/promises";

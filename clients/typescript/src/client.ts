@@ -38,9 +38,9 @@ import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.
 /**
  * A client of runsvc. It connects with the first call. Close it after use.
  *
- * While the server is unavailable, reads and creations with a request id are sent up to four times within their deadline;
- * all other calls are sent once. Failed calls throw a {@link RunError}. A call whose signal is aborted throws the reason of
- * the signal.
+ * While the server is unavailable, reads and creations with a request id are sent up to four times within their
+ * deadline; all other calls are sent once. Failed calls throw a {@link RunError}. A call whose signal is aborted throws
+ * the reason of the signal.
  */
 export class RunClient implements Disposable {
   /**
@@ -185,8 +185,9 @@ export class RunClient implements Disposable {
   }
 
   /**
-   * Watch a run, a thread or all runs. The watch reconnects by itself and resumes after its last revision, with no gap and
-   * no repeat. The watch of a run ends after the terminal change of the run. Leaving the loop ends the stream on the server.
+   * Watch a run, a thread or all runs. The watch reconnects by itself and resumes after its last revision, with no gap
+   * and no repeat. The watch of a run ends after the terminal change of the run. Leaving the loop ends the stream on
+   * the server.
    */
   watch(target: WatchTarget, options: WatchOptions = {}): Watch {
     return watch(this.stub, target, options);
@@ -195,12 +196,12 @@ export class RunClient implements Disposable {
   /**
    * Execute a run: start it, call the handler, send heartbeats while the handler runs, and report the end.
    *
-   * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others end
-   * the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
+   * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
+   * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
    *
-   * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the server
-   * does not count towards the lease. The report of the end is retried for the length of the lease, and for at least 60
-   * seconds.
+   * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
+   * server does not count towards the lease. The report of the end is retried for the length of the lease, and for at
+   * least 60 seconds.
    *
    * @returns the result of the execution. An error of the handler is part of the result.
    * @throws RunError if the start was refused, or if a report failed for another reason than the end of the run.

@@ -70,8 +70,8 @@ export class ThreadBusyError extends RunError {
 }
 
 /**
- * The state of the run does not allow the change: INVALID_TRANSITION (the run has ended) or NOT_HOLDER (another executor
- * holds the run).
+ * The state of the run does not allow the change: INVALID_TRANSITION (the run has ended) or NOT_HOLDER (another
+ * executor holds the run).
  */
 export class FailedPreconditionError extends RunError {
   override readonly name = "FailedPreconditionError";
@@ -83,8 +83,8 @@ export class InvalidArgumentError extends RunError {
 }
 
 /**
- * The server cannot be reached, is stopping, or cannot use its store. With a `reason`, the change did not happen. Without a
- * reason the connection was lost, and the change may have happened.
+ * The server cannot be reached, is stopping, or cannot use its store. With a `reason`, the change did not happen.
+ * Without a reason the connection was lost, and the change may have happened.
  */
 export class UnavailableError extends RunError {
   override readonly name = "UnavailableError";

@@ -7,21 +7,21 @@ import type { ProgressInit } from "./options.js";
 /** Configures an execution. */
 export interface ExecuteOptions {
   /**
-   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Unset: the run has
-   * no holder, and any executor may report on it.
+   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Unset: the run
+   * has no holder, and any executor may report on it.
    */
   workerId?: string;
   /**
-   * The lease in milliseconds, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for
-   * this long. Needs a `workerId`. Unset: the lease that the run was created with; without one, the run of an executor that
-   * dies stays RUNNING.
+   * The lease in milliseconds, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat
+   * for this long. Needs a `workerId`. Unset: the lease that the run was created with; without one, the run of an
+   * executor that dies stays RUNNING.
    */
   leaseTtlMs?: number;
 }
 
 /**
- * The function that does the work of a run. It returns the final usage, on top of the usage that it reported before. If it
- * throws, the run ends as ERROR.
+ * The function that does the work of a run. It returns the final usage, on top of the usage that it reported before. If
+ * it throws, the run ends as ERROR.
  */
 export type Handler = (execution: Execution) => Promise<ProgressInit | undefined> | Promise<void>;
 
@@ -32,14 +32,14 @@ export interface Execution {
   /** Aborted with an AbortError when others have ended the run. The handler should stop then. */
   readonly signal: AbortSignal;
   /**
-   * The run as others have ended it; its cancellation contains the action to take. Undefined while the run is in progress,
-   * and if it has another holder.
+   * The run as others have ended it; its cancellation contains the action to take. Undefined while the run is in
+   * progress, and if it has another holder.
    */
   readonly ended: Run | undefined;
   /**
-   * Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the calls.
-   * Resolves to false if the report was not applied: the run has ended, or no server answered. After an outage the next
-   * report, at the latest that of the end, contains this progress too.
+   * Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
+   * calls. Resolves to false if the report was not applied: the run has ended, or no server answered. After an outage
+   * the next report, at the latest that of the end, contains this progress too.
    *
    * Rejects if the server refuses the progress itself, for instance as INVALID_REQUEST.
    */
@@ -52,9 +52,12 @@ export type Executed =
   | { outcome: "completed"; run: Run }
   /** The run ended as ERROR. `error`: the error that the handler threw. */
   | { outcome: "failed"; run: Run; error: unknown }
-  /** The run was cancelled or displaced by a newer run. `error`: the error that the handler threw when it was stopped. */
+  /**
+   * The run was cancelled or displaced by a newer run. `error`: the error that the handler threw when it was stopped.
+   */
   | { outcome: "cancelled"; run: Run; error?: unknown }
   /**
-   * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the server.
+   * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the
+   * server.
    */
   | { outcome: "lost"; cause: Run | RunError; error?: unknown };

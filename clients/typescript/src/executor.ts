@@ -114,7 +114,9 @@ class RunningExecution implements Execution {
     return applied;
   }
 
-  /** The usage so far with this progress. Throws if it cannot be serialized, which would otherwise count as transient. */
+  /**
+   * The usage so far with this progress. Throws if it cannot be serialized, which would otherwise count as transient.
+   */
   #usageWith(progress: ProgressInit): Progress {
     const total = clone(ProgressSchema, this.#usage);
     merge(ProgressSchema, total, create(ProgressSchema, progress));
@@ -192,7 +194,9 @@ class RunningExecution implements Execution {
     return { outcome: "lost", cause, ...ending };
   }
 
-  /** Report the usage of a lost run, once. The server refuses it if the run has another holder; the result is ignored. */
+  /**
+   * Report the usage of a lost run, once. The server refuses it if the run has another holder; the result is ignored.
+   */
   async #reportLostUsage(): Promise<void> {
     const usage = this.#finalUsage;
     const options = { ...this.#options, final: true };

@@ -23,8 +23,8 @@ export interface CallOptions {
 /** Options of {@link RunClient.create} and {@link RunClient.createOrReject}. */
 export interface CreationOptions extends CallOptions {
   /**
-   * Identifies the creation, so that it can be retried, by the client too: calls with the same id and the same spec return
-   * the same run.
+   * Identifies the creation, so that it can be retried, by the client too: calls with the same id and the same spec
+   * return the same run.
    */
   requestId?: string;
 }

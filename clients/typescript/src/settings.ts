@@ -12,20 +12,20 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export type Token = string | (() => string | Promise<string>);
 
 /**
- * The settings of a client. An option that is left out comes from its environment variable. `null` ignores the variable and
- * takes the default.
+ * The settings of a client. An option that is left out comes from its environment variable. `null` ignores the variable
+ * and takes the default.
  */
 export interface ClientOptions {
   /** The token, sent as `authorization: Bearer …`. Variable: `RUNSVC_TOKEN`. Default: no token is sent. */
   token?: Token | null;
   /**
-   * The certificates to trust: the path of a PEM file, or its content as bytes. Switches TLS on. Variable: `RUNSVC_TLS_CA`,
-   * a path. Default: no TLS.
+   * The certificates to trust: the path of a PEM file, or its content as bytes. Switches TLS on. Variable:
+   * `RUNSVC_TLS_CA`, a path. Default: no TLS.
    */
   tlsCa?: string | Uint8Array | null;
   /**
-   * Default deadline of calls in milliseconds; 0 means none. A watch has no deadline. Variable: `RUNSVC_TIMEOUT`, in seconds.
-   * Default: 10 seconds.
+   * Default deadline of calls in milliseconds; 0 means none. A watch has no deadline. Variable: `RUNSVC_TIMEOUT`, in
+   * seconds. Default: 10 seconds.
    */
   timeoutMs?: number | null;
   /** Interceptors for every attempt at a call and every connection of a watch, for example for tracing. */

@@ -28,11 +28,14 @@ export interface WatchOptions {
   storeId?: string;
   /** Include PROGRESS events. */
   includeProgress?: boolean;
-  /** Time without events after which the server sends a HEARTBEAT, 1 to 300 seconds in milliseconds. Default: 15 seconds. */
+  /**
+   * Time without events after which the server sends a HEARTBEAT, 1 to 300 seconds in milliseconds. Default: 15
+   * seconds.
+   */
   heartbeatIntervalMs?: number;
   /**
-   * Attach this watch to its run as a client: the server may cancel the run when no attached client is left. Only for one
-   * run.
+   * Attach this watch to its run as a client: the server may cancel the run when no attached client is left. Only for
+   * one run.
    */
   attach?: boolean;
   /** After a cancel, wait for its acknowledgement, as long as one can follow. Only for one run. */

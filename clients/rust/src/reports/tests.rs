@@ -4,8 +4,8 @@ use tonic::{Code, Status};
 
 use super::*;
 
-/// Sends a report of the end that fails the first `failures` times. Returns the answer, the number of attempts and the time
-/// they took.
+/// Sends a report of the end that fails the first `failures` times. Returns the answer, the number of attempts and the
+/// time they took.
 async fn send_report(
     code: Code,
     failures: u32,
