@@ -57,10 +57,11 @@ export class RunClient implements Disposable {
   /**
    * Create a client.
    *
-   * @param target The address of the server, as `host:port`. Default: `RUNSVC_TARGET`, or {@link DEFAULT_TARGET}. `null`
-   * ignores the variable.
-   * @throws RangeError if the target or the timeout is invalid; the error of `readFileSync` if the certificates cannot be
-   * read.
+   * @param target The address of the server, as `host:port`. Default: `RUNSVC_TARGET`, or {@link DEFAULT_TARGET}.
+   * `null` ignores the variable.
+   * @param options Other settings, such as the token.
+   * @throws RangeError if the target or the timeout is invalid; the error of `readFileSync` if the certificates cannot
+   * be read.
    */
   constructor(target?: string | null, options: ClientOptions = {}) {
     const settings = settingsOf(target, options, process.env);

@@ -46,7 +46,8 @@ export interface Settings {
 /**
  * Resolve the options against the environment and the defaults.
  *
- * @throws RangeError if the target or the timeout is invalid; the error of readFileSync if the certificates cannot be read.
+ * @throws RangeError if the target or the timeout is invalid; the error of readFileSync if the certificates cannot be
+ * read.
  */
 export function settingsOf(
   target: string | null | undefined,
