@@ -77,7 +77,7 @@ impl RunClient {
         self.timeout
     }
 
-    /// Creates a run, also if its thread has active runs. Repeated calls with the same `request_id` return the same
+    /// Creates a run, even if its thread has active runs. Repeated calls with the same `request_id` return the same
     /// run.
     pub async fn create(
         &self,

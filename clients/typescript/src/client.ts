@@ -81,7 +81,7 @@ export class RunClient implements Disposable {
     this.close();
   }
 
-  /** Create a run, also if its thread has active runs. */
+  /** Create a run, even if its thread has active runs. */
   async create(spec: RunSpecInit, options: CreationOptions = {}): Promise<WithRun<CreateResponse>> {
     const request = { spec, requestId: options.requestId };
     return withRun(await callUnary(this.stub.create, request, options));
