@@ -4,7 +4,7 @@ rust.present := cargo fmt --version && cargo clippy --version && cargo --version
 rust.generated := clients/rust/src/v1
 rust.generators := .tools/rust/.ready
 
-# Without optimization: their release profile takes minutes, and they run for a moment.
+# Built without optimization: a release build takes minutes, and the generators run for a second.
 .tools/rust/.ready: clients/rust/client.mk
 	@echo "Installing the code generators for Rust into .tools; the first time takes a minute"
 	@cargo install --quiet --locked --debug --root $(@D) protoc-gen-prost@0.5.0 protoc-gen-tonic@0.5.0
@@ -12,7 +12,7 @@ rust.generators := .tools/rust/.ready
 
 rust.check := check-client-rust
 .PHONY: check-client-rust
-check-client-rust: ## The Rust client's own checks: format, lint, tests, the example
+check-client-rust: ## Check the Rust client: format, lint, tests, the examples of the README
 	@cd clients/rust && cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings && cargo test --quiet --locked
 
 .PHONY: .tools/drivers/rust
@@ -20,3 +20,10 @@ check-client-rust: ## The Rust client's own checks: format, lint, tests, the exa
 	@mkdir -p $(@D)
 	@cd clients/rust && cargo build --quiet --locked --example conformance
 	@cp clients/rust/target/debug/examples/conformance $@
+
+rust.docs := docs-rust
+.PHONY: docs-rust
+docs-rust: ## Build the reference pages of the Rust client in build/docs/rust
+	@cd clients/rust && RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --lib
+	@rm -rf build/docs/rust && mkdir -p build/docs && cp -R clients/rust/target/doc build/docs/rust
+	@echo '<meta http-equiv="refresh" content="0; url=runsvc_client/index.html">' > build/docs/rust/index.html

@@ -11,7 +11,7 @@ clients/typescript/node_modules/.ready: clients/typescript/package-lock.json
 
 typescript.check := check-client-typescript
 .PHONY: check-client-typescript
-check-client-typescript: clients/typescript/node_modules/.ready ## The TypeScript client's own checks: format, lint, types, tests
+check-client-typescript: clients/typescript/node_modules/.ready ## Check the TypeScript client: format, lint, types, tests, the examples of the README
 	@cd clients/typescript && npm run --silent check && npm test --silent
 
 .PHONY: .tools/drivers/typescript
@@ -20,3 +20,14 @@ check-client-typescript: clients/typescript/node_modules/.ready ## The TypeScrip
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec node --expose-gc clients/typescript/dist/conformance/driver.js\n' > $@
 	@chmod +x $@
+
+typescript.docs := docs-typescript
+.PHONY: docs-typescript
+docs-typescript: clients/typescript/node_modules/.ready .tools/typedoc/.ready ## Build the reference pages of the TypeScript client in build/docs/typescript
+	@.tools/typedoc/node_modules/.bin/typedoc --options clients/typescript/docs/typedoc.json --logLevel Warn
+
+.tools/typedoc/.ready: clients/typescript/docs/package-lock.json
+	@echo "Installing typedoc into $(@D)"
+	@mkdir -p $(@D) && cp clients/typescript/docs/package.json clients/typescript/docs/package-lock.json $(@D)
+	@cd $(@D) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

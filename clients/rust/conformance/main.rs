@@ -1,6 +1,6 @@
-//! Does with the client what the conformance suite says; clients/conformance/README.md has the commands.
+//! The driver for the conformance suite. clients/conformance/README.md describes its commands.
 
-mod job;
+mod execution_task;
 mod read;
 mod write;
 
@@ -10,33 +10,33 @@ use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Duration;
 
-use job::Job;
+use execution_task::ExecutionTask;
 use runsvc_client::{RunClient, RunError, Watch};
 use serde_json::{Value, json};
 
 struct Driver {
     client: RunClient,
     watches: HashMap<i64, Watch>,
-    jobs: HashMap<i64, Job>,
+    executions: HashMap<i64, ExecutionTask>,
 }
 
-/// The threads of the runtime serve the connection while this one waits for a command.
+/// Reads commands on this thread, while the other threads of the runtime serve the connection.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut driver =
-        Driver { client: RunClient::connect()?, watches: HashMap::new(), jobs: HashMap::new() };
+    let client = RunClient::connect()?;
+    let mut driver = Driver { client, watches: HashMap::new(), executions: HashMap::new() };
     for line in stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
         if command["cmd"] == "quit" {
             drop(driver);
-            return say(&json!({"ok": {}}));
+            return print(&json!({"ok": {}}));
         }
-        say(&driver.answer(&command).await)?;
+        print(&driver.answer(&command).await)?;
     }
     Ok(())
 }
 
-fn say(answer: &Value) -> Result<(), Box<dyn Error>> {
+fn print(answer: &Value) -> Result<(), Box<dyn Error>> {
     let mut out = stdout().lock();
     writeln!(out, "{answer}")?;
     Ok(out.flush()?)
@@ -44,7 +44,7 @@ fn say(answer: &Value) -> Result<(), Box<dyn Error>> {
 
 impl Driver {
     async fn answer(&mut self, command: &Value) -> Value {
-        let told = match command["cmd"].as_str().unwrap_or_default() {
+        let result = match command["cmd"].as_str().unwrap_or_default() {
             "hello" => Ok(json!({"language": "rust"})),
             "watch" => {
                 self.watches.insert(number(command, "w"), watch(&self.client, command));
@@ -56,30 +56,30 @@ impl Driver {
                 Ok(json!({}))
             }
             "watch_and_leave" => self.watch_and_leave(command).await,
-            "work" => self.work(command).await,
+            "work" => self.start_execution(command).await,
             "report" => {
                 let progress = read::progress(command).unwrap_or_default();
-                let applied = self.job(command).execution.report(progress).await;
+                let applied = self.execution(command).execution.report(progress).await;
                 applied.map(|applied| json!({"applied": applied}))
             }
-            "executing" => Ok(json!({"executing": self.job(command).is_executing()})),
-            "finish" => self.end_job(command).finished(command).await,
-            "stopped" => self.end_job(command).stopped(command).await,
+            "executing" => Ok(json!({"executing": self.execution(command).is_executing()})),
+            "finish" => self.take_execution(command).finish(command).await,
+            "stopped" => self.take_execution(command).stopped(command).await,
             "resources" => Ok(resources()),
             name => {
-                let Some(told) = self.call(name, command).await else {
+                let Some(result) = self.call(name, command).await else {
                     return json!({"unsupported": true});
                 };
-                told
+                result
             }
         };
-        match told {
+        match result {
             Ok(ok) => json!({"ok": ok}),
             Err(failure) => json!({"error": write::error(&failure)}),
         }
     }
 
-    /// A call to the server; None for one that this client does not have.
+    /// Makes one call to the server. Returns None for an unknown command.
     async fn call(&self, name: &str, command: &Value) -> Option<Result<Value, RunError>> {
         let client = match command["timeout_ms"].as_u64() {
             Some(timeout) => self.client.with_timeout(Duration::from_millis(timeout)),
@@ -140,19 +140,19 @@ impl Driver {
         Ok(event.map_or(json!({"end": true}), write::event))
     }
 
-    async fn work(&mut self, command: &Value) -> Result<Value, RunError> {
-        let job = Job::started(&self.client, command).await?;
-        let run = write::only(job.execution.run().clone());
-        self.jobs.insert(number(command, "k"), job);
+    async fn start_execution(&mut self, command: &Value) -> Result<Value, RunError> {
+        let task = ExecutionTask::start(&self.client, command).await?;
+        let run = write::only(task.execution.run().clone());
+        self.executions.insert(number(command, "k"), task);
         Ok(run)
     }
 
-    fn job(&self, command: &Value) -> &Job {
-        &self.jobs[&number(command, "k")]
+    fn execution(&self, command: &Value) -> &ExecutionTask {
+        &self.executions[&number(command, "k")]
     }
 
-    fn end_job(&mut self, command: &Value) -> Job {
-        self.jobs.remove(&number(command, "k")).expect("a job")
+    fn take_execution(&mut self, command: &Value) -> ExecutionTask {
+        self.executions.remove(&number(command, "k")).expect("an execution of this number")
     }
 
     async fn watch_and_leave(&self, command: &Value) -> Result<Value, RunError> {
@@ -175,10 +175,10 @@ fn watch(client: &RunClient, command: &Value) -> Watch {
     }
 }
 
-async fn list(client: &RunClient, command: &Value, most: usize) -> Result<Value, RunError> {
+async fn list(client: &RunClient, command: &Value, limit: usize) -> Result<Value, RunError> {
     let mut pages = client.list_by_thread(read::list(command));
     let mut runs = Vec::new();
-    while runs.len() < most {
+    while runs.len() < limit {
         let Some(run) = pages.next().await? else {
             break;
         };

@@ -1,4 +1,4 @@
-//! Requests of the suite's JSON.
+//! Converts commands of the suite to requests.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub fn optional(json: &Value, name: &str) -> Option<String> {
     json[name].as_str().map(str::to_owned)
 }
 
-/// A JSON number, or its digits.
+/// An integer, from a JSON number or a string of digits.
 fn integer<T: FromStr>(json: &Value, name: &str) -> Option<T> {
     match &json[name] {
         Value::Null => None,
@@ -33,13 +33,13 @@ fn duration(json: &Value, name: &str) -> Option<prost_types::Duration> {
     Duration::from_millis(json[name].as_u64()?).try_into().ok()
 }
 
-/// A value's number, by its name without the prefix or by the number itself.
+/// The number of an enum value, from its lower-case name without the prefix or from the number itself.
 macro_rules! enumerated {
     ($json:expr, $type:ident, $prefix:literal) => {
         match $json {
             Value::String(name) => {
                 $type::from_str_name(&format!(concat!($prefix, "{}"), name.to_uppercase()))
-                    .expect("a value's name")
+                    .expect("the name of an enum value")
                     .into()
             }
             number => number.as_i64().unwrap_or_default() as i32,

@@ -1,4 +1,4 @@
-//! Messages and errors in the suite's JSON.
+//! Converts messages and errors to answers for the suite.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use runsvc_client::v1::*;
 use runsvc_client::{Kind, RunError};
 use serde_json::{Map, Value, json};
 
-/// 2^53: from here on not every integer is a double.
-const EXACT: u64 = 1 << 53;
+/// 2^53: larger integers do not fit into a double without loss.
+const EXACT_LIMIT: u64 = 1 << 53;
 
-/// An object without what is unset.
+/// An object that leaves out unset fields.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
@@ -47,7 +47,7 @@ impl Fields {
 }
 
 fn integer(number: impl Into<Value> + ToString, size: u64) -> Value {
-    if size < EXACT { number.into() } else { number.to_string().into() }
+    if size < EXACT_LIMIT { number.into() } else { number.to_string().into() }
 }
 
 macro_rules! enumerated {
@@ -88,8 +88,8 @@ pub fn event(event: StreamStatusResponse) -> Value {
     enumerated!(fields, "previous_status", RunStatus, event.previous_status, "RUN_STATUS_").0.into()
 }
 
-pub fn error(failure: &RunError) -> Value {
-    let kind = match failure.kind() {
+pub fn error(error: &RunError) -> Value {
+    let kind = match error.kind() {
         Kind::NotFound => "not_found",
         Kind::ThreadBusy => "thread_busy",
         Kind::FailedPrecondition => "failed_precondition",
@@ -97,22 +97,23 @@ pub fn error(failure: &RunError) -> Value {
         Kind::Unavailable => "unavailable",
         _ => "",
     };
-    let faults: Vec<_> = failure.violations().iter().map(|fault| fault.field.clone()).collect();
+    let fields: Vec<_> =
+        error.violations().iter().map(|violation| violation.field.clone()).collect();
     Fields::default()
-        .text("code", &code(failure))
-        .text("reason", failure.reason())
-        .put("metadata", (!failure.metadata().is_empty()).then(|| json!(failure.metadata())))
-        .put("violations", (!faults.is_empty()).then(|| faults.into()))
+        .text("code", &code(error))
+        .text("reason", error.reason())
+        .put("metadata", (!error.metadata().is_empty()).then(|| json!(error.metadata())))
+        .put("violations", (!fields.is_empty()).then(|| fields.into()))
         .text("kind", kind)
-        .put("retry_after_ms", failure.retry_after().map(|wait| (wait.as_millis() as u64).into()))
+        .put("retry_after_ms", error.retry_after().map(|wait| (wait.as_millis() as u64).into()))
         .0
         .into()
 }
 
-/// NotFound is NOT_FOUND.
-fn code(failure: &RunError) -> String {
+/// The name of the code in capitals: NOT_FOUND for `NotFound`.
+fn code(error: &RunError) -> String {
     let mut code = String::new();
-    for letter in format!("{:?}", failure.code()).chars() {
+    for letter in format!("{:?}", error.code()).chars() {
         if letter.is_uppercase() && !code.is_empty() {
             code.push('_');
         }

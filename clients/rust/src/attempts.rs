@@ -6,13 +6,13 @@ use tonic::{Request, Response, Status};
 use crate::backoff::Backoff;
 use crate::{Kind, RunError};
 
-const MOST: u32 = 4;
-/// Longer than any call, and what a clock can still count.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_ATTEMPTS: u32 = 4;
+/// Longer than any call takes, and short enough to be added to an `Instant`.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Makes a call until it is answered, within the timeout.
+/// Makes a call, within the timeout. A repeatable call is retried while the server is unavailable.
 ///
-/// `repeatable`: whether making it twice does what making it once does; otherwise there is one attempt.
+/// `repeatable`: making the call twice has the same effect as making it once.
 pub(crate) async fn call<Q: Clone, A, F>(
     timeout: Duration,
     repeatable: bool,
@@ -22,26 +22,26 @@ pub(crate) async fn call<Q: Clone, A, F>(
 where
     F: Future<Output = Result<Response<A>, Status>>,
 {
-    let end = Instant::now() + timeout.min(FOREVER);
+    let deadline = Instant::now() + timeout.min(LONGEST_TIMEOUT);
     let mut backoff = Backoff::new();
-    let mut made = 0;
+    let mut attempts = 0;
     loop {
-        let failure = match once(end, message.clone(), &send).await {
+        let error = match attempt(deadline, message.clone(), &send).await {
             Ok(answer) => return Ok(answer),
-            Err(failure) => failure,
+            Err(error) => error,
         };
-        made += 1;
-        let pause = backoff.pause(&failure);
-        let is_last = !repeatable || made == MOST || failure.kind() != Kind::Unavailable;
-        if is_last || Instant::now() + pause >= end {
-            return Err(failure);
+        attempts += 1;
+        let pause = backoff.pause(&error);
+        let is_last = !repeatable || attempts == MAX_ATTEMPTS || error.kind() != Kind::Unavailable;
+        if is_last || Instant::now() + pause >= deadline {
+            return Err(error);
         }
         sleep(pause).await;
     }
 }
 
-async fn once<Q, A, F>(
-    end: Instant,
+async fn attempt<Q, A, F>(
+    deadline: Instant,
     message: Q,
     send: &impl Fn(Request<Q>) -> F,
 ) -> Result<A, RunError>
@@ -49,10 +49,10 @@ where
     F: Future<Output = Result<Response<A>, Status>>,
 {
     let mut request = Request::new(message);
-    request.set_timeout(end - Instant::now());
-    match timeout_at(end, send(request)).await {
+    request.set_timeout(deadline - Instant::now());
+    match timeout_at(deadline, send(request)).await {
         Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded("No answer within the timeout").into()),
+        Err(_) => Err(Status::deadline_exceeded("The server did not answer in time").into()),
     }
 }
 

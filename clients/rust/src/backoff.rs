@@ -2,24 +2,25 @@ use std::time::Duration;
 
 use crate::RunError;
 
-const FIRST: Duration = Duration::from_millis(50);
+const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Pauses between attempts: 50 ms, doubling to 2 s, each shortened by up to half, so that clients part.
+/// The pauses between attempts: 50 ms, doubling up to 2 s. Each is shortened at random by up to half, so that clients
+/// do not retry in step.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    longest: Duration,
+    next: Duration,
 }
 
 impl Backoff {
     pub(crate) fn new() -> Self {
-        Self { longest: FIRST }
+        Self { next: SHORTEST }
     }
 
-    /// The pause before the next attempt; what the server asked for comes on top.
+    /// Returns the pause before the next attempt. The delay that the server asked for is added to it.
     pub(crate) fn pause(&mut self, error: &RunError) -> Duration {
-        let pause = self.longest.mul_f64(0.5 + fastrand::f64() / 2.0);
-        self.longest = LONGEST.min(2 * self.longest);
+        let pause = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.next = LONGEST.min(2 * self.next);
         pause + error.retry_after().unwrap_or_default()
     }
 }

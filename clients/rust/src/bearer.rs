@@ -7,7 +7,7 @@ use tonic::{Request, Status};
 
 type Token = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Puts the token on every call, of either kind.
+/// The interceptor that adds the token, if there is one, to every call and watch.
 #[derive(Clone)]
 pub struct Bearer(Option<Token>);
 
@@ -28,7 +28,9 @@ impl Interceptor for Bearer {
         if let Some(token) = &self.0 {
             let mut value =
                 MetadataValue::try_from(format!("Bearer {}", token())).map_err(|_| {
-                    Status::unauthenticated("The token holds characters that no header may")
+                    Status::unauthenticated(
+                        "The token has characters that a header cannot carry; use visible ASCII only",
+                    )
                 })?;
             value.set_sensitive(true);
             request.metadata_mut().insert("authorization", value);

@@ -7,15 +7,15 @@ use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 const DOMAIN: &str = "runsvc";
-/// On every failure that a server of ours tells.
+/// The trailer that a runsvc server adds to every error.
 const REQUEST_ID: &str = "x-request-id";
 
-/// Why a call failed.
+/// A failed call.
 #[derive(Clone, Debug)]
-pub struct RunError(Box<Told>);
+pub struct RunError(Box<Details>);
 
 #[derive(Clone, Debug)]
-struct Told {
+struct Details {
     code: Code,
     reason: String,
     message: String,
@@ -25,41 +25,43 @@ struct Told {
     from_transport: bool,
 }
 
-/// What callers often go on from; [`RunError::code`] and [`RunError::reason`] tell all others apart.
+/// The kind of a [`RunError`], for the errors that callers often handle. [`RunError::code`] and [`RunError::reason`]
+/// distinguish all errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// No such run, or not the caller's.
+    /// The run does not exist, or belongs to another owner.
     NotFound,
-    /// The thread has an active run; the metadata names it as run_id.
+    /// The thread has an active run. The metadata holds its id as `run_id`.
     ThreadBusy,
-    /// Refused as things stand: INVALID_TRANSITION (the run has ended), or NOT_HOLDER (another worker has it).
+    /// The state of the run does not allow the change: INVALID_TRANSITION (the run has ended) or NOT_HOLDER (another
+    /// executor holds the run).
     FailedPrecondition,
-    /// The request is at fault; the violations list every field.
+    /// The request is invalid. The violations list every invalid field.
     InvalidArgument,
-    /// No server, one that stops, or one that cannot reach its store. With a reason the change did not happen; without
-    /// one the connection was lost, and it may have happened.
+    /// The server cannot be reached, is stopping, or cannot use its store. With a reason, the change did not happen.
+    /// Without a reason the connection was lost, and the change may have happened.
     Unavailable,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
-/// One field of a request that is at fault, and what is wrong with it.
+/// One invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Its path in the request, such as spec.thread_id.
+    /// The path of the field in the request, such as `spec.thread_id`.
     pub field: String,
-    /// What is wrong with it, for people.
+    /// The rule that the field violates, for people.
     pub description: String,
 }
 
 impl RunError {
-    /// The canonical code.
+    /// Returns the gRPC status code.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> Kind {
         match self.0.code {
             _ if self.0.reason == "THREAD_BUSY" => Kind::ThreadBusy,
@@ -71,8 +73,8 @@ impl RunError {
         }
     }
 
-    /// Whether it says nothing about the run: the same report may be taken in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// True if the error does not concern the run itself, so that the same report may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
         matches!(
             self.0.code,
             Code::Unavailable
@@ -83,38 +85,38 @@ impl RunError {
         )
     }
 
-    /// Whether it says that the run ended, was removed, or is another worker's.
-    pub(crate) fn is_losing(&self) -> bool {
+    /// True if the server refused a report because the run has ended, was removed, or has another holder.
+    pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.kind(), Kind::NotFound | Kind::FailedPrecondition)
     }
 
-    /// Name of a [`v1::ErrorReason`](crate::v1::ErrorReason) without its prefix, such as THREAD_BUSY. Empty: the server
-    /// did not say, or did not answer.
+    /// Returns the name of a [`v1::ErrorReason`](crate::v1::ErrorReason) without its prefix, such as THREAD_BUSY. Empty
+    /// if the server gave no reason or did not answer.
     pub fn reason(&self) -> &str {
         &self.0.reason
     }
 
-    /// What happened, for people.
+    /// Returns the description of the error, for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The facts of the reason, such as run_id.
+    /// Returns the facts that belong to the reason, such as `run_id`.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.0.metadata
     }
 
-    /// The fields at fault, of an INVALID_REQUEST.
+    /// Returns the invalid fields of an INVALID_REQUEST.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
     }
 
-    /// After how long trying again is worth it, if the server said.
+    /// Returns the delay after which the server suggests a retry.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// No server said so: the connection was lost or never made, or the time was over.
+    /// True if the error does not come from a server: the connection was lost or never made, or the deadline passed.
     pub fn from_transport(&self) -> bool {
         self.0.from_transport
     }
@@ -124,20 +126,21 @@ impl From<Status> for RunError {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let info = details.error_info().filter(|info| info.domain == DOMAIN);
-        let faults = details.bad_request().map(|request| request.field_violations.as_slice());
-        Self(Box::new(Told {
+        let violations = details.bad_request().map(|request| request.field_violations.as_slice());
+        Self(Box::new(Details {
             code: code(&status),
             reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
             message: status.message().to_owned(),
             metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
-            violations: faults.unwrap_or_default().iter().map(Violation::from).collect(),
+            violations: violations.unwrap_or_default().iter().map(Violation::from).collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             from_transport: !status.metadata().contains_key(REQUEST_ID),
         }))
     }
 }
 
-/// The status' code. What has a cause comes from this side of the connection, and tonic has codes of its own for it.
+/// Returns the code of the status. tonic reports a lost connection and a passed deadline as CANCELLED or UNKNOWN with a
+/// cause; a server's status has no cause.
 fn code(status: &Status) -> Code {
     match status.code() {
         Code::Cancelled | Code::Unknown
@@ -155,8 +158,8 @@ fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
 }
 
 impl From<&tonic_types::FieldViolation> for Violation {
-    fn from(fault: &tonic_types::FieldViolation) -> Self {
-        Self { field: fault.field.clone(), description: fault.description.clone() }
+    fn from(violation: &tonic_types::FieldViolation) -> Self {
+        Self { field: violation.field.clone(), description: violation.description.clone() }
     }
 }
 

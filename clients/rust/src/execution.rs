@@ -1,6 +1,5 @@
-use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use prost::Message;
 use tokio::sync::{Mutex, watch};
@@ -8,37 +7,28 @@ use tokio::sync::{Mutex, watch};
 use crate::v1::{Progress, Run, RunStatus, UpdateProgressRequest};
 use crate::{RunClient, RunError};
 
-/// Who executes a run, and how often it promises to say that it is alive.
-#[derive(Clone, Debug, Default)]
-pub struct Worker {
-    /// Makes the worker the run's holder. None: anyone may report.
-    pub id: Option<String>,
-    /// Ends the run, as ERROR, when the worker was not heard of for so long. None: never. Needs an id.
-    pub lease: Option<Duration>,
-}
-
-/// A run at work, as the function that executes it sees it.
+/// A run in progress, as its handler sees it. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Execution {
     client: RunClient,
-    worker: Worker,
+    worker_id: Option<String>,
     run: Run,
-    told: watch::Receiver<Option<Stop>>,
-    /// Gone when the run's end is reported.
-    tell: Weak<watch::Sender<Option<Stop>>>,
+    stopped: watch::Receiver<Option<StopReason>>,
+    /// Gone once the end of the run is reported.
+    stop: Weak<watch::Sender<Option<StopReason>>>,
     reported: Arc<Mutex<Reported>>,
 }
 
-/// What was reported so far.
+/// The progress reported so far, and the sequence number of the last report.
 #[derive(Debug)]
 struct Reported {
     sequence: u64,
     progress: Progress,
 }
 
-/// Why the work is to stop.
+/// The reason why the handler should stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum StopReason {
     Cancelled,
     Lost,
 }
@@ -46,74 +36,81 @@ pub(crate) enum Stop {
 impl Execution {
     pub(crate) fn new(
         client: RunClient,
-        worker: Worker,
+        worker_id: Option<String>,
         run: Run,
-        tell: &Arc<watch::Sender<Option<Stop>>>,
+        stop: &Arc<watch::Sender<Option<StopReason>>>,
     ) -> Self {
-        // Above those of whoever executed the run before, under the same name.
+        // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let sequence = u64::try_from(age.as_nanos()).unwrap_or_default();
         let reported = Arc::new(Mutex::new(Reported { sequence, progress: Progress::default() }));
-        Self { client, worker, run, told: tell.subscribe(), tell: Arc::downgrade(tell), reported }
+        let (stopped, stop) = (stop.subscribe(), Arc::downgrade(stop));
+        Self { client, worker_id, run, stopped, stop, reported }
     }
 
-    /// The run as it was started.
+    /// Returns the run as it was started, without its kwargs.
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// Whether others have ended the run, so that the work is to stop.
+    /// True if others have ended the run. The handler should return then.
     pub fn is_stopped(&self) -> bool {
-        self.told.borrow().is_some()
+        self.stopped.borrow().is_some()
     }
 
-    /// Waits until others have ended the run: then the work is to return. It is what the work selects with.
+    /// Waits until others have ended the run. The handler should return then. Meant for `tokio::select!`.
     pub async fn stopped(&self) {
-        // Fails when the work has ended: nobody can tell it any more.
-        let _ = self.told.clone().wait_for(Option::is_some).await;
+        // Fails when the handler has returned: the run can no longer be stopped.
+        let _ = self.stopped.clone().wait_for(Option::is_some).await;
     }
 
-    /// Reports usage, in the order of the calls: the fields that are set replace what was reported of them before. False
-    /// when it was not applied, for the run is over, or there is no server now: the next report, at the latest that of
-    /// the end, makes up for it then.
+    /// Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
+    /// calls.
+    ///
+    /// Returns false if the report was not applied: the run has ended, or no server answered. After an outage the next
+    /// report, at the latest that of the end, contains this progress too.
+    ///
+    /// # Errors
+    ///
+    /// The server rejected the progress, for instance as INVALID_REQUEST. Later reports do not contain it.
     pub async fn report(&self, progress: Progress) -> Result<bool, RunError> {
         let mut reported = self.reported.lock().await;
         let total = merged(&reported.progress, Some(&progress));
-        // Before the call: the usage is what it is, also when this future is dropped.
+        // Stored before the call, so that a dropped future does not lose the usage.
         let before = std::mem::replace(&mut reported.progress, total.clone());
         reported.sequence += 1;
         let request = UpdateProgressRequest {
             run_id: self.run.run_id.clone(),
             progress: Some(total),
             sequence: Some(reported.sequence),
-            worker_id: self.worker.id.clone(),
+            worker_id: self.worker_id.clone(),
             ..UpdateProgressRequest::default()
         };
         match self.client.update_progress(request).await {
             Ok(answer) => {
-                self.learn(answer.run.as_ref().and_then(Stop::of));
+                self.stop_for(answer.run.as_ref().and_then(StopReason::of));
                 Ok(answer.applied)
             }
-            Err(failure) if failure.is_losing() => {
-                self.learn(Some(Stop::Lost));
+            Err(error) if error.is_refusal() => {
+                self.stop_for(Some(StopReason::Lost));
                 Ok(false)
             }
-            Err(failure) if failure.is_passing() => Ok(false),
-            Err(failure) => {
+            Err(error) if error.is_transient() => Ok(false),
+            Err(error) => {
                 reported.progress = before;
-                Err(failure)
+                Err(error)
             }
         }
     }
 
-    fn learn(&self, why: Option<Stop>) {
-        if let Some(tell) = self.tell.upgrade() {
-            stop(&tell, why);
+    fn stop_for(&self, reason: Option<StopReason>) {
+        if let Some(stop) = self.stop.upgrade() {
+            stop_handler(&stop, reason);
         }
     }
 
-    /// The final usage; None when there is nothing to tell.
-    pub(crate) async fn usage(&self, last: Option<&Progress>) -> Option<Progress> {
+    /// Returns the final usage. None if there is no usage.
+    pub(crate) async fn final_usage(&self, last: Option<&Progress>) -> Option<Progress> {
         let reported = self.reported.lock().await;
         Some(merged(&reported.progress, last)).filter(|usage| *usage != Progress::default())
     }
@@ -122,109 +119,29 @@ impl Execution {
 fn merged(progress: &Progress, more: Option<&Progress>) -> Progress {
     let mut bytes = progress.encode_to_vec();
     bytes.extend(more.map(Message::encode_to_vec).unwrap_or_default());
-    Progress::decode(bytes.as_slice()).expect("messages end to end are their merge")
+    Progress::decode(bytes.as_slice()).expect("concatenated messages decode to their merge")
 }
 
-/// Tells the work to stop, unless it was told.
-pub(crate) fn stop(tell: &watch::Sender<Option<Stop>>, why: Option<Stop>) {
-    tell.send_if_modified(|told| {
-        let is_news = told.is_none() && why.is_some();
-        *told = told.or(why);
-        is_news
+/// Stops the handler if there is a reason. The first reason stays.
+pub(crate) fn stop_handler(stop: &watch::Sender<Option<StopReason>>, reason: Option<StopReason>) {
+    stop.send_if_modified(|current| {
+        let is_first = current.is_none() && reason.is_some();
+        *current = current.or(reason);
+        is_first
     });
 }
 
-impl Worker {
-    /// What it promises, or the run's creator promised for it.
-    pub(crate) fn lease_of(&self, run: &Run) -> Option<Duration> {
-        let promised = run.lease.as_ref().and_then(|lease| lease.ttl);
-        self.lease.or_else(|| promised.and_then(|ttl| ttl.try_into().ok()))
-    }
-}
-
-impl Stop {
-    /// What a run's state means for its work.
+impl StopReason {
+    /// Returns the reason to stop that the status of the run gives. None if the run is active.
     pub(crate) fn of(run: &Run) -> Option<Self> {
         match run.status() {
             RunStatus::Interrupted => Some(Self::Cancelled),
             RunStatus::Success | RunStatus::Error | RunStatus::Timeout => Some(Self::Lost),
-            // One that a newer server has is not taken for an end.
+            // A status that only a newer server knows counts as active.
             _ => None,
         }
     }
 }
 
-/// Why the execution of a run could not be reported.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum WorkError {
-    /// The run has ended by other hands, was removed, or is another worker's now.
-    Lost,
-    /// The start or the report failed.
-    Call(RunError),
-}
-
-impl From<RunError> for WorkError {
-    fn from(error: RunError) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl fmt::Display for WorkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost => f.write_str("The run is no longer this worker's"),
-            Self::Call(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for WorkError {}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::v1::Lease;
-
-    #[test]
-    fn progress_is_made_up_for_by_the_next() {
-        let first =
-            Progress { total_input_tokens: Some(3), total_tokens: Some(3), ..Default::default() };
-        let second = Progress { total_tokens: Some(0), ..Default::default() };
-        let total =
-            Progress { total_input_tokens: Some(3), total_tokens: Some(0), ..Default::default() };
-        assert_eq!(merged(&first, Some(&second)), total);
-    }
-
-    #[tokio::test]
-    async fn another_processes_sequence_follows_the_first_ones() {
-        let client = RunClient::connect().unwrap();
-        let tell = Arc::new(watch::Sender::new(None));
-        let mut last = 0;
-        for _process in 0..2 {
-            let execution =
-                Execution::new(client.clone(), Worker::default(), Run::default(), &tell);
-            let sequence = execution.reported.lock().await.sequence;
-            assert!(sequence > last);
-            last = sequence;
-        }
-    }
-
-    #[test]
-    fn a_lease_that_was_promised_at_creation_is_kept() {
-        let ttl = Duration::from_secs(9).try_into().ok();
-        let run = Run { lease: Some(Lease { ttl, ..Default::default() }), ..Default::default() };
-        let unleased = Worker::default();
-        assert_eq!(unleased.lease_of(&run), Some(Duration::from_secs(9)));
-        assert_eq!(unleased.lease_of(&Run::default()), None);
-        let leased = Worker { lease: Some(Duration::from_secs(3)), ..Worker::default() };
-        assert_eq!(leased.lease_of(&run), Some(Duration::from_secs(3)));
-    }
-
-    #[test]
-    fn a_status_of_a_newer_server_is_no_end() {
-        assert_eq!(Stop::of(&Run { status: 42, ..Default::default() }), None);
-        let timed_out = Run { status: RunStatus::Timeout.into(), ..Default::default() };
-        assert_eq!(Stop::of(&timed_out), Some(Stop::Lost));
-    }
-}
+mod tests;

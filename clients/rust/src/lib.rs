@@ -1,13 +1,17 @@
-//! A client of runsvc, the run service for agent platforms.
+//! The Rust client of runsvc, the run service for agent platforms.
+//!
+//! [`RunClient`] makes typed calls with deadlines and safe retries, watches runs across lost connections, and executes
+//! runs with a lease. The [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete
+//! executor.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use runsvc_client::{RunClient, v1::RunSpec};
 //!
-//! let runs = RunClient::connect()?;
+//! let client = RunClient::connect()?;
 //! let spec = RunSpec { thread_id: "chat-1".into(), ..Default::default() };
-//! let run = runs.create(spec).await?.run.unwrap_or_default();
-//! let mut watch = runs.watch(run.run_id);
+//! let run = client.create(spec).await?.run.unwrap_or_default();
+//! let mut watch = client.watch(run.run_id);
 //! while let Some(event) = watch.next().await? {
 //!     println!("{:?} {:?}", event.event(), event.run.map(|run| run.status()));
 //! }
@@ -21,14 +25,16 @@ mod backoff;
 mod bearer;
 mod client;
 mod error;
+mod execute;
 mod execution;
 mod pages;
 mod reports;
+mod requests;
 mod settings;
 mod supervision;
 mod watch;
 
-/// The generated code: messages, and the stubs below the client.
+/// The generated code: messages, enums and stubs.
 #[allow(missing_docs, clippy::all, clippy::pedantic, rustdoc::all)]
 pub mod v1 {
     include!("v1/runsvc.v1.rs");
@@ -37,8 +43,25 @@ pub mod v1 {
 pub use bearer::Bearer;
 pub use client::{AdminStub, RunClient, RunStub};
 pub use error::{Kind, RunError, Violation};
-pub use execution::{Execution, WorkError, Worker};
+pub use execute::{ExecuteError, ExecuteOptions};
+pub use execution::Execution;
 pub use pages::RunPages;
+/// The crate of the types `Struct`, `Duration` and `Timestamp` in the generated code.
+pub use prost_types;
 pub use settings::{RunClientBuilder, SettingsError};
 pub use tonic::Code;
 pub use watch::Watch;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(test)]
+mod readme {
+    #[test]
+    fn the_readme_contains_the_executor_example() {
+        let executor = include_str!("../examples/executor.rs");
+        assert!(include_str!("../README.md").contains(executor));
+    }
+}

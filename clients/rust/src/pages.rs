@@ -11,10 +11,10 @@ type Fetch = Box<
         + Sync,
 >;
 
-/// A thread's runs, newest first. Pages are asked for as they are needed.
+/// The runs of a thread, newest first. Each page is requested when its first run is needed.
 pub struct RunPages {
     fetch: Fetch,
-    /// What the next page is asked for with; None after the last.
+    /// The request for the next page. None after the last page.
     request: Option<ListByThreadRequest>,
     page: std::vec::IntoIter<Run>,
 }
@@ -24,13 +24,17 @@ impl RunPages {
         Self { fetch, request: Some(request), page: Vec::new().into_iter() }
     }
 
-    /// The next run; None after the last.
+    /// Returns the next run. None after the last.
+    ///
+    /// # Errors
+    ///
+    /// The error of the call that requested the page.
     pub async fn next(&mut self) -> Result<Option<Run>, RunError> {
         loop {
             if let Some(run) = self.page.next() {
                 return Ok(Some(run));
             }
-            // A page may be empty and not the last.
+            // An empty page is not always the last one.
             let Some(request) = &self.request else {
                 return Ok(None);
             };
@@ -46,7 +50,7 @@ impl RunPages {
         }
     }
 
-    /// The same runs as a stream.
+    /// Converts the pages into a stream of runs.
     pub fn into_stream(self) -> impl Stream<Item = Result<Run, RunError>> + Send {
         try_unfold(self, async |mut pages| Ok(pages.next().await?.map(|run| (run, pages))))
     }

@@ -11,8 +11,8 @@ use crate::{Bearer, RunClient};
 const DEFAULT_TARGET: &str = "127.0.0.1:50051";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the server is and how to speak to it. What is not set comes from the environment; setting it to None switches
-/// the environment off and leaves the default.
+/// The settings of a [`RunClient`]. An option that is not set comes from its environment variable. An option that is
+/// set to None ignores the variable and takes its default.
 #[derive(Default)]
 pub struct RunClientBuilder {
     target: Option<Option<String>>,
@@ -23,50 +23,63 @@ pub struct RunClientBuilder {
 }
 
 impl RunClientBuilder {
-    /// The server's address, such as `runs.internal:50051`. Else `RUNSVC_TARGET`, else `127.0.0.1:50051`.
+    /// Sets the address of the server, such as `runs.internal:50051`.
+    ///
+    /// Variable: `RUNSVC_TARGET`. Default: `127.0.0.1:50051`.
     #[must_use]
     pub fn target(mut self, target: Option<&str>) -> Self {
         self.target = Some(target.map(str::to_owned));
         self
     }
 
-    /// What proves to the server who calls. Else `RUNSVC_TOKEN`, else none is sent.
+    /// Sets the token that identifies the caller. It is sent as `authorization: Bearer …` with every call and watch.
+    ///
+    /// Variable: `RUNSVC_TOKEN`. Default: no token is sent.
     #[must_use]
     pub fn token(mut self, token: Option<&str>) -> Self {
-        self.token = Some(fixed(token.map(str::to_owned)));
+        self.token = Some(fixed_token(token.map(str::to_owned)));
         self
     }
 
-    /// Asked for the token before each call and each connection of a watch, so that it may change.
+    /// Sets a function that returns the token. It is called before each call and each connection of a watch, for tokens
+    /// that change.
     #[must_use]
     pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.token = Some(Bearer::new(Some(Arc::new(token))));
         self
     }
 
-    /// Speaks TLS, with a server whose certificate leads to one of these, a file in PEM. Else `RUNSVC_TLS_CA`, else the
-    /// connection is not encrypted.
+    /// Uses TLS and trusts the certificates in this PEM file.
+    ///
+    /// Variable: `RUNSVC_TLS_CA`. Default: the connection is not encrypted.
     #[must_use]
     pub fn tls_ca(mut self, tls_ca: Option<&Path>) -> Self {
         self.tls_ca = Some(tls_ca.map(Path::to_owned));
         self
     }
 
-    /// How long a call may take; a watch has no limit. Else `RUNSVC_TIMEOUT` in seconds, else 10 seconds.
+    /// Sets the deadline of every call. A watch has no deadline.
+    ///
+    /// Variable: `RUNSVC_TIMEOUT`, in seconds. Default: 10 seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Speaks over this channel, for whatever the other options do not offer; target and certificates then mean nothing.
+    /// Uses this channel, for connections that the other options cannot describe. Target and certificates are ignored
+    /// then.
     #[must_use]
     pub fn channel(mut self, channel: Channel) -> Self {
         self.channel = Some(channel);
         self
     }
 
-    /// The client, made inside a tokio runtime. It connects with its first call.
+    /// Builds the client. It connects with its first call. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The target is not an address, the timeout is not a positive number, or the certificates cannot be read.
     pub fn build(self) -> Result<RunClient, SettingsError> {
         self.build_in(|name| env::var(name).ok())
     }
@@ -75,13 +88,13 @@ impl RunClientBuilder {
         self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<RunClient, SettingsError> {
-        // A variable that is set to nothing is meant to be no variable.
+        // An empty variable counts as unset.
         let variable = |name| environment(name).filter(|value| !value.is_empty());
         let timeout = match self.timeout {
             Some(timeout) => timeout,
             None => variable("RUNSVC_TIMEOUT").map(|text| seconds(&text)).transpose()?,
         };
-        let token = self.token.unwrap_or_else(|| fixed(variable("RUNSVC_TOKEN")));
+        let token = self.token.unwrap_or_else(|| fixed_token(variable("RUNSVC_TOKEN")));
         let channel = match self.channel {
             Some(channel) => channel,
             None => connect(
@@ -96,39 +109,43 @@ impl RunClientBuilder {
     }
 }
 
-fn fixed(token: Option<String>) -> Bearer {
+fn fixed_token(token: Option<String>) -> Bearer {
     Bearer::new(token.map(|token| Arc::new(move || token.clone()) as _))
 }
 
 fn seconds(text: &str) -> Result<Duration, SettingsError> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| {
-        SettingsError(format!("RUNSVC_TIMEOUT is {text:?}, which is no number of seconds above 0"))
+        SettingsError(format!("RUNSVC_TIMEOUT is {text:?}; set it to a number of seconds above 0"))
     })
 }
 
 fn connect(target: &str, tls_ca: Option<PathBuf>) -> Result<Channel, SettingsError> {
-    let wrong = |error| SettingsError(format!("The target {target:?} is no address: {error}"));
+    let invalid = |error| {
+        SettingsError(format!(
+            "The target {target:?} is not an address ({error}); use host:port, such as {DEFAULT_TARGET}"
+        ))
+    };
     let scheme = if tls_ca.is_some() { "https" } else { "http" };
     let mut endpoint = Endpoint::from_shared(format!("{scheme}://{target}"))
-        .map_err(wrong)?
-        // A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
+        .map_err(invalid)?
+        // Detects a peer that stopped responding within about 40 seconds, also on an idle watch.
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_timeout(Duration::from_secs(20));
     if let Some(path) = tls_ca {
         let unreadable = |error| {
-            SettingsError(format!("The certificates {} cannot be read: {error}", path.display()))
+            SettingsError(format!("Cannot read the certificates {}: {error}", path.display()))
         };
         let certificates = Certificate::from_pem(fs::read(&path).map_err(unreadable)?);
         endpoint = endpoint
             .tls_config(ClientTlsConfig::new().ca_certificate(certificates))
-            .map_err(wrong)?;
+            .map_err(invalid)?;
     }
     Ok(endpoint.connect_lazy())
 }
 
-/// What a client cannot be made from, in words.
+/// The reason why a client cannot be built from its settings.
 #[derive(Clone, Debug)]
 pub struct SettingsError(String);
 

@@ -4,56 +4,62 @@ use tokio::sync::watch::Sender;
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
-use crate::execution::{Stop, stop};
+use crate::execution::{StopReason, stop_handler};
 use crate::v1::{HeartbeatRequest, Run, StatusEvent, StreamStatusRequest};
-use crate::{RunClient, RunError, Worker};
+use crate::{ExecuteOptions, RunClient, RunError};
 
-/// What goes on beside the work: it hears of the run's end, and keeps its lease. It does not end by itself.
+/// Watches the run and renews its lease while the handler runs. Never returns.
 ///
-/// Only an answer that tells of the run stops the work. Without a server it goes on: such a time counts for no lease.
+/// Only an answer about the run stops the handler. Without a server the handler keeps running, because an outage does
+/// not count towards the lease.
 pub(crate) async fn supervise(
     client: &RunClient,
-    worker: &Worker,
+    options: &ExecuteOptions,
     run: &Run,
-    tell: &Sender<Option<Stop>>,
+    stop: &Sender<Option<StopReason>>,
 ) {
-    tokio::join!(listen(client, run, tell), beat(client, worker, run, tell));
+    tokio::join!(watch_run(client, run, stop), send_heartbeats(client, options, run, stop));
     std::future::pending().await
 }
 
-async fn listen(client: &RunClient, run: &Run, tell: &Sender<Option<Stop>>) {
+async fn watch_run(client: &RunClient, run: &Run, stop: &Sender<Option<StopReason>>) {
     let mut request = StreamStatusRequest::from(run.run_id.clone());
     request.after_revision = Some(run.revision);
     let mut backoff = Backoff::new();
-    while let Err(failure) = follow(client, request.clone(), tell).await {
-        if failure.is_losing() {
-            return stop(tell, Some(Stop::Lost));
+    while let Err(error) = watch_until_end(client, request.clone(), stop).await {
+        if error.is_refusal() {
+            return stop_handler(stop, Some(StopReason::Lost));
         }
-        sleep(backoff.pause(&failure)).await;
-        // Whatever else ends a watch, a new one begins with the run's present state.
+        sleep(backoff.pause(&error)).await;
+        // Any other error, such as a compacted revision, is repaired by a new watch with a snapshot.
         request.after_revision = None;
     }
 }
 
-async fn follow(
+async fn watch_until_end(
     client: &RunClient,
     request: StreamStatusRequest,
-    tell: &Sender<Option<Stop>>,
+    stop: &Sender<Option<StopReason>>,
 ) -> Result<(), RunError> {
     let mut watch = client.watch(request).outage(Duration::MAX);
     while let Some(event) = watch.next().await? {
         if event.event() == StatusEvent::Deleted {
-            stop(tell, Some(Stop::Lost));
+            stop_handler(stop, Some(StopReason::Lost));
         } else {
-            stop(tell, event.run.as_ref().and_then(Stop::of));
+            stop_handler(stop, event.run.as_ref().and_then(StopReason::of));
         }
     }
     Ok(())
 }
 
-/// Sends heartbeats, also while nobody answers.
-async fn beat(client: &RunClient, worker: &Worker, run: &Run, tell: &Sender<Option<Stop>>) {
-    let (Some(lease), Some(worker_id)) = (worker.lease_of(run), &worker.id) else {
+/// Sends a heartbeat every third of the lease, during an outage too.
+async fn send_heartbeats(
+    client: &RunClient,
+    options: &ExecuteOptions,
+    run: &Run,
+    stop: &Sender<Option<StopReason>>,
+) {
+    let (Some(lease), Some(worker_id)) = (options.lease_of(run), &options.worker_id) else {
         return;
     };
     let interval = lease / 3;
@@ -62,8 +68,10 @@ async fn beat(client: &RunClient, worker: &Worker, run: &Run, tell: &Sender<Opti
     loop {
         sleep(interval).await;
         match client.heartbeat(request.clone()).await {
-            Ok(run) => stop(tell, Stop::of(&run)),
-            Err(failure) if failure.is_losing() => return stop(tell, Some(Stop::Lost)),
+            Ok(run) => stop_handler(stop, StopReason::of(&run)),
+            Err(error) if error.is_refusal() => {
+                return stop_handler(stop, Some(StopReason::Lost));
+            }
             Err(_) => {}
         }
     }

@@ -13,35 +13,37 @@ use crate::backoff::Backoff;
 use crate::v1::stream_status_request::Target;
 use crate::v1::{Run, RunStatus, StatusEvent, StreamStatusRequest, StreamStatusResponse};
 
-/// A stream that stood for longer had a connection, also if nothing happened on it: making one takes less.
+/// A stream that was open for longer than this had a connection, even if no message arrived: connecting takes less
+/// time.
 const CONNECTED: Duration = Duration::from_secs(10);
 
 type Events = BoxStream<'static, Result<StreamStatusResponse, Status>>;
 type Opening = BoxFuture<'static, Result<Events, Status>>;
 
-/// The events of a watch: each change once, in order, also across lost connections and restarts of the server.
+/// The events of a watch: each change once, in order, across lost connections and restarts of the server.
 ///
-/// It ends when the server ends it: of one run, after its terminal change. Dropping it leaves it, and frees the server's
-/// stream at once. It holds no more than the event that it hands out.
+/// A watch of one run ends after the run's terminal change; other watches do not end by themselves. A watch has no
+/// deadline. Dropping it ends the stream on the server at once. It buffers no events.
 pub struct Watch {
     open: Box<dyn Fn(StreamStatusRequest) -> Opening + Send + Sync>,
-    /// What goes on from the last event that was handed out.
+    /// The request that continues after the last event.
     request: StreamStatusRequest,
     outage: Duration,
     backoff: Backoff,
     state: State,
-    /// When the watch began to fail; None when something came since.
+    /// When the server became unreachable. None after a message.
     failing_since: Option<Instant>,
-    /// When the stream began.
+    /// When the stream was opened.
     opened: Instant,
-    /// The run is as it will be for ever; and nothing that was asked for can follow.
-    ends: bool,
-    over: bool,
+    /// The run no longer changes.
+    run_is_final: bool,
+    /// No event can follow.
+    is_complete: bool,
 }
 
 enum State {
-    /// Connecting is due.
-    Due(Instant),
+    /// Waiting to connect at this time.
+    Waiting(Instant),
     Open(Events),
     Ended,
 }
@@ -57,28 +59,34 @@ impl Watch {
             request,
             outage,
             backoff: Backoff::new(),
-            state: State::Due(Instant::now()),
+            state: State::Waiting(Instant::now()),
             failing_since: None,
             opened: Instant::now(),
-            ends: false,
-            over: false,
+            run_is_final: false,
+            is_complete: false,
         }
     }
 
-    /// Goes on for that long without a server, instead of a minute.
+    /// Sets the time for which the watch tries to reach a server. After that it fails with the last error. Default: 60
+    /// seconds.
     #[must_use]
     pub fn outage(mut self, outage: Duration) -> Self {
         self.outage = outage;
         self
     }
 
-    /// Waits for the next event; None when the watch has ended. An error that connecting again cannot mend, or that
-    /// outlasts the outage, ends it. Nothing is lost when the future is dropped.
+    /// Waits for the next event. Returns None when the watch has ended. Heartbeats are not returned. If the future is
+    /// dropped, no event is lost.
+    ///
+    /// # Errors
+    ///
+    /// The server refused the watch, or could not be reached for the time set by [`Watch::outage`]. The watch has ended
+    /// then.
     pub async fn next(&mut self) -> Result<Option<StreamStatusResponse>, RunError> {
         loop {
-            match self.received().await {
+            match self.receive().await {
                 Ok(Some(event)) => {
-                    self.move_to(&event);
+                    self.advance(&event);
                     if event.event() != StatusEvent::Heartbeat {
                         return Ok(Some(event));
                     }
@@ -96,25 +104,26 @@ impl Watch {
         }
     }
 
-    /// The same events as a stream.
+    /// Converts the watch into a stream of events.
     pub fn into_stream(self) -> impl Stream<Item = Result<StreamStatusResponse, RunError>> + Send {
         try_unfold(self, async |mut watch| Ok(watch.next().await?.map(|event| (event, watch))))
     }
 
-    /// Where another watch would go on from, as its after_revision; None until the snapshot is complete.
+    /// Returns the position of the watch, to be used as `after_revision` of a later watch. None until the snapshot is
+    /// complete.
     pub fn revision(&self) -> Option<u64> {
         self.request.after_revision
     }
 
-    /// The store that the revision belongs to; empty until it is known.
+    /// Returns the id of the store that the revision belongs to. Empty until it is known.
     pub fn store_id(&self) -> &str {
         &self.request.store_id
     }
 
-    async fn received(&mut self) -> Result<Option<StreamStatusResponse>, Status> {
+    async fn receive(&mut self) -> Result<Option<StreamStatusResponse>, Status> {
         loop {
             match &mut self.state {
-                State::Due(time) => {
+                State::Waiting(time) => {
                     sleep_until(*time).await;
                     self.opened = Instant::now();
                     self.state = State::Open((self.open)(self.request.clone()).await?);
@@ -125,7 +134,7 @@ impl Watch {
         }
     }
 
-    fn move_to(&mut self, event: &StreamStatusResponse) {
+    fn advance(&mut self, event: &StreamStatusResponse) {
         self.failing_since = None;
         self.backoff = Backoff::new();
         if event.revision != 0 || event.event() == StatusEvent::SnapshotEnd {
@@ -135,11 +144,11 @@ impl Watch {
             self.request.store_id.clone_from(&event.store_id);
         }
         if matches!(self.request.target, Some(Target::RunId(_))) {
-            self.ends = match &event.run {
+            self.run_is_final = match &event.run {
                 Some(run) => event.event() == StatusEvent::Deleted || self.is_last(run),
-                None => self.ends,
+                None => self.run_is_final,
             };
-            self.over = self.ends && event.event() != StatusEvent::Snapshot;
+            self.is_complete = self.run_is_final && event.event() != StatusEvent::Snapshot;
         }
     }
 
@@ -156,11 +165,12 @@ impl Watch {
         }
     }
 
-    /// Makes connecting again due, or ends the watch for a failure that this does not mend. False: there is nothing left
-    /// to watch.
-    fn recover(&mut self, failure: RunError) -> Result<bool, RunError> {
-        if self.over && self.failing_since.is_some() && is_passing(&failure) {
-            // The server was asked once more for the end that it had no time to tell.
+    /// Schedules the next connection. Returns false if the watch is complete.
+    ///
+    /// Fails, and ends the watch, if reconnecting does not help or the server was unreachable for too long.
+    fn recover(&mut self, error: RunError) -> Result<bool, RunError> {
+        if self.is_complete && self.failing_since.is_some() && is_lost_connection(&error) {
+            // One more stream after the terminal change gave the server the chance to end the watch.
             self.state = State::Ended;
             return Ok(false);
         }
@@ -168,22 +178,22 @@ impl Watch {
         let since = self.failing_since.filter(|_| now - self.opened <= CONNECTED).unwrap_or(now);
         self.failing_since = Some(since);
         let failing_for = now - since;
-        let patience = self.outage.saturating_sub(failing_for);
-        if patience.is_zero() || !is_passing(&failure) {
+        let remaining = self.outage.saturating_sub(failing_for);
+        if remaining.is_zero() || !is_lost_connection(&error) {
             self.state = State::Ended;
-            return Err(failure);
+            return Err(error);
         } else {
-            self.state = State::Due(now + self.backoff.pause(&failure).min(patience));
+            self.state = State::Waiting(now + self.backoff.pause(&error).min(remaining));
         }
         Ok(true)
     }
 }
 
-/// Some transports make INTERNAL or CANCELLED of a connection that was lost.
-fn is_passing(failure: &RunError) -> bool {
-    match failure.code() {
+/// True if the connection was lost, which some transports report as INTERNAL or CANCELLED.
+fn is_lost_connection(error: &RunError) -> bool {
+    match error.code() {
         Code::Unavailable => true,
-        Code::Internal | Code::Cancelled => failure.from_transport(),
+        Code::Internal | Code::Cancelled => error.from_transport(),
         _ => false,
     }
 }

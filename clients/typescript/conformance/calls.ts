@@ -1,4 +1,4 @@
-// The commands that are one call each, and the page iterator.
+// The commands for calls and for the page iterator.
 
 import { durationMs, type RunClient, type RunSpecInit } from "@runsvc/client";
 import {
@@ -7,16 +7,12 @@ import {
   CancelRequestSchema,
   CompleteRequestSchema,
   ListByThreadRequestSchema,
-  type Run,
-  RunSchema,
   RunSpecSchema,
   SetStatusRequestSchema,
   UpdateProgressRequestSchema,
 } from "@runsvc/client/v1";
-import type { Command } from "./driver.js";
-import { type Fields, type Json, nameOf, read, written } from "./values.js";
+import { type Command, type Fields, type Json, nameOf, read, text, writeRun } from "./values.js";
 
-/** The commands of calls. */
 export function callsOf(client: RunClient): Record<string, Command> {
   return {
     create: async (fields) => {
@@ -24,16 +20,16 @@ export function callsOf(client: RunClient): Record<string, Command> {
         ...deadline(fields),
         ...requestId(fields),
       });
-      return { run: writtenRun(run), replayed };
+      return { run: writeRun(run), replayed };
     },
     create_or_reject: async (fields) => {
       const options = { ...deadline(fields), ...requestId(fields) };
       const { run, replayed, superseded } = await client.createOrReject(specOf(fields), options);
-      return { run: writtenRun(run), replayed, superseded: superseded.map(writtenRun) };
+      return { run: writeRun(run), replayed, superseded: superseded.map(writeRun) };
     },
-    get: async (fields) => ({ run: writtenRun(await client.get(text(fields.run_id), deadline(fields))) }),
-    list: (fields) => listed(client, fields, Number.POSITIVE_INFINITY),
-    list_first: (fields) => listed(client, fields, Number(fields.count)),
+    get: async (fields) => ({ run: writeRun(await client.get(text(fields.run_id), deadline(fields))) }),
+    list: (fields) => list(client, fields, Number.POSITIVE_INFINITY),
+    list_first: (fields) => list(client, fields, Number(fields.count)),
     has_inflight: async (fields) => {
       const { hasInflight, runIds } = await client.hasInflight(text(fields.thread_id), deadline(fields));
       return { has_inflight: hasInflight, run_ids: runIds };
@@ -46,12 +42,12 @@ export function callsOf(client: RunClient): Record<string, Command> {
         leaseTtlMs,
         ...deadline(fields),
       });
-      return { run: writtenRun(run), changed };
+      return { run: writeRun(run), changed };
     },
     complete: async (fields) => {
       const { runId, status, ...report } = read(CompleteRequestSchema, fields);
       const { run, changed } = await client.complete(runId, status, { ...report, ...deadline(fields) });
-      return { run: writtenRun(run), changed };
+      return { run: writeRun(run), changed };
     },
     update_progress: async (fields) => {
       const { runId, progress = {}, ...report } = read(UpdateProgressRequestSchema, fields);
@@ -59,51 +55,41 @@ export function callsOf(client: RunClient): Record<string, Command> {
         ...report,
         ...deadline(fields),
       });
-      return { run: writtenRun(run), applied };
+      return { run: writeRun(run), applied };
     },
     update_model_name: async ({ run_id, model_name, ...fields }) => {
       const name = model_name as string | undefined;
-      return { run: writtenRun(await client.updateModelName(text(run_id), name, deadline(fields))) };
+      return { run: writeRun(await client.updateModelName(text(run_id), name, deadline(fields))) };
     },
     heartbeat: async (fields) => {
       const run = await client.heartbeat(text(fields.run_id), text(fields.worker_id), deadline(fields));
-      return { run: writtenRun(run) };
+      return { run: writeRun(run) };
     },
     cancel: async (fields) => {
       const { runId, ...how } = read(CancelRequestSchema, fields);
       const { run, outcome } = await client.cancel(runId, { ...how, ...deadline(fields) });
-      return { run: writtenRun(run), outcome: nameOf(CancelOutcomeSchema, outcome) };
+      return { run: writeRun(run), outcome: nameOf(CancelOutcomeSchema, outcome) };
     },
     acknowledge_cancel: async (fields) => {
       const { runId, ...report } = read(AcknowledgeCancelRequestSchema, fields);
       const { run, changed } = await client.acknowledgeCancel(runId, { ...report, ...deadline(fields) });
-      return { run: writtenRun(run), changed };
+      return { run: writeRun(run), changed };
     },
   };
 }
 
-/** A run as an answer writes it. */
-export function writtenRun(run: Run): Fields {
-  return written(RunSchema, run);
-}
-
-/** A text that a command may leave out. */
-export function text(value: Json | undefined): string {
-  return (value as string | undefined) ?? "";
-}
-
-async function listed(client: RunClient, fields: Fields, count: number): Promise<Json> {
+async function list(client: RunClient, fields: Fields, limit: number): Promise<Json> {
   const { threadId, pageSize, statuses } = read(ListByThreadRequestSchema, fields);
   const runs: Json[] = [];
   for await (const run of client.listByThread(threadId, { pageSize, statuses, ...deadline(fields) })) {
-    runs.push(writtenRun(run));
-    if (runs.length >= count) break;
+    runs.push(writeRun(run));
+    if (runs.length >= limit) break;
   }
   return { runs };
 }
 
 function specOf({ spec }: Fields): RunSpecInit {
-  // A spec that is missing is for the server to refuse.
+  // The server refuses a missing spec.
   return spec === undefined ? (spec as never) : read(RunSpecSchema, spec as Fields);
 }
 

@@ -1,14 +1,11 @@
-// What the conformance suite drives the client with: clients/conformance/README.md is its protocol.
+// The driver for the conformance suite. clients/conformance/README.md describes its protocol.
 
 import { createInterface } from "node:readline";
 import { RunClient, RunError } from "@runsvc/client";
 import { callsOf } from "./calls.js";
-import { type Fields, type Json, writtenError } from "./values.js";
+import { executionsOf } from "./executions.js";
+import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
-import { worksOf } from "./works.js";
-
-/** Does what a command says; what it returns is answered as `ok`. */
-export type Command = (fields: Fields) => Promise<Json> | Json;
 
 const client = new RunClient();
 const commands: Readonly<Record<string, Command>> = {
@@ -23,25 +20,25 @@ const commands: Readonly<Record<string, Command>> = {
   },
   ...callsOf(client),
   ...watchesOf(client),
-  ...worksOf(client),
+  ...executionsOf(client),
 };
 
 const lines = createInterface({ input: process.stdin });
 for await (const line of lines) {
   const fields = JSON.parse(line) as Fields;
-  process.stdout.write(`${JSON.stringify(await answered(fields))}\n`);
+  process.stdout.write(`${JSON.stringify(await answer(fields))}\n`);
   if (fields.cmd === "quit") break;
 }
 lines.close();
 client.close();
 
-async function answered({ cmd, ...fields }: Fields): Promise<Fields> {
+async function answer({ cmd, ...fields }: Fields): Promise<Fields> {
   const command = commands[cmd as string];
-  if (!command) throw new Error(`there is no command ${cmd}`);
+  if (!command) throw new Error(`unknown command ${cmd}`);
   try {
     return { ok: await command(fields) };
   } catch (error) {
-    if (error instanceof RunError) return { error: writtenError(error) };
+    if (error instanceof RunError) return { error: writeError(error) };
     throw error;
   }
 }

@@ -1,4 +1,5 @@
-// How values are written in commands and answers: clients/conformance/README.md, "How values are written".
+// Converts messages and errors to and from the JSON of the suite: see "How values are written" in
+// clients/conformance/README.md.
 
 import {
   create,
@@ -16,43 +17,58 @@ import {
   FailedPreconditionError,
   InvalidArgumentError,
   NotFoundError,
+  type Run,
   type RunError,
   ThreadBusyError,
   UnavailableError,
 } from "@runsvc/client";
+import { RunSchema } from "@runsvc/client/v1";
 
-/** What JSON holds. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | Fields;
 export type Fields = { [key: string]: Json };
 
-/** A message as an answer writes it: what is unset, empty or zero is left out. */
-export function written<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Fields {
+/** Performs a command with these fields. The result is the `ok` of the answer. */
+export type Command = (fields: Fields) => Promise<Json> | Json;
+
+/** Convert a message for an answer. Unset, empty and zero fields are left out. */
+export function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Fields {
   const values = message as unknown as Record<string, unknown>;
   const set = schema.fields.filter((field) => isFieldSet(message, field));
-  return Object.assign({}, ...set.map((field) => writtenField(field, values[field.localName])));
+  return Object.assign({}, ...set.map((field) => writeField(field, values[field.localName])));
 }
 
-/** The fields of a message that a command gives. */
+/** Convert a run for an answer. */
+export function writeRun(run: Run): Fields {
+  return write(RunSchema, run);
+}
+
+/** A text that a command may leave out. */
+export function text(value: Json | undefined): string {
+  return (value as string | undefined) ?? "";
+}
+
+/** Convert the fields of a command to a message. */
 export function read<Desc extends DescMessage>(schema: Desc, fields: Fields): MessageShape<Desc> {
   const given = schema.fields.map((field) => [field.localName, readField(field, fields)]);
   return create(schema, Object.fromEntries(given) as MessageInitShape<Desc>);
 }
 
-/** An enum's number: of a name, or as it is. */
+/** The number of an enum value, from its name or from the number itself. */
 function numberOf(schema: DescEnum, value: Json): number {
   if (typeof value === "number") return value;
   const found = schema.values.find((each) => each.localName.toLowerCase() === value);
-  if (!found) throw new Error(`${schema.name} has no ${value}`);
+  if (!found) throw new Error(`${schema.name} has no value ${value}`);
   return found.number;
 }
 
-/** An enum's name; the number where it has none. */
+/** The name of an enum value, or its number if it has no name. */
 export function nameOf(schema: DescEnum, value: number): Json {
   return schema.value[value]?.localName.toLowerCase() ?? value;
 }
 
-/** An error as an answer writes it. */
-export function writtenError(error: RunError): Fields {
+/** Convert an error for an answer. */
+export function writeError(error: RunError): Fields {
   const { reason, metadata, violations, retryAfterMs } = error;
   const kind = KINDS.find(([Kind]) => error instanceof Kind)?.[1];
   return {
@@ -78,25 +94,24 @@ function codeOf(code: Code): string {
   return Code[code].replace(/(?<=[a-z])[A-Z]/g, "_$&").toUpperCase();
 }
 
-function writtenField(field: DescField, value: unknown): Fields {
-  if (field.fieldKind === "message") return writtenMessage(field.name, field.message, value);
+function writeField(field: DescField, value: unknown): Fields {
+  if (field.fieldKind === "message") return writeMessage(field.name, field.message, value);
   if (field.fieldKind === "enum") return { [field.name]: nameOf(field.enum, value as number) };
-  if (typeof value === "bigint") return { [field.name]: counted(value) };
+  if (typeof value === "bigint") return { [field.name]: writeInteger(value) };
   return value === "" ? {} : { [field.name]: value as Json };
 }
 
-function writtenMessage(name: string, schema: DescMessage, value: unknown): Fields {
+function writeMessage(name: string, schema: DescMessage, value: unknown): Fields {
   const typeName = schema.typeName.replace(/.*\./, "");
   if (typeName === "Timestamp") return name === "acknowledged_at" ? { acknowledged: true } : {};
   if (typeName === "Duration") return { [`${name}_ms`]: durationMs(value as Duration) };
-  const inner =
-    typeName === "Struct" ? (value as Fields) : written(schema, value as MessageShape<DescMessage>);
+  const inner = typeName === "Struct" ? (value as Fields) : write(schema, value as MessageShape<DescMessage>);
   if (typeName === "Lease") return inner.ttl_ms === undefined ? {} : { lease_ttl_ms: inner.ttl_ms };
   return Object.keys(inner).length > 0 ? { [name]: inner } : {};
 }
 
-/** A number that JSON's readers keep, or its digits. */
-function counted(value: bigint): Json {
+/** A number if a double holds it exactly, otherwise its digits. */
+function writeInteger(value: bigint): Json {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 

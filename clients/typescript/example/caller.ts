@@ -1,4 +1,4 @@
-// A caller: starts a run on a thread that may have one at a time, and watches it to its end. Ctrl-C cancels it.
+// Creates a run of the assistant "echo" on the thread chat-1 and watches it until it ends. Ctrl-C cancels the run.
 
 import { randomUUID } from "node:crypto";
 import {
@@ -10,23 +10,23 @@ import {
   UnavailableError,
 } from "@runsvc/client";
 
-const input = process.argv.slice(2).join(" ") || "hello out there";
+const input = process.argv.slice(2).join(" ") || "hello world";
 const client = new RunClient();
 try {
   const spec = { threadId: "chat-1", assistantId: "echo", kwargs: { input } };
-  // The request id makes the creation safe to repeat, and the client repeats it.
+  // With a request id the client can retry the creation: repeated requests return the same run.
   const { run } = await client.createOrReject(spec, { requestId: randomUUID() });
   process.once("SIGINT", () => void client.cancel(run.runId));
   for await (const { event, run: now } of client.watch({ runId: run.runId }, { includeProgress: true })) {
     if (!now) continue;
     console.log(StatusEvent[event], RunStatus[now.status], now.error ?? now.progress?.lastAiMessage ?? "");
-    if (isTerminal(now.status)) console.log(`tokens so far: ${now.progress?.totalTokens ?? "none"}`);
+    if (isTerminal(now.status)) console.log(`tokens: ${now.progress?.totalTokens ?? "none"}`);
   }
 } catch (error) {
   if (error instanceof ThreadBusyError) {
     console.log(`chat-1 is busy with run ${error.metadata.run_id}`);
   } else if (error instanceof UnavailableError) {
-    console.error("no runsvc server answers: start one with make run");
+    console.error("No runsvc server answers; start one with `make run`");
     process.exitCode = 1;
   } else {
     throw error;

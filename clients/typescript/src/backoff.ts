@@ -1,4 +1,4 @@
-// Pauses between attempts.
+// The pauses between attempts.
 
 import { setTimeout } from "node:timers/promises";
 import type { RunError } from "./errors.js";
@@ -6,16 +6,18 @@ import type { RunError } from "./errors.js";
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 
-/** Pauses of 50 ms, doubling to 2 s, each shortened by up to half, so that clients part. */
+/**
+ * Pauses of 50 ms, doubling up to 2 s. Each is shortened at random by up to half, so that clients do not retry in step.
+ */
 export class Backoff {
   #longest = FIRST_PAUSE_MS;
 
-  /** Start from the shortest again. */
+  /** Start with the shortest pause again. */
   reset(): void {
     this.#longest = FIRST_PAUSE_MS;
   }
 
-  /** Milliseconds until the next attempt; what the server asked for comes on top. */
+  /** Milliseconds until the next attempt. The delay that the server asked for is added. */
   pauseAfter(error: RunError): number {
     const longest = this.#longest;
     this.#longest = Math.min(2 * longest, LONGEST_PAUSE_MS);
@@ -23,7 +25,7 @@ export class Backoff {
   }
 }
 
-/** Waits. Ends early, without an error, when the signal is aborted. */
+/** Wait. Resolves early when the signal is aborted. */
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   await setTimeout(milliseconds, undefined, signal && { signal }).catch(() => {});
 }

@@ -1,13 +1,13 @@
-// The client: one method per call, which returns what matters or throws a RunError.
+// The client: one method per call of the service. Every method throws a RunError.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type CallOptions as StubOptions } from "@connectrpc/connect";
 import { Connection } from "./connection.js";
 import { RunError } from "./errors.js";
-import { type Body, type Executed, type ExecutionOptions, execute } from "./execution.js";
+import type { Executed, ExecuteOptions, Handler } from "./execution.js";
+import { execute } from "./executor.js";
 import { AdminService } from "./gen/runsvc/v1/admin_service_pb.js";
-import type { CancelAction, ProgressSchema, Run, RunSpecSchema, RunStatus } from "./gen/runsvc/v1/run_pb.js";
+import type { Run, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 import {
   type AcknowledgeCancelResponse,
   type CancelResponse,
@@ -19,64 +19,49 @@ import {
   type SetStatusResponse,
   type UpdateProgressResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
+import type {
+  AcknowledgeCancelOptions,
+  CallOptions,
+  CancelOptions,
+  CompleteOptions,
+  CreationOptions,
+  ListOptions,
+  ProgressInit,
+  RunSpecInit,
+  SetStatusOptions,
+  UpdateProgressOptions,
+  WithRun,
+} from "./options.js";
 import { type ClientOptions, settingsOf } from "./settings.js";
 import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.js";
 
-/** What a run is created from; a thread_id is all it needs. */
-export type RunSpecInit = MessageInitShape<typeof RunSpecSchema>;
-
-/** Usage: the fields that are set are merged. */
-export type ProgressInit = MessageInitShape<typeof ProgressSchema>;
-
-/** What every call takes. */
-export interface CallOptions {
-  /** Deadline of this call in milliseconds; 0: none. Unset: the client's. */
-  timeoutMs?: number;
-  /** Gives the call up. It may have taken effect. */
-  signal?: AbortSignal;
-}
-
-/** Of Create and CreateOrReject. */
-export interface CreationOptions extends CallOptions {
-  /** Makes a retry safe, also the client's own: the same id with the same spec returns the run of the first call. */
-  requestId?: string;
-}
-
-/** Of a page iterator. */
-export interface ListOptions extends CallOptions {
-  /** How many runs a call asks for; 100 unless told, 500 at most. */
-  pageSize?: number;
-  /** Only runs with one of these. Unset: all. */
-  statuses?: RunStatus[];
-}
-
-/** Of an executor's report. */
-export interface ReportOptions extends CallOptions {
-  /** Who reports. Required on a run that has a holder. */
-  workerId?: string;
-}
-
-/** An answer that has a run in any case. */
-export type WithRun<T extends { run?: Run }> = T & { run: Run };
-
 /**
- * A client of runsvc. It connects with the first call; close it when done.
+ * A client of runsvc. It connects with the first call. Close it after use.
  *
- * Reads, and creations with a request id, are made again while the server is unavailable and their deadline lasts;
- * nothing else is sent twice. What is refused is thrown as a RunError. An aborted signal throws its reason.
+ * While the server is unavailable, reads and creations with a request id are sent up to four times within their
+ * deadline; all other calls are sent once. Failed calls throw a {@link RunError}. A call whose signal is aborted throws
+ * the reason of the signal.
  */
 export class RunClient implements Disposable {
-  /** The generated client below, with the same deadlines and retries; it throws ConnectError (see RunError.from). */
+  /**
+   * The generated client of the RunService, with the same deadlines and retries. It throws ConnectError, which
+   * {@link RunError.from} converts.
+   */
   readonly stub: Client<typeof RunService>;
-  /** The same of the AdminService. */
+  /** The generated client of the AdminService, with the same deadlines and retries. It throws ConnectError. */
   readonly admin: Client<typeof AdminService>;
-  /** Deadline in milliseconds of a call that is given none; 0: none. */
+  /** Default deadline of a call in milliseconds; 0 means none. */
   readonly timeoutMs: number;
   readonly #connection: Connection;
 
   /**
-   * @param target host:port. Unset: RUNSVC_TARGET, else where `runsvc serve` listens unless told otherwise. `null`: the
-   * latter in any case.
+   * Create a client.
+   *
+   * @param target The address of the server, as `host:port`. Default: `RUNSVC_TARGET`, or {@link DEFAULT_TARGET}.
+   * `null` ignores the variable.
+   * @param options Other settings, such as the token.
+   * @throws RangeError if the target or the timeout is invalid; the error of `readFileSync` if the certificates cannot
+   * be read.
    */
   constructor(target?: string | null, options: ClientOptions = {}) {
     const settings = settingsOf(target, options, process.env);
@@ -86,139 +71,148 @@ export class RunClient implements Disposable {
     this.admin = createClient(AdminService, this.#connection);
   }
 
-  /** End every call and watch of this client. Calls made later fail. */
+  /** Close the connection. Open calls and watches fail, and so do later calls. */
   close(): void {
     this.#connection.close();
   }
 
+  /** Close the client at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** Create a run, beside any that the thread has. */
+  /** Create a run, even if its thread has active runs. */
   async create(spec: RunSpecInit, options: CreationOptions = {}): Promise<WithRun<CreateResponse>> {
     const request = { spec, requestId: options.requestId };
-    return withRun(await answered(this.stub.create, request, options));
+    return withRun(await callUnary(this.stub.create, request, options));
   }
 
-  /** Create a run if its multitask_strategy admits it beside those that the thread has: THREAD_BUSY if not. */
+  /**
+   * Create a run if its `multitaskStrategy` admits it beside the active runs of its thread.
+   *
+   * @throws ThreadBusyError if the strategy rejects the run.
+   */
   async createOrReject(
     spec: RunSpecInit,
     options: CreationOptions = {},
   ): Promise<WithRun<CreateOrRejectResponse>> {
     const request = { spec, requestId: options.requestId };
-    return withRun(await answered(this.stub.createOrReject, request, options));
+    return withRun(await callUnary(this.stub.createOrReject, request, options));
   }
 
-  /** A run, with its kwargs. */
+  /** Return a run, with its kwargs. */
   async get(runId: string, options: CallOptions = {}): Promise<Run> {
-    return withRun(await answered(this.stub.get, { runId }, options)).run;
+    return withRun(await callUnary(this.stub.get, { runId }, options)).run;
   }
 
-  /** A thread's runs, newest first, read a page at a time. */
+  /** Iterate over the runs of a thread, newest first. Each page is requested when its first run is needed. */
   async *listByThread(threadId: string, options: ListOptions = {}): AsyncGenerator<Run, undefined> {
     const { pageSize, statuses } = options;
     let pageToken = "";
     do {
       const request = { threadId, pageSize, statuses, pageToken };
-      const page = await answered(this.stub.listByThread, request, options);
+      const page = await callUnary(this.stub.listByThread, request, options);
       yield* page.runs;
       pageToken = page.nextPageToken;
     } while (pageToken);
   }
 
-  /** Whether the thread has active runs, and which. */
+  /** Return the ids of the active runs of a thread. */
   async hasInflight(threadId: string, options: CallOptions = {}): Promise<HasInflightResponse> {
-    return answered(this.stub.hasInflight, { threadId }, options);
+    return callUnary(this.stub.hasInflight, { threadId }, options);
   }
 
-  /** Report a status. RUNNING is the start, and makes the worker the holder. */
+  /** Report the status of a run. RUNNING starts the run and makes the executor its holder. */
   async setStatus(
     runId: string,
     status: RunStatus,
-    options: ReportOptions & { error?: string; leaseTtlMs?: number } = {},
+    options: SetStatusOptions = {},
   ): Promise<WithRun<SetStatusResponse>> {
     const { workerId, error, leaseTtlMs } = options;
     const leaseTtl = leaseTtlMs === undefined ? undefined : durationFromMs(leaseTtlMs);
     const request = { runId, status, workerId, error, leaseTtl };
-    return withRun(await answered(this.stub.setStatus, request, options));
+    return withRun(await callUnary(this.stub.setStatus, request, options));
   }
 
-  /** Report the end: a terminal status, what went wrong, and the final usage. */
+  /** Report the end of a run: a terminal status, an error text, and the final usage. */
   async complete(
     runId: string,
     status: RunStatus,
-    options: ReportOptions & { error?: string; progress?: ProgressInit } = {},
+    options: CompleteOptions = {},
   ): Promise<WithRun<CompleteResponse>> {
     const { workerId, error, progress } = options;
     const request = { runId, status, workerId, error, progress };
-    return withRun(await answered(this.stub.complete, request, options));
+    return withRun(await callUnary(this.stub.complete, request, options));
   }
 
-  /** Report usage. Where it is not `applied`, the run says why: it may have been cancelled. */
+  /** Report usage. If the response is not `applied`, its run shows the reason, for example a cancel. */
   async updateProgress(
     runId: string,
     progress: ProgressInit,
-    options: ReportOptions & { sequence?: bigint; final?: boolean } = {},
+    options: UpdateProgressOptions = {},
   ): Promise<WithRun<UpdateProgressResponse>> {
     const { workerId, sequence, final } = options;
     const request = { runId, progress, workerId, sequence, final };
-    return withRun(await answered(this.stub.updateProgress, request, options));
+    return withRun(await callUnary(this.stub.updateProgress, request, options));
   }
 
-  /** Set the model's name; undefined clears it. */
+  /** Set the model name of an active run; undefined clears it. */
   async updateModelName(
     runId: string,
     modelName: string | undefined,
     options: CallOptions = {},
   ): Promise<Run> {
-    return withRun(await answered(this.stub.updateModelName, { runId, modelName }, options)).run;
+    return withRun(await callUnary(this.stub.updateModelName, { runId, modelName }, options)).run;
   }
 
-  /** Renew the worker's lease. An INTERRUPTED run in the answer is a cancel. */
+  /** Renew the lease of the holder. If the returned run is INTERRUPTED, it was cancelled. */
   async heartbeat(runId: string, workerId: string, options: CallOptions = {}): Promise<Run> {
-    return withRun(await answered(this.stub.heartbeat, { runId, workerId }, options)).run;
+    return withRun(await callUnary(this.stub.heartbeat, { runId, workerId }, options)).run;
   }
 
-  /** Cancel a run. `outcome` says whether this call did it. */
-  async cancel(
-    runId: string,
-    options: CallOptions & { action?: CancelAction; note?: string } = {},
-  ): Promise<WithRun<CancelResponse>> {
+  /** Cancel a run. `outcome` distinguishes a run that this call cancelled from one that had ended before. */
+  async cancel(runId: string, options: CancelOptions = {}): Promise<WithRun<CancelResponse>> {
     const { action, note } = options;
-    return withRun(await answered(this.stub.cancel, { runId, action, note }, options));
+    return withRun(await callUnary(this.stub.cancel, { runId, action, note }, options));
   }
 
-  /** Report that the executor of a cancelled run has stopped, with its final usage. */
+  /** Report that the executor of a cancelled run has stopped. */
   async acknowledgeCancel(
     runId: string,
-    options: ReportOptions & { progress?: ProgressInit } = {},
+    options: AcknowledgeCancelOptions = {},
   ): Promise<WithRun<AcknowledgeCancelResponse>> {
     const { workerId, progress } = options;
-    return withRun(await answered(this.stub.acknowledgeCancel, { runId, workerId, progress }, options));
+    return withRun(await callUnary(this.stub.acknowledgeCancel, { runId, workerId, progress }, options));
   }
 
   /**
-   * Watch a run, a thread or all runs. The watch resumes where it was cut off, with no gap and no repeat; the watch of a
-   * run ends after its terminal change. Leaving the loop ends the server's stream.
+   * Watch a run, a thread or all runs. The watch reconnects by itself and resumes after its last revision, with no gap
+   * and no repeat. The watch of a run ends after the terminal change of the run. Leaving the loop ends the stream on
+   * the server.
    */
   watch(target: WatchTarget, options: WatchOptions = {}): Watch {
     return watch(this.stub, target, options);
   }
 
   /**
-   * Be the executor of a run: start it, run the body, keep its lease, tell the body to stop when others have ended the
-   * run, and report how it ended. What the body throws is reported and returned; thrown is what the server refused.
+   * Execute a run: start it, call the handler, send heartbeats while the handler runs, and report the end.
    *
-   * While there is no server the work goes on, however long, for time in which none serves counts for no lease: only an
-   * answer stops it. The report of the end is repeated for as long as the lease, but at least a minute.
+   * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
+   * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
+   *
+   * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
+   * server does not count towards the lease. The report of the end is retried for the length of the lease, and for at
+   * least 60 seconds.
+   *
+   * @returns the result of the execution. An error of the handler is part of the result.
+   * @throws RunError if the start was refused, or if a report failed for another reason than the end of the run.
    */
-  execute(runId: string, options: ExecutionOptions, body: Body): Promise<Executed> {
-    return execute(this, runId, options, body);
+  execute(runId: string, options: ExecuteOptions, handler: Handler): Promise<Executed> {
+    return execute(this, runId, options, handler);
   }
 }
 
-async function answered<Request, Response>(
+async function callUnary<Request, Response>(
   method: (request: Request, options?: StubOptions) => Promise<Response>,
   request: Request,
   { timeoutMs, signal }: CallOptions,
@@ -232,6 +226,6 @@ async function answered<Request, Response>(
 }
 
 function withRun<T extends { run?: Run }>(response: T): WithRun<T> {
-  if (response.run === undefined) throw new TypeError("the server's answer has no run");
+  if (response.run === undefined) throw new TypeError("the response of the server has no run");
   return response as WithRun<T>;
 }

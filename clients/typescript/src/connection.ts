@@ -1,4 +1,4 @@
-// The way to the server: one HTTP/2 connection, a deadline on every call that has one answer, retries where they are safe.
+// The connection to the server: one HTTP/2 session, with deadlines and safe retries for unary calls.
 
 import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import {
@@ -12,14 +12,14 @@ import {
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { pause } from "./backoff.js";
 import { RunError } from "./errors.js";
-import { bearer, lostIsUnavailable } from "./interceptors.js";
+import { bearer, lostConnections } from "./interceptors.js";
 import { Attempts, isRepeatable } from "./retry.js";
 import type { Settings } from "./settings.js";
 
-/** A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on. */
+/** Detects a peer that stopped responding within about 40 seconds, also on an idle watch. */
 const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
 
-/** Connects with the first call, and anew whenever the connection was lost. Keeps no process alive by itself. */
+/** Connects with the first call, and again after the connection was lost. Does not keep the process alive when idle. */
 export class Connection implements Transport {
   readonly #timeoutMs: number;
   readonly #session: Http2SessionManager;
@@ -33,11 +33,11 @@ export class Connection implements Transport {
     this.#transport = createGrpcTransport({
       baseUrl,
       sessionManager: this.#session,
-      interceptors: [...interceptors, lostIsUnavailable, ...(token === undefined ? [] : [bearer(token)])],
+      interceptors: [...interceptors, lostConnections, ...(token === undefined ? [] : [bearer(token)])],
     });
   }
 
-  /** End every call and watch, and the connection. Calls made later fail. */
+  /** Close the connection. Open calls and watches fail, and so do later calls. */
   close(): void {
     this.#closed = true;
     this.#session.abort();
@@ -55,7 +55,7 @@ export class Connection implements Transport {
     for (;;) {
       try {
         this.#checkOpen();
-        return await this.#transport.unary(method, signal, attempts.left(), header, input, context);
+        return await this.#transport.unary(method, signal, attempts.remainingMs(), header, input, context);
       } catch (error) {
         this.#checkOpen();
         const milliseconds = signal?.aborted ? undefined : attempts.pauseAfter(RunError.from(error));
@@ -78,6 +78,6 @@ export class Connection implements Transport {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new ConnectError("the client was closed", Code.Aborted);
+    if (this.#closed) throw new ConnectError("the client is closed; create a new one", Code.Aborted);
   }
 }

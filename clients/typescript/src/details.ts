@@ -1,15 +1,17 @@
-// The three google.rpc messages that a failed call of runsvc carries, read by field number: fewer lines than a schema of
-// theirs would be, and no file from elsewhere.
+// Reads the three google.rpc messages in the errors of runsvc by field number, which is shorter than generating their
+// schemas.
 
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/** One field of a request that is at fault, and what is wrong with it. */
+/** One invalid field of a request. */
 export interface Violation {
+  /** The path of the field in the request, such as `spec.thread_id`. */
   readonly field: string;
+  /** The rule that the field violates, for people. */
   readonly description: string;
 }
 
-/** google.rpc.ErrorInfo. */
+/** Read a google.rpc.ErrorInfo. */
 export function readErrorInfo(bytes: Uint8Array): {
   reason: string;
   domain: string;
@@ -31,7 +33,7 @@ export function readErrorInfo(bytes: Uint8Array): {
   return info;
 }
 
-/** google.rpc.BadRequest. */
+/** Read a google.rpc.BadRequest. */
 export function readBadRequest(bytes: Uint8Array): Violation[] {
   const violations: Violation[] = [];
   read(bytes, {
@@ -43,7 +45,7 @@ export function readBadRequest(bytes: Uint8Array): Violation[] {
   return violations;
 }
 
-/** google.rpc.RetryInfo, as milliseconds. */
+/** Read a google.rpc.RetryInfo. Returns milliseconds. */
 export function readRetryInfo(bytes: Uint8Array): number {
   let milliseconds = 0;
   read(bytes, {
@@ -62,7 +64,7 @@ export function readRetryInfo(bytes: Uint8Array): number {
 
 type Fields = Record<number, (reader: BinaryReader) => void>;
 
-/** Texts in fields 1 and 2: an entry of a map, or a violation. */
+/** Read a message with texts in fields 1 and 2: an entry of a map, or a violation. */
 function readTexts(bytes: Uint8Array): Record<number, string> {
   const texts: Record<number, string> = {};
   const take = (number: number) => (reader: BinaryReader) => {

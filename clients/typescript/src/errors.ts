@@ -1,4 +1,4 @@
-// A failed call as the server told it.
+// The errors of failed calls.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { readBadRequest, readErrorInfo, readRetryInfo, type Violation } from "./details.js";
@@ -6,76 +6,85 @@ import type { ErrorReason } from "./gen/runsvc/v1/error_reason_pb.js";
 
 const DOMAIN = "runsvc";
 
-/** Name of an ErrorReason. A newer server may send others; empty: the server did not say, or did not answer. */
+/**
+ * Name of an ErrorReason. A newer server may send other names. Empty if the server gave no reason or did not answer.
+ */
 export type Reason = keyof typeof ErrorReason | "" | (string & {});
 
-/** What the details of an error say. */
-interface Told {
+/** The details of an error. */
+interface Details {
   reason: Reason;
   metadata: Readonly<Record<string, string>>;
   violations: readonly Violation[];
   retryAfterMs: number | undefined;
 }
 
-/** Why a call failed. A subclass where callers often go on from there; `code` and `reason` tell all others apart. */
+/**
+ * A failed call. There are subclasses for the errors that callers often handle; `code` and `reason` distinguish all
+ * errors.
+ */
 export class RunError extends Error {
   override readonly name: string = "RunError";
-  /** The canonical code. */
+  /** The gRPC status code. */
   readonly code: Code;
-  /** Why, in one word to branch on, such as THREAD_BUSY. */
+  /** The reason in one word, such as THREAD_BUSY. */
   readonly reason: Reason;
-  /** The facts of the reason, such as run_id. */
+  /** The facts that belong to the reason, such as `run_id`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The fields at fault, of an INVALID_REQUEST. */
+  /** The invalid fields of an INVALID_REQUEST. */
   readonly violations: readonly Violation[];
-  /** Milliseconds after which trying again is worth it. Undefined: not told. */
+  /** The delay in milliseconds after which the server suggests a retry. */
   readonly retryAfterMs: number | undefined;
-  /** No server said so: the connection was lost or never made, or the time was over. */
+  /** Whether the error does not come from a server: the connection was lost or never made, or the deadline passed. */
   readonly fromTransport: boolean;
 
-  constructor(cause: ConnectError, told: Told) {
-    super(summaryOf(cause, told.reason), { cause });
+  /** @internal */
+  constructor(cause: ConnectError, details: Details) {
+    super(summaryOf(cause, details.reason), { cause });
     this.code = cause.code;
-    this.reason = told.reason;
-    this.metadata = told.metadata;
-    this.violations = told.violations;
-    this.retryAfterMs = told.retryAfterMs;
+    this.reason = details.reason;
+    this.metadata = details.metadata;
+    this.violations = details.violations;
+    this.retryAfterMs = details.retryAfterMs;
     this.fromTransport = !isFromServer(cause);
   }
 
-  /** The same of an error that a raw stub threw, or of anything else that was. */
+  /** Convert an error of a generated stub, or any other thrown value. */
   static from(error: unknown): RunError {
     if (error instanceof RunError) return error;
     const cause = ConnectError.from(error);
-    const told = toldBy(cause);
-    const Kind = BY_REASON.get(told.reason) ?? BY_CODE.get(cause.code) ?? RunError;
-    return new Kind(cause, told);
+    const details = detailsOf(cause);
+    const Kind = BY_REASON.get(details.reason) ?? BY_CODE.get(cause.code) ?? RunError;
+    return new Kind(cause, details);
   }
 }
 
-/** No such run, or not the caller's. */
+/** The run does not exist, or belongs to another owner. */
 export class NotFoundError extends RunError {
   override readonly name = "NotFoundError";
 }
 
-/** The thread has an active run; `metadata` names it as run_id. */
+/** The thread has an active run. `metadata` holds its id as `run_id`. */
 export class ThreadBusyError extends RunError {
   override readonly name = "ThreadBusyError";
 }
 
-/** Refused as things stand: INVALID_TRANSITION (the run has ended), or NOT_HOLDER (another worker has it). */
+/**
+ * The state of the run does not allow the change: INVALID_TRANSITION (the run has ended) or NOT_HOLDER (another
+ * executor holds the run).
+ */
 export class FailedPreconditionError extends RunError {
   override readonly name = "FailedPreconditionError";
 }
 
-/** The request is at fault; `violations` lists every field. */
+/** The request is invalid. `violations` lists every invalid field. */
 export class InvalidArgumentError extends RunError {
   override readonly name = "InvalidArgumentError";
 }
 
 /**
- * No server, one that stops, or one that cannot reach its store. With a `reason` what was asked for did not happen;
- * without one the connection was lost, and it may have.
+ * The server cannot be reached, is stopping, or cannot use its store. With a `reason`, the change did not happen.
+ * Without a reason the connection was lost, and the change may have happened.
  */
 export class UnavailableError extends RunError {
   override readonly name = "UnavailableError";
@@ -89,38 +98,38 @@ const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunErro
   [Code.Unavailable, UnavailableError],
 ]);
 
-/** Whether a server of ours sent this error: any of its failures has a reason or, behind it, the request's id. */
-export function isFromOurs(error: RunError): boolean {
+/** Whether a runsvc server sent this error: all its errors have a reason or, in the trailers, a request id. */
+export function isFromRunsvc(error: RunError): boolean {
   return (
     error.reason !== "" || (error.cause instanceof ConnectError && error.cause.metadata.has("x-request-id"))
   );
 }
 
-/** Whether a server sent this error: what the transport makes up has no status of the call. */
+/** Whether a server sent this error: errors of the transport have no gRPC status in the trailers. */
 export function isFromServer(error: ConnectError): boolean {
   return error.metadata.has("grpc-status");
 }
 
 function summaryOf(cause: ConnectError, reason: Reason): string {
-  const what = reason || Code[cause.code];
-  return cause.rawMessage ? `${what}: ${cause.rawMessage}` : what;
+  const summary = reason || Code[cause.code];
+  return cause.rawMessage ? `${summary}: ${cause.rawMessage}` : summary;
 }
 
-function toldBy(error: ConnectError): Told {
-  const told: Told = { reason: "", metadata: {}, violations: [], retryAfterMs: undefined };
+function detailsOf(error: ConnectError): Details {
+  const details: Details = { reason: "", metadata: {}, violations: [], retryAfterMs: undefined };
   for (const detail of error.details) {
-    if ("type" in detail) add(told, detail.type, detail.value);
+    if ("type" in detail) add(details, detail.type, detail.value);
   }
-  return told;
+  return details;
 }
 
-function add(told: Told, type: string, bytes: Uint8Array): void {
+function add(details: Details, type: string, bytes: Uint8Array): void {
   if (type === "google.rpc.ErrorInfo") {
     const { domain, reason, metadata } = readErrorInfo(bytes);
-    if (domain === DOMAIN) Object.assign(told, { reason, metadata });
+    if (domain === DOMAIN) Object.assign(details, { reason, metadata });
   } else if (type === "google.rpc.BadRequest") {
-    told.violations = readBadRequest(bytes);
+    details.violations = readBadRequest(bytes);
   } else if (type === "google.rpc.RetryInfo") {
-    told.retryAfterMs = readRetryInfo(bytes);
+    details.retryAfterMs = readRetryInfo(bytes);
   }
 }

@@ -1,16 +1,11 @@
-/** The client of runsvc. `./v1` has the generated code. */
+/**
+ * The client of runsvc, the durable run service for agent platforms. The generated code is in `@runsvc/client/v1`.
+ *
+ * @module
+ */
 export { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 export { Code } from "@connectrpc/connect";
-export {
-  type CallOptions,
-  type CreationOptions,
-  type ListOptions,
-  type ProgressInit,
-  type ReportOptions,
-  RunClient,
-  type RunSpecInit,
-  type WithRun,
-} from "./client.js";
+export { RunClient } from "./client.js";
 export type { Violation } from "./details.js";
 export {
   FailedPreconditionError,
@@ -21,7 +16,7 @@ export {
   ThreadBusyError,
   UnavailableError,
 } from "./errors.js";
-export type { Body, Executed, Execution, ExecutionOptions } from "./execution.js";
+export type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
 export {
   CancelAction,
   type Cancellation,
@@ -37,6 +32,20 @@ export {
   StatusReason,
 } from "./gen/runsvc/v1/run_pb.js";
 export type { StreamStatusResponse } from "./gen/runsvc/v1/run_service_pb.js";
+export type {
+  AcknowledgeCancelOptions,
+  CallOptions,
+  CancelOptions,
+  CompleteOptions,
+  CreationOptions,
+  ListOptions,
+  ProgressInit,
+  ReportOptions,
+  RunSpecInit,
+  SetStatusOptions,
+  UpdateProgressOptions,
+  WithRun,
+} from "./options.js";
 export { type ClientOptions, DEFAULT_TARGET, type Token } from "./settings.js";
 export { isTerminal } from "./status.js";
 export type { Watch, WatchOptions, WatchTarget } from "./watch.js";

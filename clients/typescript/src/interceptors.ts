@@ -1,23 +1,23 @@
-// What every call of a client goes through, on its way out and back.
+// The interceptors of every call and watch.
 
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { isFromServer } from "./errors.js";
 import type { Token } from "./settings.js";
 
-/** Puts the token on calls and streams alike. */
+/** Adds the token to calls and watches. */
 export function bearer(token: Token): Interceptor {
   return (next) => async (request) => {
-    const present = typeof token === "function" ? await token() : token;
-    request.header.set("authorization", `Bearer ${present}`);
+    const current = typeof token === "function" ? await token() : token;
+    request.header.set("authorization", `Bearer ${current}`);
     return next(request);
   };
 }
 
 /**
- * Says UNAVAILABLE where the connection was lost or could not be made. The transport calls that cancelled, aborted or
- * internal, which nobody asked for: neither the caller, whose signal it would be, nor the server, whose status it would have.
+ * Reports a connection that was lost or never made as UNAVAILABLE. The transport reports it as CANCELLED, ABORTED or
+ * INTERNAL, although neither the signal of the caller nor a status of the server caused it.
  */
-export const lostIsUnavailable: Interceptor = (next) => async (request) => {
+export const lostConnections: Interceptor = (next) => async (request) => {
   try {
     const response = await next(request);
     if (!response.stream) return response;
@@ -39,7 +39,7 @@ function translate(error: unknown, signal: AbortSignal): unknown {
   if (!(error instanceof ConnectError) || signal.aborted || isFromServer(error)) return error;
   if (error.code !== Code.Canceled && error.code !== Code.Aborted && !isOfNode(error.cause)) return error;
   return new ConnectError(
-    `no connection: ${error.rawMessage}`,
+    `no connection to the server: ${error.rawMessage}`,
     Code.Unavailable,
     undefined,
     undefined,
@@ -47,7 +47,7 @@ function translate(error: unknown, signal: AbortSignal): unknown {
   );
 }
 
-/** Whether it is an error of a socket, of TLS or of HTTP/2. */
+/** Whether this is an error of a socket, of TLS or of HTTP/2. */
 function isOfNode(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string";
 }

@@ -1,49 +1,49 @@
-// An executor's reports: they are idempotent, so that trouble is waited out, and a refusal has a meaning.
+// The rules for reports of an executor. Reports are idempotent, so they can be retried.
 
 import { Code } from "@connectrpc/connect";
 import { Backoff, pause } from "./backoff.js";
 import { RunError } from "./errors.js";
 
-const LONGEST_ERROR_BYTES = 16 * 1024;
+const MAX_ERROR_BYTES = 16 * 1024;
 
-/** Send a report, which may be repeated, until it was answered by more than a failure that passes. */
-export async function repeated<T>(send: () => Promise<T>, patienceMs: number): Promise<T> {
+/** Send a report, and retry it after transient errors for the given time. */
+export async function retryReport<T>(send: () => Promise<T>, retryMs: number): Promise<T> {
   const backoff = new Backoff();
-  const end = performance.now() + patienceMs;
+  const end = performance.now() + retryMs;
   for (;;) {
     try {
       return await send();
-    } catch (error) {
-      const failure = RunError.from(error);
-      const milliseconds = backoff.pauseAfter(failure);
-      if (!mayPass(failure) || performance.now() + milliseconds > end) throw failure;
+    } catch (thrown) {
+      const error = RunError.from(thrown);
+      const milliseconds = backoff.pauseAfter(error);
+      if (!isTransient(error) || performance.now() + milliseconds > end) throw error;
       await pause(milliseconds);
     }
   }
 }
 
-/** What a report comes to, or the refusal that says that others have ended the run or taken it away. */
+/** The result of a report, or the refusal of the server. Rejects with any other error. */
 export async function orRefusal<T>(report: Promise<T>): Promise<T | RunError> {
   try {
     return await report;
-  } catch (error) {
-    const failure = RunError.from(error);
-    if (isRefusal(failure)) return failure;
-    throw failure;
+  } catch (thrown) {
+    const error = RunError.from(thrown);
+    if (isRefusal(error)) return error;
+    throw error;
   }
 }
 
-/** Whether it says that others have ended the run or taken it away. */
+/** Whether the server refused a report because the run has ended, was removed, or has another holder. */
 export function isRefusal({ code }: RunError): boolean {
   return code === Code.NotFound || code === Code.FailedPrecondition;
 }
 
-/** Whether it is the server's trouble, or the way's, rather than a refusal. */
-export function mayPass({ code }: RunError): boolean {
-  return TROUBLE.has(code);
+/** Whether the error does not concern the run itself, so that the same report may succeed later. */
+export function isTransient({ code }: RunError): boolean {
+  return TRANSIENT.has(code);
 }
 
-const TROUBLE: ReadonlySet<Code> = new Set([
+const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.DeadlineExceeded,
   Code.ResourceExhausted,
@@ -51,14 +51,14 @@ const TROUBLE: ReadonlySet<Code> = new Set([
   Code.Internal,
 ]);
 
-/** What the server takes as a run's error: a report must not fail for the length of a text. */
-export function textOf(error: unknown): string {
+/** The text of an error, truncated to the length that the server accepts. */
+export function errorText(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   const bytes = Buffer.from(text);
-  if (bytes.length <= LONGEST_ERROR_BYTES) return bytes.toString();
-  // A character that was cut through is left out.
+  if (bytes.length <= MAX_ERROR_BYTES) return bytes.toString();
+  // An incomplete last character is removed.
   return bytes
-    .subarray(0, LONGEST_ERROR_BYTES)
+    .subarray(0, MAX_ERROR_BYTES)
     .toString()
     .replace(/\uFFFD+$/, "");
 }

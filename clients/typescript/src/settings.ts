@@ -1,37 +1,40 @@
-// Where the server is and how to speak to it: from options, and from the environment where these are left out.
+// The settings of a client, from options and from the environment.
 
 import { readFileSync } from "node:fs";
 import type { Interceptor } from "@connectrpc/connect";
 
-/** Where `runsvc serve` listens unless told otherwise. */
+/** The address on which `runsvc serve` listens by default. */
 export const DEFAULT_TARGET = "127.0.0.1:50051";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** What stands behind "Bearer" in every call, or a function that is asked for it before every call. */
+/** The token, or a function that returns it and is called before every call and every connection of a watch. */
 export type Token = string | (() => string | Promise<string>);
 
 /**
- * How a client is made. What is left out comes from the environment; an explicit `null` is a value, and switches the
- * environment off.
+ * The settings of a client. An option that is left out comes from its environment variable. `null` ignores the variable
+ * and takes the default.
  */
 export interface ClientOptions {
-  /** Else RUNSVC_TOKEN. `null`: no token is sent. */
+  /** The token, sent as `authorization: Bearer …`. Variable: `RUNSVC_TOKEN`. Default: no token is sent. */
   token?: Token | null;
   /**
-   * The certificates that the server's must lead to: a file in PEM, or its content as bytes. Else the file that
-   * RUNSVC_TLS_CA names. `null`: no TLS.
+   * The certificates to trust: the path of a PEM file, or its content as bytes. Switches TLS on. Variable:
+   * `RUNSVC_TLS_CA`, a path. Default: no TLS.
    */
   tlsCa?: string | Uint8Array | null;
-  /** Deadline of every call but watches, in milliseconds; 0: none. Else RUNSVC_TIMEOUT, in seconds; else 10 seconds. */
+  /**
+   * Default deadline of calls in milliseconds; 0 means none. A watch has no deadline. Variable: `RUNSVC_TIMEOUT`, in
+   * seconds. Default: 10 seconds.
+   */
   timeoutMs?: number | null;
-  /** What every attempt at a call and every stream goes through, for tracing and the like. */
+  /** Interceptors for every attempt at a call and every connection of a watch, for example for tracing. */
   interceptors?: readonly Interceptor[];
 }
 
-/** What a client is made from. */
+/** Resolved settings. */
 export interface Settings {
-  /** Where the server is, as the transport wants it. */
+  /** The URL of the server. */
   readonly baseUrl: string;
   readonly token: Token | undefined;
   /** PEM. */
@@ -41,29 +44,29 @@ export interface Settings {
 }
 
 /**
- * Options where they are given, else the environment, else the defaults.
+ * Resolve the options against the environment and the defaults.
  *
- * @throws RangeError for a target that is no address or a timeout that is no time; what readFileSync throws for
- * certificates that cannot be read.
+ * @throws RangeError if the target or the timeout is invalid; the error of readFileSync if the certificates cannot be
+ * read.
  */
 export function settingsOf(
   target: string | null | undefined,
   options: ClientOptions,
   environment: NodeJS.ProcessEnv,
 ): Settings {
-  const certificates = given(options.tlsCa, environment.RUNSVC_TLS_CA);
+  const certificates = resolve(options.tlsCa, environment.RUNSVC_TLS_CA);
   const secure = certificates !== undefined;
   return {
-    baseUrl: urlOf(given(target, environment.RUNSVC_TARGET) ?? DEFAULT_TARGET, secure),
-    token: given(options.token, environment.RUNSVC_TOKEN),
+    baseUrl: urlOf(resolve(target, environment.RUNSVC_TARGET) ?? DEFAULT_TARGET, secure),
+    token: resolve(options.token, environment.RUNSVC_TOKEN),
     certificates: typeof certificates === "string" ? readFileSync(certificates) : certificates,
     timeoutMs: timeoutOf(options.timeoutMs, environment.RUNSVC_TIMEOUT),
     interceptors: options.interceptors ?? [],
   };
 }
 
-/** A variable that is set to nothing is meant to be no variable. */
-function given<T>(option: T | null | undefined, variable: string | undefined): T | string | undefined {
+/** The option, or the variable. An empty variable counts as unset. */
+function resolve<T>(option: T | null | undefined, variable: string | undefined): T | string | undefined {
   return option === undefined ? variable || undefined : (option ?? undefined);
 }
 
@@ -71,7 +74,9 @@ function urlOf(target: string, secure: boolean): string {
   const address = target.replace(/^(dns:(\/\/\/)?|ipv[46]:)/, "");
   const url = /^[^/?#@\s]+:\d+$/.test(address) ? `${secure ? "https" : "http"}://${address}` : "";
   if (!URL.canParse(url)) {
-    throw new RangeError(`${JSON.stringify(target)} is no address: host:port is one, as ${DEFAULT_TARGET}`);
+    throw new RangeError(
+      `the target ${JSON.stringify(target)} is not an address; use host:port, such as ${DEFAULT_TARGET}`,
+    );
   }
   return url;
 }
@@ -80,11 +85,13 @@ function timeoutOf(option: number | null | undefined, variable: string | undefin
   if (option === null || (option === undefined && !variable)) return DEFAULT_TIMEOUT_MS;
   if (option !== undefined) {
     if (option >= 0) return option;
-    throw new RangeError(`timeoutMs is ${option}, which is no number of milliseconds`);
+    throw new RangeError(
+      `timeoutMs is ${option}; set it to a number of milliseconds, or to 0 for no deadline`,
+    );
   }
   const seconds = Number(variable);
   if (seconds > 0 && seconds < Number.POSITIVE_INFINITY) return seconds * 1000;
   throw new RangeError(
-    `RUNSVC_TIMEOUT is ${JSON.stringify(variable)}, which is no number of seconds above 0`,
+    `RUNSVC_TIMEOUT is ${JSON.stringify(variable)}; set it to a number of seconds above 0`,
   );
 }

@@ -1,8 +1,8 @@
-// What a status means.
+// Properties of a status.
 
 import { RunStatus } from "./gen/runsvc/v1/run_pb.js";
 
-/** Whether a run of that status has ended. A status that is newer than this client is taken for active. */
+/** Whether a run with this status has ended. A status that this client does not know counts as active. */
 export function isTerminal(status: RunStatus): boolean {
   return TERMINAL.has(status);
 }

@@ -1,10 +1,10 @@
-// A watch that outlives its connection.
+// A watch that reconnects by itself.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code } from "@connectrpc/connect";
 import { pause } from "./backoff.js";
-import { isFromOurs, RunError } from "./errors.js";
+import { isFromRunsvc, RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import {
   type RunService,
@@ -17,33 +17,39 @@ import { isTerminal } from "./status.js";
 
 const DEFAULT_OUTAGE_MS = 60_000;
 
-/** What to watch: a run, the runs of a thread, or all runs (perhaps of one assistant), also those still to come. */
+/** The runs to watch: one run, the runs of a thread, or all runs (of an assistant), including runs created later. */
 export type WatchTarget = { runId: string } | { threadId: string } | { all: { assistantId?: string } };
 
-/** From where on to watch, and how. */
+/** Options of {@link RunClient.watch}. */
 export interface WatchOptions {
-  /** Start with the first change after this revision, without a snapshot. Unset: with a snapshot. */
+  /** Start with the first change after this revision, without a snapshot. Default: start with a snapshot. */
   afterRevision?: bigint;
-  /** The store that afterRevision belongs to. Unset: not checked. */
+  /** The id of the store that `afterRevision` belongs to. Default: not checked. */
   storeId?: string;
-  /** Also PROGRESS. */
+  /** Include PROGRESS events. */
   includeProgress?: boolean;
-  /** Longest silence of the server in milliseconds, 1 to 300 seconds; 15 seconds unless told. */
+  /**
+   * Time without events after which the server sends a HEARTBEAT, 1 to 300 seconds in milliseconds. Default: 15
+   * seconds.
+   */
   heartbeatIntervalMs?: number;
-  /** Count this watch as the run's client. Only of a run. */
+  /**
+   * Attach this watch to its run as a client: the server may cancel the run when no attached client is left. Only for
+   * one run.
+   */
   attach?: boolean;
-  /** Go on to the acknowledgement of a cancel, while one can come. Only of a run. */
+  /** After a cancel, wait for its acknowledgement, as long as one can follow. Only for one run. */
   untilAcknowledged?: boolean;
-  /** How long to go on without a server before its error is the watch's, in milliseconds; 60 seconds unless told. */
+  /** Time in milliseconds for which the watch tries to reach a server before it fails. Default: 60 seconds. */
   outageMs?: number;
-  /** Ends the watch with its reason. */
+  /** Aborts the watch, which then throws the reason of the signal. */
   signal?: AbortSignal;
 }
 
-/** A watch on its way. Leaving its loop, by whatever way, ends the server's stream. */
+/** An open watch. Leaving its loop ends the stream on the server. */
 export type Watch = AsyncIterableIterator<StreamStatusResponse> & AsyncDisposable;
 
-/** Open a watch. It connects with the first step of its loop. */
+/** Open a watch. It connects when its first event is requested. */
 export function watch(runs: Client<typeof RunService>, target: WatchTarget, options: WatchOptions): Watch {
   const { signal } = options;
   const left = new AbortController();
@@ -55,7 +61,7 @@ export function watch(runs: Client<typeof RunService>, target: WatchTarget, opti
     signal?.removeEventListener("abort", abort);
   };
   const events = follow(runs, requestOf(target, options), options, left.signal, release);
-  // A generator by itself would leave only once its next event has come.
+  // The `return` of a generator alone would wait for its next event.
   const leave = async () => {
     release();
     return events.return(undefined);
@@ -79,26 +85,26 @@ async function* follow(
   left: AbortSignal,
   release: () => void,
 ): AsyncGenerator<StreamStatusResponse, undefined> {
-  const end = new End(request);
+  const completion = new Completion(request);
   const outage = new Outage(outageMs);
   try {
     while (!left.aborted) {
-      outage.opening();
+      outage.streamOpened();
       try {
         for await (const event of runs.streamStatus(request, { signal: left })) {
-          outage.heard();
+          outage.messageReceived();
           advance(request, event);
-          end.heard(event);
+          completion.add(event);
           yield event;
         }
         return;
       } catch (error) {
         if (left.aborted) break;
         const failure = RunError.from(error);
-        if (!isCut(failure)) throw failure;
-        // The server was asked once more for the end that it had no time to tell.
-        if (end.isOver && outage.isOn) return;
-        await pause(outage.cut(failure), left);
+        if (!isLostConnection(failure)) throw failure;
+        // One more stream after the terminal change gave the server the chance to end the watch.
+        if (completion.isComplete && outage.isActive) return;
+        await pause(outage.streamLost(failure), left);
       }
     }
     signal?.throwIfAborted();
@@ -107,25 +113,25 @@ async function* follow(
   }
 }
 
-/** Whether anything that was asked for can follow. */
-class End {
+/** Decides whether a watch of one run is complete: no further event can follow. */
+class Completion {
   readonly #request: StreamStatusRequest;
-  /** The run is as it will be for ever. */
-  #ends = false;
-  isOver = false;
+  /** The run no longer changes. */
+  #runIsFinal = false;
+  isComplete = false;
 
   constructor(request: StreamStatusRequest) {
     this.#request = request;
   }
 
-  heard({ event, run }: StreamStatusResponse): void {
+  add({ event, run }: StreamStatusResponse): void {
     const { target, untilAcknowledged } = this.#request;
     if (target.case !== "runId") return;
     if (run) {
       const ended = isTerminal(run.status) && !(untilAcknowledged && awaitsAcknowledgement(run));
-      this.#ends = ended || event === StatusEvent.DELETED;
+      this.#runIsFinal = ended || event === StatusEvent.DELETED;
     }
-    this.isOver = this.#ends && event !== StatusEvent.SNAPSHOT;
+    this.isComplete = this.#runIsFinal && event !== StatusEvent.SNAPSHOT;
   }
 }
 
@@ -133,19 +139,19 @@ function awaitsAcknowledgement({ status, cancellation }: Run): boolean {
   return status === RunStatus.INTERRUPTED && !cancellation?.acknowledgedAt;
 }
 
-/** Let the request ask for what comes after the event. */
+/** Move the position of the request behind the event. */
 function advance(request: StreamStatusRequest, event: StreamStatusResponse): void {
-  // Without a position yet, a snapshot that was cut off is given anew.
+  // Inside a snapshot there is no position: an interrupted snapshot is sent again.
   if (event.revision !== 0n || event.event === StatusEvent.SNAPSHOT_END)
     request.afterRevision = event.revision;
   if (event.storeId) request.storeId = event.storeId;
 }
 
-/** Whether the stream was cut off rather than refused: some transports say INTERNAL or CANCELLED of a lost connection. */
-function isCut(failure: RunError): boolean {
+/** Whether the connection was lost, which some transports report as INTERNAL or CANCELLED. */
+function isLostConnection(failure: RunError): boolean {
   const { code } = failure;
   if (code === Code.Unavailable) return true;
-  return (code === Code.Internal || code === Code.Canceled) && !isFromOurs(failure);
+  return (code === Code.Internal || code === Code.Canceled) && !isFromRunsvc(failure);
 }
 
 function requestOf(target: WatchTarget, options: WatchOptions): StreamStatusRequest {

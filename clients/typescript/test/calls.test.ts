@@ -16,7 +16,7 @@ import { type Answers, clientOf, refusal, texts, withDetail } from "./support/se
 const run = { runId: "run-1", threadId: "thread-1" };
 const unavailable = () => refusal(Code.Unavailable, "STORE_UNAVAILABLE");
 
-/** Answers that fail `failures` times, and counts the calls. */
+/** Answers that fail `failures` times, and the list of calls. */
 function failing(failures: number, error = unavailable) {
   const calls: string[] = [];
   const answer = (name: string) => () => {
@@ -28,7 +28,7 @@ function failing(failures: number, error = unavailable) {
   return { answers, calls };
 }
 
-test("a refusal is an error of its kind, with the facts", async (test) => {
+test("a refusal is thrown as its subclass, with the facts of the reason", async (test) => {
   const facts = { run_id: "run-1", thread_id: "thread-1", status: "RUNNING" };
   const { client } = await clientOf(test, {
     createOrReject: () => {
@@ -43,7 +43,7 @@ test("a refusal is an error of its kind, with the facts", async (test) => {
   });
 });
 
-test("every field at fault is told, and when to come back", async (test) => {
+test("an error has the invalid fields and the suggested delay", async (test) => {
   const violation = (field: string) =>
     new BinaryWriter().tag(1, 2).bytes(texts(field, "is required")).finish();
   const delay = new BinaryWriter().tag(1, 0).int64(1n).tag(2, 0).int32(500_000_000).finish();
@@ -65,7 +65,7 @@ test("every field at fault is told, and when to come back", async (test) => {
   });
 });
 
-test("another domain's reason is none of ours", async (test) => {
+test("the reason of another domain is ignored", async (test) => {
   const info = new BinaryWriter().tag(1, 2).string("QUOTA").tag(2, 2).string("example.com").finish();
   const { client } = await clientOf(test, {
     get: () => {
@@ -75,7 +75,7 @@ test("another domain's reason is none of ours", async (test) => {
   await assert.rejects(client.get("run-1"), (error) => error instanceof NotFoundError && error.reason === "");
 });
 
-test("a raw stub's error can be told too", async (test) => {
+test("the error of a generated stub can be converted", async (test) => {
   const { client } = await clientOf(test, {
     get: () => {
       throw refusal(Code.NotFound, "RUN_NOT_FOUND");
@@ -87,28 +87,28 @@ test("a raw stub's error can be told too", async (test) => {
   });
 });
 
-test("a read is made again while the server is unavailable", async (test) => {
+test("a read is retried while the server is unavailable", async (test) => {
   const { answers, calls } = failing(3);
   const { client } = await clientOf(test, answers);
   assert.equal((await client.get("run-1")).runId, "run-1");
   assert.equal(calls.length, 4);
 });
 
-test("a read is made four times at most", async (test) => {
+test("a read is sent at most four times", async (test) => {
   const { answers, calls } = failing(9);
   const { client } = await clientOf(test, answers);
   await assert.rejects(client.get("run-1"), UnavailableError);
   assert.equal(calls.length, 4);
 });
 
-test("no attempt is made after the deadline", async (test) => {
+test("no attempt starts after the deadline", async (test) => {
   const { answers, calls } = failing(9);
   const { client } = await clientOf(test, answers, { timeoutMs: 20 });
   await assert.rejects(client.get("run-1"), RunError);
   assert(calls.length <= 1);
 });
 
-test("a creation is made again only when it names its request", async (test) => {
+test("a creation is retried only with a request id", async (test) => {
   const { answers, calls } = failing(1);
   const { client } = await clientOf(test, answers);
   await assert.rejects(client.create({ threadId: "thread-1" }), UnavailableError);
@@ -118,14 +118,14 @@ test("a creation is made again only when it names its request", async (test) => 
   assert.equal(calls.length, 2);
 });
 
-test("nothing else is sent twice", async (test) => {
+test("any other call is sent once", async (test) => {
   const { answers, calls } = failing(1);
   const { client } = await clientOf(test, answers);
   await assert.rejects(client.cancel("run-1"), UnavailableError);
   assert.equal(calls.length, 1);
 });
 
-test("another refusal is final", async (test) => {
+test("other errors are not retried", async (test) => {
   const { answers, calls } = failing(1, () => refusal(Code.ResourceExhausted, "OVERLOADED"));
   const { client } = await clientOf(test, answers);
   await assert.rejects(client.get("run-1"), { reason: "OVERLOADED" });
@@ -137,15 +137,15 @@ const hanging = async (_: unknown, { signal }: HandlerContext) => {
   return {};
 };
 
-test("a call has a deadline, its own or the client's", async (test) => {
+test("a call has its own deadline, or that of the client", async (test) => {
   const { client } = await clientOf(test, { get: hanging }, { timeoutMs: 30 });
   await assert.rejects(client.get("run-1"), { code: Code.DeadlineExceeded });
   await assert.rejects(client.get("run-1", { timeoutMs: 10 }), { code: Code.DeadlineExceeded });
-  // A budget that is spent already, not no deadline.
+  // A negative timeout has passed already; it does not mean "no deadline".
   await assert.rejects(client.get("run-1", { timeoutMs: -1 }), { code: Code.DeadlineExceeded });
 });
 
-test("a call that is given up throws the signal's reason", async (test) => {
+test("an aborted call throws the reason of its signal", async (test) => {
   const { client } = await clientOf(test, { get: hanging });
   const giveUp = new AbortController();
   const call = client.get("run-1", { signal: giveUp.signal });
@@ -153,7 +153,7 @@ test("a call that is given up throws the signal's reason", async (test) => {
   await assert.rejects(call, RangeError);
 });
 
-test("a lost connection is UNAVAILABLE, whatever the transport calls it", async (test) => {
+test("a lost connection is UNAVAILABLE, independent of the code of the transport", async (test) => {
   const { client, cut } = await clientOf(test, {
     cancel: () => {
       cut();
@@ -169,12 +169,12 @@ test("a lost connection is UNAVAILABLE, whatever the transport calls it", async 
   }
 });
 
-test("a server that is not there is UNAVAILABLE", async () => {
+test("an unreachable server is UNAVAILABLE", async () => {
   const client = new RunClient("127.0.0.1:1");
   await assert.rejects(client.get("run-1"), { code: Code.Unavailable, fromTransport: true });
 });
 
-test("the token goes with calls and watches, and is asked for each time", async (test) => {
+test("the token is sent with calls and watches, and requested each time", async (test) => {
   const seen: (string | null)[] = [];
   const see = (context: HandlerContext) => seen.push(context.requestHeader.get("authorization"));
   let tokens = 0;
@@ -195,7 +195,7 @@ test("the token goes with calls and watches, and is asked for each time", async 
   assert.deepEqual(seen, ["Bearer token-1", "Bearer token-2"]);
 });
 
-test("interceptors see every attempt, and what it came to", async (test) => {
+test("interceptors see every attempt and its result", async (test) => {
   const seen: string[] = [];
   const interceptor: Interceptor = (next) => async (request) => {
     try {
@@ -211,7 +211,7 @@ test("interceptors see every attempt, and what it came to", async (test) => {
   assert.deepEqual(seen, ["Get STORE_UNAVAILABLE", "Get STORE_UNAVAILABLE"]);
 });
 
-test("pages are read one after the other, as far as they are wanted", async (test) => {
+test("a page is requested when its first run is needed", async (test) => {
   const tokens: string[] = [];
   const { client } = await clientOf(test, {
     listByThread: ({ pageToken, pageSize }) => {
@@ -229,7 +229,7 @@ test("pages are read one after the other, as far as they are wanted", async (tes
   assert.deepEqual(tokens, [""]);
 });
 
-test("a closed client makes no call, and ends those that are under way", async (test) => {
+test("closing a client ends its open calls and rejects later ones", async (test) => {
   const { client } = await clientOf(test, { get: hanging });
   const call = client.get("run-1");
   setImmediate(() => client.close());

@@ -5,9 +5,9 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type Execution, RunError, RunStatus, StatusEvent } from "@runsvc/client";
 import { type Answers, clientOf, refusal } from "./support/server.js";
 
-const worker = { workerId: "worker-1" };
+const options = { workerId: "worker-1" };
 
-/** A server with one run, which keeps what was reported of it. */
+/** A server with one run, and the reports it received. */
 async function serverOf(test: TestContext, answers: Answers = {}) {
   const reports: string[] = [];
   const run = { runId: "run-1", status: RunStatus.PENDING };
@@ -48,15 +48,15 @@ async function serverOf(test: TestContext, answers: Answers = {}) {
   return { client, cut, reports, become };
 }
 
-/** A body that works until it is told to stop. */
+/** A handler that runs until it is stopped. */
 async function untilStopped({ signal }: Execution): Promise<never> {
   if (!signal.aborted) await once(signal, "abort");
   throw signal.reason;
 }
 
-test("what the body returns is the final usage", async (test) => {
+test("the result of the handler is the final usage", async (test) => {
   const { client, reports } = await serverOf(test);
-  const executed = await client.execute("run-1", worker, async ({ run, report, signal, ended }) => {
+  const executed = await client.execute("run-1", options, async ({ run, report, signal, ended }) => {
     assert.deepEqual([run.runId, signal.aborted, ended], ["run-1", false, undefined]);
     assert.equal(await report({ totalTokens: 1n }), true);
     return { totalTokens: 2n };
@@ -65,37 +65,37 @@ test("what the body returns is the final usage", async (test) => {
   assert.deepEqual(reports, ["start worker-1 without a lease", "progress 1", "complete SUCCESS 2"]);
 });
 
-test("what the body throws is reported and returned", async (test) => {
+test("an error of the handler is reported and returned", async (test) => {
   const { client, reports } = await serverOf(test);
   const error = new RangeError("too far");
-  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 30_000 }, async () => {
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 30_000 }, async () => {
     throw error;
   });
   assert(executed.outcome === "failed" && executed.error === error);
   assert.deepEqual(reports, ["start worker-1 30", "complete ERROR too far"]);
 });
 
-test("an error's text is cut to what the server takes, between two characters", async (test) => {
+test("an error text is truncated to the limit of the server, between two characters", async (test) => {
   const { client, reports } = await serverOf(test);
-  await client.execute("run-1", worker, async () => {
+  await client.execute("run-1", options, async () => {
     throw new Error(`a${"ü".repeat(10_000)}`);
   });
   assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(8191)}`);
 });
 
-test("a run that may not be started is not executed", async (test) => {
+test("a run whose start is refused is not executed", async (test) => {
   const { client } = await serverOf(test, {
     setStatus: () => {
       throw refusal(Code.FailedPrecondition, "NOT_HOLDER");
     },
   });
-  const body = () => assert.fail("it was executed");
-  await assert.rejects(client.execute("run-1", worker, body), { reason: "NOT_HOLDER" });
+  const handler = () => assert.fail("the handler was called");
+  await assert.rejects(client.execute("run-1", options, handler), { reason: "NOT_HOLDER" });
 });
 
-test("a cancel stops the body at once, and is acknowledged", async (test) => {
+test("a cancel stops the handler at once and is acknowledged", async (test) => {
   const { client, reports, become } = await serverOf(test);
-  const executed = await client.execute("run-1", worker, async (execution) => {
+  const executed = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.INTERRUPTED);
     await untilStopped(execution).catch((error) => assert.equal(error.name, "AbortError"));
     assert.equal(execution.ended?.status, RunStatus.INTERRUPTED);
@@ -105,7 +105,7 @@ test("a cancel stops the body at once, and is acknowledged", async (test) => {
   assert.equal(reports.at(-1), "acknowledge 3");
 });
 
-test("a cancel is learnt of from the answer to a report and to a heartbeat, too", async (test) => {
+test("the answers to reports and heartbeats also reveal a cancel", async (test) => {
   const silent: Answers = {
     async *streamStatus(_, { signal }) {
       yield { event: StatusEvent.SNAPSHOT, run: { status: RunStatus.RUNNING } };
@@ -113,7 +113,7 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
     },
   };
   const reporting = await serverOf(test, silent);
-  const reported = await reporting.client.execute("run-1", worker, async (execution) => {
+  const reported = await reporting.client.execute("run-1", options, async (execution) => {
     reporting.become(RunStatus.INTERRUPTED);
     assert.equal(await execution.report({ totalTokens: 1n }), false);
     return untilStopped(execution);
@@ -122,7 +122,7 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
   const beating = await serverOf(test, silent);
   const beaten = await beating.client.execute(
     "run-1",
-    { ...worker, leaseTtlMs: 3_000 },
+    { ...options, leaseTtlMs: 3_000 },
     async (execution) => {
       beating.become(RunStatus.INTERRUPTED);
       return untilStopped(execution);
@@ -131,7 +131,7 @@ test("a cancel is learnt of from the answer to a report and to a heartbeat, too"
   assert.equal(beaten.outcome, "cancelled");
 });
 
-test("a lease that was promised at creation is kept", async (test) => {
+test("a lease set at creation is renewed", async (test) => {
   const beats = new EventTarget();
   const run = { runId: "run-1", status: RunStatus.RUNNING, lease: { ttl: durationFromMs(60) } };
   const { client } = await serverOf(test, {
@@ -141,30 +141,30 @@ test("a lease that was promised at creation is kept", async (test) => {
       return { run };
     },
   });
-  const executed = await client.execute("run-1", worker, async () => {
+  const executed = await client.execute("run-1", options, async () => {
     for (let more = 0; more < 2; more += 1) await once(beats, "beat");
   });
   assert.equal(executed.outcome, "completed");
 });
 
-test("what a lost run cost is told once", async (test) => {
-  const told: unknown[] = [];
+test("the usage of a lost run is reported once", async (test) => {
+  const reported: unknown[] = [];
   const { client, become } = await serverOf(test, {
     updateProgress: ({ progress, final, workerId }) => {
-      told.push([progress?.totalTokens, final, workerId]);
+      reported.push([progress?.totalTokens, final, workerId]);
       return { run: { runId: "run-1", status: RunStatus.TIMEOUT } };
     },
   });
-  const executed = await client.execute("run-1", worker, async (execution) => {
+  const executed = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.TIMEOUT);
     await untilStopped(execution).catch(() => {});
     return { totalTokens: 3n };
   });
   assert.equal(executed.outcome, "lost");
-  assert.deepEqual(told, [[3n, true, "worker-1"]]);
+  assert.deepEqual(reported, [[3n, true, "worker-1"]]);
 });
 
-test("the lease of a cancelled run is kept until the body has cleaned up", async (test) => {
+test("the lease of a cancelled run is renewed until the handler returns", async (test) => {
   const beats = new EventTarget();
   const { client, become } = await serverOf(test, {
     heartbeat: () => {
@@ -172,7 +172,7 @@ test("the lease of a cancelled run is kept until the body has cleaned up", async
       return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
     },
   });
-  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 60 }, async (execution) => {
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 60 }, async (execution) => {
     become(RunStatus.INTERRUPTED);
     await untilStopped(execution).catch(() => {});
     for (let more = 0; more < 3; more += 1) await once(beats, "beat");
@@ -180,24 +180,24 @@ test("the lease of a cancelled run is kept until the body has cleaned up", async
   assert.equal(executed.outcome, "cancelled");
 });
 
-test("a cancel between the body's end and the report is acknowledged", async (test) => {
+test("a cancel between the end of the handler and the report is acknowledged", async (test) => {
   const { client, reports } = await serverOf(test, {
     complete: () => {
       throw refusal(Code.FailedPrecondition, "INVALID_TRANSITION", { from: "INTERRUPTED", to: "SUCCESS" });
     },
   });
-  const executed = await client.execute("run-1", worker, async () => ({ totalTokens: 4n }));
+  const executed = await client.execute("run-1", options, async () => ({ totalTokens: 4n }));
   assert.equal(executed.outcome, "cancelled");
   assert.equal(reports.at(-1), "acknowledge 4");
 });
 
-test("a cancelled run that cannot be acknowledged any more is lost", async (test) => {
+test("a cancelled run whose acknowledgement is refused is lost", async (test) => {
   const { client, become } = await serverOf(test, {
     acknowledgeCancel: () => {
       throw refusal(Code.NotFound, "RUN_NOT_FOUND");
     },
   });
-  const executed = await client.execute("run-1", worker, async (execution) => {
+  const executed = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.INTERRUPTED);
     return untilStopped(execution);
   });
@@ -207,7 +207,7 @@ test("a cancelled run that cannot be acknowledged any more is lost", async (test
 
 test("a run that ended otherwise is lost, and nothing is reported", async (test) => {
   const { client, reports, become } = await serverOf(test);
-  const executed = await client.execute("run-1", worker, async (execution) => {
+  const executed = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.TIMEOUT);
     return untilStopped(execution);
   });
@@ -216,18 +216,18 @@ test("a run that ended otherwise is lost, and nothing is reported", async (test)
   assert.equal(reports.length, 1);
 });
 
-test("a run that another worker holds by now is lost", async (test) => {
+test("a run that has another holder is lost", async (test) => {
   const { client } = await serverOf(test, {
     heartbeat: () => {
       throw refusal(Code.FailedPrecondition, "NOT_HOLDER");
     },
   });
-  const executed = await client.execute("run-1", { ...worker, leaseTtlMs: 3_000 }, untilStopped);
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 3_000 }, untilStopped);
   assert(executed.outcome === "lost" && executed.cause instanceof RunError);
   assert.equal(executed.cause.reason, "NOT_HOLDER");
 });
 
-test("a body goes on while its server is away for longer than the lease", async (test) => {
+test("a handler keeps running during an outage that is longer than the lease", async (test) => {
   const beats = new EventTarget();
   let ends = 0;
   const { client, reports } = await serverOf(test, {
@@ -238,8 +238,8 @@ test("a body goes on while its server is away for longer than the lease", async 
     updateProgress: () => {
       throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
     },
-    // Neither is it an answer that the watch may not be had now.
-    // biome-ignore lint/correctness/useYield: it comes to nothing
+    // A refused watch does not stop the handler either.
+    // biome-ignore lint/correctness/useYield: the stream fails before its first event
     async *streamStatus() {
       throw refusal(Code.PermissionDenied, "PERMISSION_DENIED");
     },
@@ -250,47 +250,50 @@ test("a body goes on while its server is away for longer than the lease", async 
       return { run: { runId: "run-1" } };
     },
   });
-  const options = { ...worker, leaseTtlMs: 60 };
-  const executed = await client.execute("run-1", options, async ({ report, signal }) => {
-    assert.equal(await report({ totalTokens: 7n }), false);
-    for (let missed = 0; missed < 9; missed += 1) await once(beats, "beat", { signal });
-    return { llmCallCount: 1n };
-  });
+  const executed = await client.execute(
+    "run-1",
+    { ...options, leaseTtlMs: 60 },
+    async ({ report, signal }) => {
+      assert.equal(await report({ totalTokens: 7n }), false);
+      for (let missed = 0; missed < 9; missed += 1) await once(beats, "beat", { signal });
+      return { llmCallCount: 1n };
+    },
+  );
   assert.equal(executed.outcome, "completed");
-  // The report that nobody took is made up for.
+  // The report of the end contains the progress of the report that failed.
   assert.equal(reports.at(-1), "complete SUCCESS 7 1");
 });
 
-test("a report that finds the run taken away stops the body, and one that is refused is thrown", async (test) => {
+test("a report for a lost run stops the handler, and an invalid report is thrown", async (test) => {
   let code = Code.NotFound;
   const { client, reports } = await serverOf(test, {
     updateProgress: () => {
       throw refusal(code, "");
     },
   });
-  const body = async ({ report, signal }: Execution) => {
+  const handler = async ({ report, signal }: Execution) => {
     assert.equal(await report({ totalTokens: 1n }), false);
     assert(signal.aborted);
   };
-  assert.equal((await client.execute("run-1", worker, body)).outcome, "lost");
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "lost");
   code = Code.InvalidArgument;
-  assert.equal((await client.execute("run-1", worker, body)).outcome, "failed");
-  // What the server does not take is not told again.
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "failed");
+  // Progress that the server rejected is not reported again.
   assert.match(reports.at(-1) ?? "", /^complete ERROR INVALID_ARGUMENT|^complete ERROR InvalidArgument/);
 });
 
-test("usage that cannot be sent is the body's error", async (test) => {
+test("usage that cannot be serialized is an error of the handler", async (test) => {
   const { client } = await serverOf(test);
-  // As a program without types may have it.
+  // A program without types can pass this value.
   const broken = { totalTokens: 0.5 as unknown as bigint };
-  const bodies = [({ report }: Execution) => report(broken).then(() => undefined), async () => broken];
-  for (const body of bodies) {
-    const { outcome } = await client.execute("run-1", worker, body);
+  const handlers = [({ report }: Execution) => report(broken).then(() => undefined), async () => broken];
+  for (const handler of handlers) {
+    const { outcome } = await client.execute("run-1", options, handler);
     assert.equal(outcome, "failed");
   }
 });
 
-test("a report is repeated until it is answered", async (test) => {
+test("the report of the end is retried until it is answered", async (test) => {
   let calls = 0;
   const { client } = await serverOf(test, {
     complete: () => {
@@ -299,25 +302,25 @@ test("a report is repeated until it is answered", async (test) => {
       return { run: { runId: "run-1" } };
     },
   });
-  assert.equal((await client.execute("run-1", worker, async () => {})).outcome, "completed");
+  assert.equal((await client.execute("run-1", options, async () => {})).outcome, "completed");
   assert.equal(calls, 3);
 });
 
-test("an execution outlives its connection", async (test) => {
+test("an execution survives a lost connection", async (test) => {
   const { client, reports, cut } = await serverOf(test);
-  const executed = await client.execute("run-1", worker, async () => cut());
+  const executed = await client.execute("run-1", options, async () => cut());
   assert.equal(executed.outcome, "completed");
   assert.equal(reports.at(-1), "complete SUCCESS");
 });
 
-test("a report that is refused is thrown", async (test) => {
+test("a refused report of the end is thrown", async (test) => {
   const { client } = await serverOf(test, {
     complete: () => {
       throw refusal(Code.PermissionDenied, "PERMISSION_DENIED");
     },
   });
   await assert.rejects(
-    client.execute("run-1", worker, async () => {}),
+    client.execute("run-1", options, async () => {}),
     { reason: "PERMISSION_DENIED" },
   );
 });

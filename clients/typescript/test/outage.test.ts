@@ -8,19 +8,19 @@ import { refusal } from "./support/server.js";
 
 const LOST = RunError.from(refusal(Code.Unavailable, "SERVER_DRAINING"));
 
-/** An outage of a minute, and streams that each stood for so long before they were cut off. */
+/** An outage of at most a minute. `loseAfter`: a stream is lost after being open for this long. */
 function streams() {
   let now = 0;
   const outage = new Outage(60_000, () => now);
-  const cutAfter = (milliseconds: number, failure: RunError) => {
-    outage.opening();
+  const loseAfter = (milliseconds: number, failure: RunError) => {
+    outage.streamOpened();
     now += milliseconds;
-    return outage.cut(failure);
+    return outage.streamLost(failure);
   };
-  return { outage, cutAfter };
+  return { outage, loseAfter };
 }
 
-/** What a client fails with where nobody listens. */
+/** The error of a client whose server does not exist. */
 async function unreachable(): Promise<RunError> {
   const server = createServer();
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -33,27 +33,27 @@ async function unreachable(): Promise<RunError> {
   return failure;
 }
 
-test("a server is gone from the first cut on, however long it had been silent", () => {
-  const { cutAfter } = streams();
-  cutAfter(600_000, LOST);
-  cutAfter(9_000, LOST);
-  for (let attempt = 0; attempt < 5; attempt += 1) cutAfter(9_000, LOST);
-  assert.throws(() => cutAfter(9_000, LOST), LOST);
+test("an outage begins when the first stream is lost, even after a long silence", () => {
+  const { loseAfter } = streams();
+  loseAfter(600_000, LOST);
+  loseAfter(9_000, LOST);
+  for (let attempt = 0; attempt < 5; attempt += 1) loseAfter(9_000, LOST);
+  assert.throws(() => loseAfter(9_000, LOST), LOST);
 });
 
-test("a message, and a stream that stood, show that the server is there", () => {
-  const { outage, cutAfter } = streams();
-  cutAfter(0, LOST);
-  for (let stream = 0; stream < 9; stream += 1) cutAfter(15_000, LOST);
-  assert(outage.isOn);
-  outage.heard();
-  assert(!outage.isOn);
-  assert(cutAfter(70_000, LOST) <= 50);
+test("a message ends an outage, and a long stream restarts it", () => {
+  const { outage, loseAfter } = streams();
+  loseAfter(0, LOST);
+  for (let stream = 0; stream < 9; stream += 1) loseAfter(15_000, LOST);
+  assert(outage.isActive);
+  outage.messageReceived();
+  assert(!outage.isActive);
+  assert(loseAfter(70_000, LOST) <= 50);
 });
 
-test("a connection that took long to fail is none", async () => {
+test("a slow failure to connect does not count as a connection", async () => {
   const failure = await unreachable();
-  const { cutAfter } = streams();
-  cutAfter(130_000, failure);
-  assert.throws(() => cutAfter(130_000, failure), failure);
+  const { loseAfter } = streams();
+  loseAfter(130_000, failure);
+  assert.throws(() => loseAfter(130_000, failure), failure);
 });

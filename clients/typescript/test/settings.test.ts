@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { settingsOf } from "../src/settings.js";
 
-test("everything has a default", () => {
+test("every option has a default", () => {
   assert.deepEqual(settingsOf(undefined, {}, {}), {
     baseUrl: "http://127.0.0.1:50051",
     token: undefined,
@@ -12,13 +12,13 @@ test("everything has a default", () => {
   });
 });
 
-test("the environment fills in what is left out", () => {
+test("the environment supplies the options that are left out", () => {
   const environment = { RUNSVC_TARGET: "runs:1", RUNSVC_TOKEN: "secret", RUNSVC_TIMEOUT: "0.5" };
   const settings = settingsOf(undefined, {}, environment);
   assert.deepEqual([settings.baseUrl, settings.token, settings.timeoutMs], ["http://runs:1", "secret", 500]);
 });
 
-test("null switches the environment off", () => {
+test("null ignores the variable", () => {
   const environment = {
     RUNSVC_TARGET: "runs:1",
     RUNSVC_TOKEN: "secret",
@@ -29,23 +29,24 @@ test("null switches the environment off", () => {
   assert.deepEqual(settings, settingsOf(undefined, {}, {}));
 });
 
-test("a variable that is set to nothing is no variable", () => {
+test("an empty variable counts as unset", () => {
   const environment = { RUNSVC_TARGET: "", RUNSVC_TOKEN: "", RUNSVC_TIMEOUT: "", RUNSVC_TLS_CA: "" };
   assert.deepEqual(settingsOf(undefined, {}, environment), settingsOf(undefined, {}, {}));
 });
 
-test("certificates make it TLS", () => {
+test("certificates switch TLS on", () => {
   const settings = settingsOf("runs:1", { tlsCa: Buffer.from("PEM") }, {});
   assert.deepEqual([settings.baseUrl, settings.certificates], ["https://runs:1", Buffer.from("PEM")]);
   assert.throws(() => settingsOf("runs:1", { tlsCa: "/nowhere" }, {}), { code: "ENOENT" });
 });
 
 for (const target of ["dns:///runs:1", "runs:1", "[::1]:1", "ipv4:127.0.0.1:1"]) {
-  test(`${target} is an address`, () => assert.match(settingsOf(target, {}, {}).baseUrl, /^http:\/\/.*:1$/));
+  test(`${target} is a valid target`, () =>
+    assert.match(settingsOf(target, {}, {}).baseUrl, /^http:\/\/.*:1$/));
 }
 
 for (const target of ["runs", "http://runs:1", "runs:1/path", "runs:70000", ":1", "a b:1"]) {
-  test(`${target} is none`, () => assert.throws(() => settingsOf(target, {}, {}), RangeError));
+  test(`${target} is an invalid target`, () => assert.throws(() => settingsOf(target, {}, {}), RangeError));
 }
 
 for (const seconds of ["soon", "0", "-1", "Infinity"]) {

@@ -9,7 +9,7 @@ import { type Answers, clientOf, refusal } from "./support/server.js";
 const change = (revision: bigint) => ({ event: StatusEvent.CHANGED, revision, run: { runId: "run-1" } });
 const idle = (signal: AbortSignal) => (signal.aborted ? Promise.resolve() : once(signal, "abort"));
 
-/** A server that goes from one stream to the next: each sends its events, then does what comes after. */
+/** A server with a list of streams: each sends its events and then calls `last`. */
 function streams(...made: { events: object[]; last?: (signal: AbortSignal) => unknown }[]) {
   const requests: StreamStatusRequest[] = [];
   const answers: Answers = {
@@ -33,20 +33,20 @@ const fail = (error: unknown) => () => {
   throw error;
 };
 
-test("it ends when the server ends it", async (test) => {
+test("a watch ends when the server ends it", async (test) => {
   const { answers, requests } = streams({ events: [change(1n), change(2n)] });
   const { client } = await clientOf(test, answers);
   assert.deepEqual(await revisionsOf(client.watch({ runId: "run-1" })), [1n, 2n]);
   assert.equal(requests.length, 1);
 });
 
-const cuts = {
+const lostConnections = {
   UNAVAILABLE: refusal(Code.Unavailable, "SERVER_DRAINING"),
   "INTERNAL without a reason": new ConnectError("lost", Code.Internal),
   "CANCELLED without a reason": new ConnectError("lost", Code.Canceled),
 };
-for (const [name, error] of Object.entries(cuts)) {
-  test(`it resumes after ${name}`, async (test) => {
+for (const [name, error] of Object.entries(lostConnections)) {
+  test(`a watch resumes after ${name}`, async (test) => {
     const { answers, requests } = streams(
       { events: [change(1n)], last: fail(error) },
       { events: [change(2n)] },
@@ -57,7 +57,7 @@ for (const [name, error] of Object.entries(cuts)) {
   });
 }
 
-/** Watch a server that is cut off after every event that `isLast` says is one. */
+/** Cut the connection after every event for which `isLast` is true. Returns the number of events. */
 async function watchCut(
   watch: Watch,
   cut: () => void,
@@ -71,7 +71,7 @@ async function watchCut(
   return events;
 }
 
-test("it resumes from its position when the connection is lost", async (test) => {
+test("a watch resumes from its position after a lost connection", async (test) => {
   const snapshot = { event: StatusEvent.SNAPSHOT, run: { runId: "run-1" } };
   const snapshotEnd = { event: StatusEvent.SNAPSHOT_END, revision: 0n, storeId: "store-1" };
   const { answers, requests } = streams(
@@ -90,7 +90,7 @@ test("it resumes from its position when the connection is lost", async (test) =>
   ]);
 });
 
-test("a snapshot that was cut off is given anew", async (test) => {
+test("an interrupted snapshot is sent again", async (test) => {
   const snapshot = { event: StatusEvent.SNAPSHOT, run: { runId: "run-1" } };
   const end = { event: StatusEvent.SNAPSHOT_END, revision: 1n };
   const { answers, requests } = streams({ events: [snapshot], last: idle }, { events: [snapshot, end] });
@@ -100,7 +100,7 @@ test("a snapshot that was cut off is given anew", async (test) => {
   assert.equal(requests[1]?.afterRevision, undefined);
 });
 
-test("every other error is the caller's", async (test) => {
+test("any other error is thrown", async (test) => {
   const error = refusal(Code.OutOfRange, "REVISION_COMPACTED", { oldest_revision: "5" });
   const { answers, requests } = streams({ events: [], last: fail(error) });
   const { client } = await clientOf(test, answers);
@@ -109,7 +109,7 @@ test("every other error is the caller's", async (test) => {
   assert.equal(requests.length, 1);
 });
 
-test("it gives up after the outage that was asked for", async (test) => {
+test("a watch fails after the outage that was set", async (test) => {
   const lost = { events: [], last: fail(refusal(Code.Unavailable, "SERVER_DRAINING")) };
   const { answers, requests } = streams(...Array(99).fill(lost));
   const { client } = await clientOf(test, answers);
@@ -117,7 +117,7 @@ test("it gives up after the outage that was asked for", async (test) => {
   assert(requests.length > 1);
 });
 
-test("a quiet watch outlasts its first cut", async (test) => {
+test("an idle watch survives its first lost connection", async (test) => {
   const outageMs = 60;
   const { answers, requests } = streams(
     {
@@ -131,7 +131,7 @@ test("a quiet watch outlasts its first cut", async (test) => {
   assert.equal(requests.length, 2);
 });
 
-test("the server's own INTERNAL is no lost connection", async (test) => {
+test("an INTERNAL of the server is not a lost connection", async (test) => {
   const error = new ConnectError("a bug", Code.Internal, { "x-request-id": "q" });
   const { answers, requests } = streams({ events: [change(1n)], last: fail(error) });
   const { client } = await clientOf(test, answers);
@@ -149,15 +149,15 @@ const lasts = {
     options: { untilAcknowledged: true },
     requests: 2,
   },
-  "a cancel that is to be acknowledged": {
+  "a cancel without its acknowledgement": {
     event: { ...change(1n), run },
     options: { untilAcknowledged: true },
     requests: 3,
   },
-  "half of a snapshot": { event: { event: StatusEvent.SNAPSHOT, run }, requests: 3 },
+  "an incomplete snapshot": { event: { event: StatusEvent.SNAPSHOT, run }, requests: 3 },
 };
 for (const [name, last] of Object.entries(lasts)) {
-  test(`behind ${name} a server is asked ${last.requests - 1} times more`, async (test) => {
+  test(`after ${name}, ${last.requests - 1} more streams are opened`, async (test) => {
     const gone = fail(refusal(Code.Unavailable, "SERVER_DRAINING"));
     const { answers, requests } = streams(
       { events: [last.event], last: gone },
@@ -177,12 +177,12 @@ for (const [name, leave] of Object.entries({
   },
   throw: async (watch: AsyncIterable<unknown>) => {
     const looping = async () => {
-      for await (const _ of watch) throw new RangeError("mine");
+      for await (const _ of watch) throw new RangeError("thrown by the caller");
     };
     await assert.rejects(looping, RangeError);
   },
 })) {
-  test(`the server's stream ends with a ${name}`, async (test) => {
+  test(`a ${name} in the loop ends the stream on the server`, async (test) => {
     let ended: Promise<unknown> | undefined;
     const { answers } = streams({ events: [change(1n)], last: (signal) => (ended = idle(signal)) });
     const { client } = await clientOf(test, answers);
@@ -191,7 +191,7 @@ for (const [name, leave] of Object.entries({
   });
 }
 
-test("it can be left while its next event is waited for", async (test) => {
+test("a watch can be left while it waits for an event", async (test) => {
   let ended: Promise<unknown> | undefined;
   const { answers } = streams({ events: [change(1n)], last: (signal) => (ended = idle(signal)) });
   const { client } = await clientOf(test, answers);
@@ -203,7 +203,7 @@ test("it can be left while its next event is waited for", async (test) => {
   await ended;
 });
 
-test("it can be left while it waits for a server", async (test) => {
+test("a watch can be left while it waits for a server", async (test) => {
   const { answers } = streams({ events: [change(1n)], last: idle });
   const { client, cut } = await clientOf(test, answers);
   const watch = client.watch({ runId: "run-1" });
@@ -227,7 +227,7 @@ test("an aborted signal throws its reason", async (test) => {
   await assert.rejects(late.next(), RangeError);
 });
 
-test("it has no deadline", async (test) => {
+test("a watch has no deadline", async (test) => {
   const { answers } = streams({
     events: [change(1n)],
     last: () => new Promise((resolve) => setTimeout(resolve, 60)),
@@ -236,7 +236,7 @@ test("it has no deadline", async (test) => {
   assert.deepEqual(await revisionsOf(client.watch({ runId: "run-1" })), [1n]);
 });
 
-test("a closed client ends it", async (test) => {
+test("closing the client ends a watch", async (test) => {
   const { answers } = streams({ events: [change(1n)], last: idle });
   const { client } = await clientOf(test, answers);
   const watch = client.watch({ runId: "run-1" });

@@ -4,68 +4,68 @@ use tonic::Code;
 
 use super::*;
 
-/// Answers after that many failures, and tells how often it was asked.
-async fn answered(
-    repeatable: bool,
+/// Calls a server that fails the first `failures` attempts. Returns the answer and the number of attempts.
+async fn answer_after(
     failures: u32,
+    repeatable: bool,
     failure: fn() -> Status,
 ) -> (Result<u32, Code>, u32) {
-    let asked = Cell::new(0);
+    let attempts = Cell::new(0);
     let send = |_request: Request<()>| {
-        asked.set(asked.get() + 1);
-        let number = asked.get();
+        attempts.set(attempts.get() + 1);
+        let number = attempts.get();
         async move { if number > failures { Ok(Response::new(number)) } else { Err(failure()) } }
     };
     let answer = call(Duration::from_secs(10), repeatable, (), send).await;
-    (answer.map_err(|failure| failure.code()), asked.get())
+    (answer.map_err(|error| error.code()), attempts.get())
 }
 
-fn gone() -> Status {
-    Status::unavailable("gone")
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_may_be_sent_twice_is_sent_up_to_four_times() {
-    assert_eq!(answered(true, 3, gone).await, (Ok(4), 4));
-    assert_eq!(answered(true, 4, gone).await, (Err(Code::Unavailable), 4));
+fn unavailable() -> Status {
+    Status::unavailable("unavailable")
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_else_is_sent_once() {
-    assert_eq!(answered(false, 1, gone).await, (Err(Code::Unavailable), 1));
-    assert_eq!(answered(true, 1, || Status::internal("")).await, (Err(Code::Internal), 1));
+async fn a_repeatable_call_is_sent_up_to_four_times() {
+    assert_eq!(answer_after(3, true, unavailable).await, (Ok(4), 4));
+    assert_eq!(answer_after(4, true, unavailable).await, (Err(Code::Unavailable), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_other_call_is_sent_once() {
+    assert_eq!(answer_after(1, false, unavailable).await, (Err(Code::Unavailable), 1));
+    assert_eq!(answer_after(1, true, || Status::internal("")).await, (Err(Code::Internal), 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn pauses_double_and_are_jittered() {
     let start = Instant::now();
-    answered(true, 4, gone).await.0.unwrap_err();
+    answer_after(4, true, unavailable).await.0.unwrap_err();
     let shortest = Duration::from_millis((50 + 100 + 200) / 2);
     assert!((shortest..=2 * shortest + Duration::from_millis(3)).contains(&start.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timeout_ends_a_call_that_is_not_answered() {
+async fn the_timeout_ends_a_call_without_an_answer() {
     let start = Instant::now();
-    let silent = |request: Request<()>| {
+    let never_answers = |request: Request<()>| {
         assert_eq!(request.metadata().get("grpc-timeout").unwrap(), "2000000u");
         std::future::pending::<Result<Response<()>, Status>>()
     };
-    let failure = call(Duration::from_secs(2), true, (), silent).await.unwrap_err();
-    assert_eq!((failure.code(), start.elapsed()), (Code::DeadlineExceeded, Duration::from_secs(2)));
-    assert!(failure.from_transport());
+    let error = call(Duration::from_secs(2), true, (), never_answers).await.unwrap_err();
+    assert_eq!((error.code(), start.elapsed()), (Code::DeadlineExceeded, Duration::from_secs(2)));
+    assert!(error.from_transport());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_pause_outlasts_the_timeout() {
+async fn a_pause_that_exceeds_the_timeout_is_not_started() {
     let start = Instant::now();
-    let fails = |_request: Request<()>| async { Err::<Response<()>, _>(gone()) };
+    let fails = |_request: Request<()>| async { Err::<Response<()>, _>(unavailable()) };
     call(Duration::from_millis(20), true, (), fails).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_may_be_longer_than_a_clock_counts() {
+async fn the_longest_duration_is_accepted_as_a_timeout() {
     let answers = |_request: Request<()>| async { Ok(Response::new(())) };
     call(Duration::MAX, false, (), answers).await.unwrap();
 }

@@ -4,13 +4,13 @@ use futures_util::TryStreamExt;
 
 use super::*;
 
-type Asked = Arc<Mutex<Vec<String>>>;
+type Tokens = Arc<Mutex<Vec<String>>>;
 
-/// Pages "", "1" and "2", of which the second is empty.
-fn pages(asked: &Asked) -> RunPages {
-    let asked = asked.clone();
+/// Pages with the tokens "", "1" and "2". The second is empty. Every requested token is added to `tokens`.
+fn pages(tokens: &Tokens) -> RunPages {
+    let tokens = tokens.clone();
     let fetch = move |request: ListByThreadRequest| {
-        asked.lock().unwrap().push(request.page_token.clone());
+        tokens.lock().unwrap().push(request.page_token.clone());
         let (ids, next): (&[&str], _) = match request.page_token.as_str() {
             "" => (&["a", "b"], "1"),
             "1" => (&[], "2"),
@@ -24,18 +24,18 @@ fn pages(asked: &Asked) -> RunPages {
 }
 
 #[tokio::test]
-async fn pages_are_asked_for_as_they_are_needed() {
-    let asked = Asked::default();
-    let mut runs = pages(&asked);
+async fn a_page_is_requested_when_its_first_run_is_needed() {
+    let tokens = Tokens::default();
+    let mut runs = pages(&tokens);
     assert_eq!(runs.next().await.unwrap().unwrap().run_id, "a");
-    assert_eq!(*asked.lock().unwrap(), [""]);
+    assert_eq!(*tokens.lock().unwrap(), [""]);
 }
 
 #[tokio::test]
-async fn it_is_a_stream_over_all_pages() {
-    let asked = Asked::default();
+async fn the_stream_covers_all_pages() {
+    let tokens = Tokens::default();
     let runs: Vec<_> =
-        pages(&asked).into_stream().map_ok(|run| run.run_id).try_collect().await.unwrap();
+        pages(&tokens).into_stream().map_ok(|run| run.run_id).try_collect().await.unwrap();
     assert_eq!(runs, ["a", "b", "c"]);
-    assert_eq!(*asked.lock().unwrap(), ["", "1", "2"]);
+    assert_eq!(*tokens.lock().unwrap(), ["", "1", "2"]);
 }

@@ -8,11 +8,11 @@ use crate::v1::Cancellation;
 
 type Event = Result<StreamStatusResponse, Status>;
 
-/// A server that plays one list of events for each connection, the last one again and again.
+/// A server that sends one list of events on each connection. The last list is repeated.
 #[derive(Clone, Default)]
 struct Script {
     streams: Arc<Mutex<VecDeque<Vec<Event>>>>,
-    asked: Arc<Mutex<Vec<StreamStatusRequest>>>,
+    requests: Arc<Mutex<Vec<StreamStatusRequest>>>,
 }
 
 impl Script {
@@ -23,7 +23,7 @@ impl Script {
     fn watch(&self, request: StreamStatusRequest) -> Watch {
         let script = self.clone();
         let open = move |request| {
-            script.asked.lock().unwrap().push(request);
+            script.requests.lock().unwrap().push(request);
             let mut streams = script.streams.lock().unwrap();
             let events =
                 if streams.len() > 1 { streams.pop_front() } else { streams.front().cloned() };
@@ -32,9 +32,10 @@ impl Script {
         Watch::new(request, Duration::from_secs(60), Box::new(open))
     }
 
-    fn asked(&self) -> Vec<(Option<u64>, String)> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().map(|request| (request.after_revision, request.store_id.clone())).collect()
+    /// The position that each request asked for.
+    fn positions(&self) -> Vec<(Option<u64>, String)> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|request| (request.after_revision, request.store_id.clone())).collect()
     }
 }
 
@@ -61,8 +62,8 @@ fn changed(revision: u64) -> StreamStatusResponse {
     event(StatusEvent::Changed, revision, "")
 }
 
-fn gone() -> Event {
-    Err(Status::unavailable("gone"))
+fn unavailable() -> Event {
+    Err(Status::unavailable("unavailable"))
 }
 
 async fn all(watch: &mut Watch) -> Result<Vec<StreamStatusResponse>, RunError> {
@@ -74,11 +75,11 @@ async fn all(watch: &mut Watch) -> Result<Vec<StreamStatusResponse>, RunError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_goes_on_from_its_position_when_the_connection_is_lost() {
+async fn a_watch_resumes_from_its_position_after_a_lost_connection() {
     let heartbeat = event(StatusEvent::Heartbeat, 9, "s");
     let script = Script::of([
-        vec![gone()],
-        vec![Ok(snapshot()), Ok(snapshot_end(7)), gone()],
+        vec![unavailable()],
+        vec![Ok(snapshot()), Ok(snapshot_end(7)), unavailable()],
         vec![Ok(changed(8)), Err(Status::internal("cut"))],
         vec![Ok(heartbeat), Err(Status::cancelled("cut"))],
         vec![Ok(changed(10))],
@@ -87,68 +88,70 @@ async fn it_goes_on_from_its_position_when_the_connection_is_lost() {
     let events = all(&mut watch).await.unwrap();
     assert_eq!(events, [snapshot(), snapshot_end(7), changed(8), changed(10)]);
     let positions = [(None, ""), (None, ""), (Some(7), "s"), (Some(8), "s"), (Some(9), "s")];
-    assert_eq!(script.asked(), positions.map(|(revision, store)| (revision, store.to_owned())));
+    assert_eq!(script.positions(), positions.map(|(revision, store)| (revision, store.to_owned())));
     assert_eq!((watch.revision(), watch.store_id()), (Some(10), "s"));
-    let asked = script.asked.lock().unwrap();
-    assert!(asked.iter().all(|request| request.target == Some(Target::RunId("r".into()))));
+    let requests = script.requests.lock().unwrap();
+    assert!(requests.iter().all(|request| request.target == Some(Target::RunId("r".into()))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_inside_a_snapshot_starts_over() {
-    let script =
-        Script::of([vec![Ok(snapshot()), gone()], vec![Ok(snapshot()), Ok(snapshot_end(0))]]);
+async fn an_interrupted_snapshot_is_sent_again() {
+    let script = Script::of([
+        vec![Ok(snapshot()), unavailable()],
+        vec![Ok(snapshot()), Ok(snapshot_end(0))],
+    ]);
     let events = all(&mut script.watch(run())).await.unwrap();
     assert_eq!(events, [snapshot(), snapshot(), snapshot_end(0)]);
-    assert_eq!(script.asked()[1].0, None);
+    assert_eq!(script.positions()[1].0, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_stores_snapshot_is_a_position() {
-    let script = Script::of([vec![Ok(snapshot_end(0)), gone()], vec![]]);
+async fn the_snapshot_of_an_empty_store_is_a_position() {
+    let script = Script::of([vec![Ok(snapshot_end(0)), unavailable()], vec![]]);
     all(&mut script.watch(run())).await.unwrap();
-    assert_eq!(script.asked()[1].0, Some(0));
+    assert_eq!(script.positions()[1].0, Some(0));
 }
 
 #[tokio::test]
-async fn what_the_server_meant_is_its_readers_to_know() {
-    let mut meant = Status::internal("The server failed");
-    meant.metadata_mut().insert("x-request-id", "q".parse().unwrap());
-    let script = Script::of([vec![Err(meant)]]);
+async fn an_error_of_the_server_is_returned() {
+    let mut error = Status::internal("The server failed");
+    error.metadata_mut().insert("x-request-id", "q".parse().unwrap());
+    let script = Script::of([vec![Err(error)]]);
     let mut watch = script.watch(run());
     assert_eq!(watch.next().await.unwrap_err().code(), Code::Internal);
     assert!(watch.next().await.unwrap().is_none());
-    assert_eq!(script.asked().len(), 1);
+    assert_eq!(script.positions().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_gives_up_when_the_outage_lasts() {
-    let script = Script::of([vec![Ok(changed(1)), gone()], vec![gone()]]);
+async fn a_watch_fails_after_the_outage_that_was_set() {
+    let script = Script::of([vec![Ok(changed(1)), unavailable()], vec![unavailable()]]);
     let mut watch = script.watch(run()).outage(Duration::from_secs(10));
     let start = Instant::now();
     assert!(watch.next().await.unwrap().is_some());
     assert_eq!(watch.next().await.unwrap_err().code(), Code::Unavailable);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
-    assert!(script.asked().len() > 5);
+    assert!(script.positions().len() > 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_ends_an_outage() {
     let script =
-        Script::of([1, 2, 3, 4, 5, 6, 7, 8].map(|number| vec![Ok(changed(number)), gone()]));
+        Script::of([1, 2, 3, 4, 5, 6, 7, 8].map(|number| vec![Ok(changed(number)), unavailable()]));
     script.streams.lock().unwrap().push_back(vec![]);
     let mut watch = script.watch(run()).outage(Duration::from_millis(60));
     assert_eq!(all(&mut watch).await.unwrap().len(), 8);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_stood_ends_an_outage() {
+async fn a_long_connection_ends_an_outage() {
     let cuts = Arc::new(Mutex::new(0));
     let open = move |_| {
         let cuts = cuts.clone();
         Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(11)).await;
             *cuts.lock().unwrap() += 1;
-            let event = if *cuts.lock().unwrap() > 3 { Ok(changed(10)) } else { gone() };
+            let event = if *cuts.lock().unwrap() > 3 { Ok(changed(10)) } else { unavailable() };
             Ok(iter([event]).boxed())
         }) as _
     };
@@ -162,40 +165,41 @@ fn ended(revision: u64, status: RunStatus) -> StreamStatusResponse {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_the_runs_end_the_server_is_asked_once_more() {
+async fn after_the_end_of_the_run_one_more_stream_is_opened() {
     let last = ended(8, RunStatus::Success);
-    let script = Script::of([vec![Ok(last.clone()), gone()], vec![gone()]]);
+    let script = Script::of([vec![Ok(last.clone()), unavailable()], vec![unavailable()]]);
     assert_eq!(all(&mut script.watch(run())).await.unwrap(), [last]);
-    assert_eq!(script.asked().len(), 2);
+    assert_eq!(script.positions().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_cancel_its_acknowledgement_is_awaited() {
+async fn a_watch_can_wait_for_the_acknowledgement_of_a_cancel() {
     let cancelled = ended(8, RunStatus::Interrupted);
     let mut acknowledged = ended(9, RunStatus::Interrupted);
-    let told = Cancellation { acknowledged_at: Some(Default::default()), ..Default::default() };
-    acknowledged.run.as_mut().unwrap().cancellation = Some(told);
+    let cancellation =
+        Cancellation { acknowledged_at: Some(Default::default()), ..Default::default() };
+    acknowledged.run.as_mut().unwrap().cancellation = Some(cancellation);
     let script = Script::of([
-        vec![Ok(cancelled.clone()), gone()],
-        vec![gone()],
-        vec![Ok(acknowledged.clone()), gone()],
-        vec![gone()],
+        vec![Ok(cancelled.clone()), unavailable()],
+        vec![unavailable()],
+        vec![Ok(acknowledged.clone()), unavailable()],
+        vec![unavailable()],
     ]);
     let request = StreamStatusRequest { until_acknowledged: true, ..run() };
     assert_eq!(all(&mut script.watch(request)).await.unwrap(), [cancelled, acknowledged]);
-    assert_eq!(script.asked().len(), 4);
+    assert_eq!(script.positions().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_lost_with_a_future_that_is_dropped() {
-    let script = Script::of([vec![gone()], vec![Ok(changed(1)), Ok(changed(2))]]);
+async fn a_dropped_future_loses_no_event() {
+    let script = Script::of([vec![unavailable()], vec![Ok(changed(1)), Ok(changed(2))]]);
     let mut watch = script.watch(run());
     tokio::time::timeout(Duration::from_millis(1), watch.next()).await.unwrap_err();
     assert_eq!(all(&mut watch).await.unwrap(), [changed(1), changed(2)]);
 }
 
 #[tokio::test]
-async fn it_is_a_stream_too() {
+async fn a_watch_converts_into_a_stream() {
     let script = Script::of([vec![Ok(changed(1)), Ok(changed(2))]]);
     let events: Vec<_> = script.watch(run()).into_stream().map(Result::unwrap).collect().await;
     assert_eq!(events, [changed(1), changed(2)]);

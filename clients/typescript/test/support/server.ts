@@ -1,4 +1,4 @@
-// A server whose answers a test makes up, reached over a real connection.
+// A server with the answers of a test, reached over a real connection.
 
 import { once } from "node:events";
 import { createServer } from "node:http2";
@@ -10,10 +10,10 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type ClientOptions, RunClient } from "@runsvc/client";
 import { RunService } from "@runsvc/client/v1";
 
-/** What a server of ours answers with, for the calls that a test makes. */
+/** The answers of the server to the calls of a test. */
 export type Answers = Partial<ServiceImpl<typeof RunService>>;
 
-/** A client of a server that answers so, which ends with the test. */
+/** Start a server with these answers, and connect a client. Both are closed at the end of the test. */
 export async function clientOf(
   test: TestContext,
   answers: Answers,
@@ -28,7 +28,7 @@ export async function clientOf(
     socket.once("close", () => sockets.delete(socket));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
-  // Without a word, as a server that was killed.
+  // Closes the sockets without GOAWAY, as if the server was killed.
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
@@ -41,20 +41,20 @@ export async function clientOf(
   return { client, cut };
 }
 
-/** An error as a server of ours tells it. */
+/** An error as a runsvc server sends it. */
 export function refusal(code: Code, reason: string, metadata: Record<string, string> = {}): ConnectError {
   const writer = new BinaryWriter().tag(1, 2).string(reason).tag(2, 2).string("runsvc");
   for (const [key, value] of Object.entries(metadata)) writer.tag(3, 2).bytes(texts(key, value));
   return withDetail(new ConnectError("no", code), "ErrorInfo", writer.finish());
 }
 
-/** The same error with one more google.rpc detail. */
+/** The error with one more google.rpc detail. */
 export function withDetail(error: ConnectError, name: string, value: Uint8Array): ConnectError {
   error.details.push({ type: `google.rpc.${name}`, value });
   return error;
 }
 
-/** A message whose fields 1 and 2 are texts. */
+/** A message with texts in fields 1 and 2. */
 export function texts(first: string, second: string): Uint8Array {
   return new BinaryWriter().tag(1, 2).string(first).tag(2, 2).string(second).finish();
 }

@@ -1,55 +1,54 @@
-// The commands of the worker's side: the body that is executed waits for the harness.
+// The commands for executions. The handler waits for the commands of the suite.
 
 import { once } from "node:events";
 import type { Executed, Execution, ProgressInit, Run, RunClient } from "@runsvc/client";
 import { ProgressSchema } from "@runsvc/client/v1";
-import { text, writtenRun } from "./calls.js";
-import type { Command } from "./driver.js";
-import { type Fields, type Json, read } from "./values.js";
+import { type Command, type Fields, type Json, read, text, writeRun } from "./values.js";
 
-/** A body that was started: it ends as `end` is told. */
-interface Work {
+/** A handler that runs until `end` is called. */
+interface RunningHandler {
   execution: Execution;
   end: { resolve: (usage: ProgressInit | undefined) => void; reject: (error: Error) => void };
   executed: Promise<Executed>;
 }
 
-/** The commands of the worker's side. */
-export function worksOf(client: RunClient): Record<string, Command> {
-  const works = new Map<Json, Work>();
-  const workOf = ({ k = null }: Fields): Work => {
-    const work = works.get(k);
-    if (!work) throw new Error(`there is no work ${k}`);
-    return work;
+export function executionsOf(client: RunClient): Record<string, Command> {
+  const handlers = new Map<Json, RunningHandler>();
+  const handlerOf = ({ k = null }: Fields): RunningHandler => {
+    const handler = handlers.get(k);
+    if (!handler) throw new Error(`unknown execution ${k}`);
+    return handler;
   };
   return {
     work: async ({ k = null, ...fields }) => {
-      const work = await begun(client, fields);
-      works.set(k, work);
-      return { run: writtenRun(work.execution.run) };
+      const handler = await start(client, fields);
+      handlers.set(k, handler);
+      return { run: writeRun(handler.execution.run) };
     },
-    report: async (fields) => ({ applied: await workOf(fields).execution.report(progressOf(fields) ?? {}) }),
-    executing: (fields) => ({ executing: !workOf(fields).execution.signal.aborted }),
+    report: async (fields) => ({
+      applied: await handlerOf(fields).execution.report(progressOf(fields) ?? {}),
+    }),
+    executing: (fields) => ({ executing: !handlerOf(fields).execution.signal.aborted }),
     finish: async (fields) => {
-      const { end, executed } = workOf(fields);
+      const { end, executed } = handlerOf(fields);
       if (fields.error === undefined) end.resolve(progressOf(fields));
       else end.reject(new Error(text(fields.error)));
-      return { run: writtenRun(runOf(await executed)) };
+      return { run: writeRun(runOf(await executed)) };
     },
     stopped: async (fields): Promise<Json> => {
-      const { execution, end, executed } = workOf(fields);
+      const { execution, end, executed } = handlerOf(fields);
       if (!execution.signal.aborted) await once(execution.signal, "abort");
       end.resolve(progressOf(fields));
-      const ended = await executed;
-      if (ended.outcome === "lost") return { why: "lost" };
-      return { why: ended.outcome, run: writtenRun(ended.run) };
+      const result = await executed;
+      if (result.outcome === "lost") return { why: "lost" };
+      return { why: result.outcome, run: writeRun(result.run) };
     },
   };
 }
 
-function begun(client: RunClient, fields: Fields): Promise<Work> {
+function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
   return new Promise((resolve, reject) => {
-    const options = { ...worker(fields), ...lease(fields) };
+    const options = { ...workerId(fields), ...lease(fields) };
     const executed = client.execute(
       text(fields.run_id),
       options,
@@ -67,7 +66,7 @@ function runOf(executed: Executed): Run {
   throw executed.cause;
 }
 
-function worker({ worker_id }: Fields): { workerId?: string } {
+function workerId({ worker_id }: Fields): { workerId?: string } {
   return worker_id === undefined ? {} : { workerId: text(worker_id) };
 }
 

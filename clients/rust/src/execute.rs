@@ -1,0 +1,112 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::reports::Reports;
+use crate::supervision::supervise;
+use crate::v1::{Progress, Run};
+use crate::{Execution, RunClient, RunError};
+
+/// Configures an execution.
+#[derive(Clone, Debug, Default)]
+pub struct ExecuteOptions {
+    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused. None: the
+    /// run has no holder, and any executor may report on it.
+    pub worker_id: Option<String>,
+    /// The lease, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for this
+    /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
+    /// dies stays RUNNING.
+    pub lease: Option<Duration>,
+}
+
+impl ExecuteOptions {
+    /// Returns the lease of this execution of the run.
+    pub(crate) fn lease_of(&self, run: &Run) -> Option<Duration> {
+        let created_with = run.lease.as_ref().and_then(|lease| lease.ttl);
+        self.lease.or_else(|| created_with.and_then(|ttl| ttl.try_into().ok()))
+    }
+}
+
+/// The reason why an execution did not end with a report.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The run was ended by others without a cancel, was removed, or has another holder.
+    Lost,
+    /// The report of the start or of the end failed.
+    Call(RunError),
+}
+
+impl From<RunError> for ExecuteError {
+    fn from(error: RunError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl fmt::Display for ExecuteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
+            Self::Call(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ExecuteError {}
+
+impl RunClient {
+    /// Executes a run: starts it, calls the handler, sends heartbeats while the handler runs, and reports the end.
+    ///
+    /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
+    /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
+    /// the run as reported.
+    ///
+    /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
+    /// acknowledged with the final usage, and returned as INTERRUPTED.
+    ///
+    /// While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
+    /// server does not count towards the lease. The report of the end is retried for the length of the lease, and for
+    /// at least 60 seconds.
+    ///
+    /// Heartbeats are sent while the handler awaits. Run long computations on another thread, for instance with
+    /// `tokio::task::spawn_blocking`. If the returned future is dropped, nothing is reported and the lease ends the
+    /// run.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder.
+    /// [`ExecuteError::Call`] if the start was refused, or a report failed for another reason.
+    pub async fn execute<F, E>(
+        &self,
+        run_id: impl Into<String>,
+        options: ExecuteOptions,
+        handler: impl FnOnce(Execution) -> F,
+    ) -> Result<Run, ExecuteError>
+    where
+        F: Future<Output = Result<Option<Progress>, E>>,
+        E: fmt::Display,
+    {
+        let run_id = run_id.into();
+        let reports = Reports::new(self, &options, &run_id);
+        let run = reports.start().await?;
+        let reports = reports.of_the_end(&run);
+        let stop = Arc::new(watch::Sender::new(None));
+        let execution = Execution::new(self.clone(), options.worker_id.clone(), run.clone(), &stop);
+        let handled = async {
+            let outcome = handler(execution.clone()).await;
+            let reason = *stop.borrow();
+            let last = outcome.as_ref().ok().and_then(Option::as_ref);
+            let usage = execution.final_usage(last).await;
+            reports.finish(reason, usage, outcome.err().map(|error| error.to_string())).await
+        };
+        tokio::select! {
+            run = handled => run,
+            () = supervise(self, &options, &run, &stop) => unreachable!("supervision never ends"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

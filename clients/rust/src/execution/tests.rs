@@ -1,0 +1,31 @@
+use super::*;
+
+#[test]
+fn progress_is_merged_field_by_field() {
+    let first =
+        Progress { total_input_tokens: Some(3), total_tokens: Some(3), ..Default::default() };
+    let second = Progress { total_tokens: Some(0), ..Default::default() };
+    let total =
+        Progress { total_input_tokens: Some(3), total_tokens: Some(0), ..Default::default() };
+    assert_eq!(merged(&first, Some(&second)), total);
+}
+
+#[tokio::test]
+async fn the_sequence_of_a_later_process_is_higher() {
+    let client = RunClient::connect().unwrap();
+    let stop = Arc::new(watch::Sender::new(None));
+    let mut last = 0;
+    for _process in 0..2 {
+        let execution = Execution::new(client.clone(), None, Run::default(), &stop);
+        let sequence = execution.reported.lock().await.sequence;
+        assert!(sequence > last);
+        last = sequence;
+    }
+}
+
+#[test]
+fn an_unknown_status_is_not_a_reason_to_stop() {
+    assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }), None);
+    let timed_out = Run { status: RunStatus::Timeout.into(), ..Default::default() };
+    assert_eq!(StopReason::of(&timed_out), Some(StopReason::Lost));
+}

@@ -1,0 +1,56 @@
+use std::cell::Cell;
+
+use tonic::{Code, Status};
+
+use super::*;
+
+/// Sends a report of the end that fails the first `failures` times. Returns the answer, the number of attempts and the
+/// time they took.
+async fn send_report(
+    code: Code,
+    failures: u32,
+    lease: Option<Duration>,
+) -> (Result<Run, Code>, u32, Duration) {
+    let client = RunClient::connect().unwrap();
+    let options = ExecuteOptions { worker_id: None, lease };
+    let reports = Reports::new(&client, &options, "r").of_the_end(&Run::default());
+    let (attempts, began) = (Cell::new(0), Instant::now());
+    let send = |_client, ()| {
+        attempts.set(attempts.get() + 1);
+        let succeeds = attempts.get() > failures;
+        async move { if succeeds { Ok(Run::default()) } else { Err(Status::new(code, "").into()) } }
+    };
+    let answer = reports.retry((), send).await;
+    (answer.map_err(|error| error.code()), attempts.get(), began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_retried_after_transient_errors_only() {
+    use Code::{DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound};
+    use Code::{ResourceExhausted, Unauthenticated, Unavailable, Unknown};
+    for code in [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal] {
+        let (answer, attempts, _) = send_report(code, 9, None).await;
+        assert_eq!((answer, attempts), (Ok(Run::default()), 10));
+    }
+    for code in [NotFound, FailedPrecondition, InvalidArgument, Unauthenticated] {
+        let (answer, attempts, _) = send_report(code, 9, None).await;
+        assert_eq!((answer, attempts), (Err(code), 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_retried_for_the_lease_and_at_least_a_minute() {
+    for (lease, longest) in [(None, 60), (Some(9), 60), (Some(600), 600)] {
+        let lease = lease.map(Duration::from_secs);
+        let (answer, _, elapsed) = send_report(Code::Unavailable, u32::MAX, lease).await;
+        assert_eq!(answer, Err(Code::Unavailable));
+        let longest = Duration::from_secs(longest);
+        assert!(longest - Duration::from_secs(2) <= elapsed && elapsed < longest);
+    }
+}
+
+#[test]
+fn an_error_text_is_truncated_between_characters() {
+    assert_eq!(truncated("broken".into()), "broken");
+    assert_eq!(truncated(format!("x{}", "ü".repeat(10_000))).len(), MAX_ERROR_BYTES - 1);
+}

@@ -1,0 +1,238 @@
+// The execution of a run: start, handler, heartbeats, watch, and the report of the end.
+
+import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { Backoff, pause } from "./backoff.js";
+import { RunError } from "./errors.js";
+import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
+import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import type {
+  AcknowledgeCancelOptions,
+  CallOptions,
+  CompleteOptions,
+  ProgressInit,
+  SetStatusOptions,
+  UpdateProgressOptions,
+} from "./options.js";
+import { errorText, isRefusal, isTransient, orRefusal, retryReport } from "./report.js";
+import { isTerminal } from "./status.js";
+import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+
+/** The shortest time for which the report of the end is retried. */
+const MIN_RETRY_MS = 60_000;
+
+/** The calls that an execution makes. RunClient implements them. */
+export interface ExecutorCalls {
+  readonly timeoutMs: number;
+  setStatus(runId: string, status: RunStatus, options: SetStatusOptions): Promise<{ run: Run }>;
+  complete(runId: string, status: RunStatus, options: CompleteOptions): Promise<{ run: Run }>;
+  updateProgress(
+    runId: string,
+    progress: ProgressInit,
+    options: UpdateProgressOptions,
+  ): Promise<{ run: Run; applied: boolean }>;
+  acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
+  heartbeat(runId: string, workerId: string, options: CallOptions): Promise<Run>;
+  watch(target: WatchTarget, options: WatchOptions): Watch;
+}
+
+/** Execute a run. See RunClient.execute. */
+export async function execute(
+  calls: ExecutorCalls,
+  runId: string,
+  { workerId, leaseTtlMs }: ExecuteOptions,
+  handler: Handler,
+): Promise<Executed> {
+  const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
+  const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
+  const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
+  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS));
+  const finished = new AbortController();
+  const supervision = [
+    execution.watch(finished.signal),
+    workerId && ttlMs && execution.keepLease(ttlMs, workerId, finished.signal),
+  ];
+  try {
+    return await execution.finish(await execution.perform(handler));
+  } finally {
+    finished.abort();
+    await Promise.all(supervision);
+  }
+}
+
+/** The error that a handler threw, if any. */
+type Ending = { error?: unknown };
+
+class RunningExecution implements Execution {
+  readonly run: Run;
+  readonly signal: AbortSignal;
+  readonly #calls: ExecutorCalls;
+  readonly #options: { workerId: string | undefined };
+  readonly #retryMs: number;
+  readonly #stop = new AbortController();
+  readonly #usage = create(ProgressSchema);
+  #end: Run | RunError | undefined;
+  // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
+  #sequence = BigInt(Date.now()) * 1_000_000n;
+  #lastReport: Promise<unknown> = Promise.resolve();
+
+  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number) {
+    this.#calls = calls;
+    this.run = run;
+    this.signal = this.#stop.signal;
+    this.#options = { workerId };
+    this.#retryMs = retryMs;
+  }
+
+  get ended(): Run | undefined {
+    return this.#end instanceof RunError ? undefined : this.#end;
+  }
+
+  // A property instead of a method, so that a handler can destructure it.
+  readonly report = async (progress: ProgressInit): Promise<boolean> => {
+    // Reports are sent one after the other, because each contains the progress of those before.
+    const applied = this.#lastReport.then(() => this.#update(progress));
+    this.#lastReport = applied.catch(() => {});
+    return applied;
+  };
+
+  async #update(progress: ProgressInit): Promise<boolean> {
+    const total = this.#usageWith(progress);
+    this.#sequence += 1n;
+    const options = { ...this.#options, sequence: this.#sequence };
+    let applied = false;
+    try {
+      const answer = await this.#calls.updateProgress(this.run.runId, total, options);
+      applied = answer.applied;
+      this.#check(answer.run);
+    } catch (thrown) {
+      const error = RunError.from(thrown);
+      if (isRefusal(error)) this.#stopFor(error);
+      else if (!isTransient(error)) throw error;
+    }
+    merge(ProgressSchema, this.#usage, total);
+    return applied;
+  }
+
+  /**
+   * The usage so far with this progress. Throws if it cannot be serialized, which would otherwise count as transient.
+   */
+  #usageWith(progress: ProgressInit): Progress {
+    const total = clone(ProgressSchema, this.#usage);
+    merge(ProgressSchema, total, create(ProgressSchema, progress));
+    toBinary(ProgressSchema, total);
+    return total;
+  }
+
+  /** The final usage. Undefined if there is none. */
+  get #finalUsage(): Progress | undefined {
+    return ProgressSchema.fields.some((field) => isFieldSet(this.#usage, field)) ? this.#usage : undefined;
+  }
+
+  /** Watch the run, to stop the handler as soon as others end the run. */
+  async watch(finished: AbortSignal): Promise<void> {
+    const backoff = new Backoff();
+    const target = { runId: this.run.runId };
+    while (!finished.aborted && !this.#end) {
+      try {
+        const options = { signal: finished, outageMs: Number.POSITIVE_INFINITY };
+        for await (const { event, run } of this.#calls.watch(target, options)) {
+          if (run) this.#check(run, event);
+        }
+      } catch (thrown) {
+        if (finished.aborted) return;
+        const error = RunError.from(thrown);
+        if (isRefusal(error)) this.#stopFor(error);
+        // Any other error is repaired by a new watch, which starts with a snapshot.
+        else await pause(backoff.pauseAfter(error), finished);
+      }
+    }
+  }
+
+  /**
+   * Send a heartbeat every third of the lease, during an outage too. The lease of a cancelled run is renewed until the
+   * cancel is acknowledged.
+   */
+  async keepLease(ttlMs: number, workerId: string, finished: AbortSignal): Promise<void> {
+    const backoff = new Backoff();
+    const { runId } = this.run;
+    for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
+      await pause(milliseconds, finished);
+      if (finished.aborted) return;
+      try {
+        const options = { timeoutMs: Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs), signal: finished };
+        this.#check(await this.#calls.heartbeat(runId, workerId, options));
+        backoff.reset();
+        milliseconds = ttlMs / 3;
+      } catch (thrown) {
+        if (finished.aborted) return;
+        const error = RunError.from(thrown);
+        if (isRefusal(error)) return this.#stopFor(error);
+        milliseconds = Math.min(backoff.pauseAfter(error), ttlMs / 3);
+      }
+    }
+  }
+
+  /** Call the handler. Never rejects. */
+  async perform(handler: Handler): Promise<Ending> {
+    try {
+      const usage = await handler(this);
+      if (usage) merge(ProgressSchema, this.#usage, this.#usageWith(usage));
+      return {};
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  /** Report the end of the handler. Acknowledges a cancel instead, and reports only the usage of a lost run. */
+  async finish(ending: Ending): Promise<Executed> {
+    const completed = this.#end ?? (await orRefusal(this.#complete(ending)));
+    if ("outcome" in completed) return completed;
+    const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(ending)) : completed;
+    if ("outcome" in cause) return cause;
+    await this.#reportLostUsage();
+    return { outcome: "lost", cause, ...ending };
+  }
+
+  /**
+   * Report the usage of a lost run, once. The server refuses it if the run has another holder; the result is ignored.
+   */
+  async #reportLostUsage(): Promise<void> {
+    const usage = this.#finalUsage;
+    const options = { ...this.#options, final: true };
+    if (usage) await this.#calls.updateProgress(this.run.runId, usage, options).catch(() => {});
+  }
+
+  async #complete(ending: Ending): Promise<Executed> {
+    if (!("error" in ending)) return { outcome: "completed", run: await this.#completeAs(RunStatus.SUCCESS) };
+    const { error } = ending;
+    return { outcome: "failed", run: await this.#completeAs(RunStatus.ERROR, errorText(error)), error };
+  }
+
+  async #completeAs(status: RunStatus, error?: string): Promise<Run> {
+    const options = { ...this.#options, error, progress: this.#finalUsage };
+    const send = () => this.#calls.complete(this.run.runId, status, options);
+    return (await retryReport(send, this.#retryMs)).run;
+  }
+
+  async #acknowledge(ending: Ending): Promise<Executed> {
+    const options = { ...this.#options, progress: this.#finalUsage };
+    const send = () => this.#calls.acknowledgeCancel(this.run.runId, options);
+    return { outcome: "cancelled", run: (await retryReport(send, this.#retryMs)).run, ...ending };
+  }
+
+  #check(run: Run, event?: StatusEvent): void {
+    if (isTerminal(run.status) || event === StatusEvent.DELETED) this.#stopFor(run);
+  }
+
+  /** Stop the handler. The first cause stays. */
+  #stopFor(end: Run | RunError): void {
+    this.#end ??= end;
+    const cause = end instanceof RunError ? end.message : `its status is ${RunStatus[end.status]}`;
+    this.#stop.abort(new DOMException(`run ${this.run.runId} was stopped: ${cause}`, "AbortError"));
+  }
+}
+
+function isCancelled(end: Run | RunError): boolean {
+  return end instanceof RunError ? end.metadata.from === "INTERRUPTED" : end.status === RunStatus.INTERRUPTED;
+}
