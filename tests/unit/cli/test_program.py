@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from runsvc import __version__
 from runsvc.admin import ORPHAN_ERROR
 from runsvc.cli import main
 from runsvc.core.errors import StoreRefused
@@ -125,7 +126,7 @@ def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
 def test_serve_says_where_and_what_next(served: list[Settings]) -> None:
     result = invoke("serve")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "runsvc 0.1.0 serves on 127.0.0.1:50051 (runsvc.db)\n"
+    assert result.stdout == f"runsvc {__version__} serves on 127.0.0.1:50051 (runsvc.db)\n"
     assert result.stderr.splitlines() == [
         "Try next, from another terminal:",
         "  runsvc create chat-1 --assistant demo",
