@@ -17,3 +17,11 @@ check-client-python: .venv/.dev ## The Python client's own tests; lint and types
 .tools/drivers/python: .venv/.dev
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec $(CURDIR)/$(BIN)/python -m clients.python.conformance\n' > $@ && chmod +x $@
+
+# The wheel is built from the sdist, so that both hold the same code.
+python.dist := dist-python
+.PHONY: dist-python
+dist-python: .venv/.dev
+	@echo "Building the Python packages"
+	@mkdir -p .tools
+	@$(BIN)/python -m build --outdir dist/python > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }

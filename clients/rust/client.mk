@@ -20,3 +20,12 @@ check-client-rust: ## The Rust client's own checks: format, lint, tests, the exa
 	@mkdir -p $(@D)
 	@cd clients/rust && cargo build --quiet --locked --example conformance
 	@cp clients/rust/target/debug/examples/conformance $@
+
+# Without --no-verify, cargo would compile the crate here; make test-dist compiles it in a project of its own.
+rust.dist := dist-client-rust
+.PHONY: dist-client-rust
+dist-client-rust:
+	@echo "Building the Rust crate"
+	@mkdir -p dist/rust
+	@cd clients/rust && cargo package --quiet --locked --allow-dirty --no-verify
+	@cp clients/rust/target/package/runsvc-client-$(RELEASE).crate dist/rust

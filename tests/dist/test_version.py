@@ -47,7 +47,9 @@ def test_a_written_version_is_in_every_file(root: Path) -> None:
 
 def test_a_written_version_dates_the_unreleased_changes(root: Path) -> None:
     changelog = root / version.CHANGELOG
-    changelog.write_text("# Changelog\n\n## [Unreleased]\n\n- A change.\n\n## [0.1.0] - 2026-11-24\n")
+    changelog.write_text(
+        "# Changelog\n\n## [Unreleased]\n\n- A change.\n\n## [0.1.0] - 2026-11-24\n"
+    )
     version.write("12.0.3", root)
     lines = changelog.read_text().splitlines()
     assert lines[2].startswith("## [12.0.3] - 20")
