@@ -15,7 +15,7 @@
 
 include $(sort $(wildcard clients/*/client.mk))
 
-# The languages with an installed toolchain. A recursive variable, because the commands take a moment: only recipes that use it pay.
+# The languages with an installed toolchain. Expanded in recipes only, because the commands take a second.
 PRESENT = $(foreach language,$(CLIENTS),$(shell { $($(language).present); } > /dev/null 2>&1 && echo $(language)))
 ABSENT = $(filter-out $(PRESENT),$(CLIENTS))
 

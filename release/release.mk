@@ -7,8 +7,7 @@ RELEASE = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' runsvc/__init__.py)
 
 dist: .venv/.dev ## Build the packages of a release into dist/
 	@rm -rf dist
-	@set -e; for target in $(foreach language,$(PRESENT),$($(language).dist)); do \
-	  $(MAKE) -s --no-print-directory $$target; done
+	@$(MAKE) -s --no-print-directory $(foreach language,$(PRESENT),$($(language).dist))
 	@$(call absent,package not built,$(ABSENT))
 
 test-dist: dist ## Build the packages, then install and use each in an empty project
@@ -16,9 +15,14 @@ test-dist: dist ## Build the packages, then install and use each in an empty pro
 
 docs-api: .venv/.dev ## Build the API reference pages into build/docs/
 	@rm -rf build/docs
-	@set -e; for target in $(foreach language,$(PRESENT),$($(language).docs)); do \
-	  $(MAKE) -s --no-print-directory $$target; done
+	@$(foreach language,$(PRESENT),$(if $($(language).docs),$(call build_docs,$(language)) &&)) true
 	@$(call absent,reference pages not built,$(ABSENT))
+
+# $(call build_docs,language): run the language's own target, and check its result.
+define build_docs
+echo "Building the reference pages for $(1)" && $(MAKE) -s --no-print-directory $($(1).docs) && \
+  { [ -e build/docs/$(1)/index.html ] || { echo "$($(1).docs) did not build build/docs/$(1)/index.html."; false; }; }
+endef
 
 check-version: .venv/.dev ## Check that every package has the same version
 	@$(BIN)/python release/version.py

@@ -1,6 +1,6 @@
 """One version for every package of a release.
 
-`runsvc/__init__.py` names the version. Other files repeat it where their tools need it.
+`runsvc/__init__.py` names the version. Other files repeat it for the tools of their language.
 
     python release/version.py           check that all files agree
     python release/version.py 0.3.0     write a version to all files
@@ -38,7 +38,7 @@ SOURCE = Place("runsvc/__init__.py", r'^__version__ = "VERSION"$')
 _MAVEN = r"<artifactId>runsvc-(?:client|example)</artifactId>\s*<version>VERSION</version>"
 # The names of packages in commands and in the manifests of other projects.
 _IN_PAGES = (
-    r"\brunsvc==VERSION",
+    r"\brunsvc(?:\[\w+\])?==VERSION",
     r"\brunsvc(?:-client)?-VERSION",
     r"@runsvc/client@\^?VERSION",
     r"clients/go[@/]v?VERSION",
@@ -68,7 +68,7 @@ _UNRELEASED = "## [Unreleased]\n"
 
 
 def current(root: Path = ROOT) -> str:
-    """The version that `runsvc/__init__.py` names. Raises ValueError where it names none."""
+    """The version that `runsvc/__init__.py` names. Raises ValueError if it names none."""
     found = SOURCE.regex().search((root / SOURCE.files).read_text())
     if found is None:
         raise ValueError(f'{SOURCE.files}: no line __version__ = "1.2.3"')
@@ -104,7 +104,7 @@ def _line_number(match: re.Match[str]) -> int:
 def write(version: str, root: Path = ROOT) -> None:
     """Write a version to every file, and date the unreleased part of the changelog.
 
-    Raises ValueError for anything but three numbers: Python, npm, Cargo, Maven and Go agree on no other form.
+    Raises ValueError if the version is not three numbers, the only form that is valid in all five languages.
     """
     if not re.fullmatch(VERSION, version):
         raise ValueError(f"{version!r} is not a version such as 1.2.3")
@@ -128,7 +128,7 @@ def _rewrite(path: Path, text: str) -> None:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Run the command line; a message where it fails."""
+    """Run the command line. Returns a message if it fails."""
     try:
         if arguments:
             write(arguments[0])

@@ -22,8 +22,8 @@ check-client-go:
 .tools/drivers/go:
 	@cd clients/go && go build -o ../../$@ ./internal/conformance
 
-go.dist := dist-client-go
-.PHONY: dist-client-go
-dist-client-go:
+go.dist := dist-go
+.PHONY: dist-go
+dist-go:
 	@echo "Building the Go module"
 	@release/go_module.sh $(RELEASE) dist/go

@@ -33,9 +33,9 @@ check-client-java: ## The Java client's own checks: format, every warning, tests
 	@chmod +x $@
 
 # A Maven repository with the release: pom, classes, sources, javadoc and checksums.
-java.dist := dist-client-java
-.PHONY: dist-client-java
-dist-client-java:
+java.dist := dist-java
+.PHONY: dist-java
+dist-java:
 	@echo "Building the Java packages"
 	@cd clients/java && $(MVN) --activate-profiles release -DskipTests \
 	  -DaltDeploymentRepository=release::file://$(CURDIR)/dist/java clean deploy

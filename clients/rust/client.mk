@@ -22,9 +22,9 @@ check-client-rust: ## The Rust client's own checks: format, lint, tests, the exa
 	@cp clients/rust/target/debug/examples/conformance $@
 
 # Without --no-verify, cargo would compile the crate here; make test-dist compiles it in a project of its own.
-rust.dist := dist-client-rust
-.PHONY: dist-client-rust
-dist-client-rust:
+rust.dist := dist-rust
+.PHONY: dist-rust
+dist-rust:
 	@echo "Building the Rust crate"
 	@mkdir -p dist/rust
 	@cd clients/rust && cargo package --quiet --locked --allow-dirty --no-verify

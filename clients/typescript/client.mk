@@ -22,9 +22,9 @@ check-client-typescript: clients/typescript/node_modules/.ready ## The TypeScrip
 	@chmod +x $@
 
 # Compiled from nothing: files of deleted modules stay in dist otherwise, and would be part of the package.
-typescript.dist := dist-client-typescript
-.PHONY: dist-client-typescript
-dist-client-typescript: clients/typescript/node_modules/.ready
+typescript.dist := dist-typescript
+.PHONY: dist-typescript
+dist-typescript: clients/typescript/node_modules/.ready
 	@echo "Building the npm package"
 	@mkdir -p dist/typescript && rm -rf clients/typescript/dist
 	@cd clients/typescript && npm pack --silent --pack-destination $(CURDIR)/dist/typescript > /dev/null
