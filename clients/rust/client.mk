@@ -15,12 +15,6 @@ rust.check := check-client-rust
 check-client-rust: ## The Rust client's own checks: format, lint, tests, the example
 	@cd clients/rust && cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings && cargo test --quiet --locked
 
-.PHONY: .tools/drivers/rust
-.tools/drivers/rust:
-	@mkdir -p $(@D)
-	@cd clients/rust && cargo build --quiet --locked --example conformance
-	@cp clients/rust/target/debug/examples/conformance $@
-
 # Without --no-verify, cargo would compile the crate here; make test-dist compiles it in a project of its own.
 rust.dist := dist-rust
 .PHONY: dist-rust
@@ -29,3 +23,9 @@ dist-rust:
 	@mkdir -p dist/rust
 	@cd clients/rust && cargo package --quiet --locked --allow-dirty --no-verify
 	@cp clients/rust/target/package/runsvc-client-$(RELEASE).crate dist/rust
+
+.PHONY: .tools/drivers/rust
+.tools/drivers/rust:
+	@mkdir -p $(@D)
+	@cd clients/rust && cargo build --quiet --locked --example conformance
+	@cp clients/rust/target/debug/examples/conformance $@

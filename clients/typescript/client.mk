@@ -14,17 +14,17 @@ typescript.check := check-client-typescript
 check-client-typescript: clients/typescript/node_modules/.ready ## The TypeScript client's own checks: format, lint, types, tests
 	@cd clients/typescript && npm run --silent check && npm test --silent
 
-.PHONY: .tools/drivers/typescript
-.tools/drivers/typescript: clients/typescript/node_modules/.ready
-	@cd clients/typescript && npm run --silent build
-	@mkdir -p $(@D)
-	@printf '#!/bin/sh\nexec node --expose-gc clients/typescript/dist/conformance/driver.js\n' > $@
-	@chmod +x $@
-
-# Compiled from nothing: files of deleted modules stay in dist otherwise, and would be part of the package.
+# Compiles into an empty folder. The output of deleted modules would otherwise be part of the package.
 typescript.dist := dist-typescript
 .PHONY: dist-typescript
 dist-typescript: clients/typescript/node_modules/.ready
 	@echo "Building the npm package"
 	@mkdir -p dist/typescript && rm -rf clients/typescript/dist
 	@cd clients/typescript && npm pack --silent --pack-destination $(CURDIR)/dist/typescript > /dev/null
+
+.PHONY: .tools/drivers/typescript
+.tools/drivers/typescript: clients/typescript/node_modules/.ready
+	@cd clients/typescript && npm run --silent build
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec node --expose-gc clients/typescript/dist/conformance/driver.js\n' > $@
+	@chmod +x $@
