@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+#: The version of every package of a release. `make set-version` writes it here and wherever else it is needed.
+__version__ = "0.2.0"

@@ -21,3 +21,9 @@ check-client-go:
 .PHONY: .tools/drivers/go
 .tools/drivers/go:
 	@cd clients/go && go build -o ../../$@ ./internal/conformance
+
+go.dist := dist-go
+.PHONY: dist-go
+dist-go:
+	@echo "Building the Go module"
+	@release/go_module.sh $(RELEASE) dist/go

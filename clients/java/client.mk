@@ -31,3 +31,11 @@ check-client-java: ## The Java client's own checks: format, every warning, tests
 	@printf '#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp %s io.github.runsvc.conformance.Driver\n' \
 	  "$(CURDIR)/clients/java/target/classes:$(CURDIR)/clients/java/target/test-classes:$$(cat clients/java/target/classpath)" > $@
 	@chmod +x $@
+
+# A Maven repository with the release: pom, classes, sources, javadoc and checksums.
+java.dist := dist-java
+.PHONY: dist-java
+dist-java:
+	@echo "Building the Java packages"
+	@cd clients/java && $(MVN) --activate-profiles release -DskipTests \
+	  -DaltDeploymentRepository=release::file://$(CURDIR)/dist/java clean deploy

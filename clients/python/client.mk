@@ -37,3 +37,11 @@ docs-python: .venv/.dev ## Build the API reference of the Python client into bui
 .tools/drivers/python: .venv/.dev
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec $(CURDIR)/$(BIN)/python -m clients.python.conformance\n' > $@ && chmod +x $@
+
+# The wheel is built from the sdist, so that both hold the same code.
+python.dist := dist-python
+.PHONY: dist-python
+dist-python: .venv/.dev
+	@echo "Building the Python packages"
+	@mkdir -p .tools
+	@$(BIN)/python -m build --outdir dist/python > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }

@@ -14,6 +14,14 @@ typescript.check := check-client-typescript
 check-client-typescript: clients/typescript/node_modules/.ready ## Check the TypeScript client: format, lint, types, tests, the examples of the README
 	@cd clients/typescript && npm run --silent check && npm test --silent
 
+# Compiles into an empty folder. The output of deleted modules would otherwise be part of the package.
+typescript.dist := dist-typescript
+.PHONY: dist-typescript
+dist-typescript: clients/typescript/node_modules/.ready
+	@echo "Building the npm package"
+	@mkdir -p dist/typescript && rm -rf clients/typescript/dist
+	@cd clients/typescript && npm pack --silent --pack-destination $(CURDIR)/dist/typescript > /dev/null
+
 .PHONY: .tools/drivers/typescript
 .tools/drivers/typescript: clients/typescript/node_modules/.ready
 	@cd clients/typescript && npm run --silent build

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from runsvc import __version__
 from runsvc.cli import main
 from runsvc.core.errors import StoreRefused
 from runsvc.settings import ORPHAN_ERROR, Settings
@@ -109,7 +110,7 @@ def install(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
 def test_serve_prints_its_address_and_next_commands(served: list[Settings]) -> None:
     result = invoke("serve")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "runsvc 0.1.0 serves on 127.0.0.1:50051 (runsvc.db)\n"
+    assert result.stdout == f"runsvc {__version__} serves on 127.0.0.1:50051 (runsvc.db)\n"
     assert result.stderr.splitlines() == [
         "Try these commands in another terminal:",
         "  runsvc create chat-1 --assistant demo",
