@@ -44,5 +44,5 @@ func call[Q, A proto.Message](ctx context.Context, method func(context.Context, 
 	if err != nil {
 		return nil, err
 	}
-	return whole(answer.ProtoReflect()), nil
+	return encodeAnswer(answer.ProtoReflect()), nil
 }
