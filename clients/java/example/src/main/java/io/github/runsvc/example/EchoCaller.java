@@ -57,6 +57,7 @@ public final class EchoCaller {
                   + run.getStatus()
                   + " "
                   + run.getProgress().getLastAiMessage()
+                  + " "
                   + run.getError());
         }
       }
