@@ -29,7 +29,10 @@ const requestIDHeader = "x-request-id"
 // callPolicy adds a deadline, retries and our errors to every unary call.
 type callPolicy struct{ timeout time.Duration }
 
-func (p callPolicy) intercept(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+func (p callPolicy) intercept(
+	ctx context.Context, method string, request, response any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.timeout)
@@ -45,7 +48,8 @@ func (p callPolicy) intercept(ctx context.Context, method string, request, respo
 	}
 }
 
-// isRepeatable reports whether a call may be sent twice: a read, as marked in the protos, or a creation with a request id.
+// isRepeatable reports whether a call may be sent twice: a read, as marked in the protos, or a creation with a
+// request id.
 func isRepeatable(method string, request any) bool {
 	if creation, ok := request.(interface{ GetRequestId() string }); ok && creation.GetRequestId() != "" {
 		return true
@@ -60,7 +64,10 @@ func isRepeatable(method string, request any) bool {
 }
 
 // interceptStream makes streams return our errors.
-func interceptStream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+func interceptStream(
+	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
+	method string, open grpc.Streamer, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
 	opened, err := open(ctx, desc, conn, method, options...)
 	if err != nil {
 		return nil, translate(err)
@@ -78,9 +85,11 @@ func (s translatedStream) RecvMsg(message any) error {
 	return err
 }
 
-// List iterates over the runs of the request's thread, newest first, and fetches further pages as needed. It yields an error at most
-// once, as the last value.
-func (c *Client) List(ctx context.Context, request *runsvcv1.ListByThreadRequest) iter.Seq2[*runsvcv1.Run, error] {
+// List iterates over the runs of the request's thread, newest first, and fetches further pages as needed. It yields
+// an error at most once, as the last value.
+func (c *Client) List(
+	ctx context.Context, request *runsvcv1.ListByThreadRequest,
+) iter.Seq2[*runsvcv1.Run, error] {
 	return func(yield func(*runsvcv1.Run, error) bool) {
 		request := proto.CloneOf(request)
 		for more := true; more; more = request.PageToken != "" {
@@ -99,8 +108,8 @@ func (c *Client) List(ctx context.Context, request *runsvcv1.ListByThreadRequest
 	}
 }
 
-// backoffPauses are the pauses between attempts. They double, and each is shortened at random by up to a half, so that clients do not
-// retry in step. The RetryAfter of the last error is added.
+// backoffPauses are the pauses between attempts. They double, and each is shortened at random by up to a half, so
+// that clients do not retry in step. The RetryAfter of the last error is added.
 type backoffPauses struct{ last time.Duration }
 
 func (p *backoffPauses) wait(ctx context.Context, after error) error {

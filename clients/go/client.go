@@ -1,7 +1,8 @@
 // Package runsvc is the client of runsvc, the run service for agent platforms.
 //
-// A [Client] is the generated stub with a deadline on every call, retries where they are safe, and errors that programs can branch on.
-// [Client.List] iterates over pages, [Client.Watch] over changes, and [Client.Execute] executes a run.
+// A [Client] is the generated stub with a deadline on every call, retries where they are safe, and errors that
+// programs can branch on. [Client.List] iterates over pages, [Client.Watch] over changes, and [Client.Execute]
+// executes a run.
 //
 //	client, err := runsvc.FromEnv()
 //	if err != nil {
@@ -49,7 +50,8 @@ const (
 	maxTimeout = float64(unlimited / time.Second)
 )
 
-// Client calls one server over one connection, which it opens with the first call. It is safe for use by several goroutines.
+// Client calls one server over one connection, which it opens with the first call. It is safe for use by several
+// goroutines.
 type Client struct {
 	// RunServiceClient has every RPC of RunService. Their errors are *Error.
 	runsvcv1.RunServiceClient
@@ -93,7 +95,8 @@ func WithTLS(config *tls.Config) Option {
 	return func(s *settings) { s.tls = config }
 }
 
-// WithDialOptions passes options to gRPC, such as further interceptors. They are applied after the client's own and override them.
+// WithDialOptions passes options to gRPC, such as further interceptors. They are applied after the client's own and
+// override them.
 func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
@@ -116,9 +119,9 @@ func New(target string, options ...Option) (*Client, error) {
 	}, nil
 }
 
-// FromEnv returns a client configured by the environment: RUNSVC_TARGET (the server's address), RUNSVC_TOKEN (a bearer token),
-// RUNSVC_TLS_CA (a PEM file of trusted certificate authorities; it turns encryption on) and RUNSVC_TIMEOUT (seconds per call).
-// Options override the environment.
+// FromEnv returns a client configured by the environment: RUNSVC_TARGET (the server's address), RUNSVC_TOKEN (a
+// bearer token), RUNSVC_TLS_CA (a PEM file of trusted certificate authorities; it turns encryption on) and
+// RUNSVC_TIMEOUT (seconds per call). Options override the environment.
 func FromEnv(options ...Option) (*Client, error) {
 	fromEnv := []Option{WithToken(os.Getenv("RUNSVC_TOKEN"))}
 	if file := os.Getenv("RUNSVC_TLS_CA"); file != "" {
@@ -183,7 +186,8 @@ func (s *settings) dialOptions() []grpc.DialOption {
 	return options
 }
 
-// bearerToken sends a token as call credentials, also in plain text: the operator who configures the server decides on encryption.
+// bearerToken sends a token as call credentials, also in plain text: the operator who configures the server decides
+// on encryption.
 type bearerToken func(context.Context) (string, error)
 
 func (token bearerToken) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {

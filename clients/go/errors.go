@@ -17,7 +17,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrThreadBusy means that the thread has an active run. Metadata["run_id"] names it.
 	ErrThreadBusy = errors.New("thread busy")
-	// ErrFailedPrecondition means that the run's status does not allow the call, or that another executor holds the run.
+	// ErrFailedPrecondition means that the run's status does not allow the call, or that another executor holds the
+	// run.
 	ErrFailedPrecondition = errors.New("failed precondition")
 	// ErrInvalidArgument means that the request is invalid. Violations lists the fields.
 	ErrInvalidArgument = errors.New("invalid argument")
@@ -31,8 +32,8 @@ const errorDomain = "runsvc"
 // Error is the error of every failed call and watch. Use errors.As for its fields and errors.Is for its kind.
 type Error struct {
 	Code codes.Code
-	// Reason is the name of an ErrorReason without its prefix, such as THREAD_BUSY. It is empty if the server gave none or did not
-	// answer.
+	// Reason is the name of an ErrorReason without its prefix, such as THREAD_BUSY. It is empty if the server gave
+	// none or did not answer.
 	Reason string
 	// Message is a text for people. Programs should branch on Reason and Code.
 	Message string
@@ -44,7 +45,8 @@ type Error struct {
 	RetryAfter time.Duration
 
 	status *status.Status
-	// Some transports report a lost connection as INTERNAL. A watch resumes after such an error, unless a server sent it.
+	// Some transports report a lost connection as INTERNAL. A watch resumes after such an error, unless a server sent
+	// it.
 	fromServer bool
 }
 
@@ -83,7 +85,8 @@ func (e *Error) Is(kind error) bool {
 	return false
 }
 
-// translate returns gRPC's error as an *Error. Errors that are neither a status nor from a context, such as io.EOF, stay as they are.
+// translate returns gRPC's error as an *Error. Errors that are neither a status nor from a context, such as io.EOF,
+// stay as they are.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -120,7 +123,8 @@ func (e *Error) add(detail any) {
 	}
 }
 
-// isTransient reports whether the server, or the way to it, failed without an answer about the run. The same report may succeed soon.
+// isTransient reports whether the server, or the way to it, failed without an answer about the run. The same report
+// may succeed soon.
 func isTransient(err error) bool {
 	var failure *Error
 	if !errors.As(err, &failure) {
@@ -138,7 +142,8 @@ func endsExecution(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrFailedPrecondition)
 }
 
-// isConnectionLoss reports whether an error means that the server or the way to it was lost, and no server sent the error.
+// isConnectionLoss reports whether an error means that the server or the way to it was lost, and no server sent the
+// error.
 func isConnectionLoss(err error) bool {
 	var failure *Error
 	if !errors.As(err, &failure) {

@@ -26,18 +26,20 @@ var errExited = errors.New("the handler exited without returning")
 
 // ExecuteOptions configures an execution.
 type ExecuteOptions struct {
-	// WorkerID identifies the executor and makes it the run's holder: the server then rejects reports from others. Use an id of its
-	// own for every process. If it is empty, the run has no holder.
+	// WorkerID identifies the executor and makes it the run's holder: the server then rejects reports from others.
+	// Every process needs its own id. An empty id makes no holder.
 	WorkerID string
-	// Lease is the time after which the server ends the run as ERROR if it has received no heartbeat. It needs a WorkerID, and
-	// is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if any.
+	// Lease is the time after which the server ends the run as ERROR if it has received no heartbeat. It needs a
+	// WorkerID, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
+	// any.
 	Lease time.Duration
 }
 
-// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, or that of the caller's context.
+// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, or that of the
+// caller's context.
 //
-// The progress that it returns is the run's final usage, added to the usage reported before; it may be nil. It is also recorded for
-// a cancelled run. An error ends the run as ERROR with the error's text.
+// The progress that it returns is the run's final usage, merged into the usage reported before; it may be nil. It is
+// also recorded for a cancelled run. An error ends the run as ERROR with the error's text.
 type Handler func(ctx context.Context, execution *Execution) (*runsvcv1.Progress, error)
 
 // Execution is a run while its handler executes it.
@@ -58,25 +60,30 @@ type Execution struct {
 	progress *runsvcv1.Progress
 }
 
-// Execute executes a run: it starts the run, calls the handler, renews the lease, ends the handler's context when the run ends
-// elsewhere, and reports how the run ended. It blocks until then.
+// Execute executes a run: it starts the run, calls the handler, renews the lease, ends the handler's context when the
+// run ends elsewhere, and reports how the run ended. It blocks until then.
 //
-// It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere; otherwise it is the
-// error of the start or of the report. If the handler panics, Execute reports ERROR and panics with the same value.
+// It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
+// otherwise it is the error of the start or of the report. If the handler panics, Execute reports ERROR and panics
+// with the same value.
 //
-// If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an answer of the
-// server stops the handler. Execute then repeats the report of the end for as long as the lease, and for at least one minute. If ctx
-// has ended, it repeats it for the timeout of a call.
-func (c *Client) Execute(ctx context.Context, runID string, options ExecuteOptions, handler Handler) (*runsvcv1.Run, error) {
+// If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
+// answer of the server stops the handler. Execute then repeats the report of the end for as long as the lease, and
+// for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
+func (c *Client) Execute(
+	ctx context.Context, runID string, options ExecuteOptions, handler Handler,
+) (*runsvcv1.Run, error) {
 	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
-	execution := &Execution{client: c, options: options, sequence: uint64(time.Now().UnixNano()), progress: &runsvcv1.Progress{}}
+	sequence := uint64(time.Now().UnixNano())
+	execution := &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
 	if err := execution.start(ctx, runID); err != nil {
 		return nil, err
 	}
 	handling, stop := context.WithCancelCause(ctx)
 	execution.stop = stop
 	defer stop(nil)
-	// The end is reported, and the lease renewed until then, also after ctx has ended: otherwise the run would stay active.
+	// The end is reported, and the lease renewed until then, also after ctx has ended: otherwise the run would stay
+	// active.
 	reporting := context.WithoutCancel(ctx)
 	defer execution.supervise(reporting)()
 	progress, failure := execution.call(handling, handler)
@@ -92,7 +99,8 @@ func (c *Client) Execute(ctx context.Context, runID string, options ExecuteOptio
 	return done, err
 }
 
-// call calls the handler. If the handler panics or ends its goroutine, call reports ERROR first, and then does the same.
+// call calls the handler. If the handler panics or ends its goroutine, call reports ERROR first, and then does the
+// same.
 func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progress, error) {
 	returned := false
 	defer func() {
@@ -119,9 +127,9 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 
 // Report sends progress. The fields that are set replace those of earlier reports.
 //
-// It returns false if the server did not apply the report, because the run has ended or the server is unavailable. In the second
-// case the next report, at the latest that of the end, includes this one. It returns an error if the server rejects the report, or if
-// ctx is cancelled.
+// It returns false if the server did not apply the report, because the run has ended or the server is unavailable. In
+// the second case the next report, at the latest that of the end, includes this one. It returns an error if the
+// server rejects the report, or if ctx is cancelled.
 func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bool, error) {
 	e.reporting.Lock()
 	defer e.reporting.Unlock()
@@ -150,8 +158,8 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 	return answer.GetApplied(), nil
 }
 
-// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded: gRPC would return a
-// code that looks transient.
+// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded: gRPC
+// would return a code that looks transient.
 func (e *Execution) merge(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
 	total := proto.CloneOf(e.progress)
 	proto.Merge(total, progress)

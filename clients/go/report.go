@@ -22,7 +22,10 @@ func errorText(failure error) string {
 }
 
 // repeat sends a report until it fails with a lasting error, succeeds, or the patience is over. Reports are idempotent.
-func repeat[Q, A any](ctx context.Context, patience time.Duration, request Q, send func(context.Context, Q, ...grpc.CallOption) (A, error)) (A, error) {
+func repeat[Q, A any](
+	ctx context.Context, patience time.Duration, request Q,
+	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+) (A, error) {
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
@@ -33,7 +36,9 @@ func repeat[Q, A any](ctx context.Context, patience time.Duration, request Q, se
 }
 
 // reportEnd reports how the run ended. The cause is the reason for which the handler's context ended, or nil.
-func (e *Execution) reportEnd(ctx context.Context, cause error, progress *runsvcv1.Progress, failure error) (*runsvcv1.Run, error) {
+func (e *Execution) reportEnd(
+	ctx context.Context, cause error, progress *runsvcv1.Progress, failure error,
+) (*runsvcv1.Run, error) {
 	usage, unsendable := e.finalUsage(progress)
 	if failure == nil {
 		failure = unsendable
@@ -51,28 +56,39 @@ func (e *Execution) reportEnd(ctx context.Context, cause error, progress *runsvc
 	return e.complete(ctx, patience, usage, failure)
 }
 
-func (e *Execution) acknowledge(ctx context.Context, patience time.Duration, progress *runsvcv1.Progress) (*runsvcv1.Run, error) {
-	request := &runsvcv1.AcknowledgeCancelRequest{RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress}
+func (e *Execution) acknowledge(
+	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress,
+) (*runsvcv1.Run, error) {
+	request := &runsvcv1.AcknowledgeCancelRequest{
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
+	}
 	answer, err := repeat(ctx, patience, request, e.client.AcknowledgeCancel)
 	return answer.GetRun(), err
 }
 
-func (e *Execution) complete(ctx context.Context, patience time.Duration, progress *runsvcv1.Progress, failure error) (*runsvcv1.Run, error) {
+func (e *Execution) complete(
+	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress, failure error,
+) (*runsvcv1.Run, error) {
 	request := &runsvcv1.CompleteRequest{
-		RunId: e.Run.GetRunId(), Status: runsvcv1.RunStatus_RUN_STATUS_SUCCESS, WorkerId: e.workerID(), Progress: progress,
+		RunId:    e.Run.GetRunId(),
+		Status:   runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
+		WorkerId: e.workerID(),
+		Progress: progress,
 	}
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
 	}
 	answer, err := repeat(ctx, patience, request, e.client.Complete)
 	// The run was cancelled after the handler had returned.
-	if refusal, ok := err.(*Error); ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
+	refusal, ok := err.(*Error)
+	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
 		return e.acknowledge(ctx, patience, progress)
 	}
 	return answer.GetRun(), err
 }
 
-// reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts the usage.
+// reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts
+// the usage.
 func (e *Execution) reportLostUsage(ctx context.Context, lost error) error {
 	if usage, _ := e.finalUsage(nil); usage != nil {
 		_, _ = e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{

@@ -16,7 +16,8 @@ import (
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// server answers each call with a function of the test, and records the requests. Calls without a function are Unimplemented.
+// server answers each call with a function of the test, and records the requests. Calls without a function are
+// Unimplemented.
 type server struct {
 	runsvcv1.UnimplementedRunServiceServer
 	get    func(context.Context) (*runsvcv1.GetResponse, error)

@@ -10,7 +10,8 @@ import (
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// supervise watches the run and renews its lease in the background. The function that it returns ends both and waits for them.
+// supervise watches the run and renews its lease in the background. The function that it returns ends both and waits
+// for them.
 func (e *Execution) supervise(ctx context.Context) func() {
 	ctx, end := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
@@ -24,8 +25,8 @@ func (e *Execution) supervise(ctx context.Context) func() {
 	}
 }
 
-// watch stops the handler when the run ends elsewhere. When a watch fails for any other reason, a new one starts from the run's
-// present state.
+// watch stops the handler when the run ends elsewhere. When a watch fails for any other reason, a new one starts from
+// the run's present state.
 func (e *Execution) watch(ctx context.Context) {
 	request := Run(e.Run.GetRunId())
 	request.AfterRevision = proto.Uint64(e.Run.GetRevision())
@@ -68,6 +69,7 @@ func (e *Execution) observe(run *runsvcv1.Run) {
 
 // keepLease sends heartbeats. A heartbeat without an answer does not stop the handler.
 func (e *Execution) keepLease(ctx context.Context) {
+	request := &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID}
 	interval := e.lease / 3
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
@@ -78,7 +80,7 @@ func (e *Execution) keepLease(ctx context.Context) {
 		case <-ticks.C:
 		}
 		beat, cancel := context.WithTimeout(ctx, min(interval, e.client.timeout))
-		answer, err := e.client.Heartbeat(beat, &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID})
+		answer, err := e.client.Heartbeat(beat, request)
 		cancel()
 		if endsExecution(err) {
 			e.stop(ErrLost)

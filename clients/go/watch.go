@@ -16,7 +16,8 @@ import (
 // DefaultOutage is how long a watch survives without a server, unless WithOutage sets another time.
 const DefaultOutage = time.Minute
 
-// minConnected is longer than any attempt to connect. A stream that lasted longer had a connection, even if no event arrived.
+// minConnected is longer than any attempt to connect. A stream that lasted longer had a connection, even if no event
+// arrived.
 const minConnected = 10 * time.Second
 
 // WatchOption configures a watch.
@@ -42,13 +43,16 @@ func All() *runsvcv1.StreamStatusRequest {
 	return &runsvcv1.StreamStatusRequest{Target: &runsvcv1.StreamStatusRequest_All{All: &runsvcv1.AllRuns{}}}
 }
 
-// Watch iterates over the events of a watch in revision order, without a gap and without a repeated change. After a lost connection or
-// a restart of the server it reconnects and resumes from its position. If the connection is lost within the snapshot, the watch starts
-// again with a new snapshot. Heartbeats are not yielded.
+// Watch iterates over the events of a watch in revision order, without a gap and without a repeated change. After a
+// lost connection or a restart of the server it reconnects and resumes from its position. If the connection is lost
+// within the snapshot, the watch starts again with a new snapshot. Heartbeats are not yielded.
 //
-// The loop ends after the last change of a watched run. It fails when ctx ends, when the client is closed, when the server rejects the
-// request, or after an outage; the error is yielded once, as the last value. To leave the loop ends the server's stream.
-func (c *Client) Watch(ctx context.Context, request *runsvcv1.StreamStatusRequest, options ...WatchOption) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
+// The loop ends after the last change of a watched run. It fails when ctx ends, when the client is closed, when the
+// server rejects the request, or after an outage; the error is yielded once, as the last value. To leave the loop
+// ends the server's stream.
+func (c *Client) Watch(
+	ctx context.Context, request *runsvcv1.StreamStatusRequest, options ...WatchOption,
+) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
 	return func(yield func(*runsvcv1.StreamStatusResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -82,7 +86,8 @@ type watch struct {
 // errLoopLeft means that the caller left the loop.
 var errLoopLeft = errors.New("the loop was left")
 
-// readStreams reads one stream after the other. It returns nil if the server ended the watch or the caller left the loop.
+// readStreams reads one stream after the other. It returns nil if the server ended the watch or the caller left the
+// loop.
 func (w *watch) readStreams(ctx context.Context) error {
 	for {
 		w.opened = time.Now()
@@ -158,8 +163,10 @@ func (w *watch) isFinal(event *runsvcv1.StreamStatusResponse) bool {
 	case !isTerminal(run):
 		return false
 	}
-	acknowledged := run.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED || run.GetCancellation().GetAcknowledgedAt() != nil
-	return acknowledged || !w.request.GetUntilAcknowledged()
+	if run.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED || !w.request.GetUntilAcknowledged() {
+		return true
+	}
+	return run.GetCancellation().GetAcknowledgedAt() != nil
 }
 
 // isTerminal reports whether a run has ended. A status that only a newer server knows does not count as an end.

@@ -8,8 +8,7 @@ import java.util.Optional;
  * Configures an execution.
  *
  * @param workerId identifies the executor and makes it the run's holder: the server then rejects
- *     reports from others. Use an id of its own for every process. If it is empty, the run has no
- *     holder.
+ *     reports from others. Every process needs its own id. An empty id makes no holder.
  * @param lease the time after which the server ends the run as ERROR if it has received no
  *     heartbeat, 1 second to 1 hour. It needs a worker id. If it is empty, the lease set when the
  *     run was created applies, if any.
@@ -20,7 +19,7 @@ public record ExecuteOptions(Optional<String> workerId, Optional<Duration> lease
     return new ExecuteOptions(Optional.of(workerId), Optional.empty());
   }
 
-  /** Returns options without a worker id: the run has no holder. */
+  /** Returns options without a worker id: the run gets no holder. */
   public static ExecuteOptions withoutWorker() {
     return new ExecuteOptions(Optional.empty(), Optional.empty());
   }

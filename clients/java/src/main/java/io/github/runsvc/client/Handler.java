@@ -13,7 +13,7 @@ public interface Handler {
   /**
    * Executes the run.
    *
-   * @return the final usage, added to the usage reported before; null if there is none
+   * @return the final usage, merged into the usage reported before; null if there is none
    * @throws Exception to end the run as ERROR with the exception's message
    */
   Progress handle(Execution execution) throws Exception;

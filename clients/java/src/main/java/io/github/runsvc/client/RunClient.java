@@ -38,9 +38,9 @@ import java.util.function.LongSupplier;
  * A client of runsvc. It is safe for use by several threads: create one and share it.
  *
  * <pre>{@code
- * try (RunClient runs = RunClient.connect()) {
- *   Run run = runs.create(RunSpec.newBuilder().setThreadId("chat-1").build()).getRun();
- *   try (Watch watch = runs.watch(run.getRunId())) {
+ * try (RunClient client = RunClient.connect()) {
+ *   Run run = client.create(RunSpec.newBuilder().setThreadId("chat-1").build()).getRun();
+ *   try (Watch watch = client.watch(run.getRunId())) {
  *     watch.forEach(System.out::println);
  *   }
  * }
@@ -88,14 +88,14 @@ public final class RunClient implements AutoCloseable {
     return new RunClient(connection, timeout);
   }
 
-  /** Creates a run in any case, also while its thread has active runs. */
+  /** Creates a run beside any active runs of its thread. */
   public CreateResponse create(RunSpec spec) {
     return create(CreateRequest.newBuilder().setSpec(spec).build());
   }
 
   /**
-   * Creates a run in any case, also while its thread has active runs. With a request_id, a repeated
-   * request returns the run of the first one.
+   * Creates a run beside any active runs of its thread. With a request_id, a repeated request
+   * returns the run of the first one.
    */
   public CreateResponse create(CreateRequest request) {
     return call(!request.getRequestId().isEmpty(), stub -> stub.create(request));
@@ -168,7 +168,7 @@ public final class RunClient implements AutoCloseable {
     return call(false, stub -> stub.heartbeat(request)).getRun();
   }
 
-  /** Cancels a run. The executor keeps the run's checkpoint. */
+  /** Cancels a run with the action INTERRUPT: the executor keeps the run's checkpoint. */
   public CancelResponse cancel(String runId) {
     return cancel(CancelRequest.newBuilder().setRunId(runId).build());
   }
@@ -208,7 +208,7 @@ public final class RunClient implements AutoCloseable {
     return watch(StreamStatusRequest.newBuilder().setRunId(runId).build());
   }
 
-  /** Watches a run, a thread or all runs, with an outage of one minute. */
+  /** Watches a run, a thread or all runs. Without a server, the watch fails after one minute. */
   public Watch watch(StreamStatusRequest request) {
     return watch(request, OUTAGE);
   }
@@ -234,11 +234,14 @@ public final class RunClient implements AutoCloseable {
    * lease expiry, and only an answer of the server stops the handler. The report of the end is
    * repeated for as long as the lease, and for at least one minute.
    *
-   * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown.
+   * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
+   * the caller interrupts the thread, the end is still reported, and the thread is interrupted
+   * again afterwards.
    *
    * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
    *     INTERRUPTED if it was cancelled
-   * @throws RunLostException if the run ended elsewhere; an exception of the handler is suppressed
+   * @throws RunLostException if the run ended elsewhere, was removed, or is held by another
+   *     executor
    * @throws RunException if the start or the report failed
    */
   public Run execute(String runId, ExecuteOptions options, Handler handler) {
