@@ -1,13 +1,24 @@
 // Package runsvc is the client of runsvc, the run service for agent platforms.
 //
-// A Client is the generated stub, with a deadline on every call, retries where they are safe, and errors that programs can branch
-// on; List and Watch are loops over pages and changes, Work is the executor's side.
+// A [Client] is the generated stub with a deadline on every call, retries where they are safe, and errors that
+// programs can branch on. [Client.List] iterates over pages, [Client.Watch] over changes, and [Client.Execute]
+// executes a run.
 //
 //	client, err := runsvc.FromEnv()
-//	if err != nil { … }
+//	if err != nil {
+//		return err
+//	}
 //	defer client.Close()
 //	created, err := client.Create(ctx, &runsvcv1.CreateRequest{Spec: &runsvcv1.RunSpec{ThreadId: "chat-1"}})
-//	for event, err := range client.Watch(ctx, runsvc.Run(created.GetRun().GetRunId())) { … }
+//	if err != nil {
+//		return err
+//	}
+//	for event, err := range client.Watch(ctx, runsvc.Run(created.GetRun().GetRunId())) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(event.GetEvent(), event.GetRun().GetStatus())
+//	}
 package runsvc
 
 import (
@@ -29,20 +40,22 @@ import (
 )
 
 const (
-	// DefaultTarget is where `runsvc serve` listens unless told otherwise.
+	// DefaultTarget is the address on which `runsvc serve` listens by default.
 	DefaultTarget = "127.0.0.1:50051"
-	// DefaultTimeout is how long a call may take unless its context or WithTimeout says otherwise.
+	// DefaultTimeout limits a call whose context has no deadline, unless WithTimeout sets another limit.
 	DefaultTimeout = 10 * time.Second
 
-	// Seconds that a Duration holds.
-	longestTimeout = float64(forever / time.Second)
+	// unlimited is the longest Duration, and maxTimeout its whole seconds.
+	unlimited  = time.Duration(1<<63 - 1)
+	maxTimeout = float64(unlimited / time.Second)
 )
 
-// Client calls one server over one connection, which it makes with the first call. It is safe for use by several goroutines.
+// Client calls one server over one connection, which it opens with the first call. It is safe for use by several
+// goroutines.
 type Client struct {
-	// Every RPC of RunService. Their errors are *Error.
+	// RunServiceClient has every RPC of RunService. Their errors are *Error.
 	runsvcv1.RunServiceClient
-	// Admin is the operators' service.
+	// Admin has every RPC of AdminService, for operators.
 	Admin runsvcv1.AdminServiceClient
 
 	conn    *grpc.ClientConn
@@ -56,15 +69,15 @@ type settings struct {
 	dial    []grpc.DialOption
 }
 
-// Option changes how a Client connects or calls.
+// Option configures a Client.
 type Option func(*settings)
 
-// WithTimeout sets the deadline of calls whose context has none. Watches have none.
+// WithTimeout sets the deadline of calls whose context has none. Watches have no deadline.
 func WithTimeout(timeout time.Duration) Option {
 	return func(s *settings) { s.timeout = timeout }
 }
 
-// WithToken sends a bearer token with every call and every watch. Empty: none.
+// WithToken sends a bearer token with every call and every watch. The empty token sends none.
 func WithToken(token string) Option {
 	if token == "" {
 		return WithTokenSource(nil)
@@ -72,22 +85,23 @@ func WithToken(token string) Option {
 	return WithTokenSource(func(context.Context) (string, error) { return token, nil })
 }
 
-// WithTokenSource asks for the bearer token anew for each call. Nil: none is sent.
+// WithTokenSource calls the function for a bearer token before each call and each stream. A nil function sends none.
 func WithTokenSource(token func(context.Context) (string, error)) Option {
 	return func(s *settings) { s.token = token }
 }
 
-// WithTLS encrypts the connection. Nil: plain text, as without this option.
+// WithTLS encrypts the connection. With a nil config, as without this option, the connection is plain text.
 func WithTLS(config *tls.Config) Option {
 	return func(s *settings) { s.tls = config }
 }
 
-// WithDialOptions hands options to gRPC, such as interceptors of one's own. They come after ours, and win.
+// WithDialOptions passes options to gRPC, such as further interceptors. They are applied after the client's own and
+// override them.
 func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// New returns a client of the server at target, such as "127.0.0.1:50051". It does not look whether one is there.
+// New returns a client of the server at target, such as "127.0.0.1:50051". It does not connect yet.
 func New(target string, options ...Option) (*Client, error) {
 	s := settings{timeout: DefaultTimeout}
 	for _, option := range options {
@@ -105,12 +119,13 @@ func New(target string, options ...Option) (*Client, error) {
 	}, nil
 }
 
-// FromEnv returns a client as the environment says: RUNSVC_TARGET, RUNSVC_TOKEN, RUNSVC_TLS_CA (a file with the authorities to
-// trust, in PEM; the connection is encrypted then) and RUNSVC_TIMEOUT (seconds). Options win over the environment.
+// FromEnv returns a client configured by the environment: RUNSVC_TARGET (the server's address), RUNSVC_TOKEN (a
+// bearer token), RUNSVC_TLS_CA (a PEM file of trusted certificate authorities; it turns encryption on) and
+// RUNSVC_TIMEOUT (seconds per call). Options override the environment.
 func FromEnv(options ...Option) (*Client, error) {
 	fromEnv := []Option{WithToken(os.Getenv("RUNSVC_TOKEN"))}
 	if file := os.Getenv("RUNSVC_TLS_CA"); file != "" {
-		config, err := trusting(file)
+		config, err := tlsConfig(file)
 		if err != nil {
 			return nil, fmt.Errorf("RUNSVC_TLS_CA: %w", err)
 		}
@@ -118,8 +133,8 @@ func FromEnv(options ...Option) (*Client, error) {
 	}
 	if text := os.Getenv("RUNSVC_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(seconds > 0 && seconds <= longestTimeout) {
-			return nil, fmt.Errorf("RUNSVC_TIMEOUT: %q is no number of seconds", text)
+		if err != nil || !(seconds > 0 && seconds <= maxTimeout) {
+			return nil, fmt.Errorf("RUNSVC_TIMEOUT: %q is not a positive number of seconds; set one such as 2.5", text)
 		}
 		fromEnv = append(fromEnv, WithTimeout(time.Duration(seconds*float64(time.Second))))
 	}
@@ -130,20 +145,20 @@ func FromEnv(options ...Option) (*Client, error) {
 	return New(target, append(fromEnv, options...)...)
 }
 
-// Close ends the connection, and with it every call and watch.
+// Close closes the connection. Calls and watches in progress fail.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Conn is the connection below, for other stubs. What is called over it has the client's deadlines, retries and errors too.
+// Conn returns the connection, for other stubs. Calls over it have the client's deadlines, retries and errors too.
 func (c *Client) Conn() *grpc.ClientConn { return c.conn }
 
-func trusting(file string) (*tls.Config, error) {
+func tlsConfig(file string) (*tls.Config, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
+		return nil, fmt.Errorf("%s contains no certificate in PEM format", file)
 	}
 	return &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}, nil
 }
@@ -155,26 +170,27 @@ func (s *settings) dialOptions() []grpc.DialOption {
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		grpc.WithChainUnaryInterceptor(calls{timeout: s.timeout}.unary),
-		grpc.WithChainStreamInterceptor(streams),
-		// A server that comes back is found again within two seconds; the default is two minutes.
+		grpc.WithChainUnaryInterceptor(callPolicy{timeout: s.timeout}.intercept),
+		grpc.WithChainStreamInterceptor(interceptStream),
+		// Reconnect within two seconds of a server's return; gRPC's default allows two minutes.
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: 2, Jitter: 0.2, MaxDelay: longestWait},
+			Backoff:           backoff.Config{BaseDelay: minPause, Multiplier: 2, Jitter: 0.2, MaxDelay: maxPause},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
+		// Detect an unresponsive peer within about 40 seconds, also on a watch without events.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
 	if s.token != nil {
-		options = append(options, grpc.WithPerRPCCredentials(bearer(s.token)))
+		options = append(options, grpc.WithPerRPCCredentials(bearerToken(s.token)))
 	}
 	return options
 }
 
-// bearer is the credentials of a token. Whether it may travel in plain text is for whoever configures the server to decide.
-type bearer func(context.Context) (string, error)
+// bearerToken sends a token as call credentials, also in plain text: the operator who configures the server decides
+// on encryption.
+type bearerToken func(context.Context) (string, error)
 
-func (token bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+func (token bearerToken) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
 	text, err := token(ctx)
 	if err != nil {
 		return nil, err
@@ -182,4 +198,4 @@ func (token bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[st
 	return map[string]string{"authorization": "Bearer " + text}, nil
 }
 
-func (bearer) RequireTransportSecurity() bool { return false }
+func (bearerToken) RequireTransportSecurity() bool { return false }

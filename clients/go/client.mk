@@ -13,10 +13,15 @@ go.generators := .tools/.ready-go
 
 go.check := check-client-go
 .PHONY: check-client-go
-# Races are looked for where there is a C compiler, which that needs.
+# The race detector needs cgo.
 check-client-go:
 	@cd clients/go && gofmt -d . && test -z "$$(gofmt -l .)" && go mod tidy -diff && go vet ./... && \
 	  go test $$([ "$$(go env CGO_ENABLED)" = 1 ] && echo -race) ./...
+
+go.docs := docs-client-go
+.PHONY: docs-client-go
+docs-client-go: # Build the Go client's reference pages into build/docs/go
+	@cd clients/go && go run ./internal/reference $(CURDIR)/build/docs/go
 
 .PHONY: .tools/drivers/go
 .tools/drivers/go:

@@ -20,12 +20,12 @@ import (
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-func TestAnErrorSaysWhatTheServerTold(t *testing.T) {
-	told := refusal(t, codes.Aborted,
+func TestErrorCarriesDetailsOfServer(t *testing.T) {
+	refused := refusal(t, codes.Aborted,
 		&errdetails.ErrorInfo{Domain: "runsvc", Reason: "THREAD_BUSY", Metadata: map[string]string{"run_id": "r"}},
 		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "spec", Description: "bad"}}},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
-	s := &server{get: func(context.Context) (*runsvcv1.GetResponse, error) { return nil, told }}
+	s := &server{get: func(context.Context) (*runsvcv1.GetResponse, error) { return nil, refused }}
 	_, err := s.client(t).Get(t.Context(), &runsvcv1.GetRequest{})
 	var failure *runsvc.Error
 	if !errors.As(err, &failure) || !errors.Is(err, runsvc.ErrThreadBusy) || errors.Is(err, runsvc.ErrNotFound) {
@@ -37,7 +37,7 @@ func TestAnErrorSaysWhatTheServerTold(t *testing.T) {
 	}
 }
 
-func TestKindsFollowTheCode(t *testing.T) {
+func TestErrorKindFollowsCode(t *testing.T) {
 	for code, kind := range map[codes.Code]error{
 		codes.NotFound: runsvc.ErrNotFound, codes.FailedPrecondition: runsvc.ErrFailedPrecondition,
 		codes.InvalidArgument: runsvc.ErrInvalidArgument, codes.Unavailable: runsvc.ErrUnavailable,
@@ -50,7 +50,7 @@ func TestKindsFollowTheCode(t *testing.T) {
 	}
 }
 
-func TestACallHasTheContextsDeadlineOrTheDefault(t *testing.T) {
+func TestCallUsesDeadlineOfContextOrDefault(t *testing.T) {
 	var left time.Duration
 	s := &server{get: func(ctx context.Context) (*runsvcv1.GetResponse, error) {
 		deadline, _ := ctx.Deadline()
@@ -68,15 +68,15 @@ func TestACallHasTheContextsDeadlineOrTheDefault(t *testing.T) {
 	}
 }
 
-func TestReadsAndNamedCreationsAreSentAgain(t *testing.T) {
+func TestReadsAndCreationsWithRequestIDAreRetried(t *testing.T) {
 	s := &server{
 		get:    func(context.Context) (*runsvcv1.GetResponse, error) { return nil, unavailable },
 		create: func(*runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error) { return nil, unavailable },
 	}
 	client := s.client(t)
 	for _, step := range []struct {
-		call  func() error
-		asked int
+		call     func() error
+		requests int
 	}{
 		{func() error { _, err := client.Get(t.Context(), &runsvcv1.GetRequest{}); return err }, 4},
 		{func() error { _, err := client.Create(t.Context(), &runsvcv1.CreateRequest{}); return err }, 1},
@@ -85,14 +85,14 @@ func TestReadsAndNamedCreationsAreSentAgain(t *testing.T) {
 			return err
 		}, 4},
 	} {
-		s.asked = nil
-		if err := step.call(); !errors.Is(err, runsvc.ErrUnavailable) || len(s.asked) != step.asked {
-			t.Errorf("asked %d times, not %d: %v", len(s.asked), step.asked, err)
+		s.requests = nil
+		if err := step.call(); !errors.Is(err, runsvc.ErrUnavailable) || len(s.requests) != step.requests {
+			t.Errorf("got %d requests, want %d: %v", len(s.requests), step.requests, err)
 		}
 	}
 }
 
-func TestTheTokenGoesWithCallsAndWatches(t *testing.T) {
+func TestTokenIsSentWithCallsAndWatches(t *testing.T) {
 	var tokens []string
 	s := &server{
 		get: func(ctx context.Context) (*runsvcv1.GetResponse, error) {
@@ -124,7 +124,7 @@ func TestTheTokenGoesWithCallsAndWatches(t *testing.T) {
 	}
 }
 
-func TestAnEnvironmentThatMakesNoSenseIsSaidSo(t *testing.T) {
+func TestFromEnvRejectsInvalidValues(t *testing.T) {
 	certificate := httptest.NewTLSServer(nil)
 	defer certificate.Close()
 	authorities := filepath.Join(t.TempDir(), "ca.pem")
@@ -134,7 +134,7 @@ func TestAnEnvironmentThatMakesNoSenseIsSaidSo(t *testing.T) {
 	}
 	for _, step := range []struct {
 		variable, value string
-		fine            bool
+		valid           bool
 	}{
 		{"RUNSVC_TIMEOUT", "0.5", true}, {"RUNSVC_TIMEOUT", "soon", false}, {"RUNSVC_TIMEOUT", "0", false},
 		{"RUNSVC_TIMEOUT", "NaN", false}, {"RUNSVC_TIMEOUT", "inf", false}, {"RUNSVC_TIMEOUT", "1e10", false},
@@ -144,7 +144,7 @@ func TestAnEnvironmentThatMakesNoSenseIsSaidSo(t *testing.T) {
 		t.Run(step.variable+"="+step.value, func(t *testing.T) {
 			t.Setenv(step.variable, step.value)
 			client, err := runsvc.FromEnv()
-			if (err == nil) != step.fine {
+			if (err == nil) != step.valid {
 				t.Fatal(err)
 			}
 			if err == nil {
@@ -154,7 +154,7 @@ func TestAnEnvironmentThatMakesNoSenseIsSaidSo(t *testing.T) {
 	}
 }
 
-func TestListIsEveryPage(t *testing.T) {
+func TestListFetchesPagesAsNeeded(t *testing.T) {
 	s := &server{list: func(request *runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error) {
 		page := &runsvcv1.ListByThreadResponse{Runs: []*runsvcv1.Run{run(success, 1), run(success, 2)}}
 		if request.GetPageToken() == "" {
@@ -179,7 +179,7 @@ func TestListIsEveryPage(t *testing.T) {
 	for range client.List(t.Context(), request) {
 		break
 	}
-	if len(s.asked) != 5 {
-		t.Fatal("a page was asked for that nobody wanted")
+	if len(s.requests) != 5 {
+		t.Fatal("List fetched a page that the loop did not need")
 	}
 }

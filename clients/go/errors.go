@@ -11,45 +11,49 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Kinds of errors, for errors.Is.
+// Kinds of errors, for use with errors.Is.
 var (
-	// ErrNotFound: no such run, or it is another owner's.
+	// ErrNotFound means that the run does not exist or belongs to another owner.
 	ErrNotFound = errors.New("not found")
-	// ErrThreadBusy: the thread has an active run, which the Metadata name.
+	// ErrThreadBusy means that the thread has an active run. Metadata["run_id"] names it.
 	ErrThreadBusy = errors.New("thread busy")
-	// ErrFailedPrecondition: the run is in no state for it, or another worker holds it.
+	// ErrFailedPrecondition means that the run's status does not allow the call, or that another executor holds the
+	// run.
 	ErrFailedPrecondition = errors.New("failed precondition")
-	// ErrInvalidArgument: the request is at fault; the Violations say where.
+	// ErrInvalidArgument means that the request is invalid. Violations lists the fields.
 	ErrInvalidArgument = errors.New("invalid argument")
-	// ErrUnavailable: no server, or one that cannot take it now.
+	// ErrUnavailable means that no server answers, or that the server cannot take the call now.
 	ErrUnavailable = errors.New("unavailable")
 )
 
-const domain = "runsvc"
+// errorDomain is the domain of the ErrorInfo that a runsvc server sends.
+const errorDomain = "runsvc"
 
-// Error is what every failed call and watch returns: use errors.As for its facts, errors.Is for its kind.
+// Error is the error of every failed call and watch. Use errors.As for its fields and errors.Is for its kind.
 type Error struct {
 	Code codes.Code
-	// Reason is the name of an ErrorReason without its prefix, such as THREAD_BUSY. Empty: the server did not say, or did not answer.
+	// Reason is the name of an ErrorReason without its prefix, such as THREAD_BUSY. It is empty if the server gave
+	// none or did not answer.
 	Reason string
-	// Message is for people.
+	// Message is a text for people. Programs should branch on Reason and Code.
 	Message string
-	// Metadata are the facts of the reason, such as run_id.
+	// Metadata holds the facts that belong to Reason, such as run_id.
 	Metadata map[string]string
-	// Violations are the fields at fault, of an INVALID_REQUEST.
+	// Violations lists the invalid fields of a request that failed with INVALID_REQUEST.
 	Violations []Violation
-	// RetryAfter is when trying again is worth it. Zero: the server did not say.
+	// RetryAfter is the server's advice how long to wait before a retry. It is zero if the server gave none.
 	RetryAfter time.Duration
 
 	status *status.Status
-	// A server of ours said so, as far as is known: watches look, for some transports make INTERNAL of a lost connection.
-	isOurs bool
+	// Some transports report a lost connection as INTERNAL. A watch resumes after such an error, unless a server sent
+	// it.
+	fromServer bool
 }
 
-// Violation is one field of a request that is at fault, and what is wrong with it.
+// Violation is an invalid field of a request. Description is a text for people.
 type Violation struct{ Field, Description string }
 
-// Error says code, reason and message.
+// Error returns the reason, or the code if there is no reason, and the message.
 func (e *Error) Error() string {
 	if e.Reason == "" {
 		return fmt.Sprintf("runsvc: %s: %s", e.Code, e.Message)
@@ -57,10 +61,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("runsvc: %s: %s", e.Reason, e.Message)
 }
 
-// GRPCStatus makes status.FromError and status.Code work.
+// GRPCStatus returns the status that the error was made from, for status.FromError and status.Code.
 func (e *Error) GRPCStatus() *status.Status { return e.status }
 
-// Is tells whether the error is of a kind, or comes from its caller's context.
+// Is reports whether the error is of the given kind. It also matches context.DeadlineExceeded and context.Canceled.
 func (e *Error) Is(kind error) bool {
 	switch kind {
 	case ErrThreadBusy:
@@ -81,39 +85,70 @@ func (e *Error) Is(kind error) bool {
 	return false
 }
 
-// translated is what gRPC returned, as ours. An error that is neither a status nor of a context stays as it is: io.EOF, above all.
-func translated(err error) error {
+// translate returns gRPC's error as an *Error. Errors that are neither a status nor from a context, such as io.EOF,
+// stay as they are.
+func translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ours := err.(*Error); ours {
+	if _, translated := err.(*Error); translated {
 		return err
 	}
-	told, isStatus := status.FromError(err)
+	received, isStatus := status.FromError(err)
 	if !isStatus {
 		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		told = status.FromContextError(err)
+		received = status.FromContextError(err)
 	}
-	translated := &Error{Code: told.Code(), Message: told.Message(), status: told}
-	for _, detail := range told.Details() {
-		translated.take(detail)
+	translated := &Error{Code: received.Code(), Message: received.Message(), status: received}
+	for _, detail := range received.Details() {
+		translated.add(detail)
 	}
 	return translated
 }
 
-func (e *Error) take(detail any) {
+func (e *Error) add(detail any) {
 	switch detail := detail.(type) {
 	case *errdetails.ErrorInfo:
-		if detail.GetDomain() == domain {
+		if detail.GetDomain() == errorDomain {
 			e.Reason, e.Metadata = detail.GetReason(), detail.GetMetadata()
 		}
 	case *errdetails.BadRequest:
-		for _, fault := range detail.GetFieldViolations() {
-			e.Violations = append(e.Violations, Violation{fault.GetField(), fault.GetDescription()})
+		for _, violation := range detail.GetFieldViolations() {
+			e.Violations = append(e.Violations, Violation{violation.GetField(), violation.GetDescription()})
 		}
 	case *errdetails.RetryInfo:
 		e.RetryAfter = detail.GetRetryDelay().AsDuration()
 	}
+}
+
+// isTransient reports whether the server, or the way to it, failed without an answer about the run. The same report
+// may succeed soon.
+func isTransient(err error) bool {
+	var failure *Error
+	if !errors.As(err, &failure) {
+		return false
+	}
+	switch failure.Code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unknown, codes.Internal:
+		return true
+	}
+	return false
+}
+
+// endsExecution reports whether an error means that the run ended, was removed, or is held by another executor.
+func endsExecution(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrFailedPrecondition)
+}
+
+// isConnectionLoss reports whether an error means that the server or the way to it was lost, and no server sent the
+// error.
+func isConnectionLoss(err error) bool {
+	var failure *Error
+	if !errors.As(err, &failure) {
+		return false
+	}
+	transport := failure.Code == codes.Internal || failure.Code == codes.Canceled
+	return failure.Code == codes.Unavailable || transport && !failure.fromServer
 }

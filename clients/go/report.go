@@ -2,47 +2,98 @@ package runsvc
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// errorText is what the server takes as a run's error: a report must not fail for the length or the bytes of a text.
+// maxErrorText is the longest error text that the server accepts, in bytes.
+const maxErrorText = 16 << 10
+
+// errorText returns the error's message in a form that the server accepts: a report must not fail because of its text.
 func errorText(failure error) string {
 	text := failure.Error()
-	return strings.ToValidUTF8(text[:min(len(text), longestError)], "")
+	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
 }
 
-const longestError = 16 << 10
-
-// repeated sends a report, which is idempotent, until it is answered by more than trouble that passes, or patience is over.
-func repeated[Q, A any](ctx context.Context, patience time.Duration, request Q, send func(context.Context, Q, ...grpc.CallOption) (A, error)) (A, error) {
-	var waits waits
+// repeat sends a report until it fails with a lasting error, succeeds, or the patience is over. Reports are idempotent.
+func repeat[Q, A any](
+	ctx context.Context, patience time.Duration, request Q,
+	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+) (A, error) {
+	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !passing(err) || time.Since(began) >= patience || waits.next(ctx, err) != nil {
+		if !isTransient(err) || time.Since(began) >= patience || pauses.wait(ctx, err) != nil {
 			return answer, err
 		}
 	}
 }
 
-// passing tells whether an error is the server's trouble, or the way's, rather than an answer: the same report may be taken in a moment.
-func passing(err error) bool {
-	var failure *Error
-	if !errors.As(err, &failure) {
-		return false
+// reportEnd reports how the run ended. The cause is the reason for which the handler's context ended, or nil.
+func (e *Execution) reportEnd(
+	ctx context.Context, cause error, progress *runsvcv1.Progress, failure error,
+) (*runsvcv1.Run, error) {
+	usage, unsendable := e.finalUsage(progress)
+	if failure == nil {
+		failure = unsendable
 	}
-	switch failure.Code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unknown, codes.Internal:
-		return true
+	patience := max(e.lease, DefaultOutage)
+	switch {
+	case cause == ErrLost:
+		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
+	case cause == ErrCancelled:
+		return e.acknowledge(ctx, patience, usage)
+	case cause != nil:
+		// The caller ended the context, probably to stop the program: do not keep it waiting.
+		patience = e.client.timeout
 	}
-	return false
+	return e.complete(ctx, patience, usage, failure)
 }
 
-// losing tells whether an error says that the run ended, was removed, or is another worker's.
-func losing(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrFailedPrecondition)
+func (e *Execution) acknowledge(
+	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress,
+) (*runsvcv1.Run, error) {
+	request := &runsvcv1.AcknowledgeCancelRequest{
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
+	}
+	answer, err := repeat(ctx, patience, request, e.client.AcknowledgeCancel)
+	return answer.GetRun(), err
+}
+
+func (e *Execution) complete(
+	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress, failure error,
+) (*runsvcv1.Run, error) {
+	request := &runsvcv1.CompleteRequest{
+		RunId:    e.Run.GetRunId(),
+		Status:   runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
+		WorkerId: e.workerID(),
+		Progress: progress,
+	}
+	if failure != nil {
+		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
+	}
+	answer, err := repeat(ctx, patience, request, e.client.Complete)
+	// The run was cancelled after the handler had returned.
+	refusal, ok := err.(*Error)
+	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
+		return e.acknowledge(ctx, patience, progress)
+	}
+	return answer.GetRun(), err
+}
+
+// reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts
+// the usage.
+func (e *Execution) reportLostUsage(ctx context.Context, lost error) error {
+	if usage, _ := e.finalUsage(nil); usage != nil {
+		_, _ = e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
+			RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: usage, Final: true,
+		})
+	}
+	return lost
 }

@@ -16,7 +16,8 @@ import (
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// server answers what a test says; what it says nothing about is Unimplemented. It keeps what it was asked.
+// server answers each call with a function of the test, and records the requests. Calls without a function are
+// Unimplemented.
 type server struct {
 	runsvcv1.UnimplementedRunServiceServer
 	get    func(context.Context) (*runsvcv1.GetResponse, error)
@@ -29,33 +30,33 @@ type server struct {
 	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
 	ack    func(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error)
 
-	lock  sync.Mutex
-	asked []proto.Message
+	lock     sync.Mutex
+	requests []proto.Message
 }
 
-func (s *server) note(request proto.Message) {
+func (s *server) record(request proto.Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.asked = append(s.asked, request)
+	s.requests = append(s.requests, request)
 }
 
 func (s *server) Get(ctx context.Context, request *runsvcv1.GetRequest) (*runsvcv1.GetResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.get(ctx)
 }
 
 func (s *server) Create(_ context.Context, request *runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.create(request)
 }
 
 func (s *server) ListByThread(_ context.Context, request *runsvcv1.ListByThreadRequest) (*runsvcv1.ListByThreadResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.list(request)
 }
 
 func (s *server) StreamStatus(request *runsvcv1.StreamStatusRequest, stream grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]) error {
-	s.note(request)
+	s.record(request)
 	if s.stream == nil {
 		<-stream.Context().Done()
 		return nil
@@ -64,19 +65,19 @@ func (s *server) StreamStatus(request *runsvcv1.StreamStatusRequest, stream grpc
 }
 
 func (s *server) SetStatus(_ context.Context, request *runsvcv1.SetStatusRequest) (*runsvcv1.SetStatusResponse, error) {
-	s.note(request)
+	s.record(request)
 	started := run(request.GetStatus(), 2)
 	started.Lease = s.lease
 	return &runsvcv1.SetStatusResponse{Run: started, Changed: true}, nil
 }
 
 func (s *server) Heartbeat(_ context.Context, request *runsvcv1.HeartbeatRequest) (*runsvcv1.HeartbeatResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.beat()
 }
 
 func (s *server) UpdateProgress(_ context.Context, request *runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
-	s.note(request)
+	s.record(request)
 	if s.update == nil {
 		return &runsvcv1.UpdateProgressResponse{}, nil
 	}
@@ -84,16 +85,16 @@ func (s *server) UpdateProgress(_ context.Context, request *runsvcv1.UpdateProgr
 }
 
 func (s *server) Complete(_ context.Context, request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.finish(request)
 }
 
 func (s *server) AcknowledgeCancel(_ context.Context, request *runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error) {
-	s.note(request)
+	s.record(request)
 	return s.ack(request)
 }
 
-// client starts the server, and returns a client of it.
+// client starts the server and returns a client of it.
 func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
 	t.Helper()
 	client, err := runsvc.New(s.start(t), options...)
@@ -110,10 +111,10 @@ func (s *server) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving := grpc.NewServer()
-	runsvcv1.RegisterRunServiceServer(serving, s)
-	go func() { _ = serving.Serve(listener) }()
-	t.Cleanup(serving.Stop)
+	grpcServer := grpc.NewServer()
+	runsvcv1.RegisterRunServiceServer(grpcServer, s)
+	go func() { _ = grpcServer.Serve(listener) }()
+	t.Cleanup(grpcServer.Stop)
 	return listener.Addr().String()
 }
 
@@ -125,17 +126,17 @@ func changed(status runsvcv1.RunStatus, revision uint64) *runsvcv1.StreamStatusR
 	return &runsvcv1.StreamStatusResponse{Event: runsvcv1.StatusEvent_STATUS_EVENT_CHANGED, Revision: revision, Run: run(status, revision)}
 }
 
-// refusal is a status with details.
+// refusal returns a status error with details.
 func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
 	t.Helper()
-	told := status.New(code, "no")
+	refused := status.New(code, "no")
 	for _, detail := range details {
 		var err error
-		if told, err = told.WithDetails(detail); err != nil {
+		if refused, err = refused.WithDetails(detail); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return told.Err()
+	return refused.Err()
 }
 
 var unavailable = status.Error(codes.Unavailable, "gone")

@@ -7,48 +7,52 @@ import (
 	"iter"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/protobuf/proto"
 
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// DefaultOutage is how long a watch goes on without a server unless WithOutage says otherwise.
+// DefaultOutage is how long a watch survives without a server, unless WithOutage sets another time.
 const DefaultOutage = time.Minute
 
-// WatchOption changes how a watch behaves.
+// minConnected is longer than any attempt to connect. A stream that lasted longer had a connection, even if no event
+// arrived.
+const minConnected = 10 * time.Second
+
+// WatchOption configures a watch.
 type WatchOption func(*watch)
 
-// connected: a stream that stood for longer had a connection, also if nothing happened on it: making one takes less.
-const connected = 10 * time.Second
-
-// WithOutage sets how long a watch goes on without a server.
+// WithOutage sets how long a watch tries to reconnect before it fails with the last error.
 func WithOutage(outage time.Duration) WatchOption {
 	return func(w *watch) { w.outage = outage }
 }
 
-// Run asks for one run's changes, from its present state to its end.
+// Run returns a request to watch one run, from its present state to its end.
 func Run(runID string) *runsvcv1.StreamStatusRequest {
 	return &runsvcv1.StreamStatusRequest{Target: &runsvcv1.StreamStatusRequest_RunId{RunId: runID}}
 }
 
-// Thread asks for the changes of a thread's runs, from those that are active on.
+// Thread returns a request to watch the runs of a thread: first its active runs, then every change.
 func Thread(threadID string) *runsvcv1.StreamStatusRequest {
 	return &runsvcv1.StreamStatusRequest{Target: &runsvcv1.StreamStatusRequest_ThreadId{ThreadId: threadID}}
 }
 
-// All asks for the changes of all runs, from those that are active on.
+// All returns a request to watch all runs: first the active runs, then every change.
 func All() *runsvcv1.StreamStatusRequest {
 	return &runsvcv1.StreamStatusRequest{Target: &runsvcv1.StreamStatusRequest_All{All: &runsvcv1.AllRuns{}}}
 }
 
-// Watch is every event that the request asks for, in order, none skipped and no change repeated, also across connections and
-// servers that go away: it comes back and resumes where it was. A watch cut off within its snapshot gets a new one. Heartbeats
-// are not handed on.
+// Watch iterates over the events of a watch in revision order, without a gap and without a repeated change. After a
+// lost connection or a restart of the server it reconnects and resumes from its position. If the connection is lost
+// within the snapshot, the watch starts again with a new snapshot. Heartbeats are not yielded.
 //
-// The loop ends after the run's last change, when ctx is done or the client closed, or with an error. Leaving it ends the server's stream.
-func (c *Client) Watch(ctx context.Context, request *runsvcv1.StreamStatusRequest, options ...WatchOption) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
+// The loop ends after the last change of a watched run. It fails when ctx ends, when the client is closed, when the
+// server rejects the request, or after an outage; the error is yielded once, as the last value. To leave the loop
+// ends the server's stream.
+func (c *Client) Watch(
+	ctx context.Context, request *runsvcv1.StreamStatusRequest, options ...WatchOption,
+) iter.Seq2[*runsvcv1.StreamStatusResponse, error] {
 	return func(yield func(*runsvcv1.StreamStatusResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -56,79 +60,82 @@ func (c *Client) Watch(ctx context.Context, request *runsvcv1.StreamStatusReques
 		for _, option := range options {
 			option(&w)
 		}
-		if err := w.untilOver(ctx); err != nil {
+		if err := w.readStreams(ctx); err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
-// watch is one Watch over as many streams as it takes. Its request holds its position.
+// watch is the state of one Watch over several streams. Its request holds the position to resume from.
 type watch struct {
 	client  *Client
 	request *runsvcv1.StreamStatusRequest
 	yield   func(*runsvcv1.StreamStatusResponse, error) bool
 	outage  time.Duration
-	waits   waits
-	// When the present stream was begun.
-	began time.Time
-	// Since when the server is known to be gone. Zero: it is there.
-	gone time.Time
-	// The run is as it will be for ever; and nothing that was asked for can follow.
-	ends, over bool
+	pauses  backoffPauses
+	// When the present stream was opened.
+	opened time.Time
+	// When the first stream of the present outage failed. Zero: there is no outage.
+	outageBegan time.Time
+	// The watched run has reached its final state.
+	final bool
+	// The final state was yielded, and the snapshot is complete: no event can follow.
+	complete bool
 }
 
-// errLeft: the loop was left.
-var errLeft = errors.New("left")
+// errLoopLeft means that the caller left the loop.
+var errLoopLeft = errors.New("the loop was left")
 
-// untilOver reads stream after stream. Nil: the server ended the watch, or the loop was left.
-func (w *watch) untilOver(ctx context.Context) error {
+// readStreams reads one stream after the other. It returns nil if the server ended the watch or the caller left the
+// loop.
+func (w *watch) readStreams(ctx context.Context) error {
 	for {
-		w.began = time.Now()
-		err := w.stream(ctx)
-		if err == io.EOF || err == errLeft {
+		w.opened = time.Now()
+		err := w.readStream(ctx)
+		if err == io.EOF || err == errLoopLeft {
 			return nil
 		}
 		closed := w.client.conn.GetState() == connectivity.Shutdown
-		if ctx.Err() != nil || closed || !lost(err) {
+		if ctx.Err() != nil || closed || !isConnectionLoss(err) {
 			return err
 		}
-		if w.over && !w.gone.IsZero() {
-			// The server was asked once more for the end that it had no time to tell.
+		if w.complete && !w.outageBegan.IsZero() {
+			// The client asked a second time for the end of the stream, and no event is missing.
 			return nil
 		}
-		if w.isAwayForTooLong() {
+		if w.isOutageOver() {
 			return err
 		}
-		if err := w.waits.next(ctx, err); err != nil {
-			return translated(err)
+		if err := w.pauses.wait(ctx, err); err != nil {
+			return translate(err)
 		}
 	}
 }
 
-// isAwayForTooLong takes note that a stream was cut off.
-func (w *watch) isAwayForTooLong() bool {
-	if w.gone.IsZero() || time.Since(w.began) > connected {
-		w.gone = time.Now()
+// isOutageOver records the failure of a stream, and reports whether the watch has been without a server for too long.
+func (w *watch) isOutageOver() bool {
+	if w.outageBegan.IsZero() || time.Since(w.opened) > minConnected {
+		w.outageBegan = time.Now()
 	}
-	return time.Since(w.gone) >= w.outage
+	return time.Since(w.outageBegan) >= w.outage
 }
 
-// stream reads one stream to its end.
-func (w *watch) stream(ctx context.Context) error {
+func (w *watch) readStream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := w.client.StreamStatus(ctx, w.request)
 	for err == nil {
 		var event *runsvcv1.StreamStatusResponse
 		if event, err = stream.Recv(); err == nil {
-			err = w.take(event)
+			err = w.accept(event)
 		}
 	}
 	return err
 }
 
-func (w *watch) take(event *runsvcv1.StreamStatusResponse) error {
-	w.gone, w.waits = time.Time{}, waits{}
+// accept moves the position and yields the event.
+func (w *watch) accept(event *runsvcv1.StreamStatusResponse) error {
+	w.outageBegan, w.pauses = time.Time{}, backoffPauses{}
 	if event.GetRevision() > 0 || event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT_END {
 		w.request.AfterRevision = proto.Uint64(event.GetRevision())
 	}
@@ -137,45 +144,37 @@ func (w *watch) take(event *runsvcv1.StreamStatusResponse) error {
 	}
 	if w.request.GetRunId() != "" {
 		if event.GetRun() != nil {
-			w.ends = w.isLast(event)
+			w.final = w.isFinal(event)
 		}
-		w.over = w.ends && event.GetEvent() != runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT
+		w.complete = w.final && event.GetEvent() != runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT
 	}
 	if event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_HEARTBEAT || w.yield(event, nil) {
 		return nil
 	}
-	return errLeft
+	return errLoopLeft
 }
 
-// isLast tells whether no change of the run that was asked for can follow.
-func (w *watch) isLast(event *runsvcv1.StreamStatusResponse) bool {
+// isFinal reports whether no further change of the watched run can follow.
+func (w *watch) isFinal(event *runsvcv1.StreamStatusResponse) bool {
 	run := event.GetRun()
 	switch {
 	case event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_DELETED:
 		return true
-	case !ended(run):
+	case !isTerminal(run):
 		return false
 	}
-	acknowledged := run.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED || run.GetCancellation().GetAcknowledgedAt() != nil
-	return acknowledged || !w.request.GetUntilAcknowledged()
+	if run.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED || !w.request.GetUntilAcknowledged() {
+		return true
+	}
+	return run.GetCancellation().GetAcknowledgedAt() != nil
 }
 
-// ended tells whether a run's status is final. One that a newer server has is not taken for one.
-func ended(run *runsvcv1.Run) bool {
+// isTerminal reports whether a run has ended. A status that only a newer server knows does not count as an end.
+func isTerminal(run *runsvcv1.Run) bool {
 	switch run.GetStatus() {
 	case runsvcv1.RunStatus_RUN_STATUS_SUCCESS, runsvcv1.RunStatus_RUN_STATUS_ERROR,
 		runsvcv1.RunStatus_RUN_STATUS_TIMEOUT, runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
 		return true
 	}
 	return false
-}
-
-// lost tells whether an error means that the server or the way to it went away, unless a server of ours said it.
-func lost(err error) bool {
-	var failure *Error
-	if !errors.As(err, &failure) {
-		return false
-	}
-	gone := failure.Code == codes.Internal || failure.Code == codes.Canceled
-	return failure.Code == codes.Unavailable || gone && !failure.isOurs
 }

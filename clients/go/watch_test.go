@@ -18,7 +18,7 @@ import (
 
 type stream = grpc.ServerStreamingServer[runsvcv1.StreamStatusResponse]
 
-func TestAWatchResumesAndEndsWithTheServersEnd(t *testing.T) {
+func TestWatchResumesAndEndsWithStream(t *testing.T) {
 	s := &server{stream: func(request *runsvcv1.StreamStatusRequest, stream stream) error {
 		switch request.GetAfterRevision() {
 		case 0:
@@ -38,12 +38,12 @@ func TestAWatchResumesAndEndsWithTheServersEnd(t *testing.T) {
 		}
 		seen = append(seen, event.GetRevision())
 	}
-	if len(seen) != 2 || seen[0] != 3 || seen[1] != 4 || len(s.asked) != 3 || request.AfterRevision != nil {
-		t.Fatal(seen, s.asked, request)
+	if len(seen) != 2 || seen[0] != 3 || seen[1] != 4 || len(s.requests) != 3 || request.AfterRevision != nil {
+		t.Fatal(seen, s.requests, request)
 	}
 }
 
-func TestAWatchThatIsLeftEndsTheServersStream(t *testing.T) {
+func TestLeavingLoopEndsStream(t *testing.T) {
 	ended := make(chan struct{})
 	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
 		_ = stream.Send(changed(running, 3))
@@ -57,20 +57,20 @@ func TestAWatchThatIsLeftEndsTheServersStream(t *testing.T) {
 	<-ended
 }
 
-func TestAWatchWithoutServerEndsWithItsContext(t *testing.T) {
+func TestWatchWithoutServerEndsWithContext(t *testing.T) {
 	s := &server{stream: func(*runsvcv1.StreamStatusRequest, stream) error { return unavailable }}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	var last error
 	for _, last = range s.client(t).Watch(ctx, runsvc.All()) {
 	}
-	// Which may come from the server, a moment before the context itself is done.
+	// The server may report the deadline a moment before the context ends.
 	if !errors.Is(last, context.DeadlineExceeded) {
 		t.Fatal(last)
 	}
 }
 
-func TestAWatchGivesUpAfterAnOutage(t *testing.T) {
+func TestWatchFailsAfterOutage(t *testing.T) {
 	s := &server{stream: func(*runsvcv1.StreamStatusRequest, stream) error { return unavailable }}
 	var last error
 	for _, last = range s.client(t).Watch(t.Context(), runsvc.All(), runsvc.WithOutage(time.Millisecond)) {
@@ -80,7 +80,7 @@ func TestAWatchGivesUpAfterAnOutage(t *testing.T) {
 	}
 }
 
-func TestAQuietWatchOutlastsItsFirstCut(t *testing.T) {
+func TestOutageStartsWithFirstFailureOfIdleWatch(t *testing.T) {
 	const outage = 50 * time.Millisecond
 	streams := 0
 	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
@@ -98,26 +98,26 @@ func TestAQuietWatchOutlastsItsFirstCut(t *testing.T) {
 	}
 }
 
-func TestBehindTheLastChangeNoServerIsWaitedFor(t *testing.T) {
+func TestWatchEndsWithoutServerAfterLastChange(t *testing.T) {
 	acknowledged := changed(interrupted, 4)
 	acknowledged.Run.Cancellation = &runsvcv1.Cancellation{AcknowledgedAt: timestamppb.Now()}
 	cases := map[string]struct {
 		last              *runsvcv1.StreamStatusResponse
 		untilAcknowledged bool
-		asked             int
+		requests          int
 	}{
-		"ended":            {last: changed(success, 4), asked: 2},
-		"cancelled":        {last: changed(interrupted, 4), asked: 2},
-		"acknowledged":     {last: acknowledged, untilAcknowledged: true, asked: 2},
-		"unacknowledged":   {last: changed(interrupted, 4), untilAcknowledged: true, asked: 3},
-		"snapshot not yet": {last: &runsvcv1.StreamStatusResponse{Event: runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT, Run: run(success, 4)}, asked: 3},
+		"ended":               {last: changed(success, 4), requests: 2},
+		"cancelled":           {last: changed(interrupted, 4), requests: 2},
+		"acknowledged":        {last: acknowledged, untilAcknowledged: true, requests: 2},
+		"unacknowledged":      {last: changed(interrupted, 4), untilAcknowledged: true, requests: 3},
+		"incomplete snapshot": {last: &runsvcv1.StreamStatusResponse{Event: runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT, Run: run(success, 4)}, requests: 3},
 	}
 	for name, c := range cases {
 		s := &server{}
 		s.stream = func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
-			if asked := len(s.asked); asked == 1 {
+			if requests := len(s.requests); requests == 1 {
 				_ = stream.Send(c.last)
-			} else if asked == 3 {
+			} else if requests == 3 {
 				return nil
 			}
 			return unavailable
@@ -129,13 +129,13 @@ func TestBehindTheLastChangeNoServerIsWaitedFor(t *testing.T) {
 				t.Error(name, err)
 			}
 		}
-		if len(s.asked) != c.asked {
-			t.Error(name, len(s.asked))
+		if len(s.requests) != c.requests {
+			t.Error(name, len(s.requests))
 		}
 	}
 }
 
-func TestTheServersOwnFailureIsNoLostConnection(t *testing.T) {
+func TestWatchFailsWithErrorOfServer(t *testing.T) {
 	for _, code := range []codes.Code{codes.Internal, codes.Canceled} {
 		s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
 			stream.SetTrailer(metadata.Pairs("x-request-id", "q"))
@@ -144,13 +144,13 @@ func TestTheServersOwnFailureIsNoLostConnection(t *testing.T) {
 		var last error
 		for _, last = range s.client(t).Watch(t.Context(), runsvc.All()) {
 		}
-		if status.Code(last) != code || len(s.asked) != 1 {
-			t.Error(last, len(s.asked))
+		if status.Code(last) != code || len(s.requests) != 1 {
+			t.Error(last, len(s.requests))
 		}
 	}
 }
 
-func TestAWatchEndsWithItsClient(t *testing.T) {
+func TestWatchFailsWhenClientIsClosed(t *testing.T) {
 	s := &server{stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
 		_ = stream.Send(changed(running, 3))
 		<-stream.Context().Done()

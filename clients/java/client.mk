@@ -5,10 +5,10 @@ java.generated := clients/java/src/main/java/io/github/runsvc/v1
 java.generators := .tools/java/.ready
 
 MVN := mvn --quiet --batch-mode --no-transfer-progress
-# As Maven Central calls this machine: linux-x86_64, osx-aarch_64.
+# This machine's name on Maven Central, such as linux-x86_64 or osx-aarch_64.
 MACHINE = $(shell uname -sm | sed -E -e 's/Linux /linux-/' -e 's/Darwin /osx-/' -e 's/(aarch|arm)64/aarch_64/')
 
-# The generated code runs with protobuf-java and grpc-java of these versions or newer.
+# The generated code needs protobuf-java and grpc-java of at least these versions.
 .tools/java/.ready: clients/java/client.mk
 	@echo "Installing the code generators for Java into .tools"
 	@rm -rf $(@D) && mkdir -p $(@D)
@@ -20,10 +20,16 @@ MACHINE = $(shell uname -sm | sed -E -e 's/Linux /linux-/' -e 's/Darwin /osx-/' 
 
 java.check := check-client-java
 .PHONY: check-client-java
-check-client-java: ## The Java client's own checks: format, every warning, tests, the example
+check-client-java: # Check format, compiler warnings, tests and the example of the Java client
 	@cd clients/java && $(MVN) install && $(MVN) --file example compile
 
-# A driver starts for every scenario: a virtual machine that is quick to start does it.
+java.docs := docs-client-java
+.PHONY: docs-client-java
+docs-client-java: # Build the Java client's reference pages into build/docs/java
+	@cd clients/java && $(MVN) compile javadoc:javadoc
+	@rm -rf build/docs/java && mkdir -p build/docs && cp -R clients/java/target/reports/apidocs build/docs/java
+
+# The suite starts a driver for every scenario: use the options that start fastest.
 .PHONY: .tools/drivers/java
 .tools/drivers/java:
 	@mkdir -p $(@D)

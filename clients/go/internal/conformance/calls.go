@@ -39,10 +39,12 @@ func (d *driver) call(ctx context.Context, command object) (object, error) {
 	return nil, fmt.Errorf("unknown command %v", command["cmd"])
 }
 
-func call[Q, A proto.Message](ctx context.Context, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q, command object) (object, error) {
+func call[Q, A proto.Message](
+	ctx context.Context, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q, command object,
+) (object, error) {
 	answer, err := method(ctx, message(request, command))
 	if err != nil {
 		return nil, err
 	}
-	return whole(answer.ProtoReflect()), nil
+	return encodeAnswer(answer.ProtoReflect()), nil
 }

@@ -1,4 +1,4 @@
-// Command conformance is Go's driver for the suite of all clients: clients/conformance/README.md is its contract.
+// Command conformance is the Go driver of the conformance suite; clients/conformance/README.md specifies it.
 package main
 
 import (
@@ -20,9 +20,9 @@ import (
 type object map[string]any
 
 type driver struct {
-	client  *runsvc.Client
-	watches map[string]watch
-	works   map[string]*work
+	client     *runsvc.Client
+	watches    map[string]watch
+	executions map[string]*execution
 }
 
 type watch struct {
@@ -35,7 +35,7 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	d := &driver{client: client, watches: map[string]watch{}, works: map[string]*work{}}
+	d := &driver{client: client, watches: map[string]watch{}, executions: map[string]*execution{}}
 	lines := bufio.NewReader(os.Stdin)
 	answers := json.NewEncoder(os.Stdout)
 	for {
@@ -43,7 +43,7 @@ func main() {
 		if err != nil {
 			break
 		}
-		command := parsed(line)
+		command := parse(line)
 		if err := answers.Encode(d.answer(command)); err != nil {
 			fatal(err)
 		}
@@ -71,7 +71,7 @@ func (d *driver) answer(command object) object {
 	case err == nil:
 		return object{"ok": ok}
 	case errors.As(err, &failure):
-		return object{"error": errorForm(err, failure)}
+		return object{"error": encodeError(err, failure)}
 	}
 	fatal(err)
 	return nil
@@ -107,7 +107,7 @@ func (d *driver) do(command object) (object, error) {
 	case "watch_and_leave":
 		return d.watchAndLeave(command)
 	case "work", "report", "executing", "finish", "stopped":
-		return d.work(command)
+		return d.execute(command)
 	}
 	return d.call(ctx, command)
 }
@@ -118,7 +118,7 @@ func (d *driver) list(ctx context.Context, command object) (object, error) {
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, form(run.ProtoReflect()))
+		runs = append(runs, encode(run.ProtoReflect()))
 		if count, ok := command["count"]; ok && len(runs) == int(integer(count)) {
 			break
 		}
@@ -137,7 +137,7 @@ func (d *driver) watch(command object) iter.Seq2[*runsvcv1.StreamStatusResponse,
 func (d *driver) next(w string) (object, error) {
 	event, err, more := d.watches[w].next()
 	if err == nil && more {
-		return form(event.ProtoReflect()), nil
+		return encode(event.ProtoReflect()), nil
 	}
 	d.watches[w].stop()
 	delete(d.watches, w)

@@ -19,8 +19,8 @@ import (
 	runsvc "github.com/runsvc/runsvc/clients/go"
 )
 
-// parsed is a line as an object whose numbers keep all their digits.
-func parsed(line []byte) object {
+// parse decodes a line. Numbers keep all their digits.
+func parse(line []byte) object {
 	command := object{}
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber()
@@ -30,7 +30,7 @@ func parsed(line []byte) object {
 	return command
 }
 
-// integer is a number, written as one or, beyond 2^53, as text.
+// integer decodes a number, which is a text if it is beyond 2^53.
 func integer(value any) int64 {
 	number, err := strconv.ParseInt(fmt.Sprint(value), 10, 64)
 	if err != nil {
@@ -39,7 +39,7 @@ func integer(value any) int64 {
 	return number
 }
 
-// message fills a message with those of the command's values that are its fields.
+// message fills a message with the command's values of the same names, and returns it.
 func message[M proto.Message](m M, command object) M {
 	fill(m.ProtoReflect(), command)
 	return m
@@ -102,24 +102,24 @@ func enumNumber(enum protoreflect.EnumDescriptor, value any) protoreflect.EnumNu
 	return protoreflect.EnumNumber(integer(value))
 }
 
-func enumForm(enum protoreflect.EnumDescriptor, number protoreflect.EnumNumber) any {
+func encodeEnum(enum protoreflect.EnumDescriptor, number protoreflect.EnumNumber) any {
 	if known := enum.Values().ByNumber(number); known != nil {
 		return strings.ToLower(strings.TrimPrefix(string(known.Name()), prefix(enum)))
 	}
 	return int32(number)
 }
 
-// prefix is what the names of an enum's values begin with: that of the first, up to UNSPECIFIED.
+// prefix returns the common prefix of an enum's value names, taken from its UNSPECIFIED value.
 func prefix(enum protoreflect.EnumDescriptor) string {
 	return strings.TrimSuffix(string(enum.Values().Get(0).Name()), "UNSPECIFIED")
 }
 
-// whole is an answer's message with its lists and its truth values, also where they are empty or false.
-func whole(m protoreflect.Message) object {
-	written := form(m)
+// encodeAnswer encodes a response. Empty lists and false values are included.
+func encodeAnswer(m protoreflect.Message) object {
+	written := encode(m)
 	for i := range m.Descriptor().Fields().Len() {
 		field := m.Descriptor().Fields().Get(i)
-		if _, there := written[string(field.Name())]; there {
+		if _, exists := written[string(field.Name())]; exists {
 			continue
 		}
 		if field.IsList() {
@@ -131,8 +131,8 @@ func whole(m protoreflect.Message) object {
 	return written
 }
 
-// form is a message as the transcript has it.
-func form(m protoreflect.Message) object {
+// encode encodes a message by the suite's rules.
+func encode(m protoreflect.Message) object {
 	written := object{}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := string(field.Name())
@@ -140,15 +140,15 @@ func form(m protoreflect.Message) object {
 		case field.IsList():
 			items := []any{}
 			for i := range value.List().Len() {
-				items = append(items, scalarForm(field, value.List().Get(i)))
+				items = append(items, encodeScalar(field, value.List().Get(i)))
 			}
 			written[name] = items
 		case field.Message() == nil:
 			if text, ok := value.Interface().(string); !ok || text != "" || m.Descriptor().Name() == "Progress" {
-				written[name] = scalarForm(field, value)
+				written[name] = encodeScalar(field, value)
 			}
 		default:
-			name, value := messageForm(name, value.Message())
+			name, value := encodeMessage(name, value.Message())
 			if value != nil {
 				written[name] = value
 			}
@@ -158,7 +158,7 @@ func form(m protoreflect.Message) object {
 	return written
 }
 
-func messageForm(name string, m protoreflect.Message) (string, any) {
+func encodeMessage(name string, m protoreflect.Message) (string, any) {
 	switch inner := m.Interface().(type) {
 	case *timestamppb.Timestamp:
 		if name == "acknowledged_at" {
@@ -173,8 +173,8 @@ func messageForm(name string, m protoreflect.Message) (string, any) {
 		}
 		return name, inner.AsMap()
 	}
-	written := form(m)
-	if ttl, there := written["ttl_ms"]; name == "lease" && there {
+	written := encode(m)
+	if ttl, exists := written["ttl_ms"]; name == "lease" && exists {
 		return "lease_ttl_ms", ttl
 	}
 	if len(written) == 0 {
@@ -183,12 +183,12 @@ func messageForm(name string, m protoreflect.Message) (string, any) {
 	return name, written
 }
 
-func scalarForm(field protoreflect.FieldDescriptor, value protoreflect.Value) any {
+func encodeScalar(field protoreflect.FieldDescriptor, value protoreflect.Value) any {
 	switch field.Kind() {
 	case protoreflect.EnumKind:
-		return enumForm(field.Enum(), value.Enum())
+		return encodeEnum(field.Enum(), value.Enum())
 	case protoreflect.MessageKind:
-		return form(value.Message())
+		return encode(value.Message())
 	case protoreflect.Int64Kind:
 		if n := value.Int(); n > 1<<53-1 || n < -(1<<53-1) {
 			return strconv.FormatInt(n, 10)
@@ -201,7 +201,7 @@ func scalarForm(field protoreflect.FieldDescriptor, value protoreflect.Value) an
 	return value.Interface()
 }
 
-func errorForm(err error, failure *runsvc.Error) object {
+func encodeError(err error, failure *runsvc.Error) object {
 	written := object{"code": codeNames[failure.Code]}
 	if failure.Reason != "" {
 		written["reason"] = failure.Reason

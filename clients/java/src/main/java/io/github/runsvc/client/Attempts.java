@@ -5,9 +5,9 @@ import io.grpc.StatusException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
-/** The attempts at one call, which all have to fit into its deadline. */
+/** The attempts at one call, within the deadline of the call. */
 final class Attempts {
-  private static final int MOST = 4;
+  private static final int MAX = 4;
 
   private final Connection connection;
   private final Deadline deadline;
@@ -16,10 +16,9 @@ final class Attempts {
   private int made;
 
   /**
-   * Attempts that end within the timeout.
+   * Starts the timeout.
    *
-   * @param repeatable whether making the call twice does what making it once does; otherwise there
-   *     is one attempt
+   * @param repeatable whether the call may be sent twice; otherwise there is one attempt
    */
   Attempts(Connection connection, Duration timeout, boolean repeatable) {
     this.connection = connection;
@@ -27,20 +26,20 @@ final class Attempts {
     this.repeatable = repeatable;
   }
 
-  /** The call's answer, or the failure of its last attempt. */
-  <T> T at(Call<T> call) {
+  /** Returns the call's answer, or throws the failure of its last attempt. */
+  <T> T make(Call<T> call) {
     while (true) {
       try {
-        return call.within(deadline);
+        return call.send(deadline);
       } catch (StatusException status) {
         pauseAfter(RunException.of(status));
       }
     }
   }
 
-  /** Waits until the next attempt is due, or throws the failure when that was the last. */
+  /** Waits until the next attempt is due, or throws the failure if that was the last attempt. */
   private void pauseAfter(RunException failure) {
-    if (!repeatable || ++made == MOST || !(failure instanceof RunException.Unavailable)) {
+    if (!repeatable || ++made == MAX || !(failure instanceof RunException.Unavailable)) {
       throw failure;
     }
     Duration pause = backoff.pause(failure);
@@ -58,6 +57,6 @@ final class Attempts {
 
   /** One attempt. */
   interface Call<T> {
-    T within(Deadline deadline) throws StatusException;
+    T send(Deadline deadline) throws StatusException;
   }
 }

@@ -4,24 +4,24 @@ import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * Pauses between attempts: 50 ms, doubling to 2 s, each shortened by up to half, so that clients
- * part.
+ * Pauses between attempts: 50 ms, doubling to 2 s. Each is shortened at random by up to half, so
+ * that clients do not retry in step.
  */
 final class Backoff {
-  private static final long FIRST = Duration.ofMillis(50).toNanos();
-  private static final long LONGEST = Duration.ofSeconds(2).toNanos();
+  private static final long MIN = Duration.ofMillis(50).toNanos();
+  private static final long MAX = Duration.ofSeconds(2).toNanos();
 
-  private long longest = FIRST;
+  private long longest = MIN;
 
-  /** Starts from the shortest again. */
+  /** Makes the next pause the shortest one. */
   void reset() {
-    longest = FIRST;
+    longest = MIN;
   }
 
-  /** The pause before the next attempt; what the server asked for comes on top. */
+  /** Returns the next pause, including the server's advice in the error. */
   Duration pause(RunException error) {
     long pause = ThreadLocalRandom.current().nextLong(longest / 2, longest + 1);
-    longest = Math.min(2 * longest, LONGEST);
+    longest = Math.min(2 * longest, MAX);
     return error.retryAfter().orElse(Duration.ZERO).plusNanos(pause);
   }
 }

@@ -10,8 +10,10 @@ import io.grpc.MethodDescriptor;
 import java.util.function.Supplier;
 
 /**
- * Puts the token on every call, of either kind. Call credentials would refuse a connection without
- * TLS.
+ * Sends the token with every call and stream. Call credentials are not used: they reject a
+ * connection without TLS.
+ *
+ * @param token returns the token; null sends none
  */
 record BearerToken(Supplier<String> token) implements ClientInterceptor {
   private static final Metadata.Key<String> AUTHORIZATION =

@@ -13,13 +13,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
-/** The channel to a server, and the stubs that send the token over it. */
+/** A channel to the server, and stubs that send the token. */
 final class Connection implements AutoCloseable {
   final RunServiceBlockingV2Stub runs;
   final AdminServiceBlockingV2Stub admin;
 
-  /** Between two attempts to connect: a call that is made once must not wait for more. */
-  private static final Duration PAUSE = Duration.ofSeconds(1);
+  /** Pause between attempts to connect. It limits the wait of a call that is sent once. */
+  private static final Duration RECONNECT_PAUSE = Duration.ofSeconds(1);
 
   private final ManagedChannel channel;
 
@@ -31,12 +31,14 @@ final class Connection implements AutoCloseable {
     keepConnecting();
   }
 
-  /** While there is no server; the channel's own pauses grow to two minutes. */
+  /** Reconnects while there is no server. The channel's own pauses grow to two minutes. */
   private void keepConnecting() {
     ConnectivityState state = channel.getState(false);
     if (state == ConnectivityState.TRANSIENT_FAILURE) {
-      // Jittered, so that clients part.
-      long pause = ThreadLocalRandom.current().nextLong(PAUSE.toNanos(), 2 * PAUSE.toNanos());
+      // Random, so that clients do not reconnect in step.
+      long pause =
+          ThreadLocalRandom.current()
+              .nextLong(RECONNECT_PAUSE.toNanos(), 2 * RECONNECT_PAUSE.toNanos());
       CompletableFuture.delayedExecutor(pause, TimeUnit.NANOSECONDS)
           .execute(
               () -> {
@@ -48,10 +50,7 @@ final class Connection implements AutoCloseable {
     }
   }
 
-  /**
-   * Whoever tries again has waited: the channel's own pauses, of up to two minutes, do not come on
-   * top.
-   */
+  /** Connects at once if the channel is in one of its own pauses, of up to two minutes. */
   void retryNow() {
     if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
       channel.resetConnectBackoff();
@@ -62,7 +61,7 @@ final class Connection implements AutoCloseable {
     return channel.isShutdown();
   }
 
-  /** Ends what is under way, and waits until the connection is closed. */
+  /** Ends calls in progress, and waits up to 5 seconds until the connection is closed. */
   @Override
   public void close() {
     channel.shutdownNow();

@@ -15,7 +15,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 
-/** What the trailers of a failed call tell. What does not parse is taken for not told. */
+/**
+ * The details in the trailers of a failed call. A detail that does not parse is ignored.
+ *
+ * @param reason the name of an ErrorReason without its prefix, or empty
+ * @param retryAfter null if the server gave no advice
+ * @param fromTransport true if no runsvc server sent the error
+ */
 record ErrorDetails(
     String reason,
     Map<String, String> metadata,
@@ -27,22 +33,22 @@ record ErrorDetails(
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
 
-  /** On every failure that a server of ours tells. */
+  /** Present in the trailers of every error of a runsvc server. */
   private static final Metadata.Key<String> REQUEST_ID =
       Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
-  /** Of trailers, which are null when the call did not come as far. */
+  /** Reads trailers, which are null if the call did not reach a server. */
   static ErrorDetails of(Metadata trailers) {
     List<Any> details = details(trailers);
     Optional<ErrorInfo> info =
-        find(details, ErrorInfo.class, told -> told.getDomain().equals(DOMAIN));
+        find(details, ErrorInfo.class, found -> found.getDomain().equals(DOMAIN));
     return new ErrorDetails(
         info.map(ErrorInfo::getReason).orElse(""),
-        info.map(told -> Map.copyOf(told.getMetadataMap())).orElse(Map.of()),
-        find(details, BadRequest.class, told -> true)
+        info.map(found -> Map.copyOf(found.getMetadataMap())).orElse(Map.of()),
+        find(details, BadRequest.class, found -> true)
             .map(ErrorDetails::violations)
             .orElse(List.of()),
-        find(details, RetryInfo.class, told -> true).map(ErrorDetails::delay).orElse(null),
+        find(details, RetryInfo.class, found -> true).map(ErrorDetails::delay).orElse(null),
         trailers == null || !trailers.containsKey(REQUEST_ID));
   }
 
@@ -59,12 +65,12 @@ record ErrorDetails(
       List<Any> details, Class<T> type, Predicate<T> wanted) {
     return details.stream()
         .filter(detail -> detail.is(type))
-        .flatMap(detail -> unpacked(detail, type).stream())
+        .flatMap(detail -> unpack(detail, type).stream())
         .filter(wanted)
         .findFirst();
   }
 
-  private static <T extends Message> Optional<T> unpacked(Any detail, Class<T> type) {
+  private static <T extends Message> Optional<T> unpack(Any detail, Class<T> type) {
     try {
       return Optional.of(detail.unpack(type));
     } catch (InvalidProtocolBufferException error) {
@@ -74,7 +80,7 @@ record ErrorDetails(
 
   private static List<Violation> violations(BadRequest request) {
     return request.getFieldViolationsList().stream()
-        .map(fault -> new Violation(fault.getField(), fault.getDescription()))
+        .map(violation -> new Violation(violation.getField(), violation.getDescription()))
         .toList();
   }
 

@@ -8,82 +8,70 @@ import io.grpc.Status;
 import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 
-/** A run at work, as its {@link Work} sees it. */
+/** A run while its {@link Handler} executes it. */
 public final class Execution {
   private final RunClient client;
-  private final Worker worker;
+  private final ExecuteOptions options;
   private final Run run;
   private final Thread thread = Thread.currentThread();
+
+  /** Guards the sequence and the usage, and keeps the reports in order. */
   private final Object reporting = new Object();
 
-  /** Above those of whoever executed the run before, under the same name. */
-  private long sequence = now();
+  /** Starts from the clock, so that it exceeds that of an earlier execution of the same run. */
+  private long sequence = nanosSinceEpoch();
 
-  private Progress reported = Progress.getDefaultInstance();
+  private Progress usage = Progress.getDefaultInstance();
   private Stop stop;
   private boolean done;
 
-  /** Of the present thread. */
-  Execution(RunClient client, Worker worker, Run run) {
+  /** Executes the run on the calling thread. */
+  Execution(RunClient client, ExecuteOptions options, Run run) {
     this.client = client;
-    this.worker = worker;
+    this.options = options;
     this.run = run;
   }
 
-  /** Nanoseconds since 1970. */
-  private static long now() {
+  private static long nanosSinceEpoch() {
     Instant now = Instant.now();
     return TimeUnit.SECONDS.toNanos(now.getEpochSecond()) + now.getNano();
   }
 
-  /** Why the work is to stop. */
+  /** The reason to stop the handler. */
   enum Stop {
+    /** The run was cancelled, or displaced by a newer run of its thread. */
     CANCELLED,
+    /** The run ended in another way, was removed, or is held by another executor. */
     LOST
   }
 
-  /**
-   * What executes a run. When others have ended the run, its thread is interrupted: it stops, and
-   * returns or throws.
-   */
-  public interface Work {
-    /**
-     * Does the work.
-     *
-     * @return the final usage beyond what it reported, also of a cancelled run; null when there is
-     *     none to tell
-     * @throws Exception makes the run ERROR, with its message
-     */
-    Progress run(Execution execution) throws Exception;
-  }
-
-  /** Executes the run on the present thread; see {@link RunClient#work}. */
-  static Run perform(RunClient client, Worker worker, String runId, Work work) {
-    Reports reports = new Reports(client, worker, runId);
-    Execution execution = new Execution(client, worker, reports.start());
-    Supervision supervision = new Supervision(client, worker, execution);
+  /** Executes the run on the calling thread; see {@link RunClient#execute}. */
+  static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
+    Reports reports = new Reports(client, options, runId);
+    Execution execution = new Execution(client, options, reports.start());
+    Supervision supervision = new Supervision(client, options, execution);
     try {
-      return execution.perform(reports, work);
+      return execution.execute(reports, handler);
     } finally {
-      // The lease is kept until the end is reported.
+      // Only now: the lease must be renewed until the end is reported.
       supervision.close();
     }
   }
 
-  private Run perform(Reports reports, Work work) {
+  private Run execute(Reports reports, Handler handler) {
     Progress last = null;
     Throwable failure = null;
     try {
-      last = work.run(this);
+      last = handler.handle(this);
     } catch (Exception | Error thrown) {
       failure = thrown;
     }
-    Stop why = end();
-    // The report is due also when the thread was interrupted by others.
+    Stop why = finish();
+    // Clear an interrupt by the caller until the end is reported.
     boolean interrupted =
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
-      return reported(reports, why, usage(last), failure);
+      return reportEnd(reports, why, finalUsage(last), failure);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -91,7 +79,7 @@ public final class Execution {
     }
   }
 
-  private static Run reported(Reports reports, Stop why, Progress usage, Throwable failure) {
+  private static Run reportEnd(Reports reports, Stop why, Progress usage, Throwable failure) {
     try {
       Run run = reports.finish(why, usage, failure);
       if (failure instanceof Error error) {
@@ -106,84 +94,90 @@ public final class Execution {
     }
   }
 
-  /** The run as it was started. */
+  /**
+   * Returns the run as it was started, without its kwargs: get these with {@link RunClient#get}.
+   */
   public Run run() {
     return run;
   }
 
-  /** Whether others have ended the run, so that the work is to stop. Costs nothing. */
+  /** Whether the run ended elsewhere, so that the handler should stop. Makes no call. */
   public synchronized boolean isStopped() {
     return stop != null;
   }
 
   /**
-   * Reports usage, in the order of the calls: the fields that are set replace what was reported of
-   * them before. False when it was not applied, for the run is over, or there is no server now: the
-   * next report, at the latest that of the end, makes up for it then.
+   * Reports usage. The fields that are set replace those of earlier reports.
+   *
+   * @return false if the server did not apply the report, because the run has ended or the server
+   *     is unavailable. In the second case the next report, at the latest that of the end, includes
+   *     this one.
+   * @throws RunException if the server rejects the report, or with code CANCELLED if the thread was
+   *     interrupted
    */
   public boolean report(Progress progress) {
     synchronized (reporting) {
-      Progress total = reported.toBuilder().mergeFrom(progress).build();
-      Progress before = reported;
-      reported = total;
+      Progress total = usage.toBuilder().mergeFrom(progress).build();
+      Progress before = usage;
+      usage = total;
       try {
-        return sent(total);
+        return send(total);
       } catch (RunException failure) {
-        // Interrupted: the usage is what it is, whoever is in a hurry.
+        // After an interrupt the usage still counts: the tokens are spent.
         if (failure.code() != Status.Code.CANCELLED) {
-          reported = before;
+          usage = before;
         }
         throw failure;
       }
     }
   }
 
-  private boolean sent(Progress total) {
+  private boolean send(Progress total) {
     UpdateProgressRequest.Builder request =
         UpdateProgressRequest.newBuilder()
             .setRunId(run.getRunId())
             .setProgress(total)
             .setSequence(++sequence);
-    worker.id().ifPresent(request::setWorkerId);
+    options.workerId().ifPresent(request::setWorkerId);
     try {
       UpdateProgressResponse answer = client.updateProgress(request.build());
       if (answer.hasRun()) {
-        learn(answer.getRun());
+        observe(answer.getRun());
       }
       return answer.getApplied();
     } catch (RunException failure) {
-      if (failure.isLosing()) {
+      if (failure.endsExecution()) {
         stop(Stop.LOST);
-      } else if (!failure.isPassing()) {
+      } else if (!failure.isTransient()) {
         throw failure;
       }
       return false;
     }
   }
 
-  /** The final usage; null when there is nothing to tell. */
-  private Progress usage(Progress last) {
+  /** Returns the final usage, or null if none is known. */
+  private Progress finalUsage(Progress last) {
     synchronized (reporting) {
-      Progress.Builder total = reported.toBuilder();
+      Progress.Builder total = usage.toBuilder();
       if (last != null) {
         total.mergeFrom(last);
       }
-      Progress usage = total.build();
-      return usage.equals(Progress.getDefaultInstance()) ? null : usage;
+      Progress merged = total.build();
+      return merged.equals(Progress.getDefaultInstance()) ? null : merged;
     }
   }
 
-  /** Takes note of the run as the server tells it. */
-  void learn(Run told) {
-    switch (told.getStatus()) {
+  /** Stops the handler if the run has ended. */
+  void observe(Run current) {
+    switch (current.getStatus()) {
       case RUN_STATUS_INTERRUPTED -> stop(Stop.CANCELLED);
       case RUN_STATUS_SUCCESS, RUN_STATUS_ERROR, RUN_STATUS_TIMEOUT -> stop(Stop.LOST);
-      // One that a newer server has is not taken for an end.
+      // A status that only a newer server knows does not count as an end.
       default -> {}
     }
   }
 
-  /** Tells the work to stop, unless it has ended. */
+  /** Interrupts the handler, unless it has returned or was interrupted before. */
   synchronized void stop(Stop why) {
     if (!done && stop == null) {
       stop = why;
@@ -192,10 +186,11 @@ public final class Execution {
   }
 
   /**
-   * The work has ended: whether, and why, it was told to stop; null when it was not. No interrupt
-   * follows.
+   * Records that the handler has returned. No interrupt follows.
+   *
+   * @return the reason for which the handler was stopped, or null
    */
-  synchronized Stop end() {
+  synchronized Stop finish() {
     done = true;
     if (stop != null) {
       Thread.interrupted();

@@ -18,42 +18,47 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * A worker's reports of one run. They are idempotent, and repeated while trouble passes and
- * patience lasts.
+ * An executor's reports on the start and the end of a run. They are idempotent, and repeated after
+ * transient failures.
  */
 final class Reports {
-  /** How long reports of the end are repeated at least. */
-  private static final Duration OUTAGE = Duration.ofSeconds(60);
+  /** The shortest time for which a report of the end is repeated. */
+  private static final Duration MIN_PATIENCE = Duration.ofSeconds(60);
 
-  /** The longest error that the server takes, in bytes. */
-  private static final int LONGEST_ERROR = 16 << 10;
+  /** The longest error text that the server accepts, in bytes. */
+  private static final int MAX_ERROR_TEXT = 16 << 10;
 
   private final RunClient client;
-  private final Worker worker;
+  private final ExecuteOptions options;
   private final String runId;
 
-  /** Of the start: as long as a call may take. */
+  /** How long a report is repeated. For the start: the timeout of a call. */
   private Duration patience;
 
-  Reports(RunClient client, Worker worker, String runId) {
+  Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
-    this.worker = worker;
+    this.options = options;
     this.runId = runId;
     this.patience = client.timeout();
   }
 
+  /** Reports the start, and returns the run. */
   Run start() {
     SetStatusRequest.Builder request =
         SetStatusRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_RUNNING);
-    worker.id().ifPresent(request::setWorkerId);
-    worker.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
-    Run run = repeated(() -> client.setStatus(request.build()).getRun());
-    Duration lease = worker.leaseOf(run).orElse(Duration.ZERO);
-    patience = lease.compareTo(OUTAGE) > 0 ? lease : OUTAGE;
+    options.workerId().ifPresent(request::setWorkerId);
+    options.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
+    Run run = repeat(() -> client.setStatus(request.build()).getRun());
+    Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
+    patience = lease.compareTo(MIN_PATIENCE) > 0 ? lease : MIN_PATIENCE;
     return run;
   }
 
-  /** The end, in the way that what stopped the work asks for. */
+  /**
+   * Reports the end, and returns the run.
+   *
+   * @param why the reason for which the handler was stopped, or null
+   */
   Run finish(Stop why, Progress usage, Throwable failure) {
     RunException refusal = null;
     try {
@@ -61,46 +66,43 @@ final class Reports {
         return why == Stop.CANCELLED ? acknowledge(usage) : complete(usage, failure);
       }
     } catch (RunException refused) {
-      if (!refused.isLosing()) {
+      if (!refused.endsExecution()) {
         throw refused;
       }
       refusal = refused;
     }
-    leave(usage);
+    sendLostUsage(usage);
     throw new RunLostException(runId, refusal);
   }
 
-  /**
-   * Says once what a lost run cost. Whose it is now, its usage is too: that this is refused is no
-   * news.
-   */
-  private void leave(Progress usage) {
+  /** Sends the usage of a lost run once, whether or not the server accepts it. */
+  private void sendLostUsage(Progress usage) {
     if (usage == null) {
       return;
     }
     UpdateProgressRequest.Builder request =
         UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(true);
-    worker.id().ifPresent(request::setWorkerId);
+    options.workerId().ifPresent(request::setWorkerId);
     try {
       client.updateProgress(request.build());
     } catch (RunException refused) {
-      // The run is lost, which is thrown.
+      // The caller throws RunLostException in any case.
     }
   }
 
-  /** The end as the work saw it; a cancel that came with the report is acknowledged. */
+  /** Reports the handler's result. If the run was cancelled meanwhile, acknowledges the cancel. */
   private Run complete(Progress usage, Throwable failure) {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
     if (failure != null) {
-      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(text(failure));
+      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(errorText(failure));
     }
     if (usage != null) {
       request.setProgress(usage);
     }
-    worker.id().ifPresent(request::setWorkerId);
+    options.workerId().ifPresent(request::setWorkerId);
     try {
-      return repeated(() -> client.complete(request.build()).getRun());
+      return repeat(() -> client.complete(request.build()).getRun());
     } catch (RunException.FailedPrecondition refused) {
       if ("INTERRUPTED".equals(refused.metadata().get("from"))) {
         return acknowledge(usage);
@@ -109,18 +111,18 @@ final class Reports {
     }
   }
 
-  /** That the work of a cancelled run has stopped. */
+  /** Reports that the handler of a cancelled run has stopped. */
   private Run acknowledge(Progress usage) {
     AcknowledgeCancelRequest.Builder request =
         AcknowledgeCancelRequest.newBuilder().setRunId(runId);
     if (usage != null) {
       request.setProgress(usage);
     }
-    worker.id().ifPresent(request::setWorkerId);
-    return repeated(() -> client.acknowledgeCancel(request.build()).getRun());
+    options.workerId().ifPresent(request::setWorkerId);
+    return repeat(() -> client.acknowledgeCancel(request.build()).getRun());
   }
 
-  private <T> T repeated(Supplier<T> report) {
+  private <T> T repeat(Supplier<T> report) {
     Backoff backoff = new Backoff();
     long began = System.nanoTime();
     while (true) {
@@ -129,16 +131,16 @@ final class Reports {
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
         long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isPassing() || end >= patience.toNanos()) {
+        if (!failure.isTransient() || end >= patience.toNanos()) {
           throw failure;
         }
-        pause(pause, failure);
+        sleep(pause, failure);
         client.retryNow();
       }
     }
   }
 
-  private static void pause(Duration pause, RunException failure) {
+  private static void sleep(Duration pause, RunException failure) {
     try {
       TimeUnit.NANOSECONDS.sleep(pause.toNanos());
     } catch (InterruptedException interrupted) {
@@ -155,10 +157,10 @@ final class Reports {
   }
 
   /**
-   * What the server takes as a run's error: a report must not fail for the length or the letters of
-   * a text.
+   * Returns the failure's message in a form that the server accepts: a report must not fail because
+   * of its text.
    */
-  static String text(Throwable failure) {
+  static String errorText(Throwable failure) {
     String text =
         failure.getMessage() == null ? failure.getClass().getName() : failure.getMessage();
     CharsetEncoder encoder =
@@ -166,8 +168,8 @@ final class Reports {
             .newEncoder()
             .onMalformedInput(CodingErrorAction.REPLACE)
             .onUnmappableCharacter(CodingErrorAction.REPLACE);
-    ByteBuffer bytes = ByteBuffer.allocate(LONGEST_ERROR);
-    // Stops before the letter that would not fit.
+    ByteBuffer bytes = ByteBuffer.allocate(MAX_ERROR_TEXT);
+    // Encodes whole characters only.
     encoder.encode(CharBuffer.wrap(text), bytes, true);
     return new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
   }

@@ -35,20 +35,20 @@ import java.time.Duration;
 import java.util.function.LongSupplier;
 
 /**
- * A client of runsvc, for any number of threads.
+ * A client of runsvc. It is safe for use by several threads: create one and share it.
  *
  * <pre>{@code
- * try (RunClient runs = RunClient.connect()) {
- *   Run run = runs.create(RunSpec.newBuilder().setThreadId("chat-1").build()).getRun();
- *   try (Watch watch = runs.watch(run.getRunId())) {
+ * try (RunClient client = RunClient.connect()) {
+ *   Run run = client.create(RunSpec.newBuilder().setThreadId("chat-1").build()).getRun();
+ *   try (Watch watch = client.watch(run.getRunId())) {
  *     watch.forEach(System.out::println);
  *   }
  * }
  * }</pre>
  *
- * <p>Every call has a deadline. Reads, and creations with a request_id, are made up to four times
- * within it when the server is not to be had; nothing else is sent twice. What fails throws a
- * {@link RunException}. A response that is nothing but a run is returned as the run.
+ * <p>Every call has a deadline. Within it, reads and creations with a request_id are sent up to
+ * four times while the server is UNAVAILABLE; every other call is sent once. A failed call throws a
+ * {@link RunException}. A response that contains only a run is returned as a {@link Run}.
  */
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
@@ -62,155 +62,161 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * A client as RUNSVC_TARGET, RUNSVC_TOKEN, RUNSVC_TLS_CA and RUNSVC_TIMEOUT say, or of a server
-   * on this machine. It connects with its first call.
+   * Returns a client configured by the environment variables RUNSVC_TARGET, RUNSVC_TOKEN,
+   * RUNSVC_TLS_CA and RUNSVC_TIMEOUT; see {@link RunClientBuilder}. The default is a server on this
+   * machine. The client connects with its first call.
    */
   public static RunClient connect() {
     return builder().build();
   }
 
-  /** A client of the server at this address; all else is as the environment says. */
+  /** Returns a client of the server at an address, otherwise configured by the environment. */
   public static RunClient connect(String target) {
     return builder().target(target).build();
   }
 
-  /** A client by other settings than the environment's. */
+  /** Returns a builder, which starts from the environment. */
   public static RunClientBuilder builder() {
     return new RunClientBuilder(System.getenv());
   }
 
   /**
-   * This client with another time that a call may take. Both have one connection, which closing
-   * either closes.
+   * Returns this client with another deadline for calls. Both share one connection: closing either
+   * client closes it.
    */
   public RunClient withTimeout(Duration timeout) {
     return new RunClient(connection, timeout);
   }
 
-  /** Admits a run beside any others of its thread. */
+  /** Creates a run beside any active runs of its thread. */
   public CreateResponse create(RunSpec spec) {
     return create(CreateRequest.newBuilder().setSpec(spec).build());
   }
 
   /**
-   * Admits a run beside any others of its thread; with a request_id, the same run however often it
-   * is asked.
+   * Creates a run beside any active runs of its thread. With a request_id, a repeated request
+   * returns the run of the first one.
    */
   public CreateResponse create(CreateRequest request) {
     return call(!request.getRequestId().isEmpty(), stub -> stub.create(request));
   }
 
   /**
-   * Admits a run by its multitask_strategy: unless another asks for more, {@link
-   * RunException.ThreadBusy} or alone.
+   * Creates a run by its multitask_strategy. The default strategy rejects it while its thread has
+   * an active run.
+   *
+   * @throws RunException.ThreadBusy if the thread has an active run and the strategy rejects
    */
   public CreateOrRejectResponse createOrReject(RunSpec spec) {
     return createOrReject(CreateOrRejectRequest.newBuilder().setSpec(spec).build());
   }
 
   /**
-   * Admits a run by its multitask_strategy; with a request_id, the same run however often it is
-   * asked.
+   * Creates a run by its multitask_strategy. With a request_id, a repeated request returns the run
+   * of the first one.
+   *
+   * @throws RunException.ThreadBusy if the thread has an active run and the strategy rejects
    */
   public CreateOrRejectResponse createOrReject(CreateOrRejectRequest request) {
     return call(!request.getRequestId().isEmpty(), stub -> stub.createOrReject(request));
   }
 
-  /** The run, with its kwargs. */
+  /** Returns a run, with its kwargs. */
   public Run get(String runId) {
     GetRequest request = GetRequest.newBuilder().setRunId(runId).build();
     return call(true, stub -> stub.get(request)).getRun();
   }
 
-  /** A thread's runs, newest first. */
+  /** Returns the runs of a thread, newest first. */
   public RunPages listByThread(String threadId) {
     return listByThread(ListByThreadRequest.newBuilder().setThreadId(threadId).build());
   }
 
-  /** A thread's runs, newest first, by page size and statuses. */
+  /** Returns the runs of a thread, newest first, with a page size or filtered by status. */
   public RunPages listByThread(ListByThreadRequest request) {
     return new RunPages(request, page -> call(true, stub -> stub.listByThread(page)));
   }
 
-  /** Whether a thread has active runs, and which. */
+  /** Returns whether a thread has active runs, and their ids. */
   public HasInflightResponse hasInflight(String threadId) {
     HasInflightRequest request = HasInflightRequest.newBuilder().setThreadId(threadId).build();
     return call(true, stub -> stub.hasInflight(request));
   }
 
-  /** An executor's report of a status; RUNNING makes it the holder. */
+  /** Reports a status, as an executor. RUNNING starts the run and makes the executor its holder. */
   public SetStatusResponse setStatus(SetStatusRequest request) {
     return call(false, stub -> stub.setStatus(request));
   }
 
-  /** An executor's last report: status, error and usage at once. */
+  /** Reports the end of a run, as an executor: status, error and usage in one call. */
   public CompleteResponse complete(CompleteRequest request) {
     return call(false, stub -> stub.complete(request));
   }
 
-  /** An executor's report of its usage; the answer's run tells it of a cancel. */
+  /** Reports usage, as an executor. The run in the answer shows whether it was cancelled. */
   public UpdateProgressResponse updateProgress(UpdateProgressRequest request) {
     return call(false, stub -> stub.updateProgress(request));
   }
 
-  /** Sets or clears the model's name, until the run has ended. */
+  /** Sets or clears the model name of an active run. */
   public Run updateModelName(UpdateModelNameRequest request) {
     return call(false, stub -> stub.updateModelName(request)).getRun();
   }
 
-  /** Renews the holder's lease. */
+  /** Renews the lease of a run, as its holder. */
   public Run heartbeat(HeartbeatRequest request) {
     return call(false, stub -> stub.heartbeat(request)).getRun();
   }
 
-  /** Cancels a run; the executor is to keep its checkpoint. */
+  /** Cancels a run with the action INTERRUPT: the executor keeps the run's checkpoint. */
   public CancelResponse cancel(String runId) {
     return cancel(CancelRequest.newBuilder().setRunId(runId).build());
   }
 
-  /** Cancels a run; the outcome tells whether it had ended before. */
+  /** Cancels a run. The outcome shows whether this call cancelled it. */
   public CancelResponse cancel(CancelRequest request) {
     return call(false, stub -> stub.cancel(request));
   }
 
-  /** An executor's report that it has stopped a cancelled run. */
+  /** Reports that a cancelled run has stopped, as its executor. */
   public AcknowledgeCancelResponse acknowledgeCancel(AcknowledgeCancelRequest request) {
     return call(false, stub -> stub.acknowledgeCancel(request));
   }
 
   /**
-   * Ends active runs that no living executor holds, for operators; call again while the answer says
-   * that there are more.
+   * Ends active runs that have no live lease, PENDING ones included, for operators. Repeat the call
+   * while the response reports more.
    */
   public ReconcileOrphansResponse reconcileOrphans(ReconcileOrphansRequest request) {
     return adminCall(false, stub -> stub.reconcileOrphans(request));
   }
 
-  /** Removes a run that has ended, for good; for operators. */
+  /** Removes a run that has ended, for operators. */
   public void delete(String runId) {
     DeleteRequest request = DeleteRequest.newBuilder().setRunId(runId).build();
     adminCall(false, stub -> stub.delete(request));
   }
 
-  /** What the server is and what it holds, for operators. */
+  /** Returns the server's version, store, revisions and counts, for operators. */
   public GetServerInfoResponse getServerInfo() {
     GetServerInfoRequest request = GetServerInfoRequest.getDefaultInstance();
     return adminCall(true, stub -> stub.getServerInfo(request));
   }
 
-  /** Watches a run, from its present state until it has ended. */
+  /** Watches a run, from its present state to its end. */
   public Watch watch(String runId) {
     return watch(StreamStatusRequest.newBuilder().setRunId(runId).build());
   }
 
-  /** Watches a run, a thread or all runs. It goes on for a minute without a server. */
+  /** Watches a run, a thread or all runs. Without a server, the watch fails after one minute. */
   public Watch watch(StreamStatusRequest request) {
     return watch(request, OUTAGE);
   }
 
   /**
-   * Watches a run, a thread or all runs, and goes on for that long without a server. It connects
-   * with the first event.
+   * Watches a run, a thread or all runs. The watch connects when its first event is read.
+   *
+   * @param outage how long the watch tries to reconnect before it fails with the last error
    */
   public Watch watch(StreamStatusRequest request, Duration outage) {
     return watch(request, outage, System::nanoTime);
@@ -221,33 +227,38 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * Executes a run on the present thread: starts it, keeps its lease, interrupts the work when
-   * others have ended the run, and reports how it ended.
+   * Executes a run on the calling thread: starts it, calls the handler, renews the lease,
+   * interrupts the thread if the run ends elsewhere, and reports how the run ended.
    *
-   * <p>While there is no server the work goes on, however long, for time in which none serves
-   * counts for no lease: only an answer stops it. The report of the end is repeated for as long as
-   * the lease, but at least a minute.
+   * <p>If the server is unavailable, the handler keeps running: such time does not count towards
+   * lease expiry, and only an answer of the server stops the handler. The report of the end is
+   * repeated for as long as the lease, and for at least one minute.
    *
-   * @return the run as reported: SUCCESS, ERROR with the message of what the work threw, or
-   *     INTERRUPTED when it was cancelled
-   * @throws RunLostException when it ended by other hands; what the work threw is suppressed by it
-   * @throws RunException when the start or the report failed
+   * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
+   * the caller interrupts the thread, the end is still reported, and the thread is interrupted
+   * again afterwards.
+   *
+   * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
+   *     INTERRUPTED if it was cancelled
+   * @throws RunLostException if the run ended elsewhere, was removed, or is held by another
+   *     executor
+   * @throws RunException if the start or the report failed
    */
-  public Run work(String runId, Worker worker, Execution.Work work) {
-    return Execution.perform(this, worker, runId, work);
+  public Run execute(String runId, ExecuteOptions options, Handler handler) {
+    return Execution.execute(this, options, runId, handler);
   }
 
-  /** The generated stub, with the token and nothing else: no deadline, no second attempt. */
+  /** Returns the generated stub. It sends the token, but has no deadline and no retries. */
   public RunServiceBlockingV2Stub stub() {
     return connection.runs;
   }
 
-  /** The generated stub for operators, as {@link #stub}. */
+  /** Returns the generated stub for operators; see {@link #stub}. */
   public AdminServiceBlockingV2Stub adminStub() {
     return connection.admin;
   }
 
-  /** Ends calls and watches under way, and closes the connection. */
+  /** Ends calls and watches in progress, and closes the connection. */
   @Override
   public void close() {
     connection.close();
@@ -263,15 +274,15 @@ public final class RunClient implements AutoCloseable {
 
   private <T> T call(boolean repeatable, Call<RunServiceBlockingV2Stub, T> call) {
     return new Attempts(connection, timeout, repeatable)
-        .at(deadline -> call.with(connection.runs.withDeadline(deadline)));
+        .make(deadline -> call.on(connection.runs.withDeadline(deadline)));
   }
 
   private <T> T adminCall(boolean repeatable, Call<AdminServiceBlockingV2Stub, T> call) {
     return new Attempts(connection, timeout, repeatable)
-        .at(deadline -> call.with(connection.admin.withDeadline(deadline)));
+        .make(deadline -> call.on(connection.admin.withDeadline(deadline)));
   }
 
   private interface Call<S, T> {
-    T with(S stub) throws StatusException;
+    T on(S stub) throws StatusException;
   }
 }

@@ -15,8 +15,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * Where the server is and how to speak to it. What is not set comes from the environment; setting
- * it to null switches the environment off and leaves the default.
+ * Configures a {@link RunClient}. Settings that are not made come from environment variables.
+ * Setting null ignores the variable and uses the default.
  */
 public final class RunClientBuilder {
   private static final String DEFAULT_TARGET = "127.0.0.1:50051";
@@ -28,7 +28,7 @@ public final class RunClientBuilder {
   private Duration timeout;
   private ManagedChannel channel;
 
-  /** Starts from the variables of an environment. */
+  /** Reads the variables of an environment. */
   RunClientBuilder(Map<String, String> environment) {
     target(variable(environment, "RUNSVC_TARGET"));
     token(variable(environment, "RUNSVC_TOKEN"));
@@ -38,28 +38,31 @@ public final class RunClientBuilder {
   }
 
   /**
-   * The server's address, such as {@code runs.internal:50051}. Else {@code RUNSVC_TARGET}, else
-   * {@code 127.0.0.1:50051}.
+   * Sets the server's address, such as {@code runs.internal:50051}. The variable is {@code
+   * RUNSVC_TARGET}, the default {@code 127.0.0.1:50051}.
    */
   public RunClientBuilder target(String target) {
     this.target = target == null ? DEFAULT_TARGET : target;
     return this;
   }
 
-  /** What proves to the server who calls. Else {@code RUNSVC_TOKEN}, else none is sent. */
+  /**
+   * Sets a bearer token, sent with every call and watch. The variable is {@code RUNSVC_TOKEN}; by
+   * default none is sent.
+   */
   public RunClientBuilder token(String token) {
     return tokenSupplier(token == null ? null : () -> token);
   }
 
-  /** Asked for the token before each call and each connection of a watch, so that it may change. */
+  /** Sets a source of bearer tokens, called before each call and each stream of a watch. */
   public RunClientBuilder tokenSupplier(Supplier<String> token) {
     this.token = token;
     return this;
   }
 
   /**
-   * Speaks TLS, with a server whose certificate leads to one of these, a file in PEM. Else {@code
-   * RUNSVC_TLS_CA}, else the connection is not encrypted.
+   * Encrypts the connection, and sets a PEM file of trusted certificate authorities. The variable
+   * is {@code RUNSVC_TLS_CA}; by default the connection is plain text.
    */
   public RunClientBuilder tlsCa(Path tlsCa) {
     this.tlsCa = tlsCa == null ? null : tlsCa.toFile();
@@ -67,8 +70,8 @@ public final class RunClientBuilder {
   }
 
   /**
-   * How long a call may take; a watch has no limit. Else {@code RUNSVC_TIMEOUT} in seconds, else 10
-   * seconds.
+   * Sets the deadline of calls; a watch has none. The variable is {@code RUNSVC_TIMEOUT}, in
+   * seconds, the default 10 seconds.
    */
   public RunClientBuilder timeout(Duration timeout) {
     this.timeout = timeout == null ? DEFAULT_TIMEOUT : timeout;
@@ -76,8 +79,8 @@ public final class RunClientBuilder {
   }
 
   /**
-   * Speaks over this channel, for whatever the other options do not offer; they, but the token,
-   * then mean nothing.
+   * Sets a channel with its own interceptors and transport. The client closes it. The target and
+   * the certificate authorities are then ignored.
    */
   public RunClientBuilder channel(ManagedChannel channel) {
     this.channel = channel;
@@ -85,22 +88,22 @@ public final class RunClientBuilder {
   }
 
   /**
-   * The client. It connects with its first call.
+   * Returns the client. It connects with its first call.
    *
-   * @throws IllegalArgumentException when {@code RUNSVC_TIMEOUT} or the timeout is no time above 0
-   * @throws UncheckedIOException when the certificates cannot be read
+   * @throws IllegalArgumentException if the timeout is not positive
+   * @throws UncheckedIOException if the certificates cannot be read
    */
   public RunClient build() {
     if (timeout.isZero() || timeout.isNegative()) {
       throw new IllegalArgumentException(
-          "The timeout is " + timeout + ", which is no time above 0");
+          "The timeout must be positive, but is " + timeout + "; change it or RUNSVC_TIMEOUT");
     }
     return new RunClient(
         new Connection(channel == null ? open() : channel, new BearerToken(token)), timeout);
   }
 
   private ManagedChannel open() {
-    // A peer that froze is noticed within some 40 seconds, also by a watch that nothing happens on.
+    // Detects an unresponsive peer within about 40 seconds, also on a watch without events.
     return Grpc.newChannelBuilder(target, credentials())
         .keepAliveTime(30, TimeUnit.SECONDS)
         .keepAliveTimeout(10, TimeUnit.SECONDS)
@@ -114,11 +117,13 @@ public final class RunClientBuilder {
     try {
       return TlsChannelCredentials.newBuilder().trustManager(tlsCa).build();
     } catch (IOException error) {
-      throw new UncheckedIOException("The certificates " + tlsCa + " cannot be read", error);
+      throw new UncheckedIOException(
+          "Cannot read the certificates in " + tlsCa + "; check the path and the PEM format",
+          error);
     }
   }
 
-  /** A variable that is set to nothing is meant to be no variable. */
+  /** Returns a variable, or null if it is unset or empty. */
   private static String variable(Map<String, String> environment, String name) {
     String value = environment.get(name);
     return value == null || value.isEmpty() ? null : value;
@@ -132,7 +137,7 @@ public final class RunClientBuilder {
       return Duration.ofNanos(Math.round(Double.parseDouble(text) * 1e9));
     } catch (NumberFormatException error) {
       throw new IllegalArgumentException(
-          "RUNSVC_TIMEOUT is '" + text + "', which is no number of seconds", error);
+          "RUNSVC_TIMEOUT must be a number of seconds, such as 2.5, but is '" + text + "'", error);
     }
   }
 }

@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Why a call failed. A subclass where callers often go on from there; {@link #code} and {@link
- * #reason} tell all others apart.
+ * A failed call or watch. The subclasses are the failures that callers often handle; {@link #code}
+ * and {@link #reason} distinguish all others.
  */
 public class RunException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -19,12 +19,16 @@ public class RunException extends RuntimeException {
   private final ErrorDetails details;
 
   private RunException(StatusException cause, ErrorDetails details) {
-    super(described(cause.getStatus(), details.reason()), cause);
+    super(describe(cause.getStatus(), details.reason()), cause);
     this.code = cause.getStatus().getCode();
     this.details = details;
   }
 
-  /** What a call's status and trailers tell, as the exception of that kind; for calls by a stub. */
+  /**
+   * Returns the exception for a call's status and trailers, for calls over a generated stub.
+   *
+   * @param cause the exception that the stub threw
+   */
   public static RunException of(StatusException cause) {
     ErrorDetails details = ErrorDetails.of(cause.getTrailers());
     if (details.reason().equals("THREAD_BUSY")) {
@@ -39,66 +43,69 @@ public class RunException extends RuntimeException {
     };
   }
 
-  private static String described(Status status, String reason) {
-    String what = status.getCode() + (reason.isEmpty() ? "" : " " + reason);
-    return status.getDescription() == null ? what : what + ": " + status.getDescription();
+  private static String describe(Status status, String reason) {
+    String kind = status.getCode() + (reason.isEmpty() ? "" : " " + reason);
+    return status.getDescription() == null ? kind : kind + ": " + status.getDescription();
   }
 
-  /** The canonical code. */
+  /** Returns the gRPC code. */
   public Status.Code code() {
     return code;
   }
 
   /**
-   * Name of an {@link io.github.runsvc.v1.ErrorReason} without its prefix, such as THREAD_BUSY.
-   * Empty: the server did not say, or did not answer.
+   * Returns the name of an {@link io.github.runsvc.v1.ErrorReason} without its prefix, such as
+   * THREAD_BUSY. It is empty if the server gave none or did not answer.
    */
   public String reason() {
     return details.reason();
   }
 
-  /** The facts of the reason, such as run_id. */
+  /** Returns the facts that belong to the reason, such as run_id. */
   public Map<String, String> metadata() {
     return details.metadata();
   }
 
-  /** The fields at fault, of an INVALID_REQUEST. */
+  /** Returns the invalid fields of a request that failed with INVALID_REQUEST. */
   public List<Violation> violations() {
     return details.violations();
   }
 
-  /** After how long trying again is worth it, if the server said. */
+  /** Returns the server's advice how long to wait before a retry, if it gave any. */
   public Optional<Duration> retryAfter() {
     return Optional.ofNullable(details.retryAfter());
   }
 
-  /** It says nothing about the run: the same report may be taken in a moment. */
-  boolean isPassing() {
+  /** Whether the failure says nothing about the run: the same report may succeed soon. */
+  boolean isTransient() {
     return switch (code) {
       case UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL -> true;
       default -> false;
     };
   }
 
-  /** It says that the run ended, was removed, or is another worker's. */
-  boolean isLosing() {
+  /** Whether the run ended, was removed, or is held by another executor. */
+  boolean endsExecution() {
     return this instanceof NotFound || this instanceof FailedPrecondition;
   }
 
-  /** No server said so: the connection was lost or never made, or the time was over. */
+  /**
+   * Whether no server sent this failure: the connection failed, or the deadline passed without an
+   * answer.
+   */
   public boolean fromTransport() {
     return details.fromTransport();
   }
 
   /**
-   * One field of a request that is at fault.
+   * An invalid field of a request.
    *
-   * @param field its path in the request, such as spec.thread_id
-   * @param description what is wrong with it, for people
+   * @param field the path of the field in the request, such as spec.thread_id
+   * @param description the error, as a text for people
    */
   public record Violation(String field, String description) implements Serializable {}
 
-  /** No such run, or not the caller's. */
+  /** The run does not exist or belongs to another owner. */
   public static final class NotFound extends RunException {
     private static final long serialVersionUID = 1L;
 
@@ -107,7 +114,7 @@ public class RunException extends RuntimeException {
     }
   }
 
-  /** The thread has an active run; the metadata names it as run_id. */
+  /** The thread has an active run. The metadata has its id as run_id. */
   public static final class ThreadBusy extends RunException {
     private static final long serialVersionUID = 1L;
 
@@ -117,8 +124,8 @@ public class RunException extends RuntimeException {
   }
 
   /**
-   * Refused as things stand: INVALID_TRANSITION (the run has ended), or NOT_HOLDER (another worker
-   * has it).
+   * The run's state does not allow the call: INVALID_TRANSITION if its status does not allow the
+   * change, NOT_HOLDER if another executor holds the run.
    */
   public static final class FailedPrecondition extends RunException {
     private static final long serialVersionUID = 1L;
@@ -128,7 +135,7 @@ public class RunException extends RuntimeException {
     }
   }
 
-  /** The request is at fault; {@link #violations} lists every field. */
+  /** The request is invalid. {@link #violations} lists every invalid field. */
   public static final class InvalidArgument extends RunException {
     private static final long serialVersionUID = 1L;
 
@@ -138,8 +145,9 @@ public class RunException extends RuntimeException {
   }
 
   /**
-   * No server, one that stops, or one that cannot reach its store. With a {@link #reason} the
-   * change did not happen; without one the connection was lost, and it may have happened.
+   * No server answers, the server is stopping, or it cannot reach its store. With a {@link
+   * #reason}, the change did not happen. Without one, the connection was lost and the change may
+   * have happened.
    */
   public static final class Unavailable extends RunException {
     private static final long serialVersionUID = 1L;

@@ -9,8 +9,8 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * A thread's runs, newest first. Pages are asked for as they are needed; each iteration starts
- * anew.
+ * The runs of a thread, newest first. An iteration fetches pages as needed. Each iteration starts
+ * with the first page.
  */
 public final class RunPages implements Iterable<Run> {
   private final ListByThreadRequest first;
@@ -21,7 +21,7 @@ public final class RunPages implements Iterable<Run> {
     this.fetch = fetch;
   }
 
-  /** A page. */
+  /** Fetches one page. */
   interface Fetch {
     ListByThreadResponse page(ListByThreadRequest request);
   }
@@ -31,7 +31,7 @@ public final class RunPages implements Iterable<Run> {
     return new Runs();
   }
 
-  /** The same runs as a stream. */
+  /** Returns the runs as a stream. */
   public Stream<Run> stream() {
     return StreamSupport.stream(spliterator(), false);
   }
@@ -43,14 +43,14 @@ public final class RunPages implements Iterable<Run> {
 
     @Override
     public boolean hasNext() {
-      // A page may be empty and not the last.
+      // A page can be empty without being the last.
       while (page == null || !page.hasNext() && !nextPageToken.isEmpty()) {
-        turn();
+        fetchPage();
       }
       return page.hasNext();
     }
 
-    private void turn() {
+    private void fetchPage() {
       if (page != null) {
         request = request.toBuilder().setPageToken(nextPageToken).build();
       }

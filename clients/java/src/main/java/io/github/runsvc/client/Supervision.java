@@ -11,40 +11,40 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** What goes on beside the work: it hears of the run's end, and keeps its lease. */
+/** Background threads beside a handler: one watches the run, one renews its lease. */
 final class Supervision implements AutoCloseable {
-  /** Without a server the work goes on: such a time counts for no lease. */
-  private static final Duration FOREVER = Duration.ofDays(36500);
+  /** The handler keeps running without a server: such time does not count towards lease expiry. */
+  private static final Duration UNLIMITED = Duration.ofDays(36500);
 
   private final RunClient client;
   private final Execution execution;
-  private final CountDownLatch over = new CountDownLatch(1);
+  private final CountDownLatch closed = new CountDownLatch(1);
   private final List<Thread> threads = new ArrayList<>();
 
-  /** The one that is read. Guarded by this. */
+  /** The watch in use. Guarded by this. */
   private Watch watch;
 
-  Supervision(RunClient client, Worker worker, Execution execution) {
+  Supervision(RunClient client, ExecuteOptions options, Execution execution) {
     this.client = client;
     this.execution = execution;
-    start("watch", this::listen);
-    worker
-        .id()
+    start("watch", this::watch);
+    options
+        .workerId()
         .ifPresent(
             id ->
-                worker
+                options
                     .leaseOf(execution.run())
-                    .ifPresent(lease -> start("lease", () -> beat(id, lease))));
+                    .ifPresent(lease -> start("lease", () -> keepLease(id, lease))));
   }
 
-  private void start(String name, Runnable work) {
-    Thread thread = new Thread(work, "runsvc " + name + " " + execution.run().getRunId());
+  private void start(String name, Runnable task) {
+    Thread thread = new Thread(task, "runsvc " + name + " " + execution.run().getRunId());
     thread.setDaemon(true);
     thread.start();
     threads.add(thread);
   }
 
-  private void listen() {
+  private void watch() {
     StreamStatusRequest.Builder request =
         StreamStatusRequest.newBuilder()
             .setRunId(execution.run().getRunId())
@@ -52,43 +52,43 @@ final class Supervision implements AutoCloseable {
     Backoff backoff = new Backoff();
     Duration pause = Duration.ZERO;
     try {
-      while (!over.await(pause.toNanos(), TimeUnit.NANOSECONDS)) {
-        try (Watch opened = opened(request.build())) {
-          opened.forEach(this::hear);
+      while (!closed.await(pause.toNanos(), TimeUnit.NANOSECONDS)) {
+        try (Watch opened = open(request.build())) {
+          opened.forEach(this::accept);
           return;
         } catch (RunException failure) {
-          if (failure.isLosing()) {
+          if (failure.endsExecution()) {
             execution.stop(Stop.LOST);
             return;
           }
           pause = backoff.pause(failure);
-          // Whatever else ends a watch, a new one begins with the run's present state.
+          // Start again from the run's present state.
           request.clearAfterRevision();
         }
       }
     } catch (InterruptedException ended) {
-      // By close.
+      // Interrupted by close.
     }
   }
 
-  private synchronized Watch opened(StreamStatusRequest request) {
-    watch = client.watch(request, FOREVER);
-    if (over.getCount() == 0) {
+  private synchronized Watch open(StreamStatusRequest request) {
+    watch = client.watch(request, UNLIMITED);
+    if (closed.getCount() == 0) {
       watch.close();
     }
     return watch;
   }
 
-  private void hear(StreamStatusResponse event) {
+  private void accept(StreamStatusResponse event) {
     if (event.getEvent() == StatusEvent.STATUS_EVENT_DELETED) {
       execution.stop(Stop.LOST);
     } else if (event.hasRun()) {
-      execution.learn(event.getRun());
+      execution.observe(event.getRun());
     }
   }
 
-  /** Sends heartbeats, also while nobody answers: only an answer stops the work. */
-  private void beat(String workerId, Duration lease) {
+  /** Sends heartbeats. A heartbeat without an answer does not stop the handler. */
+  private void keepLease(String workerId, Duration lease) {
     HeartbeatRequest request =
         HeartbeatRequest.newBuilder()
             .setRunId(execution.run().getRunId())
@@ -96,27 +96,27 @@ final class Supervision implements AutoCloseable {
             .build();
     Duration interval = lease.dividedBy(3);
     Duration timeout = client.timeout();
-    RunClient impatient = client.withTimeout(interval.compareTo(timeout) < 0 ? interval : timeout);
+    RunClient limited = client.withTimeout(interval.compareTo(timeout) < 0 ? interval : timeout);
     try {
-      while (!over.await(interval.toNanos(), TimeUnit.NANOSECONDS)) {
+      while (!closed.await(interval.toNanos(), TimeUnit.NANOSECONDS)) {
         try {
-          execution.learn(impatient.heartbeat(request));
+          execution.observe(limited.heartbeat(request));
         } catch (RunException failure) {
-          if (failure.isLosing()) {
+          if (failure.endsExecution()) {
             execution.stop(Stop.LOST);
             return;
           }
         }
       }
     } catch (InterruptedException ended) {
-      // By close, during a heartbeat.
+      // Interrupted by close, during a heartbeat.
     }
   }
 
-  /** Ends it, and waits for that. */
+  /** Ends the threads and waits for them. */
   @Override
   public void close() {
-    over.countDown();
+    closed.countDown();
     synchronized (this) {
       if (watch != null) {
         watch.close();

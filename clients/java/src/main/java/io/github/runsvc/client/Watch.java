@@ -15,50 +15,54 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 
 /**
- * The events of a watch: each change once, in order, also across lost connections and restarts of
- * the server. It ends when the server ends it: of one run, after its terminal change.
+ * An iteration over the events of a watch, in revision order, without a gap and without a repeated
+ * change. After a lost connection or a restart of the server it reconnects and resumes from its
+ * position. If the connection is lost within the snapshot, it starts again with a new snapshot.
+ * Heartbeats are not returned.
  *
- * <p>Close it, also from another thread, to leave before the end: that frees the server's stream at
- * once. It is read by one thread at a time, and holds no more than the event that it hands out. A
- * failure that connecting again cannot mend is a {@link RunException}; so is one that lasts longer
- * than the outage the watch was given.
+ * <p>A watch of one run ends after the run's last change. To leave a watch earlier, close it, from
+ * any thread: this ends the server's stream at once. Only one thread at a time may read a watch.
+ *
+ * <p>Reading throws a {@link RunException} if the server rejects the request, if the client is
+ * closed, or if the watch finds no server for longer than its outage.
  */
 public final class Watch
     implements Iterable<StreamStatusResponse>, Iterator<StreamStatusResponse>, AutoCloseable {
   /**
-   * A stream that stood for longer had a connection, also if nothing happened on it: making one
-   * takes less.
+   * Longer than any attempt to connect. A stream that lasted longer had a connection, even if no
+   * event arrived.
    */
-  private static final Duration CONNECTED = Duration.ofSeconds(10);
+  private static final Duration MIN_CONNECTED = Duration.ofSeconds(10);
 
   private final Connection connection;
   private final Duration outage;
 
-  /** Nanoseconds, of any origin. */
+  /** Nanoseconds from an arbitrary origin. */
   private final LongSupplier clock;
 
   private final Backoff backoff = new Backoff();
   private final CountDownLatch left = new CountDownLatch(1);
 
-  /** What goes on from the last event that was handed out. */
+  /** The request, with the position after the last event that was returned. */
   private final StreamStatusRequest.Builder request;
 
-  /** What is read; null between two connections. Guarded by this, for any thread may close it. */
+  /** The open stream, or null. Guarded by this, because any thread may close the watch. */
   private BlockingClientCall<?, StreamStatusResponse> stream;
 
   private StreamStatusResponse next;
   private boolean ended;
 
-  /** The run is as it will be for ever; and nothing that was asked for can follow. */
-  private boolean ends;
+  /** The watched run has reached its final state. */
+  private boolean isFinal;
 
-  private boolean over;
+  /** The final state was returned, and the snapshot is complete: no event can follow. */
+  private boolean complete;
 
-  /** When the stream began, by the clock. */
+  /** When the present stream was opened, by the clock. */
   private long opened;
 
-  /** When the watch began to fail, by the clock; null when something came since. */
-  private Long failingSince;
+  /** When the present outage began, by the clock; null if there is none. */
+  private Long outageBegan;
 
   Watch(Connection connection, StreamStatusRequest request, Duration outage, LongSupplier clock) {
     this.connection = connection;
@@ -67,16 +71,17 @@ public final class Watch
     this.clock = clock;
   }
 
-  /** This watch, for a loop. */
+  /** Returns this watch, for use in a loop. */
   @Override
   public Iterator<StreamStatusResponse> iterator() {
     return this;
   }
 
   /**
-   * Waits for the next event. False when the watch has ended or was closed.
+   * Waits for the next event.
    *
-   * @throws RunException when it cannot go on; with code CANCELLED when the thread was interrupted
+   * @return false if the watch has ended or was closed
+   * @throws RunException if the watch fails; with code CANCELLED if the thread was interrupted
    */
   @Override
   public boolean hasNext() {
@@ -104,8 +109,8 @@ public final class Watch
   }
 
   /**
-   * Where another watch would go on from, as its after_revision; empty until the snapshot is
-   * complete.
+   * Returns the position, for use as after_revision of a later watch. It is empty until the
+   * snapshot is complete.
    */
   public OptionalLong revision() {
     return request.hasAfterRevision()
@@ -113,12 +118,12 @@ public final class Watch
         : OptionalLong.empty();
   }
 
-  /** The store that the revision belongs to; empty until it is known. */
+  /** Returns the id of the store that the revision belongs to. It is empty until it is known. */
   public String storeId() {
     return request.getStoreId();
   }
 
-  /** Leaves the watch, and frees the server's stream. */
+  /** Leaves the watch, and ends the server's stream. */
   @Override
   public synchronized void close() {
     left.countDown();
@@ -129,18 +134,18 @@ public final class Watch
 
   private void receive() throws InterruptedException {
     try {
-      StreamStatusResponse event = isLeft() ? null : connected().read();
+      StreamStatusResponse event = isLeft() ? null : open().read();
       if (event == null) {
         ended = true;
       } else {
-        take(event);
+        accept(event);
       }
     } catch (StatusException status) {
       recover(RunException.of(status));
     }
   }
 
-  private synchronized BlockingClientCall<?, StreamStatusResponse> connected() {
+  private synchronized BlockingClientCall<?, StreamStatusResponse> open() {
     if (stream == null) {
       opened = clock.getAsLong();
       stream = connection.runs.streamStatus(request.build());
@@ -148,8 +153,8 @@ public final class Watch
     return stream;
   }
 
-  private void take(StreamStatusResponse event) {
-    failingSince = null;
+  private void accept(StreamStatusResponse event) {
+    outageBegan = null;
     backoff.reset();
     if (event.getEvent() == StatusEvent.STATUS_EVENT_HEARTBEAT) {
       moveTo(event);
@@ -166,12 +171,13 @@ public final class Watch
       request.setStoreId(event.getStoreId());
     }
     if (request.hasRunId()) {
-      ends = event.hasRun() ? isLast(event) : ends;
-      over = ends && event.getEvent() != StatusEvent.STATUS_EVENT_SNAPSHOT;
+      isFinal = event.hasRun() ? isFinal(event) : isFinal;
+      complete = isFinal && event.getEvent() != StatusEvent.STATUS_EVENT_SNAPSHOT;
     }
   }
 
-  private boolean isLast(StreamStatusResponse event) {
+  /** Whether no further change of the watched run can follow. */
+  private boolean isFinal(StreamStatusResponse event) {
     if (event.getEvent() == StatusEvent.STATUS_EVENT_DELETED) {
       return true;
     }
@@ -183,36 +189,36 @@ public final class Watch
     };
   }
 
-  /** Waits until connecting again is due, or throws a failure that this does not mend. */
+  /** Waits until the next attempt to connect is due, or throws a lasting failure. */
   private void recover(RunException failure) throws InterruptedException {
     synchronized (this) {
       stream = null;
     }
-    // The server was asked once more for the end that it had no time to tell.
-    boolean isAskedAgain = failingSince != null;
-    long patience = patience();
-    if (isLeft() || over && isAskedAgain && isPassing(failure)) {
+    // If so, the client has asked a second time for the end of the stream.
+    boolean isRepeated = outageBegan != null;
+    long remaining = remainingOutage();
+    if (isLeft() || complete && isRepeated && isConnectionLoss(failure)) {
       ended = true;
-    } else if (patience <= 0 || !isPassing(failure) || connection.isClosed()) {
+    } else if (remaining <= 0 || !isConnectionLoss(failure) || connection.isClosed()) {
       ended = true;
       throw failure;
     } else {
-      left.await(Math.min(backoff.pause(failure).toNanos(), patience), TimeUnit.NANOSECONDS);
+      left.await(Math.min(backoff.pause(failure).toNanos(), remaining), TimeUnit.NANOSECONDS);
       connection.retryNow();
     }
   }
 
-  /** Nanoseconds for which the watch may go on failing. */
-  private long patience() {
+  /** Records the failure of a stream, and returns the nanoseconds until the watch gives up. */
+  private long remainingOutage() {
     long now = clock.getAsLong();
-    if (failingSince == null || now - opened > CONNECTED.toNanos()) {
-      failingSince = now;
+    if (outageBegan == null || now - opened > MIN_CONNECTED.toNanos()) {
+      outageBegan = now;
     }
-    return outage.toNanos() - (now - failingSince);
+    return outage.toNanos() - (now - outageBegan);
   }
 
-  /** Some transports make INTERNAL or CANCELLED of a connection that was lost. */
-  private static boolean isPassing(RunException failure) {
+  /** Some transports report a lost connection as INTERNAL or CANCELLED. */
+  private static boolean isConnectionLoss(RunException failure) {
     return switch (failure.code()) {
       case UNAVAILABLE -> true;
       case INTERNAL, CANCELLED -> failure.fromTransport();

@@ -1,5 +1,5 @@
 /**
- * The client of runsvc: {@link io.github.runsvc.client.RunClient}, over the generated code of
- * {@code io.github.runsvc.v1}.
+ * The client of runsvc. Start with {@link io.github.runsvc.client.RunClient}. The requests and
+ * responses are in {@link io.github.runsvc.v1}.
  */
 package io.github.runsvc.client;

@@ -8,7 +8,7 @@ import io.grpc.Status.Code;
 import io.grpc.stub.StreamObserver;
 import java.util.function.Consumer;
 
-/** What a {@link ScriptedServer} may answer. */
+/** Answers of a {@link ScriptedServer}. */
 final class Answers {
   static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
@@ -17,7 +17,7 @@ final class Answers {
 
   private Answers() {}
 
-  /** These messages, then OK. */
+  /** Sends the messages, then OK. */
   static Consumer<StreamObserver<?>> sends(Message... messages) {
     return observer -> {
       begins(messages).accept(observer);
@@ -25,7 +25,7 @@ final class Answers {
     };
   }
 
-  /** These messages, then a failure. */
+  /** Sends the messages, then fails without details, as a transport does. */
   static Consumer<StreamObserver<?>> breaks(Code code, Message... messages) {
     return observer -> {
       begins(messages).accept(observer);
@@ -33,7 +33,7 @@ final class Answers {
     };
   }
 
-  /** These messages, and no end. */
+  /** Sends the messages and leaves the call open. */
   @SuppressWarnings("unchecked")
   static Consumer<StreamObserver<?>> begins(Message... messages) {
     return observer -> {
@@ -43,7 +43,7 @@ final class Answers {
     };
   }
 
-  /** A failure as a server of ours tells it. */
+  /** Fails with a reason and details, as a runsvc server does. */
   static Consumer<StreamObserver<?>> refuses(Code code, String reason, Message... details) {
     var status = com.google.rpc.Status.newBuilder().setCode(code.value());
     ErrorInfo info =
@@ -59,7 +59,7 @@ final class Answers {
     return fails(code, status.build().toByteArray());
   }
 
-  /** A refused transition from that status. */
+  /** Rejects a transition from the given status. */
   static Consumer<StreamObserver<?>> refusesFrom(String status) {
     ErrorInfo info =
         ErrorInfo.newBuilder()
@@ -68,16 +68,17 @@ final class Answers {
             .putMetadata("from", status)
             .build();
     Code code = Code.FAILED_PRECONDITION;
-    var told = com.google.rpc.Status.newBuilder().setCode(code.value()).addDetails(Any.pack(info));
-    return fails(code, told.build().toByteArray());
+    var rejection =
+        com.google.rpc.Status.newBuilder().setCode(code.value()).addDetails(Any.pack(info));
+    return fails(code, rejection.build().toByteArray());
   }
 
-  /** A failure with these bytes for details. */
+  /** Fails with the given bytes as details. */
   static Consumer<StreamObserver<?>> fails(Code code, byte[] details) {
     Metadata trailers = new Metadata();
     trailers.put(DETAILS, details);
     trailers.put(REQUEST_ID, "q");
     return observer ->
-        observer.onError(code.toStatus().withDescription("told").asException(trailers));
+        observer.onError(code.toStatus().withDescription("reported").asException(trailers));
   }
 }

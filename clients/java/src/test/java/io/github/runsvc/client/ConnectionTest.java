@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class ConnectionTest {
   @Test
-  void itKeepsConnectingWhileThereIsNoServer() throws InterruptedException {
+  void reconnectsWhileThereIsNoServer() throws InterruptedException {
     UnconnectedChannel channel = new UnconnectedChannel();
     new Connection(channel, new BearerToken(() -> ""));
     assertEquals(ConnectivityState.IDLE, channel.awaited.poll(20, TimeUnit.SECONDS));

@@ -39,7 +39,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class ExecutionTest {
-  private static final Worker WORKER = Worker.named("w");
+  private static final ExecuteOptions OPTIONS = ExecuteOptions.forWorker("w");
   private static final Progress USAGE = Progress.newBuilder().setTotalTokens(7).build();
 
   private ScriptedServer server;
@@ -94,7 +94,7 @@ class ExecutionTest {
     return all.get(all.size() - 1);
   }
 
-  /** Works until it is interrupted. */
+  /** A handler that runs until it is interrupted. */
   private static Progress wait(Execution execution) {
     try {
       new CountDownLatch(1).await();
@@ -105,8 +105,9 @@ class ExecutionTest {
   }
 
   @Test
-  void whatTheWorkReturnsIsReported() {
-    assertEquals(RunStatus.RUN_STATUS_SUCCESS, client.work("r", WORKER, run -> USAGE).getStatus());
+  void reportsResultOfHandler() {
+    assertEquals(
+        RunStatus.RUN_STATUS_SUCCESS, client.execute("r", OPTIONS, run -> USAGE).getStatus());
     CompleteRequest report = last(CompleteRequest.class);
     assertEquals(RunStatus.RUN_STATUS_SUCCESS, report.getStatus());
     assertEquals(USAGE, report.getProgress());
@@ -114,10 +115,10 @@ class ExecutionTest {
   }
 
   @Test
-  void whatTheWorkThrowsIsReported() {
-    client.work(
+  void reportsExceptionOfHandler() {
+    client.execute(
         "r",
-        WORKER,
+        OPTIONS,
         run -> {
           throw new IOException("kaputt");
         });
@@ -126,19 +127,20 @@ class ExecutionTest {
   }
 
   @Test
-  void anErrorOfTheProgramIsReportedAndGoesOn() {
-    Execution.Work work =
+  void reportsAndRethrowsErrorOfHandler() {
+    Handler handler =
         run -> {
           throw new StackOverflowError("deep");
         };
-    assertThrows(StackOverflowError.class, () -> client.work("r", WORKER, work));
+    assertThrows(StackOverflowError.class, () -> client.execute("r", OPTIONS, handler));
     assertEquals("deep", last(CompleteRequest.class).getError());
   }
 
   @Test
-  void noTextIsTooMuchForAReport() {
-    assertEquals(NullPointerException.class.getName(), Reports.text(new NullPointerException()));
-    String text = Reports.text(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
+  void limitsErrorText() {
+    assertEquals(
+        NullPointerException.class.getName(), Reports.errorText(new NullPointerException()));
+    String text = Reports.errorText(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
     assertEquals(16 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
     assertFalse(text.contains("\uFFFD"));
   }
@@ -146,24 +148,24 @@ class ExecutionTest {
   @ParameterizedTest
   @EnumSource(
       names = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNKNOWN", "INTERNAL"})
-  void aReportIsRepeatedUntilItIsAnswered(Code trouble) {
+  void repeatsReportAfterTransientFailure(Code code) {
     CompleteResponse done =
         CompleteResponse.newBuilder().setRun(run(RunStatus.RUN_STATUS_SUCCESS)).build();
-    answer(CompleteRequest.class, Answers.breaks(trouble));
+    answer(CompleteRequest.class, Answers.breaks(code));
     server.answersTo.get(CompleteRequest.class).add(Answers.sends(done));
-    assertEquals(done.getRun(), client.work("r", WORKER, run -> null));
+    assertEquals(done.getRun(), client.execute("r", OPTIONS, run -> null));
   }
 
   @Test
-  void theStartIsRepeatedForAsLongAsACallMayTake() {
+  void repeatsStartForTimeoutOfCall() {
     answer(SetStatusRequest.class, Answers.breaks(Code.UNAVAILABLE));
-    RunClient hasty = client.withTimeout(Duration.ofMillis(200));
-    assertThrows(RunException.Unavailable.class, () -> hasty.work("r", WORKER, run -> null));
+    RunClient limited = client.withTimeout(Duration.ofMillis(200));
+    assertThrows(RunException.Unavailable.class, () -> limited.execute("r", OPTIONS, run -> null));
     assertTrue(server.requests.size() > 1);
   }
 
   @Test
-  void aLeaseThatWasPromisedAtCreationIsKept() {
+  void renewsLeaseOfCreation() {
     com.google.protobuf.Duration ttl =
         com.google.protobuf.Duration.newBuilder().setNanos(300_000_000).build();
     Run leased =
@@ -177,11 +179,11 @@ class ExecutionTest {
     answer(
         HeartbeatRequest.class,
         Answers.sends(HeartbeatResponse.newBuilder().setRun(cancelled).build()));
-    assertEquals(cancelled, client.work("r", WORKER, ExecutionTest::wait));
+    assertEquals(cancelled, client.execute("r", OPTIONS, ExecutionTest::wait));
   }
 
   @Test
-  void withoutAServerTheWorkGoesOnUntilAnAnswerStopsIt() {
+  void handlerContinuesWithoutServerUntilAnswer() {
     answer(HeartbeatRequest.class, Answers.breaks(Code.UNAVAILABLE));
     for (int beat = 0; beat < 6; beat++) {
       server.answersTo.get(HeartbeatRequest.class).add(Answers.breaks(Code.INTERNAL));
@@ -190,71 +192,71 @@ class ExecutionTest {
         .answersTo
         .get(HeartbeatRequest.class)
         .add(Answers.refuses(Code.FAILED_PRECONDITION, "NOT_HOLDER"));
-    Worker leased = WORKER.withLease(Duration.ofMillis(90));
-    assertThrows(RunLostException.class, () -> client.work("r", leased, ExecutionTest::wait));
+    ExecuteOptions leased = OPTIONS.withLease(Duration.ofMillis(90));
+    assertThrows(RunLostException.class, () -> client.execute("r", leased, ExecutionTest::wait));
     assertEquals(8, server.requests.stream().filter(HeartbeatRequest.class::isInstance).count());
   }
 
   @ParameterizedTest
   @EnumSource(names = {"OUT_OF_RANGE", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "INTERNAL"})
-  void whateverElseEndsTheWatchANewOneBegins(Code trouble) {
-    answer(StreamStatusRequest.class, Answers.refuses(trouble, ""));
+  void startsNewWatchAfterOtherFailures(Code code) {
+    answer(StreamStatusRequest.class, Answers.refuses(code, ""));
     server
         .answersTo
         .get(StreamStatusRequest.class)
         .add(Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
-    Run run = client.work("r", WORKER, ExecutionTest::wait);
+    Run run = client.execute("r", OPTIONS, ExecutionTest::wait);
     assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
     assertFalse(last(StreamStatusRequest.class).hasAfterRevision());
   }
 
   @Test
-  void progressThatNobodyTookIsMadeUpFor() {
+  void nextReportIncludesUnsentProgress() {
     answer(UpdateProgressRequest.class, Answers.breaks(Code.UNAVAILABLE));
-    Execution.Work work =
+    Handler handler =
         execution -> {
           assertFalse(execution.report(Progress.newBuilder().setTotalInputTokens(3).build()));
           return USAGE;
         };
-    client.work("r", WORKER, work);
+    client.execute("r", OPTIONS, handler);
     assertEquals(
         USAGE.toBuilder().setTotalInputTokens(3).build(),
         last(CompleteRequest.class).getProgress());
   }
 
   @Test
-  void progressThatACancelInterruptedIsMadeUpFor() {
+  void acknowledgementIncludesInterruptedProgress() {
     answer(UpdateProgressRequest.class, Answers.begins());
     answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
-    Execution.Work work =
+    Handler handler =
         execution -> {
           execution.report(USAGE);
           return null;
         };
-    client.work("r", WORKER, work);
+    client.execute("r", OPTIONS, handler);
     assertEquals(USAGE, last(AcknowledgeCancelRequest.class).getProgress());
   }
 
   @Test
-  void progressThatTheServerRefusesIsItsReportersToKnow() {
+  void reportThrowsRejection() {
     answer(UpdateProgressRequest.class, Answers.refuses(Code.INVALID_ARGUMENT, "INVALID_REQUEST"));
-    Execution.Work work =
+    Handler handler =
         execution -> {
           assertThrows(RunException.InvalidArgument.class, () -> execution.report(USAGE));
           return null;
         };
-    client.work("r", WORKER, work);
+    client.execute("r", OPTIONS, handler);
     assertFalse(last(CompleteRequest.class).hasProgress());
   }
 
   @Test
-  void anotherProcessesSequenceFollowsTheFirstOnes() {
+  void sequenceOfLaterExecutionIsHigher() {
     answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     long before = 0;
-    for (int process = 0; process < 2; process++) {
-      client.work(
+    for (int executed = 0; executed < 2; executed++) {
+      client.execute(
           "r",
-          WORKER,
+          OPTIONS,
           execution -> {
             execution.report(USAGE);
             return null;
@@ -266,17 +268,17 @@ class ExecutionTest {
   }
 
   @Test
-  void aReportThatFindsTheRunEndedTellsThatItIsLostAndWhatItCost() {
+  void lostRunIsThrownAndItsUsageIsSentAsFinal() {
     answer(CompleteRequest.class, Answers.refusesFrom("TIMEOUT"));
     answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     IOException own = new IOException("kaputt");
-    Execution.Work work =
+    Handler handler =
         execution -> {
           execution.report(USAGE);
           throw own;
         };
     RunLostException lost =
-        assertThrows(RunLostException.class, () -> client.work("r", WORKER, work));
+        assertThrows(RunLostException.class, () -> client.execute("r", OPTIONS, handler));
     assertEquals(List.of(own), List.of(lost.getSuppressed()));
     assertEquals(USAGE, last(CompleteRequest.class).getProgress());
     assertTrue(last(UpdateProgressRequest.class).getFinal());
@@ -284,43 +286,43 @@ class ExecutionTest {
   }
 
   @Test
-  void aCancelInterruptsTheWorkAndIsAcknowledged() {
+  void cancelInterruptsHandlerAndIsAcknowledged() {
     answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_INTERRUPTED)));
-    Run run = client.work("r", WORKER, ExecutionTest::wait);
+    Run run = client.execute("r", OPTIONS, ExecutionTest::wait);
     assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
     assertEquals(USAGE, last(AcknowledgeCancelRequest.class).getProgress());
     assertFalse(Thread.currentThread().isInterrupted());
   }
 
   @Test
-  void aCancelIsHeardOfInAHeartbeatToo() {
+  void cancelArrivesByHeartbeat() {
     Run cancelled = run(RunStatus.RUN_STATUS_INTERRUPTED);
     answer(
         HeartbeatRequest.class,
         Answers.sends(HeartbeatResponse.newBuilder().setRun(cancelled).build()));
-    Worker leased = WORKER.withLease(Duration.ofMillis(300));
-    assertEquals(cancelled, client.work("r", leased, ExecutionTest::wait));
+    ExecuteOptions leased = OPTIONS.withLease(Duration.ofMillis(300));
+    assertEquals(cancelled, client.execute("r", leased, ExecutionTest::wait));
   }
 
   @Test
-  void aCancelThatCameWithTheReportIsAcknowledged() {
+  void cancelDuringReportIsAcknowledged() {
     answer(CompleteRequest.class, Answers.refusesFrom("INTERRUPTED"));
-    Run run = client.work("r", WORKER, execution -> null);
+    Run run = client.execute("r", OPTIONS, execution -> null);
     assertEquals(RunStatus.RUN_STATUS_INTERRUPTED, run.getStatus());
   }
 
   @Test
-  void aRunThatIsLostIsNotReported() {
+  void doesNotReportEndOfLostRun() {
     answer(StreamStatusRequest.class, Answers.sends(changed(RunStatus.RUN_STATUS_ERROR)));
-    assertThrows(RunLostException.class, () -> client.work("r", WORKER, ExecutionTest::wait));
+    assertThrows(RunLostException.class, () -> client.execute("r", OPTIONS, ExecutionTest::wait));
     assertTrue(server.requests.stream().noneMatch(CompleteRequest.class::isInstance));
   }
 
   @Test
-  void aReportIsDueAlsoWhenTheThreadWasInterrupted() {
-    client.work(
+  void reportsEndAfterInterrupt() {
+    client.execute(
         "r",
-        WORKER,
+        OPTIONS,
         run -> {
           throw new InterruptedException("hurry");
         });
@@ -329,9 +331,9 @@ class ExecutionTest {
   }
 
   @Test
-  void aFailureToStartIsThrown() {
+  void throwsFailureOfStart() {
     answer(SetStatusRequest.class, Answers.refuses(Code.FAILED_PRECONDITION, "NOT_HOLDER"));
     assertThrows(
-        RunException.FailedPrecondition.class, () -> client.work("r", WORKER, run -> null));
+        RunException.FailedPrecondition.class, () -> client.execute("r", OPTIONS, run -> null));
   }
 }

@@ -18,7 +18,7 @@ class RunClientBuilderTest {
   }
 
   @Test
-  void theEnvironmentSaysWhereTheServerIs() {
+  void targetComesFromBuilderOrEnvironmentOrDefault() {
     Map<String, String> environment = Map.of("RUNSVC_TARGET", "runs.internal:1");
     assertEquals("runs.internal:1", target(new RunClientBuilder(environment)));
     assertEquals("127.0.0.1:2", target(new RunClientBuilder(environment).target("127.0.0.1:2")));
@@ -27,7 +27,7 @@ class RunClientBuilderTest {
   }
 
   @Test
-  void nullSwitchesCertificatesOfTheEnvironmentOff() {
+  void nullIgnoresCertificatesOfEnvironment() {
     RunClientBuilder settings = new RunClientBuilder(Map.of("RUNSVC_TLS_CA", "/nowhere/ca.pem"));
     assertThrows(UncheckedIOException.class, settings::build);
     settings.tlsCa(null).build().close();
@@ -37,14 +37,14 @@ class RunClientBuilderTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"soon", "0", "-1", "NaN"})
-  void aTimeoutIsAboveZero(String seconds) {
+  void rejectsTimeoutThatIsNotPositive(String seconds) {
     Map<String, String> environment = Map.of("RUNSVC_TIMEOUT", seconds);
     assertThrows(IllegalArgumentException.class, () -> new RunClientBuilder(environment).build());
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"0.5", "1e300", ""})
-  void aTimeoutIsInSeconds(String seconds) {
+  void acceptsTimeoutInSeconds(String seconds) {
     new RunClientBuilder(Map.of("RUNSVC_TIMEOUT", seconds)).build().close();
   }
 }

@@ -46,7 +46,7 @@ class RunClientTest {
   }
 
   @Test
-  void aReadIsRepeatedWhileTheServerIsNotToBeHad() {
+  void retriesReadWhileServerIsUnavailable() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     server.answers.add(Answers.sends(FOUND));
@@ -55,14 +55,14 @@ class RunClientTest {
   }
 
   @Test
-  void fourAttemptsAreAll() {
+  void givesUpAfterFourAttempts() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     assertThrows(RunException.Unavailable.class, () -> client.get("r"));
     assertEquals(4, server.requests.size());
   }
 
   @Test
-  void anotherFailureIsNotRepeated() {
+  void doesNotRetryOtherFailures() {
     server.answers.add(Answers.breaks(Code.INTERNAL));
     RunException failure = assertThrows(RunException.class, () -> client.get("r"));
     assertEquals(Code.INTERNAL, failure.code());
@@ -71,7 +71,7 @@ class RunClientTest {
   }
 
   @Test
-  void aCreationIsRepeatedOnlyUnderARequestId() {
+  void retriesCreationOnlyWithRequestId() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     server.answers.add(Answers.sends(CreateResponse.getDefaultInstance()));
     assertThrows(RunException.Unavailable.class, () -> client.create(RunSpec.getDefaultInstance()));
@@ -85,7 +85,7 @@ class RunClientTest {
   }
 
   @Test
-  void operatorsCallsAreLikeAllOthers() {
+  void adminCallsHaveDeadlinesRetriesAndErrors() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     server.answers.add(Answers.sends(GetServerInfoResponse.getDefaultInstance()));
     client.getServerInfo();
@@ -97,7 +97,7 @@ class RunClientTest {
   }
 
   @Test
-  void noPauseOutlastsTheDeadline() {
+  void doesNotWaitBeyondDeadline() {
     RetryInfo late =
         RetryInfo.newBuilder().setRetryDelay(Duration.newBuilder().setSeconds(60)).build();
     server.answers.add(Answers.refuses(Code.UNAVAILABLE, "STORE_UNAVAILABLE", late));
@@ -107,15 +107,15 @@ class RunClientTest {
   }
 
   @Test
-  void aCallEndsAtItsDeadline() {
+  void callEndsAtDeadline() {
     server.answers.add(Answers.begins());
-    RunClient impatient = client.withTimeout(java.time.Duration.ofMillis(50));
+    RunClient limited = client.withTimeout(java.time.Duration.ofMillis(50));
     assertEquals(
-        Code.DEADLINE_EXCEEDED, assertThrows(RunException.class, () -> impatient.get("r")).code());
+        Code.DEADLINE_EXCEEDED, assertThrows(RunException.class, () -> limited.get("r")).code());
   }
 
   @Test
-  void callsHaveADeadlineAndStreamsHaveNoneAndBothHaveTheToken() {
+  void sendsTokenWithCallsAndStreamsAndDeadlineWithCallsOnly() {
     server.answers.add(Answers.sends(FOUND));
     server.answers.add(Answers.sends(StreamStatusResponse.getDefaultInstance()));
     client.get("r");
@@ -125,7 +125,7 @@ class RunClientTest {
   }
 
   @Test
-  void pagesAreAskedForAsTheyAreNeeded() {
+  void fetchesPagesAsNeeded() {
     server.answers.add(Answers.sends(page("1", "a", "b")));
     RunPages runs = client.listByThread("t");
     assertEquals(List.of("a"), runs.stream().limit(1).map(Run::getRunId).toList());
@@ -148,7 +148,7 @@ class RunClientTest {
   }
 
   @Test
-  void failuresHaveKindsReasonsAndFacts() {
+  void failureHasSubclassReasonAndMetadata() {
     Map<Code, Class<? extends RunException>> kinds =
         Map.of(
             Code.NOT_FOUND, RunException.NotFound.class,
@@ -160,20 +160,20 @@ class RunClientTest {
           server.answers.add(Answers.refuses(code, "SOME_NEWER_REASON"));
           RunException failure = assertThrows(RunException.class, () -> client.get("r"));
           assertEquals(kind, failure.getClass());
-          assertEquals(code + " SOME_NEWER_REASON: told", failure.getMessage());
+          assertEquals(code + " SOME_NEWER_REASON: reported", failure.getMessage());
           assertEquals(Map.of("run_id", "r"), failure.metadata());
         });
   }
 
   @Test
-  void aBusyThreadIsKnownByItsReason() {
+  void threadBusyIsRecognizedByReason() {
     server.answers.add(Answers.refuses(Code.ABORTED, "THREAD_BUSY"));
     RunException failure = assertThrows(RunException.class, () -> client.get("r"));
     assertInstanceOf(RunException.ThreadBusy.class, failure);
   }
 
   @Test
-  void violationsAreListed() {
+  void listsViolations() {
     BadRequest.Builder request = BadRequest.newBuilder();
     request.addFieldViolationsBuilder().setField("a").setDescription("is bad");
     server.answers.add(Answers.refuses(Code.INVALID_ARGUMENT, "INVALID_REQUEST", request.build()));
@@ -182,7 +182,7 @@ class RunClientTest {
   }
 
   @Test
-  void detailsThatDoNotParseLeaveTheCode() {
+  void ignoresDetailsThatDoNotParse() {
     server.answers.add(Answers.fails(Code.NOT_FOUND, new byte[] {-1, -1}));
     var failure = assertThrows(RunException.NotFound.class, () -> client.get("r"));
     assertEquals("", failure.reason());

@@ -45,12 +45,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
 
-/** A server within the process that answers as a test says, and remembers what it was asked. */
+/** An in-process server that gives the answers of a test and records the requests. */
 final class ScriptedServer extends RunServiceImplBase implements ServerInterceptor, AutoCloseable {
-  /** What the next calls are answered with; the last one is for all that follow. */
+  /** The answers to the next calls. The last one is repeated. */
   final BlockingQueue<Consumer<StreamObserver<?>>> answers = new LinkedBlockingQueue<>();
 
-  /** The same by request, for calls that are made beside others. */
+  /** The same by type of request, for calls from several threads. */
   final Map<Class<?>, BlockingQueue<Consumer<StreamObserver<?>>>> answersTo =
       new ConcurrentHashMap<>();
 
@@ -71,7 +71,7 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
             .start();
   }
 
-  /** A client of this server. */
+  /** Returns a builder of clients of this server. */
   RunClientBuilder client() {
     String name = ((InProcessSocketAddress) server.getListenSockets().get(0)).getName();
     return new RunClientBuilder(Map.of()).channel(InProcessChannelBuilder.forName(name).build());

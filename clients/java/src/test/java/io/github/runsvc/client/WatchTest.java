@@ -60,12 +60,12 @@ class WatchTest {
     return events;
   }
 
-  private StreamStatusRequest asked(int call) {
+  private StreamStatusRequest request(int call) {
     return (StreamStatusRequest) server.requests.get(call);
   }
 
   @Test
-  void itGoesOnFromItsPositionWhenTheConnectionIsLost() {
+  void resumesFromPositionAfterLostConnection() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     server.answers.add(Answers.breaks(Code.UNAVAILABLE, SNAPSHOT, SNAPSHOT_END));
     server.answers.add(Answers.breaks(Code.INTERNAL, changed(8)));
@@ -75,39 +75,39 @@ class WatchTest {
 
     Watch watch = client.watch("r");
     assertEquals(List.of(SNAPSHOT, SNAPSHOT_END, changed(8), changed(10)), all(watch));
-    assertFalse(asked(1).hasAfterRevision());
+    assertFalse(request(1).hasAfterRevision());
     StreamStatusRequest expected =
         StreamStatusRequest.newBuilder()
             .setRunId("r")
             .setAfterRevision(7)
             .setStoreId("store")
             .build();
-    assertEquals(expected, asked(2));
-    assertEquals(8, asked(3).getAfterRevision());
-    assertEquals(9, asked(4).getAfterRevision());
+    assertEquals(expected, request(2));
+    assertEquals(8, request(3).getAfterRevision());
+    assertEquals(9, request(4).getAfterRevision());
     assertEquals(10, watch.revision().orElseThrow());
     assertEquals("store", watch.storeId());
   }
 
   @Test
-  void aCutInsideASnapshotStartsOver() {
+  void startsAgainAfterCutWithinSnapshot() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE, SNAPSHOT));
     server.answers.add(Answers.sends(SNAPSHOT, SNAPSHOT_END));
     assertEquals(List.of(SNAPSHOT, SNAPSHOT, SNAPSHOT_END), all(client.watch("r")));
-    assertFalse(asked(1).hasAfterRevision());
+    assertFalse(request(1).hasAfterRevision());
   }
 
   @Test
-  void anEmptyStoresSnapshotIsAPosition() {
+  void snapshotOfEmptyStoreIsPosition() {
     server.answers.add(
         Answers.breaks(Code.UNAVAILABLE, event(StatusEvent.STATUS_EVENT_SNAPSHOT_END, 0, "store")));
     server.answers.add(Answers.sends());
     all(client.watch("r"));
-    assertTrue(asked(1).hasAfterRevision());
+    assertTrue(request(1).hasAfterRevision());
   }
 
   @Test
-  void whatTheServerMeantIsItsReadersToKnow() {
+  void throwsErrorOfServer() {
     server.answers.add(Answers.refuses(Code.INTERNAL, ""));
     Watch watch = client.watch("r");
     assertEquals(Code.INTERNAL, assertThrows(RunException.class, watch::hasNext).code());
@@ -116,7 +116,7 @@ class WatchTest {
   }
 
   @Test
-  void itGivesUpWhenTheOutageLasts() {
+  void failsAfterOutage() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     Watch watch = client.watch(StreamStatusRequest.getDefaultInstance(), Duration.ofMillis(200));
     assertThrows(RunException.Unavailable.class, watch::next);
@@ -124,7 +124,7 @@ class WatchTest {
   }
 
   @Test
-  void aConnectionThatStoodEndsAnOutage() {
+  void longStreamEndsOutage() {
     AtomicLong clock = new AtomicLong();
     for (int cut = 0; cut < 3; cut++) {
       server.answers.add(
@@ -140,7 +140,7 @@ class WatchTest {
   }
 
   @Test
-  void behindTheRunsEndTheServerIsAskedOnceMore() {
+  void endsAfterLastChangeWithoutServer() {
     StreamStatusResponse last =
         changed(8).toBuilder()
             .setRun(Run.newBuilder().setStatus(RunStatus.RUN_STATUS_SUCCESS))
@@ -152,7 +152,7 @@ class WatchTest {
   }
 
   @Test
-  void behindACancelItsAcknowledgementIsAwaited() {
+  void waitsForAcknowledgement() {
     Run cancelled = Run.newBuilder().setStatus(RunStatus.RUN_STATUS_INTERRUPTED).build();
     StreamStatusResponse cancel = changed(8).toBuilder().setRun(cancelled).build();
     server.answers.add(Answers.breaks(Code.UNAVAILABLE, cancel));
@@ -164,7 +164,7 @@ class WatchTest {
   }
 
   @Test
-  void leavingItFreesTheServersStream() throws InterruptedException {
+  void closeEndsServersStream() throws InterruptedException {
     server.answers.add(Answers.begins(SNAPSHOT, SNAPSHOT_END));
     try (Watch watch = client.watch("r")) {
       assertEquals(SNAPSHOT, watch.next());
@@ -173,7 +173,7 @@ class WatchTest {
   }
 
   @Test
-  void itIsLeftFromAnotherThreadWhileItWaits() throws InterruptedException {
+  void closeFromAnotherThreadEndsRead() throws InterruptedException {
     server.answers.add(Answers.begins(SNAPSHOT));
     Watch watch = client.watch("r");
     watch.next();
@@ -183,7 +183,7 @@ class WatchTest {
   }
 
   @Test
-  void itIsLeftWhileItWaitsForTheServer() {
+  void closeEndsReconnecting() {
     server.answers.add(Answers.breaks(Code.UNAVAILABLE));
     Watch watch = client.watch("r");
     new Thread(watch::close).start();
@@ -191,7 +191,7 @@ class WatchTest {
   }
 
   @Test
-  void anInterruptLeavesIt() throws InterruptedException {
+  void interruptClosesWatch() throws InterruptedException {
     server.answers.add(Answers.begins(SNAPSHOT));
     Watch watch = client.watch("r");
     watch.next();
@@ -202,7 +202,7 @@ class WatchTest {
   }
 
   @Test
-  void closingTheClientEndsIt() {
+  void closedClientEndsWatch() {
     server.answers.add(Answers.begins(SNAPSHOT));
     Watch watch = client.watch("r");
     watch.next();

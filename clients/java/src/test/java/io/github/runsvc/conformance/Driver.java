@@ -32,19 +32,19 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Does with the client what the conformance suite says; clients/conformance/README.md has the
- * commands.
+ * The Java driver of the conformance suite. clients/conformance/README.md specifies the commands
+ * and answers.
  */
 final class Driver {
   private final RunClient client;
   private final Map<Integer, Watch> watches = new HashMap<>();
-  private final Map<Integer, Job> jobs = new HashMap<>();
+  private final Map<Integer, DrivenExecution> executions = new HashMap<>();
 
   private Driver(RunClient client) {
     this.client = client;
   }
 
-  /** Answers the commands of standard input, a line each. */
+  /** Answers the commands of standard input, one per line. */
   public static void main(String[] arguments) throws IOException {
     BufferedReader commands =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -72,7 +72,7 @@ final class Driver {
 
   private JsonObject answer(JsonObject command) {
     try {
-      JsonElement ok = done(command, timed(command));
+      JsonElement ok = perform(command, timed(command));
       return ok == null ? object("unsupported", true) : object("ok", ok);
     } catch (RunException failure) {
       return object("error", error(failure));
@@ -85,8 +85,8 @@ final class Driver {
         : client;
   }
 
-  /** What the command's answer says; null when it is not known. */
-  private JsonElement done(JsonObject command, RunClient runs) {
+  /** Carries out a command, and returns its result; null if the command is unknown. */
+  private JsonElement perform(JsonObject command, RunClient runs) {
     return switch (named(command)) {
       case "hello" -> object("language", "java");
       case "create" -> {
@@ -132,7 +132,6 @@ final class Driver {
                   Json.read(UpdateModelNameRequest.newBuilder(), command).build()));
       case "heartbeat" ->
           run(runs.heartbeat(Json.read(HeartbeatRequest.newBuilder(), command).build()));
-      // The rest of the answer is written as messages are.
       case "cancel" -> Json.of(runs.cancel(Json.read(CancelRequest.newBuilder(), command).build()));
       case "acknowledge_cancel" -> {
         var response =
@@ -158,24 +157,24 @@ final class Driver {
         yield new JsonObject();
       }
       case "work" -> {
-        Job job = new Job(command, runs);
-        jobs.put(command.get("k").getAsInt(), job);
-        yield run(job.started());
+        DrivenExecution execution = new DrivenExecution(command, runs);
+        executions.put(command.get("k").getAsInt(), execution);
+        yield run(execution.started());
       }
-      case "report" -> object("applied", job(command).execution().report(progress(command)));
-      case "executing" -> object("executing", job(command).isExecuting());
-      case "finish" -> run(job(command).finished(progress(command), text(command, "error")));
-      case "stopped" -> job(command).stopped(progress(command));
+      case "report" -> object("applied", execution(command).execution().report(progress(command)));
+      case "executing" -> object("executing", execution(command).isExecuting());
+      case "finish" -> run(execution(command).finished(progress(command), text(command, "error")));
+      case "stopped" -> execution(command).stopped(progress(command));
       case "resources" -> resources();
       default -> null;
     };
   }
 
-  private Job job(JsonObject command) {
-    return jobs.get(command.get("k").getAsInt());
+  private DrivenExecution execution(JsonObject command) {
+    return executions.get(command.get("k").getAsInt());
   }
 
-  /** What the command tells; null when nothing. */
+  /** Returns the command's progress, or null if it has none. */
   private static Progress progress(JsonObject command) {
     return command.has("progress")
         ? Json.read(Progress.newBuilder(), command.getAsJsonObject("progress")).build()

@@ -21,7 +21,8 @@ import java.math.BigInteger;
 import java.util.Locale;
 
 /**
- * Messages in the suite's JSON, by their descriptors; clients/conformance/README.md has the rules.
+ * Encodes and decodes messages by their descriptors. clients/conformance/README.md specifies the
+ * format.
  */
 final class Json {
   private static final BigInteger EXACT = BigInteger.ONE.shiftLeft(53);
@@ -35,7 +36,7 @@ final class Json {
     return json;
   }
 
-  /** Writes messages that are all written alike. */
+  /** Writes a list of messages. */
   static JsonArray of(Iterable<? extends Message> messages) {
     JsonArray json = new JsonArray();
     messages.forEach(message -> json.add(of(message)));
@@ -99,7 +100,7 @@ final class Json {
     }
   }
 
-  /** Sets what the JSON has of the message's fields. */
+  /** Sets the message's fields that the JSON has. */
   static <B extends Message.Builder> B read(B builder, JsonObject json) {
     for (FieldDescriptor field : builder.getDescriptorForType().getFields()) {
       boolean isDuration = isOf(field, Duration.getDescriptor().getFullName());

@@ -18,11 +18,11 @@ import (
 )
 
 var (
-	worker = runsvc.Worker{ID: "w", Lease: 30 * time.Millisecond}
+	leased = runsvc.ExecuteOptions{WorkerID: "w", Lease: 30 * time.Millisecond}
 	usage  = &runsvcv1.Progress{TotalTokens: proto.Int64(7)}
 )
 
-// untilStopped is the work of a run that others end.
+// untilStopped is a handler that runs until its context ends.
 func untilStopped(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
 	<-ctx.Done()
 	return usage, context.Cause(ctx)
@@ -36,32 +36,32 @@ func acknowledged(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCanc
 	return &runsvcv1.AcknowledgeCancelResponse{Run: run(interrupted, 4)}, nil
 }
 
-// last is the last report. The watch and the heartbeats beside it come when they come.
+// last returns the last report. It skips requests from the watch and the heartbeats, which arrive at any time.
 func (s *server) last() (last proto.Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	for _, asked := range s.asked {
-		switch asked.(type) {
+	for _, request := range s.requests {
+		switch request.(type) {
 		case *runsvcv1.StreamStatusRequest, *runsvcv1.HeartbeatRequest:
 		default:
-			last = asked
+			last = request
 		}
 	}
 	return last
 }
 
-func TestWorkReportsWhatTheFunctionReturned(t *testing.T) {
+func TestExecuteReportsResultOfHandler(t *testing.T) {
 	s := &server{finish: finished}
 	client := s.client(t)
-	done, err := client.Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+	done, err := client.Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return usage, nil
 	})
 	if report := s.last().(*runsvcv1.CompleteRequest); err != nil || done.GetStatus() != success || report.GetProgress().GetTotalTokens() != 7 {
 		t.Fatal(done, err, report)
 	}
-	// A text that the server would refuse must not cost the report.
+	// The report must not fail because of the error's text.
 	text := strings.Repeat("ü", 10_000) + "\xff"
-	_, err = client.Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+	_, err = client.Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return nil, errors.New(text)
 	})
 	report := s.last().(*runsvcv1.CompleteRequest)
@@ -70,29 +70,29 @@ func TestWorkReportsWhatTheFunctionReturned(t *testing.T) {
 	}
 }
 
-func TestUsageThatCannotBeSentIsTheFunctionsError(t *testing.T) {
+func TestProgressThatCannotBeEncodedEndsRunAsError(t *testing.T) {
 	s := &server{finish: finished}
 	client := s.client(t)
 	broken := &runsvcv1.Progress{LastAiMessage: proto.String("\xff")}
-	for name, execute := range map[string]runsvc.Execute{
+	for name, handler := range map[string]runsvc.Handler{
 		"reported": func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
 			_, err := execution.Report(ctx, broken)
 			return usage, err
 		},
 		"returned": func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) { return broken, nil },
 	} {
-		done, err := client.Work(t.Context(), "r", runsvc.Worker{}, execute)
+		done, err := client.Execute(t.Context(), "r", runsvc.ExecuteOptions{}, handler)
 		if report := s.last().(*runsvcv1.CompleteRequest); err != nil || done.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || !strings.Contains(report.GetError(), "UTF-8") {
 			t.Error(name, done, err, report)
 		}
 	}
 }
 
-func TestAReportIsDueAlsoAfterTheCallersContextEnded(t *testing.T) {
+func TestEndIsReportedAfterCallersContextEnded(t *testing.T) {
 	s := &server{finish: finished}
 	ctx, cancel := context.WithCancel(t.Context())
 	client := s.client(t)
-	done, err := client.Work(ctx, "r", runsvc.Worker{}, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
+	done, err := client.Execute(ctx, "r", runsvc.ExecuteOptions{}, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
 		cancel()
 		return nil, ctx.Err()
 	})
@@ -101,8 +101,8 @@ func TestAReportIsDueAlsoAfterTheCallersContextEnded(t *testing.T) {
 	}
 }
 
-func TestACancelIsSeenInTheWatchOrInAHeartbeat(t *testing.T) {
-	told := map[string]*server{
+func TestCancelArrivesByWatchOrHeartbeat(t *testing.T) {
+	servers := map[string]*server{
 		"watch": {
 			stream: func(_ *runsvcv1.StreamStatusRequest, stream stream) error {
 				return stream.Send(changed(interrupted, 3))
@@ -113,11 +113,11 @@ func TestACancelIsSeenInTheWatchOrInAHeartbeat(t *testing.T) {
 			return &runsvcv1.HeartbeatResponse{Run: run(interrupted, 3)}, nil
 		}},
 	}
-	for name, s := range told {
+	for name, s := range servers {
 		s.ack = acknowledged
-		worker := runsvc.Worker{ID: "w", Lease: time.Second}
+		options := runsvc.ExecuteOptions{WorkerID: "w", Lease: time.Second}
 		var cause error
-		done, err := s.client(t).Work(t.Context(), "r", worker, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
+		done, err := s.client(t).Execute(t.Context(), "r", options, func(ctx context.Context, _ *runsvc.Execution) (*runsvcv1.Progress, error) {
 			<-ctx.Done()
 			cause = context.Cause(ctx)
 			return usage, cause
@@ -129,12 +129,12 @@ func TestACancelIsSeenInTheWatchOrInAHeartbeat(t *testing.T) {
 	}
 }
 
-func TestACancelThatCameWithTheReportIsAcknowledged(t *testing.T) {
+func TestCancelDuringReportIsAcknowledged(t *testing.T) {
 	late := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "INVALID_TRANSITION", Metadata: map[string]string{"from": "INTERRUPTED"}}
 	s := &server{ack: acknowledged, finish: func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
 		return nil, refusal(t, codes.FailedPrecondition, late)
 	}}
-	done, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+	done, err := s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return nil, nil
 	})
 	if err != nil || done.GetStatus() != interrupted {
@@ -142,7 +142,7 @@ func TestACancelThatCameWithTheReportIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestTheAnswerToAReportTellsOfTheEnd(t *testing.T) {
+func TestAnswerToProgressStopsHandler(t *testing.T) {
 	for cause, answer := range map[error]func() (*runsvcv1.UpdateProgressResponse, error){
 		runsvc.ErrCancelled: func() (*runsvcv1.UpdateProgressResponse, error) {
 			return &runsvcv1.UpdateProgressResponse{Run: run(interrupted, 3)}, nil
@@ -152,7 +152,7 @@ func TestTheAnswerToAReportTellsOfTheEnd(t *testing.T) {
 		s := &server{ack: acknowledged, update: func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
 			return answer()
 		}}
-		_, _ = s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+		_, _ = s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
 			applied, err := execution.Report(ctx, usage)
 			if applied || err != nil || context.Cause(ctx) != cause {
 				t.Error(applied, err, context.Cause(ctx))
@@ -162,24 +162,24 @@ func TestTheAnswerToAReportTellsOfTheEnd(t *testing.T) {
 	}
 }
 
-func TestAReportThatIsRefusedIsTheFunctionsError(t *testing.T) {
+func TestReportReturnsRejection(t *testing.T) {
 	s := &server{finish: finished, update: func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error) {
 		return nil, refusal(t, codes.InvalidArgument)
 	}}
-	done, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+	done, err := s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
 		_, err := execution.Report(ctx, usage)
 		return nil, err
 	})
 	report := s.last().(*runsvcv1.CompleteRequest)
-	// What the server does not take is not told again.
+	// Rejected progress is not sent again.
 	if err != nil || done.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || report.GetProgress() != nil {
 		t.Fatal(done, err, report)
 	}
 }
 
-func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
+func TestHandlerContinuesWithoutServerForLongerThanLease(t *testing.T) {
 	const missed = 9
-	beats, away := make(chan struct{}, 1_000), true
+	beats, unavailableOnce := make(chan struct{}, 1_000), true
 	s := &server{
 		beat: func() (*runsvcv1.HeartbeatResponse, error) {
 			beats <- struct{}{}
@@ -189,13 +189,13 @@ func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
 			return nil, unavailable
 		},
 		finish: func(request *runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
-			if away {
-				away = false
+			if unavailableOnce {
+				unavailableOnce = false
 				return nil, refusal(t, codes.DeadlineExceeded)
 			}
 			return finished(request)
 		},
-		// Neither is it an answer that the watch may not be had now, or from there on.
+		// A watch that the server rejects does not stop the handler either.
 		stream: func(request *runsvcv1.StreamStatusRequest, stream stream) error {
 			if request.AfterRevision != nil {
 				return refusal(t, codes.OutOfRange)
@@ -203,7 +203,7 @@ func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
 			return refusal(t, codes.PermissionDenied)
 		},
 	}
-	done, err := s.client(t).Work(t.Context(), "r", worker, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+	done, err := s.client(t).Execute(t.Context(), "r", leased, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
 		applied, err := execution.Report(ctx, usage)
 		if applied || err != nil {
 			t.Error(applied, err)
@@ -220,22 +220,22 @@ func TestWorkGoesOnWhileItsServerIsAwayForLongerThanTheLease(t *testing.T) {
 	if err != nil || done.GetStatus() != success {
 		t.Fatal(done, err)
 	}
-	// The report that nobody took is made up for.
+	// The report of the end includes the progress that failed.
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	for _, asked := range s.asked {
-		if report, ok := asked.(*runsvcv1.CompleteRequest); ok && (report.GetProgress().GetTotalTokens() != 7 || report.GetProgress().GetLlmCallCount() != 1) {
+	for _, request := range s.requests {
+		if report, ok := request.(*runsvcv1.CompleteRequest); ok && (report.GetProgress().GetTotalTokens() != 7 || report.GetProgress().GetLlmCallCount() != 1) {
 			t.Error(report)
 		}
 	}
 }
 
-func TestAReportThatFindsTheRunTakenAwayIsLost(t *testing.T) {
+func TestEndOfRunFoundByReportIsErrLost(t *testing.T) {
 	ended := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "INVALID_TRANSITION", Metadata: map[string]string{"from": "TIMEOUT"}}
 	s := &server{finish: func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error) {
 		return nil, refusal(t, codes.FailedPrecondition, ended)
 	}}
-	_, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+	_, err := s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return nil, nil
 	})
 	if !errors.Is(err, runsvc.ErrLost) || !errors.Is(err, runsvc.ErrFailedPrecondition) {
@@ -243,13 +243,13 @@ func TestAReportThatFindsTheRunTakenAwayIsLost(t *testing.T) {
 	}
 }
 
-func TestALeaseThatWasPromisedAtCreationIsKept(t *testing.T) {
+func TestLeaseOfCreationIsRenewed(t *testing.T) {
 	beats := make(chan struct{}, 1_000)
-	s := &server{finish: finished, lease: &runsvcv1.Lease{Ttl: durationpb.New(worker.Lease)}, beat: func() (*runsvcv1.HeartbeatResponse, error) {
+	s := &server{finish: finished, lease: &runsvcv1.Lease{Ttl: durationpb.New(leased.Lease)}, beat: func() (*runsvcv1.HeartbeatResponse, error) {
 		beats <- struct{}{}
 		return nil, unavailable
 	}}
-	_, err := s.client(t).Work(t.Context(), "r", runsvc.Worker{ID: "w"}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
+	_, err := s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{WorkerID: "w"}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		<-beats
 		<-beats
 		return nil, nil
@@ -259,21 +259,21 @@ func TestALeaseThatWasPromisedAtCreationIsKept(t *testing.T) {
 	}
 }
 
-func TestAFunctionThatDoesNotReturnIsReported(t *testing.T) {
+func TestPanicAndGoexitOfHandlerAreReported(t *testing.T) {
 	for text, leave := range map[string]func(){
-		"panic: gone wrong":                             func() { panic("gone wrong") },
-		"the work was stopped before the run had ended": runtime.Goexit,
+		"panic: gone wrong":                    func() { panic("gone wrong") },
+		"the handler exited without returning": runtime.Goexit,
 	} {
 		s := &server{finish: finished}
 		client, done := s.client(t), make(chan any)
 		go func() {
 			defer func() { done <- recover() }()
-			_, _ = client.Work(t.Context(), "r", runsvc.Worker{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+			_, _ = client.Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
 				_, _ = execution.Report(ctx, usage)
 				leave()
 				return nil, nil
 			})
-			t.Error("it returned")
+			t.Error("Execute returned")
 		}()
 		panicked := <-done
 		report := s.last().(*runsvcv1.CompleteRequest)
@@ -286,11 +286,11 @@ func TestAFunctionThatDoesNotReturnIsReported(t *testing.T) {
 	}
 }
 
-func TestWhatALostRunCostIsToldOnce(t *testing.T) {
+func TestUsageOfLostRunIsSentAsFinal(t *testing.T) {
 	s := &server{beat: func() (*runsvcv1.HeartbeatResponse, error) {
 		return &runsvcv1.HeartbeatResponse{Run: run(runsvcv1.RunStatus_RUN_STATUS_TIMEOUT, 3)}, nil
 	}}
-	if _, err := s.client(t).Work(t.Context(), "r", worker, untilStopped); !errors.Is(err, runsvc.ErrLost) {
+	if _, err := s.client(t).Execute(t.Context(), "r", leased, untilStopped); !errors.Is(err, runsvc.ErrLost) {
 		t.Fatal(err)
 	}
 	report, ok := s.last().(*runsvcv1.UpdateProgressRequest)
@@ -299,10 +299,10 @@ func TestWhatALostRunCostIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
+func TestAnswerToHeartbeatStopsHandler(t *testing.T) {
 	holder := &errdetails.ErrorInfo{Domain: "runsvc", Reason: "NOT_HOLDER"}
 	for name, beat := range map[string]func() (*runsvcv1.HeartbeatResponse, error){
-		"another's": func() (*runsvcv1.HeartbeatResponse, error) {
+		"held by another executor": func() (*runsvcv1.HeartbeatResponse, error) {
 			return nil, refusal(t, codes.FailedPrecondition, holder)
 		},
 		"removed": func() (*runsvcv1.HeartbeatResponse, error) { return nil, refusal(t, codes.NotFound) },
@@ -311,7 +311,7 @@ func TestALeaseThatIsLostStopsTheFunction(t *testing.T) {
 		},
 	} {
 		s := &server{beat: beat}
-		if _, err := s.client(t).Work(t.Context(), "r", worker, untilStopped); !errors.Is(err, runsvc.ErrLost) {
+		if _, err := s.client(t).Execute(t.Context(), "r", leased, untilStopped); !errors.Is(err, runsvc.ErrLost) {
 			t.Error(name, err)
 		}
 	}

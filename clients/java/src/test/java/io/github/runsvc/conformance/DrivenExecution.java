@@ -1,11 +1,11 @@
 package io.github.runsvc.conformance;
 
 import com.google.gson.JsonObject;
+import io.github.runsvc.client.ExecuteOptions;
 import io.github.runsvc.client.Execution;
 import io.github.runsvc.client.RunClient;
 import io.github.runsvc.client.RunException;
 import io.github.runsvc.client.RunLostException;
-import io.github.runsvc.client.Worker;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import java.time.Duration;
@@ -14,44 +14,45 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
-/** A run that is executed on a thread of its own, by a function that waits for the suite. */
-final class Job {
+/** An execution on its own thread, with a handler that waits for the suite's commands. */
+final class DrivenExecution {
   private final CompletableFuture<Execution> executing = new CompletableFuture<>();
   private final CompletableFuture<Callable<Progress>> ending = new CompletableFuture<>();
   private final CompletableFuture<Run> reported = new CompletableFuture<>();
 
-  /** Completed when the function is told to stop, and with what it then returns. */
-  private final CompletableFuture<Void> told = new CompletableFuture<>();
+  /** Completed when the handler is interrupted. */
+  private final CompletableFuture<Void> stopped = new CompletableFuture<>();
 
+  /** The usage that the interrupted handler returns. */
   private final CompletableFuture<Optional<Progress>> usage = new CompletableFuture<>();
 
-  Job(JsonObject command, RunClient runs) {
+  DrivenExecution(JsonObject command, RunClient runs) {
     Optional<String> id =
         Optional.ofNullable(command.get("worker_id")).map(name -> name.getAsString());
     Optional<Duration> lease =
         Optional.ofNullable(command.get("lease_ttl_ms"))
             .map(ms -> Duration.ofMillis(ms.getAsLong()));
     String runId = command.get("run_id").getAsString();
-    Thread thread = new Thread(() -> work(runs, runId, new Worker(id, lease)));
+    Thread thread = new Thread(() -> execute(runs, runId, new ExecuteOptions(id, lease)));
     thread.setDaemon(true);
     thread.start();
   }
 
-  private void work(RunClient runs, String runId, Worker worker) {
+  private void execute(RunClient runs, String runId, ExecuteOptions options) {
     try {
-      reported.complete(runs.work(runId, worker, this::execute));
+      reported.complete(runs.execute(runId, options, this::handle));
     } catch (RunException | RunLostException failure) {
       executing.completeExceptionally(failure);
       reported.completeExceptionally(failure);
     }
   }
 
-  private Progress execute(Execution execution) throws Exception {
+  private Progress handle(Execution execution) throws Exception {
     executing.complete(execution);
     try {
       return ending.get().call();
-    } catch (InterruptedException stopped) {
-      told.complete(null);
+    } catch (InterruptedException interrupted) {
+      stopped.complete(null);
       return usage.get().orElse(null);
     }
   }
@@ -60,7 +61,7 @@ final class Job {
     return result(executing);
   }
 
-  /** The run as it was started. */
+  /** Returns the run as it was started. */
   Run started() {
     return execution().run();
   }
@@ -69,7 +70,7 @@ final class Job {
     return !execution().isStopped() && !reported.isDone();
   }
 
-  /** The run as reported after the function returned, or threw what is to be the error. */
+  /** Ends the handler, with an exception unless the error is empty, and returns the run. */
   Run finished(Progress last, String error) {
     ending.complete(
         () -> {
@@ -81,9 +82,9 @@ final class Job {
     return result(reported);
   }
 
-  /** Why the function was told to stop, and the run as acknowledged. */
+  /** Waits until the handler is interrupted, ends it, and returns the reason and the run. */
   JsonObject stopped(Progress last) {
-    result(told);
+    result(stopped);
     usage.complete(Optional.ofNullable(last));
     JsonObject json = new JsonObject();
     try {

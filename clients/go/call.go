@@ -1,0 +1,130 @@
+package runsvc
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+const (
+	maxAttempts = 4
+	minPause    = 50 * time.Millisecond
+	maxPause    = 2 * time.Second
+)
+
+// requestIDHeader is in the trailers of every error that a runsvc server returns.
+const requestIDHeader = "x-request-id"
+
+// callPolicy adds a deadline, retries and our errors to every unary call.
+type callPolicy struct{ timeout time.Duration }
+
+func (p callPolicy) intercept(
+	ctx context.Context, method string, request, response any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.timeout)
+		defer cancel()
+	}
+	var pauses backoffPauses
+	for attempt := 1; ; attempt++ {
+		err := translate(invoke(ctx, method, request, response, conn, options...))
+		retry := errors.Is(err, ErrUnavailable) && attempt < maxAttempts && isRepeatable(method, request)
+		if !retry || pauses.wait(ctx, err) != nil {
+			return err
+		}
+	}
+}
+
+// isRepeatable reports whether a call may be sent twice: a read, as marked in the protos, or a creation with a
+// request id.
+func isRepeatable(method string, request any) bool {
+	if creation, ok := request.(interface{ GetRequestId() string }); ok && creation.GetRequestId() != "" {
+		return true
+	}
+	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		return false
+	}
+	options, _ := found.Options().(*descriptorpb.MethodOptions)
+	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+}
+
+// interceptStream makes streams return our errors.
+func interceptStream(
+	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
+	method string, open grpc.Streamer, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	opened, err := open(ctx, desc, conn, method, options...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return translatedStream{opened}, nil
+}
+
+type translatedStream struct{ grpc.ClientStream }
+
+func (s translatedStream) RecvMsg(message any) error {
+	err := translate(s.ClientStream.RecvMsg(message))
+	if failure, ok := err.(*Error); ok {
+		failure.fromServer = failure.Reason != "" || len(s.Trailer().Get(requestIDHeader)) > 0
+	}
+	return err
+}
+
+// List iterates over the runs of the request's thread, newest first, and fetches further pages as needed. It yields
+// an error at most once, as the last value.
+func (c *Client) List(
+	ctx context.Context, request *runsvcv1.ListByThreadRequest,
+) iter.Seq2[*runsvcv1.Run, error] {
+	return func(yield func(*runsvcv1.Run, error) bool) {
+		request := proto.CloneOf(request)
+		for more := true; more; more = request.PageToken != "" {
+			page, err := c.ListByThread(ctx, request)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, run := range page.GetRuns() {
+				if !yield(run, nil) {
+					return
+				}
+			}
+			request.PageToken = page.GetNextPageToken()
+		}
+	}
+}
+
+// backoffPauses are the pauses between attempts. They double, and each is shortened at random by up to a half, so
+// that clients do not retry in step. The RetryAfter of the last error is added.
+type backoffPauses struct{ last time.Duration }
+
+func (p *backoffPauses) wait(ctx context.Context, after error) error {
+	p.last = min(max(2*p.last, minPause), maxPause)
+	pause := p.last/2 + rand.N(p.last/2)
+	var failure *Error
+	if errors.As(after, &failure) {
+		pause += failure.RetryAfter
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

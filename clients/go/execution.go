@@ -1,0 +1,204 @@
+package runsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+// Causes for which the context of a [Handler] ends; see context.Cause.
+var (
+	// ErrCancelled means that the run was cancelled, or displaced by a newer run of its thread.
+	ErrCancelled = errors.New("the run was cancelled")
+	// ErrLost means that the run ended in another way, was removed, or is held by another executor.
+	ErrLost = errors.New("this executor has lost the run")
+)
+
+// errExited is reported for a handler that ends its goroutine.
+var errExited = errors.New("the handler exited without returning")
+
+// ExecuteOptions configures an execution.
+type ExecuteOptions struct {
+	// WorkerID identifies the executor and makes it the run's holder: the server then rejects reports from others.
+	// Every process needs its own id. An empty id makes no holder.
+	WorkerID string
+	// Lease is the time after which the server ends the run as ERROR if it has received no heartbeat. It needs a
+	// WorkerID, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
+	// any.
+	Lease time.Duration
+}
+
+// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, or that of the
+// caller's context.
+//
+// The progress that it returns is the run's final usage, merged into the usage reported before; it may be nil. It is
+// also recorded for a cancelled run. An error ends the run as ERROR with the error's text.
+type Handler func(ctx context.Context, execution *Execution) (*runsvcv1.Progress, error)
+
+// Execution is a run while its handler executes it.
+type Execution struct {
+	// Run is the run as it was started, without its kwargs: get these with Client.Get.
+	Run *runsvcv1.Run
+
+	client  *Client
+	options ExecuteOptions
+	// The lease in force. Zero: none.
+	lease time.Duration
+	stop  context.CancelCauseFunc
+
+	// Guards the fields below, and keeps the reports in order.
+	reporting sync.Mutex
+	sequence  uint64
+	// The usage so far.
+	progress *runsvcv1.Progress
+}
+
+// Execute executes a run: it starts the run, calls the handler, renews the lease, ends the handler's context when the
+// run ends elsewhere, and reports how the run ended. It blocks until then.
+//
+// It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
+// otherwise it is the error of the start or of the report. If the handler panics, Execute reports ERROR and panics
+// with the same value.
+//
+// If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
+// answer of the server stops the handler. Execute then repeats the report of the end for as long as the lease, and
+// for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
+func (c *Client) Execute(
+	ctx context.Context, runID string, options ExecuteOptions, handler Handler,
+) (*runsvcv1.Run, error) {
+	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
+	sequence := uint64(time.Now().UnixNano())
+	execution := &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
+	if err := execution.start(ctx, runID); err != nil {
+		return nil, err
+	}
+	handling, stop := context.WithCancelCause(ctx)
+	execution.stop = stop
+	defer stop(nil)
+	// The end is reported, and the lease renewed until then, also after ctx has ended: otherwise the run would stay
+	// active.
+	reporting := context.WithoutCancel(ctx)
+	defer execution.supervise(reporting)()
+	progress, failure := execution.call(handling, handler)
+	cause := context.Cause(handling)
+	stop(nil)
+	done, err := execution.reportEnd(reporting, cause, progress, failure)
+	if endsExecution(err) {
+		err = fmt.Errorf("run %s: %w: %w", runID, ErrLost, err)
+	}
+	if errors.Is(err, ErrLost) {
+		return nil, execution.reportLostUsage(reporting, err)
+	}
+	return done, err
+}
+
+// call calls the handler. If the handler panics or ends its goroutine, call reports ERROR first, and then does the
+// same.
+func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progress, error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		failure := errExited
+		panicked := recover()
+		if panicked != nil {
+			failure = fmt.Errorf("panic: %v", panicked)
+		}
+		// The program is probably ending: limit the time for this report.
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.client.timeout)
+		defer cancel()
+		_, _ = e.reportEnd(limited, context.Cause(ctx), nil, failure)
+		if panicked != nil {
+			panic(panicked)
+		}
+	}()
+	progress, err := handler(ctx, e)
+	returned = true
+	return progress, err
+}
+
+// Report sends progress. The fields that are set replace those of earlier reports.
+//
+// It returns false if the server did not apply the report, because the run has ended or the server is unavailable. In
+// the second case the next report, at the latest that of the end, includes this one. It returns an error if the
+// server rejects the report, or if ctx is cancelled.
+func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bool, error) {
+	e.reporting.Lock()
+	defer e.reporting.Unlock()
+	total, err := e.merge(progress)
+	if err != nil {
+		return false, err
+	}
+	e.sequence++
+	answer, err := e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: total, Sequence: &e.sequence,
+	})
+	switch {
+	case err == nil:
+		e.observe(answer.GetRun())
+	case endsExecution(err):
+		e.stop(ErrLost)
+	case isTransient(err):
+	case errors.Is(err, context.Canceled):
+		// The tokens are spent, although the caller did not wait for the answer.
+		e.progress = total
+		return false, err
+	default:
+		return false, err
+	}
+	e.progress = total
+	return answer.GetApplied(), nil
+}
+
+// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded: gRPC
+// would return a code that looks transient.
+func (e *Execution) merge(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
+	total := proto.CloneOf(e.progress)
+	proto.Merge(total, progress)
+	_, err := proto.Marshal(total)
+	return total, err
+}
+
+// finalUsage merges the handler's last progress, unless that cannot be encoded. It returns nil if no usage is known.
+func (e *Execution) finalUsage(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
+	e.reporting.Lock()
+	defer e.reporting.Unlock()
+	total, err := e.merge(progress)
+	if err == nil {
+		e.progress = total
+	}
+	if proto.Size(e.progress) == 0 {
+		return nil, err
+	}
+	return e.progress, err
+}
+
+func (e *Execution) workerID() *string {
+	if e.options.WorkerID == "" {
+		return nil
+	}
+	return &e.options.WorkerID
+}
+
+func (e *Execution) start(ctx context.Context, runID string) error {
+	request := &runsvcv1.SetStatusRequest{
+		RunId: runID, Status: runsvcv1.RunStatus_RUN_STATUS_RUNNING, WorkerId: e.workerID(),
+	}
+	if e.options.Lease > 0 {
+		request.LeaseTtl = durationpb.New(e.options.Lease)
+	}
+	answer, err := repeat(ctx, e.client.timeout, request, e.client.SetStatus)
+	e.Run = answer.GetRun()
+	if e.lease = e.options.Lease; e.lease <= 0 {
+		e.lease = e.Run.GetLease().GetTtl().AsDuration()
+	}
+	return err
+}

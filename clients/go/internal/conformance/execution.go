@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	runsvc "github.com/runsvc/runsvc/clients/go"
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+// execution is a run whose handler waits for the suite's commands.
+type execution struct {
+	run     *runsvc.Execution
+	ctx     context.Context
+	started chan struct{}
+	end     chan end
+	result  chan result
+}
+
+// end is the result that the handler returns.
+type end struct {
+	progress *runsvcv1.Progress
+	failure  error
+}
+
+// result is the result of Execute.
+type result struct {
+	run *runsvcv1.Run
+	err error
+}
+
+func (d *driver) execute(command object) (object, error) {
+	k := name(command["k"])
+	e := d.executions[k]
+	switch command["cmd"] {
+	case "work":
+		e = d.start(command)
+		select {
+		case <-e.started:
+			d.executions[k] = e
+			return object{"run": encode(e.run.Run.ProtoReflect())}, nil
+		case failed := <-e.result:
+			return nil, failed.err
+		}
+	case "report":
+		applied, err := e.run.Report(e.ctx, progress(command))
+		return object{"applied": applied}, err
+	case "executing":
+		return object{"executing": e.ctx.Err() == nil}, nil
+	case "stopped":
+		<-e.ctx.Done()
+	}
+	ended := end{progress: progress(command)}
+	if text, ok := command["error"].(string); ok {
+		ended.failure = errors.New(text)
+	}
+	e.end <- ended
+	delete(d.executions, k)
+	reported := <-e.result
+	if command["cmd"] == "finish" {
+		return object{"run": encode(reported.run.ProtoReflect())}, reported.err
+	}
+	return stopped(reported)
+}
+
+func stopped(reported result) (object, error) {
+	if errors.Is(reported.err, runsvc.ErrLost) {
+		return object{"why": "lost"}, nil
+	}
+	return object{"why": "cancelled", "run": encode(reported.run.ProtoReflect())}, reported.err
+}
+
+func (d *driver) start(command object) *execution {
+	e := &execution{started: make(chan struct{}), end: make(chan end), result: make(chan result, 1)}
+	options := runsvc.ExecuteOptions{}
+	if id, ok := command["worker_id"]; ok {
+		options.WorkerID = fmt.Sprint(id)
+	}
+	if ttl, ok := command["lease_ttl_ms"]; ok {
+		options.Lease = milliseconds(ttl)
+	}
+	go func() {
+		run, err := d.client.Execute(context.Background(), fmt.Sprint(command["run_id"]), options, e.handle)
+		e.result <- result{run, err}
+	}()
+	return e
+}
+
+func (e *execution) handle(ctx context.Context, run *runsvc.Execution) (*runsvcv1.Progress, error) {
+	e.run, e.ctx = run, ctx
+	close(e.started)
+	ended := <-e.end
+	return ended.progress, ended.failure
+}
+
+// progress returns the command's progress, or nil if it has none.
+func progress(command object) *runsvcv1.Progress {
+	if _, ok := command["progress"]; !ok {
+		return nil
+	}
+	return message(&runsvcv1.UpdateProgressRequest{}, command).GetProgress()
+}

@@ -1,0 +1,93 @@
+package runsvc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
+)
+
+// supervise watches the run and renews its lease in the background. The function that it returns ends both and waits
+// for them.
+func (e *Execution) supervise(ctx context.Context) func() {
+	ctx, end := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { e.watch(ctx) })
+	if e.options.WorkerID != "" && e.lease > 0 {
+		tasks.Go(func() { e.keepLease(ctx) })
+	}
+	return func() {
+		end()
+		tasks.Wait()
+	}
+}
+
+// watch stops the handler when the run ends elsewhere. When a watch fails for any other reason, a new one starts from
+// the run's present state.
+func (e *Execution) watch(ctx context.Context) {
+	request := Run(e.Run.GetRunId())
+	request.AfterRevision = proto.Uint64(e.Run.GetRevision())
+	var pauses backoffPauses
+	for {
+		err := e.follow(ctx, request)
+		if endsExecution(err) {
+			e.stop(ErrLost)
+		}
+		if err == nil || endsExecution(err) || pauses.wait(ctx, err) != nil {
+			return
+		}
+		request.AfterRevision = nil
+	}
+}
+
+func (e *Execution) follow(ctx context.Context, request *runsvcv1.StreamStatusRequest) error {
+	for event, err := range e.client.Watch(ctx, request, WithOutage(unlimited)) {
+		if err != nil {
+			return err
+		}
+		if event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_DELETED {
+			e.stop(ErrLost)
+		} else if event.GetRun() != nil {
+			e.observe(event.GetRun())
+		}
+	}
+	return nil
+}
+
+// observe stops the handler if the run has ended.
+func (e *Execution) observe(run *runsvcv1.Run) {
+	switch {
+	case run.GetStatus() == runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
+		e.stop(ErrCancelled)
+	case isTerminal(run):
+		e.stop(ErrLost)
+	}
+}
+
+// keepLease sends heartbeats. A heartbeat without an answer does not stop the handler.
+func (e *Execution) keepLease(ctx context.Context) {
+	request := &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID}
+	interval := e.lease / 3
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		beat, cancel := context.WithTimeout(ctx, min(interval, e.client.timeout))
+		answer, err := e.client.Heartbeat(beat, request)
+		cancel()
+		if endsExecution(err) {
+			e.stop(ErrLost)
+			return
+		}
+		if err == nil {
+			e.observe(answer.GetRun())
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package io.github.runsvc.client;
+
+import io.github.runsvc.v1.Run;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Configures an execution.
+ *
+ * @param workerId identifies the executor and makes it the run's holder: the server then rejects
+ *     reports from others. Every process needs its own id. An empty id makes no holder.
+ * @param lease the time after which the server ends the run as ERROR if it has received no
+ *     heartbeat, 1 second to 1 hour. It needs a worker id. If it is empty, the lease set when the
+ *     run was created applies, if any.
+ */
+public record ExecuteOptions(Optional<String> workerId, Optional<Duration> lease) {
+  /** Returns options with a worker id and no lease. */
+  public static ExecuteOptions forWorker(String workerId) {
+    return new ExecuteOptions(Optional.of(workerId), Optional.empty());
+  }
+
+  /** Returns options without a worker id: the run gets no holder. */
+  public static ExecuteOptions withoutWorker() {
+    return new ExecuteOptions(Optional.empty(), Optional.empty());
+  }
+
+  /** Returns these options with another lease. */
+  public ExecuteOptions withLease(Duration lease) {
+    return new ExecuteOptions(workerId, Optional.of(lease));
+  }
+
+  /** Returns the lease in force: that of these options, or else that of the run. */
+  Optional<Duration> leaseOf(Run run) {
+    var ttl = run.getLease().getTtl();
+    return lease.or(
+        () ->
+            run.hasLease()
+                ? Optional.of(Duration.ofSeconds(ttl.getSeconds(), ttl.getNanos()))
+                : Optional.empty());
+  }
+}
