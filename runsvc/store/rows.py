@@ -158,9 +158,18 @@ def to_raw_record(row: Sequence[Any]) -> Record:
         return to_record((*row[:4], int(RunStatus.ERROR), 0, *row[6:-2], b"", b""))
 
 
-def from_entry(entry: LogEntry, time: datetime) -> Row:
-    """The row of a new log entry: the values of LOG, and the time of the commit."""
-    return (*entry, microseconds(time))
+def from_entry(entry: LogEntry, time: int) -> Row:
+    """The row of a new log entry: the values of LOG, and the time of the commit in microseconds."""
+    previous = entry.previous_status
+    return (
+        *entry[:6],
+        # sqlite3 takes several times as long for an enum or a bool as for its number.
+        int(entry.status),
+        None if previous is None else int(previous),
+        int(entry.deleted),
+        entry.body,
+        time,
+    )
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:

@@ -157,5 +157,5 @@ def _log_row(saved: Saved) -> rows.Row:
             deleted=False,
             body=b"".join(saved.encoded),
         ),
-        run.updated_at,
+        rows.microseconds(run.updated_at),
     )

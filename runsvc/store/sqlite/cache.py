@@ -105,8 +105,9 @@ class RunCache:
             if self._newest:
                 for thread in threads:
                     self._newest.pop(thread, None)
-            removed = ((run_id, self._pop(run_id)) for run_id in run_ids)
-            return {run_id: cached for run_id, cached in removed if cached is not None}
+            return {
+                run_id: cached for run_id in run_ids if (cached := self._pop(run_id)) is not None
+            }
 
     def end_commit(self, committed: Iterable[CachedRun] = ()) -> None:
         """Add the committed runs; none if the commit failed or its outcome is unknown."""

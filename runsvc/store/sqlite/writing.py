@@ -152,8 +152,9 @@ class SqliteWriting:
 
     @_recovering
     def save(self, changes: Changes) -> None:
+        time = rows.microseconds(changes.time)
         self._save_runs(changes.runs)
-        self._run_many(APPEND, (rows.from_entry(entry, changes.time) for entry in changes.log))
+        self._run_many(APPEND, (rows.from_entry(entry, time) for entry in changes.log))
         for run_id in changes.deleted:
             self._run("DELETE FROM runs WHERE run_id = ?", run_id)
             self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
@@ -164,7 +165,7 @@ class SqliteWriting:
         self._run(
             "UPDATE clock SET revision = ?, time = ?, commits = ?",
             changes.revision,
-            rows.microseconds(changes.time),
+            time,
             self._commits + 1,
         )
         self._changes = changes

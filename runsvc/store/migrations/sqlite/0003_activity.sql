@@ -34,7 +34,7 @@ FROM runs;
 -- One row for each run: what changes without a new revision.
 CREATE TABLE activity (
   run_id TEXT NOT NULL PRIMARY KEY REFERENCES runs (run_id) ON DELETE CASCADE,
-  -- Active runs with a lease only, as is lease_ttl.
+  -- Set for active runs with a lease only, like lease_ttl.
   lease_expires_at INTEGER,
   lease_ttl INTEGER CHECK ((lease_ttl IS NULL) = (lease_expires_at IS NULL)),
   progress_sequence INTEGER CHECK (progress_sequence >= 0),
