@@ -1,4 +1,4 @@
-"""The time as the service tells it: the machine's, but it never goes back and never stands still."""
+"""The time of the service: the machine's clock, without steps back."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _NANOS: Final = 1_000_000_000
 
 
 def ago(length: timedelta, now: datetime) -> datetime:
-    """The time so long before now, but none before 1970, when nothing had happened yet."""
+    """Return the time that is `length` before now, but not before 1970."""
     return now - min(length, now - _EPOCH)
 
 
 class Timekeeper:
-    """Follows the machine's clock forward.
+    """Follows the machine's clock, but never goes back.
 
-    When that was set back, time goes on from where it was at a pace a thousandth too slow, until the machine's clock
-    has caught up: whoever waits for a moment waits no longer than he should.
+    After the machine's clock was set back, the time continues from its last value, slower by one thousandth, until the
+    machine's clock has caught up. The slowdown is small enough for deadlines to stay accurate.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class Timekeeper:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        #: The time that was told last, and when that was, both in nanoseconds.
-        self._told = 0
-        self._at = monotonic()
+        #: The last time that `now` returned, and the monotonic clock at that moment, both in nanoseconds.
+        self._last = 0
+        self._last_at = monotonic()
 
     def now(self, not_before: int = 0) -> int:
-        """Microseconds since 1970, not before a time that is on record. Only for one thread at a time."""
+        """Return the microseconds since 1970, at least `not_before`. For one thread at a time."""
         at = self._monotonic()
-        gone_on = self._told + (at - self._at) * 999 // 1_000
-        self._told, self._at = max(self._wall(), gone_on, not_before * 1_000), at
-        return self._told // 1_000
+        continued = self._last + (at - self._last_at) * 999 // 1_000
+        self._last, self._last_at = max(self._wall(), continued, not_before * 1_000), at
+        return self._last // 1_000
 
     def machine(self) -> datetime:
-        """What the machine's clock says, however it was set."""
+        """Return the time of the machine's clock, however it was set."""
         return _EPOCH + timedelta(microseconds=self._wall() // 1_000)
 
     def monotonic(self) -> float:
-        """Seconds that only pass, whatever is done to the machine's clock."""
+        """Return seconds of a clock that cannot be set."""
         return self._monotonic() / _NANOS
