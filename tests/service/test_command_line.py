@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import pytest
 
+from runsvc.client import RunClient
+from runsvc.v1.run_pb2 import RunSpec
 from tests.support.server import Process
 
 ROOT = Path(__file__).parents[2]
@@ -175,29 +177,23 @@ def examples() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
-async def python(example: str, process: Process) -> list[str]:
-    """Return the output lines of an example."""
+async def python(example: str, process: Process) -> tuple[int | None, list[str], str]:
+    """Return the exit status, the output lines and the errors of an example."""
     process_of_example = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", example),
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"RUNSVC_TARGET": process.address},
     )
-    output, _ = await process_of_example.communicate()
-    assert process_of_example.returncode == 0
-    return output.decode().splitlines()
+    output, errors = await process_of_example.communicate()
+    return process_of_example.returncode, output.decode().splitlines(), errors.decode()
 
 
 async def test_readme_examples_run(tmp_path: Path) -> None:
-    watching, branching = examples()
+    (example,) = examples()
     async with Process(tmp_path / "runs.db") as process:
-        (created,) = await python(branching, process)
-        (busy,) = await python(branching, process)
-        # `create` works while the thread is busy.
-        watched = await python(watching, process)
-    assert created.removeprefix("created ") == busy.removeprefix("busy with ")
-    assert watched == [
-        "STATUS_EVENT_SNAPSHOT RUN_STATUS_PENDING",
-        "STATUS_EVENT_SNAPSHOT_END RUN_STATUS_UNSPECIFIED",
-        "STATUS_EVENT_CHANGED RUN_STATUS_INTERRUPTED",
-    ]
+        assert await python(example, process) == (0, ["RUN_STATUS_SUCCESS"], "")
+        with RunClient(process.address) as client:
+            active = client.create(RunSpec(thread_id="chat-4")).run
+        assert await python(example, process) == (1, [], f"busy with {active.run_id}\n")
