@@ -35,9 +35,9 @@ class Settings:
     max_active_per_thread: int = 1_000
     #: Seconds that the last attached client of a run has to return before the run is cancelled.
     attach_grace: float = 5.0
-    #: Seconds that it has if this server ended or lost its stream.
+    #: Seconds that it has if the server ended or lost its stream; at least `attach_grace`. Not an option of `serve`.
     reconnect_grace: float = 60.0
-    #: Seconds between two compactions of the change log.
+    #: Seconds between two compactions of the change log. Not an option of `serve`.
     compaction_interval: float = 10.0
     #: Allow an address that other machines can reach, although nothing is encrypted.
     insecure_listen: bool = False
