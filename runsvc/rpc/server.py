@@ -94,7 +94,7 @@ class GrpcServer:
         """Report SERVING in health."""
         self._health.set_serving(True)
 
-    def renounce(self) -> None:
+    def withdraw(self) -> None:
         """Report NOT_SERVING in health, and end its watches: the first step of a stop."""
         self._health.end()
 
