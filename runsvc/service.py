@@ -61,7 +61,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
 
-    Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
+    Call `ready` with the address once the server answers. Raise StoreRefused, ListenRefused, StoreUnavailable.
     """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(settings, ready))

@@ -15,7 +15,7 @@ LONGEST: Final = timedelta(days=36_500)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a server. ValueError for a length of time that is negative or above a century."""
+    """The settings of a server. Raise ValueError for a length of time that is negative or above a century."""
 
     #: Address to listen on, as HOST:PORT; port 0 picks a free one.
     listen: str = "127.0.0.1:50051"

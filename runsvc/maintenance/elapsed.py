@@ -76,7 +76,7 @@ class Elapsed(NamedTuple):
     def cutoff(self, grace: timedelta, longest_grace: timedelta) -> datetime:
         """Return the cutoff: a grace period is over now if its stored end is at or before this time.
 
-        The cutoff is earlier than now by the delays within the last `grace`, and by the steps of the clock within the last
+        It is earlier than now by the delays within the last `grace`, and by the steps of the clock within the last
         `longest_grace`.
         """
         return (

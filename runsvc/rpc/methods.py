@@ -18,7 +18,7 @@ Behavior = Callable[[Any, Any], Awaitable[Any]]
 
 
 def parser(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """The deserializer of a message class. InvalidRequest for bytes that do not parse."""
+    """The deserializer of a message class. It raises InvalidRequest for bytes that do not parse."""
     # `parse` is FromString, a class method of the message.
     name = cast("Any", parse).__self__.DESCRIPTOR.full_name
 

@@ -85,7 +85,7 @@ class GrpcServer:
         )
 
     async def start(self, listen: str) -> str:
-        """Listen; return the address with the port that was bound. ListenRefused."""
+        """Listen; return the address with the port that was bound. Raise ListenRefused."""
         address = bind(self._server, listen)
         await self._server.start()
         return address

@@ -80,7 +80,7 @@ class Watches:
     def open(
         self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
     ) -> Watch:
-        """A watch, to be used in a with block, which releases everything it holds. Raises ServerDraining.
+        """A watch, to be used in a with block, which releases everything it holds. Raise ServerDraining.
 
         may_be_ended returns whether the transport itself may have ended the connection, because of its age.
         """
@@ -281,7 +281,7 @@ def _present(subject: Record | LogEntry) -> Record | LogEntry:
 
 
 def check_revision(after: int, store_id: str, clock: Clock) -> None:
-    """Check that a watch can resume after a revision. Raises RevisionUnknown, RevisionCompacted."""
+    """Check that a watch can resume after a revision. Raise RevisionUnknown, RevisionCompacted."""
     if after > clock.revision or (store_id and store_id != clock.store_id):
         raise RevisionUnknown(clock.revision, clock.store_id)
     if after < clock.oldest_revision - 1:

@@ -21,7 +21,7 @@ _INTERVALS: Final = Lengths(MOMENT, timedelta.max, "must be positive")
 
 
 def watch_request(request: StreamStatusRequest, owner: str) -> WatchRequest:
-    """The target of a watch, its start and its options. InvalidRequest."""
+    """The target of a watch, its start and its options. Raise InvalidRequest."""
     with Check() as check:
         topic = _topic(check, request, owner)
         for name in ("attach", "until_acknowledged"):
