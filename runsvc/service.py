@@ -1,7 +1,7 @@
 """The assembly: a store engine, the writer, the hub, background jobs and use-cases behind a door, and their life cycle.
 
 An engine is chosen in `open_store`. A door, such as the gRPC server, takes the use-cases and follows the same steps:
-start, announce, renounce, drain.
+start, announce, withdraw, drain.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
 
-    Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
+    Call `ready` with the address once the server answers. Raise StoreRefused, ListenRefused, StoreUnavailable.
     """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(settings, ready))
@@ -143,7 +143,7 @@ async def _start(
     address = await door.start(settings.listen)
 
     stack.push_async_callback(drain, door, hub, settings.grace)
-    # Leases count from now on, until renewals are no longer taken.
+    # Started last and stopped first: a lease expires only while the server takes renewals.
     sweeper = Sweeper(_jobs(settings, writer, store, lease_clock, attachments))
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
@@ -156,7 +156,7 @@ async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:
     Load balancers turn away first, then watches end with ServerDraining, then new calls are refused and those under way
     have `grace` seconds to end.
     """
-    door.renounce()
+    door.withdraw()
     hub.drain()
     await door.drain(grace)
 

@@ -15,7 +15,7 @@ LONGEST: Final = timedelta(days=36_500)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a server. ValueError for a length of time that is negative or above a century."""
+    """The settings of a server. Raise ValueError for a length of time that is negative or above a century."""
 
     #: Address to listen on, as HOST:PORT; port 0 picks a free one.
     listen: str = "127.0.0.1:50051"
@@ -35,9 +35,9 @@ class Settings:
     max_active_per_thread: int = 1_000
     #: Seconds that the last attached client of a run has to return before the run is cancelled.
     attach_grace: float = 5.0
-    #: Seconds that it has if this server ended or lost its stream.
+    #: Seconds that it has if the server ended or lost its stream; at least `attach_grace`. Not an option of `serve`.
     reconnect_grace: float = 60.0
-    #: Seconds between two compactions of the change log.
+    #: Seconds between two compactions of the change log. Not an option of `serve`.
     compaction_interval: float = 10.0
     #: Allow an address that other machines can reach, although nothing is encrypted.
     insecure_listen: bool = False

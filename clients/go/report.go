@@ -21,15 +21,15 @@ func errorText(failure error) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
 }
 
-// repeat sends a report until it fails with a lasting error, succeeds, or the patience is over. Reports are idempotent.
+// repeat sends a report until it succeeds, fails with a lasting error, or retryTime is over. Reports are idempotent.
 func repeat[Q, A any](
-	ctx context.Context, patience time.Duration, request Q,
+	ctx context.Context, retryTime time.Duration, request Q,
 	send func(context.Context, Q, ...grpc.CallOption) (A, error),
 ) (A, error) {
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !isTransient(err) || time.Since(began) >= patience || pauses.wait(ctx, err) != nil {
+		if !isTransient(err) || time.Since(began) >= retryTime || pauses.wait(ctx, err) != nil {
 			return answer, err
 		}
 	}
@@ -43,31 +43,31 @@ func (e *Execution) reportEnd(
 	if failure == nil {
 		failure = unsendable
 	}
-	patience := max(e.lease, DefaultOutage)
+	retryTime := max(e.lease, DefaultOutage)
 	switch {
 	case cause == ErrLost:
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
 	case cause == ErrCancelled:
-		return e.acknowledge(ctx, patience, usage)
+		return e.acknowledge(ctx, retryTime, usage)
 	case cause != nil:
 		// The caller ended the context, probably to stop the program: do not keep it waiting.
-		patience = e.client.timeout
+		retryTime = e.client.timeout
 	}
-	return e.complete(ctx, patience, usage, failure)
+	return e.complete(ctx, retryTime, usage, failure)
 }
 
 func (e *Execution) acknowledge(
-	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress,
+	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.AcknowledgeCancelRequest{
 		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
 	}
-	answer, err := repeat(ctx, patience, request, e.client.AcknowledgeCancel)
+	answer, err := repeat(ctx, retryTime, request, e.client.AcknowledgeCancel)
 	return answer.GetRun(), err
 }
 
 func (e *Execution) complete(
-	ctx context.Context, patience time.Duration, progress *runsvcv1.Progress, failure error,
+	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress, failure error,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.CompleteRequest{
 		RunId:    e.Run.GetRunId(),
@@ -78,11 +78,11 @@ func (e *Execution) complete(
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
 	}
-	answer, err := repeat(ctx, patience, request, e.client.Complete)
+	answer, err := repeat(ctx, retryTime, request, e.client.Complete)
 	// The run was cancelled after the handler had returned.
 	refusal, ok := err.(*Error)
 	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
-		return e.acknowledge(ctx, patience, progress)
+		return e.acknowledge(ctx, retryTime, progress)
 	}
 	return answer.GetRun(), err
 }

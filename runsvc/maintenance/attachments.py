@@ -19,6 +19,7 @@ from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.maintenance.lease_clock import TOLERANCE
 from runsvc.maintenance.timed_command import timed_command
+from runsvc.settings import Settings
 from runsvc.store.attachments import (
     Abandoned,
     AnyReleased,
@@ -45,10 +46,10 @@ _log = logging.getLogger(__name__)
 
 #: Time between two updates.
 INTERVAL: Final = timedelta(seconds=0.25)
-#: Time for a client to return after it left.
-GRACE: Final = timedelta(seconds=5)
-#: Time for a client to return after the server ended or lost its stream. It is never shorter than the grace period.
-RECONNECT_GRACE: Final = timedelta(seconds=60)
+#: Default time for a client to return after it left.
+GRACE: Final = timedelta(seconds=Settings.attach_grace)
+#: Default time for a client to return after the server ended or lost its stream.
+RECONNECT_GRACE: Final = timedelta(seconds=Settings.reconnect_grace)
 #: Time between two renewals of this server's attachments. A renewed attachment lasts for this time and the reconnect
 #: grace period, because at least the latter must remain if this server is lost.
 RENEWAL: Final = timedelta(seconds=20)
@@ -121,6 +122,7 @@ class Attachments:
         self._lease_clock = lease_clock
         self._timekeeper = timekeeper
         self._grace = grace
+        # After a stop of the server, a client needs at least the time that it has otherwise.
         self._reconnect_grace = max(reconnect_grace, grace)
         self._limit = limit
         self._server = token_hex(8)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.timekeeper import ago
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.maintenance.lease_clock import LeaseClock
     from runsvc.store.base import ReadingStore
 
-#: Time between two compactions.
-INTERVAL: Final = timedelta(seconds=10)
 #: Maximum number of log entries per transaction. Other commands then wait for milliseconds only.
 CHUNK: Final = 1_000
 

@@ -74,7 +74,7 @@ class Elapsed(NamedTuple):
         return limit.since + limit.length + sum((step.length for step in steps), timedelta(0))
 
     def cutoff(self, grace: timedelta, longest_grace: timedelta) -> datetime:
-        """Return the latest nominal end of a grace period that is over now.
+        """Return the cutoff: a grace period is over now if its stored end is at or before this time.
 
         It is earlier than now by the delays within the last `grace`, and by the steps of the clock within the last
         `longest_grace`.

@@ -24,7 +24,7 @@ _CAUSES: Final = {
 
 
 def check_listen(listen: str, *, insecure: bool) -> None:
-    """Refuse a malformed address, and one that other machines can reach unless `insecure`. ListenRefused."""
+    """Refuse a malformed address, and one that other machines can reach unless `insecure`. Raise ListenRefused."""
     host, port = split(listen)
     if not host or not (port.isascii() and port.isdecimal()):
         raise ListenRefused(listen, _FORM)

@@ -18,8 +18,8 @@ Behavior = Callable[[Any, Any], Awaitable[Any]]
 
 
 def parser(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """The deserializer of a message class. InvalidRequest for bytes that do not parse."""
-    # It is the FromString of a message class.
+    """The deserializer of a message class. It raises InvalidRequest for bytes that do not parse."""
+    # `parse` is FromString, a class method of the message.
     name = cast("Any", parse).__self__.DESCRIPTOR.full_name
 
     def parsed(request: bytes) -> Any:

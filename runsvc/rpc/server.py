@@ -85,7 +85,7 @@ class GrpcServer:
         )
 
     async def start(self, listen: str) -> str:
-        """Listen; return the address with the port that was bound. ListenRefused."""
+        """Listen; return the address with the port that was bound. Raise ListenRefused."""
         address = bind(self._server, listen)
         await self._server.start()
         return address
@@ -94,7 +94,7 @@ class GrpcServer:
         """Report SERVING in health."""
         self._health.set_serving(True)
 
-    def renounce(self) -> None:
+    def withdraw(self) -> None:
         """Report NOT_SERVING in health, and end its watches: the first step of a stop."""
         self._health.end()
 

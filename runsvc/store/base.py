@@ -90,11 +90,11 @@ class Codec(Protocol):
     def decode(self, subject: Record | LogEntry) -> Run:
         """Decode the run of a record, or of a log entry that has a body.
 
-        CorruptRow if the bytes cannot be decoded, or do not match the columns.
+        Raise CorruptRow if the bytes cannot be decoded, or do not match the columns.
         """
 
     def check(self, record: Record) -> None:
-        """CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns."""
+        """Raise CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns."""
 
 
 class TopicKind(Enum):
@@ -213,7 +213,10 @@ class WritingStore(Protocol):
         """Stage the changes. If it raises, the caller must roll back."""
 
     def commit(self) -> None:
-        """Make the changes durable. StoreUnavailable: not committed. OutcomeUnknown: committed or not."""
+        """Make the changes durable.
+
+        Raise StoreUnavailable if they were not committed, and OutcomeUnknown if they may have been.
+        """
 
     def rollback(self) -> None:
         """Drop the open transaction, if any. Never raises."""
@@ -223,7 +226,7 @@ class ReadingStore(Protocol):
     """The part for everyone else. Each read is consistent as of one moment, unless its method states otherwise."""
 
     async def get(self, run_id: str) -> Record | None:
-        """The run with its kwargs. CorruptRow if the record does not pass Codec.check."""
+        """The run with its kwargs. Raise CorruptRow if the record does not pass Codec.check."""
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:
         """The run without its kwargs."""
@@ -234,7 +237,7 @@ class ReadingStore(Protocol):
     async def page(self, query: PageQuery) -> Sequence[Record]:
         """Runs of a thread, newest first by (created_at, run_id). The records may be as of different moments.
 
-        CorruptRow if a record does not pass Codec.check.
+        Raise CorruptRow if a record does not pass Codec.check.
         """
 
     async def displaced_by(self, run_id: str) -> Sequence[Record]:
@@ -249,12 +252,12 @@ class ReadingStore(Protocol):
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         """The runs as of these revisions, in this order, without those removed since.
 
-        A run that has not changed since is its record, without kwargs; any other is its log entry. RevisionCompacted
-        if the log no longer has the entry of a run that still exists.
+        A run that has not changed since is its record, without kwargs; any other is its log entry. Raise
+        RevisionCompacted if the log no longer has the entry of a run that still exists.
         """
 
     async def log_since(self, topic: Topic, revision: int, limit: int) -> LogSlice:
-        """The entries after a revision, oldest first. RevisionCompacted if the log starts later."""
+        """The entries after a revision, oldest first. Raise RevisionCompacted if the log starts later."""
 
     async def log_tail(self, limit: int, max_bytes: int) -> Sequence[LogEntry]:
         """The newest entries of all owners, oldest first. The oldest may take the sum of bodies over `max_bytes`."""
@@ -277,14 +280,14 @@ class Store(Protocol):
 
     @property
     def reading(self) -> ReadingStore:
-        """The part for reading. Raises StoreUnavailable while the store is closed."""
+        """The part for reading. Raise StoreUnavailable while the store is closed."""
 
     @property
     def writing(self) -> WritingStore:
-        """The part for writing. Raises StoreUnavailable while the store is closed."""
+        """The part for writing. Raise StoreUnavailable while the store is closed."""
 
     async def open(self) -> None:
-        """Open the store; create or migrate it if needed. StoreRefused if it is unusable, StoreUnavailable."""
+        """Open the store; create or migrate it if needed. Raise StoreRefused if it is unusable, StoreUnavailable."""
 
     async def close(self) -> None:
         """Close both parts, after the writer has stopped. A closed store can be opened again."""

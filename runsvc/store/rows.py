@@ -141,7 +141,7 @@ def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with kwargs if they follow. CorruptRow if a column has no valid value."""
+    """The record in a row of RECORD, with kwargs if they follow. Raise CorruptRow if a column has no valid value."""
     kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
     try:
         status, time = _STATUSES[row[4]], from_microseconds(row[5])
@@ -173,7 +173,7 @@ def from_entry(entry: LogEntry, time: int) -> Row:
 
 
 def to_entry(row: Sequence[Any]) -> LogEntry:
-    """The entry in a row of LOG. CorruptRow if a column has no valid value."""
+    """The entry in a row of LOG. Raise CorruptRow if a column has no valid value."""
     try:
         status, previous = _STATUSES[row[6]], row[7] and _STATUSES[row[7]]
     except KeyError as error:

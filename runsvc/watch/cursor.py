@@ -87,7 +87,7 @@ class Cursor:
     async def read(self) -> Sequence[Event]:
         """The next changes, those of one call next to each other; empty when the cursor has caught up.
 
-        Raises ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
+        Raise ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
         """
         reader = self._reader
         if reader.is_closed:

@@ -39,7 +39,7 @@ class ProgressRounds:
         return self._next_round if self._cursor.progress_backlog else inf
 
     async def read(self, now: float) -> Sequence[Event]:
-        """The next events of the present round, or of a new one. Raises CorruptRow, StoreUnavailable."""
+        """The next events of the present round, or of a new one. Raise CorruptRow, StoreUnavailable."""
         backlog = self._cursor.progress_backlog
         if not self._remaining and backlog:
             self._remaining = await self._begin_round(backlog)

@@ -38,7 +38,7 @@ class RunEnd:
     until_acknowledged: bool
 
     def outlook(self, state: Record | LogEntry) -> Outlook:
-        """Whether further events can follow this state. Raises CorruptRow."""
+        """Whether further events can follow this state. Raise CorruptRow."""
         if isinstance(state, LogEntry) and (state.deleted or state.body is None):
             # The entries of a removed run have no body, and its DELETED follows them.
             return FINAL if state.deleted else OPEN
@@ -50,7 +50,7 @@ class RunEnd:
         return Outlook(False, run.lease) if lifecycle.awaits_acknowledgement(run) else FINAL
 
     def cut(self, changes: Sequence[Event]) -> tuple[Sequence[Event], Outlook]:
-        """The changes up to the one that completes the watch, and the outlook after them. Raises CorruptRow."""
+        """The changes up to the one that completes the watch, and the outlook after them. Raise CorruptRow."""
         outlook = OPEN
         for number, event in enumerate(changes, 1):
             if event.subject is not None and (outlook := self.outlook(event.subject)).is_final:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from runsvc.watch.cursor import Cursor
     from runsvc.watch.hub import StatusHub
 
-#: The next heartbeat while its interval has not begun.
+#: Default of the longest time without an event, in seconds.
+HEARTBEAT_INTERVAL: Final = 15.0
+#: The time of the next heartbeat while its interval has not begun.
 _UNSET: Final = 0.0
 
 
@@ -50,7 +52,7 @@ class WatchRequest:
     store_id: str = ""
     include_progress: bool = False
     #: Longest time without an event, in seconds.
-    heartbeat_interval: float = 15.0
+    heartbeat_interval: float = HEARTBEAT_INTERVAL
     until_acknowledged: bool = False
     #: Count as a client of the run.
     attach: bool = False
@@ -78,7 +80,7 @@ class Watches:
     def open(
         self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
     ) -> Watch:
-        """A watch, to be used in a with block, which releases everything it holds. Raises ServerDraining.
+        """A watch, to be used in a with block, which releases everything it holds. Raise ServerDraining.
 
         may_be_ended returns whether the transport itself may have ended the connection, because of its age.
         """
@@ -89,9 +91,9 @@ class Watches:
 
 
 class Watch:
-    """One watch: begin it, then proceed until it is over.
+    """One watch: call `begin`, then `proceed` until the watch is `over`.
 
-    Both raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    Both methods raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
     """
 
     __slots__ = (
@@ -279,7 +281,7 @@ def _present(subject: Record | LogEntry) -> Record | LogEntry:
 
 
 def check_revision(after: int, store_id: str, clock: Clock) -> None:
-    """Check that a watch can resume after a revision. Raises RevisionUnknown, RevisionCompacted."""
+    """Check that a watch can resume after a revision. Raise RevisionUnknown, RevisionCompacted."""
     if after > clock.revision or (store_id and store_id != clock.store_id):
         raise RevisionUnknown(clock.revision, clock.store_id)
     if after < clock.oldest_revision - 1:

@@ -64,7 +64,7 @@ class RunCodec:
     def decode(self, subject: Record | LogEntry) -> Run:
         """Decode the run of a record, or of a log entry that has a body.
 
-        CorruptRow if the bytes cannot be decoded, or do not match the columns.
+        Raise CorruptRow if the bytes cannot be decoded, or do not match the columns.
         """
         sequence = subject.progress_sequence if isinstance(subject, Record) else None
         try:
@@ -87,7 +87,7 @@ class RunCodec:
         return run
 
     def check(self, record: Record) -> None:
-        """CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns.
+        """Raise CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns.
 
         Costs about a tenth of `decode`.
         """

@@ -127,12 +127,12 @@ def progress_from(message: run_pb2.Progress) -> Progress:
 
 
 def to_datetime(stamp: Timestamp) -> datetime:
-    """The time of a timestamp, to the microsecond. OverflowError beyond the years 1 to 9999."""
+    """The time of a timestamp, to the microsecond. Raise OverflowError beyond the years 1 to 9999."""
     return _EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
 
 
 def to_timedelta(duration: Duration) -> timedelta:
-    """The length of a duration, to the microsecond. OverflowError beyond what a timedelta holds."""
+    """The length of a duration, to the microsecond. Raise OverflowError beyond what a timedelta holds."""
     return timedelta(0, duration.seconds, duration.nanos // 1000)
 
 
@@ -224,7 +224,7 @@ def _set_change(response: Any, entry: LogEntry) -> None:
 
 
 def merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> None:
-    """Parse the parts of a stored run into a message. CorruptRow if they do not match the columns."""
+    """Parse the parts of a stored run into a message. Raise CorruptRow if they do not match the columns."""
     for part in parts:
         merge(message, part, subject.run_id)
     if (
@@ -236,7 +236,7 @@ def merge_stored(message: Any, subject: Record | LogEntry, *parts: bytes) -> Non
 
 
 def merge(message: Any, encoded: bytes, run_id: str) -> None:
-    """Parse bytes into a message. CorruptRow."""
+    """Parse bytes into a message. Raise CorruptRow."""
     try:
         message.MergeFromString(encoded)
     except DecodeError as error:
@@ -244,7 +244,7 @@ def merge(message: Any, encoded: bytes, run_id: str) -> None:
 
 
 def to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
-    """The run of a message. KeyError, ValueError or OverflowError if a field is missing or invalid."""
+    """The run of a message. Raise KeyError, ValueError or OverflowError if a field is missing or invalid."""
     has = message.HasField
     if not (has("created_at") and has("updated_at")):
         raise ValueError("a run without its times")

@@ -39,9 +39,9 @@ class Draft(NamedTuple):
 def creation(
     request: CreationRequest, *, owner: str, method: str
 ) -> tuple[RunSpec, Request | None]:
-    """The spec of a creation, and its identity when it is repeatable. InvalidRequest.
+    """The spec of a creation, and its identity when it is repeatable. Raise InvalidRequest.
 
-    The time grows with the size of metadata and kwargs: above 64 KiB, call it on a thread.
+    The duration grows with the size of metadata and kwargs. Call it on a thread for more than 64 KiB.
     """
     with Check() as check:
         request_id = check.line("request_id", request.request_id, REQUEST_ID_LENGTH)

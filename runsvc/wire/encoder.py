@@ -28,7 +28,7 @@ class EventEncoder:
         self._encoded: FifoCache[int, _Encoded] = FifoCache(KEPT)
 
     def encode(self, event: Event) -> bytes:
-        """The encoded StreamStatusResponse of an event. CorruptRow."""
+        """The encoded StreamStatusResponse of an event. Raise CorruptRow."""
         if (known := self._encoded.get(event.revision)) is not None and _same(known.event, event):
             return known.response
         response = to_response(event).SerializeToString()

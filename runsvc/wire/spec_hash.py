@@ -31,7 +31,7 @@ class StructFault(ValueError):
 
 
 def plain(struct: Struct) -> dict[str, Json]:
-    """A Struct as plain objects. StructFault."""
+    """A Struct as plain objects. Raise StructFault."""
     return _object(struct, MAX_DEPTH)
 
 

@@ -6,15 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from runsvc.store.base import Topic, TopicKind
-from runsvc.watch.stream import WatchRequest
+from runsvc.watch.stream import HEARTBEAT_INTERVAL, WatchRequest
 from runsvc.wire.fields import MOMENT, Lengths
 from runsvc.wire.validation import MAX_INTEGER, Check
 
 if TYPE_CHECKING:
     from runsvc.v1.run_service_pb2 import StreamStatusRequest
 
-#: Seconds between heartbeats, by default and at the limits of the range.
-HEARTBEAT_INTERVAL: Final = 15.0
+#: Limits of the time between heartbeats, in seconds. A value beyond them is clamped.
 _LEAST_HEARTBEAT_INTERVAL: Final = 1.0
 _MOST_HEARTBEAT_INTERVAL: Final = 300.0
 
@@ -22,7 +21,7 @@ _INTERVALS: Final = Lengths(MOMENT, timedelta.max, "must be positive")
 
 
 def watch_request(request: StreamStatusRequest, owner: str) -> WatchRequest:
-    """The target of a watch, its start and its options. InvalidRequest."""
+    """The target of a watch, its start and its options. Raise InvalidRequest."""
     with Check() as check:
         topic = _topic(check, request, owner)
         for name in ("attach", "until_acknowledged"):

@@ -41,7 +41,7 @@ class Reader:
         (folder / ".venv").symlink_to(sys.prefix)
 
     async def follow(self, block: Block) -> None:
-        """Run a block as its note says, and check how it ends."""
+        """Run a block according to its note, and check how it ends."""
         shell = await self._start(block.script)
         if block.note == "background":
             self._background.append(shell)
@@ -127,7 +127,7 @@ async def reader(tmp_path: Path, server: Process) -> AsyncIterator[Reader]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-async def test_the_commands_of_a_page_do_as_it_says(page: Path, reader: Reader) -> None:
+async def test_the_commands_of_a_page_end_as_stated(page: Path, reader: Reader) -> None:
     for block in blocks_of(TEXTS[page]):
         if block.needed and shutil.which(block.needed) is None:
             assert os.environ.get("RUNSVC_REQUIRE_ALL") != "1", f"there is no {block.needed}"

@@ -82,7 +82,7 @@ async def test_the_cost_of_finding_abandoned_runs_is_linear_in_the_runs_found(
     query = Abandoned(LATER, "s", 50)
     assert len(driver.load(query)) == 50
     assert steps(store, partial(driver.load, query)) < 50 * MANY
-    # With one held attachment, its expired ones are not read once for each of them.
+    # With one held attachment, the run's expired attachments are read once, not once for each.
     _make(driver, Attach("held", often, "s", LATER))
     assert often not in {run.run_id for run in driver.load(query)}
     assert steps(store, partial(driver.load, query)) < 50 * MANY

@@ -58,7 +58,7 @@ async def status(client: Client, run: run_pb2.Run) -> int:
 
 
 async def past_the_grace_period(client: Client) -> None:
-    """Leave another run and wait until it is cancelled: by then, every earlier grace period is over, too."""
+    """Leave another run and wait until it is cancelled: by then, every earlier grace period is over."""
     other = await created(client, "other")
     async with watching(client, run_id=other.run_id, attach=True) as stream:
         await stream.read()

@@ -38,7 +38,7 @@ def faster(**times: int) -> tuple[Option, ...]:
 
 
 async def info_of(client: Client) -> Any:
-    """GetServerInfo, also while the client's own connection comes of age."""
+    """GetServerInfo, also while the client's own connection ages out."""
     while True:
         with suppress(Refused):
             return await call(client, "GetServerInfo")
@@ -101,7 +101,7 @@ async def test_an_aged_connection_ends_with_unavailable_and_its_watch_resumes_wi
                 try:
                     await created(client)
                 except Refused:
-                    # This client's own connection has come of age.
+                    # This client's own connection has aged out.
                     lived_out += 1
             made = (await info_of(client)).current_revision
             await until(lambda: len(seen) == made)
@@ -115,7 +115,7 @@ async def test_a_run_waits_for_its_client_after_its_connection_aged_out(
 ) -> None:
     options = faster(max_connection_age=1_000, max_connection_age_grace=200)
     db = tmp_path / "runs.db"
-    # Whoever leaves by himself has no time at all to come back.
+    # A client that leaves by itself gets no time to return.
     async with in_process(db, attach_grace=0.0, options=options) as client:
         run = await created(client)
         async with watching(client, run_id=run.run_id, attach=True) as stream:
@@ -127,7 +127,7 @@ async def test_a_run_waits_for_its_client_after_its_connection_aged_out(
 
 
 def _released(db: Path) -> float | None:
-    """Until when the only attachment lasts, in seconds since 1970; 0 when it is over, None while it is held."""
+    """The expiry of the only attachment, in seconds since 1970; 0 without one, None while the server holds it."""
     with closing(sqlite3.connect(db)) as file:
         for server, expires_at in file.execute("SELECT server, expires_at FROM attachments"):
             return None if server else expires_at / 1_000_000

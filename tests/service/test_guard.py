@@ -366,7 +366,7 @@ async def test_a_client_that_leaves_in_mid_stream_is_not_a_failure(
             raise
 
     async def write(context: Any) -> None:
-        # A handler that is busy elsewhere when the cancel comes meets the closed call at its next write.
+        # A handler that does not stop at the cancel writes to a closed call.
         try:
             await context.write(pb.StreamStatusResponse(store_id="x" * 1_000))
         except asyncio.CancelledError:
@@ -487,7 +487,7 @@ async def test_a_drain_waits_for_stuck_streams_only_while_other_calls_run() -> N
         call = asyncio.ensure_future(service.stub.Get(pb.GetRequest(run_id="r")))
         await asked.wait()
         settled = asyncio.ensure_future(service.guard.in_flight.ended_or_stuck())
-        # Many times as long as streams alone are given.
+        # Many times longer than the wait for stuck streams alone.
         await asyncio.sleep(0.2)
         assert not settled.done()
         answer.set()

@@ -107,7 +107,7 @@ async def test_a_health_watcher_that_does_not_read_delays_no_one(health: Health)
     entered, released = asyncio.Event(), asyncio.Event()
 
     class Stuck:
-        """A context whose client takes nothing."""
+        """A context with a client that does not read."""
 
         async def write(self, message: object) -> None:
             entered.set()

@@ -156,10 +156,10 @@ async def test_a_heartbeat_of_a_run_without_a_lease_changes_nothing(client: Clie
 async def test_a_heartbeat_shows_the_cancel(client: Client) -> None:
     run = await leased(client, ttl=60)
     await call(client, "Cancel", run_id=run.run_id)
-    told = await heartbeat(client, run)
-    assert told.status == INTERRUPTED
-    # It goes on until the executor has stopped.
-    assert told.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
+    answered = await heartbeat(client, run)
+    assert answered.status == INTERRUPTED
+    # The lease is renewed until the executor has stopped.
+    assert answered.lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
     await call(client, "AcknowledgeCancel", run_id=run.run_id, worker_id=WORKER)
     stopped = await found(client, run)
     assert (await heartbeat(client, run)).lease == stopped.lease
@@ -274,11 +274,11 @@ async def test_orphans_are_active_runs_without_a_live_lease(tmp_path: Path) -> N
         assert (await found(client, held)).status == RUNNING
 
 
-# Breaks: whoever lives goes on, whoever is dead is found out afterwards.
+# Outages: the runs of living executors continue, and those of dead ones end after the outage.
 
 
 async def _outlives(client: Client, alive: run_pb2.Run, dead: run_pb2.Run) -> None:
-    """After a break the dead one ends, while the other goes on."""
+    """After an outage the run of the dead executor ends, and the other one continues."""
     assert (await found(client, dead)).status == RUNNING
     assert (await ended(client, dead)).status_reason == LEASE_EXPIRED
     assert (await found(client, alive)).status == RUNNING
@@ -393,21 +393,21 @@ async def test_a_heartbeat_counts_even_if_its_worker_did_not_wait_for_the_answer
         run = await leased(client, ttl=60)
         with closing(sqlite3.connect(db, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            # The writer is busy with this one when the sign of life comes.
+            # The writer waits with this creation while the heartbeat arrives.
             first = asyncio.create_task(created(client, "u"))
             await asyncio.sleep(0.1)
             request = HeartbeatRequest(run_id=run.run_id, worker_id=WORKER)
-            with pytest.raises(grpc.aio.AioRpcError) as unheard:
+            with pytest.raises(grpc.aio.AioRpcError) as abandoned:
                 await client.runs.Heartbeat(request, timeout=0.2)
-            assert unheard.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert abandoned.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await first
-        # Whatever comes after it finds it done.
+        # A later command runs after the heartbeat.
         await call(client, "UpdateModelName", run_id=run.run_id, model_name="m")
         lease = (await found(client, run)).lease
         assert lease.expires_at.ToMicroseconds() > run.lease.expires_at.ToMicroseconds()
 
 
-# Many at once.
+# Many executors.
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ async def test_a_fleet_of_workers_on_a_busy_machine_loses_no_lease(
         assert fleet.refusals == []
         info = await call(client, "GetServerInfo")
         assert (info.active_runs, info.current_revision) == (workers, workers)
-        # Now all of them are dead.
+        # From now on no executor sends heartbeats.
         async with watching(client, all={}, after_revision=info.current_revision) as stream:
             lost: list[run_pb2.Run] = []
             while len(lost) < workers:

@@ -56,7 +56,7 @@ async def test_abandoned_calls_took_effect_completely_or_not_at_all(
     async with in_process(db) as client:
         given_up = await give_up(client, 300, Random(1))
         before = await check_given_up(client, 300)
-    # Some of those that were given up took effect, some did not, and some were not given up.
+    # Some abandoned calls took effect and some did not. Some calls were answered in time.
     assert given_up & before.keys()
     assert given_up - before.keys()
     assert len(given_up) < 300

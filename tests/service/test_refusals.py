@@ -163,7 +163,7 @@ def _field(number: int, body: bytes) -> bytes:
 
 
 def _deep(levels: int) -> bytes:
-    """A creation whose kwargs nest deeper than any parser follows."""
+    """A creation with kwargs that are nested too deeply for any parser."""
     value = b""
     for _ in range(levels):
         value = _field(1, _field(1, b"a") + _field(2, _field(5, value)))

@@ -42,7 +42,9 @@ ALLOWED = {*product((PENDING, RUNNING), ENDS), (PENDING, RUNNING)}
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(EVERY, EVERY)))
-async def test_every_pair_of_the_status_machine(client: Client, before: int, after: int) -> None:
+async def test_a_report_of_every_status_on_a_run_of_every_status(
+    client: Client, before: int, after: int
+) -> None:
     run = await in_status(client, before)
     if before == after:
         answer = await call(client, "SetStatus", run_id=run.run_id, status=after)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tests.support.server import Client
 
 
-async def _last_word(client: Client, ready: asyncio.Event) -> Any:
-    """How a watch of everything is ended by the server."""
+async def _end_of_watch(client: Client, ready: asyncio.Event) -> Any:
+    """The error with which the server ends a watch of all runs."""
     async with watching(client, all={}) as stream:
         await stream.read()
         ready.set()
@@ -39,7 +39,7 @@ async def _last_word(client: Client, ready: asyncio.Event) -> Any:
 
 
 async def _answer(client: Client, number: int) -> str | None:
-    """The run that a call created, or None when the server did not take the call on any more."""
+    """The run that a call created; None if the server refused the call."""
     try:
         return (await created(client, f"t{number}")).run_id
     except Refused as refusal:
@@ -55,7 +55,7 @@ async def test_a_stop_notifies_watchers_and_answers_callers(tmp_path: Path) -> N
         address = await server.enter_async_context(running(settings))
         async with client_of(address) as client:
             ready = asyncio.Event()
-            watch = asyncio.create_task(_last_word(client, ready))
+            watch = asyncio.create_task(_end_of_watch(client, ready))
             await ready.wait()
             calls = [asyncio.create_task(_answer(client, number)) for number in range(50)]
             await calls[0]
@@ -74,7 +74,7 @@ async def test_a_stop_notifies_watchers_and_answers_callers(tmp_path: Path) -> N
 async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Path) -> None:
     async with Process(tmp_path / "a.db") as process, client_of(process.address) as client:
         ready = asyncio.Event()
-        watch = asyncio.create_task(_last_word(client, ready))
+        watch = asyncio.create_task(_end_of_watch(client, ready))
         await ready.wait()
         assert await process.stop() == 0
         assert (await watch).reason == "SERVER_DRAINING"
@@ -86,7 +86,7 @@ async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Pa
             other.execute("BEGIN IMMEDIATE")
             call_in_flight = asyncio.create_task(_answer(client, 1))
             ready = asyncio.Event()
-            watch = asyncio.create_task(_last_word(client, ready))
+            watch = asyncio.create_task(_end_of_watch(client, ready))
             await ready.wait()
             process.signal(signal.SIGINT)
             await watch
@@ -106,7 +106,7 @@ async def test_a_watcher_that_does_not_read_does_not_delay_a_stop(tmp_path: Path
                 "/runsvc.v1.RunService/StreamStatus", request.SerializeToString(), print
             )
             ready = asyncio.Event()
-            watch = asyncio.create_task(_last_word(client, ready))
+            watch = asyncio.create_task(_end_of_watch(client, ready))
             await ready.wait()
             while (await call(client, "GetServerInfo")).watchers < 2:
                 pass
@@ -139,7 +139,7 @@ async def test_an_address_that_other_machines_reach_is_refused_by_default(
     assert not (tmp_path / "runs.db").exists()
 
 
-async def test_such_an_address_is_allowed_on_request(tmp_path: Path) -> None:
+async def test_insecure_listen_allows_an_address_that_other_machines_reach(tmp_path: Path) -> None:
     settings = Settings(listen="0.0.0.0:0", db=tmp_path / "runs.db", insecure_listen=True)
     async with running(settings) as address:
         port = address.rpartition(":")[2]

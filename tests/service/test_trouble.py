@@ -118,7 +118,7 @@ async def test_a_bug_discloses_only_a_request_id(
         error = await refused(client, "Create", spec={"thread_id": "t"})
     assert error.code is grpc.StatusCode.INTERNAL
     assert "secret" not in error.message
-    # The sweeper meets it too.
+    # The sweeper fails and logs it, too.
     calls = [each for each in caplog.records if each.name != "runsvc.maintenance.sweeper"]
     (record,) = [each for each in calls if each.exc_info]
     (request_id,) = re.findall(r"request (\S+) failed", record.getMessage())

@@ -104,7 +104,7 @@ async def test_thousands_of_watchers_resume_at_once_after_a_crash(
             await process.start_again()
             async with client_of(process.address) as client:
                 await until_watchers(client, count)
-                # The server refused none of them.
+                # The server refused no watcher.
                 assert not any(CANCELLED in watcher.statuses for watcher in each)
                 await until(lambda: each[8].seen == [2])
                 await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))

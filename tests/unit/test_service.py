@@ -11,4 +11,4 @@ async def test_a_stop_changes_health_then_ends_watches_then_drains_calls() -> No
     parts = Mock()
     parts.door.drain = AsyncMock()
     await drain(parts.door, parts.hub, 2.5)
-    assert parts.mock_calls == [call.door.renounce(), call.hub.drain(), call.door.drain(2.5)]
+    assert parts.mock_calls == [call.door.withdraw(), call.hub.drain(), call.door.drain(2.5)]

@@ -47,7 +47,7 @@ class MemoryData:
         self.commits = 0
 
     def check_open(self) -> None:
-        """StoreUnavailable if the store is closed."""
+        """Raise StoreUnavailable if the store is closed."""
         if not self.is_open:
             raise StoreUnavailable("it is closed")
 

@@ -81,7 +81,7 @@ def test_complete_accepts_terminal_statuses_only(cli: Cli) -> None:
     assert "not one of success, error, timeout, interrupted" in result.stderr
 
 
-def test_status_may_be_converted_already() -> None:
+def test_a_converted_status_is_not_converted_again() -> None:
     assert STATUS.convert(2, None, None) == 2
 
 

@@ -81,7 +81,7 @@ def test_long_id_is_folded() -> None:
     assert "".join(line.split()[0] for line in lines[1:]) == ID
 
 
-def test_known_and_empty_columns_are_omitted() -> None:
+def test_named_and_empty_columns_are_omitted() -> None:
     run = Run(run_id=ID, thread_id="t", status="RUN_STATUS_PENDING")
     assert lines_of(RunsTable([run], without=("THREAD",)))[0].split() == ["RUN", "STATUS"]
 

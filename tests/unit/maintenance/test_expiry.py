@@ -379,7 +379,7 @@ def a_record(run: Run) -> Record:
     )
 
 
-def test_a_run_ends_when_both_times_have_reached_its_end() -> None:
+def test_a_run_ends_once_elapsed_time_and_store_time_reach_its_end() -> None:
     result, changes = decide(leased_until(NOON), NOON)
     assert (result.ended, result.skips) == (1, (0, 0))
     assert changes is not None
@@ -396,7 +396,7 @@ def test_a_run_ends_when_both_times_have_reached_its_end() -> None:
     ],
     ids=["by the store's time", "by the elapsed time"],
 )
-def test_a_run_does_not_end_while_one_of_the_times_is_before_its_end(
+def test_a_run_does_not_end_while_elapsed_time_or_store_time_is_before_its_end(
     end: datetime, now: datetime
 ) -> None:
     result, changes = decide(leased_until(end), now)

@@ -43,7 +43,7 @@ def test_an_address_that_outlives_a_connection_is_a_new_one() -> None:
     met.note_call("b")
     clock.now += 161
     met.note_call("a")
-    # The former one's age and grace are over, so this is a new one.
+    # The earlier connection's age and grace period are over, so this is a new connection.
     assert not met.may_be_aged_out("a")
-    # And nothing is kept of those that are over.
+    # Connections that have ended are forgotten.
     assert list(met._first_calls) == ["b", "a"]

@@ -49,7 +49,7 @@ async def test_the_first_batch_is_woken_before_the_call_returns() -> None:
     assert harness.woken[PACE.idle_batch :] == list(range(PACE.immediate + 1))
 
 
-async def test_each_further_batch_is_woken_in_a_turn_of_its_own() -> None:
+async def test_each_further_batch_is_woken_in_its_own_loop_turn() -> None:
     harness = Harness()
     harness.wake(*range(3 * PACE.idle_batch))
     for batches in (1, 2, 3):

@@ -100,7 +100,7 @@ def test_an_evicted_topic_is_removed_from_the_index() -> None:
     assert revisions(log.after(name_of(Topic(TopicKind.RUN, "o", "b")), 1, 9)) == [2]
 
 
-def test_the_entries_of_a_topic_with_many_of_them() -> None:
+def test_a_topic_with_many_entries_returns_the_newest_of_them() -> None:
     log = RecentLog(0, capacity=50 * COST)
     for last in range(1, 121):
         log.extend(entries(last))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.conformance.driver import Driver
 
 PLAIN = RunEnd(CODEC, until_acknowledged=False)
-PATIENT = RunEnd(CODEC, until_acknowledged=True)
+UNTIL_ACKNOWLEDGED = RunEnd(CODEC, until_acknowledged=True)
 
 
 async def entries_of(store: MemoryStore, run: Run) -> list[LogEntry]:
@@ -45,13 +45,13 @@ async def lease_of(store: MemoryStore, run: Run) -> Lease | None:
 
 async def test_an_active_run_is_open(store: MemoryStore, driver: Driver) -> None:
     entries = await entries_of(store, running(driver))
-    for run_end in (PLAIN, PATIENT):
+    for run_end in (PLAIN, UNTIL_ACKNOWLEDGED):
         assert [run_end.outlook(entry) for entry in entries] == [OPEN, OPEN]
 
 
 async def test_a_success_is_final(store: MemoryStore, driver: Driver) -> None:
     run = driver.report(driver.create(), SUCCESS)
-    for run_end in (PLAIN, PATIENT):
+    for run_end in (PLAIN, UNTIL_ACKNOWLEDGED):
         assert run_end.outlook((await entries_of(store, run))[-1]) == FINAL
 
 
@@ -64,25 +64,25 @@ async def test_after_a_cancel_an_acknowledgement_can_follow_as_long_as_the_lease
     assert PLAIN.outlook(cancelled) == FINAL
     lease = await lease_of(store, run)
     assert (lease is None) == (lease_ttl is None)
-    assert PATIENT.outlook(cancelled) == Outlook(is_final=False, lease=lease)
+    assert UNTIL_ACKNOWLEDGED.outlook(cancelled) == Outlook(is_final=False, lease=lease)
     driver.acknowledge(run)
-    assert PATIENT.outlook((await entries_of(store, run))[-1]) == FINAL
+    assert UNTIL_ACKNOWLEDGED.outlook((await entries_of(store, run))[-1]) == FINAL
 
 
 async def test_no_acknowledgement_follows_the_cancel_of_a_run_that_never_started(
     store: MemoryStore, driver: Driver
 ) -> None:
     run = driver.cancel(driver.create())
-    assert PATIENT.outlook((await entries_of(store, run))[-1]) == FINAL
+    assert UNTIL_ACKNOWLEDGED.outlook((await entries_of(store, run))[-1]) == FINAL
 
 
-async def test_the_removal_of_a_run_is_final_and_its_bare_entries_are_open(
+async def test_a_removal_is_final_and_entries_without_a_body_are_open(
     store: MemoryStore, driver: Driver
 ) -> None:
     run = driver.report(driver.create(), SUCCESS)
     driver.delete(run)
     entries = await entries_of(store, run)
-    for run_end in (PLAIN, PATIENT):
+    for run_end in (PLAIN, UNTIL_ACKNOWLEDGED):
         assert [run_end.outlook(entry) for entry in entries] == [OPEN, OPEN, FINAL]
 
 
@@ -93,7 +93,7 @@ async def test_a_corrupt_state_is_decoded_only_if_an_acknowledgement_counts(
     damaged = (await entries_of(store, run))[-1]._replace(body=b"\xff")
     assert PLAIN.outlook(damaged) == FINAL
     with pytest.raises(CorruptRow):
-        PATIENT.outlook(damaged)
+        UNTIL_ACKNOWLEDGED.outlook(damaged)
 
 
 async def test_changes_are_cut_after_the_end(store: MemoryStore, driver: Driver) -> None:
@@ -102,7 +102,7 @@ async def test_changes_are_cut_after_the_end(store: MemoryStore, driver: Driver)
     events = await events_of(store, run)
     assert len(events) == 4
     assert PLAIN.cut(events) == (events[:3], FINAL)
-    assert PATIENT.cut(events) == (events, FINAL)
+    assert UNTIL_ACKNOWLEDGED.cut(events) == (events, FINAL)
 
 
 async def test_changes_before_the_end_are_not_cut(store: MemoryStore, driver: Driver) -> None:
@@ -112,4 +112,4 @@ async def test_changes_before_the_end_are_not_cut(store: MemoryStore, driver: Dr
     run = driver.cancel(run)
     events = await events_of(store, run)
     outlook = Outlook(is_final=False, lease=await lease_of(store, run))
-    assert PATIENT.cut(events) == (events, outlook)
+    assert UNTIL_ACKNOWLEDGED.cut(events) == (events, outlook)

@@ -289,7 +289,7 @@ async def test_a_watch_counts_as_a_client_if_it_attaches(env: Environment) -> No
 
 
 @pytest.mark.parametrize("may_be_ended", [False, True])
-async def test_a_client_on_an_aged_out_connection_has_as_long_as_after_an_end_by_the_server(
+async def test_a_client_on_an_aged_out_connection_has_the_reconnect_grace_period(
     env: Environment, *, may_be_ended: bool
 ) -> None:
     run = env.driver.create()

@@ -181,7 +181,7 @@ async def test_the_progress_of_a_removed_run_is_left_out(env: Environment, runni
         assert positions(await take(stream, 2)) == [(DELETED, 3), (HEARTBEAT, 3)]
 
 
-async def test_a_large_round_comes_in_chunks_with_the_changes_of_the_meantime_in_between(
+async def test_changes_are_sent_between_the_chunks_of_a_large_progress_round(
     env: Environment,
 ) -> None:
     chunk = env.tuning.progress_chunk
@@ -200,7 +200,7 @@ async def test_a_large_round_comes_in_chunks_with_the_changes_of_the_meantime_in
     assert sent >= {run.run_id for run in runs}
 
 
-async def test_a_watcher_that_does_not_read_holds_little_and_gets_the_progress_of_all_active_runs(
+async def test_a_slow_watcher_has_a_bounded_backlog_and_gets_the_progress_of_all_active_runs(
     env: Environment,
 ) -> None:
     env.use_hub(StatusHub(env.store.reading, backlog_capacity=10))

@@ -1,4 +1,4 @@
-"""Answers are what protobuf makes of them, though nothing takes the runs in them apart."""
+"""Answers that are joined from encoded parts equal the answers that protobuf encodes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def whole(run: Run, kwargs: bytes = b"") -> run_pb2.Run:
 
 
 @given(runs, st.just(b"") | st.text(max_size=300).map(lambda text: struct({"k": text})))
-def test_a_field_and_the_rest_are_the_answer(run: Run, kwargs: bytes) -> None:
+def test_the_field_of_a_run_and_the_other_fields_form_the_answer(run: Run, kwargs: bytes) -> None:
     rest = pb.CreateResponse(replayed=True)
     encoded = run_field(*RunCodec().encode(run), kwargs) + rest.SerializeToString()
     expected = pb.CreateResponse(run=whole(run, kwargs), replayed=True)
@@ -50,7 +50,7 @@ def test_a_run_may_be_of_any_size(size: int) -> None:
 
 
 @given(st.lists(runs, max_size=4))
-def test_a_page_is_its_fields(page: list[Run]) -> None:
+def test_the_fields_of_records_and_the_token_form_a_page(page: list[Run]) -> None:
     rest = pb.ListByThreadResponse(next_page_token="t").SerializeToString()
     encoded = b"".join((*(record_field(record_of(run)) for run in page), rest))
     answered = pb.ListByThreadResponse.FromString(encoded)

@@ -297,7 +297,7 @@ def test_times_are_exact_to_the_microsecond() -> None:
 
 
 @given(runs)
-def test_a_record_of_its_run_is_sound(run: Run) -> None:
+def test_a_record_that_matches_its_columns_passes_the_check(run: Run) -> None:
     RunCodec().check(record_of(run))
     RunCodec().check(record_of(run, kwargs=struct({"k": "v"})))
 
@@ -305,12 +305,12 @@ def test_a_record_of_its_run_is_sound(run: Run) -> None:
 @pytest.mark.parametrize(
     "column", [{"run_id": "r-2"}, {"status": RunStatus.PENDING}, {"revision": 8}]
 )
-def test_a_record_of_another_run_is_corrupt(column: dict[str, Any]) -> None:
+def test_a_record_that_contradicts_its_columns_fails_the_check(column: dict[str, Any]) -> None:
     with pytest.raises(CorruptRow):
         RunCodec().check(record_of(a_run())._replace(**column))
 
 
-def test_a_record_that_does_not_parse_is_corrupt() -> None:
+def test_a_record_that_does_not_parse_fails_the_check() -> None:
     with pytest.raises(CorruptRow):
         RunCodec().check(record_of(a_run(), b"\xff"))
     with pytest.raises(CorruptRow):

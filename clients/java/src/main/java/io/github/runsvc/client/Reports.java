@@ -23,7 +23,7 @@ import java.util.function.Supplier;
  */
 final class Reports {
   /** The shortest time for which a report of the end is repeated. */
-  private static final Duration MIN_PATIENCE = Duration.ofSeconds(60);
+  private static final Duration MIN_RETRY_TIME = Duration.ofSeconds(60);
 
   /** The longest error text that the server accepts, in bytes. */
   private static final int MAX_ERROR_TEXT = 16 << 10;
@@ -33,13 +33,13 @@ final class Reports {
   private final String runId;
 
   /** How long a report is repeated. For the start: the timeout of a call. */
-  private Duration patience;
+  private Duration retryTime;
 
   Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
     this.options = options;
     this.runId = runId;
-    this.patience = client.timeout();
+    this.retryTime = client.timeout();
   }
 
   /** Reports the start, and returns the run. */
@@ -50,7 +50,7 @@ final class Reports {
     options.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
     Run run = repeat(() -> client.setStatus(request.build()).getRun());
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
-    patience = lease.compareTo(MIN_PATIENCE) > 0 ? lease : MIN_PATIENCE;
+    retryTime = lease.compareTo(MIN_RETRY_TIME) > 0 ? lease : MIN_RETRY_TIME;
     return run;
   }
 
@@ -131,7 +131,7 @@ final class Reports {
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
         long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isTransient() || end >= patience.toNanos()) {
+        if (!failure.isTransient() || end >= retryTime.toNanos()) {
           throw failure;
         }
         sleep(pause, failure);
