@@ -22,6 +22,8 @@ from tests.bench.work import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PROC = Path("/proc/self/stat")
+#: Each section measures for a while: minutes on a busy machine.
+slow = pytest.mark.timeout(600)
 needs_proc = pytest.mark.skipif(not PROC.exists(), reason="no /proc to read processor time from")
 
 
@@ -41,6 +43,7 @@ def read_figures(folder: Path) -> dict[str, Any]:
 
 
 @needs_proc
+@slow
 def test_sections_of_calls_are_measured_and_shown(tmp_path: Path) -> None:
     only = ("unary", "open", "mixed", "list", "finished")
     text = bench("--out", str(tmp_path), *(f"--only={name}" for name in only))
@@ -63,6 +66,7 @@ def test_sections_of_calls_are_measured_and_shown(tmp_path: Path) -> None:
 
 
 @needs_proc
+@slow
 def test_all_other_sections_are_measured(tmp_path: Path) -> None:
     only = ("seed", "floor", "memory", "start", "terms", "watch", "clients")
     bench("--out", str(tmp_path), "--peer", *(f"--only={name}" for name in only))
@@ -83,6 +87,7 @@ def test_all_other_sections_are_measured(tmp_path: Path) -> None:
 
 
 @needs_proc
+@slow
 def test_heartbeats_and_progress_are_measured_by_size_of_metadata(tmp_path: Path) -> None:
     bench("--out", str(tmp_path), "--only=payload")
     found = read_figures(tmp_path)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from runsvc.core import lifecycle
 from runsvc.store.queries import DueLeases, DueTimeouts
 from runsvc.store.sqlite import SqliteStore
@@ -44,6 +46,8 @@ def _life(driver: Driver, **terms: Any) -> None:
     driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id=run.worker_id))
 
 
+# It fills a large store: up to a minute on a busy machine.
+@pytest.mark.timeout(300)
 async def test_leases_and_timeouts_of_others_do_not_slow_creations_and_endings(
     tmp_path: Path,
 ) -> None:
