@@ -15,8 +15,7 @@ WORKER_ID = sys.argv[1] if len(sys.argv) > 1 else f"{socket.gethostname()}-{os.g
 
 async def echo(execution: AsyncExecution) -> None:
     """Repeat the input word by word, and report each word as progress."""
-    kwargs = execution.run.kwargs
-    words = str(kwargs["input"]).split() if "input" in kwargs else []
+    words = execution.run.kwargs.fields["input"].string_value.split()
     for count, word in enumerate(words, start=1):
         await asyncio.sleep(0.3)
         if word == "fail":
