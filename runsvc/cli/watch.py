@@ -156,10 +156,12 @@ class _Events:
 
     session: Session
     target: dict[str, Any]
-    #: Called when the connection is lost and the watch reconnects.
+    #: Called once per outage, when the watch reconnects for the first time.
     on_lost: Callable[[], None] = lambda: None
     #: Whether an event has arrived.
     is_started: bool = False
+    #: Whether the connection is lost and no event has arrived since.
+    is_lost: bool = False
     revision: int | None = None
 
     def __iter__(self) -> Iterator[StreamStatusResponse]:
@@ -168,7 +170,7 @@ class _Events:
                 **self.target, on_reconnect=self._on_reconnect
             ) as events:
                 for event in events:
-                    self.is_started = True
+                    self.is_started, self.is_lost = True, False
                     self.revision = event.revision or self.revision
                     yield event
         except RunError as error:
@@ -180,7 +182,9 @@ class _Events:
         if not self.is_started:
             # The address is probably wrong.
             raise error
-        self.on_lost()
+        if not self.is_lost:
+            self.on_lost()
+        self.is_lost = True
 
 
 def _watch_failed(session: Session, error: RunError, revision: int | None) -> CallFailed:

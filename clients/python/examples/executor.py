@@ -15,7 +15,7 @@ WORKER_ID = sys.argv[1] if len(sys.argv) > 1 else f"{socket.gethostname()}-{os.g
 
 async def echo(execution: AsyncExecution) -> None:
     """Repeat the input word by word, and report each word as progress."""
-    words = str(execution.run.kwargs["input"]).split()
+    words = execution.run.kwargs.fields["input"].string_value.split()
     for count, word in enumerate(words, start=1):
         await asyncio.sleep(0.3)
         if word == "fail":
@@ -31,7 +31,7 @@ async def execute(client: AsyncRunClient, run_id: str) -> None:
             print("started", run_id, flush=True)
             await echo(execution)
     except FailedPrecondition:
-        print("held by another worker, or ended", run_id, flush=True)
+        print("held by another executor, or ended", run_id, flush=True)
     except ValueError as error:
         print("failed", run_id, error, flush=True)
     else:

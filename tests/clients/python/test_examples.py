@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.client import AsyncRunClient
-from runsvc.v1.run_pb2 import RunStatus
+from runsvc.v1.run_pb2 import RunSpec, RunStatus
 from tests.clients.python.programs import HERE, Program, running
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ async def test_executor_answers_callers(process: Process) -> None:
             await caller.wait_for_line("newest runs: RUN_STATUS_ERROR RUN_STATUS_SUCCESS")
             assert await caller.exit_status() == 1
         await executor.wait_for_line("failed")
+
+
+async def test_executor_completes_a_run_without_input(process: Process) -> None:
+    async with AsyncRunClient(process.address) as client:
+        created = await client.create(RunSpec(thread_id="chat-1", assistant_id="echo"))
+        async with example(process.address, "executor") as executor:
+            await executor.wait_for_line(f"done {created.run.run_id}")
+        ended = await client.get(created.run.run_id)
+    assert ended.status == RunStatus.RUN_STATUS_SUCCESS
 
 
 async def test_ctrl_c_in_the_caller_cancels_its_run(process: Process) -> None:

@@ -125,11 +125,18 @@ LOST = "The connection was lost. Reconnecting.\n"
 def test_lost_connection_is_resumed(cli: Cli) -> None:
     cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [GONE], [changed("SUCCESS")])
     result = cli("watch", "r1")
-    assert (result.exit_code, result.stderr) == (0, LOST * 2)
+    assert (result.exit_code, result.stderr) == (0, LOST)
     first, last = result.stdout.splitlines()
     assert "SNAPSHOT RUNNING" in first
     assert "CHANGED RUNNING -> SUCCESS" in last
     assert cli.last_request == StreamStatusRequest(run_id="r1", after_revision=3, store_id="s")
+
+
+def test_each_outage_is_reported_once(cli: Cli) -> None:
+    cli.script.will("StreamStatus", [SNAPSHOT, END, GONE], [GONE], [changed("RUNNING"), GONE])
+    cli.script.will("StreamStatus", [GONE], [changed("SUCCESS")])
+    result = cli("watch", "r1")
+    assert (result.exit_code, result.stderr) == (0, LOST * 2)
 
 
 def test_json_hides_reconnects(cli: Cli) -> None:
