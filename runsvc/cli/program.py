@@ -69,6 +69,7 @@ class Program(click.Group):
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
         except click.UsageError as usage_error:
+            _explain_dash(usage_error)
             if not ctx.meta.get(AS_JSON):
                 raise
             message = usage_error.format_message()
@@ -93,6 +94,14 @@ class Program(click.Group):
             _discard_output()
             raise click.ClickException(f"Cannot write the answer: {error.strerror}") from error
         return result
+
+
+def _explain_dash(error: click.UsageError) -> None:
+    """Add to an unknown option how to write an id that begins with a dash, if the command takes ids."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return
+    if any(isinstance(each, click.Argument) for each in error.ctx.command.params):
+        error.message += '. Put "--" before the first id that begins with "-", after all options.'
 
 
 def _discard_output() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -83,6 +84,22 @@ async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
         await shell.run("watch", run_id, status=6)
         await shell.run("get", "nobody", status=3)
     await shell.run("get", run_id, status=5)
+
+
+async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db") as process:
+        shell = Shell(process.address)
+        arguments = ("--assistant", "-demo", "--request-id", "-r", "--json", "--", "-8f3")
+        run = json.loads(await shell.run("create", *arguments))["run"]
+        assert (run["thread_id"], run["assistant_id"]) == ("-8f3", "-demo")
+        await shell.run("set-status", run["run_id"], "running", "--worker", "_w")
+        busy = await shell.run("create", "--", "-8f3", status=4)
+        (displace,) = re.findall(r"displace it: .* (create .*)", busy)
+        newer = await shell.run(*shlex.split(displace))
+        assert run["run_id"] in newer
+        await shell.run("cancel", "--thread", "-8f3")
+        listed = await shell.run("list", "--json", "--", "-8f3")
+        assert len(json.loads(listed)["runs"]) == 2
 
 
 async def test_run_ends_after_an_attached_watch(tmp_path: Path) -> None:
