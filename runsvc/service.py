@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
@@ -29,6 +28,7 @@ from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.listen import check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
+from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore
 from runsvc.timekeeper import Timekeeper
 from runsvc.watch.fan_out import FanOut
@@ -55,11 +55,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once (see StopSignals).
 
     Calls `ready` with the address once the server answers. StoreRefused, ListenRefused, StoreUnavailable.
     """
@@ -92,17 +90,7 @@ def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        logger.info("%s: draining", signal.Signals(number).name)
-        stop.set()
-        for each in _SIGNALS:
-            # The next signal ends the process at once, by its default action.
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-
-    for each in _SIGNALS:
-        loop.add_signal_handler(each, on_signal, each)
+    StopSignals(lambda: loop.call_soon_threadsafe(stop.set)).install()
     async with running(settings) as address:
         gc_schedule.start()
         ready(address)

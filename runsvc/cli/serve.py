@@ -108,7 +108,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="Level of the log on stderr; debug logs every call.",
 )
 def serve(log_level: str, **settings: Any) -> None:
-    """Run a server until SIGTERM or Ctrl-C. Calls in progress may finish; a second signal stops at once.
+    """Run a server until SIGTERM, SIGHUP or Ctrl-C. Calls in progress may finish; a second signal stops at once.
 
     \b
     Examples:
