@@ -18,6 +18,7 @@ from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
+from runsvc.cli.standard_streams import open_closed_streams
 from runsvc.cli.watch import watch
 from runsvc.client import RunError
 
@@ -52,6 +53,11 @@ Exit codes:
 
 class Program(click.Group):
     """A group that exits silently on Ctrl-C, and prints usage errors as JSON with --json."""
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run a command. First of all, open standard streams that are closed."""
+        open_closed_streams()
+        return super().main(*arguments, **settings)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the commands in the order of their use."""

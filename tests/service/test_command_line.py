@@ -8,14 +8,18 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import IO, Any
 
+import grpc
 import pytest
 
 from runsvc.client import RunClient
 from runsvc.v1.run_pb2 import RunSpec
+from runsvc.v1.run_service_pb2 import HasInflightRequest
+from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.server import Process
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +177,32 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         refusal = await shell.run(*arguments, status=1)
     (line,) = refusal.splitlines()
     assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_server_with_closed_standard_streams_stops_cleanly(
+    tmp_path: Path, closed: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    arguments = f"serve --listen {address} --db {tmp_path / 'a.db'} {closed}"
+    server = await asyncio.create_subprocess_shell(
+        f"exec {shlex.quote(sys.executable)} -m runsvc.cli {arguments}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = RunServiceStub(channel)
+        request = HasInflightRequest(thread_id="t")
+        assert not (await stub.HasInflight(request, wait_for_ready=True)).has_inflight
+    server.terminate()
+    assert await server.wait() == 0
+
+
+async def test_command_with_closed_standard_streams_fails_without_an_abort() -> None:
+    shell = Shell("127.0.0.1:1")
+    program = shlex.quote(sys.executable)
+    assert await shell.run_line(f"{program} -m runsvc.cli get r --target 127.0.0.1:1 <&- 2>&-") == 5
 
 
 async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:
