@@ -75,10 +75,10 @@ class Program(click.Group):
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
         except click.UsageError as usage_error:
-            _explain_dash(usage_error)
+            explained = _explain_dash(usage_error)
             if not ctx.meta.get(AS_JSON):
-                raise
-            message = usage_error.format_message()
+                raise explained from usage_error
+            message = explained.format_message()
             error = RunError(grpc.StatusCode.INVALID_ARGUMENT, message=message)
             raise CallFailed(error, as_json=True) from usage_error
 
@@ -102,12 +102,14 @@ class Program(click.Group):
         return result
 
 
-def _explain_dash(error: click.UsageError) -> None:
-    """Add to an unknown option how to write an id that begins with a dash, if the command takes ids."""
+def _explain_dash(error: click.UsageError) -> click.UsageError:
+    """For an unknown option of a command that takes ids, add how to write an id that begins with a dash."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
-        return
-    if any(isinstance(each, click.Argument) for each in error.ctx.command.params):
-        error.message += '. Put "--" before the first id that begins with "-", after all options.'
+        return error
+    if not any(isinstance(each, click.Argument) for each in error.ctx.command.params):
+        return error
+    advice = 'Put "--" before the first id that begins with "-", after all options.'
+    return click.UsageError(f"{error.format_message().removesuffix('.')}. {advice}", error.ctx)
 
 
 def _discard_output() -> None:

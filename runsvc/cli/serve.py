@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import click
 
 from runsvc import __version__
 from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
@@ -144,8 +144,7 @@ def _log_to_stderr(level: str) -> None:
     """Set the level of runsvc's own log lines. Libraries log warnings and errors only."""
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[LogOutput()],
     )
     logging.getLogger("runsvc").setLevel(level)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -203,6 +204,21 @@ async def test_command_with_closed_standard_streams_fails_without_an_abort() -> 
     shell = Shell("127.0.0.1:1")
     program = shlex.quote(sys.executable)
     assert await shell.run_line(f"{program} -m runsvc.cli get r --target 127.0.0.1:1 <&- 2>&-") == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe cannot be set")
+async def test_stderr_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
+    process = Process(tmp_path / "runs.db", "--log-level", "debug", stderr=writing)
+    async with process, asyncio.timeout(60):
+        with RunClient(process.address) as client:
+            for number in range(100):
+                client.has_inflight(f"chat-{number}")
+        assert await process.stop() == 0
+    os.close(writing)
+    assert re.search(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z DEBUG ", os.read(reading, 4_096))
+    os.close(reading)
 
 
 async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:

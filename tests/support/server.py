@@ -73,8 +73,9 @@ async def in_process(
 class Process:
     """A server in a process of its own, started through the command line."""
 
-    def __init__(self, db: Path, *arguments: str) -> None:
+    def __init__(self, db: Path, *arguments: str, stderr: int = asyncio.subprocess.DEVNULL) -> None:
         self.db = db
+        self._stderr = stderr
         self.arguments = arguments
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
@@ -88,7 +89,7 @@ class Process:
             str(self.db),
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=self._stderr,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
         assert self._process.stdout is not None
