@@ -22,6 +22,7 @@ from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
+from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
@@ -108,8 +109,10 @@ async def _start(
     codec, in_flight = RunCodec(), InFlight()
     hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
+    store_health = StoreHealth(timekeeper.monotonic)
     await hub.start()
-    writer = Writer(GroupCommit(store.writing, codec), _publisher(hub, lease_clock))
+    publish = _publisher(hub, lease_clock, store_health)
+    writer = Writer(GroupCommit(store.writing, codec), publish)
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -128,6 +131,7 @@ async def _start(
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    store_health.report = door.report_store
     address = await door.start(settings.listen)
 
     stack.push_async_callback(drain, door, hub, settings.grace)
@@ -172,8 +176,11 @@ def _jobs(
     return jobs
 
 
-def _publisher(hub: StatusHub, lease_clock: LeaseClock) -> Callable[[Committed], None]:
+def _publisher(
+    hub: StatusHub, lease_clock: LeaseClock, store_health: StoreHealth
+) -> Callable[[Committed], None]:
     def publish(committed: Committed) -> None:
+        store_health.note(committed)
         if committed.failed:
             lease_clock.begin_outage()
         hub.publish(committed)

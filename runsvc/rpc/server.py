@@ -96,6 +96,10 @@ class GrpcServer:
         """Report SERVING in health."""
         self._health.set_serving(True)
 
+    def report_store(self, works: bool) -> None:
+        """Report in health whether the store takes writes."""
+        self._health.set_store_works(works)
+
     def renounce(self) -> None:
         """Report NOT_SERVING in health, and end its watches: the first step of a stop."""
         self._health.end()
