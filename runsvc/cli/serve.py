@@ -14,7 +14,7 @@ from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
-from runsvc.settings import Settings
+from runsvc.settings import LONGEST_WAIT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--attach-grace",
-    type=Seconds(min=0, max=86_400),
+    type=Seconds(min=0, max=LONGEST_WAIT),
     default=Settings.attach_grace,
     metavar="SECONDS",
     help="How long the last attached client of a run may be gone before the run is cancelled.",
@@ -96,7 +96,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--grace",
-    type=Seconds(min=0),
+    type=Seconds(min=0, max=LONGEST_WAIT),
     default=Settings.grace,
     metavar="SECONDS",
     help="Time for calls in progress to finish at shutdown.",
