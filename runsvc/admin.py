@@ -11,6 +11,7 @@ from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow
+from runsvc.core.lines import end_line
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
 
@@ -98,6 +99,8 @@ class Admin:
             except CorruptRow as corrupt:
                 _log.error("Reconciliation stopped: %s Then run `runsvc admin reconcile`.", corrupt)
                 break
+            for run in ended:
+                _log.info("%s", end_line(run))
             count += len(ended)
         return count
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
@@ -23,12 +22,14 @@ from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
+from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.listen import check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
+from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore
 from runsvc.timekeeper import Timekeeper
 from runsvc.watch.fan_out import FanOut
@@ -55,11 +56,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once (see StopSignals).
 
     Call `ready` with the address once the server answers. Raise StoreRefused, ListenRefused, StoreUnavailable.
     """
@@ -92,17 +91,7 @@ def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        logger.info("%s: draining", signal.Signals(number).name)
-        stop.set()
-        for each in _SIGNALS:
-            # The next signal ends the process at once, by its default action.
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-
-    for each in _SIGNALS:
-        loop.add_signal_handler(each, on_signal, each)
+    StopSignals(lambda: loop.call_soon_threadsafe(stop.set)).install()
     async with running(settings) as address:
         gc_schedule.start()
         ready(address)
@@ -120,8 +109,10 @@ async def _start(
     codec, in_flight = RunCodec(), InFlight()
     hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
+    store_health = StoreHealth(timekeeper.monotonic)
     await hub.start()
-    writer = Writer(GroupCommit(store.writing, codec), _publisher(hub, lease_clock))
+    publish = _publisher(hub, lease_clock, store_health)
+    writer = Writer(GroupCommit(store.writing, codec), publish)
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -140,6 +131,7 @@ async def _start(
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    store_health.report = door.report_store
     address = await door.start(settings.listen)
 
     stack.push_async_callback(drain, door, hub, settings.grace)
@@ -184,8 +176,11 @@ def _jobs(
     return jobs
 
 
-def _publisher(hub: StatusHub, lease_clock: LeaseClock) -> Callable[[Committed], None]:
+def _publisher(
+    hub: StatusHub, lease_clock: LeaseClock, store_health: StoreHealth
+) -> Callable[[Committed], None]:
     def publish(committed: Committed) -> None:
+        store_health.note(committed)
         if committed.failed:
             lease_clock.begin_outage()
         hub.publish(committed)

@@ -11,11 +11,17 @@ from typing import Final
 ORPHAN_ERROR: Final = "No executor was left to finish this run."
 #: The longest time that runs and log entries can be kept.
 LONGEST: Final = timedelta(days=36_500)
+#: The longest grace period, and the longest pause between two compactions, in seconds: one day.
+LONGEST_WAIT: Final = 86_400
+
+_KEEPING: Final = ("log_keep_age", "retain_runs")
+_WAITS: Final = ("attach_grace", "reconnect_grace", "grace")
+_COUNTS: Final = ("log_keep", "max_active_per_thread")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a server. Raise ValueError for a length of time that is negative or above a century."""
+    """The settings of a server. Raise ValueError for one that is out of range."""
 
     #: Address to listen on, as HOST:PORT; port 0 picks a free one.
     listen: str = "127.0.0.1:50051"
@@ -45,7 +51,18 @@ class Settings:
     grace: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("log_keep_age", "retain_runs"):
+        for name in _KEEPING:
             length = getattr(self, name)
             if length is not None and not timedelta(0) <= length <= LONGEST:
                 raise ValueError(f"{name} must be 0 to {LONGEST.days} days")
+        for name in _WAITS:
+            # NaN fails every comparison.
+            if not 0 <= getattr(self, name) <= LONGEST_WAIT:
+                raise ValueError(f"{name} must be 0 to {LONGEST_WAIT} seconds")
+        if not 0 < self.compaction_interval <= LONGEST_WAIT:
+            raise ValueError(f"compaction_interval must be above 0, at most {LONGEST_WAIT} seconds")
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.orphans not in ("keep", "fail"):
+            raise ValueError('orphans must be "keep" or "fail"')

@@ -18,6 +18,7 @@ from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
+from runsvc.cli.standard_streams import open_closed_streams
 from runsvc.cli.watch import watch
 from runsvc.client import RunError
 
@@ -53,6 +54,11 @@ Exit codes:
 class Program(click.Group):
     """A group that exits silently on Ctrl-C, and prints usage errors as JSON with --json."""
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run a command. First of all, open standard streams that are closed."""
+        open_closed_streams()
+        return super().main(*arguments, **settings)
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the commands in the order of their use."""
         return list(self.commands)
@@ -69,9 +75,10 @@ class Program(click.Group):
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
         except click.UsageError as usage_error:
+            explained = _explain_dash(usage_error)
             if not ctx.meta.get(AS_JSON):
-                raise
-            message = usage_error.format_message()
+                raise explained from usage_error
+            message = explained.format_message()
             error = RunError(grpc.StatusCode.INVALID_ARGUMENT, message=message)
             raise CallFailed(error, as_json=True) from usage_error
 
@@ -93,6 +100,16 @@ class Program(click.Group):
             _discard_output()
             raise click.ClickException(f"Cannot write the answer: {error.strerror}") from error
         return result
+
+
+def _explain_dash(error: click.UsageError) -> click.UsageError:
+    """For an unknown option of a command that takes ids, add how to write an id that begins with a dash."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return error
+    if not any(isinstance(each, click.Argument) for each in error.ctx.command.params):
+        return error
+    advice = 'Put "--" before the first id that begins with "-", after all options.'
+    return click.UsageError(f"{error.format_message().removesuffix('.')}. {advice}", error.ctx)
 
 
 def _discard_output() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +10,11 @@ import click
 
 from runsvc import __version__
 from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
-from runsvc.settings import Settings
+from runsvc.settings import LONGEST_WAIT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--attach-grace",
-    type=Seconds(min=0, max=86_400),
+    type=Seconds(min=0, max=LONGEST_WAIT),
     default=Settings.attach_grace,
     metavar="SECONDS",
     help="How long the last attached client of a run may be gone before the run is cancelled.",
@@ -96,7 +96,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--grace",
-    type=Seconds(min=0),
+    type=Seconds(min=0, max=LONGEST_WAIT),
     default=Settings.grace,
     metavar="SECONDS",
     help="Time for calls in progress to finish at shutdown.",
@@ -108,7 +108,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="Level of the log on stderr; debug logs every call.",
 )
 def serve(log_level: str, **settings: Any) -> None:
-    """Run a server until SIGTERM or Ctrl-C. Calls in progress may finish; a second signal stops at once.
+    """Run a server until SIGTERM, SIGHUP or Ctrl-C. Calls in progress may finish; a second signal stops at once.
 
     \b
     Examples:
@@ -144,8 +144,7 @@ def _log_to_stderr(level: str) -> None:
     """Set the level of runsvc's own log lines. Libraries log warnings and errors only."""
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[level]),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[LogOutput()],
     )
     logging.getLogger("runsvc").setLevel(level)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Pauses before a busy store is tried again, in seconds. The whole batch waits.
 RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+#: Seconds after its submission in which a command may find the store busy before it fails.
+PATIENCE: Final = sum(RETRY_PAUSES)
 
 
 class Outcome(NamedTuple):
@@ -50,10 +52,14 @@ class GroupCommit:
         self._codec = codec
         self._pause = pause
 
-    def run(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
-        """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails."""
+    def run(self, commands: Sequence[AnyCommand[Any]], waited: float = 0.0) -> Committed:
+        """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails.
+
+        `waited` is the number of seconds that its first command has waited already, such as for an earlier batch that
+        found the store busy. They count towards the time after which a busy store is given up.
+        """
         try:
-            return self._transact_with_retries(commands)
+            return self._transact_with_retries(commands, waited)
         except StoreBusy as error:
             return _failed(commands, error)
         except OutcomeUnknown as error:
@@ -61,14 +67,20 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - the caller gets every error.
             if len(commands) == 1:
                 return _failed(commands, error)
-            return _joined(self.run([command]) for command in commands)
+            return _joined(self.run([command], waited) for command in commands)
 
-    def _transact_with_retries(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
+    def _transact_with_retries(
+        self, commands: Sequence[AnyCommand[Any]], waited: float
+    ) -> Committed:
+        left = PATIENCE - waited
         for pause in RETRY_PAUSES:
             try:
                 return self._transact(commands)
             except StoreBusy:
-                self._pause(pause)
+                if left <= 0:
+                    raise
+                self._pause(min(pause, left))
+                left = round(left - pause, 6)
         return self._transact(commands)
 
     def _transact(self, commands: Sequence[AnyCommand[Any]]) -> Committed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -51,6 +52,8 @@ DEFAULT_BATCHING: Final = Batching()
 class _Call(NamedTuple):
     command: AnyCommand[Any]
     answer: asyncio.Future[Any]
+    #: Monotonic time of the submission.
+    at: float
 
 
 class Writer:
@@ -68,6 +71,7 @@ class Writer:
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
         batching: Batching = DEFAULT_BATCHING,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._group = group
         #: Called on the loop before the callers are answered.
@@ -75,6 +79,7 @@ class Writer:
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._batching = batching
+        self._monotonic = monotonic
         self._waiting: deque[_Call] = deque()
         self._waiting_bytes = 0
         #: Number of waiting commands that are not deferrable.
@@ -103,7 +108,7 @@ class Writer:
         if len(self._waiting) >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes:
             raise Overloaded
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Call(command, answer))
+        self._waiting.append(_Call(command, answer, self._monotonic()))
         self._waiting_bytes += command.size
         self._urgent += not command.is_deferrable
         self._collect()
@@ -164,7 +169,7 @@ class Writer:
         batch: list[_Call] = []
         size = 0
         while self._waiting and len(batch) < MAX_COMMANDS:
-            command, answer = self._waiting[0]
+            command, answer, _ = self._waiting[0]
             if command.outlives_caller or not answer.done():
                 if batch and (
                     command.is_exclusive
@@ -181,7 +186,8 @@ class Writer:
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
-            committed = self._group.run([call.command for call in batch])
+            waited = self._monotonic() - batch[0].at
+            committed = self._group.run([call.command for call in batch], waited)
             self._loop.call_soon_threadsafe(self._answer, batch, committed)
 
     def _answer(self, batch: list[_Call], committed: Committed) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc.commit.command import Command
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
+from runsvc.core.lines import end_line
 from runsvc.maintenance.lease_clock import TOLERANCE
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.settings import Settings
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
+    from runsvc.core.model import Run
     from runsvc.maintenance.elapsed import Elapsed
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.timekeeper import Timekeeper
@@ -66,6 +68,8 @@ class UpdateResult(NamedTuple):
     abandoned: int = 0
     #: Abandoned runs that cannot be read.
     corrupt: Sequence[CorruptRow] = ()
+    #: Abandoned runs that were cancelled.
+    cancelled: Sequence[Run] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +188,8 @@ class Attachments:
         if is_renewal:
             self._next_renewal = self._timekeeper.monotonic() + RENEWAL.total_seconds()
         self._has_released = result.has_released
+        for run in result.cancelled:
+            _log.info("%s", end_line(run))
         for corrupt in result.corrupt:
             _log.error("A run that all clients left cannot be cancelled: %s", corrupt)
         return result.abandoned >= self._limit
@@ -219,12 +225,15 @@ def _cancel_abandoned(
     tx: ExclusiveTransaction, query: Abandoned, result: UpdateResult
 ) -> UpdateResult:
     corrupt: list[CorruptRow] = []
+    cancelled: list[Run] = []
     abandoned = 0
     for run in tx.due(query):
         abandoned += 1
         if isinstance(run, CorruptRow):
             corrupt.append(run)
         else:
-            tx.save(run, lifecycle.disconnect(run, tx.stamp()))
+            after = tx.save(run, lifecycle.disconnect(run, tx.stamp()))
+            if after is not run:
+                cancelled.append(after)
         tx.attach(Detach(run.run_id))
-    return result._replace(abandoned=abandoned, corrupt=corrupt)
+    return result._replace(abandoned=abandoned, corrupt=corrupt, cancelled=cancelled)

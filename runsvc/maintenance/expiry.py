@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
+from runsvc.core.lines import end_line
 from runsvc.core.terms import limit_of
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import DueLeases, DueTimeouts
@@ -41,6 +42,8 @@ class Pass(NamedTuple):
     corrupt: Sequence[CorruptRow] = ()
     #: Numbers of leases and of timeouts that the next pass skips; None: the same as in this pass.
     skips: tuple[int, int] | None = None
+    #: The runs that were ended.
+    runs: Sequence[Run] = ()
 
 
 class Expiry:
@@ -70,6 +73,8 @@ class Expiry:
             raise
         self._lease_clock.record_beat(result.beat)
         self._report(result.corrupt)
+        for run in result.runs:
+            _log.info("%s", end_line(run))
         self._skips = result.skips or self._skips
         return result.ended >= self._limit
 
@@ -103,16 +108,19 @@ def end_expired_runs(
         tx.keep_time()
         return Pass(reading)
     due = list(tx.due(leases, timeouts))
-    ended = {each.run_id for each in due if _end_if_expired(tx, elapsed, each)}
+    runs = [run for each in due if (run := _end_if_expired(tx, elapsed, each))]
+    ended = {run.run_id for run in runs}
     corrupt = [each for each in due if isinstance(each, CorruptRow)]
     skips = _next_skip(tx, leases, ended), _next_skip(tx, timeouts, ended)
-    return Pass(reading, len(ended), corrupt, skips)
+    return Pass(reading, len(ended), corrupt, skips, runs)
 
 
-def _end_if_expired(tx: ExclusiveTransaction, elapsed: Elapsed, run: Run | CorruptRow) -> bool:
-    """End a run if it has expired. Return True if it was ended."""
+def _end_if_expired(
+    tx: ExclusiveTransaction, elapsed: Elapsed, run: Run | CorruptRow
+) -> Run | None:
+    """End a run if it has expired. Return it if it was ended."""
     if isinstance(run, CorruptRow):
-        return False
+        return None
     # The time since `elapsed` was computed may be a delay, so it does not count. Nor does a run end before the store's
     # own time reaches its end.
     by = min(elapsed.now, tx.time)
@@ -120,7 +128,7 @@ def _end_if_expired(tx: ExclusiveTransaction, elapsed: Elapsed, run: Run | Corru
     limit = limit_of(run)
     limit_end = elapsed.limit_end(limit) if limit else None
     after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, limit_end=limit_end)
-    return tx.save(run, after) is not run
+    return after if tx.save(run, after) is not run else None
 
 
 def _next_skip(

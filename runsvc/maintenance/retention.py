@@ -88,29 +88,31 @@ class Retention:
             pace = self._pace_after(chunks)
             for begin in range(0, len(run_ids), pace.batch):
                 removed, duration = await self._remove_batch(run_ids[begin : begin + pace.batch])
+                if removed:
+                    _log.info("Removed past retention: %s", ", ".join(removed))
                 await self._sleep(duration * pace.rest)
-                count += removed
+                count += len(removed)
             chunks, last = chunks + 1, run_ids[-1]
         return count
 
-    async def _remove_batch(self, run_ids: Sequence[str]) -> tuple[int, float]:
-        """Remove runs. Return their number and the seconds that the writer spent on them."""
+    async def _remove_batch(self, run_ids: Sequence[str]) -> tuple[Sequence[str], float]:
+        """Remove runs. Return their ids and the seconds that the writer spent on them."""
         queries = tuple(map(RawById, run_ids))
 
-        def decide(tx: ExclusiveTransaction, reading: Reading) -> tuple[int, Reading]:
+        def decide(tx: ExclusiveTransaction, reading: Reading) -> tuple[Sequence[str], Reading]:
             return _remove_existing(tx, queries), reading
 
         command = timed_command(self._lease_clock, decide, queries)
         # The reading is taken within the transaction, so the wait for other commands before it does not count.
-        count, reading = await self._writer.submit(command)
-        return count, self._lease_clock.seconds_since(reading)
+        removed, reading = await self._writer.submit(command)
+        return removed, self._lease_clock.seconds_since(reading)
 
 
-def _remove_existing(tx: ExclusiveTransaction, queries: Sequence[RawById]) -> int:
-    count = 0
+def _remove_existing(tx: ExclusiveTransaction, queries: Sequence[RawById]) -> Sequence[str]:
+    removed = []
     for query in queries:
         # Another call may have removed the run meanwhile.
         with suppress(RunNotFound):
             tx.delete(tx.raw(query))
-            count += 1
-    return count
+            removed.append(query.run_id)
+    return removed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runsvc.core.lines import end_line
 from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1 import admin_service_pb2 as pb
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceServicer
@@ -12,13 +13,15 @@ from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
     from runsvc.admin import Admin
+    from runsvc.rpc.audit import Audit
 
 
 class AdminServicer(AdminServiceServicer):
     """Serves AdminService."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, audit: Audit) -> None:
         self._admin = admin
+        self._audit = audit
 
     async def ReconcileOrphans(
         self, request: pb.ReconcileOrphansRequest, context: Any
@@ -27,13 +30,16 @@ class AdminServicer(AdminServiceServicer):
             error = check.orphan_error(request.error, ORPHAN_ERROR)
             before = check.before(request)
             limit = check.limit(request.limit)
-        runs, more = await self._admin.reconcile_orphans(error=error, before=before, limit=limit)
+        reconciled = self._admin.reconcile_orphans(error=error, before=before, limit=limit)
+        runs, more = await self._audit.attempt(context, "Reconciliation", reconciled)
+        self._audit.record(context, *map(end_line, runs))
         return pb.ReconcileOrphansResponse(runs=fitting(map(to_message, runs)), more=more)
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        await self._admin.delete(run_id)
+        await self._audit.attempt(context, f"Deletion of run {run_id}", self._admin.delete(run_id))
+        self._audit.record(context, f"Run {run_id} deleted")
         return pb.DeleteResponse()
 
     async def GetServerInfo(

@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from runsvc.core.lines import end_line
 from runsvc.core.model import Progress
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Request, Run, RunSpec
     from runsvc.manager import RunManager
+    from runsvc.rpc.audit import Audit
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
@@ -35,12 +37,18 @@ class RunServicer:
     """Serves RunService from the manager and the watches. It encodes answers that hold runs itself."""
 
     def __init__(
-        self, manager: RunManager, watches: Watches, codec: Codec, connections: Connections
+        self,
+        manager: RunManager,
+        watches: Watches,
+        codec: Codec,
+        connections: Connections,
+        audit: Audit,
     ) -> None:
         self._manager = manager
         self._watches = watches
         self._encode_run = codec.encode
         self._connections = connections
+        self._audit = audit
         self._encode = EventEncoder().encode
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
@@ -51,6 +59,8 @@ class RunServicer:
     async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
         spec, repeatable = await _creation(request, "CreateOrReject")
         run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, repeatable)
+        if displaced and not replayed:
+            self._audit.record(context, *map(end_line, displaced))
         superseded = fitting(map(to_message, displaced))
         rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
         return self._answer(run, rest, spec.kwargs)
@@ -139,7 +149,10 @@ class RunServicer:
             run_id = check.run_id(request.run_id)
             action = check.action(request.action)
             note = check.note(request)
-        run, outcome = await self._manager.cancel(OWNER, run_id, action, note)
+        subject = f"Cancel of run {run_id}"
+        cancelled = self._manager.cancel(OWNER, run_id, action, note)
+        run, outcome = await self._audit.attempt(context, subject, cancelled)
+        self._audit.record(context, f"{subject}: {outcome.name}, action {action.name}")
         return self._answer(run, pb.CancelResponse(outcome=f"CANCEL_OUTCOME_{outcome.name}"))
 
     async def AcknowledgeCancel(self, request: pb.AcknowledgeCancelRequest, context: Any) -> bytes:

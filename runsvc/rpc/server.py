@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from runsvc.rpc.admin_servicer import AdminServicer
+from runsvc.rpc.audit import Audit
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
@@ -71,14 +72,15 @@ class GrpcServer:
         self._in_flight = in_flight
         options = tuple(options)
         connections = _connections(dict(options), monotonic)
+        audit = Audit()
         self._server = grpc.aio.server(options=options)
         self._server.add_generic_rpc_handlers(
             (
                 _guard(
                     in_flight,
                     connections,
-                    RunServicer(manager, watches, codec, connections),
-                    AdminServicer(admin),
+                    RunServicer(manager, watches, codec, connections, audit),
+                    AdminServicer(admin, audit),
                     self._health,
                 ),
             )
@@ -93,6 +95,10 @@ class GrpcServer:
     def announce(self) -> None:
         """Report SERVING in health."""
         self._health.set_serving(True)
+
+    def report_store(self, works: bool) -> None:
+        """Report in health whether the store takes writes."""
+        self._health.set_store_works(works)
 
     def withdraw(self) -> None:
         """Report NOT_SERVING in health, and end its watches: the first step of a stop."""

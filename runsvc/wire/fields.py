@@ -24,9 +24,9 @@ MOMENT: Final = timedelta(microseconds=1)
 _NANOS: Final = 1_000_000_000
 
 # Matched in full: `$` would accept a trailing line break.
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._:@/-]{0,127}")
 _ID_FAULT: Final = (
-    "must be 1 to 128 characters: a letter or digit, then letters, digits and any of . _ : @ / -"
+    "must be 1 to 128 letters, digits and any of . _ : @ / -, and must not begin with . : @ or /"
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

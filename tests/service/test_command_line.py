@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
+import shlex
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import IO, Any
 
+import grpc
 import pytest
 
 from runsvc.client import RunClient
 from runsvc.v1.run_pb2 import RunSpec
+from runsvc.v1.run_service_pb2 import HasInflightRequest
+from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.server import Process
+from tests.support.signals import restore_signals
 
 ROOT = Path(__file__).parents[2]
 #: A device without free space.
@@ -56,6 +63,7 @@ class Shell:
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             env=self.environment,
+            preexec_fn=restore_signals,
         )
 
 
@@ -83,6 +91,22 @@ async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
         await shell.run("watch", run_id, status=6)
         await shell.run("get", "nobody", status=3)
     await shell.run("get", run_id, status=5)
+
+
+async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> None:
+    async with Process(tmp_path / "runs.db") as process:
+        shell = Shell(process.address)
+        arguments = ("--assistant", "-demo", "--request-id", "-r", "--json", "--", "-8f3")
+        run = json.loads(await shell.run("create", *arguments))["run"]
+        assert (run["thread_id"], run["assistant_id"]) == ("-8f3", "-demo")
+        await shell.run("set-status", run["run_id"], "running", "--worker", "_w")
+        busy = await shell.run("create", "--", "-8f3", status=4)
+        (displace,) = re.findall(r"displace it: .* (create .*)", busy)
+        newer = await shell.run(*shlex.split(displace))
+        assert run["run_id"] in newer
+        await shell.run("cancel", "--thread", "-8f3")
+        listed = await shell.run("list", "--json", "--", "-8f3")
+        assert len(json.loads(listed)["runs"]) == 2
 
 
 async def test_run_ends_after_an_attached_watch(tmp_path: Path) -> None:
@@ -156,6 +180,47 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         refusal = await shell.run(*arguments, status=1)
     (line,) = refusal.splitlines()
     assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_server_with_closed_standard_streams_stops_cleanly(
+    tmp_path: Path, closed: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    arguments = f"serve --listen {address} --db {tmp_path / 'a.db'} {closed}"
+    server = await asyncio.create_subprocess_shell(
+        f"exec {shlex.quote(sys.executable)} -m runsvc.cli {arguments}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = RunServiceStub(channel)
+        request = HasInflightRequest(thread_id="t")
+        assert not (await stub.HasInflight(request, wait_for_ready=True)).has_inflight
+    server.terminate()
+    assert await server.wait() == 0
+
+
+async def test_command_with_closed_standard_streams_fails_without_an_abort() -> None:
+    shell = Shell("127.0.0.1:1")
+    program = shlex.quote(sys.executable)
+    assert await shell.run_line(f"{program} -m runsvc.cli get r --target 127.0.0.1:1 <&- 2>&-") == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe cannot be set")
+async def test_stderr_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
+    process = Process(tmp_path / "runs.db", "--log-level", "debug", stderr=writing)
+    async with process, asyncio.timeout(60):
+        with RunClient(process.address) as client:
+            for number in range(100):
+                client.has_inflight(f"chat-{number}")
+        assert await process.stop() == 0
+    os.close(writing)
+    assert re.search(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z DEBUG ", os.read(reading, 4_096))
+    os.close(reading)
 
 
 async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:

@@ -251,9 +251,11 @@ async def test_each_call_has_one_line_at_debug(caplog: pytest.LogCaptureFixture)
         assert await stream.code() is grpc.StatusCode.NOT_FOUND
     lines = [record.getMessage() for record in caplog.records if record.name == LOGGER]
     assert len(lines) == 3
-    assert re.fullmatch(r"/runsvc.v1.RunService/Get OK [\d.]+ ms, request q-1", lines[0])
+    assert re.fullmatch(
+        r"/runsvc.v1.RunService/Get OK [\d.]+ ms, request q-1, peer ipv4:[\d.:]+", lines[0]
+    )
     assert " NOT_FOUND " in lines[1]
-    assert lines[1].endswith(f" request {trailers_of(error)['x-request-id']}")
+    assert f" request {trailers_of(error)['x-request-id']}, peer ipv4:127.0.0.1:" in lines[1]
     assert lines[2].startswith("/runsvc.v1.RunService/StreamStatus NOT_FOUND ")
 
 

@@ -54,6 +54,23 @@ async def test_a_check_returns_the_present_status(health: Health, stub: Any, ser
     assert (await stub.Check(request(service))).status == NOT_SERVING
 
 
+async def test_only_admin_serves_while_the_store_takes_no_writes(health: Health, stub: Any) -> None:
+    health.set_serving(True)
+    health.set_store_works(False)
+    statuses = {each: (await stub.Check(request(each))).status for each in SERVICES}
+    assert statuses == {
+        "": NOT_SERVING,
+        "runsvc.v1.RunService": NOT_SERVING,
+        "runsvc.v1.AdminService": SERVING,
+    }
+    answer = await stub.List(health_pb2.HealthListRequest())  # type: ignore[attr-defined]
+    assert {name: state.status for name, state in answer.statuses.items()} == statuses
+    watch = stub.Watch(request())
+    assert (await watch.read()).status == NOT_SERVING
+    health.set_store_works(True)
+    assert (await watch.read()).status == SERVING
+
+
 async def test_a_check_of_an_unknown_service_is_not_found(stub: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.Check(request("other.Service"))

@@ -95,6 +95,19 @@ async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Pa
         await call_in_flight
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_that_is_delivered_twice_drains(tmp_path: Path, number: int) -> None:
+    async with Process(tmp_path / "a.db") as process, client_of(process.address) as client:
+        ready = asyncio.Event()
+        watch = asyncio.create_task(_last_word(client, ready))
+        await ready.wait()
+        process.signal(number)
+        # The drain has begun.
+        assert (await watch).reason == "SERVER_DRAINING"
+        process.signal(number)
+        assert await process.ended() == 0
+
+
 async def test_a_watcher_that_does_not_read_does_not_delay_a_stop(tmp_path: Path) -> None:
     async with AsyncExitStack() as server:
         settings = Settings(listen="127.0.0.1:0", db=tmp_path / "runs.db", grace=300.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.commit import writer
 from runsvc.commit.group_commit import GroupCommit
@@ -81,6 +83,24 @@ async def test_a_file_that_cannot_be_written_is_unavailable(
         pragmas(cure)
         answer = await call(client, "CreateOrReject", spec=large)
         assert [each.run_id for each in answer.superseded] == [run.run_id]
+
+
+async def test_health_follows_a_full_disk(tmp_path: Path, pragmas: Callable[..., None]) -> None:
+    large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}}
+    async with in_process(tmp_path / "runs.db") as client, asyncio.timeout(60):
+        health: Any = health_pb2_grpc.HealthStub(client.channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service="runsvc.v1.RunService"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        pragmas("PRAGMA max_page_count = 1")
+        change = asyncio.create_task(watch.read())
+        while not change.done():
+            await refused(client, "Create", spec=large)
+        assert change.result().status == health_pb2.HealthCheckResponse.NOT_SERVING
+        admin = health_pb2.HealthCheckRequest(service="runsvc.v1.AdminService")
+        assert (await health.Check(admin)).status == health_pb2.HealthCheckResponse.SERVING
+        pragmas("PRAGMA max_page_count = 1000000")
+        await call(client, "Create", spec=large)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_a_file_that_was_moved_away_is_unavailable(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from runsvc.service import running
 from runsvc.settings import Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.signals import restore_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -73,8 +74,9 @@ async def in_process(
 class Process:
     """A server in a process of its own, started through the command line."""
 
-    def __init__(self, db: Path, *arguments: str) -> None:
+    def __init__(self, db: Path, *arguments: str, stderr: int = asyncio.subprocess.DEVNULL) -> None:
         self.db = db
+        self._stderr = stderr
         self.arguments = arguments
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
@@ -88,8 +90,9 @@ class Process:
             str(self.db),
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=self._stderr,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            preexec_fn=restore_signals,
         )
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()

@@ -85,6 +85,16 @@ def test_usage_error_is_json_with_json_option() -> None:
     assert invoke("get", "--bogus").stderr.startswith("Usage:")
 
 
+def test_unknown_option_explains_ids_that_begin_with_a_dash() -> None:
+    advice = 'Put "--" before the first id that begins with "-", after all options.'
+    for arguments in (("get", "-8f3"), ("create", "--8f3"), ("cancel", "_a", "-8f3")):
+        assert advice in invoke(*arguments).stderr
+        assert advice in json.loads(invoke(*arguments, "--json").stderr)["message"]
+    # These commands take no ids.
+    assert advice not in invoke("serve", "--8f3").stderr
+    assert advice not in invoke("--8f3").stderr
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """Settings of the servers that were started."""

@@ -219,6 +219,25 @@ async def test_a_busy_store_delays_the_whole_batch(
     assert store.writing.calls == ["begin"] * 6 + ["save", "commit"]
 
 
+@pytest.mark.parametrize(
+    ("waited", "expected"),
+    [
+        (0.3, [0.05, 0.1, 0.2, 0.4, 0.5]),
+        (1.25, [0.05, 0.1, 0.15]),
+        (1.55, []),
+        (60.0, []),
+    ],
+)
+async def test_the_wait_for_an_earlier_batch_counts_towards_the_retries(
+    store: Faulty, group: GroupCommit, pauses: list[float], waited: float, expected: list[float]
+) -> None:
+    store.writing.faults["begin"] = [StoreBusy("locked")] * 6
+    committed = group.run([creating("a"), creating("b")], waited)
+    assert {type(error) for error in errors(committed.outcomes)} == {StoreBusy}
+    assert pauses == expected
+    assert store.writing.calls == ["begin"] * (len(expected) + 1)
+
+
 async def test_a_store_that_stays_busy_fails_all_commands_after_five_retries(
     store: Faulty, group: GroupCommit, pauses: list[float]
 ) -> None:

@@ -35,12 +35,14 @@ class Group:
 
     def __init__(self) -> None:
         self.batches: list[Sequence[Command[Any]]] = []
+        self.waits: list[float] = []
         self.gate = threading.Semaphore(0)
         self.gated = False
         self.begun = threading.Semaphore(0)
 
-    def run(self, commands: Sequence[Command[Any]]) -> Committed:
+    def run(self, commands: Sequence[Command[Any]], waited: float) -> Committed:
         self.batches.append(commands)
+        self.waits.append(waited)
         self.begun.release()
         if self.gated:
             assert self.gate.acquire(timeout=30)
@@ -436,3 +438,21 @@ async def test_an_error_in_publish_leaves_no_caller_without_an_answer(
     # The answers came although every publish failed, and the next batch was not held up either.
     assert [type(error) for error in errors] == [LookupError] * 3
     assert sizes(group) == [1, 1, 1]
+
+
+async def test_a_batch_knows_how_long_its_first_command_has_waited(
+    make_writer: Callable[..., Writer], group: Group
+) -> None:
+    now = 10.0
+    writer = make_writer(monotonic=lambda: now)
+    group.gated = True
+    first, behind = submitted(writer, exclusive("a"), answering("b"))
+    await group.has_begun()
+    now = 11.5
+    (later,) = submitted(writer, answering("c"))
+    await asyncio.sleep(0)
+    now = 12.0
+    group.gate.release(3)
+    assert [await each for each in (first, behind, later)] == ["a", "b", "c"]
+    # The second batch has the command that was submitted with the first.
+    assert group.waits == [0.0, 2.0]

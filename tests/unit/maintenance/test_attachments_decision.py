@@ -78,26 +78,27 @@ def decide(
 
 def test_an_abandoned_run_is_cancelled_and_loses_its_attachments() -> None:
     result, changes = decide(an_update())
-    assert result == (True, 1, [])
     assert changes is not None
+    (saved,) = changes.runs
+    assert result == (True, 1, [], [saved.run])
     assert [saved.run.status for saved in changes.runs] == [RunStatus.INTERRUPTED]
     assert changes.attachments == [Detach("r")]
 
 
 def test_during_an_outage_no_run_is_cancelled() -> None:
-    assert decide(an_update(), in_outage=True) == ((True, 0, ()), None)
+    assert decide(an_update(), in_outage=True) == ((True, 0, (), ()), None)
 
 
 def test_after_a_wait_for_the_transaction_no_run_is_cancelled() -> None:
     # The wait may be the beginning of an outage.
     late = TOLERANCE + timedelta(microseconds=1)
-    assert decide(an_update(), later=late) == ((True, 0, ()), None)
+    assert decide(an_update(), later=late) == ((True, 0, (), ()), None)
     assert decide(an_update(), later=TOLERANCE)[0].abandoned == 1
 
 
 def test_before_the_first_beat_no_run_is_cancelled() -> None:
-    assert decide(an_update(elapsed=None)) == ((True, 0, ()), None)
-    assert decide(an_update(abandoned=None)) == ((True, 0, ()), None)
+    assert decide(an_update(elapsed=None)) == ((True, 0, (), ()), None)
+    assert decide(an_update(abandoned=None)) == ((True, 0, (), ()), None)
 
 
 def test_the_first_update_releases_the_attachments_of_other_servers() -> None:
@@ -106,7 +107,7 @@ def test_the_first_update_releases_the_attachments_of_other_servers() -> None:
     assert result.has_released
     assert changes is not None
     assert changes.attachments == [ReleaseOthers("s", NOON + MINUTE)]
-    assert decide(update, has_released=False) == ((False, 0, ()), None)
+    assert decide(update, has_released=False) == ((False, 0, (), ()), None)
 
 
 def test_ended_streams_are_released_and_held_ones_are_renewed() -> None:

@@ -171,11 +171,12 @@ async def test_a_pass_logs_the_number_of_removed_runs(
     keeping: Keeping, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    keeping.driver.report(keeping.driver.create(), SUCCESS)
+    run = keeping.driver.report(keeping.driver.create(), SUCCESS)
     keeping.wait(days=2)
     for _ in range(2):
         await keeping.retention.run()
-    (record,) = caplog.records
+    first, record = caplog.records
+    assert run.run_id in first.getMessage()
     assert record.message == "Removed 1 runs past retention"
 
 

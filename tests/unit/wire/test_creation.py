@@ -87,7 +87,7 @@ def test_all_violations_of_a_spec_are_reported_together() -> None:
         on_disconnect=9,  # type: ignore[arg-type]
         multitask_strategy=9,  # type: ignore[arg-type]
         model_name="x" * 129,
-        worker_id="-",
+        worker_id=".",
         metadata=Struct(fields={"a": Value()}),
         kwargs=struct(a=float("nan")),
         lease_ttl=Duration(),

@@ -29,7 +29,7 @@ from runsvc.wire import page_token
 from runsvc.wire.validation import MAX_INTEGER, Check
 from tests.support.faults import Faults
 
-ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}", fullmatch=True).filter(str.isascii)
+ids = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._:@/-]{0,127}", fullmatch=True).filter(str.isascii)
 
 
 @given(ids)
@@ -42,7 +42,22 @@ def test_an_id_of_the_right_form_passes(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "a\n", "\na", "-a", "a b", "é", "a" * 129, "\u0661", "a\x00", "\uff41", "a" * 1_000_000],
+    [
+        "",
+        "a\n",
+        "\na",
+        ".a",
+        ":a",
+        "@a",
+        "/a",
+        "a b",
+        "é",
+        "a" * 129,
+        "\u0661",
+        "a\x00",
+        "\uff41",
+        "a" * 1_000_000,
+    ],
 )
 def test_an_id_of_another_form_is_refused(value: str) -> None:
     faults = Faults()

@@ -729,7 +729,7 @@ func (x *Run) GetOwner() string {
 // The properties of a run to create.
 type RunSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:@/-]*.
+	// Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:@/-]*.
 	ThreadId string `protobuf:"bytes,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
 	// Unset: none. Same form as thread_id.
 	AssistantId *string `protobuf:"bytes,2,opt,name=assistant_id,json=assistantId,proto3,oneof" json:"assistant_id,omitempty"`

@@ -81,7 +81,7 @@ pub struct Run {
 /// The properties of a run to create.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunSpec {
-    /// Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:@/-]*.
+    /// Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:@/-]*.
     #[prost(string, tag="1")]
     pub thread_id: ::prost::alloc::string::String,
     /// Unset: none. Same form as thread_id.

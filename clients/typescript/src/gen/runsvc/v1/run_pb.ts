@@ -207,7 +207,7 @@ export const RunSchema: GenMessage<Run> = /*@__PURE__*/
  */
 export type RunSpec = Message<"runsvc.v1.RunSpec"> & {
   /**
-   * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:@/-]*.
+   * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:@/-]*.
    *
    * @generated from field: string thread_id = 1;
    */

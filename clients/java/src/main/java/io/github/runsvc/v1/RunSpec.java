@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object threadId_ = "";
   /**
    * <pre>
-   * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+   * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
    * </pre>
    *
    * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+   * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
    * </pre>
    *
    * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -1158,7 +1158,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object threadId_ = "";
     /**
      * <pre>
-     * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+     * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
      * </pre>
      *
      * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -1178,7 +1178,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+     * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
      * </pre>
      *
      * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -1199,7 +1199,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+     * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
      * </pre>
      *
      * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -1216,7 +1216,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+     * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
      * </pre>
      *
      * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -1230,7 +1230,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+     * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
      * </pre>
      *
      * <code>string thread_id = 1 [json_name = "threadId"];</code>

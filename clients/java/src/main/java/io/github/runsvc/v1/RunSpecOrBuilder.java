@@ -12,7 +12,7 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+   * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
    * </pre>
    *
    * <code>string thread_id = 1 [json_name = "threadId"];</code>
@@ -21,7 +21,7 @@ public interface RunSpecOrBuilder extends
   java.lang.String getThreadId();
   /**
    * <pre>
-   * Required. 1 to 128 characters, [A-Za-z0-9][A-Za-z0-9._:&#64;/-]*.
+   * Required. 1 to 128 characters, [A-Za-z0-9_-][A-Za-z0-9._:&#64;/-]*.
    * </pre>
    *
    * <code>string thread_id = 1 [json_name = "threadId"];</code>
