@@ -99,7 +99,7 @@ async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Pa
 async def test_a_signal_that_is_delivered_twice_drains(tmp_path: Path, number: int) -> None:
     async with Process(tmp_path / "a.db") as process, client_of(process.address) as client:
         ready = asyncio.Event()
-        watch = asyncio.create_task(_last_word(client, ready))
+        watch = asyncio.create_task(_end_of_watch(client, ready))
         await ready.wait()
         process.signal(number)
         # The drain has begun.
