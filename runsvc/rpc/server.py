@@ -44,6 +44,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     # Of one connection. A client that opens and resets streams in a loop cannot delay the others. Further calls of a
     # connection wait at the client, so clients open another connection for more watches.
     ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # Otherwise calls that have ended, but whose memory is not free yet, count towards that limit, and a client that
+    # observes it is refused at random. The queue above bounds streams that are reset.
+    ("grpc.http.overload_protection", 0),
     # Only identity, bit 0: five megabytes of gzip can expand to gigabytes. A compressed request is UNIMPLEMENTED.
     ("grpc.compression_enabled_algorithms_bitset", 1),
     # A frozen client is noticed within half a minute. The timeout needs both settings.
