@@ -124,9 +124,9 @@ class Guard(grpc.GenericRpcHandler):
         return logged(method, call, self._request_ids)
 
     async def _refuse(self, method: str) -> None:
-        """Raise ServerDraining once the server is quiet.
+        """Raise ServerDraining once the transport has begun its stop.
 
-        Clients that are refused at once retry at once, and would keep the server from becoming quiet.
+        Clients that are refused before retry at once, on a connection whose calls the transport then ends as CANCELLED.
         """
         if not method.startswith(_HEALTH):
             await self.in_flight.quiet.wait()

@@ -116,6 +116,10 @@ class GrpcServer:
         await in_flight.drain()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._server.stop(grace))
+            # The stop begins and announces itself on every connection (GOAWAY). Only then are waiting calls refused:
+            # their clients cannot repeat them on these connections, where the transport would end them as CANCELLED.
+            await asyncio.sleep(0)
+            in_flight.refuse()
             await in_flight.ended_or_stuck()
             # The last answers may still be on their way. Then only clients that take nothing are left.
             await self._server.stop(min(grace, LAST_ANSWERS))
