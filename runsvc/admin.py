@@ -118,11 +118,12 @@ class Admin:
 
     async def server_info(self) -> ServerInfo:
         """Describe this server and its store."""
+        census = await self._store.reading.census()
         return ServerInfo(
             version=__version__,
             store_kind=self._store.kind,
-            clock=await self._store.reading.clock(),
-            active_runs=await self._store.reading.count_active(),
+            clock=census.clock,
+            active_runs=census.active_runs,
             watchers=self._hub.watchers,
             attachments=self._attachments.held,
         )

@@ -118,11 +118,15 @@ class RunManager:
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
-        created = await self._writer.submit(_creation(decide, query, spec, request))
-        if not created.replayed:
-            return created
-        records = await self._store.displaced_by(created.run.run_id)
-        return created._replace(superseded=[self._codec.decode(record) for record in records])
+        command = _creation(decide, query, spec, request)
+        while (created := await self._writer.submit(command)).replayed:
+            # A transaction cannot read the runs that an earlier one displaced, so the whole answer is read now.
+            records = await self._store.with_displaced(created.run.run_id)
+            # Otherwise the run was removed in between, and its request_id with it.
+            if records and records[0].run_id == created.run.run_id:
+                run, *displaced = map(self._codec.decode, records)
+                return Created(run, replayed=True, superseded=displaced)
+        return created
 
     async def get(self, owner: str, run_id: str) -> Record:
         """Return a run with its kwargs. Raise RunNotFound."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LOOPBACK: Final = re.compile(r"(dns:///|ipv[46]:)?(127\.|localhost:|\[::1\]:)")
 
 _OPTIONS: Final = (
+    # Otherwise channels to one server share a connection, with its limit of calls at a time.
+    ("grpc.use_local_subchannel_pool", 1),
     # Detect a frozen peer within about 40 seconds, even on an idle watch.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -80,7 +80,7 @@ class InvalidArgument(RunError):
 
 
 class Unavailable(RunError):
-    """There is no server, it is stopping, or it cannot reach its store.
+    """There is no server, it is stopping or overloaded, or it cannot reach its store.
 
     With a `reason` the call had no effect. Without one the connection was lost, and the call may have taken effect.
     """
@@ -93,6 +93,17 @@ _BY_CODE: Final[Mapping[grpc.StatusCode, type[RunError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
 }
+
+
+def unasked(error: RunError) -> RunError:
+    """Return `Unavailable` for a CANCELLED of the transport, and any other error as it is.
+
+    If the caller did not cancel, the server's transport could not take the call: it is overloaded or stopping.
+    """
+    if error.code is not grpc.StatusCode.CANCELLED or not error.from_transport:
+        return error
+    message = "The server ended the call: it is overloaded or stopping."
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, message=message, from_transport=True)
 
 
 def error_of(rpc_error: grpc.RpcError) -> RunError:

@@ -164,4 +164,6 @@ def _awaits_acknowledgement(run: Run) -> bool:
 
 def _is_transient(error: RunError) -> bool:
     """Return whether the server or the connection failed and may recover."""
-    return error.code is StatusCode.UNAVAILABLE or (error.code in _LOST and error.from_transport)
+    if error.code is StatusCode.UNAVAILABLE or error.reason == "OVERLOADED":
+        return True
+    return error.code in _LOST and error.from_transport

@@ -66,12 +66,19 @@ class Attempts:
     def pause_after(self, error: RunError) -> float | None:
         """Return the seconds until the next attempt. None after the last one."""
         self._made += 1
-        if self._made >= ATTEMPTS or not isinstance(error, Unavailable):
+        if self._made >= ATTEMPTS or not _is_transient(error):
             return None
         if not is_repeatable(self._request):
             return None
         pause = self._backoff.pause_after(error)
         return pause if time.monotonic() + pause < self._end else None
+
+
+def _is_transient(error: RunError) -> bool:
+    """Return whether the server is unavailable, or was overloaded and named a time for the next attempt."""
+    if isinstance(error, Unavailable):
+        return True
+    return error.reason == "OVERLOADED" and error.retry_after is not None
 
 
 def _reads() -> frozenset[str]:

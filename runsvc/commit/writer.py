@@ -30,6 +30,9 @@ T = TypeVar("T")
 #: Limits of the queue: commands, and bytes.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 << 20
+#: Longest time in the queue, in seconds, of the first of several batches that wait. Then the disk is too slow for the
+#: load, and the callers of further commands would give up before their answers.
+MAX_DELAY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Writer:
         *,
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
+        max_delay: float = MAX_DELAY,
         batching: Batching = DEFAULT_BATCHING,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,6 +82,7 @@ class Writer:
         self._publish = publish
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
+        self._max_delay = max_delay
         self._batching = batching
         self._monotonic = monotonic
         self._waiting: deque[_Call] = deque()
@@ -105,10 +110,16 @@ class Writer:
         """Carry out a command. Return its answer, or raise its error, Overloaded or ServerDraining."""
         if self._closing:
             raise ServerDraining
-        if len(self._waiting) >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes:
+        now = self._monotonic()
+        if self._is_full() or (
+            len(self._waiting) >= MAX_COMMANDS
+            # Heartbeats and background jobs keep runs alive and end them in time.
+            and not (command.is_deferrable or command.is_exclusive)
+            and now - self._waiting[0].at > self._max_delay
+        ):
             raise Overloaded
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Call(command, answer, self._monotonic()))
+        self._waiting.append(_Call(command, answer, now))
         self._waiting_bytes += command.size
         self._urgent += not command.is_deferrable
         self._collect()
@@ -121,6 +132,10 @@ class Writer:
         await self._idle.wait()
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _is_full(self) -> bool:
+        waiting = len(self._waiting)
+        return waiting >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes
 
     def _collect(self) -> None:
         if self._busy:

@@ -17,6 +17,7 @@ from runsvc.rpc.methods import nothing, parser, serializer
 from runsvc.rpc.reflection import until_quiet
 from runsvc.rpc.request_ids import RequestIds
 from runsvc.rpc.status import to_status
+from runsvc.rpc.untaken import READS, SMALL, Untaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 #: Load balancers check health until the very end.
 _HEALTH: Final = "/grpc.health.v1.Health/"
+_OVERDUE: Final = "The deadline was over before the call began."
 
 
 class Guard(grpc.GenericRpcHandler):
@@ -42,6 +44,7 @@ class Guard(grpc.GenericRpcHandler):
         in_flight: InFlight | None = None,
         failures: FailureLog | None = None,
         gc_calls: int = gc_schedule.CALLS,
+        untaken: Untaken | None = None,
     ) -> None:
         self.in_flight = in_flight or InFlight()
         self._connections = connections
@@ -49,6 +52,7 @@ class Guard(grpc.GenericRpcHandler):
         self._handlers: dict[str, Handler] = {}
         self._failures = failures or FailureLog()
         self._request_ids = RequestIds()
+        self._untaken = untaken or Untaken()
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: the generated code adds every method by name as well."""
@@ -82,6 +86,7 @@ class Guard(grpc.GenericRpcHandler):
     ) -> Behavior:
         parse = parser(handler.request_deserializer)
         is_stream = serialize is nothing
+        untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
 
         async def call(request: bytes, context: Any) -> Any:
@@ -95,7 +100,18 @@ class Guard(grpc.GenericRpcHandler):
             try:
                 if in_flight.is_draining:
                     await self._refuse(method)
-                return serialize(await behavior(parse(request), context))
+                if context.time_remaining() == 0:
+                    # The call waited until its caller gave up: it must have no effect.
+                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _OVERDUE)
+                if untaken.by_connection:
+                    untaken.check(context.peer())
+                answer = serialize(await behavior(parse(request), context))
+                if answer is not None and len(answer) > SMALL:
+                    if method in READS:
+                        # Any other call may have taken effect, so it gets its answer.
+                        untaken.check(context.peer(), len(answer))
+                    untaken.add(context, len(answer))
+                return answer
             except BaseException as error:
                 await self._abort(error, context, method)
                 raise
@@ -108,9 +124,9 @@ class Guard(grpc.GenericRpcHandler):
         return logged(method, call, self._request_ids)
 
     async def _refuse(self, method: str) -> None:
-        """Raise ServerDraining once the server is quiet.
+        """Raise ServerDraining once the transport has begun its stop.
 
-        Clients that are refused at once retry at once, and would keep the server from becoming quiet.
+        Clients that are refused before retry at once, on a connection whose calls the transport then ends as CANCELLED.
         """
         if not method.startswith(_HEALTH):
             await self.in_flight.quiet.wait()

@@ -24,7 +24,7 @@ class InFlight:
         self.active = 0
         self.active_streams = 0
         self.is_draining = False
-        #: Set once a draining server has become quiet.
+        #: Set once calls that a draining server has received may be refused.
         self.quiet = asyncio.Event()
 
     def unary_arrived(self) -> int:
@@ -32,18 +32,23 @@ class InFlight:
         return self.arrived - self.streams_arrived
 
     async def drain(self) -> None:
-        """Refuse new calls from now on. Return once calls that were on their way have arrived.
+        """Hold new calls from now on. Return once calls that were on their way have arrived.
 
         The transport ends a call that it has received but not yet handed over as CANCELLED, which gives the client no
-        reason.
+        reason. The calls that are held are refused by `refuse`.
         """
         self.is_draining = True
-        seen = -1
+        seen, quiet_rounds = -1, 0
         for _ in range(_QUIET_ROUNDS):
-            if seen == self.arrived:
+            quiet_rounds = quiet_rounds + 1 if seen == self.arrived else 0
+            # In one of them a busy loop may not have taken any calls.
+            if quiet_rounds == 2:
                 break
             seen = self.arrived
             await asyncio.sleep(self._interval)
+
+    def refuse(self) -> None:
+        """Refuse the calls that are held, and all further ones."""
         self.quiet.set()
 
     async def ended_or_stuck(self) -> None:

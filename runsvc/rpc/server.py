@@ -30,14 +30,26 @@ if TYPE_CHECKING:
 
 Option = tuple[str, int]
 
+#: Most calls under way on one connection, watches included.
+MAX_STREAMS: Final = 100
 #: Options of the transport.
 OPTIONS: Final[tuple[Option, ...]] = (
     # Otherwise a second server would share the port and get half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 << 20),
-    # By default a burst above some 1,000 waiting calls is shed as CANCELLED, at random.
-    ("grpc.server.max_pending_requests", 20_000),
-    ("grpc.server.max_pending_requests_hard_limit", 30_000),
+    # Calls that wait for the event loop: a queue of some hundred milliseconds. The transport ends those above the first
+    # number at random, and all above the second, as CANCELLED, before they cost anything. A longer queue holds calls
+    # whose callers have given up by the time of their turn.
+    ("grpc.server.max_pending_requests", 300),
+    ("grpc.server.max_pending_requests_hard_limit", 450),
+    # Of one connection. A client that opens and resets streams in a loop cannot delay the others. Further calls of a
+    # connection wait at the client, so clients open another connection for more watches.
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # Otherwise calls that have ended, but whose memory is not free yet, count towards that limit, and a client that
+    # observes it is refused at random. The queue above bounds streams that are reset.
+    ("grpc.http.overload_protection", 0),
+    # Only identity, bit 0: five megabytes of gzip can expand to gigabytes. A compressed request is UNIMPLEMENTED.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     # A frozen client is noticed within half a minute. The timeout needs both settings.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -110,6 +122,10 @@ class GrpcServer:
         await in_flight.drain()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._server.stop(grace))
+            # The stop begins and announces itself on every connection (GOAWAY). Only then are waiting calls refused:
+            # their clients cannot repeat them on these connections, where the transport would end them as CANCELLED.
+            await asyncio.sleep(0)
+            in_flight.refuse()
             await in_flight.ended_or_stuck()
             # The last answers may still be on their way. Then only clients that take nothing are left.
             await self._server.stop(min(grace, LAST_ANSWERS))

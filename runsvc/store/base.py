@@ -200,6 +200,13 @@ class Clock(NamedTuple):
     oldest_revision: int
 
 
+class Census(NamedTuple):
+    """The clock of a store and the number of its active runs, at one moment."""
+
+    clock: Clock
+    active_runs: int
+
+
 class WritingStore(Protocol):
     """The part for the writer's thread: one transaction at a time, from begin to commit or rollback."""
 
@@ -223,7 +230,10 @@ class WritingStore(Protocol):
 
 
 class ReadingStore(Protocol):
-    """The part for everyone else. Each read is consistent as of one moment, unless its method states otherwise."""
+    """The part for everyone else.
+
+    Each answer is the state after one commit: no commit is seen in part, and none that ended before the read is missed.
+    """
 
     async def get(self, run_id: str) -> Record | None:
         """The run with its kwargs. Raise CorruptRow if the record does not pass Codec.check."""
@@ -235,13 +245,13 @@ class ReadingStore(Protocol):
         """Ids of the thread's active runs, newest first."""
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
-        """Runs of a thread, newest first by (created_at, run_id). The records may be as of different moments.
+        """Runs of a thread, newest first by (created_at, run_id).
 
         Raise CorruptRow if a record does not pass Codec.check.
         """
 
-    async def displaced_by(self, run_id: str) -> Sequence[Record]:
-        """The runs that this run superseded, oldest change first."""
+    async def with_displaced(self, run_id: str) -> Sequence[Record]:
+        """The run, unless it was removed, then the runs that it superseded, oldest change first."""
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
         """Ids of runs that ended at or before a time, in order of creation, after this id (empty: from the first)."""
@@ -270,6 +280,9 @@ class ReadingStore(Protocol):
 
     async def count_active(self) -> int:
         """The number of active runs."""
+
+    async def census(self) -> Census:
+        """The clock and the number of active runs."""
 
 
 class Store(Protocol):

@@ -45,8 +45,8 @@ class ConnectionLost(Exception):
 
 
 @functools.cache
-def request_headers(method: str) -> bytes:
-    """The header block for calls of a method, such as /runsvc.v1.RunService/Get."""
+def request_headers(method: str, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """The header block for calls of a method, such as /runsvc.v1.RunService/Get, with extra headers."""
     headers = (
         (":method", "POST"),
         (":scheme", "http"),
@@ -54,6 +54,7 @@ def request_headers(method: str) -> bytes:
         (":authority", "localhost"),
         ("content-type", "application/grpc"),
         ("te", "trailers"),
+        *extra,
     )
     # Never indexed, so that a block does not depend on earlier ones.
     return Encoder().encode([NeverIndexedHeaderTuple(*header) for header in headers])
@@ -105,6 +106,9 @@ class Connection(asyncio.Protocol):
         self._blocked: list[tuple[bytes, int]] = []
         self._received = 0
         self._is_going_away = False
+        #: Most streams that the server allows, and the calls that wait for one: stream, frames and cost.
+        self._max_streams = _LARGEST_WINDOW
+        self._queued: dict[int, tuple[bytes, int]] = {}
 
     @classmethod
     async def open(cls, address: str, window: int = _LARGEST_WINDOW) -> Connection:
@@ -122,14 +126,21 @@ class Connection(asyncio.Protocol):
             return False
         return not self._is_going_away
 
+    @property
+    def next_stream(self) -> int:
+        """The number of the next call's stream, for `cancel`."""
+        return self._next
+
     def close(self) -> None:
         """End every call and the connection."""
         if self._transport is not None:
             self._transport.close()
 
-    def unary(self, method: str, message: bytes) -> asyncio.Future[Reply]:
+    def unary(
+        self, method: str, message: bytes, extra: tuple[tuple[str, str], ...] = ()
+    ) -> asyncio.Future[Reply]:
         """Start a call and return a future of its end, which raises ConnectionLost if the connection breaks."""
-        return self._start(method, message, None).ended
+        return self._start(method, message, None, extra).ended
 
     def stream(
         self, method: str, message: bytes, on_message: Callable[[bytes], None]
@@ -145,23 +156,36 @@ class Connection(asyncio.Protocol):
     def cancel(self, number: int) -> None:
         """Cancel a call."""
         stream = self._streams.pop(number, None)
-        if stream is not None:
+        if stream is not None and self._queued.pop(number, None) is None:
             self._write(_frame(_RST, 0, number, struct.pack(">I", 8)))
+        if stream is not None:
             stream.ended.cancel()
+            self._send_queued()
 
     def _start(
-        self, method: str, message: bytes, on_message: Callable[[bytes], None] | None
+        self,
+        method: str,
+        message: bytes,
+        on_message: Callable[[bytes], None] | None,
+        extra: tuple[tuple[str, str], ...] = (),
     ) -> _Stream:
         if self._transport is None:
             raise ConnectionLost
         number, self._next = self._next, self._next + 2
         stream = self._streams[number] = _Stream(on_message)
-        headers = _frame(_HEADERS, _END_HEADERS, number, request_headers(method))
+        headers = _frame(_HEADERS, _END_HEADERS, number, request_headers(method, extra))
         body = struct.pack(">BI", 0, len(message)) + message
         if len(body) > self._stream_window:
             raise ValueError("the request is larger than the server's window of a stream")
-        self._send(headers + _data_frames(number, body), len(body))
+        self._queued[number] = headers + _data_frames(number, body), len(body)
+        self._send_queued()
         return stream
+
+    def _send_queued(self) -> None:
+        """Send the oldest waiting calls for which the server has room."""
+        queued = self._queued
+        while queued and len(self._streams) - len(queued) < self._max_streams:
+            self._send(*queued.pop(next(iter(queued))))
 
     def _send(self, frames: bytes, cost: int) -> None:
         if self._blocked or cost > self._send_window:
@@ -243,6 +267,8 @@ class Connection(asyncio.Protocol):
         stream = self._streams.pop(number, None)
         if stream is not None and not stream.ended.done():
             stream.ended.set_result(Reply(status, bytes(stream.received[5:])))
+        if self._queued:
+            self._send_queued()
 
     def _on_window(self, number: int, payload: bytes) -> None:
         if number:
@@ -258,6 +284,8 @@ class Connection(asyncio.Protocol):
             key, value = struct.unpack_from(">HI", payload, at)
             if key == _INITIAL_WINDOW:
                 self._stream_window = value
+            elif key == _MAX_STREAMS:
+                self._max_streams = value
         self._write(_frame(_SETTINGS, _ACK, 0, b""))
 
 

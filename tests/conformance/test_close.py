@@ -32,13 +32,14 @@ READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "page": lambda store: store.reading.page(
         PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
     ),
-    "displaced_by": lambda store: store.reading.displaced_by("r"),
+    "with_displaced": lambda store: store.reading.with_displaced("r"),
     "snapshot": lambda store: store.reading.snapshot(ALL),
     "recall": lambda store: store.reading.recall([RunState("r", 1)]),
     "log_since": lambda store: store.reading.log_since(ALL, 0, 1),
     "log_tail": lambda store: store.reading.log_tail(1, 1 << 20),
     "clock": lambda store: store.reading.clock(),
     "count_active": lambda store: store.reading.count_active(),
+    "census": lambda store: store.reading.census(),
 }
 QUERIES = {
     "by id": ById("r"),

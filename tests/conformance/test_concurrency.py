@@ -42,7 +42,7 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
                 store.reading.snapshot(ALL),
                 store.reading.log_since(ALL, 0, 99),
                 store.reading.log_tail(99, 1 << 20),
-                store.reading.displaced_by("x"),
+                store.reading.with_displaced("x"),
                 store.reading.count_active(),
             )
         ]

@@ -128,28 +128,33 @@ async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver
     assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
 
 
-async def test_displaced_by_returns_the_runs_oldest_first(store: Store, driver: Driver) -> None:
+async def test_a_run_is_read_together_with_the_runs_that_it_displaced(
+    store: Store, driver: Driver
+) -> None:
     displaced = [driver.create(kwargs=b"input", run_id=name).run_id for name in ("z", "m", "a")]
     new, _ = driver.displace()
     newest, _ = driver.displace()
-    records = await store.reading.displaced_by(new.run_id)
+    first, *records = await store.reading.with_displaced(new.run_id)
+    assert (first.run_id, first.status) == (new.run_id, INTERRUPTED)
     assert [record.run_id for record in records] == displaced
     assert [record.revision for record in records] == [4, 5, 6]
-    assert {record.kwargs for record in records} == {None}
+    assert {record.kwargs for record in (first, *records)} == {None}
     assert {record.status for record in records} == {INTERRUPTED}
-    assert [record.run_id for record in await store.reading.displaced_by(newest.run_id)] == [
-        new.run_id
+    assert [record.run_id for record in await store.reading.with_displaced(newest.run_id)] == [
+        newest.run_id,
+        new.run_id,
     ]
-    assert await store.reading.displaced_by("unknown") == []
+    assert await store.reading.with_displaced("unknown") == []
 
 
-async def test_displaced_by_orders_by_the_displacement_not_by_creation(
+async def test_displaced_runs_are_ordered_by_displacement_not_by_creation(
     store: Store, driver: Driver
 ) -> None:
     old, new = driver.create(), driver.create()
     for run in (new, old):
         driver.change(run, lambda run, at: replace(run, superseded_by="x", revision=at.revision))
-    assert [found.run_id for found in await store.reading.displaced_by("x")] == [
+    # The run "x" does not exist.
+    assert [found.run_id for found in await store.reading.with_displaced("x")] == [
         new.run_id,
         old.run_id,
     ]

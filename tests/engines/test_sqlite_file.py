@@ -48,10 +48,11 @@ def test_the_writer_is_durable(store: SqliteStore) -> None:
 async def test_readers_neither_write_nor_checkpoint(store: SqliteStore) -> None:
     assert pragma(store.reading._inline, "query_only") == 1
     assert pragma(store.reading._inline, "wal_autocheckpoint") == 0
-    for connection in (store.reading._pages, store.reading._log):
-        assert connection is not None
-        (row,) = await connection.execute_fetchall("PRAGMA query_only")
-        assert tuple(row) == (1,)
+    assert store.reading._pages is not None
+    assert store.reading._log is not None
+    assert await store.reading._pages.fetch("PRAGMA query_only") == [(1,)]
+    (row,) = await store.reading._log.execute_fetchall("PRAGMA query_only")
+    assert tuple(row) == (1,)
 
 
 async def test_an_empty_file_is_migrated(path: Path) -> None:

@@ -114,17 +114,18 @@ async def test_watchers_behind_the_recent_log_are_served_by_an_index(
     db = tmp_path / "runs.db"
     await asyncio.to_thread(fill, db, 30_000)
     async with in_process(db) as client:
-        line = SharedConnection(client.address)
+        lines = [SharedConnection(client.address) for _ in range(3)]
         # Each tenth run is on another thread.
         runs = [number for number in range(1, 300) if number % 10]
-        watchers = [Watcher(line, thread_id=f"t{number}") for number in runs]
+        watchers = [Watcher(lines[number % 3], thread_id=f"t{number}") for number in runs]
         steps.thousands = 0
         async with following(watchers):
             await until(lambda: all(watcher.seen for watcher in watchers))
         assert [watcher.seen for watcher in watchers] == [[number] for number in runs]
         # Some hundred each; to go through the log takes many thousand.
         assert steps.thousands <= len(runs)
-        line.drop()
+        for line in lines:
+            line.drop()
         steps.thousands = 0
         async with watching(client, all={}, after_revision=0) as stream:
             assert [(await stream.read()).revision for _ in range(500)] == list(range(1, 501))

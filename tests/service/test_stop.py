@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import AsyncExitStack, closing
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -69,6 +71,30 @@ async def test_a_stop_notifies_watchers_and_answers_callers(tmp_path: Path) -> N
     with closing(sqlite3.connect(db)) as file:
         stored = {run_id for (run_id,) in file.execute("SELECT run_id FROM runs")}
     assert answered <= stored
+
+
+async def test_a_stop_under_load_gives_every_caller_a_reason(tmp_path: Path) -> None:
+    ends: Counter[tuple[grpc.StatusCode, str]] = Counter()
+
+    async def calls(client: Client, caller: int) -> None:
+        for number in count():
+            try:
+                await created(client, f"t{caller}-{number}")
+            except Refused as refusal:
+                ends[refusal.error.code, refusal.error.reason] += 1
+                if not refusal.error.reason:
+                    # There is no server any more.
+                    return
+
+    async with Process(tmp_path / "runs.db") as process, client_of(process.address) as client:
+        callers = [asyncio.create_task(calls(client, number)) for number in range(60)]
+        await created(client)
+        assert await process.stop() == 0
+        await asyncio.gather(*callers)
+    unavailable = grpc.StatusCode.UNAVAILABLE
+    # A CANCELLED of the transport would give no reason, and its client could not distinguish it from its own.
+    assert ends.keys() <= {(unavailable, "SERVER_DRAINING"), (unavailable, "")}
+    assert ends[unavailable, "SERVER_DRAINING"] > 0
 
 
 async def test_sigterm_drains_a_process_and_a_second_signal_ends_it(tmp_path: Path) -> None:

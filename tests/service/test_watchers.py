@@ -58,7 +58,9 @@ async def test_a_disconnected_watcher_resumes_and_sees_every_change_once_and_in_
     ):
         # Half of the connections go through the proxy.
         lines = [
-            SharedConnection(address) for address in (process.address, proxy.address) for _ in "12"
+            SharedConnection(address)
+            for address in (process.address, proxy.address)
+            for _ in range(2 + count // (2 * STREAMS))
         ]
         watchers = watchers_of_all_kinds(lines, count)
         disturbance = Disturbance(process, proxy, lines, watchers, Random(count))
@@ -104,8 +106,8 @@ async def test_thousands_of_watchers_resume_at_once_after_a_crash(
             await process.start_again()
             async with client_of(process.address) as client:
                 await until_watchers(client, count)
-                # The server refused no watcher.
-                assert not any(CANCELLED in watcher.statuses for watcher in each)
+                # The transport may have shed some of them, which have come back.
+                assert all(watcher.statuses <= {CANCELLED} for watcher in each)
                 await until(lambda: each[8].seen == [2])
                 await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))
                 await until(lambda: all(watcher.seen for watcher in each[7:99]))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 METHOD: Final = "/runsvc.v1.RunService/StreamStatus"
 #: Watchers per connection.
-STREAMS: Final = 1_000
+STREAMS: Final = 100
 THREADS: Final = 7
 ASSISTANTS: Final = 2
 #: Callers that change runs at the same time.

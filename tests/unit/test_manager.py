@@ -36,6 +36,7 @@ from runsvc.core.model import (
 from runsvc.manager import PAGE_BYTES, Page, RunManager
 from runsvc.store.memory import MemoryStore
 from runsvc.wire.codec import RunCodec
+from tests.conformance.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,6 +188,23 @@ async def test_a_displacing_run_supersedes_every_active_one(
     assert again.replayed
     assert again.run == answer.run
     assert again.superseded == answer.superseded
+
+
+async def test_a_creation_is_not_replayed_from_a_run_that_is_removed_meanwhile(
+    manager: RunManager, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await manager.create_or_reject("o", a_spec(), a_request())
+    read = store.reading.with_displaced
+
+    async def removed(run_id: str) -> Any:
+        Driver(store).delete(first.run)
+        monkeypatch.setattr(store.reading, "with_displaced", read)
+        return await read(run_id)
+
+    monkeypatch.setattr(store.reading, "with_displaced", removed)
+    again = await manager.create_or_reject("o", a_spec(), a_request())
+    assert not again.replayed
+    assert again.run.run_id != first.run.run_id
 
 
 # Reading.

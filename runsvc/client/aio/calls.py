@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
@@ -10,9 +11,10 @@ import grpc
 
 from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.channel import aconnect
-from runsvc.client.error import RunError, error_of
+from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
+from runsvc.client.streams import Streams
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -63,13 +65,16 @@ class AsyncCalls:
         """The server's address."""
         self.timeout: float = settings.timeout
         """Default deadline of a call, in seconds."""
-        self.channel: grpc.aio.Channel = aconnect(
+        connect_again = partial(
+            aconnect,
             settings.target,
             token=settings.token,
             tls_ca=settings.certificates,
             interceptors=interceptors,
         )
-        """The connection. It may be used for other stubs."""
+        self.channel: grpc.aio.Channel = connect_again()
+        """The connection. It may be used for other stubs. Further ones serve watches if there are many."""
+        self._streams = Streams[grpc.aio.Channel](self.channel, connect_again)
         self.stub = RunServiceStub(self.channel)
         """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)
@@ -81,7 +86,8 @@ class AsyncCalls:
         # Streams first: old releases of grpcio crash if a stream outlives its channel.
         for watch in tuple(self._watches):
             watch.drop_stream()
-        await self.channel.close()
+        for channel in (self.channel, *self._streams.further_channels()):
+            await channel.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,6 +107,8 @@ class AsyncCalls:
                 return await method(request, timeout=attempts.time_left())
             except grpc.RpcError as failure:
                 error = error_of(failure)
+                if not self._closed:
+                    error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise error from failure
@@ -118,4 +126,7 @@ class AsyncCalls:
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
         if self._closed:
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
-        return self.stub.StreamStatus(request)
+        stream: grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse] = (
+            self._streams.open(request)
+        )
+        return stream

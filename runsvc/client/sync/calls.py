@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 import grpc
 
 from runsvc.client.channel import connect
-from runsvc.client.error import RunError, error_of
+from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
+from runsvc.client.streams import Streams
 from runsvc.client.sync.watch import Watch
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
@@ -67,13 +69,16 @@ class Calls:
         """The server's address."""
         self.timeout: float = settings.timeout
         """Default deadline of a call, in seconds."""
-        self.channel: grpc.Channel = connect(
+        connect_again = partial(
+            connect,
             settings.target,
             token=settings.token,
             tls_ca=settings.certificates,
             interceptors=interceptors,
         )
-        """The connection. It may be used for other stubs."""
+        self.channel: grpc.Channel = connect_again()
+        """The connection. It may be used for other stubs. Further ones serve watches if there are many."""
+        self._streams = Streams[grpc.Channel](self.channel, connect_again)
         self.stub = RunServiceStub(self.channel)
         """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)
@@ -87,7 +92,8 @@ class Calls:
             watches = tuple(self._watches)
         for watch in watches:
             watch.drop_stream()
-        self.channel.close()
+        for channel in (self.channel, *self._streams.further_channels()):
+            channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +113,8 @@ class Calls:
                 return method(request, timeout=attempts.time_left())
             except grpc.RpcError as failure:
                 error = error_of(failure)
+                if not self._closed:
+                    error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise error from failure
@@ -123,4 +131,5 @@ class Calls:
     def _open_stream(self, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
         if self._closed:
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
-        return self.stub.StreamStatus(request)
+        stream: Iterator[StreamStatusResponse] = self._streams.open(request)
+        return stream

@@ -33,7 +33,7 @@ class MemoryData:
 
     def __init__(self) -> None:
         #: Held while the writer's thread changes data that the loop's thread reads.
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.is_open = False
         #: By run_id.
         self.rows: dict[str, MemoryRow] = {}
@@ -59,7 +59,8 @@ class MemoryData:
     def search(self, matches: Callable[[Run], bool]) -> Sequence[Record]:
         """The runs that match, oldest first, without kwargs."""
         self.check_open()
-        found = [row.record for row in list(self.rows.values()) if matches(row.run)]
+        with self.lock:
+            found = [row.record for row in self.rows.values() if matches(row.run)]
         found.sort(key=lambda record: (record.created_at, record.run_id))
         return [record._replace(kwargs=None) for record in found]
 

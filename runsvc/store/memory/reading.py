@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE
-from runsvc.store.base import LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.base import Census, LogSlice, RunState, Snapshot, TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ class MemoryReading:
 
     async def get(self, run_id: str) -> Record | None:
         self._data.check_open()
-        row = self._data.rows.get(run_id)
+        with self._data.lock:
+            row = self._data.rows.get(run_id)
         return row.record if row else None
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:
@@ -54,10 +55,10 @@ class MemoryReading:
             size += record.size
         return page
 
-    async def displaced_by(self, run_id: str) -> Sequence[Record]:
+    async def with_displaced(self, run_id: str) -> Sequence[Record]:
         return sorted(
-            self._data.search(lambda run: run.superseded_by == run_id),
-            key=lambda found: found.revision,
+            self._data.search(lambda run: run_id in (run.run_id, run.superseded_by)),
+            key=lambda found: (found.run_id != run_id, found.revision),
         )
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
@@ -75,14 +76,18 @@ class MemoryReading:
             return Snapshot(states, self._data.revision)
 
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
+        self._data.check_open()
         with self._data.lock:
-            clock, log = self._data.clock(), {entry.revision: entry for entry in self._data.log}
+            return self._recall(states)
+
+    def _recall(self, states: Sequence[RunState]) -> list[Record | LogEntry]:
+        clock, log = self._data.clock(), {entry.revision: entry for entry in self._data.log}
         found: list[Record | LogEntry] = []
         for run_id, revision in states:
-            record, entry = await self.get_without_kwargs(run_id), log.get(revision)
-            if record is not None and record.revision == revision:
-                found.append(record)
-            elif entry is None and record is not None:
+            row, entry = self._data.rows.get(run_id), log.get(revision)
+            if row is not None and row.record.revision == revision:
+                found.append(row.record._replace(kwargs=None))
+            elif entry is None and row is not None:
                 raise RevisionCompacted(clock.oldest_revision, clock.revision)
             elif entry is not None and entry.body is not None:
                 found.append(entry)
@@ -102,7 +107,9 @@ class MemoryReading:
         self._data.check_open()
         tail: list[LogEntry] = []
         size = 0
-        for entry in reversed(self._data.log):
+        with self._data.lock:
+            log = self._data.log
+        for entry in reversed(log):
             if len(tail) == limit or size > max_bytes:
                 break
             tail.append(entry)
@@ -122,7 +129,12 @@ class MemoryReading:
             return self._data.clock()
 
     async def count_active(self) -> int:
-        return len(self._data.search(lambda run: run.status in ACTIVE))
+        return (await self.census()).active_runs
+
+    async def census(self) -> Census:
+        with self._data.lock:
+            active = self._data.search(lambda run: run.status in ACTIVE)
+            return Census(self._data.clock(), len(active))
 
 
 def _matches(topic: Topic, subject: Run | LogEntry) -> bool:

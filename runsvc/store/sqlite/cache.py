@@ -77,6 +77,17 @@ class RunCache:
         found = self._newest.get(thread)
         return None if found is None or found.limit < limit else found.run_ids[:limit]
 
+    def records(self, run_ids: Sequence[str], generation: int) -> list[Record] | None:
+        """The records of these runs as of one moment; None if one is not cached, or the generation has changed.
+
+        During a commit they are also valid: a run that the commit changes is not cached.
+        """
+        with self._lock:
+            if generation != self._generation:
+                return None
+            found = [each.record for run_id in run_ids if (each := self._runs.get(run_id))]
+        return found if len(found) == len(run_ids) else None
+
     def generation(self) -> int:
         """The current generation. Get it before a read of the file, and pass it to `fill` or `fill_newest`."""
         return self._generation

@@ -1,12 +1,13 @@
 """The reading part of the SQLite store.
 
 Reads of a single run take microseconds and run on the event loop, because a change of threads takes ten times as long.
-Reads that may return many rows run on the threads of aiosqlite. Each statement is a read transaction of its own, so a
-cancelled read leaves none open.
+Reads that may return many rows run on other threads. Each answer is as of one moment: it comes from one statement, or
+from the cache alone. A statement is a read transaction of its own, so a cancelled read leaves none open.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiosqlite
@@ -15,10 +16,10 @@ from runsvc.core.errors import RevisionCompacted, StoreUnavailable
 from runsvc.core.model import ACTIVE
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
-from runsvc.store.base import Clock, LogSlice, RunState, Snapshot, TopicKind
-from runsvc.store.queries import PageKey
+from runsvc.store.base import Census, Clock, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.cache import CachedRun, NewestRuns, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
+from runsvc.store.sqlite.read_thread import ReadThread
 from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.store.base import Codec, LogEntry, Record, Topic
-    from runsvc.store.queries import PageQuery
+    from runsvc.store.queries import PageKey, PageQuery
     from runsvc.store.sqlite.cache import RunCache
 
 _LOG: Final = ", ".join(rows.LOG)
-#: Rows of a page that one statement reads.
+#: Records that are checked at once on the event loop.
 _CHUNK: Final = 128
-#: Longest page that is composed from cached runs. Its ids are read on the event loop.
+#: Longest page that may come from the cache. Its ids are read on the event loop.
 _SHORT_PAGE: Final = 32
 _OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
 
@@ -59,14 +60,14 @@ class SqliteReading:
         self._cache = cache
         self._inline: sqlite3.Connection | None = None
         #: One connection for pages, one for watchers, so that a page does not wait for a long catch-up.
-        self._pages: aiosqlite.Connection | None = None
+        self._pages: ReadThread | None = None
         self._log: aiosqlite.Connection | None = None
 
     async def open(self) -> None:
         """Connect to the file, which must be migrated."""
         with translated():
             self._inline = connect_reader(self._path)
-            self._pages = await self._connect()
+            self._pages = ReadThread.open(self._path)
             self._log = await self._connect()
 
     async def close(self) -> None:
@@ -109,34 +110,38 @@ class SqliteReading:
         return Clock(*row)
 
     async def count_active(self) -> int:
-        found = await self._fetch(self._pages, f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}", {})
-        return int(found[0][0])
+        return (await self.census()).active_runs
+
+    async def census(self) -> Census:
+        active = f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}"
+        statement = f"SELECT store_id, revision, {_OLDEST}, ({active}) FROM clock"
+        ((store_id, revision, oldest, count),) = await self._page_reader().fetch(statement)
+        return Census(Clock(store_id, revision, oldest), count)
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
-        if query.limit <= _SHORT_PAGE and not query.statuses:
-            short = await self._short_page(query)
-            if short is not None:
-                return short
+        generation = self._cache.generation()
+        is_short = query.limit <= _SHORT_PAGE and not query.statuses
+        if is_short and (cached := self._cached_page(query, generation)) is not None:
+            return _cut(cached, query.max_bytes)
         page: list[Record] = []
-        size = 0
-        after = query.after
-        # In chunks, so that no more is read than a page of large runs can take.
-        while len(page) < query.limit and size <= query.max_bytes:
-            asked = min(_CHUNK, query.limit - len(page))
-            for record in (chunk := await self._chunk(query, after, asked)):
-                self._codec.check(record)
-                page.append(record)
-                size += record.size
-                if size > query.max_bytes:
-                    return page
-            if len(chunk) < asked:
-                break
-            after = PageKey(chunk[-1].created_at, chunk[-1].run_id)
-        return page
+        for number, row in enumerate(await self._page_rows(query), start=1):
+            self._codec.check(record := rows.to_record(row))
+            page.append(record)
+            if number % _CHUNK == 0:
+                await asyncio.sleep(0)
+        if is_short:
+            for record in page:
+                # A cached run may have more parts.
+                if self._cache.find(record.run_id) is None:
+                    self._cache.fill(generation, CachedRun(record))
+        return _cut(page, query.max_bytes)
 
-    async def displaced_by(self, run_id: str) -> Sequence[Record]:
-        statement = f"SELECT {RECORD} FROM {RUNS} WHERE superseded_by = :run_id ORDER BY revision"
-        found = await self._fetch(self._pages, statement, {"run_id": run_id})
+    async def with_displaced(self, run_id: str) -> Sequence[Record]:
+        statement = f"""
+            SELECT {RECORD} FROM {RUNS} WHERE run_id = :run_id OR superseded_by = :run_id
+            ORDER BY run_id = :run_id DESC, revision
+        """
+        found = await self._page_reader().fetch(statement, {"run_id": run_id})
         return list(map(rows.to_record, found))
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
@@ -151,7 +156,7 @@ class SqliteReading:
             "by": rows.microseconds(by),
             "limit": limit,
         }
-        return [row[0] for row in await self._fetch(self._pages, statement, parameters)]
+        return [row[0] for row in await self._page_reader().fetch(statement, parameters)]
 
     async def snapshot(self, topic: Topic) -> Snapshot:
         matches = _MATCHES[topic.kind]
@@ -231,30 +236,9 @@ class SqliteReading:
         found = await self._fetch(self._log, statement, {"time": rows.microseconds(time)})
         return int(found[0][0])
 
-    async def _short_page(self, query: PageQuery) -> Sequence[Record] | None:
-        """A page of cached runs, and of the others as they are now; None if one of these was removed meanwhile."""
-        generation = self._cache.generation()
-        run_ids = self._page_ids(query, generation)
-        cached = map(self._cache.find, run_ids)
-        page = [each.record for each in cached if each is not None]
-        if len(page) < len(run_ids):
-            found = {record.run_id: record for record in page}
-            missing = [run_id for run_id in run_ids if run_id not in found]
-            found |= await self._uncached(missing, generation)
-            if len(found) < len(run_ids):
-                return None
-            page = [found[run_id] for run_id in run_ids]
-        return _cut(page, query.max_bytes)
-
-    async def _uncached(self, run_ids: Sequence[str], generation: int) -> dict[str, Record]:
-        """The records of runs that are not cached, by id."""
-        statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id IN ({_placeholders(run_ids)})"
-        found = {}
-        for record in map(rows.to_record, await self._fetch(self._pages, statement, run_ids)):
-            self._codec.check(record)
-            found[record.run_id] = record
-            self._cache.fill(generation, CachedRun(record))
-        return found
+    def _cached_page(self, query: PageQuery, generation: int) -> list[Record] | None:
+        """A short page if all of its runs are cached and no commit has begun or ended meanwhile."""
+        return self._cache.records(self._page_ids(query, generation), generation)
 
     def _page_ids(self, query: PageQuery, generation: int) -> Sequence[str]:
         """Ids of a short page's runs, from the cache or from the index."""
@@ -269,16 +253,21 @@ class SqliteReading:
             self._cache.fill_newest(generation, thread, NewestRuns(run_ids, query.limit))
         return run_ids
 
-    async def _chunk(self, query: PageQuery, after: PageKey | None, limit: int) -> Sequence[Record]:
-        where, parameters = _after_position(query, after)
+    async def _page_rows(self, query: PageQuery) -> Sequence[rows.Row]:
+        where, parameters = _after_position(query, query.after)
         if query.statuses:
             where += f" AND status IN ({', '.join(str(int(each)) for each in query.statuses)})"
         if query.statuses and query.statuses <= ACTIVE:
             # The exact condition of the index on active runs, so that SQLite uses it.
             where += f" AND {IS_ACTIVE}"
         statement = f"SELECT {RECORD} FROM {RUNS} WHERE {where} {NEWEST_FIRST} LIMIT :limit"
-        found = await self._fetch(self._pages, statement, parameters | {"limit": limit})
-        return list(map(rows.to_record, found))
+        parameters["limit"] = query.limit
+        return await self._page_reader().fetch(statement, parameters, max_bytes=query.max_bytes)
+
+    def _page_reader(self) -> ReadThread:
+        if self._pages is None:
+            raise StoreUnavailable("it is closed")
+        return self._pages
 
     def _cached(self, run_id: str) -> CachedRun | None:
         if self._inline is None:

@@ -221,6 +221,29 @@ async def test_creations_with_request_id_are_retried(client: Any, script: Script
         assert len(script.asked) == 3
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(grpc.StatusCode.CANCELLED, "CANCELLED"),
+        Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "later", "OVERLOADED", retry=1),
+    ],
+    ids=lambda refusal: refusal.code.name,
+)
+async def test_calls_that_an_overloaded_server_ends_are_retried_if_safe(
+    client: Any, script: Script, refusal: Refusal
+) -> None:
+    script.will("Get", refusal, pb.GetResponse(run=RUN))
+    script.will("Cancel", refusal)
+    assert await client.get("r1") == RUN
+    with pytest.raises(RunError) as caught:
+        await client.cancel("r1")
+    assert len(script.asked) == 3
+    if refusal.code is grpc.StatusCode.CANCELLED:
+        # The caller did not cancel.
+        assert isinstance(caught.value, Unavailable)
+        assert caught.value.code is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_other_calls_are_not_retried(client: Any, script: Script) -> None:
     script.will("SetStatus", GONE)
     script.will("UpdateProgress", GONE)

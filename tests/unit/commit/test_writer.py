@@ -384,6 +384,33 @@ async def test_too_many_waiting_commands_are_refused_as_overload(
     assert await writer.submit(answering("again")) == "again"
 
 
+async def test_a_long_wait_of_several_batches_is_refused_as_overload(
+    make_writer: Callable[..., Writer], group: Group
+) -> None:
+    writer = make_writer(max_delay=-1.0)
+    await held(writer, group)
+    tasks = submitted(writer, *map(answering, range(MAX_COMMANDS)))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await writer.submit(answering("too late"))
+    # Heartbeats and background jobs keep runs alive and end them in time.
+    tasks += submitted(writer, deferrable("heartbeat"), exclusive("expiry"))
+    await asyncio.sleep(0)
+    release(group)
+    assert await asyncio.gather(*tasks) == [*range(MAX_COMMANDS), "heartbeat", "expiry"]
+    assert await writer.submit(answering("again")) == "again"
+
+
+async def test_one_waiting_batch_is_not_an_overload_however_long_it_waits(
+    make_writer: Callable[..., Writer], group: Group
+) -> None:
+    writer = make_writer(max_delay=-1.0)
+    await held(writer, group)
+    tasks = submitted(writer, *map(answering, range(MAX_COMMANDS)))
+    release(group)
+    assert await asyncio.gather(*tasks) == list(range(MAX_COMMANDS))
+
+
 async def test_close_carries_out_waiting_commands_and_refuses_new_ones(
     writer: Writer, group: Group
 ) -> None:

@@ -1,0 +1,43 @@
+"""More calls at once than the server takes: those beyond its short queue end at once, without effect."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from tests.bench.http2 import RESET
+from tests.support.overload import HEALTH, Callers, Outcomes
+from tests.support.server import Process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OK, CANCELLED, RESOURCE_EXHAUSTED = 0, 1, 8
+CALLS = 4_000
+
+
+def runs_in(db: Path) -> int:
+    with closing(sqlite3.connect(db)) as file:
+        (count,) = file.execute("SELECT count(*) FROM runs").fetchone()
+    return int(count)
+
+
+async def test_calls_beyond_a_short_queue_end_at_once_and_have_no_effect(tmp_path: Path) -> None:
+    db = tmp_path / "runs.db"
+    async with Process(db) as process:
+        callers = await Callers.open(process.address, connections=CALLS // 100, deadline=60.0)
+        before, outcomes = runs_in(db), Outcomes()
+        await asyncio.gather(*(callers.call(number, outcomes) for number in range(CALLS)))
+        assert outcomes.ends.keys() <= {OK, CANCELLED, RESOURCE_EXHAUSTED, RESET}
+        assert outcomes.ends[CANCELLED] + outcomes.ends[RESET] > 0
+        assert outcomes.answered > 0
+        # No run exists that its creator does not know.
+        assert runs_in(db) - before == outcomes.created
+        afterwards = Outcomes()
+        for number in range(100):
+            await callers.call(number, afterwards)
+        assert afterwards.ends == {OK: 100}
+        assert (await callers.connections[0].unary(HEALTH, b"")).status == OK
+        callers.close()
