@@ -64,7 +64,8 @@ type Execution struct {
 // run ends elsewhere, and reports how the run ended. It blocks until then.
 //
 // It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
-// otherwise it is the error of the start or of the report. If the handler panics, Execute reports ERROR and panics
+// otherwise it is the error of the start or of the report. If the server rejects the usage, Execute reports the end
+// without it, and returns the run and ErrInvalidArgument. If the handler panics, Execute reports ERROR and panics
 // with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
@@ -110,7 +111,7 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 		failure := errExited
 		panicked := recover()
 		if panicked != nil {
-			failure = fmt.Errorf("panic: %v", panicked)
+			failure = panicError{panicked}
 		}
 		// The program is probably ending: limit the time for this report.
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.client.timeout)
@@ -158,12 +159,15 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 	return answer.GetApplied(), nil
 }
 
-// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded: gRPC
-// would return a code that looks transient.
+// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded or is
+// too large: gRPC would return a code that looks transient.
 func (e *Execution) merge(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
 	total := proto.CloneOf(e.progress)
 	proto.Merge(total, progress)
-	_, err := proto.Marshal(total)
+	encoded, err := proto.Marshal(total)
+	if err == nil && len(encoded) > maxUsage {
+		err = fmt.Errorf("the progress has %d bytes, but at most %d can be sent; shorten its texts", len(encoded), maxUsage)
+	}
 	return total, err
 }
 

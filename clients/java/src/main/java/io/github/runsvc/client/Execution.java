@@ -10,6 +10,9 @@ import java.util.concurrent.TimeUnit;
 
 /** A run while its {@link Handler} executes it. */
 public final class Execution {
+  /** The largest usage that fits into a report, in bytes: the server accepts messages of 4 MiB. */
+  private static final int MAX_USAGE = (4 << 20) - (32 << 10);
+
   private final RunClient client;
   private final ExecuteOptions options;
   private final Run run;
@@ -63,7 +66,9 @@ public final class Execution {
     Throwable failure = null;
     try {
       last = handler.handle(this);
-    } catch (Exception | Error thrown) {
+      checkSize(merged(last));
+    } catch (Throwable thrown) {
+      last = thrown instanceof UsageTooLarge ? null : last;
       failure = thrown;
     }
     Stop why = finish();
@@ -80,18 +85,28 @@ public final class Execution {
   }
 
   private static Run reportEnd(Reports reports, Stop why, Progress usage, Throwable failure) {
+    boolean rethrows = failure != null && !(failure instanceof Exception);
     try {
       Run run = reports.finish(why, usage, failure);
-      if (failure instanceof Error error) {
-        throw error;
+      if (!rethrows) {
+        return run;
       }
-      return run;
     } catch (RunException | RunLostException unreported) {
-      if (failure != null) {
-        unreported.addSuppressed(failure);
+      if (!rethrows) {
+        if (failure != null) {
+          unreported.addSuppressed(failure);
+        }
+        throw unreported;
       }
-      throw unreported;
+      failure.addSuppressed(unreported);
     }
+    throw Execution.<RuntimeException>unchecked(failure);
+  }
+
+  /** Returns the failure as if it were unchecked. */
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> T unchecked(Throwable failure) throws T {
+    throw (T) failure;
   }
 
   /**
@@ -114,10 +129,12 @@ public final class Execution {
    *     this one.
    * @throws RunException if the server rejects the report, or with code CANCELLED if the thread was
    *     interrupted
+   * @throws IllegalArgumentException if the report is larger than the server accepts, almost 4 MiB
    */
   public boolean report(Progress progress) {
     synchronized (reporting) {
-      Progress total = usage.toBuilder().mergeFrom(progress).build();
+      Progress total = merged(progress);
+      checkSize(total);
       Progress before = usage;
       usage = total;
       try {
@@ -157,13 +174,31 @@ public final class Execution {
 
   /** Returns the final usage, or null if none is known. */
   private Progress finalUsage(Progress last) {
+    Progress total = merged(last);
+    return total.equals(Progress.getDefaultInstance()) ? null : total;
+  }
+
+  /** Returns the usage so far with the given progress merged, which may be null. */
+  private Progress merged(Progress progress) {
     synchronized (reporting) {
-      Progress.Builder total = usage.toBuilder();
-      if (last != null) {
-        total.mergeFrom(last);
-      }
-      Progress merged = total.build();
-      return merged.equals(Progress.getDefaultInstance()) ? null : merged;
+      return progress == null ? usage : usage.toBuilder().mergeFrom(progress).build();
+    }
+  }
+
+  /** Rejects usage that no report can carry: the server's answer would look transient. */
+  private static void checkSize(Progress total) {
+    if (total.getSerializedSize() > MAX_USAGE) {
+      throw new UsageTooLarge(total.getSerializedSize());
+    }
+  }
+
+  private static final class UsageTooLarge extends IllegalArgumentException {
+    private static final long serialVersionUID = 1L;
+
+    UsageTooLarge(int size) {
+      super(
+          "The progress has %d bytes, but at most %d can be sent; shorten its texts"
+              .formatted(size, MAX_USAGE));
     }
   }
 

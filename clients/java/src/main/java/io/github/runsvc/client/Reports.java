@@ -8,11 +8,6 @@ import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetEncoder;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -24,9 +19,6 @@ import java.util.function.Supplier;
 final class Reports {
   /** The shortest time for which a report of the end is repeated. */
   private static final Duration MIN_PATIENCE = Duration.ofSeconds(60);
-
-  /** The longest error text that the server accepts, in bytes. */
-  private static final int MAX_ERROR_TEXT = 16 << 10;
 
   private final RunClient client;
   private final ExecuteOptions options;
@@ -95,14 +87,16 @@ final class Reports {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
     if (failure != null) {
-      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(errorText(failure));
+      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.of(failure));
     }
     if (usage != null) {
       request.setProgress(usage);
     }
     options.workerId().ifPresent(request::setWorkerId);
     try {
-      return repeat(() -> client.complete(request.build()).getRun());
+      return repeatEnd(
+          () -> client.complete(request.build()).getRun(),
+          request.hasProgress() ? request::clearProgress : null);
     } catch (RunException.FailedPrecondition refused) {
       if ("INTERRUPTED".equals(refused.metadata().get("from"))) {
         return acknowledge(usage);
@@ -119,7 +113,27 @@ final class Reports {
       request.setProgress(usage);
     }
     options.workerId().ifPresent(request::setWorkerId);
-    return repeat(() -> client.acknowledgeCancel(request.build()).getRun());
+    return repeatEnd(
+        () -> client.acknowledgeCancel(request.build()).getRun(),
+        request.hasProgress() ? request::clearProgress : null);
+  }
+
+  /**
+   * Reports the end. If the server rejects the usage, reports the end without it, and throws the
+   * rejection: the run must end in any case.
+   *
+   * @param dropUsage null if the report has no usage
+   */
+  private Run repeatEnd(Supplier<Run> report, Runnable dropUsage) {
+    try {
+      return repeat(report);
+    } catch (RunException.InvalidArgument rejection) {
+      if (dropUsage != null) {
+        dropUsage.run();
+        repeat(report);
+      }
+      throw rejection;
+    }
   }
 
   private <T> T repeat(Supplier<T> report) {
@@ -154,23 +168,5 @@ final class Reports {
         .setSeconds(duration.getSeconds())
         .setNanos(duration.getNano())
         .build();
-  }
-
-  /**
-   * Returns the failure's message in a form that the server accepts: a report must not fail because
-   * of its text.
-   */
-  static String errorText(Throwable failure) {
-    String text =
-        failure.getMessage() == null ? failure.getClass().getName() : failure.getMessage();
-    CharsetEncoder encoder =
-        StandardCharsets.UTF_8
-            .newEncoder()
-            .onMalformedInput(CodingErrorAction.REPLACE)
-            .onUnmappableCharacter(CodingErrorAction.REPLACE);
-    ByteBuffer bytes = ByteBuffer.allocate(MAX_ERROR_TEXT);
-    // Encodes whole characters only.
-    encoder.encode(CharBuffer.wrap(text), bytes, true);
-    return new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
   }
 }

@@ -236,7 +236,8 @@ public final class RunClient implements AutoCloseable {
    *
    * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
    * the caller interrupts the thread, the end is still reported, and the thread is interrupted
-   * again afterwards.
+   * again afterwards. If the server rejects the usage, the end is reported without it, and {@link
+   * RunException.InvalidArgument} is thrown.
    *
    * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
    *     INTERRUPTED if it was cancelled
