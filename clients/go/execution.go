@@ -44,7 +44,7 @@ type Handler func(ctx context.Context, execution *Execution) (*runsvcv1.Progress
 
 // Execution is a run while its handler executes it.
 type Execution struct {
-	// Run is the run as it was started, without its kwargs: get these with Client.Get.
+	// Run is the run as it was started, with its kwargs.
 	Run *runsvcv1.Run
 
 	client  *Client
@@ -60,8 +60,9 @@ type Execution struct {
 	progress *runsvcv1.Progress
 }
 
-// Execute executes a run: it starts the run, calls the handler, renews the lease, ends the handler's context when the
-// run ends elsewhere, and reports how the run ended. It blocks until then.
+// Execute executes a run: it starts the run, reads its input, calls the handler, renews the lease, ends the handler's
+// context when the run ends elsewhere, and reports how the run ended. It blocks until then. If the input cannot be
+// read, the run ends as ERROR.
 //
 // It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
 // otherwise it is the error of the start or of the report. If the server rejects the usage, Execute reports the end
@@ -121,9 +122,23 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 			panic(panicked)
 		}
 	}()
-	progress, err := handler(ctx, e)
+	progress, err := e.perform(ctx, handler)
 	returned = true
 	return progress, err
+}
+
+// perform adds the input to the run, which the answer to the start does not contain, and calls the handler.
+func (e *Execution) perform(ctx context.Context, handler Handler) (*runsvcv1.Progress, error) {
+	request := &runsvcv1.GetRequest{RunId: e.Run.GetRunId()}
+	answer, err := repeat(ctx, e.patience(), request, e.client.Get)
+	if err == nil {
+		e.Run.Kwargs = answer.GetRun().GetKwargs()
+		return handler(ctx, e)
+	}
+	if endsExecution(err) {
+		e.stop(ErrLost)
+	}
+	return nil, fmt.Errorf("cannot read the input of the run: %w", err)
 }
 
 // Report sends progress. The fields that are set replace those of earlier reports.

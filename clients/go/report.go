@@ -29,6 +29,9 @@ func repeat[Q, A any](
 	}
 }
 
+// patience returns how long the executor waits for a server after the start.
+func (e *Execution) patience() time.Duration { return max(e.lease, DefaultOutage) }
+
 // reportEnd reports how the run ended. The cause is the reason for which the handler's context ended, or nil.
 func (e *Execution) reportEnd(
 	ctx context.Context, cause error, progress *runsvcv1.Progress, failure error,
@@ -37,7 +40,7 @@ func (e *Execution) reportEnd(
 	if failure == nil {
 		failure = unsendable
 	}
-	patience := max(e.lease, DefaultOutage)
+	patience := e.patience()
 	switch {
 	case cause == ErrLost:
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)

@@ -112,11 +112,7 @@ func (e *executor) execute(ctx context.Context, runID string) {
 
 // answer is the handler. It repeats the question word by word.
 func (e *executor) answer(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
-	found, err := e.client.Get(ctx, &runsvcv1.GetRequest{RunId: execution.Run.GetRunId()})
-	if err != nil {
-		return nil, err
-	}
-	words := strings.Fields(found.GetRun().GetKwargs().GetFields()["input"].GetStringValue())
+	words := strings.Fields(execution.Run.GetKwargs().GetFields()["input"].GetStringValue())
 	for i := range words {
 		select {
 		case <-ctx.Done():

@@ -15,7 +15,6 @@ public final class Execution {
 
   private final RunClient client;
   private final ExecuteOptions options;
-  private final Run run;
   private final Thread thread = Thread.currentThread();
 
   /** Guards the sequence and the usage, and keeps the reports in order. */
@@ -25,6 +24,7 @@ public final class Execution {
   private long sequence = nanosSinceEpoch();
 
   private Progress usage = Progress.getDefaultInstance();
+  private volatile Run run;
   private Stop stop;
   private boolean done;
 
@@ -52,12 +52,31 @@ public final class Execution {
   static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
     Reports reports = new Reports(client, options, runId);
     Execution execution = new Execution(client, options, reports.start());
-    Supervision supervision = new Supervision(client, options, execution);
+    // The lease must be renewed until the end is reported.
+    try (Supervision supervision = new Supervision(client, options, execution)) {
+      return execution.execute(
+          reports,
+          started -> {
+            supervision.start();
+            started.fetchInput(reports);
+            return handler.handle(started);
+          });
+    }
+  }
+
+  /** Adds the input to the run: the answer to the start does not contain it. */
+  private void fetchInput(Reports reports) {
     try {
-      return execution.execute(reports, handler);
-    } finally {
-      // Only now: the lease must be renewed until the end is reported.
-      supervision.close();
+      Run found = reports.repeat(() -> client.get(run.getRunId()));
+      if (found.hasKwargs()) {
+        run = run.toBuilder().setKwargs(found.getKwargs()).build();
+      }
+    } catch (RunException failure) {
+      if (failure.endsExecution()) {
+        stop(Stop.LOST);
+      }
+      throw new IllegalStateException(
+          "Cannot read the input of the run: " + failure.getMessage(), failure);
     }
   }
 
@@ -109,9 +128,7 @@ public final class Execution {
     throw (T) failure;
   }
 
-  /**
-   * Returns the run as it was started, without its kwargs: get these with {@link RunClient#get}.
-   */
+  /** Returns the run as it was started, with its kwargs. */
   public Run run() {
     return run;
   }

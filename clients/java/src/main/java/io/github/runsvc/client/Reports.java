@@ -136,7 +136,8 @@ final class Reports {
     }
   }
 
-  private <T> T repeat(Supplier<T> report) {
+  /** Makes a call until it succeeds, fails with a lasting error, or the patience is over. */
+  <T> T repeat(Supplier<T> report) {
     Backoff backoff = new Backoff();
     long began = System.nanoTime();
     while (true) {

@@ -227,8 +227,9 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * Executes a run on the calling thread: starts it, calls the handler, renews the lease,
-   * interrupts the thread if the run ends elsewhere, and reports how the run ended.
+   * Executes a run on the calling thread: starts it, reads its input, calls the handler, renews the
+   * lease, interrupts the thread if the run ends elsewhere, and reports how the run ended. If the
+   * input cannot be read, the run ends as ERROR.
    *
    * <p>If the server is unavailable, the handler keeps running: such time does not count towards
    * lease expiry, and only an answer of the server stops the handler. The report of the end is

@@ -17,6 +17,7 @@ final class Supervision implements AutoCloseable {
   private static final Duration UNLIMITED = Duration.ofDays(36500);
 
   private final RunClient client;
+  private final ExecuteOptions options;
   private final Execution execution;
   private final CountDownLatch closed = new CountDownLatch(1);
   private final List<Thread> threads = new ArrayList<>();
@@ -26,7 +27,12 @@ final class Supervision implements AutoCloseable {
 
   Supervision(RunClient client, ExecuteOptions options, Execution execution) {
     this.client = client;
+    this.options = options;
     this.execution = execution;
+  }
+
+  /** Starts the threads. */
+  void start() {
     start("watch", this::watch);
     options
         .workerId()

@@ -5,6 +5,8 @@ import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
+import io.github.runsvc.v1.GetRequest;
+import io.github.runsvc.v1.GetResponse;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
@@ -26,6 +28,7 @@ final class ExecutionServer implements AutoCloseable {
   ExecutionServer() throws IOException {
     Run started = run(RunStatus.RUN_STATUS_RUNNING);
     answers(SetStatusRequest.class, SetStatusResponse.newBuilder().setRun(started).build());
+    answers(GetRequest.class, GetResponse.newBuilder().setRun(started).build());
     answers(StreamStatusRequest.class, Answers.begins());
     answers(UpdateProgressRequest.class, UpdateProgressResponse.getDefaultInstance());
     Run success = run(RunStatus.RUN_STATUS_SUCCESS);

@@ -10,6 +10,8 @@ import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
+import io.github.runsvc.v1.GetRequest;
+import io.github.runsvc.v1.GetResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.HeartbeatResponse;
 import io.github.runsvc.v1.Lease;
@@ -53,6 +55,7 @@ class ExecutionTest {
     answer(
         SetStatusRequest.class,
         Answers.sends(SetStatusResponse.newBuilder().setRun(started).build()));
+    answer(GetRequest.class, Answers.sends(GetResponse.getDefaultInstance()));
     answer(StreamStatusRequest.class, Answers.begins());
     answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     answer(

@@ -1,5 +1,6 @@
 package io.github.runsvc.example;
 
+import com.google.protobuf.Struct;
 import io.github.runsvc.client.ExecuteOptions;
 import io.github.runsvc.client.Execution;
 import io.github.runsvc.client.RunClient;
@@ -128,10 +129,10 @@ public final class EchoExecutor {
 
   /** The handler: repeats the question word by word. */
   private Progress answer(Execution execution) throws InterruptedException {
-    Run run = client.get(execution.run().getRunId());
+    Struct input = execution.run().getKwargs();
     String answer = "";
     long tokens = 0;
-    for (String word : run.getKwargs().getFieldsOrThrow("input").getStringValue().split(" ")) {
+    for (String word : input.getFieldsOrThrow("input").getStringValue().split(" ")) {
       pause(execution);
       if (word.equals("fail")) {
         throw new IllegalArgumentException("the question contains the word fail");
