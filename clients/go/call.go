@@ -21,6 +21,8 @@ const (
 	maxAttempts = 4
 	minPause    = 50 * time.Millisecond
 	maxPause    = 2 * time.Second
+	// maxAdvice is the longest RetryAfter that is followed.
+	maxAdvice = 24 * time.Hour
 )
 
 // requestIDHeader is in the trailers of every error that a runsvc server returns.
@@ -117,7 +119,10 @@ func (p *backoffPauses) wait(ctx context.Context, after error) error {
 	pause := p.last/2 + rand.N(p.last/2)
 	var failure *Error
 	if errors.As(after, &failure) {
-		pause += failure.RetryAfter
+		pause += min(max(failure.RetryAfter, 0), maxAdvice)
+	}
+	if deadline, limited := ctx.Deadline(); limited && time.Until(deadline) <= pause {
+		return context.DeadlineExceeded
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

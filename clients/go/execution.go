@@ -211,7 +211,8 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 	request := &runsvcv1.SetStatusRequest{
 		RunId: runID, Status: runsvcv1.RunStatus_RUN_STATUS_RUNNING, WorkerId: e.workerID(),
 	}
-	if e.options.Lease > 0 {
+	// The server rejects a lease that is too short or too long.
+	if e.options.Lease != 0 {
 		request.LeaseTtl = durationpb.New(e.options.Lease)
 	}
 	answer, err := repeat(ctx, e.client.timeout, request, e.client.SetStatus)

@@ -23,7 +23,13 @@ func repeat[Q, A any](
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !isTransient(err) || time.Since(began) >= patience || pauses.wait(ctx, err) != nil {
+		if !isTransient(err) {
+			return answer, err
+		}
+		limited, cancel := context.WithTimeout(ctx, patience-time.Since(began))
+		over := pauses.wait(limited, err)
+		cancel()
+		if over != nil {
 			return answer, err
 		}
 	}

@@ -70,7 +70,7 @@ func (e *Execution) observe(run *runsvcv1.Run) {
 // keepLease sends heartbeats. A heartbeat without an answer does not stop the handler.
 func (e *Execution) keepLease(ctx context.Context) {
 	request := &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID}
-	interval := e.lease / 3
+	interval := max(e.lease/3, time.Millisecond)
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {

@@ -22,7 +22,7 @@ final class Attempts {
    */
   Attempts(Connection connection, Duration timeout, boolean repeatable) {
     this.connection = connection;
-    this.deadline = Deadline.after(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    this.deadline = Deadline.after(Lengths.nanos(timeout), TimeUnit.NANOSECONDS);
     this.repeatable = repeatable;
   }
 

@@ -146,7 +146,7 @@ final class Reports {
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
         long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isTransient() || end >= patience.toNanos()) {
+        if (!failure.isTransient() || end >= Lengths.nanos(patience)) {
           throw failure;
         }
         sleep(pause, failure);

@@ -83,9 +83,11 @@ public final class RunClient implements AutoCloseable {
   /**
    * Returns this client with another deadline for calls. Both share one connection: closing either
    * client closes it.
+   *
+   * @throws IllegalArgumentException if the timeout is not positive
    */
   public RunClient withTimeout(Duration timeout) {
-    return new RunClient(connection, timeout);
+    return new RunClient(connection, Lengths.timeout(timeout));
   }
 
   /** Creates a run beside any active runs of its thread. */
@@ -216,7 +218,8 @@ public final class RunClient implements AutoCloseable {
   /**
    * Watches a run, a thread or all runs. The watch connects when its first event is read.
    *
-   * @param outage how long the watch tries to reconnect before it fails with the last error
+   * @param outage how long the watch tries to reconnect before it fails with the last error. If it
+   *     is zero or negative, the watch does not reconnect.
    */
   public Watch watch(StreamStatusRequest request, Duration outage) {
     return watch(request, outage, System::nanoTime);

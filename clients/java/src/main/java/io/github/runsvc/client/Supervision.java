@@ -16,6 +16,9 @@ final class Supervision implements AutoCloseable {
   /** The handler keeps running without a server: such time does not count towards lease expiry. */
   private static final Duration UNLIMITED = Duration.ofDays(36500);
 
+  /** The shortest time between two heartbeats. */
+  private static final Duration MIN_INTERVAL = Duration.ofMillis(1);
+
   private final RunClient client;
   private final ExecuteOptions options;
   private final Execution execution;
@@ -101,10 +104,11 @@ final class Supervision implements AutoCloseable {
             .setWorkerId(workerId)
             .build();
     Duration interval = lease.dividedBy(3);
+    interval = interval.compareTo(MIN_INTERVAL) > 0 ? interval : MIN_INTERVAL;
     Duration timeout = client.timeout();
     RunClient limited = client.withTimeout(interval.compareTo(timeout) < 0 ? interval : timeout);
     try {
-      while (!closed.await(interval.toNanos(), TimeUnit.NANOSECONDS)) {
+      while (!closed.await(Lengths.nanos(interval), TimeUnit.NANOSECONDS)) {
         try {
           execution.observe(limited.heartbeat(request));
         } catch (RunException failure) {

@@ -214,7 +214,7 @@ public final class Watch
     if (outageBegan == null || now - opened > MIN_CONNECTED.toNanos()) {
       outageBegan = now;
     }
-    return outage.toNanos() - (now - outageBegan);
+    return Lengths.nanos(outage) - (now - outageBegan);
   }
 
   /** Some transports report a lost connection as INTERNAL or CANCELLED. */
