@@ -27,10 +27,12 @@ var errExited = errors.New("the handler exited without returning")
 // ExecuteOptions configures an execution.
 type ExecuteOptions struct {
 	// WorkerID identifies the executor and makes it the run's holder: the server then rejects reports from others.
-	// Every process needs its own id. An empty id makes no holder.
+	// Every process needs its own id. By default, each execution has a new id of host, process id and a random part.
 	WorkerID string
+	// WithoutHolder executes the run without a worker id, so that reports from others are accepted.
+	WithoutHolder bool
 	// Lease is the time after which the server ends the run as ERROR if it has received no heartbeat. It needs a
-	// WorkerID, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
+	// holder, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
 	// any.
 	Lease time.Duration
 }
@@ -77,6 +79,11 @@ func (c *Client) Execute(
 ) (*runsvcv1.Run, error) {
 	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
 	sequence := uint64(time.Now().UnixNano())
+	if options.WithoutHolder {
+		options.WorkerID = ""
+	} else if options.WorkerID == "" {
+		options.WorkerID = newWorkerID()
+	}
 	execution := &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
 	if err := execution.start(ctx, runID); err != nil {
 		return nil, err

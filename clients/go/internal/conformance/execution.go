@@ -73,8 +73,9 @@ func stopped(reported result) (object, error) {
 
 func (d *driver) start(command object) *execution {
 	e := &execution{started: make(chan struct{}), end: make(chan end), result: make(chan result, 1)}
-	options := runsvc.ExecuteOptions{}
-	if id, ok := command["worker_id"]; ok {
+	id, hasID := command["worker_id"]
+	options := runsvc.ExecuteOptions{WithoutHolder: !hasID}
+	if hasID {
 		options.WorkerID = fmt.Sprint(id)
 	}
 	if ttl, ok := command["lease_ttl_ms"]; ok {

@@ -8,12 +8,21 @@ import java.util.Optional;
  * Configures an execution.
  *
  * @param workerId identifies the executor and makes it the run's holder: the server then rejects
- *     reports from others. Every process needs its own id. An empty id makes no holder.
+ *     reports from others. Every process needs its own id; {@link #forNewWorker} makes one. An
+ *     empty id makes no holder.
  * @param lease the time after which the server ends the run as ERROR if it has received no
  *     heartbeat, 1 second to 1 hour. It needs a worker id. If it is empty, the lease set when the
  *     run was created applies, if any.
  */
 public record ExecuteOptions(Optional<String> workerId, Optional<Duration> lease) {
+  /**
+   * Returns options with a new worker id and no lease. The id consists of host, process id and a
+   * random part, so that no other executor has it.
+   */
+  public static ExecuteOptions forNewWorker() {
+    return forWorker(WorkerIds.next());
+  }
+
   /** Returns options with a worker id and no lease. */
   public static ExecuteOptions forWorker(String workerId) {
     return new ExecuteOptions(Optional.of(workerId), Optional.empty());

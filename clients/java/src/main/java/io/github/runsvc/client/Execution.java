@@ -48,7 +48,10 @@ public final class Execution {
     LOST
   }
 
-  /** Executes the run on the calling thread; see {@link RunClient#execute}. */
+  /**
+   * Executes the run on the calling thread; see {@link RunClient#execute(String, ExecuteOptions,
+   * Handler)}.
+   */
   static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
     Reports reports = new Reports(client, options, runId);
     Execution execution = new Execution(client, options, reports.start());

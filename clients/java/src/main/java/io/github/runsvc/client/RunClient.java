@@ -230,6 +230,14 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
+   * Executes a run with a new worker id, and with the lease set when the run was created, if any;
+   * see {@link #execute(String, ExecuteOptions, Handler)}.
+   */
+  public Run execute(String runId, Handler handler) {
+    return execute(runId, ExecuteOptions.forNewWorker(), handler);
+  }
+
+  /**
    * Executes a run on the calling thread: starts it, reads its input, calls the handler, renews the
    * lease, interrupts the thread if the run ends elsewhere, and reports how the run ended. If the
    * input cannot be read, the run ends as ERROR.
