@@ -75,7 +75,7 @@ func TestLeaseOfAnyLengthIsSent(t *testing.T) {
 		if err != nil {
 			t.Error(lease, err)
 		}
-		if started := s.requests[0].(*runsvcv1.SetStatusRequest); started.GetLeaseTtl().AsDuration() != lease {
+		if started := s.started(); started.GetLeaseTtl().AsDuration() != lease {
 			t.Error(lease, started)
 		}
 	}

@@ -105,7 +105,7 @@ func (w *watch) readStreams(ctx context.Context) error {
 			return nil
 		}
 		if w.isOutageOver() {
-			return err
+			return uncancelled(err)
 		}
 		if err := w.pauses.wait(ctx, err); err != nil {
 			return translate(err)

@@ -25,7 +25,7 @@ func TestWorkerIDsDifferByDefault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		started, report := s.requests[0].(*runsvcv1.SetStatusRequest), s.last().(*runsvcv1.CompleteRequest)
+		started, report := s.started(), s.last().(*runsvcv1.CompleteRequest)
 		if !identifier.MatchString(started.GetWorkerId()) || report.GetWorkerId() != started.GetWorkerId() {
 			t.Error(started, report)
 		}
@@ -41,7 +41,7 @@ func TestExecutionWithoutHolderSendsNoWorkerID(t *testing.T) {
 	_, err := s.client(t).Execute(t.Context(), "r", runsvc.ExecuteOptions{WithoutHolder: true}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return nil, nil
 	})
-	if err != nil || s.requests[0].(*runsvcv1.SetStatusRequest).WorkerId != nil || s.last().(*runsvcv1.CompleteRequest).WorkerId != nil {
+	if err != nil || s.started().WorkerId != nil || s.last().(*runsvcv1.CompleteRequest).WorkerId != nil {
 		t.Fatal(err, s.requests)
 	}
 }

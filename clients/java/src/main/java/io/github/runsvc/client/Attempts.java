@@ -32,14 +32,16 @@ final class Attempts {
       try {
         return call.send(deadline);
       } catch (StatusException status) {
-        pauseAfter(RunException.of(status));
+        boolean isOwn = connection.isClosed() || Thread.currentThread().isInterrupted();
+        RunException failure = RunException.of(status);
+        pauseAfter(isOwn ? failure : failure.uncancelled());
       }
     }
   }
 
   /** Waits until the next attempt is due, or throws the failure if that was the last attempt. */
   private void pauseAfter(RunException failure) {
-    if (!repeatable || ++made == MAX || !(failure instanceof RunException.Unavailable)) {
+    if (!repeatable || ++made == MAX || !failure.isWorthRetry()) {
       throw failure;
     }
     Duration pause = backoff.pause(failure);

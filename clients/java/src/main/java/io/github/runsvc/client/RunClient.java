@@ -47,8 +47,9 @@ import java.util.function.LongSupplier;
  * }</pre>
  *
  * <p>Every call has a deadline. Within it, reads and creations with a request_id are sent up to
- * four times while the server is UNAVAILABLE; every other call is sent once. A failed call throws a
- * {@link RunException}. A response that contains only a run is returned as a {@link Run}.
+ * four times while the server is UNAVAILABLE or overloaded; every other call is sent once. A failed
+ * call throws a {@link RunException}. A response that contains only a run is returned as a {@link
+ * Run}.
  */
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
