@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -19,6 +20,8 @@ var (
 	ErrCancelled = errors.New("the run was cancelled")
 	// ErrLost means that the run ended in another way, was removed, or is held by another executor.
 	ErrLost = errors.New("this executor has lost the run")
+	// ErrFenced means that the lease may have expired: no renewal was confirmed in time. See ExecuteOptions.Fence.
+	ErrFenced = errors.New("the lease may have expired: no renewal was confirmed in time")
 )
 
 // errExited is reported for a handler that ends its goroutine.
@@ -35,10 +38,14 @@ type ExecuteOptions struct {
 	// holder, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
 	// any.
 	Lease time.Duration
+	// Fence ends the handler's context, with the cause ErrFenced, when the lease may have expired by this program's
+	// own monotonic clock, because the server has confirmed no renewal in time. Without it, the handler keeps running
+	// while the server is unavailable.
+	Fence bool
 }
 
-// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, or that of the
-// caller's context.
+// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, ErrFenced, or that
+// of the caller's context.
 //
 // The progress that it returns is the run's final usage, merged into the usage reported before; it may be nil. It is
 // also recorded for a cancelled run. An error ends the run as ERROR with the error's text.
@@ -53,7 +60,9 @@ type Execution struct {
 	options ExecuteOptions
 	// The lease in force. Zero: none.
 	lease time.Duration
-	stop  context.CancelCauseFunc
+	// Sent with the last confirmed renewal of the lease, or with the start.
+	renewed time.Time
+	stop    context.CancelCauseFunc
 
 	// Guards the fields below, and keeps the reports in order.
 	reporting sync.Mutex
@@ -72,7 +81,7 @@ type Execution struct {
 // with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
-// answer of the server stops the handler. Execute then repeats the report of the end for as long as the lease, and
+// answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end for as long as the lease, and
 // for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
 func (c *Client) Execute(
 	ctx context.Context, runID string, options ExecuteOptions, handler Handler,
@@ -222,7 +231,13 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 	if e.options.Lease != 0 {
 		request.LeaseTtl = durationpb.New(e.options.Lease)
 	}
-	answer, err := repeat(ctx, e.client.timeout, request, e.client.SetStatus)
+	send := func(
+		ctx context.Context, request *runsvcv1.SetStatusRequest, options ...grpc.CallOption,
+	) (*runsvcv1.SetStatusResponse, error) {
+		e.renewed = time.Now()
+		return e.client.SetStatus(ctx, request, options...)
+	}
+	answer, err := repeat(ctx, e.client.timeout, request, send)
 	e.Run = answer.GetRun()
 	if e.lease = e.options.Lease; e.lease <= 0 {
 		e.lease = e.Run.GetLease().GetTtl().AsDuration()

@@ -52,7 +52,7 @@ func (e *Execution) reportEnd(
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
 	case cause == ErrCancelled:
 		return e.acknowledge(ctx, patience, usage)
-	case cause != nil:
+	case cause != nil && cause != ErrFenced:
 		// The caller ended the context, probably to stop the program: do not keep it waiting.
 		patience = e.client.timeout
 	}

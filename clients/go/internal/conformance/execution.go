@@ -81,6 +81,7 @@ func (d *driver) start(command object) *execution {
 	if ttl, ok := command["lease_ttl_ms"]; ok {
 		options.Lease = milliseconds(ttl)
 	}
+	options.Fence, _ = command["fence"].(bool)
 	go func() {
 		run, err := d.client.Execute(context.Background(), fmt.Sprint(command["run_id"]), options, e.handle)
 		e.result <- result{run, err}

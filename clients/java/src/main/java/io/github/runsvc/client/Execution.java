@@ -13,6 +13,9 @@ public final class Execution {
   /** The largest usage that fits into a report, in bytes: the server accepts messages of 4 MiB. */
   private static final int MAX_USAGE = (4 << 20) - (32 << 10);
 
+  private static final String FENCED_TEXT =
+      "The lease may have expired: no renewal was confirmed in time";
+
   private final RunClient client;
   private final ExecuteOptions options;
   private final Thread thread = Thread.currentThread();
@@ -45,7 +48,9 @@ public final class Execution {
     /** The run was cancelled, or displaced by a newer run of its thread. */
     CANCELLED,
     /** The run ended in another way, was removed, or is held by another executor. */
-    LOST
+    LOST,
+    /** The lease may have expired: no renewal was confirmed in time. */
+    FENCED
   }
 
   /**
@@ -56,7 +61,8 @@ public final class Execution {
     Reports reports = new Reports(client, options, runId);
     Execution execution = new Execution(client, options, reports.start());
     // The lease must be renewed until the end is reported.
-    try (Supervision supervision = new Supervision(client, options, execution)) {
+    try (Supervision supervision =
+        new Supervision(client, options, execution, reports.startSent())) {
       return execution.execute(
           reports,
           started -> {
@@ -98,7 +104,11 @@ public final class Execution {
     boolean interrupted =
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
-      return reportEnd(reports, why, finalUsage(last), failure);
+      Throwable reported =
+          why == Stop.FENCED && failure instanceof InterruptedException
+              ? new IllegalStateException(FENCED_TEXT, failure)
+              : failure;
+      return reportEnd(reports, why, finalUsage(last), reported);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -136,7 +146,10 @@ public final class Execution {
     return run;
   }
 
-  /** Whether the run ended elsewhere, so that the handler should stop. Makes no call. */
+  /**
+   * Whether the handler should stop, because the run ended elsewhere or its lease is fenced. Makes
+   * no call.
+   */
   public synchronized boolean isStopped() {
     return stop != null;
   }

@@ -27,6 +27,9 @@ final class Reports {
   /** How long a report is repeated. For the start: the timeout of a call. */
   private Duration patience;
 
+  /** When the accepted start was sent. */
+  private long startSent;
+
   Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
     this.options = options;
@@ -40,10 +43,20 @@ final class Reports {
         SetStatusRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_RUNNING);
     options.workerId().ifPresent(request::setWorkerId);
     options.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
-    Run run = repeat(() -> client.setStatus(request.build()).getRun());
+    Run run =
+        repeat(
+            () -> {
+              startSent = System.nanoTime();
+              return client.setStatus(request.build()).getRun();
+            });
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
     patience = lease.compareTo(MIN_PATIENCE) > 0 ? lease : MIN_PATIENCE;
     return run;
+  }
+
+  /** Returns the time by {@link System#nanoTime} at which the accepted start was sent. */
+  long startSent() {
+    return startSent;
   }
 
   /**

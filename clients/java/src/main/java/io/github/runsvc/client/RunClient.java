@@ -244,8 +244,8 @@ public final class RunClient implements AutoCloseable {
    * input cannot be read, the run ends as ERROR.
    *
    * <p>If the server is unavailable, the handler keeps running: such time does not count towards
-   * lease expiry, and only an answer of the server stops the handler. The report of the end is
-   * repeated for as long as the lease, and for at least one minute.
+   * lease expiry, and only an answer of the server stops the handler, unless the options have a
+   * fence. The report of the end is repeated for as long as the lease, and for at least one minute.
    *
    * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
    * the caller interrupts the thread, the end is still reported, and the thread is interrupted
