@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -21,6 +23,8 @@ const (
 	maxAttempts = 4
 	minPause    = 50 * time.Millisecond
 	maxPause    = 2 * time.Second
+	// maxAdvice is the longest RetryAfter that is followed.
+	maxAdvice = 24 * time.Hour
 )
 
 // requestIDHeader is in the trailers of every error that a runsvc server returns.
@@ -40,12 +44,37 @@ func (p callPolicy) intercept(
 	}
 	var pauses backoffPauses
 	for attempt := 1; ; attempt++ {
-		err := translate(invoke(ctx, method, request, response, conn, options...))
-		retry := errors.Is(err, ErrUnavailable) && attempt < maxAttempts && isRepeatable(method, request)
+		err := attemptCall(ctx, method, request, response, conn, invoke, options)
+		retry := isWorthRetry(err) && attempt < maxAttempts && isRepeatable(method, request)
 		if !retry || pauses.wait(ctx, err) != nil {
 			return err
 		}
 	}
+}
+
+// attemptCall makes one attempt. A transport that sheds the call, or a server that stops, may cancel it: if neither
+// the caller nor the client did, such an error is Unavailable.
+func attemptCall(
+	ctx context.Context, method string, request, response any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options []grpc.CallOption,
+) error {
+	var trailer metadata.MD
+	options = append(options[:len(options):len(options)], grpc.Trailer(&trailer))
+	err := translate(invoke(ctx, method, request, response, conn, options...))
+	failure, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	failure.fromServer = failure.isFromServer(trailer)
+	if ctx.Err() != nil || conn.GetState() == connectivity.Shutdown {
+		return err
+	}
+	return uncancelled(err)
+}
+
+// isWorthRetry reports whether the same call may succeed soon: no server answered, or the server asks for a pause.
+func isWorthRetry(err error) bool {
+	return errors.Is(err, ErrUnavailable) || isOverload(err)
 }
 
 // isRepeatable reports whether a call may be sent twice: a read, as marked in the protos, or a creation with a
@@ -80,7 +109,7 @@ type translatedStream struct{ grpc.ClientStream }
 func (s translatedStream) RecvMsg(message any) error {
 	err := translate(s.ClientStream.RecvMsg(message))
 	if failure, ok := err.(*Error); ok {
-		failure.fromServer = failure.Reason != "" || len(s.Trailer().Get(requestIDHeader)) > 0
+		failure.fromServer = failure.isFromServer(s.Trailer())
 	}
 	return err
 }
@@ -117,7 +146,10 @@ func (p *backoffPauses) wait(ctx context.Context, after error) error {
 	pause := p.last/2 + rand.N(p.last/2)
 	var failure *Error
 	if errors.As(after, &failure) {
-		pause += failure.RetryAfter
+		pause += min(max(failure.RetryAfter, 0), maxAdvice)
+	}
+	if deadline, limited := ctx.Deadline(); limited && time.Until(deadline) <= pause {
+		return context.DeadlineExceeded
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

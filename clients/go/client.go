@@ -72,7 +72,7 @@ type settings struct {
 // Option configures a Client.
 type Option func(*settings)
 
-// WithTimeout sets the deadline of calls whose context has none. Watches have no deadline.
+// WithTimeout sets the deadline of calls whose context has none. It must be positive. Watches have no deadline.
 func WithTimeout(timeout time.Duration) Option {
 	return func(s *settings) { s.timeout = timeout }
 }
@@ -101,11 +101,15 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// New returns a client of the server at target, such as "127.0.0.1:50051". It does not connect yet.
+// New returns a client of the server at target, such as "127.0.0.1:50051". It does not connect yet. It fails if a
+// timeout is not positive.
 func New(target string, options ...Option) (*Client, error) {
 	s := settings{timeout: DefaultTimeout}
 	for _, option := range options {
 		option(&s)
+	}
+	if s.timeout <= 0 {
+		return nil, fmt.Errorf("the timeout must be positive, but is %s; change WithTimeout or RUNSVC_TIMEOUT", s.timeout)
 	}
 	conn, err := grpc.NewClient(target, append(s.dialOptions(), s.dial...)...)
 	if err != nil {
@@ -134,7 +138,7 @@ func FromEnv(options ...Option) (*Client, error) {
 	if text := os.Getenv("RUNSVC_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(seconds > 0 && seconds <= maxTimeout) {
-			return nil, fmt.Errorf("RUNSVC_TIMEOUT: %q is not a positive number of seconds; set one such as 2.5", text)
+			return nil, fmt.Errorf("RUNSVC_TIMEOUT: %q is not a positive number of seconds below 9.2e9; set one such as 2.5", text)
 		}
 		fromEnv = append(fromEnv, WithTimeout(time.Duration(seconds*float64(time.Second))))
 	}

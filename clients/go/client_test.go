@@ -41,7 +41,9 @@ func TestErrorKindFollowsCode(t *testing.T) {
 	for code, kind := range map[codes.Code]error{
 		codes.NotFound: runsvc.ErrNotFound, codes.FailedPrecondition: runsvc.ErrFailedPrecondition,
 		codes.InvalidArgument: runsvc.ErrInvalidArgument, codes.Unavailable: runsvc.ErrUnavailable,
-		codes.DeadlineExceeded: context.DeadlineExceeded, codes.Canceled: context.Canceled,
+		codes.DeadlineExceeded: context.DeadlineExceeded,
+		// The transport has cancelled the call, not the caller.
+		codes.Canceled: runsvc.ErrUnavailable,
 	} {
 		s := &server{create: func(*runsvcv1.CreateRequest) (*runsvcv1.CreateResponse, error) { return nil, status.Error(code, "") }}
 		if _, err := s.client(t).Create(t.Context(), &runsvcv1.CreateRequest{}); !errors.Is(err, kind) {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -45,7 +46,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	status *status.Status
-	// Some transports report a lost connection as INTERNAL. A watch resumes after such an error, unless a server sent
+	// Some transports report a lost connection as INTERNAL or CANCELLED. A watch resumes after such an error, unless a server sent
 	// it.
 	fromServer bool
 }
@@ -83,6 +84,29 @@ func (e *Error) Is(kind error) bool {
 		return e.Code == codes.Canceled
 	}
 	return false
+}
+
+// isFromServer reports whether a runsvc server sent the error.
+func (e *Error) isFromServer(trailer metadata.MD) bool {
+	return e.Reason != "" || len(trailer.Get(requestIDHeader)) > 0
+}
+
+// uncancelled returns the error of a call that the caller has not cancelled. If the transport has, it is Unavailable.
+func uncancelled(err error) error {
+	failure, ok := err.(*Error)
+	if !ok || failure.Code != codes.Canceled || failure.fromServer {
+		return err
+	}
+	lost := *failure
+	lost.Code = codes.Unavailable
+	lost.status = status.New(codes.Unavailable, failure.Message)
+	return &lost
+}
+
+// isOverload reports whether a server refused the call because of its load, and asks for a pause.
+func isOverload(err error) bool {
+	var failure *Error
+	return errors.As(err, &failure) && failure.Reason == "OVERLOADED" && failure.RetryAfter > 0
 }
 
 // translate returns gRPC's error as an *Error. Errors that are neither a status nor from a context, such as io.EOF,
@@ -143,12 +167,12 @@ func endsExecution(err error) bool {
 }
 
 // isConnectionLoss reports whether an error means that the server or the way to it was lost, and no server sent the
-// error.
+// error, or that the server was too busy for a watch.
 func isConnectionLoss(err error) bool {
 	var failure *Error
 	if !errors.As(err, &failure) {
 		return false
 	}
 	transport := failure.Code == codes.Internal || failure.Code == codes.Canceled
-	return failure.Code == codes.Unavailable || transport && !failure.fromServer
+	return failure.Code == codes.Unavailable || transport && !failure.fromServer || isOverload(err)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -19,6 +20,8 @@ var (
 	ErrCancelled = errors.New("the run was cancelled")
 	// ErrLost means that the run ended in another way, was removed, or is held by another executor.
 	ErrLost = errors.New("this executor has lost the run")
+	// ErrFenced means that the lease may have expired: no renewal was confirmed in time. See ExecuteOptions.Fence.
+	ErrFenced = errors.New("the lease may have expired: no renewal was confirmed in time")
 )
 
 // errExited is reported for a handler that ends its goroutine.
@@ -27,16 +30,22 @@ var errExited = errors.New("the handler exited without returning")
 // ExecuteOptions configures an execution.
 type ExecuteOptions struct {
 	// WorkerID identifies the executor and makes it the run's holder: the server then rejects reports from others.
-	// Every process needs its own id. An empty id makes no holder.
+	// Every process needs its own id. By default, each execution has a new id of host, process id and a random part.
 	WorkerID string
+	// WithoutHolder executes the run without a worker id, so that reports from others are accepted.
+	WithoutHolder bool
 	// Lease is the time after which the server ends the run as ERROR if it has received no heartbeat. It needs a
-	// WorkerID, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
+	// holder, and is 1 second to 1 hour long. If it is zero, the lease set when the run was created applies, if
 	// any.
 	Lease time.Duration
+	// Fence ends the handler's context, with the cause ErrFenced, when the lease may have expired by this program's
+	// own monotonic clock, because the server has confirmed no renewal in time. Without it, the handler keeps running
+	// while the server is unavailable.
+	Fence bool
 }
 
-// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, or that of the
-// caller's context.
+// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, ErrFenced, or that
+// of the caller's context.
 //
 // The progress that it returns is the run's final usage, merged into the usage reported before; it may be nil. It is
 // also recorded for a cancelled run. An error ends the run as ERROR with the error's text.
@@ -44,14 +53,16 @@ type Handler func(ctx context.Context, execution *Execution) (*runsvcv1.Progress
 
 // Execution is a run while its handler executes it.
 type Execution struct {
-	// Run is the run as it was started, without its kwargs: get these with Client.Get.
+	// Run is the run as it was started, with its kwargs.
 	Run *runsvcv1.Run
 
 	client  *Client
 	options ExecuteOptions
 	// The lease in force. Zero: none.
 	lease time.Duration
-	stop  context.CancelCauseFunc
+	// Sent with the last confirmed renewal of the lease, or with the start.
+	renewed time.Time
+	stop    context.CancelCauseFunc
 
 	// Guards the fields below, and keeps the reports in order.
 	reporting sync.Mutex
@@ -60,21 +71,28 @@ type Execution struct {
 	progress *runsvcv1.Progress
 }
 
-// Execute executes a run: it starts the run, calls the handler, renews the lease, ends the handler's context when the
-// run ends elsewhere, and reports how the run ended. It blocks until then.
+// Execute executes a run: it starts the run, reads its input, calls the handler, renews the lease, ends the handler's
+// context when the run ends elsewhere, and reports how the run ended. It blocks until then. If the input cannot be
+// read, the run ends as ERROR.
 //
 // It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
-// otherwise it is the error of the start or of the report. If the handler panics, Execute reports ERROR and panics
+// otherwise it is the error of the start or of the report. If the server rejects the usage, Execute reports the end
+// without it, and returns the run and ErrInvalidArgument. If the handler panics, Execute reports ERROR and panics
 // with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
-// answer of the server stops the handler. Execute then repeats the report of the end for as long as the lease, and
+// answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end for as long as the lease, and
 // for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
 func (c *Client) Execute(
 	ctx context.Context, runID string, options ExecuteOptions, handler Handler,
 ) (*runsvcv1.Run, error) {
 	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
 	sequence := uint64(time.Now().UnixNano())
+	if options.WithoutHolder {
+		options.WorkerID = ""
+	} else if options.WorkerID == "" {
+		options.WorkerID = newWorkerID()
+	}
 	execution := &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
 	if err := execution.start(ctx, runID); err != nil {
 		return nil, err
@@ -110,7 +128,7 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 		failure := errExited
 		panicked := recover()
 		if panicked != nil {
-			failure = fmt.Errorf("panic: %v", panicked)
+			failure = panicError{panicked}
 		}
 		// The program is probably ending: limit the time for this report.
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.client.timeout)
@@ -120,9 +138,23 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 			panic(panicked)
 		}
 	}()
-	progress, err := handler(ctx, e)
+	progress, err := e.perform(ctx, handler)
 	returned = true
 	return progress, err
+}
+
+// perform adds the input to the run, which the answer to the start does not contain, and calls the handler.
+func (e *Execution) perform(ctx context.Context, handler Handler) (*runsvcv1.Progress, error) {
+	request := &runsvcv1.GetRequest{RunId: e.Run.GetRunId()}
+	answer, err := repeat(ctx, e.retryTime(), request, e.client.Get)
+	if err == nil {
+		e.Run.Kwargs = answer.GetRun().GetKwargs()
+		return handler(ctx, e)
+	}
+	if endsExecution(err) {
+		e.stop(ErrLost)
+	}
+	return nil, fmt.Errorf("cannot read the input of the run: %w", err)
 }
 
 // Report sends progress. The fields that are set replace those of earlier reports.
@@ -158,12 +190,15 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 	return answer.GetApplied(), nil
 }
 
-// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded: gRPC
-// would return a code that looks transient.
+// merge returns the usage so far with the given progress merged. It fails for progress that cannot be encoded or is
+// too large: gRPC would return a code that looks transient.
 func (e *Execution) merge(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
 	total := proto.CloneOf(e.progress)
 	proto.Merge(total, progress)
-	_, err := proto.Marshal(total)
+	encoded, err := proto.Marshal(total)
+	if err == nil && len(encoded) > maxUsage {
+		err = fmt.Errorf("the progress has %d bytes, but at most %d can be sent; shorten its texts", len(encoded), maxUsage)
+	}
 	return total, err
 }
 
@@ -192,10 +227,17 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 	request := &runsvcv1.SetStatusRequest{
 		RunId: runID, Status: runsvcv1.RunStatus_RUN_STATUS_RUNNING, WorkerId: e.workerID(),
 	}
-	if e.options.Lease > 0 {
+	// The server rejects a lease that is too short or too long.
+	if e.options.Lease != 0 {
 		request.LeaseTtl = durationpb.New(e.options.Lease)
 	}
-	answer, err := repeat(ctx, e.client.timeout, request, e.client.SetStatus)
+	send := func(
+		ctx context.Context, request *runsvcv1.SetStatusRequest, options ...grpc.CallOption,
+	) (*runsvcv1.SetStatusResponse, error) {
+		e.renewed = time.Now()
+		return e.client.SetStatus(ctx, request, options...)
+	}
+	answer, err := repeat(ctx, e.client.timeout, request, send)
 	e.Run = answer.GetRun()
 	if e.lease = e.options.Lease; e.lease <= 0 {
 		e.lease = e.Run.GetLease().GetTtl().AsDuration()

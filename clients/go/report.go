@@ -2,8 +2,8 @@ package runsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,14 +12,8 @@ import (
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
 
-// maxErrorText is the longest error text that the server accepts, in bytes.
-const maxErrorText = 16 << 10
-
-// errorText returns the error's message in a form that the server accepts: a report must not fail because of its text.
-func errorText(failure error) string {
-	text := failure.Error()
-	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
-}
+// maxUsage is the largest usage that fits into a report of the end, in bytes: the server accepts messages of 4 MiB.
+const maxUsage = 4<<20 - 32<<10
 
 // repeat sends a report until it succeeds, fails with a lasting error, or retryTime is over. Reports are idempotent.
 func repeat[Q, A any](
@@ -29,11 +23,20 @@ func repeat[Q, A any](
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !isTransient(err) || time.Since(began) >= retryTime || pauses.wait(ctx, err) != nil {
+		if !isTransient(err) {
+			return answer, err
+		}
+		limited, cancel := context.WithTimeout(ctx, retryTime-time.Since(began))
+		over := pauses.wait(limited, err)
+		cancel()
+		if over != nil {
 			return answer, err
 		}
 	}
 }
+
+// retryTime returns how long the executor waits for a server after the start.
+func (e *Execution) retryTime() time.Duration { return max(e.lease, DefaultOutage) }
 
 // reportEnd reports how the run ended. The cause is the reason for which the handler's context ended, or nil.
 func (e *Execution) reportEnd(
@@ -43,13 +46,13 @@ func (e *Execution) reportEnd(
 	if failure == nil {
 		failure = unsendable
 	}
-	retryTime := max(e.lease, DefaultOutage)
+	retryTime := e.retryTime()
 	switch {
 	case cause == ErrLost:
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
 	case cause == ErrCancelled:
 		return e.acknowledge(ctx, retryTime, usage)
-	case cause != nil:
+	case cause != nil && cause != ErrFenced:
 		// The caller ended the context, probably to stop the program: do not keep it waiting.
 		retryTime = e.client.timeout
 	}
@@ -62,8 +65,7 @@ func (e *Execution) acknowledge(
 	request := &runsvcv1.AcknowledgeCancelRequest{
 		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
 	}
-	answer, err := repeat(ctx, retryTime, request, e.client.AcknowledgeCancel)
-	return answer.GetRun(), err
+	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel)
 }
 
 func (e *Execution) complete(
@@ -78,13 +80,35 @@ func (e *Execution) complete(
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
 	}
-	answer, err := repeat(ctx, retryTime, request, e.client.Complete)
+	done, err := sendEnd(ctx, retryTime, request, e.client.Complete)
 	// The run was cancelled after the handler had returned.
 	refusal, ok := err.(*Error)
 	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
 		return e.acknowledge(ctx, retryTime, progress)
 	}
-	return answer.GetRun(), err
+	return done, err
+}
+
+// sendEnd repeats a report of the end. If the server rejects its usage, sendEnd reports the end without usage, and
+// returns the rejection beside the run: the run must end in any case.
+func sendEnd[Q interface {
+	proto.Message
+	GetProgress() *runsvcv1.Progress
+}, A interface{ GetRun() *runsvcv1.Run }](
+	ctx context.Context, retryTime time.Duration, request Q,
+	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+) (*runsvcv1.Run, error) {
+	answer, rejected := repeat(ctx, retryTime, request, send)
+	if request.GetProgress() == nil || !errors.Is(rejected, ErrInvalidArgument) {
+		return answer.GetRun(), rejected
+	}
+	fields := request.ProtoReflect()
+	fields.Clear(fields.Descriptor().Fields().ByName("progress"))
+	answer, err := repeat(ctx, retryTime, request, send)
+	if err != nil {
+		return nil, err
+	}
+	return answer.GetRun(), rejected
 }
 
 // reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts

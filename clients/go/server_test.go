@@ -34,6 +34,13 @@ type server struct {
 	requests []proto.Message
 }
 
+// started returns the request that started the run.
+func (s *server) started() *runsvcv1.SetStatusRequest {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.requests[0].(*runsvcv1.SetStatusRequest)
+}
+
 func (s *server) record(request proto.Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -42,6 +49,9 @@ func (s *server) record(request proto.Message) {
 
 func (s *server) Get(ctx context.Context, request *runsvcv1.GetRequest) (*runsvcv1.GetResponse, error) {
 	s.record(request)
+	if s.get == nil {
+		return &runsvcv1.GetResponse{Run: run(running, 2)}, nil
+	}
 	return s.get(ctx)
 }
 

@@ -67,10 +67,12 @@ func (e *Execution) observe(run *runsvcv1.Run) {
 	}
 }
 
-// keepLease sends heartbeats. A heartbeat without an answer does not stop the handler.
+// keepLease sends heartbeats. A heartbeat without an answer does not stop the handler, unless the lease is fenced.
 func (e *Execution) keepLease(ctx context.Context) {
+	fence := e.startFence()
+	defer fence.Stop()
 	request := &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID}
-	interval := e.lease / 3
+	interval := max(e.lease/3, time.Millisecond)
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {
@@ -79,6 +81,7 @@ func (e *Execution) keepLease(ctx context.Context) {
 			return
 		case <-ticks.C:
 		}
+		sent := time.Now()
 		beat, cancel := context.WithTimeout(ctx, min(interval, e.client.timeout))
 		answer, err := e.client.Heartbeat(beat, request)
 		cancel()
@@ -87,7 +90,17 @@ func (e *Execution) keepLease(ctx context.Context) {
 			return
 		}
 		if err == nil {
+			fence.Reset(e.lease - time.Since(sent))
 			e.observe(answer.GetRun())
 		}
 	}
+}
+
+// startFence returns a timer that stops the handler when the lease may have expired. The lease lasts at least from the
+// moment in which its last renewal was sent.
+func (e *Execution) startFence() *time.Timer {
+	if !e.options.Fence {
+		return time.NewTimer(unlimited)
+	}
+	return time.AfterFunc(e.lease-time.Since(e.renewed), func() { e.stop(ErrFenced) })
 }

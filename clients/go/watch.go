@@ -23,7 +23,8 @@ const minConnected = 10 * time.Second
 // WatchOption configures a watch.
 type WatchOption func(*watch)
 
-// WithOutage sets how long a watch tries to reconnect before it fails with the last error.
+// WithOutage sets how long a watch tries to reconnect before it fails with the last error. With zero or less, the
+// watch does not reconnect.
 func WithOutage(outage time.Duration) WatchOption {
 	return func(w *watch) { w.outage = outage }
 }
@@ -104,7 +105,7 @@ func (w *watch) readStreams(ctx context.Context) error {
 			return nil
 		}
 		if w.isOutageOver() {
-			return err
+			return uncancelled(err)
 		}
 		if err := w.pauses.wait(ctx, err); err != nil {
 			return translate(err)

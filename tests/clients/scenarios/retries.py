@@ -80,15 +80,18 @@ async def nothing_else_is_sent_again(env: Environment) -> None:
         script.will(method, GONE)
     overloaded = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "", "OVERLOADED", retry=1)
     unknown = Refusal(grpc.StatusCode.UNKNOWN, "", "OUTCOME_UNKNOWN")
-    script.will("Get", overloaded, unknown)
+    script.will("Get", GetResponse(run=RUN), overloaded, unknown)
     await env.serve_script(script)
     a = await env.driver()
+    # Its calls end before the delay of RetryInfo. The first call connects.
+    hurried = await env.driver("a", RUNSVC_TIMEOUT="0.9")
+    await hurried.do_unrecorded("get", run_id="r", timeout_ms=20_000)
     await _count_attempts(env, script, a, "set_status", run_id="r", status="running")
     await _count_attempts(env, script, a, "complete", run_id="r", status="success")
     for cmd in ("update_progress", "update_model_name", "cancel", "acknowledge_cancel"):
         await _count_attempts(env, script, a, cmd, run_id="r")
     await _count_attempts(env, script, a, "heartbeat", run_id="r", worker_id="w")
-    await _count_attempts(env, script, a, "get", run_id="r")
+    await _count_attempts(env, script, hurried, "get", run_id="r")
     await _count_attempts(env, script, a, "get", run_id="r")
 
 

@@ -1,4 +1,4 @@
-// Command executor executes the runs of the assistant "echo" until Ctrl-C. An optional argument sets the worker id:
+// Command executor executes the runs of the assistant "echo" until Ctrl-C:
 //
 //	go run ./example/executor
 package main
@@ -35,24 +35,12 @@ func main() {
 	defer client.Close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	e := &executor{client: client, options: runsvc.ExecuteOptions{WorkerID: workerID(), Lease: lease}}
-	log.Printf("executor %s waits for runs of %s", e.options.WorkerID, assistant)
+	e := &executor{client: client, options: runsvc.ExecuteOptions{Lease: lease}}
+	log.Printf("the executor waits for runs of %s", assistant)
 	if err := e.takeRuns(ctx); ctx.Err() == nil {
 		log.Fatal(err)
 	}
 	log.Print("stopped")
-}
-
-// workerID returns an id that no other process uses.
-func workerID() string {
-	if len(os.Args) > 1 {
-		return os.Args[1]
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
 type executor struct {
@@ -112,11 +100,7 @@ func (e *executor) execute(ctx context.Context, runID string) {
 
 // answer is the handler. It repeats the question word by word.
 func (e *executor) answer(ctx context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
-	found, err := e.client.Get(ctx, &runsvcv1.GetRequest{RunId: execution.Run.GetRunId()})
-	if err != nil {
-		return nil, err
-	}
-	words := strings.Fields(found.GetRun().GetKwargs().GetFields()["input"].GetStringValue())
+	words := strings.Fields(execution.Run.GetKwargs().GetFields()["input"].GetStringValue())
 	for i := range words {
 		select {
 		case <-ctx.Done():

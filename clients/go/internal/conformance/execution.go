@@ -73,13 +73,15 @@ func stopped(reported result) (object, error) {
 
 func (d *driver) start(command object) *execution {
 	e := &execution{started: make(chan struct{}), end: make(chan end), result: make(chan result, 1)}
-	options := runsvc.ExecuteOptions{}
-	if id, ok := command["worker_id"]; ok {
+	id, hasID := command["worker_id"]
+	options := runsvc.ExecuteOptions{WithoutHolder: !hasID}
+	if hasID {
 		options.WorkerID = fmt.Sprint(id)
 	}
 	if ttl, ok := command["lease_ttl_ms"]; ok {
 		options.Lease = milliseconds(ttl)
 	}
+	options.Fence, _ = command["fence"].(bool)
 	go func() {
 		run, err := d.client.Execute(context.Background(), fmt.Sprint(command["run_id"]), options, e.handle)
 		e.result <- result{run, err}

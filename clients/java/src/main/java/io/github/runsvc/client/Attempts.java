@@ -22,7 +22,7 @@ final class Attempts {
    */
   Attempts(Connection connection, Duration timeout, boolean repeatable) {
     this.connection = connection;
-    this.deadline = Deadline.after(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    this.deadline = Deadline.after(Lengths.nanos(timeout), TimeUnit.NANOSECONDS);
     this.repeatable = repeatable;
   }
 
@@ -32,14 +32,16 @@ final class Attempts {
       try {
         return call.send(deadline);
       } catch (StatusException status) {
-        pauseAfter(RunException.of(status));
+        boolean isOwn = connection.isClosed() || Thread.currentThread().isInterrupted();
+        RunException failure = RunException.of(status);
+        pauseAfter(isOwn ? failure : failure.uncancelled());
       }
     }
   }
 
   /** Waits until the next attempt is due, or throws the failure if that was the last attempt. */
   private void pauseAfter(RunException failure) {
-    if (!repeatable || ++made == MAX || !(failure instanceof RunException.Unavailable)) {
+    if (!repeatable || ++made == MAX || !failure.isWorthRetry()) {
       throw failure;
     }
     Duration pause = backoff.pause(failure);

@@ -11,6 +11,9 @@ final class Backoff {
   private static final long MIN = Duration.ofMillis(50).toNanos();
   private static final long MAX = Duration.ofSeconds(2).toNanos();
 
+  /** The longest advice that is followed. */
+  private static final Duration MAX_ADVICE = Duration.ofDays(1);
+
   private long longest = MIN;
 
   /** Makes the next pause the shortest one. */
@@ -22,6 +25,8 @@ final class Backoff {
   Duration pause(RunException error) {
     long pause = ThreadLocalRandom.current().nextLong(longest / 2, longest + 1);
     longest = Math.min(2 * longest, MAX);
-    return error.retryAfter().orElse(Duration.ZERO).plusNanos(pause);
+    Duration advice = error.retryAfter().orElse(Duration.ZERO);
+    advice = advice.compareTo(MAX_ADVICE) < 0 ? advice : MAX_ADVICE;
+    return (advice.isNegative() ? Duration.ZERO : advice).plusNanos(pause);
   }
 }

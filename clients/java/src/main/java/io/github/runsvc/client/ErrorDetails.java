@@ -85,6 +85,8 @@ record ErrorDetails(
   }
 
   private static Duration delay(RetryInfo info) {
-    return Duration.ofSeconds(info.getRetryDelay().getSeconds(), info.getRetryDelay().getNanos());
+    // No sum of them overflows: nanoseconds outside of a second are no valid message.
+    int nanos = Math.max(0, Math.min(info.getRetryDelay().getNanos(), 999_999_999));
+    return Duration.ofSeconds(info.getRetryDelay().getSeconds(), nanos);
   }
 }

@@ -10,9 +10,14 @@ import java.util.concurrent.TimeUnit;
 
 /** A run while its {@link Handler} executes it. */
 public final class Execution {
+  /** The largest usage that fits into a report, in bytes: the server accepts messages of 4 MiB. */
+  private static final int MAX_USAGE = (4 << 20) - (32 << 10);
+
+  private static final String FENCED_TEXT =
+      "The lease may have expired: no renewal was confirmed in time";
+
   private final RunClient client;
   private final ExecuteOptions options;
-  private final Run run;
   private final Thread thread = Thread.currentThread();
 
   /** Guards the sequence and the usage, and keeps the reports in order. */
@@ -22,6 +27,7 @@ public final class Execution {
   private long sequence = nanosSinceEpoch();
 
   private Progress usage = Progress.getDefaultInstance();
+  private volatile Run run;
   private Stop stop;
   private boolean done;
 
@@ -42,19 +48,44 @@ public final class Execution {
     /** The run was cancelled, or displaced by a newer run of its thread. */
     CANCELLED,
     /** The run ended in another way, was removed, or is held by another executor. */
-    LOST
+    LOST,
+    /** The lease may have expired: no renewal was confirmed in time. */
+    FENCED
   }
 
-  /** Executes the run on the calling thread; see {@link RunClient#execute}. */
+  /**
+   * Executes the run on the calling thread; see {@link RunClient#execute(String, ExecuteOptions,
+   * Handler)}.
+   */
   static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
     Reports reports = new Reports(client, options, runId);
     Execution execution = new Execution(client, options, reports.start());
-    Supervision supervision = new Supervision(client, options, execution);
+    // The lease must be renewed until the end is reported.
+    try (Supervision supervision =
+        new Supervision(client, options, execution, reports.startSent())) {
+      return execution.execute(
+          reports,
+          started -> {
+            supervision.start();
+            started.fetchInput(reports);
+            return handler.handle(started);
+          });
+    }
+  }
+
+  /** Adds the input to the run: the answer to the start does not contain it. */
+  private void fetchInput(Reports reports) {
     try {
-      return execution.execute(reports, handler);
-    } finally {
-      // Only now: the lease must be renewed until the end is reported.
-      supervision.close();
+      Run found = reports.repeat(() -> client.get(run.getRunId()));
+      if (found.hasKwargs()) {
+        run = run.toBuilder().setKwargs(found.getKwargs()).build();
+      }
+    } catch (RunException failure) {
+      if (failure.endsExecution()) {
+        stop(Stop.LOST);
+      }
+      throw new IllegalStateException(
+          "Cannot read the input of the run: " + failure.getMessage(), failure);
     }
   }
 
@@ -63,7 +94,9 @@ public final class Execution {
     Throwable failure = null;
     try {
       last = handler.handle(this);
-    } catch (Exception | Error thrown) {
+      checkSize(merged(last));
+    } catch (Throwable thrown) {
+      last = thrown instanceof UsageTooLarge ? null : last;
       failure = thrown;
     }
     Stop why = finish();
@@ -71,7 +104,11 @@ public final class Execution {
     boolean interrupted =
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
-      return reportEnd(reports, why, finalUsage(last), failure);
+      Throwable reported =
+          why == Stop.FENCED && failure instanceof InterruptedException
+              ? new IllegalStateException(FENCED_TEXT, failure)
+              : failure;
+      return reportEnd(reports, why, finalUsage(last), reported);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -80,28 +117,39 @@ public final class Execution {
   }
 
   private static Run reportEnd(Reports reports, Stop why, Progress usage, Throwable failure) {
+    boolean rethrows = failure != null && !(failure instanceof Exception);
     try {
       Run run = reports.finish(why, usage, failure);
-      if (failure instanceof Error error) {
-        throw error;
+      if (!rethrows) {
+        return run;
       }
-      return run;
     } catch (RunException | RunLostException unreported) {
-      if (failure != null) {
-        unreported.addSuppressed(failure);
+      if (!rethrows) {
+        if (failure != null) {
+          unreported.addSuppressed(failure);
+        }
+        throw unreported;
       }
-      throw unreported;
+      failure.addSuppressed(unreported);
     }
+    throw Execution.<RuntimeException>unchecked(failure);
   }
 
-  /**
-   * Returns the run as it was started, without its kwargs: get these with {@link RunClient#get}.
-   */
+  /** Returns the failure as if it were unchecked. */
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> T unchecked(Throwable failure) throws T {
+    throw (T) failure;
+  }
+
+  /** Returns the run as it was started, with its kwargs. */
   public Run run() {
     return run;
   }
 
-  /** Whether the run ended elsewhere, so that the handler should stop. Makes no call. */
+  /**
+   * Whether the handler should stop, because the run ended elsewhere or its lease is fenced. Makes
+   * no call.
+   */
   public synchronized boolean isStopped() {
     return stop != null;
   }
@@ -114,10 +162,12 @@ public final class Execution {
    *     this one.
    * @throws RunException if the server rejects the report, or with code CANCELLED if the thread was
    *     interrupted
+   * @throws IllegalArgumentException if the report is larger than the server accepts, almost 4 MiB
    */
   public boolean report(Progress progress) {
     synchronized (reporting) {
-      Progress total = usage.toBuilder().mergeFrom(progress).build();
+      Progress total = merged(progress);
+      checkSize(total);
       Progress before = usage;
       usage = total;
       try {
@@ -157,13 +207,31 @@ public final class Execution {
 
   /** Returns the final usage, or null if none is known. */
   private Progress finalUsage(Progress last) {
+    Progress total = merged(last);
+    return total.equals(Progress.getDefaultInstance()) ? null : total;
+  }
+
+  /** Returns the usage so far with the given progress merged, which may be null. */
+  private Progress merged(Progress progress) {
     synchronized (reporting) {
-      Progress.Builder total = usage.toBuilder();
-      if (last != null) {
-        total.mergeFrom(last);
-      }
-      Progress merged = total.build();
-      return merged.equals(Progress.getDefaultInstance()) ? null : merged;
+      return progress == null ? usage : usage.toBuilder().mergeFrom(progress).build();
+    }
+  }
+
+  /** Rejects usage that no report can carry: the server's answer would look transient. */
+  private static void checkSize(Progress total) {
+    if (total.getSerializedSize() > MAX_USAGE) {
+      throw new UsageTooLarge(total.getSerializedSize());
+    }
+  }
+
+  private static final class UsageTooLarge extends IllegalArgumentException {
+    private static final long serialVersionUID = 1L;
+
+    UsageTooLarge(int size) {
+      super(
+          "The progress has %d bytes, but at most %d can be sent; shorten its texts"
+              .formatted(size, MAX_USAGE));
     }
   }
 

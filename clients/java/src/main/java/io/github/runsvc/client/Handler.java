@@ -3,10 +3,10 @@ package io.github.runsvc.client;
 import io.github.runsvc.v1.Progress;
 
 /**
- * Executes a run; see {@link RunClient#execute}.
+ * Executes a run; see {@link RunClient#execute(String, ExecuteOptions, Handler)}.
  *
- * <p>If the run ends elsewhere, the handler's thread is interrupted. It should then return or throw
- * soon. The usage that it returns is also recorded for a cancelled run.
+ * <p>If the run ends elsewhere, or its lease is fenced, the handler's thread is interrupted. It
+ * should then return or throw soon. The usage that it returns is also recorded for a cancelled run.
  */
 @FunctionalInterface
 public interface Handler {

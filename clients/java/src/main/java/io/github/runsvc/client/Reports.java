@@ -8,11 +8,6 @@ import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetEncoder;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -25,15 +20,15 @@ final class Reports {
   /** The shortest time for which a report of the end is repeated. */
   private static final Duration MIN_RETRY_TIME = Duration.ofSeconds(60);
 
-  /** The longest error text that the server accepts, in bytes. */
-  private static final int MAX_ERROR_TEXT = 16 << 10;
-
   private final RunClient client;
   private final ExecuteOptions options;
   private final String runId;
 
   /** How long a report is repeated. For the start: the timeout of a call. */
   private Duration retryTime;
+
+  /** When the accepted start was sent. */
+  private long startSent;
 
   Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
@@ -48,10 +43,20 @@ final class Reports {
         SetStatusRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_RUNNING);
     options.workerId().ifPresent(request::setWorkerId);
     options.lease().ifPresent(lease -> request.setLeaseTtl(proto(lease)));
-    Run run = repeat(() -> client.setStatus(request.build()).getRun());
+    Run run =
+        repeat(
+            () -> {
+              startSent = System.nanoTime();
+              return client.setStatus(request.build()).getRun();
+            });
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
     retryTime = lease.compareTo(MIN_RETRY_TIME) > 0 ? lease : MIN_RETRY_TIME;
     return run;
+  }
+
+  /** Returns the time by {@link System#nanoTime} at which the accepted start was sent. */
+  long startSent() {
+    return startSent;
   }
 
   /**
@@ -95,14 +100,16 @@ final class Reports {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
     if (failure != null) {
-      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(errorText(failure));
+      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.of(failure));
     }
     if (usage != null) {
       request.setProgress(usage);
     }
     options.workerId().ifPresent(request::setWorkerId);
     try {
-      return repeat(() -> client.complete(request.build()).getRun());
+      return repeatEnd(
+          () -> client.complete(request.build()).getRun(),
+          request.hasProgress() ? request::clearProgress : null);
     } catch (RunException.FailedPrecondition refused) {
       if ("INTERRUPTED".equals(refused.metadata().get("from"))) {
         return acknowledge(usage);
@@ -119,10 +126,31 @@ final class Reports {
       request.setProgress(usage);
     }
     options.workerId().ifPresent(request::setWorkerId);
-    return repeat(() -> client.acknowledgeCancel(request.build()).getRun());
+    return repeatEnd(
+        () -> client.acknowledgeCancel(request.build()).getRun(),
+        request.hasProgress() ? request::clearProgress : null);
   }
 
-  private <T> T repeat(Supplier<T> report) {
+  /**
+   * Reports the end. If the server rejects the usage, reports the end without it, and throws the
+   * rejection: the run must end in any case.
+   *
+   * @param dropUsage null if the report has no usage
+   */
+  private Run repeatEnd(Supplier<Run> report, Runnable dropUsage) {
+    try {
+      return repeat(report);
+    } catch (RunException.InvalidArgument rejection) {
+      if (dropUsage != null) {
+        dropUsage.run();
+        repeat(report);
+      }
+      throw rejection;
+    }
+  }
+
+  /** Makes a call until it succeeds, fails with a lasting error, or the retryTime is over. */
+  <T> T repeat(Supplier<T> report) {
     Backoff backoff = new Backoff();
     long began = System.nanoTime();
     while (true) {
@@ -131,7 +159,7 @@ final class Reports {
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
         long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isTransient() || end >= retryTime.toNanos()) {
+        if (!failure.isTransient() || end >= Lengths.nanos(retryTime)) {
           throw failure;
         }
         sleep(pause, failure);
@@ -154,23 +182,5 @@ final class Reports {
         .setSeconds(duration.getSeconds())
         .setNanos(duration.getNano())
         .build();
-  }
-
-  /**
-   * Returns the failure's message in a form that the server accepts: a report must not fail because
-   * of its text.
-   */
-  static String errorText(Throwable failure) {
-    String text =
-        failure.getMessage() == null ? failure.getClass().getName() : failure.getMessage();
-    CharsetEncoder encoder =
-        StandardCharsets.UTF_8
-            .newEncoder()
-            .onMalformedInput(CodingErrorAction.REPLACE)
-            .onUnmappableCharacter(CodingErrorAction.REPLACE);
-    ByteBuffer bytes = ByteBuffer.allocate(MAX_ERROR_TEXT);
-    // Encodes whole characters only.
-    encoder.encode(CharBuffer.wrap(text), bytes, true);
-    return new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
   }
 }

@@ -47,8 +47,9 @@ import java.util.function.LongSupplier;
  * }</pre>
  *
  * <p>Every call has a deadline. Within it, reads and creations with a request_id are sent up to
- * four times while the server is UNAVAILABLE; every other call is sent once. A failed call throws a
- * {@link RunException}. A response that contains only a run is returned as a {@link Run}.
+ * four times while the server is UNAVAILABLE or overloaded; every other call is sent once. A failed
+ * call throws a {@link RunException}. A response that contains only a run is returned as a {@link
+ * Run}.
  */
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
@@ -83,9 +84,11 @@ public final class RunClient implements AutoCloseable {
   /**
    * Returns this client with another deadline for calls. Both share one connection: closing either
    * client closes it.
+   *
+   * @throws IllegalArgumentException if the timeout is not positive
    */
   public RunClient withTimeout(Duration timeout) {
-    return new RunClient(connection, timeout);
+    return new RunClient(connection, Lengths.timeout(timeout));
   }
 
   /** Creates a run beside any active runs of its thread. */
@@ -216,7 +219,8 @@ public final class RunClient implements AutoCloseable {
   /**
    * Watches a run, a thread or all runs. The watch connects when its first event is read.
    *
-   * @param outage how long the watch tries to reconnect before it fails with the last error
+   * @param outage how long the watch tries to reconnect before it fails with the last error. If it
+   *     is zero or negative, the watch does not reconnect.
    */
   public Watch watch(StreamStatusRequest request, Duration outage) {
     return watch(request, outage, System::nanoTime);
@@ -227,16 +231,26 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * Executes a run on the calling thread: starts it, calls the handler, renews the lease,
-   * interrupts the thread if the run ends elsewhere, and reports how the run ended.
+   * Executes a run with a new worker id, and with the lease set when the run was created, if any;
+   * see {@link #execute(String, ExecuteOptions, Handler)}.
+   */
+  public Run execute(String runId, Handler handler) {
+    return execute(runId, ExecuteOptions.forNewWorker(), handler);
+  }
+
+  /**
+   * Executes a run on the calling thread: starts it, reads its input, calls the handler, renews the
+   * lease, interrupts the thread if the run ends elsewhere, and reports how the run ended. If the
+   * input cannot be read, the run ends as ERROR.
    *
    * <p>If the server is unavailable, the handler keeps running: such time does not count towards
-   * lease expiry, and only an answer of the server stops the handler. The report of the end is
-   * repeated for as long as the lease, and for at least one minute.
+   * lease expiry, and only an answer of the server stops the handler, unless the options have a
+   * fence. The report of the end is repeated for as long as the lease, and for at least one minute.
    *
    * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
    * the caller interrupts the thread, the end is still reported, and the thread is interrupted
-   * again afterwards.
+   * again afterwards. If the server rejects the usage, the end is reported without it, and {@link
+   * RunException.InvalidArgument} is thrown.
    *
    * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
    *     INTERRUPTED if it was cancelled

@@ -70,8 +70,8 @@ public final class RunClientBuilder {
   }
 
   /**
-   * Sets the deadline of calls; a watch has none. The variable is {@code RUNSVC_TIMEOUT}, in
-   * seconds, the default 10 seconds.
+   * Sets the deadline of calls; a watch has none. There is no longest one. The variable is {@code
+   * RUNSVC_TIMEOUT}, in seconds, the default 10 seconds.
    */
   public RunClientBuilder timeout(Duration timeout) {
     this.timeout = timeout == null ? DEFAULT_TIMEOUT : timeout;
@@ -94,10 +94,7 @@ public final class RunClientBuilder {
    * @throws UncheckedIOException if the certificates cannot be read
    */
   public RunClient build() {
-    if (timeout.isZero() || timeout.isNegative()) {
-      throw new IllegalArgumentException(
-          "The timeout must be positive, but is " + timeout + "; change it or RUNSVC_TIMEOUT");
-    }
+    Lengths.timeout(timeout);
     return new RunClient(
         new Connection(channel == null ? open() : channel, new BearerToken(token)), timeout);
   }

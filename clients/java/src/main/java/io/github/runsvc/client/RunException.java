@@ -76,6 +76,30 @@ public class RunException extends RuntimeException {
     return Optional.ofNullable(details.retryAfter());
   }
 
+  /**
+   * Returns the failure of a call that the caller has not cancelled: if the transport shed it, or a
+   * server that stops ended it, it is UNAVAILABLE.
+   */
+  RunException uncancelled() {
+    if (code != Status.Code.CANCELLED || !fromTransport() || !reason().isEmpty()) {
+      return this;
+    }
+    StatusException cause = (StatusException) getCause();
+    String text = cause.getStatus().getDescription();
+    Status lost = Status.UNAVAILABLE.withDescription(text).withCause(cause);
+    return new Unavailable(lost.asException(), details);
+  }
+
+  /** Whether the same call may succeed soon: no server answered, or it asks for a pause. */
+  boolean isWorthRetry() {
+    return this instanceof Unavailable || isOverload();
+  }
+
+  /** Whether a server refused the call because of its load, and asks for a pause. */
+  boolean isOverload() {
+    return reason().equals("OVERLOADED") && retryAfter().isPresent();
+  }
+
   /** Whether the failure says nothing about the run: the same report may succeed soon. */
   boolean isTransient() {
     return switch (code) {

@@ -2,6 +2,7 @@ package io.github.runsvc.client;
 
 import io.github.runsvc.client.Execution.Stop;
 import io.github.runsvc.v1.HeartbeatRequest;
+import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.StatusEvent;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
@@ -11,12 +12,19 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** Background threads beside a handler: one watches the run, one renews its lease. */
+/**
+ * Background threads beside a handler: one watches the run, one renews its lease, and one stops the
+ * handler if the lease is fenced.
+ */
 final class Supervision implements AutoCloseable {
   /** The handler keeps running without a server: such time does not count towards lease expiry. */
   private static final Duration UNLIMITED = Duration.ofDays(36500);
 
+  /** The shortest time between two heartbeats. */
+  private static final Duration MIN_INTERVAL = Duration.ofMillis(1);
+
   private final RunClient client;
+  private final ExecuteOptions options;
   private final Execution execution;
   private final CountDownLatch closed = new CountDownLatch(1);
   private final List<Thread> threads = new ArrayList<>();
@@ -24,17 +32,30 @@ final class Supervision implements AutoCloseable {
   /** The watch in use. Guarded by this. */
   private Watch watch;
 
-  Supervision(RunClient client, ExecuteOptions options, Execution execution) {
+  /** When the last confirmed renewal of the lease was sent, by {@link System#nanoTime}. */
+  private volatile long renewed;
+
+  Supervision(RunClient client, ExecuteOptions options, Execution execution, long renewed) {
+    this.renewed = renewed;
     this.client = client;
+    this.options = options;
     this.execution = execution;
+  }
+
+  /** Starts the threads. */
+  void start() {
     start("watch", this::watch);
     options
         .workerId()
         .ifPresent(
-            id ->
-                options
-                    .leaseOf(execution.run())
-                    .ifPresent(lease -> start("lease", () -> keepLease(id, lease))));
+            id -> options.leaseOf(execution.run()).ifPresent(lease -> startLease(id, lease)));
+  }
+
+  private void startLease(String workerId, Duration lease) {
+    start("lease", () -> keepLease(workerId, lease));
+    if (options.fence()) {
+      start("fence", () -> fence(lease));
+    }
   }
 
   private void start(String name, Runnable task) {
@@ -87,7 +108,7 @@ final class Supervision implements AutoCloseable {
     }
   }
 
-  /** Sends heartbeats. A heartbeat without an answer does not stop the handler. */
+  /** Sends heartbeats. A heartbeat without an answer does not stop the handler by itself. */
   private void keepLease(String workerId, Duration lease) {
     HeartbeatRequest request =
         HeartbeatRequest.newBuilder()
@@ -95,12 +116,16 @@ final class Supervision implements AutoCloseable {
             .setWorkerId(workerId)
             .build();
     Duration interval = lease.dividedBy(3);
+    interval = interval.compareTo(MIN_INTERVAL) > 0 ? interval : MIN_INTERVAL;
     Duration timeout = client.timeout();
     RunClient limited = client.withTimeout(interval.compareTo(timeout) < 0 ? interval : timeout);
     try {
-      while (!closed.await(interval.toNanos(), TimeUnit.NANOSECONDS)) {
+      while (!closed.await(Lengths.nanos(interval), TimeUnit.NANOSECONDS)) {
         try {
-          execution.observe(limited.heartbeat(request));
+          long sent = System.nanoTime();
+          Run run = limited.heartbeat(request);
+          renewed = sent;
+          execution.observe(run);
         } catch (RunException failure) {
           if (failure.endsExecution()) {
             execution.stop(Stop.LOST);
@@ -110,6 +135,26 @@ final class Supervision implements AutoCloseable {
       }
     } catch (InterruptedException ended) {
       // Interrupted by close, during a heartbeat.
+    }
+  }
+
+  /**
+   * Stops the handler when the lease may have expired. The lease lasts at least from the moment in
+   * which its last renewal was sent.
+   */
+  private void fence(Duration lease) {
+    long length = Lengths.nanos(lease);
+    try {
+      long remaining;
+      do {
+        remaining = length - (System.nanoTime() - renewed);
+        if (remaining <= 0) {
+          execution.stop(Stop.FENCED);
+          return;
+        }
+      } while (!closed.await(remaining, TimeUnit.NANOSECONDS));
+    } catch (InterruptedException ended) {
+      // Interrupted by close.
     }
   }
 

@@ -201,7 +201,7 @@ public final class Watch
       ended = true;
     } else if (remaining <= 0 || !isConnectionLoss(failure) || connection.isClosed()) {
       ended = true;
-      throw failure;
+      throw connection.isClosed() ? failure : failure.uncancelled();
     } else {
       left.await(Math.min(backoff.pause(failure).toNanos(), remaining), TimeUnit.NANOSECONDS);
       connection.retryNow();
@@ -214,11 +214,17 @@ public final class Watch
     if (outageBegan == null || now - opened > MIN_CONNECTED.toNanos()) {
       outageBegan = now;
     }
-    return outage.toNanos() - (now - outageBegan);
+    return Lengths.nanos(outage) - (now - outageBegan);
   }
 
-  /** Some transports report a lost connection as INTERNAL or CANCELLED. */
+  /**
+   * Some transports report a lost connection as INTERNAL or CANCELLED. A server that is too busy
+   * for the watch counts as lost too.
+   */
   private static boolean isConnectionLoss(RunException failure) {
+    if (failure.isOverload()) {
+      return true;
+    }
     return switch (failure.code()) {
       case UNAVAILABLE -> true;
       case INTERNAL, CANCELLED -> failure.fromTransport();

@@ -10,6 +10,8 @@ import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
+import io.github.runsvc.v1.GetRequest;
+import io.github.runsvc.v1.GetResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.HeartbeatResponse;
 import io.github.runsvc.v1.Lease;
@@ -53,6 +55,7 @@ class ExecutionTest {
     answer(
         SetStatusRequest.class,
         Answers.sends(SetStatusResponse.newBuilder().setRun(started).build()));
+    answer(GetRequest.class, Answers.sends(GetResponse.getDefaultInstance()));
     answer(StreamStatusRequest.class, Answers.begins());
     answer(UpdateProgressRequest.class, Answers.sends(UpdateProgressResponse.getDefaultInstance()));
     answer(
@@ -138,9 +141,8 @@ class ExecutionTest {
 
   @Test
   void limitsErrorText() {
-    assertEquals(
-        NullPointerException.class.getName(), Reports.errorText(new NullPointerException()));
-    String text = Reports.errorText(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
+    assertEquals(NullPointerException.class.getName(), FailureText.of(new NullPointerException()));
+    String text = FailureText.of(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
     assertEquals(16 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
     assertFalse(text.contains("\uFFFD"));
   }

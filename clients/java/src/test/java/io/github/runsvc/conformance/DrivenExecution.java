@@ -33,7 +33,9 @@ final class DrivenExecution {
         Optional.ofNullable(command.get("lease_ttl_ms"))
             .map(ms -> Duration.ofMillis(ms.getAsLong()));
     String runId = command.get("run_id").getAsString();
-    Thread thread = new Thread(() -> execute(runs, runId, new ExecuteOptions(id, lease)));
+    boolean fence = command.has("fence") && command.get("fence").getAsBoolean();
+    ExecuteOptions options = new ExecuteOptions(id, lease, fence);
+    Thread thread = new Thread(() -> execute(runs, runId, options));
     thread.setDaemon(true);
     thread.start();
   }

@@ -1,5 +1,6 @@
 package io.github.runsvc.example;
 
+import com.google.protobuf.Struct;
 import io.github.runsvc.client.ExecuteOptions;
 import io.github.runsvc.client.Execution;
 import io.github.runsvc.client.RunClient;
@@ -13,8 +14,6 @@ import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
 import io.grpc.Status;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -38,28 +37,21 @@ public final class EchoExecutor {
 
   private boolean stopped;
 
-  private EchoExecutor(RunClient client, String workerId) {
+  private EchoExecutor(RunClient client) {
     this.client = client;
-    this.options = ExecuteOptions.forWorker(workerId).withLease(Duration.ofSeconds(30));
+    this.options = ExecuteOptions.forNewWorker().withLease(Duration.ofSeconds(30));
   }
 
-  /** Takes the worker id; by default host name and process id. */
   public static void main(String[] arguments) throws Exception {
-    String workerId = arguments.length > 0 ? arguments[0] : defaultWorkerId();
     try (RunClient client = RunClient.connect()) {
-      EchoExecutor executor = new EchoExecutor(client, workerId);
+      EchoExecutor executor = new EchoExecutor(client);
       Thread main = Thread.currentThread();
       // On Ctrl-C the virtual machine waits for this thread, and so for the reports of the runs.
       Runtime.getRuntime().addShutdownHook(new Thread(() -> executor.stop(main)));
-      System.out.println("Executor " + workerId + " waits for runs of " + ASSISTANT + ".");
+      System.out.println("The executor waits for runs of " + ASSISTANT + ".");
       executor.takeRuns();
     }
     System.out.println("Stopped.");
-  }
-
-  /** Returns an id that no other process uses. */
-  private static String defaultWorkerId() throws UnknownHostException {
-    return InetAddress.getLocalHost().getHostName() + "-" + ProcessHandle.current().pid();
   }
 
   private void stop(Thread main) {
@@ -128,10 +120,10 @@ public final class EchoExecutor {
 
   /** The handler: repeats the question word by word. */
   private Progress answer(Execution execution) throws InterruptedException {
-    Run run = client.get(execution.run().getRunId());
+    Struct input = execution.run().getKwargs();
     String answer = "";
     long tokens = 0;
-    for (String word : run.getKwargs().getFieldsOrThrow("input").getStringValue().split(" ")) {
+    for (String word : input.getFieldsOrThrow("input").getStringValue().split(" ")) {
       pause(execution);
       if (word.equals("fail")) {
         throw new IllegalArgumentException("the question contains the word fail");

@@ -1,0 +1,45 @@
+package runsvc
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	// maxErrorText is the longest error text that the server accepts, in bytes.
+	maxErrorText = 16 << 10
+	// maxTextTime limits the time in which a failure returns its text.
+	maxTextTime = time.Second
+)
+
+// errorText returns the failure's text in a form that the server accepts: a report must not fail because of its text.
+// The failure's type stands for a text that is empty, or that the Error method does not return.
+func errorText(failure error) string {
+	substitute := fmt.Sprintf("%T, an error without text", failure)
+	// Error may panic, as on a nil pointer, end its goroutine, or block.
+	returned := make(chan string, 1)
+	go func() {
+		text := ""
+		defer func() {
+			_ = recover()
+			returned <- text
+		}()
+		text = failure.Error()
+	}()
+	text := ""
+	select {
+	case text = <-returned:
+	case <-time.After(maxTextTime):
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
+	if text == "" {
+		return substitute
+	}
+	return text
+}
+
+// panicError is the failure of a handler that panics. It formats the value only when its text is read.
+type panicError struct{ value any }
+
+func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
