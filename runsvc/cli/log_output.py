@@ -8,12 +8,18 @@ import queue
 import select
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Lines that wait to be written. Further ones are dropped.
 CAPACITY: Final = 10_000
 #: Longest wait for the last lines at the end of the process, in seconds.
 LAST_LINES: Final = 2.0
+#: Seconds for more lines to arrive before a write, and most lines of a write.
+COLLECT: Final = 0.01
+BURST: Final = 100
 
 _STDERR: Final = 2
 
@@ -21,12 +27,18 @@ _STDERR: Final = 2
 class UtcFormatter(logging.Formatter):
     """Formats a record with its time in ISO 8601 and UTC."""
 
-    converter = staticmethod(time.gmtime)
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        #: The last second, and its text: most lines share theirs.
+        self._second = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, _: str | None = None) -> str:
+        second, text = self._second
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, text
+        return f"{text}.{int(record.created * 1_000) % 1_000:03}Z"
 
 
 class LogOutput(logging.Handler):
@@ -43,7 +55,8 @@ class LogOutput(logging.Handler):
         self.setFormatter(UtcFormatter())
         self._descriptor = descriptor
         self._last_lines = last_lines
-        self._lines: queue.Queue[str | None] = queue.Queue(capacity)
+        self._capacity = capacity
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._dropped = 0
         self._count_lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -57,36 +70,40 @@ class LogOutput(logging.Handler):
         except Exception:  # noqa: BLE001 - a faulty log line must not fail its caller.
             self.handleError(record)
             return
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if self._lines.qsize() < self._capacity:
+            self._lines.put(line)
+        else:
             self._count_dropped(1)
 
     def close(self) -> None:
         """Write the waiting lines, if that is possible in a moment."""
         if self._thread is not None:
-            try:
-                self._lines.put_nowait(None)
-                self._thread.join(self._last_lines)
-            except queue.Full:
-                # Nobody reads.
-                pass
+            self._lines.put(None)
+            self._thread.join(self._last_lines)
         super().close()
 
     def _work(self) -> None:
-        while (line := self._lines.get()) is not None:
-            if not self._write(line):
-                self._count_dropped(1)
-            elif self._lines.empty():
-                self._report_dropped()
-        self._report_dropped()
+        lines: list[str | None] = [""]
+        while lines[-1] is not None:
+            lines = [self._lines.get()]
+            # Lines come in bursts: one write for many of them costs the other threads far less.
+            time.sleep(COLLECT)
+            while lines[-1] is not None and len(lines) < BURST and not self._lines.empty():
+                lines.append(self._lines.get())
+            self._write_burst([line for line in lines if line is not None])
 
-    def _write(self, line: str) -> bool:
-        """Write a line, however long that takes. Return False if the reader has gone, or the disk is full.
+    def _write_burst(self, lines: Sequence[str]) -> None:
+        if not self._write("\n".join(lines)):
+            self._count_dropped(len(lines))
+        elif self._lines.empty():
+            self._report_dropped()
+
+    def _write(self, text: str) -> bool:
+        """Write lines, however long that takes. Return False if the reader has gone, or the disk is full.
 
         It does not use sys.stderr: a thread that holds its lock aborts the end of the process.
         """
-        data = f"{line}\n".encode(errors="backslashreplace")
+        data = f"{text}\n".encode(errors="backslashreplace") if text else b""
         try:
             while data:
                 try:

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,21 +100,22 @@ def test_the_end_of_the_process_writes_the_waiting_lines(pipe: Pipe) -> None:
 def test_lines_that_a_full_disk_refuses_are_counted(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, refusals = os.write, [1, 2, 3]
+    write, is_full, refused = os.write, True, threading.Event()
 
     def write_or_fail(descriptor: int, data: bytes) -> int:
-        if descriptor == pipe.writing and refusals:
-            refusals.pop()
+        if descriptor == pipe.writing and is_full:
+            refused.set()
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", write_or_fail)
-    for number in range(4):
-        pipe.log(f"line {number}")
-    text = pipe.read_until("dropped")
-    assert re.findall(r": (.*)", text) == [
-        "line 3",
-        "3 log lines were dropped, because stderr did not take them.",
+    pipe.log("lost")
+    assert refused.wait(30)
+    is_full = False
+    pipe.log("written")
+    assert re.findall(r": (.*)", pipe.read_until("dropped")) == [
+        "written",
+        "1 log lines were dropped, because stderr did not take them.",
     ]
 
 
