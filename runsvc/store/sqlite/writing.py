@@ -104,8 +104,8 @@ class SqliteWriting:
         #: Raises StoreUnavailable if another server has taken the lock.
         self._check_lock = check_lock
         self._connection: sqlite3.Connection | None = None
-        #: Inode of the opened file. A file that replaced it is never written. None while the store is closed.
-        self._identity: int | None = None
+        #: Inode and device of the opened file; None while the store is closed. Another file is never written.
+        self._identity: tuple[int, int] | None = None
         self._store_id = ""
         #: The clock after the last transaction; None if it has to be read.
         self._clock: _Clock | None = None
@@ -125,7 +125,8 @@ class SqliteWriting:
             migrate(self._connection, self._path, self._codec)
             make_writer(self._connection)
             self._store_id = _store_id(self._connection)
-        self._identity = self._path.stat().st_ino
+        found = self._path.stat()
+        self._identity = (found.st_ino, found.st_dev)
 
     def close(self) -> None:
         """Close the file. The last connection to close moves the write-ahead log into the file."""
@@ -279,10 +280,10 @@ class SqliteWriting:
         if self._identity is None:
             raise StoreUnavailable("it is closed")
         try:
-            found = os.stat(self._file).st_ino  # noqa: PTH116 - a Path takes four times as long.
+            found = os.stat(self._file)  # noqa: PTH116 - a Path takes four times as long.
         except OSError as error:
             raise StoreUnavailable(f"its file: {error.strerror}: restore it at its path") from error
-        if found != self._identity:
+        if (found.st_ino, found.st_dev) != self._identity:
             raise StoreUnavailable(
                 "its file was replaced while it was in use: restore it, or restart the server"
             )
