@@ -231,7 +231,7 @@ async def test_the_lock_file_is_released_when_opening_fails(path: Path) -> None:
 
 def test_a_path_may_have_reserved_characters_of_uris(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=ro&b#c%20d e.db"
-    with closing(connect(path, create=True)) as connection:
+    with closing(connect(path, mode="rwc")) as connection:
         connection.execute("CREATE TABLE t (x)")
     assert path.exists()
 

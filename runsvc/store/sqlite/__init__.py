@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runsvc.store.sqlite.cache import RunCache
+from runsvc.store.sqlite.file_guard import FileGuard
 from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import SqliteReading
 from runsvc.store.sqlite.schema import check_header, check_usable
@@ -28,7 +29,7 @@ class SqliteStore:
         self._cache = RunCache()
         self.reading = SqliteReading(path, codec, self._cache)
         self.writing = SqliteWriting(
-            path, codec, self._lock.check, timekeeper or Timekeeper(), self._cache
+            path, codec, FileGuard(path, self._lock), timekeeper or Timekeeper(), self._cache
         )
 
     async def open(self) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import StoreRefused, StoreUnavailable
+from runsvc.store.sqlite.mark import decode
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -21,19 +23,30 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runsvc.store.sqlite.mark import Mark
+
 _TAKEN: Final = "another server uses it: stop that server, or name another file with --db"
 _TAKEN_ELSEWHERE: Final = (
     "another server uses it under another name, or another program has locked it: "
     "stop that server, or name another file with --db"
 )
 _CANNOT_CREATE: Final = "its lock, a file beside it, cannot be created: name another file with --db"
-_MOUNTED: Final = "it is a mount point of its own, so its -wal would be lost with the mount: mount its folder instead of the file"
+_MOUNTED: Final = (
+    "it is a mount point of its own, so its -wal would be lost with the mount: "
+    "mount its folder instead of the file"
+)
 #: For the owner only: runs hold prompts.
 _MODE: Final = 0o600
+_HEADER_SIZE: Final = 100
+#: More than any mark has.
+_MARK_SIZE: Final = 200
 
 
 class ServerLock:
-    """Both locks. The operating system releases them when the process ends."""
+    """Both locks. The operating system releases them when the process ends.
+
+    The file beside the store also has the store's mark (see mark.py).
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,6 +56,7 @@ class ServerLock:
         #: drop SQLite's own locks.
         self._file: int | None = None
         self._identity: int | None = None
+        self._mark = b""
 
     def take(self) -> None:
         """Take both locks; create the files if needed. StoreRefused if another server has a lock."""
@@ -63,6 +77,35 @@ class ServerLock:
             self._take_beside()
         except StoreRefused as refused:
             raise StoreUnavailable(refused.detail) from refused
+        self._put_mark()
+
+    def header(self) -> bytes:
+        """The begin of the store's file."""
+        assert self._file is not None
+        os.lseek(self._file, 0, os.SEEK_SET)
+        return os.read(self._file, _HEADER_SIZE)
+
+    def inode(self) -> int:
+        """The inode of the store's file."""
+        assert self._file is not None
+        return os.fstat(self._file).st_ino
+
+    def mark(self) -> Mark | None:
+        """The mark that the last server left, or None."""
+        assert self._beside is not None
+        os.lseek(self._beside, 0, os.SEEK_SET)
+        return decode(os.read(self._beside, _MARK_SIZE))
+
+    def renew_mark(self, mark: Mark) -> None:
+        """Write a mark. If that fails, the next start may take the store for a copy, which is safe."""
+        self._mark = mark.encode()
+        self._put_mark()
+
+    def flush_mark(self) -> None:
+        """Make the mark survive a loss of power."""
+        if self._beside is not None:
+            with suppress(OSError):
+                os.fsync(self._beside)
 
     def release(self) -> None:
         """Release the locks, after the store was closed."""
@@ -103,6 +146,12 @@ class ServerLock:
         if self._beside is not None:
             os.close(self._beside)
             self._beside = None
+
+    def _put_mark(self) -> None:
+        if self._beside is not None:
+            with suppress(OSError):
+                os.lseek(self._beside, 0, os.SEEK_SET)
+                os.write(self._beside, self._mark)
 
     def _inode(self) -> int | None:
         try:

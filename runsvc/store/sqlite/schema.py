@@ -68,10 +68,12 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
-    """Create the tables, or migrate them to the current version, in one transaction."""
+def migrate(
+    connection: sqlite3.Connection, path: Path, codec: Codec, *, is_copy: bool = False
+) -> None:
+    """Create the tables, or migrate them to the current version, in one transaction. A copy gets another store id."""
     scripts, version = _migrations(), _version(connection, path)
-    if version == len(scripts):
+    if version == len(scripts) and not is_copy:
         return
     _add_functions(connection, codec)
     connection.execute("BEGIN IMMEDIATE")
@@ -80,6 +82,8 @@ def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
             connection.execute(statement)
     if version == 0:
         connection.execute("INSERT INTO clock VALUES (1, ?, 0, 0, 0)", (str(uuid4()),))
+    elif is_copy:
+        connection.execute("UPDATE clock SET store_id = ?", (str(uuid4()),))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {len(scripts)}")
     connection.execute("COMMIT")
@@ -91,9 +95,14 @@ def refusing_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) not in _DAMAGE:
+        if not is_damage(error):
             raise
         raise StoreRefused(str(path), f"it is damaged ({error}): {_RESTORE}") from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """True if an error means a damaged file, and not one that is locked or out of reach."""
+    return getattr(error, "sqlite_errorcode", None) in _DAMAGE
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
