@@ -27,7 +27,7 @@ from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
-from runsvc.rpc.listen import check_listen
+from runsvc.rpc.listen import check_free, check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.store.sqlite import SqliteStore
 from runsvc.timekeeper import Timekeeper
@@ -75,6 +75,8 @@ async def running(
 ) -> AsyncIterator[str]:
     """Run a server for the duration of the block; yield its address. Errors as in serve."""
     check_listen(settings.listen, insecure=settings.insecure_listen)
+    # Before the store, which would be created although nothing is served.
+    check_free(settings.listen)
     timekeeper = timekeeper or Timekeeper()
     # Parts stop in the reverse order of their start, also when one of them fails to start.
     async with AsyncExitStack() as stack:

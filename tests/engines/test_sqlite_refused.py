@@ -231,3 +231,10 @@ async def test_a_file_without_its_tables_or_clock_is_refused(
     assert "it is damaged (no clock): restore a backup" in await refusal(path)
     execute(path, "DROP TABLE clock")
     assert "it is damaged (no such table: clock): restore a backup" in await refusal(path)
+
+
+async def test_a_loop_of_symbolic_links_is_refused(path: Path) -> None:
+    path.symlink_to(path)
+    for name in (path, path / "runs.db"):
+        with pytest.raises(StoreRefused, match="its symbolic links form a loop"):
+            SqliteStore(name, CODEC)

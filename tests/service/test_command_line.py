@@ -156,6 +156,8 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         refusal = await shell.run(*arguments, status=1)
     (line,) = refusal.splitlines()
     assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+    # Nothing is created for a server that cannot serve.
+    assert not list(tmp_path.glob("b.db*"))  # noqa: ASYNC240
 
 
 async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
     from runsvc.rpc.server import Option
@@ -73,9 +73,11 @@ async def in_process(
 class Process:
     """A server in a process of its own, started through the command line."""
 
-    def __init__(self, db: Path, *arguments: str) -> None:
+    def __init__(self, db: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.db = db
         self.arguments = arguments
+        #: More variables of its environment.
+        self.env = dict(env or {})
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
 
@@ -89,7 +91,7 @@ class Process:
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | self.env,
         )
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()

@@ -8,7 +8,7 @@ from runsvc.store.sqlite.cache import RunCache
 from runsvc.store.sqlite.file_guard import FileGuard
 from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import SqliteReading
-from runsvc.store.sqlite.schema import check_header, check_usable
+from runsvc.store.sqlite.schema import check_header, check_usable, resolved
 from runsvc.store.sqlite.writing import SqliteWriting
 from runsvc.timekeeper import Timekeeper
 
@@ -24,7 +24,7 @@ class SqliteStore:
     kind = "sqlite"
 
     def __init__(self, path: Path, codec: Codec, timekeeper: Timekeeper | None = None) -> None:
-        self._path = path = path.resolve()
+        self._path = path = resolved(path)
         self._lock = ServerLock(path)
         self._cache = RunCache()
         self.reading = SqliteReading(path, codec, self._cache)

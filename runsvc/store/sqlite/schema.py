@@ -27,6 +27,22 @@ _DAMAGE: Final = frozenset(
 )
 
 
+def resolved(path: Path) -> Path:
+    """The path without symbolic links. StoreRefused if they form a loop."""
+    try:
+        found = path.resolve()
+        # From Python 3.13 on, resolve() returns a loop as it is.
+        looping = found.is_symlink()
+    except (RuntimeError, OSError):
+        looping = True
+    if looping:
+        raise StoreRefused(
+            str(path),
+            "its symbolic links form a loop: correct them, or name another file with --db",
+        )
+    return found
+
+
 def check_usable(path: Path) -> None:
     """StoreRefused if no store can be opened or created at this path."""
     if path.exists() and not path.is_file():

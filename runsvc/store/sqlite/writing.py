@@ -56,6 +56,9 @@ APPEND: Final = (
     f"INSERT INTO log ({', '.join(rows.LOG)}, time) VALUES ({', '.join('?' * len(rows.LOG))}, ?)"
 )
 
+#: Errors of a commit that was not written to its end.
+_INCOMPLETE: Final = frozenset({sqlite3.SQLITE_FULL})
+
 
 def _recovering(
     method: Callable[Concatenate[SqliteWriting, Arguments], Answer],
@@ -205,7 +208,7 @@ class SqliteWriting:
         try:
             self._connected().execute("COMMIT")
         except sqlite3.Error as error:
-            if self._took_effect():
+            if self._took_effect() or self._settle(error):
                 self._disconnect()
                 return
             failure = translation(error)
@@ -242,6 +245,27 @@ class SqliteWriting:
         if store_id != self._store_id:
             self._disconnect()
             raise OutcomeUnknown
+        return bool(commits > self._commits)
+
+    def _settle(self, error: sqlite3.Error) -> bool:
+        """Commit once more, so that a failed commit cannot take effect later. True if it has taken effect by now.
+
+        A flush that fails leaves a complete commit in the -wal, which a crash would bring to life. Another commit
+        overwrites it. OutcomeUnknown if that fails too.
+        """
+        if getattr(error, "sqlite_errorcode", None) in _INCOMPLETE or isinstance(
+            translation(error), StoreBusy
+        ):
+            return False
+        try:
+            with closing(self._reconnect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                (commits,) = connection.execute("SELECT commits FROM clock").fetchone()
+                connection.execute("UPDATE clock SET commits = commits + 1")
+                connection.execute("COMMIT")
+        except (sqlite3.Error, StoreUnavailable) as failure:
+            self._disconnect()
+            raise OutcomeUnknown from failure
         return bool(commits > self._commits)
 
     def _save_runs(self, runs: Sequence[Saved]) -> None:
