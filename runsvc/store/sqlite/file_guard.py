@@ -11,6 +11,7 @@ from runsvc.core.errors import StoreUnavailable
 from runsvc.store.sqlite.connection import connect, translated
 from runsvc.store.sqlite.consistency import contradiction
 from runsvc.store.sqlite.mark import Mark, copy_evidence
+from runsvc.store.sqlite.wal_guard import WalGuard
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +33,7 @@ class FileGuard:
         self._path = path
         self._file = str(path)
         self._lock = lock
+        self._wal = WalGuard(path)
         self._store_id = ""
         #: Inode and device of the opened file; None while the store is closed. Another file is never written.
         self._identity: tuple[int, int] | None = None
@@ -62,23 +64,30 @@ class FileGuard:
         found = self._path.stat()
         self._identity = (found.st_ino, found.st_dev)
         self._store_id = store_id
+        self._wal.begin()
         self.committed(commits)
         self._lock.flush_mark()
+
+    def reopened(self) -> None:
+        """Guard the -wal of a new connection."""
+        self._wal.begin()
 
     def end(self) -> None:
         """Stop, after the file was closed."""
         if self._identity is not None:
             self._lock.flush_mark()
         self._identity = None
+        self._wal.end()
 
     def committed(self, commits: int) -> None:
         """Record a commit."""
         if self._identity is not None:
             self._commits = commits
+            self._wal.committed()
             self._written = os.stat(self._file).st_mtime_ns  # noqa: PTH116
             self._lock.renew_mark(Mark(self._store_id, commits, self._identity[0]))
 
-    def check(self) -> None:
+    def check(self, connection: sqlite3.Connection | None) -> None:
         """StoreUnavailable if the file was moved or replaced: data written to it would be lost at the next start."""
         if self._identity is None:
             raise StoreUnavailable("it is closed")
@@ -91,6 +100,7 @@ class FileGuard:
                 "its file was replaced while it was in use: restore it, or restart the server"
             )
         self._lock.check()
+        self._wal.check(connection)
         if found.st_mtime_ns != self._written:
             self._check_content()
             self._written = found.st_mtime_ns

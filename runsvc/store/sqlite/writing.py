@@ -296,9 +296,10 @@ class SqliteWriting:
 
     def _usable_connection(self) -> sqlite3.Connection:
         """The connection, reopened if a failure closed it. StoreUnavailable if the file or the lock is gone."""
-        self._guard.check()
+        self._guard.check(self._connection)
         if self._connection is None:
             self._connection = self._reconnect()
+            self._guard.reopened()
         return self._connection
 
     def _reconnect(self) -> sqlite3.Connection:
