@@ -13,6 +13,8 @@ from tests.support.server import Process, client_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.server import Client
+
 DISPLACE = {"thread_id": "t", "multitask_strategy": INTERRUPT}
 
 
@@ -52,3 +54,10 @@ async def test_a_change_that_cannot_be_settled_is_unknown(tmp_path: Path) -> Non
         # It recovers by itself.
         await created(client, "another")
         assert (await call(client, "Get", run_id=run.run_id)).run.run_id == run.run_id
+
+
+async def test_the_size_of_the_write_ahead_log_is_shown(client: Client) -> None:
+    await created(client)
+    before = (await call(client, "GetServerInfo")).write_ahead_log_bytes
+    await created(client)
+    assert (await call(client, "GetServerInfo")).write_ahead_log_bytes > before > 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
+    from runsvc.store.sqlite.disk_watch import DiskWatch
     from runsvc.store.sqlite.lock import ServerLock
 
 _log = logging.getLogger(__name__)
@@ -29,11 +30,12 @@ HOLDS_ANOTHER: Final = "its file holds another store now: restore it, or restart
 class FileGuard:
     """Used by the writer. Its checks run before every transaction, so they take a few microseconds."""
 
-    def __init__(self, path: Path, lock: ServerLock) -> None:
+    def __init__(self, path: Path, lock: ServerLock, disk: DiskWatch) -> None:
         self._path = path
         self._file = str(path)
         self._lock = lock
         self._wal = WalGuard(path)
+        self._disk = disk
         self._store_id = ""
         #: Inode and device of the opened file; None while the store is closed. Another file is never written.
         self._identity: tuple[int, int] | None = None
@@ -79,11 +81,16 @@ class FileGuard:
         self._identity = None
         self._wal.end()
 
-    def committed(self, commits: int) -> None:
-        """Record a commit."""
+    def wal_size(self) -> int:
+        """Bytes of the -wal after the last commit."""
+        return self._wal.size
+
+    def committed(self, commits: int, connection: sqlite3.Connection | None = None) -> None:
+        """Record a commit of this connection."""
         if self._identity is not None:
             self._commits = commits
             self._wal.committed()
+            self._disk.report_growth(self._wal.size, connection)
             self._written = os.stat(self._file).st_mtime_ns  # noqa: PTH116
             self._lock.renew_mark(Mark(self._store_id, commits, self._identity[0]))
 
@@ -101,6 +108,7 @@ class FileGuard:
             )
         self._lock.check()
         self._wal.check(connection)
+        self._disk.check_space()
         if found.st_mtime_ns != self._written:
             self._check_content()
             self._written = found.st_mtime_ns

@@ -197,7 +197,7 @@ class SqliteWriting:
         if self._connection is not None:
             time = rows.microseconds(changes.time)
             self._clock = _Clock(time, changes.revision, self._commits + 1)
-            self._guard.committed(self._commits + 1)
+            self._guard.committed(self._commits + 1, self._connection)
 
     def fail(self, failure: StoreUnavailable) -> None:
         """Close the connection, unless the file is merely locked. The next transaction reopens the file."""
