@@ -29,7 +29,7 @@ from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.listen import check_free, check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
-from runsvc.store.sqlite import SqliteStore
+from runsvc.store.sqlite import SqliteStore, copies
 from runsvc.timekeeper import Timekeeper
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
@@ -47,6 +47,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
 
     from runsvc.commit.group_commit import Committed
     from runsvc.rpc.server import Option
@@ -89,6 +90,16 @@ async def running(
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
     """The engine that the settings name, not yet open."""
     return SqliteStore(settings.db, RunCodec(), timekeeper)
+
+
+def back_up(db: Path, target: Path) -> None:
+    """Write a consistent copy of the store to a new file. A server may serve the store. StoreRefused."""
+    copies.backup(db, target)
+
+
+def restore(backup: Path, db: Path) -> None:
+    """Replace a store, which no server may use, by a copy of a backup. StoreRefused."""
+    copies.restore(backup, db)
 
 
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
