@@ -51,6 +51,8 @@ class ServerInfo(NamedTuple):
     watchers: int
     #: Streams of this server that count as a client of their run.
     attachments: int
+    #: Size of the store's write-ahead log.
+    write_ahead_log_bytes: int = 0
 
 
 class Admin:
@@ -126,6 +128,7 @@ class Admin:
             active_runs=census.active_runs,
             watchers=self._hub.watchers,
             attachments=self._attachments.held,
+            write_ahead_log_bytes=self._store.log_bytes(),
         )
 
     def _is_readable(self, record: Record) -> bool:

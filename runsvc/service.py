@@ -27,10 +27,10 @@ from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
-from runsvc.rpc.listen import check_listen
+from runsvc.rpc.listen import check_free, check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.stop_signals import StopSignals
-from runsvc.store.sqlite import SqliteStore
+from runsvc.store.sqlite import SqliteStore, copies
 from runsvc.timekeeper import Timekeeper
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
@@ -48,6 +48,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
 
     from runsvc.commit.group_commit import Committed
     from runsvc.rpc.server import Option
@@ -74,6 +75,8 @@ async def running(
 ) -> AsyncIterator[str]:
     """Run a server for the duration of the block; yield its address. Errors as in serve."""
     check_listen(settings.listen, insecure=settings.insecure_listen)
+    # Before the store, which would be created although nothing is served.
+    check_free(settings.listen)
     timekeeper = timekeeper or Timekeeper()
     # Parts stop in the reverse order of their start, also when one of them fails to start.
     async with AsyncExitStack() as stack:
@@ -86,6 +89,16 @@ async def running(
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
     """The engine that the settings name, not yet open."""
     return SqliteStore(settings.db, RunCodec(), timekeeper)
+
+
+def back_up(db: Path, target: Path) -> None:
+    """Write a consistent copy of the store to a new file. A server may serve the store. StoreRefused."""
+    copies.backup(db, target)
+
+
+def restore(backup: Path, db: Path) -> None:
+    """Replace a store, which no server may use, by a copy of a backup. StoreRefused."""
+    copies.restore(backup, db)
 
 
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:

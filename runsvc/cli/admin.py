@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runsvc.cli import render
 from runsvc.cli.arguments import Count, Time, option
+from runsvc.cli.copies import backup, restore
 from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.settings import ORPHAN_ERROR
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 @click.group()
 def admin() -> None:
     """Administer the service, for operators."""
+
+
+admin.add_command(backup)
+admin.add_command(restore)
 
 
 @admin.command(short_help="End every active run without a live lease.")

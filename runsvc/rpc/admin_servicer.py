@@ -55,4 +55,5 @@ class AdminServicer(AdminServiceServicer):
             active_runs=info.active_runs,
             watchers=info.watchers,
             attachments=info.attachments,
+            write_ahead_log_bytes=info.write_ahead_log_bytes,
         )

@@ -40,6 +40,13 @@ def check_listen(listen: str, *, insecure: bool) -> None:
         )
 
 
+def check_free(listen: str) -> None:
+    """Refuse an address that cannot be bound, before anything else is opened. ListenRefused with the cause."""
+    cause = _cause(listen)
+    if cause is not None:
+        raise ListenRefused(listen, cause)
+
+
 def split(listen: str) -> tuple[str, str]:
     """Host and port of an address."""
     host, _, port = listen.rpartition(":")
@@ -51,26 +58,29 @@ def bind(server: grpc.aio.Server, listen: str) -> str:
     try:
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise ListenRefused(listen, _cause(listen)) from error
+        # It may have become free in the meantime.
+        raise ListenRefused(listen, _cause(listen) or _CAUSES[errno.EADDRINUSE]) from error
     return f"{split(listen)[0]}:{port}"
 
 
-def _cause(listen: str) -> str:
-    """Why an address cannot be bound. The transport writes the cause to its own log only."""
+def _cause(listen: str) -> str | None:
+    """Why an address cannot be bound; None if it can. The transport writes the cause to its own log only.
+
+    A name with several addresses can be bound if one of them can.
+    """
     host, port = split(listen)
-    addresses = _addresses(host)
-    if not addresses:
-        return _UNRESOLVED
-    for family, address in addresses:
+    cause: str | None = _UNRESOLVED
+    for family, address in _addresses(host):
         try:
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 # As the transport does: recently closed connections are no obstacle.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address, int(port)))
         except OSError as error:
-            return _CAUSES.get(error.errno or 0, error.strerror or str(error))
-    # It has become free in the meantime.
-    return _CAUSES[errno.EADDRINUSE]
+            cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+        else:
+            return None
+    return cause
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:

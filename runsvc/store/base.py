@@ -299,6 +299,9 @@ class Store(Protocol):
     def writing(self) -> WritingStore:
         """The part for writing. Raise StoreUnavailable while the store is closed."""
 
+    def log_bytes(self) -> int:
+        """Size in bytes of the engine's write-ahead log, 0 without one."""
+
     async def open(self) -> None:
         """Open the store; create or migrate it if needed. Raise StoreRefused if it is unusable, StoreUnavailable."""
 

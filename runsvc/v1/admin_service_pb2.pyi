@@ -43,7 +43,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "store_kind", "store_id", "current_revision", "oldest_revision", "active_runs", "watchers", "attachments")
+    __slots__ = ("version", "store_kind", "store_id", "current_revision", "oldest_revision", "active_runs", "watchers", "attachments", "write_ahead_log_bytes")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STORE_KIND_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class GetServerInfoResponse(_message.Message):
     ACTIVE_RUNS_FIELD_NUMBER: _ClassVar[int]
     WATCHERS_FIELD_NUMBER: _ClassVar[int]
     ATTACHMENTS_FIELD_NUMBER: _ClassVar[int]
+    WRITE_AHEAD_LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
     version: str
     store_kind: str
     store_id: str
@@ -60,4 +61,5 @@ class GetServerInfoResponse(_message.Message):
     active_runs: int
     watchers: int
     attachments: int
-    def __init__(self, version: _Optional[str] = ..., store_kind: _Optional[str] = ..., store_id: _Optional[str] = ..., current_revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., active_runs: _Optional[int] = ..., watchers: _Optional[int] = ..., attachments: _Optional[int] = ...) -> None: ...
+    write_ahead_log_bytes: int
+    def __init__(self, version: _Optional[str] = ..., store_kind: _Optional[str] = ..., store_id: _Optional[str] = ..., current_revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., active_runs: _Optional[int] = ..., watchers: _Optional[int] = ..., attachments: _Optional[int] = ..., write_ahead_log_bytes: _Optional[int] = ...) -> None: ...

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -232,7 +233,7 @@ async def test_the_lock_file_is_released_when_opening_fails(path: Path) -> None:
 
 def test_a_path_may_have_reserved_characters_of_uris(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=ro&b#c%20d e.db"
-    with closing(connect(path, create=True)) as connection:
+    with closing(connect(path, mode="rwc")) as connection:
         connection.execute("CREATE TABLE t (x)")
     assert path.exists()
 
@@ -241,3 +242,32 @@ def test_connecting_creates_no_file_unless_asked(path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         connect(path)
     assert not path.exists()
+
+
+async def test_new_files_are_for_their_owner_only(path: Path) -> None:
+    """Runs hold prompts. A store that exists keeps its mode."""
+    before = os.umask(0o022)
+    try:
+        store = SqliteStore(path, CODEC)
+        await store.open()
+        Driver(store).create()
+        modes = {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()}
+        assert modes == {f"runs.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm", ".lock")}
+        await store.close()
+        path.chmod(0o640)
+        await store.open()
+        await store.close()
+        assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+async def test_no_connection_needs_a_temporary_file(store: SqliteStore, path: Path) -> None:
+    assert pragma(store.writing._connection, "temp_store") == 2  # MEMORY
+    assert pragma(store.reading._inline, "temp_store") == 2
+    for connection in (store.reading._pages, store.reading._log):
+        assert connection is not None
+        (row,) = await connection.execute_fetchall("PRAGMA temp_store")
+        assert tuple(row) == (2,)
+    with closing(connect(path, mode="ro")) as other:
+        assert pragma(other, "temp_store") == 2

@@ -52,6 +52,8 @@ def old(tmp_path: Path) -> Path:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(RELEASE_0_1_0)
+        # As every store that was served.
+        connection.execute("PRAGMA journal_mode = WAL")
     return path
 
 

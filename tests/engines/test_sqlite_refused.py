@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from runsvc.core.errors import (
     RunsvcError,
@@ -15,6 +19,8 @@ from runsvc.core.errors import (
     StoreUnavailable,
 )
 from runsvc.store.sqlite import SqliteStore, schema
+from runsvc.store.sqlite import lock as lock_module
+from runsvc.store.sqlite.lock import ServerLock
 from tests.conformance.driver import CODEC, Driver
 from tests.engines.files import execute, other_connection, refusal
 
@@ -105,16 +111,83 @@ async def test_a_lock_is_taken_again_after_its_file_was_removed(
     assert "another server uses it" in await refusal(path)
 
 
+async def test_a_second_server_is_refused_also_after_the_lock_file_was_removed(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    Path(f"{path}.lock").unlink()
+    assert "another server uses it under another name" in await refusal(path)
+    assert driver.create().revision == 1
+
+
 async def test_a_server_stops_writing_after_another_took_its_lock(
     store: SqliteStore, driver: Driver, path: Path
 ) -> None:
     Path(f"{path}.lock").unlink()
-    other = SqliteStore(path, CODEC)
-    await other.open()
-    with pytest.raises(StoreUnavailable, match="another server uses it"):
+    with (
+        FileLock(f"{path}.lock", timeout=0),
+        pytest.raises(StoreUnavailable, match="another server uses it"),
+    ):
         driver.create()
-    await other.close()
     assert driver.create().revision == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux locks the file itself")
+async def test_a_second_name_made_while_a_server_serves_is_refused(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    other = path.with_name("other") / path.name
+    other.parent.mkdir()
+    other.hardlink_to(path)
+    lock = ServerLock(other)
+    with pytest.raises(StoreRefused, match="another server uses it under another name"):
+        lock.take()
+    assert driver.create().revision == 1
+
+
+async def test_the_lock_leaves_the_locks_of_sqlite_alone(
+    store: SqliteStore, driver: Driver, path: Path
+) -> None:
+    """A second process sees the write lock of an open transaction."""
+    program = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('DELETE FROM clock')"
+    )
+    store.writing.begin()
+    with pytest.raises(StoreRefused):
+        await SqliteStore(path, CODEC).open()
+    ended = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(path), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await ended.communicate()
+    store.writing.rollback()
+    assert b"database is locked" in errors
+
+
+async def test_a_file_that_is_a_mount_point_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "_mount_id", lambda descriptor: f"mnt_id: {descriptor}")
+    assert "it is a mount point of its own" in await refusal(path)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="needs Linux and the right to mount"
+)
+async def test_a_file_mounted_over_another_is_refused(tmp_path: Path) -> None:
+    """Both names in a mount namespace of their own, which ends with the process."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "runs.db").touch()
+    serve = f"{sys.executable} -m runsvc.cli serve --listen 127.0.0.1:0 --db b/runs.db"
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--mount", "sh", "-c", f"mount --bind a/runs.db b/runs.db && exec {serve}"),
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    if errors.startswith((b"unshare:", b"mount:")):
+        pytest.skip(f"cannot mount here: {errors.decode()}")
+    assert process.returncode == 1
+    assert b"mount its folder instead of the file" in errors
 
 
 async def test_a_second_store_on_one_file_is_refused(store: SqliteStore, path: Path) -> None:
@@ -158,3 +231,10 @@ async def test_a_file_without_its_tables_or_clock_is_refused(
     assert "it is damaged (no clock): restore a backup" in await refusal(path)
     execute(path, "DROP TABLE clock")
     assert "it is damaged (no such table: clock): restore a backup" in await refusal(path)
+
+
+async def test_a_loop_of_symbolic_links_is_refused(path: Path) -> None:
+    path.symlink_to(path)
+    for name in (path, path / "runs.db"):
+        with pytest.raises(StoreRefused, match="its symbolic links form a loop"):
+            SqliteStore(name, CODEC)

@@ -180,6 +180,8 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         refusal = await shell.run(*arguments, status=1)
     (line,) = refusal.splitlines()
     assert line.startswith(f"Error: Cannot listen on {process.address}: it is in use")
+    # Nothing is created for a server that cannot serve.
+    assert not list(tmp_path.glob("b.db*"))  # noqa: ASYNC240
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -19,7 +19,7 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.signals import restore_signals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
     from runsvc.rpc.server import Option
@@ -74,10 +74,18 @@ async def in_process(
 class Process:
     """A server in a process of its own, started through the command line."""
 
-    def __init__(self, db: Path, *arguments: str, stderr: int = asyncio.subprocess.DEVNULL) -> None:
+    def __init__(
+        self,
+        db: Path,
+        *arguments: str,
+        stderr: int = asyncio.subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.db = db
         self._stderr = stderr
         self.arguments = arguments
+        #: More variables of its environment.
+        self.env = dict(env or {})
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
 
@@ -91,7 +99,7 @@ class Process:
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=self._stderr,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | self.env,
             preexec_fn=restore_signals,
         )
         assert self._process.stdout is not None

@@ -18,6 +18,9 @@ class MemoryStore:
         self.reading = MemoryReading(self.data)
         self.writing = MemoryWriting(self.data, timekeeper or Timekeeper())
 
+    def log_bytes(self) -> int:
+        return 0
+
     async def open(self) -> None:
         self.data.is_open = True
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runsvc.store.sqlite.cache import RunCache
+from runsvc.store.sqlite.disk_watch import LARGE, RESERVE, DiskWatch
+from runsvc.store.sqlite.file_guard import FileGuard
 from runsvc.store.sqlite.lock import ServerLock
 from runsvc.store.sqlite.reading import SqliteReading
-from runsvc.store.sqlite.schema import check_header, check_usable
+from runsvc.store.sqlite.schema import check_header, check_usable, resolved
 from runsvc.store.sqlite.writing import SqliteWriting
 from runsvc.timekeeper import Timekeeper
 
@@ -22,14 +24,28 @@ class SqliteStore:
 
     kind = "sqlite"
 
-    def __init__(self, path: Path, codec: Codec, timekeeper: Timekeeper | None = None) -> None:
-        self._path = path = path.resolve()
+    def __init__(
+        self,
+        path: Path,
+        codec: Codec,
+        timekeeper: Timekeeper | None = None,
+        *,
+        large_wal: int = LARGE,
+        reserve: int = RESERVE,
+    ) -> None:
+        self._path = path = resolved(path)
         self._lock = ServerLock(path)
         self._cache = RunCache()
         self.reading = SqliteReading(path, codec, self._cache)
+        disk = DiskWatch(path, large=large_wal, reserve=reserve)
+        self._guard = FileGuard(path, self._lock, disk)
         self.writing = SqliteWriting(
-            path, codec, self._lock.check, timekeeper or Timekeeper(), self._cache
+            path, codec, self._guard, timekeeper or Timekeeper(), self._cache
         )
+
+    def log_bytes(self) -> int:
+        """Size of the write-ahead log after the last commit."""
+        return self._guard.wal_size()
 
     async def open(self) -> None:
         check_usable(self._path)

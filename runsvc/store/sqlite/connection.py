@@ -32,15 +32,21 @@ _READER_PRAGMAS: Final = (
 )
 
 
-def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open a bare connection. It may move from one thread to another, but two may never use it at the same time."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+def connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
+    """Open a bare connection. It may move from one thread to another, but two may never use it at the same time.
+
+    `mode` is a mode of SQLite's URIs: ro, rw or rwc, which creates the file.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=0,
         isolation_level=None,
         check_same_thread=False,
     )
+    # SQLite writes large sorts to a temporary file otherwise, and fails where the system has no folder for it.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
 
 
 def make_writer(connection: sqlite3.Connection) -> None:

@@ -27,6 +27,22 @@ _DAMAGE: Final = frozenset(
 )
 
 
+def resolved(path: Path) -> Path:
+    """The path without symbolic links. StoreRefused if they form a loop."""
+    try:
+        found = path.resolve()
+        # From Python 3.13 on, resolve() returns a loop as it is.
+        looping = found.is_symlink()
+    except (RuntimeError, OSError):
+        looping = True
+    if looping:
+        raise StoreRefused(
+            str(path),
+            "its symbolic links form a loop: correct them, or name another file with --db",
+        )
+    return found
+
+
 def check_usable(path: Path) -> None:
     """StoreRefused if no store can be opened or created at this path."""
     if path.exists() and not path.is_file():
@@ -68,10 +84,12 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
-    """Create the tables, or migrate them to the current version, in one transaction."""
+def migrate(
+    connection: sqlite3.Connection, path: Path, codec: Codec, *, is_copy: bool = False
+) -> None:
+    """Create the tables, or migrate them to the current version, in one transaction. A copy gets another store id."""
     scripts, version = _migrations(), _version(connection, path)
-    if version == len(scripts):
+    if version == len(scripts) and not is_copy:
         return
     _add_functions(connection, codec)
     connection.execute("BEGIN IMMEDIATE")
@@ -80,6 +98,8 @@ def migrate(connection: sqlite3.Connection, path: Path, codec: Codec) -> None:
             connection.execute(statement)
     if version == 0:
         connection.execute("INSERT INTO clock VALUES (1, ?, 0, 0, 0)", (str(uuid4()),))
+    elif is_copy:
+        connection.execute("UPDATE clock SET store_id = ?", (str(uuid4()),))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {len(scripts)}")
     connection.execute("COMMIT")
@@ -91,9 +111,14 @@ def refusing_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) not in _DAMAGE:
+        if not is_damage(error):
             raise
         raise StoreRefused(str(path), f"it is damaged ({error}): {_RESTORE}") from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """True if an error means a damaged file, and not one that is locked or out of reach."""
+    return getattr(error, "sqlite_errorcode", None) in _DAMAGE
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

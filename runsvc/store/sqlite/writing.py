@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
@@ -20,6 +19,8 @@ from runsvc.store.sqlite.connection import (
     translated,
     translation,
 )
+from runsvc.store.sqlite.consistency import check_before_open
+from runsvc.store.sqlite.file_guard import HOLDS_ANOTHER
 from runsvc.store.sqlite.loading import Loading
 from runsvc.store.sqlite.schema import check_version, migrate, refusing_damage
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import Changes, Codec, Loaded, Saved
     from runsvc.store.queries import Count, Query
     from runsvc.store.sqlite.cache import RunCache
+    from runsvc.store.sqlite.file_guard import FileGuard
     from runsvc.timekeeper import Timekeeper
 
 Arguments = ParamSpec("Arguments")
@@ -53,6 +55,9 @@ _UPDATE_ACTIVITY: Final = (
 APPEND: Final = (
     f"INSERT INTO log ({', '.join(rows.LOG)}, time) VALUES ({', '.join('?' * len(rows.LOG))}, ?)"
 )
+
+#: Errors of a commit that was not written to its end.
+_INCOMPLETE: Final = frozenset({sqlite3.SQLITE_FULL})
 
 
 def _recovering(
@@ -92,20 +97,16 @@ class SqliteWriting:
         self,
         path: Path,
         codec: Codec,
-        check_lock: Callable[[], None],
+        guard: FileGuard,
         timekeeper: Timekeeper,
         cache: RunCache,
     ) -> None:
         self._path = path
-        self._file = str(path)
         self._codec = codec
         self._timekeeper = timekeeper
         self._cache = cache
-        #: Raises StoreUnavailable if another server has taken the lock.
-        self._check_lock = check_lock
+        self._guard = guard
         self._connection: sqlite3.Connection | None = None
-        #: Inode of the opened file. A file that replaced it is never written. None while the store is closed.
-        self._identity: int | None = None
         self._store_id = ""
         #: The clock after the last transaction; None if it has to be read.
         self._clock: _Clock | None = None
@@ -118,19 +119,23 @@ class SqliteWriting:
 
     def open(self) -> None:
         """Open the file; create or migrate it if needed. StoreRefused if it is another program's, or damaged."""
+        self._guard.before_open()
         with translated(), refusing_damage(self._path):
-            self._connection = connect(self._path, create=True)
+            check_before_open(self._path)
+            self._connection = connect(self._path)
             check_version(self._connection, self._path)
             # Before the switch to a write-ahead log, so that the header of a new file names runsvc from the start.
-            migrate(self._connection, self._path, self._codec)
+            is_copy = self._guard.is_copy(self._connection)
+            migrate(self._connection, self._path, self._codec, is_copy=is_copy)
             make_writer(self._connection)
             self._store_id = _store_id(self._connection)
-        self._identity = self._path.stat().st_ino
+            (commits,) = self._connection.execute("SELECT commits FROM clock").fetchone()
+        self._guard.begin(self._store_id, commits)
 
     def close(self) -> None:
         """Close the file. The last connection to close moves the write-ahead log into the file."""
-        self._identity = None
         self._disconnect()
+        self._guard.end()
 
     @_recovering
     def begin(self) -> Now:
@@ -192,6 +197,7 @@ class SqliteWriting:
         if self._connection is not None:
             time = rows.microseconds(changes.time)
             self._clock = _Clock(time, changes.revision, self._commits + 1)
+            self._guard.committed(self._commits + 1, self._connection)
 
     def fail(self, failure: StoreUnavailable) -> None:
         """Close the connection, unless the file is merely locked. The next transaction reopens the file."""
@@ -202,7 +208,7 @@ class SqliteWriting:
         try:
             self._connected().execute("COMMIT")
         except sqlite3.Error as error:
-            if self._took_effect():
+            if self._took_effect() or self._settle(error):
                 self._disconnect()
                 return
             failure = translation(error)
@@ -241,6 +247,27 @@ class SqliteWriting:
             raise OutcomeUnknown
         return bool(commits > self._commits)
 
+    def _settle(self, error: sqlite3.Error) -> bool:
+        """Commit once more, so that a failed commit cannot take effect later. True if it has taken effect by now.
+
+        A flush that fails leaves a complete commit in the -wal, which a crash would bring to life. Another commit
+        overwrites it. OutcomeUnknown if that fails too.
+        """
+        if getattr(error, "sqlite_errorcode", None) in _INCOMPLETE or isinstance(
+            translation(error), StoreBusy
+        ):
+            return False
+        try:
+            with closing(self._reconnect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                (commits,) = connection.execute("SELECT commits FROM clock").fetchone()
+                connection.execute("UPDATE clock SET commits = commits + 1")
+                connection.execute("COMMIT")
+        except (sqlite3.Error, StoreUnavailable) as failure:
+            self._disconnect()
+            raise OutcomeUnknown from failure
+        return bool(commits > self._commits)
+
     def _save_runs(self, runs: Sequence[Saved]) -> None:
         created = [saved for saved in runs if saved.creation is not None]
         changed = [saved for saved in runs if saved.creation is None]
@@ -269,33 +296,18 @@ class SqliteWriting:
 
     def _usable_connection(self) -> sqlite3.Connection:
         """The connection, reopened if a failure closed it. StoreUnavailable if the file or the lock is gone."""
-        self._check_file()
+        self._guard.check(self._connection)
         if self._connection is None:
             self._connection = self._reconnect()
+            self._guard.reopened()
         return self._connection
-
-    def _check_file(self) -> None:
-        """StoreUnavailable if the file was moved or replaced: data written to it would be lost at the next start."""
-        if self._identity is None:
-            raise StoreUnavailable("it is closed")
-        try:
-            found = os.stat(self._file).st_ino  # noqa: PTH116 - a Path takes four times as long.
-        except OSError as error:
-            raise StoreUnavailable(f"its file: {error.strerror}: restore it at its path") from error
-        if found != self._identity:
-            raise StoreUnavailable(
-                "its file was replaced while it was in use: restore it, or restart the server"
-            )
-        self._check_lock()
 
     def _reconnect(self) -> sqlite3.Connection:
         connection = connect(self._path)
         try:
             make_writer(connection)
             if _store_id(connection) != self._store_id:
-                raise StoreUnavailable(
-                    "its file holds another store now: restore it, or restart the server"
-                )
+                raise StoreUnavailable(HOLDS_ANOTHER)
         except BaseException:
             connection.close()
             raise

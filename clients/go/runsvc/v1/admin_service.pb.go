@@ -282,9 +282,12 @@ type GetServerInfoResponse struct {
 	// Open streams on this server.
 	Watchers int64 `protobuf:"varint,7,opt,name=watchers,proto3" json:"watchers,omitempty"`
 	// Open streams on this server that are attached to a run.
-	Attachments   int64 `protobuf:"varint,8,opt,name=attachments,proto3" json:"attachments,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Attachments int64 `protobuf:"varint,8,opt,name=attachments,proto3" json:"attachments,omitempty"`
+	// Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+	// means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+	WriteAheadLogBytes int64 `protobuf:"varint,9,opt,name=write_ahead_log_bytes,json=writeAheadLogBytes,proto3" json:"write_ahead_log_bytes,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetServerInfoResponse) Reset() {
@@ -373,6 +376,13 @@ func (x *GetServerInfoResponse) GetAttachments() int64 {
 	return 0
 }
 
+func (x *GetServerInfoResponse) GetWriteAheadLogBytes() int64 {
+	if x != nil {
+		return x.WriteAheadLogBytes
+	}
+	return 0
+}
+
 var File_runsvc_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_admin_service_proto_rawDesc = "" +
@@ -388,7 +398,7 @@ const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"\rDeleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\"\x10\n" +
 	"\x0eDeleteResponse\"\x16\n" +
-	"\x14GetServerInfoRequest\"\x9e\x02\n" +
+	"\x14GetServerInfoRequest\"\xd1\x02\n" +
 	"\x15GetServerInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -399,7 +409,8 @@ const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"\vactive_runs\x18\x06 \x01(\x03R\n" +
 	"activeRuns\x12\x1a\n" +
 	"\bwatchers\x18\a \x01(\x03R\bwatchers\x12 \n" +
-	"\vattachments\x18\b \x01(\x03R\vattachments2\x88\x02\n" +
+	"\vattachments\x18\b \x01(\x03R\vattachments\x121\n" +
+	"\x15write_ahead_log_bytes\x18\t \x01(\x03R\x12writeAheadLogBytes2\x88\x02\n" +
 	"\fAdminService\x12`\n" +
 	"\x10ReconcileOrphans\x12\".runsvc.v1.ReconcileOrphansRequest\x1a#.runsvc.v1.ReconcileOrphansResponse\"\x03\x90\x02\x02\x12=\n" +
 	"\x06Delete\x12\x18.runsvc.v1.DeleteRequest\x1a\x19.runsvc.v1.DeleteResponse\x12W\n" +

@@ -561,6 +561,10 @@ pub struct GetServerInfoResponse {
     /// Open streams on this server that are attached to a run.
     #[prost(int64, tag="8")]
     pub attachments: i64,
+    /// Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+    /// means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+    #[prost(int64, tag="9")]
+    pub write_ahead_log_bytes: i64,
 }
 /// The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix
 /// ERROR_REASON_, such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names

@@ -74,24 +74,25 @@ public final class AdminServiceProto {
       "esponse\022\"\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004r" +
       "uns\022\022\n\004more\030\002 \001(\010R\004more\"&\n\rDeleteRequest" +
       "\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016DeleteRespons" +
-      "e\"\026\n\024GetServerInfoRequest\"\236\002\n\025GetServerI" +
+      "e\"\026\n\024GetServerInfoRequest\"\321\002\n\025GetServerI" +
       "nfoResponse\022\030\n\007version\030\001 \001(\tR\007version\022\035\n" +
       "\nstore_kind\030\002 \001(\tR\tstoreKind\022\031\n\010store_id" +
       "\030\003 \001(\tR\007storeId\022)\n\020current_revision\030\004 \001(" +
       "\004R\017currentRevision\022\'\n\017oldest_revision\030\005 " +
       "\001(\004R\016oldestRevision\022\037\n\013active_runs\030\006 \001(\003" +
       "R\nactiveRuns\022\032\n\010watchers\030\007 \001(\003R\010watchers" +
-      "\022 \n\013attachments\030\010 \001(\003R\013attachments2\210\002\n\014A" +
-      "dminService\022`\n\020ReconcileOrphans\022\".runsvc" +
-      ".v1.ReconcileOrphansRequest\032#.runsvc.v1." +
-      "ReconcileOrphansResponse\"\003\220\002\002\022=\n\006Delete\022" +
-      "\030.runsvc.v1.DeleteRequest\032\031.runsvc.v1.De" +
-      "leteResponse\022W\n\rGetServerInfo\022\037.runsvc.v" +
-      "1.GetServerInfoRequest\032 .runsvc.v1.GetSe" +
-      "rverInfoResponse\"\003\220\002\001Bb\n\023io.github.runsv" +
-      "c.v1B\021AdminServiceProtoP\001Z6github.com/ru" +
-      "nsvc/runsvc/clients/go/runsvc/v1;runsvcv" +
-      "1b\006proto3"
+      "\022 \n\013attachments\030\010 \001(\003R\013attachments\0221\n\025wr" +
+      "ite_ahead_log_bytes\030\t \001(\003R\022writeAheadLog" +
+      "Bytes2\210\002\n\014AdminService\022`\n\020ReconcileOrpha" +
+      "ns\022\".runsvc.v1.ReconcileOrphansRequest\032#" +
+      ".runsvc.v1.ReconcileOrphansResponse\"\003\220\002\002" +
+      "\022=\n\006Delete\022\030.runsvc.v1.DeleteRequest\032\031.r" +
+      "unsvc.v1.DeleteResponse\022W\n\rGetServerInfo" +
+      "\022\037.runsvc.v1.GetServerInfoRequest\032 .runs" +
+      "vc.v1.GetServerInfoResponse\"\003\220\002\001Bb\n\023io.g" +
+      "ithub.runsvc.v1B\021AdminServiceProtoP\001Z6gi" +
+      "thub.com/runsvc/runsvc/clients/go/runsvc" +
+      "/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -134,7 +135,7 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_GetServerInfoResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_GetServerInfoResponse_descriptor,
-        new java.lang.String[] { "Version", "StoreKind", "StoreId", "CurrentRevision", "OldestRevision", "ActiveRuns", "Watchers", "Attachments", });
+        new java.lang.String[] { "Version", "StoreKind", "StoreId", "CurrentRevision", "OldestRevision", "ActiveRuns", "Watchers", "Attachments", "WriteAheadLogBytes", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.TimestampProto.getDescriptor();
     io.github.runsvc.v1.RunProto.getDescriptor();

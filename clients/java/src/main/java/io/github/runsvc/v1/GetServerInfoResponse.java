@@ -266,6 +266,22 @@ private static final long serialVersionUID = 0L;
     return attachments_;
   }
 
+  public static final int WRITE_AHEAD_LOG_BYTES_FIELD_NUMBER = 9;
+  private long writeAheadLogBytes_ = 0L;
+  /**
+   * <pre>
+   * Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+   * means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+   * </pre>
+   *
+   * <code>int64 write_ahead_log_bytes = 9 [json_name = "writeAheadLogBytes"];</code>
+   * @return The writeAheadLogBytes.
+   */
+  @java.lang.Override
+  public long getWriteAheadLogBytes() {
+    return writeAheadLogBytes_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -303,6 +319,9 @@ private static final long serialVersionUID = 0L;
     }
     if (attachments_ != 0L) {
       output.writeInt64(8, attachments_);
+    }
+    if (writeAheadLogBytes_ != 0L) {
+      output.writeInt64(9, writeAheadLogBytes_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -342,6 +361,10 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeInt64Size(8, attachments_);
     }
+    if (writeAheadLogBytes_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt64Size(9, writeAheadLogBytes_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -373,6 +396,8 @@ private static final long serialVersionUID = 0L;
         != other.getWatchers()) return false;
     if (getAttachments()
         != other.getAttachments()) return false;
+    if (getWriteAheadLogBytes()
+        != other.getWriteAheadLogBytes()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -405,6 +430,9 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + ATTACHMENTS_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
         getAttachments());
+    hash = (37 * hash) + WRITE_AHEAD_LOG_BYTES_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getWriteAheadLogBytes());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -548,6 +576,7 @@ private static final long serialVersionUID = 0L;
       activeRuns_ = 0L;
       watchers_ = 0L;
       attachments_ = 0L;
+      writeAheadLogBytes_ = 0L;
       return this;
     }
 
@@ -605,6 +634,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000080) != 0)) {
         result.attachments_ = attachments_;
       }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.writeAheadLogBytes_ = writeAheadLogBytes_;
+      }
     }
 
     @java.lang.Override
@@ -648,6 +680,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getAttachments() != 0L) {
         setAttachments(other.getAttachments());
+      }
+      if (other.getWriteAheadLogBytes() != 0L) {
+        setWriteAheadLogBytes(other.getWriteAheadLogBytes());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -715,6 +750,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000080;
               break;
             } // case 64
+            case 72: {
+              writeAheadLogBytes_ = input.readInt64();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1224,6 +1264,53 @@ private static final long serialVersionUID = 0L;
     public Builder clearAttachments() {
       bitField0_ = (bitField0_ & ~0x00000080);
       attachments_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private long writeAheadLogBytes_ ;
+    /**
+     * <pre>
+     * Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+     * means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+     * </pre>
+     *
+     * <code>int64 write_ahead_log_bytes = 9 [json_name = "writeAheadLogBytes"];</code>
+     * @return The writeAheadLogBytes.
+     */
+    @java.lang.Override
+    public long getWriteAheadLogBytes() {
+      return writeAheadLogBytes_;
+    }
+    /**
+     * <pre>
+     * Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+     * means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+     * </pre>
+     *
+     * <code>int64 write_ahead_log_bytes = 9 [json_name = "writeAheadLogBytes"];</code>
+     * @param value The writeAheadLogBytes to set.
+     * @return This builder for chaining.
+     */
+    public Builder setWriteAheadLogBytes(long value) {
+
+      writeAheadLogBytes_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+     * means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+     * </pre>
+     *
+     * <code>int64 write_ahead_log_bytes = 9 [json_name = "writeAheadLogBytes"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearWriteAheadLogBytes() {
+      bitField0_ = (bitField0_ & ~0x00000100);
+      writeAheadLogBytes_ = 0L;
       onChanged();
       return this;
     }

@@ -119,4 +119,15 @@ public interface GetServerInfoResponseOrBuilder extends
    * @return The attachments.
    */
   long getAttachments();
+
+  /**
+   * <pre>
+   * Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
+   * means that something prevents this, such as a program with an open transaction. 0 for a store without one.
+   * </pre>
+   *
+   * <code>int64 write_ahead_log_bytes = 9 [json_name = "writeAheadLogBytes"];</code>
+   * @return The writeAheadLogBytes.
+   */
+  long getWriteAheadLogBytes();
 }

@@ -1,0 +1,2 @@
+-- No table changes. From this version on, the file beside the store, which serves as its lock, has a mark: the store's id
+-- and its number of commits. A file of this version without its mark is a copy and gets another id.
