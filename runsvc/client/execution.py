@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from grpc import StatusCode
 
 from runsvc.client.error import FailedPrecondition, NotFound, RunError
+from runsvc.client.outcome import fitted
 from runsvc.client.resume import OUTAGE, TERMINAL
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 LEASE_TTL: Final = 30.0
 """Default lease of an execution, in seconds."""
 
-#: Maximum length of an error text, in bytes. The server rejects a longer one.
-_ERROR_BYTES: Final = 16 << 10
-_STOPPED: Final = "The work was stopped before the run had ended."
-
 #: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
 #: idempotent.
 _TRANSIENT: Final = frozenset(
@@ -36,6 +33,17 @@ _TRANSIENT: Final = frozenset(
         StatusCode.RESOURCE_EXHAUSTED,
         StatusCode.UNKNOWN,
         StatusCode.INTERNAL,
+    }
+)
+
+#: Codes of a report whose contents are invalid, too large, or cannot be encoded.
+_CONTENTS: Final = frozenset(
+    {
+        StatusCode.INVALID_ARGUMENT,
+        StatusCode.RESOURCE_EXHAUSTED,
+        StatusCode.OUT_OF_RANGE,
+        StatusCode.INTERNAL,
+        StatusCode.UNKNOWN,
     }
 )
 
@@ -141,12 +149,12 @@ class KnownRun:
         total.CopyFrom(self.progress)
         if progress is not None:
             total.MergeFrom(progress)
-        return total
+        return fitted(total)
 
     @property
     def usage(self) -> Progress | None:
         """The final usage. None if no field is set."""
-        return self.progress if self.progress.ByteSize() else None
+        return fitted(self.progress) if self.progress.ByteSize() else None
 
 
 class ExecutionState:
@@ -246,18 +254,6 @@ def is_transient(error: RunError) -> bool:
     return error.code in _TRANSIENT
 
 
-def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
-    """Return the final status and error text of a block that ended with `failure`. Cut the text to the maximum."""
-    if failure is None:
-        return RunStatus.RUN_STATUS_SUCCESS, None
-    if not isinstance(failure, Exception):
-        return RunStatus.RUN_STATUS_ERROR, _STOPPED
-    text = str(failure)
-    if not text or isinstance(failure, KeyError):
-        # The text of a KeyError is only the key.
-        text = ": ".join(filter(None, (type(failure).__name__, text)))
-    encoded = text.encode(errors="replace")
-    if len(encoded) > _ERROR_BYTES:
-        encoded = encoded[: _ERROR_BYTES - len("…".encode())]
-        return RunStatus.RUN_STATUS_ERROR, encoded.decode(errors="ignore") + "…"
-    return RunStatus.RUN_STATUS_ERROR, encoded.decode()
+def may_be_refused_contents(error: Exception) -> bool:
+    """Return whether a report with less in it may succeed: its text or usage was refused or could not be sent."""
+    return not isinstance(error, RunError) or error.code in _CONTENTS

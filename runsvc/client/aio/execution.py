@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import ExecutionState, KnownRun, RetryWindow, is_transient, outcome
+from runsvc.client.error import RunError
+from runsvc.client.execution import (
+    ExecutionState,
+    KnownRun,
+    RetryWindow,
+    is_transient,
+    may_be_refused_contents,
+)
+from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -110,11 +117,13 @@ class AsyncExecution(ExecutionState):
             is_last = task.uncancel() <= self._cancelling
             is_own_cancel = is_last and isinstance(failure, asyncio.CancelledError)
         try:
-            await self._finish_despite_cancel(self._report_end(self._failure or failure))
-        except RunError as error:
+            await self._finish_despite_cancel(
+                self._report_end(failure if self._failure is None else self._failure)
+            )
+        except Exception as error:
             if failure is None or is_own_cancel:
                 raise
-            failure.add_note(f"The end of run {self.run.run_id} could not be reported: {error}")
+            note(failure, f"The end of run {self.run.run_id} could not be reported: {error}")
         finally:
             await self._end_background()
         if self._failure is not None:
@@ -150,30 +159,33 @@ class AsyncExecution(ExecutionState):
         known = self._known
         status, error = outcome(failure)
 
-        def complete(progress: Progress | None) -> Awaitable[Any]:
+        def complete(error: str | None, progress: Progress | None) -> Awaitable[Any]:
             return self._client.complete(
                 known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
             )
 
+        def complete_bare() -> Awaitable[Any]:
+            return complete(None if error is None else BARE_ERROR, None)
+
         try:
-            known.replace((await self._repeat(lambda: complete(known.usage), outage)).run)
-        except InvalidArgument:
-            # The server has not checked this usage before. The run must end nevertheless: report it without usage.
-            await self._repeat(lambda: complete(None), outage)
-            raise
+            answer = await self._report(lambda: complete(error, known.usage), complete_bare, outage)
+            known.replace(answer.run)
         except RunError as refusal:
             known.record_refusal(refusal)
 
     async def _acknowledge(self, outage: float) -> None:
         known = self._known
 
-        def acknowledge() -> Awaitable[Any]:
+        def acknowledge(progress: Progress | None) -> Awaitable[Any]:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, progress=known.usage
+                known.run_id, worker_id=self._worker_id, progress=progress
             )
 
         try:
-            known.update((await self._repeat(acknowledge, outage)).run)
+            answer = await self._report(
+                lambda: acknowledge(known.usage), lambda: acknowledge(None), outage
+            )
+            known.update(answer.run)
         except RunError as refusal:
             known.record_loss(refusal)
 
@@ -187,6 +199,21 @@ class AsyncExecution(ExecutionState):
         except RunError as refusal:
             if not is_transient(refusal):
                 known.record_loss(refusal)
+
+    async def _report(
+        self,
+        full: Callable[[], Awaitable[_Answer]],
+        bare: Callable[[], Awaitable[_Answer]],
+        seconds: float,
+    ) -> _Answer:
+        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
+        try:
+            return await self._repeat(full, seconds)
+        except Exception as refusal:
+            if not may_be_refused_contents(refusal):
+                raise
+            await self._repeat(bare, min(seconds, self._client.timeout))
+            raise
 
     async def _repeat(self, report: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
         """Repeat a report until it succeeds, fails for good, or the time is over."""
@@ -255,7 +282,7 @@ class AsyncExecution(ExecutionState):
 
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         """Stop the work if a background task failed unexpectedly."""
-        if not task.cancelled() and (failure := task.exception()):
+        if not task.cancelled() and (failure := task.exception()) is not None:
             self._failure = failure
             self._stop()
 

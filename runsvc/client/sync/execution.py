@@ -6,15 +6,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runsvc.client.error import InvalidArgument, RunError
+from runsvc.client.error import RunError
 from runsvc.client.execution import (
     ExecutionState,
     KnownRun,
     RetryWindow,
     RunStopped,
     is_transient,
-    outcome,
+    may_be_refused_contents,
 )
+from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
@@ -114,11 +115,11 @@ class Execution(ExecutionState):
         self._left = True
         is_own_stop = isinstance(failure, RunStopped) and self.stopped.is_set()
         try:
-            self._report_end(self._failure or failure)
-        except RunError as error:
+            self._report_end(failure if self._failure is None else self._failure)
+        except Exception as error:
             if failure is None or is_own_stop:
                 raise
-            failure.add_note(f"The end of run {self.run.run_id} could not be reported: {error}")
+            note(failure, f"The end of run {self.run.run_id} could not be reported: {error}")
         finally:
             self._end_background()
         if self._failure is not None:
@@ -168,30 +169,33 @@ class Execution(ExecutionState):
         known = self._known
         status, error = outcome(failure)
 
-        def complete(progress: Progress | None) -> Any:
+        def complete(error: str | None, progress: Progress | None) -> Any:
             return self._client.complete(
                 known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
             )
 
+        def complete_bare() -> Any:
+            return complete(None if error is None else BARE_ERROR, None)
+
         try:
-            known.replace(self._repeat(lambda: complete(known.usage), outage).run)
-        except InvalidArgument:
-            # The server has not checked this usage before. The run must end nevertheless: report it without usage.
-            self._repeat(lambda: complete(None), outage)
-            raise
+            answer = self._report(lambda: complete(error, known.usage), complete_bare, outage)
+            known.replace(answer.run)
         except RunError as refusal:
             known.record_refusal(refusal)
 
     def _acknowledge(self, outage: float) -> None:
         known = self._known
 
-        def acknowledge() -> Any:
+        def acknowledge(progress: Progress | None) -> Any:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, progress=known.usage
+                known.run_id, worker_id=self._worker_id, progress=progress
             )
 
         try:
-            known.update(self._repeat(acknowledge, outage).run)
+            answer = self._report(
+                lambda: acknowledge(known.usage), lambda: acknowledge(None), outage
+            )
+            known.update(answer.run)
         except RunError as refusal:
             known.record_loss(refusal)
 
@@ -205,6 +209,18 @@ class Execution(ExecutionState):
         except RunError as refusal:
             if not is_transient(refusal):
                 known.record_loss(refusal)
+
+    def _report(
+        self, full: Callable[[], _Answer], bare: Callable[[], _Answer], seconds: float
+    ) -> _Answer:
+        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
+        try:
+            return self._repeat(full, seconds)
+        except Exception as refusal:
+            if not may_be_refused_contents(refusal):
+                raise
+            self._repeat(bare, min(seconds, self._client.timeout))
+            raise
 
     def _repeat(self, report: Callable[[], _Answer], seconds: float) -> _Answer:
         """Repeat a report until it succeeds, fails for good, or the time is over."""
