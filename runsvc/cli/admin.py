@@ -36,7 +36,7 @@ def admin() -> None:
     type=Time(),
     show_default="now",
     metavar="TIME",
-    help="Only runs created at or before TIME. UTC if it has no time zone.",
+    help="Only runs created at or before TIME, such as 2026-11-24T09:30:00Z. A time zone is required.",
 )
 @option(
     "--limit",

@@ -12,7 +12,6 @@ from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
     Count,
-    Duration,
     EnumChoice,
     JsonObject,
     lease_option,
@@ -20,6 +19,7 @@ from runsvc.cli.arguments import (
     require_worker,
 )
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.lengths import Duration
 from runsvc.cli.next_command import repeated_command
 from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runsvc import __version__
-from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.arguments import Count, option
+from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
@@ -63,14 +65,14 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--log-keep-age",
-    type=Duration(),
+    type=Duration(needs_unit=True),
     show_default="any age",
     metavar="DURATION",
     help="Maximum age of changes in the change log, such as 7d.",
 )
 @option(
     "--retain-runs",
-    type=Duration(),
+    type=Duration(needs_unit=True),
     show_default="for ever",
     metavar="DURATION",
     help="How long terminal runs are kept, such as 30d or 12h.",
@@ -84,9 +86,9 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--attach-grace",
-    type=Seconds(min=0, max=86_400),
-    default=Settings.attach_grace,
-    metavar="SECONDS",
+    type=Seconds(zero=True, longest=timedelta(days=1)),
+    default=f"{Settings.attach_grace:g}s",
+    metavar="DURATION",
     help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
@@ -96,9 +98,9 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--grace",
-    type=Seconds(min=0),
-    default=Settings.grace,
-    metavar="SECONDS",
+    type=Seconds(zero=True),
+    default=f"{Settings.grace:g}s",
+    metavar="DURATION",
     help="Time for calls in progress to finish at shutdown.",
 )
 @option(

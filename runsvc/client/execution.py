@@ -6,6 +6,7 @@ No call is made here. `runsvc.client.aio` and `runsvc.client.sync` make the call
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -13,16 +14,23 @@ from typing import TYPE_CHECKING, Final
 from grpc import StatusCode
 
 from runsvc.client.error import FailedPrecondition, NotFound, RunError
+from runsvc.client.lengths import duration, patience
 from runsvc.client.outcome import fitted
 from runsvc.client.resume import OUTAGE, TERMINAL
 from runsvc.client.retry import Backoff
-from runsvc.v1.run_pb2 import Progress, Run, RunStatus
+from runsvc.client.worker_id import new_worker_id
+from runsvc.v1.run_pb2 import Progress, Run, RunStatus, StatusReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_log: Final = logging.getLogger("runsvc.client")
+
 LEASE_TTL: Final = 30.0
 """Default lease of an execution, in seconds."""
+
+#: Longest time between two heartbeats, in seconds. A wait cannot be of any length.
+_LONGEST_INTERVAL: Final = 3_600.0
 
 #: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
 #: idempotent.
@@ -72,6 +80,8 @@ class KnownRun:
         self.cancelled = False
         #: The run ended otherwise, was removed, or has another holder: the executor must stop without a report.
         self.lost = False
+        #: The cause of the loss, for the log.
+        self.loss = ""
         #: Usage so far.
         self.progress = Progress()
         # Greater than the numbers of an earlier executor with the same worker_id.
@@ -100,7 +110,7 @@ class KnownRun:
     @property
     def heartbeat_interval(self) -> float | None:
         """Seconds between two heartbeats. None without a lease."""
-        return None if self.lease_ttl is None else self.lease_ttl / 3
+        return None if self.lease_ttl is None else min(self.lease_ttl / 3, _LONGEST_INTERVAL)
 
     @property
     def outage(self) -> float:
@@ -120,7 +130,7 @@ class KnownRun:
         if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):
             self.cancelled = True
         elif run.status in TERMINAL or run.worker_id != self._worker_id:
-            self.lost = True
+            self.record_lost(_state_of(run))
 
     def replace(self, run: Run) -> None:
         """Set the newest state, which this executor caused. Keep the kwargs, which answers omit."""
@@ -141,7 +151,12 @@ class KnownRun:
         """Record that the run is lost. Raise an error that does not concern the run."""
         if not isinstance(error, (FailedPrecondition, NotFound)):
             raise error
-        self.cancelled, self.lost = False, True
+        self.cancelled = False
+        self.record_lost(str(error))
+
+    def record_lost(self, cause: str) -> None:
+        """Record that the run is lost, with the first cause."""
+        self.lost, self.loss = True, self.loss or cause
 
     def merged_progress(self, progress: Progress | None) -> Progress:
         """Return the usage so far with `progress` merged into it."""
@@ -168,10 +183,12 @@ class ExecutionState:
         outage: float | None,
     ) -> None:
         self._run_or_id = run
-        self._worker_id = worker_id
+        self._worker_id = None if worker_id is None else worker_id or new_worker_id()
         # A lease needs a holder.
-        self._lease_ttl = lease_ttl if worker_id else None
-        self._outage = outage
+        self._lease_ttl = None if worker_id is None else lease_ttl
+        # Refuse here what cannot be sent: the run is not started yet.
+        duration(lease_ttl, "lease_ttl")
+        self._outage = None if outage is None else patience(outage)
         #: None until the run is started.
         self._known_run: KnownRun | None = None
         #: Whether the block was left. From then on only the report of the end counts.
@@ -183,6 +200,11 @@ class ExecutionState:
     def run(self) -> Run:
         """Newest known state of the run, with kwargs. After a cancel it holds the cancellation."""
         return self._known.run
+
+    @property
+    def worker_id(self) -> str | None:
+        """The id under which the run is executed. None without a holder."""
+        return self._worker_id
 
     @property
     def cancelled(self) -> bool:
@@ -216,7 +238,7 @@ class ExecutionState:
         if not self._left:
             self._known.update(run)
             if is_removed:
-                self._known.lost = True
+                self._known.record_lost("it was removed")
             self._stop_if_needed()
 
     def _record_failure(self, error: RunError) -> None:
@@ -225,6 +247,25 @@ class ExecutionState:
             with suppress(RunError):
                 self._known.record_refusal(error)
             self._stop_if_needed()
+
+    def _log_loss(self) -> None:
+        """Log that the result of the work was not stored."""
+        known = self._known
+        if known.lost:
+            _log.warning(
+                "Run %s was lost, and the result of its work was not stored: %s",
+                known.run_id,
+                known.loss,
+            )
+
+    def _warn_if_late(self, seconds: float, interval: float) -> None:
+        """Log heartbeats that are late because the work blocks the event loop."""
+        if seconds > interval:
+            _log.warning(
+                "Run %s: a heartbeat is %.1f s late. The work blocks the event loop; run it in a thread.",
+                self._known.run_id,
+                seconds,
+            )
 
     def _stop_if_needed(self) -> None:
         if self._known.must_stop:
@@ -257,3 +298,14 @@ def is_transient(error: RunError) -> bool:
 def may_be_refused_contents(error: Exception) -> bool:
     """Return whether a report with less in it may succeed: its text or usage was refused or could not be sent."""
     return not isinstance(error, RunError) or error.code in _CONTENTS
+
+
+def _state_of(run: Run) -> str:
+    """Return the state of a lost run in words."""
+    if run.status not in TERMINAL:
+        return f"worker {run.worker_id!r} holds it"
+    status = RunStatus.Name(run.status).removeprefix("RUN_STATUS_")
+    reasons = StatusReason.DESCRIPTOR.values_by_number
+    reason = reasons[run.status_reason].name if run.status_reason in reasons else ""
+    suffix = f" ({reason.removeprefix('STATUS_REASON_')})" if run.status_reason else ""
+    return f"it ended as {status}{suffix}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 import grpc
 
+from runsvc.client.aio.heartbeats import Heartbeats
 from runsvc.client.aio.watch import AsyncWatch
+from runsvc.client.bearer import RememberedToken
 from runsvc.client.channel import aconnect
 from runsvc.client.error import RunError, error_of
 from runsvc.client.retry import Attempts
@@ -54,11 +57,13 @@ class AsyncCalls:
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
-        Raises ValueError for an invalid RUNSVC_TIMEOUT, and OSError for a file of certificates that cannot be read.
+        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
         """
         self._closed = False
         self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout)
+        if callable(settings.token):
+            settings = replace(settings, token=RememberedToken(settings.token))
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -70,6 +75,8 @@ class AsyncCalls:
             interceptors=interceptors,
         )
         """The connection. It may be used for other stubs."""
+        #: Sends the heartbeats of executions. None with interceptors, which need the event loop.
+        self.heartbeats = None if interceptors else Heartbeats(settings)
         self.stub = RunServiceStub(self.channel)
         """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)

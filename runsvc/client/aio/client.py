@@ -30,14 +30,15 @@ class AsyncRunClient(AsyncRunCalls):
         self,
         run: Run | str,
         *,
-        worker_id: str | None,
+        worker_id: str | None = "",
         lease_ttl: float | None = LEASE_TTL,
         outage: float | None = None,
     ) -> AsyncExecution:
         """Execute a run in an `async with` block: start it, keep its lease, stop on a cancel, report the end.
 
         - `run` is a run id, or a run with its kwargs as a call returned it.
-        - `worker_id` names this executor. None executes the run without a holder, and therefore without a lease.
+        - `worker_id` names this executor. Omitted, the execution makes one of host name, process id and a random part,
+          which no other execution has. None executes the run without a holder, and therefore without a lease.
         - `lease_ttl` is the lease in seconds, 1 to 3,600. The server ends the run as ERROR if the executor is silent
           for that long; the execution sends a heartbeat every third of it. None keeps the lease of the run's creation,
           if it has one.
@@ -47,7 +48,7 @@ class AsyncRunClient(AsyncRunCalls):
         Entering the block raises `NotFound`, or `FailedPrecondition` if the run has ended (INVALID_TRANSITION) or
         another worker holds it (NOT_HOLDER).
 
-            async with client.execute(run_id, worker_id="worker-1") as execution:
+            async with client.execute(run_id) as execution:
                 answer = await work(execution.run.kwargs)
                 await execution.update_progress(Progress(total_tokens=answer.tokens))
         """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from runsvc.client.aio.heartbeats import Heartbeat
 from runsvc.client.error import RunError
 from runsvc.client.execution import (
     ExecutionState,
@@ -15,7 +17,8 @@ from runsvc.client.execution import (
 )
 from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
-from runsvc.v1.run_pb2 import RunStatus, StatusEvent
+from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
+from runsvc.v1.run_service_pb2 import HeartbeatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runsvc.client.aio.runs import AsyncRunCalls
-    from runsvc.v1.run_pb2 import Progress, Run
+    from runsvc.v1.run_pb2 import Progress
 
 _Answer = TypeVar("_Answer")
 
@@ -33,7 +36,8 @@ _DELETED: Final = StatusEvent.STATUS_EVENT_DELETED
 class AsyncExecution(ExecutionState):
     """A run that the current task executes, as an `async with` block.
 
-    - Entering the block starts the run. During the block, heartbeats keep its lease.
+    - Entering the block starts the run. During the block, heartbeats keep its lease. They are sent from a thread, so
+      that work which blocks the event loop keeps it too. Such work is stopped late: only at its next await.
     - Leaving the block reports SUCCESS, or ERROR with the text of the exception, which is then raised again.
     - If the run is cancelled or displaced, the block's task is cancelled: the work's `finally` blocks run, the cancel
       is acknowledged, and the program continues after the block. `cancelled` is then true.
@@ -52,7 +56,9 @@ class AsyncExecution(ExecutionState):
         """Create an execution. `AsyncRunClient.execute` is the public way."""
         super().__init__(run, worker_id, lease_ttl, outage)
         self._client = client
+        self._loop: asyncio.AbstractEventLoop
         self._background: list[asyncio.Task[None]] = []
+        self._heartbeat: Heartbeat | None = None
         #: The task of the block, while it is in the block.
         self._task: asyncio.Task[Any] | None = None
         #: Cancellations that the task had when it entered the block.
@@ -94,12 +100,11 @@ class AsyncExecution(ExecutionState):
             if self._known_run is not None:
                 await self._finish_despite_cancel(self._report_end(cancellation))
             raise
+        self._loop = asyncio.get_running_loop()
         task = self._task = asyncio.current_task()
         self._cancelling = task.cancelling() if task else 0
-        self._background = [
-            asyncio.create_task(self._follow_run()),
-            asyncio.create_task(self._send_heartbeats()),
-        ]
+        self._background = [asyncio.create_task(self._follow_run())]
+        self._start_heartbeats()
         for each in self._background:
             each.add_done_callback(self._background_ended)
         return self
@@ -154,6 +159,7 @@ class AsyncExecution(ExecutionState):
             await self._acknowledge(outage)
         if known.lost and known.usage:
             await self._leave_usage()
+        self._log_loss()
 
     async def _complete(self, failure: BaseException | None, outage: float) -> None:
         known = self._known
@@ -239,16 +245,53 @@ class AsyncExecution(ExecutionState):
                 running.cancel()
             raise
 
-    async def _send_heartbeats(self) -> None:
-        known, backoff = self._known, Backoff()
-        interval, worker_id = known.heartbeat_interval, self._worker_id
+    def _start_heartbeats(self) -> None:
+        known, worker_id = self._known, self._worker_id
+        interval = known.heartbeat_interval
         if interval is None or worker_id is None:
             return
-        pause = interval
+        timeout = min(interval, self._client.timeout)
+        if self._client.heartbeats is None:
+            sending = self._send_heartbeats(worker_id, interval, timeout, time.monotonic())
+            self._background.append(asyncio.create_task(sending))
+            return
+        request = HeartbeatRequest(run_id=known.run_id, worker_id=worker_id)
+        self._heartbeat = Heartbeat(request, interval, timeout, self._heartbeat_answered)
+        self._client.heartbeats.start(self._heartbeat, self._loop)
+
+    def _heartbeat_answered(self, answer: Run | BaseException, _sent: float) -> bool:
+        """Take an answer to the event loop. Return whether heartbeats go on. Another thread calls this."""
+        try:
+            self._loop.call_soon_threadsafe(self._record_heartbeat, answer)
+        except RuntimeError:
+            # The loop was closed inside the block.
+            return False
+        return isinstance(answer, (Run, RunError))
+
+    def _record_heartbeat(self, answer: Run | BaseException) -> None:
+        if isinstance(answer, Run):
+            self._record_run(answer)
+        elif isinstance(answer, RunError):
+            self._record_failure(answer)
+        elif not self._left:
+            self._failure = answer
+            self._stop()
+        if self._known.lost:
+            self._end_heartbeats()
+
+    def _end_heartbeats(self) -> None:
+        if self._heartbeat is not None and self._client.heartbeats is not None:
+            self._client.heartbeats.end(self._heartbeat)
+
+    async def _send_heartbeats(
+        self, worker_id: str, interval: float, timeout: float, started: float
+    ) -> None:
+        """Send heartbeats from the event loop, for a client with interceptors."""
+        known, backoff, due = self._known, Backoff(), started + interval
         while not known.lost:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            self._warn_if_late(time.monotonic() - due, interval)
             try:
-                timeout = min(interval, self._client.timeout)
                 run = await self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
             except RunError as error:
                 pause = min(interval, backoff.pause_after(error))
@@ -257,6 +300,7 @@ class AsyncExecution(ExecutionState):
                 backoff.reset()
                 pause = interval
                 self._record_run(run)
+            due = time.monotonic() + pause
 
     async def _follow_run(self) -> None:
         known, backoff = self._known, Backoff()
@@ -287,6 +331,7 @@ class AsyncExecution(ExecutionState):
             self._stop()
 
     async def _end_background(self) -> None:
+        self._end_heartbeats()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

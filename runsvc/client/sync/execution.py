@@ -164,6 +164,7 @@ class Execution(ExecutionState):
             self._acknowledge(outage)
         if known.lost and known.usage:
             self._leave_usage()
+        self._log_loss()
 
     def _complete(self, failure: BaseException | None, outage: float) -> None:
         known = self._known

@@ -43,10 +43,9 @@ def test_reconcile(cli: Cli, runs: list[Run], more: bool, message: str) -> None:
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [
-        ("1970-01-01T00:01:00", 60),
         ("1970-01-01T00:01:00Z", 60),
         ("1970-01-01T01:01:00+01:00", 60),
-        ("1970-01-02", 86_400),
+        ("1970-01-01T00:01Z", 60),
     ],
 )
 def test_reconcile_before_a_time(cli: Cli, given: str, seconds: int) -> None:
@@ -59,6 +58,13 @@ def test_invalid_time_is_a_usage_error(cli: Cli) -> None:
     result = cli("admin", "reconcile", "--before", "yesterday")
     assert result.exit_code == 2
     assert "'yesterday' is not a time. Write it as 2026-11-24T09:30:00Z." in result.stderr
+
+
+@pytest.mark.parametrize("given", ["1970-01-01T00:01:00", "1970-01-02"])
+def test_time_without_a_zone_is_a_usage_error(cli: Cli, given: str) -> None:
+    result = cli("admin", "reconcile", "--before", given)
+    assert (result.exit_code, cli.script.asked) == (2, [])
+    assert f"'{given}' has no time zone. Write it as 1970-01-0" in result.stderr
 
 
 def test_delete(cli: Cli) -> None:

@@ -35,7 +35,7 @@ RUN = Run(
 def test_invalid_seconds_are_a_usage_error(cli: Cli, given: str) -> None:
     result = cli("get", "r1", "--timeout", given)
     assert result.exit_code == 2
-    assert f"'{given}' is not a valid number of seconds." in result.stderr
+    assert f"'{given}' is not a duration. Write it as 90, 90s, 1h30m or 30d." in result.stderr
 
 
 BUSY = Refusal(grpc.StatusCode.ABORTED, "Thread chat-1 is busy.", "THREAD_BUSY", {"run_id": "r1"})

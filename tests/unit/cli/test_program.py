@@ -49,7 +49,7 @@ def test_argument_that_is_not_utf8_is_a_usage_error() -> None:
     assert json.loads(result.stderr)["code"] == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300", "2d", ""])
 def test_invalid_timeout_is_a_usage_error(seconds: str) -> None:
     assert invoke("get", "r", "--timeout", seconds).exit_code == 2
 
@@ -196,3 +196,26 @@ def test_log_level_applies_to_runsvc(
     monkeypatch.setattr(logging, "basicConfig", lambda **settings: config.update(settings))
     invoke("serve", "--log-level", level)
     assert (logging.getLogger("runsvc").level, config["level"]) == (ours, others)
+
+
+@pytest.mark.parametrize("option", ["--retain-runs", "--log-keep-age"])
+@pytest.mark.parametrize("given", ["30", "1h5", " 30 ", "0.5"])
+def test_length_that_removes_data_needs_a_unit(
+    served: list[Settings], option: str, given: str
+) -> None:
+    result = invoke("serve", option, given)
+    assert (result.exit_code, served) == (2, [])
+    assert f"{given!r} has no unit. Write it as {given.strip()}s or" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("5s", 5), ("5", 5), ("0", 0), ("1.5", 1.5), ("2m", 120), ("1e2", 100)]
+)
+def test_graces_take_units(served: list[Settings], given: str, seconds: float) -> None:
+    assert invoke("serve", "--attach-grace", given, "--grace", given).exit_code == 0
+    assert [(each.attach_grace, each.grace) for each in served] == [(seconds, seconds)]
+
+
+@pytest.mark.parametrize("given", ["25h", "nan", "-1", "1e300", "soon"])
+def test_invalid_grace_is_a_usage_error(served: list[Settings], given: str) -> None:
+    assert (invoke("serve", "--attach-grace", given).exit_code, served) == (2, [])
