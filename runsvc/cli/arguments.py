@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.cli.lengths import Duration, Seconds
@@ -69,26 +66,6 @@ class EnumChoice(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-class JsonObject(click.ParamType):  # type: ignore[type-arg]
-    """A JSON object, converted to a Struct."""
-
-    name = "json"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Struct:
-        try:
-            parsed = json.loads(value, parse_constant=_reject_constant)
-        except (ValueError, RecursionError) as error:
-            self.fail(f"The text is not valid JSON: {error}.", param, ctx)
-        if not isinstance(parsed, dict):
-            self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
-        try:
-            return json_format.ParseDict(parsed, Struct())
-        except (json_format.ParseError, ValueError) as error:
-            self.fail(f"The object cannot be sent: {error}.", param, ctx)
-
-
 class Time(click.ParamType):  # type: ignore[type-arg]
     """A time in ISO 8601 with a time zone."""
 
@@ -112,10 +89,6 @@ class Time(click.ParamType):  # type: ignore[type-arg]
                 ctx,
             )
         return stamp
-
-
-def _reject_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 STATUS: Final = EnumChoice(RunStatus)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
 
 import grpc
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
 
+_NO_LOOP: Final = (
+    "No event loop is running. Create the client inside a coroutine, such as that of asyncio.run()."
+)
+_OTHER_LOOP: Final = "The client belongs to another event loop. Create one client for each loop."
+
 
 class AsyncCalls:
     """A connection, and calls over it with deadlines, retries and typed errors."""
@@ -57,8 +62,10 @@ class AsyncCalls:
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
+        Raises RuntimeError outside a running event loop. A client belongs to its loop, and fails in another one.
         Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
         """
+        self._loop = _running_loop()
         self._closed = False
         self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout)
@@ -102,6 +109,8 @@ class AsyncCalls:
         request: _Request,
         timeout: float | None,
     ) -> _Answer:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_OTHER_LOOP)
         attempts = Attempts(request, self.timeout if timeout is None else timeout)
         while True:
             try:
@@ -123,6 +132,15 @@ class AsyncCalls:
     def _open_stream(
         self, request: StreamStatusRequest
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_OTHER_LOOP)
         if self._closed:
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
         return self.stub.StreamStatus(request)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(_NO_LOOP) from None
