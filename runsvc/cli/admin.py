@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runsvc.cli import render
 from runsvc.cli.arguments import Count, Time, option
+from runsvc.cli.groups import CommandGroup
 from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.settings import ORPHAN_ERROR
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def admin() -> None:
     """Administer the service, for operators."""
 

@@ -204,7 +204,8 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **options: 
       runsvc cancel --thread chat-1 --action rollback
     """
     if (run_id is None) == (thread is None):
-        raise click.UsageError("Name one of RUN_ID and --thread.")
+        given = "only one" if run_id else "one"
+        raise click.UsageError(f"Name {given} of RUN_ID and --thread.")
     target = _newest_active(session, str(thread)) if run_id is None else run_id
     answer = session.client.cancel(target, **options)
     outcome = _OUTCOMES.get(answer.outcome, render.word(CancelOutcome, answer.outcome))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -97,6 +99,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
         ready(given.listen)
 
     install(monkeypatch, serve)
+    monkeypatch.setattr("runsvc.cli.serve.is_terminal", lambda: True)
     yield settings
     logger.setLevel(level)
 
@@ -134,6 +137,57 @@ def test_serve_prints_its_address_and_next_commands(served: list[Settings]) -> N
             grace=10.0,
         )
     ]
+
+
+def test_hints_do_not_go_to_the_log_of_a_service(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    install(monkeypatch, lambda _settings, ready: ready("127.0.0.1:50051"))
+    result = invoke("serve")
+    assert result.stdout == f"runsvc {__version__} serves on 127.0.0.1:50051 (runsvc.db)\n"
+    assert (result.stderr, served) == ("", [])
+
+
+@pytest.mark.usefixtures("served")
+def test_unknown_variable_of_the_server_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUNSVC_SERVE_RETAIN_RUN", "30d")
+    monkeypatch.setenv("RUNSVC_SERVE_LOG_LEVEL", "info")
+    monkeypatch.setenv("RUNSVC_SERVE_XYZ_1", "1")
+    assert invoke("serve").exit_code == 0
+    effect = "is no variable of runsvc serve, and has no effect."
+    assert caplog.messages == [
+        f"RUNSVC_SERVE_RETAIN_RUN {effect} Did you mean RUNSVC_SERVE_RETAIN_RUNS?",
+        f"RUNSVC_SERVE_XYZ_1 {effect} See runsvc serve --help.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (("--target", "h:1", "get", "r"), "--target belongs behind the command: runsvc COMMAND"),
+        (("--thread", "t", "cancel"), "--thread belongs behind the command: runsvc COMMAND"),
+        (("admin", "--json", "info"), "--json belongs behind the command: runsvc admin COMMAND"),
+        (("--nonsense", "get", "r"), "No such option"),
+    ],
+)
+def test_option_before_the_command_is_a_usage_error(given: tuple[str, ...], place: str) -> None:
+    result = invoke(*given)
+    assert result.exit_code == 2
+    assert place in result.stderr or place in json.loads(result.stderr)["message"]
+
+
+def test_output_without_a_reader_ends_as_other_programs_do() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "runsvc.cli", "--help"]
+    try:
+        ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_serve_passes_its_options(served: list[Settings]) -> None:
