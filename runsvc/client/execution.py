@@ -11,18 +11,18 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from grpc import StatusCode
-
 from runsvc.client.error import FailedPrecondition, NotFound, RunError
+from runsvc.client.fence import Fence, RunFenced
 from runsvc.client.lengths import duration, patience
 from runsvc.client.outcome import fitted
 from runsvc.client.resume import OUTAGE, TERMINAL
-from runsvc.client.retry import Backoff
 from runsvc.client.worker_id import new_worker_id
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus, StatusReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from google.protobuf.struct_pb2 import Struct
 
 _log: Final = logging.getLogger("runsvc.client")
 
@@ -31,29 +31,6 @@ LEASE_TTL: Final = 30.0
 
 #: Longest time between two heartbeats, in seconds. A wait cannot be of any length.
 _LONGEST_INTERVAL: Final = 3_600.0
-
-#: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
-#: idempotent.
-_TRANSIENT: Final = frozenset(
-    {
-        StatusCode.UNAVAILABLE,
-        StatusCode.DEADLINE_EXCEEDED,
-        StatusCode.RESOURCE_EXHAUSTED,
-        StatusCode.UNKNOWN,
-        StatusCode.INTERNAL,
-    }
-)
-
-#: Codes of a report whose contents are invalid, too large, or cannot be encoded.
-_CONTENTS: Final = frozenset(
-    {
-        StatusCode.INVALID_ARGUMENT,
-        StatusCode.RESOURCE_EXHAUSTED,
-        StatusCode.OUT_OF_RANGE,
-        StatusCode.INTERNAL,
-        StatusCode.UNKNOWN,
-    }
-)
 
 
 class RunStopped(BaseException):
@@ -80,6 +57,8 @@ class KnownRun:
         self.cancelled = False
         #: The run ended otherwise, was removed, or has another holder: the executor must stop without a report.
         self.lost = False
+        #: The lease may be over: the executor must stop and report an error.
+        self.fenced = False
         #: The cause of the loss, for the log.
         self.loss = ""
         #: Usage so far.
@@ -90,6 +69,11 @@ class KnownRun:
     @property
     def must_stop(self) -> bool:
         """Whether the executor must stop."""
+        return self.has_ended or self.fenced
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has ended, or belongs to another holder."""
         return self.cancelled or self.lost
 
     @property
@@ -123,7 +107,7 @@ class KnownRun:
         A lower revision is ignored, unless it is terminal: a store restored from a backup counts from an earlier
         revision.
         """
-        is_end = run.status in TERMINAL and not self.must_stop
+        is_end = run.status in TERMINAL and not self.has_ended
         if run.revision <= self.run.revision and not is_end:
             return
         self.replace(run)
@@ -181,6 +165,7 @@ class ExecutionState:
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool,
     ) -> None:
         self._run_or_id = run
         self._worker_id = None if worker_id is None else worker_id or new_worker_id()
@@ -189,6 +174,9 @@ class ExecutionState:
         # Refuse here what cannot be sent: the run is not started yet.
         duration(lease_ttl, "lease_ttl")
         self._outage = None if outage is None else patience(outage)
+        self._is_fenced = fence
+        #: None until the run is started, and without a lease or fence.
+        self._fence: Fence | None = None
         #: None until the run is started.
         self._known_run: KnownRun | None = None
         #: Whether the block was left. From then on only the report of the end counts.
@@ -217,6 +205,11 @@ class ExecutionState:
         return self._known.lost
 
     @property
+    def fenced(self) -> bool:
+        """Whether the work was stopped because its lease may be over. Only with `fence`."""
+        return self._known.fenced
+
+    @property
     def progress(self) -> Progress:
         """Usage so far. Changes are reported with the end, even if the run was cancelled or lost."""
         return self._known.progress
@@ -232,6 +225,28 @@ class ExecutionState:
         if is_interrupted:
             return call_timeout
         return self._known.outage if self._outage is None else self._outage
+
+    def _record_start(self, started: Run, kwargs: Struct, sent: float) -> None:
+        """Record that the run is started, with its input."""
+        started.kwargs.CopyFrom(kwargs)
+        known = self._known_run = KnownRun(started, self._worker_id, self._lease_ttl)
+        if self._is_fenced and self._worker_id is not None and known.lease_ttl is not None:
+            self._fence = Fence(known.lease_ttl, sent)
+
+    def _record_renewal(self, sent: float) -> None:
+        """Record that the lease was renewed. Another thread may call this."""
+        if self._fence is not None:
+            self._fence.renew(sent)
+
+    def _stop_if_fenced(self) -> None:
+        """Stop the work if the lease may be over."""
+        if self._fence is not None and self._fence.time_left <= 0 and not self._left:
+            self._known.fenced = True
+            self._stop()
+
+    def _end_of_block(self, failure: BaseException | None) -> BaseException | None:
+        """Return the failure that is reported."""
+        return RunFenced() if self._known.fenced else failure
 
     def _record_run(self, run: Run, *, is_removed: bool = False) -> None:
         """Apply a run that the background received."""
@@ -273,31 +288,6 @@ class ExecutionState:
 
     def _stop(self) -> None:
         raise NotImplementedError
-
-
-class RetryWindow:
-    """The time in which a report is repeated."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._backoff = Backoff()
-
-    def pause_after(self, error: RunError) -> float | None:
-        """Return the seconds until the next attempt. None if the error is final or the time is over."""
-        if not is_transient(error):
-            return None
-        pause = self._backoff.pause_after(error)
-        return pause if time.monotonic() + pause < self._end else None
-
-
-def is_transient(error: RunError) -> bool:
-    """Return whether the same report may succeed later."""
-    return error.code in _TRANSIENT
-
-
-def may_be_refused_contents(error: Exception) -> bool:
-    """Return whether a report with less in it may succeed: its text or usage was refused or could not be sent."""
-    return not isinstance(error, RunError) or error.code in _CONTENTS
 
 
 def _state_of(run: Run) -> str:

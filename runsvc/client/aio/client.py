@@ -33,6 +33,7 @@ class AsyncRunClient(AsyncRunCalls):
         worker_id: str | None = "",
         lease_ttl: float | None = LEASE_TTL,
         outage: float | None = None,
+        fence: bool = False,
     ) -> AsyncExecution:
         """Execute a run in an `async with` block: start it, keep its lease, stop on a cancel, report the end.
 
@@ -44,6 +45,8 @@ class AsyncRunClient(AsyncRunCalls):
           if it has one.
         - `outage` is how long the report of the end is retried, in seconds. None is the length of the lease, or 60 if
           that is longer. The work continues while there is no server: such time does not count towards the lease.
+        - `fence` stops the work, as a cancel does, when the lease may be over because no renewal was confirmed in time.
+          The run is then reported as ERROR, and `fenced` is true. Without a lease it has no effect.
 
         Entering the block raises `NotFound`, or `FailedPrecondition` if the run has ended (INVALID_TRANSITION) or
         another worker holds it (NOT_HOLDER).
@@ -52,4 +55,4 @@ class AsyncRunClient(AsyncRunCalls):
                 answer = await work(execution.run.kwargs)
                 await execution.update_progress(Progress(total_tokens=answer.tokens))
         """
-        return AsyncExecution(self, run, worker_id, lease_ttl, outage)
+        return AsyncExecution(self, run, worker_id, lease_ttl, outage, fence)

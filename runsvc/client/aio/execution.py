@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.aio.heartbeats import Heartbeat
 from runsvc.client.error import RunError
-from runsvc.client.execution import (
-    ExecutionState,
-    KnownRun,
-    RetryWindow,
-    is_transient,
-    may_be_refused_contents,
-)
+from runsvc.client.execution import ExecutionState
+from runsvc.client.fence import now
 from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
+from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
 from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import HeartbeatRequest
 
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runsvc.client.aio.runs import AsyncRunCalls
+    from runsvc.client.fence import Fence
     from runsvc.v1.run_pb2 import Progress
 
 _Answer = TypeVar("_Answer")
@@ -52,9 +49,10 @@ class AsyncExecution(ExecutionState):
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool = False,
     ) -> None:
         """Create an execution. `AsyncRunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage)
+        super().__init__(run, worker_id, lease_ttl, outage, fence)
         self._client = client
         self._loop: asyncio.AbstractEventLoop
         self._background: list[asyncio.Task[None]] = []
@@ -73,7 +71,7 @@ class AsyncExecution(ExecutionState):
 
         Raises `InvalidArgument`.
         """
-        known, applied = self._known, False
+        known, applied, sent = self._known, False, now()
         total = known.merged_progress(progress)
         try:
             answer = await self._client.update_progress(
@@ -83,6 +81,7 @@ class AsyncExecution(ExecutionState):
             if not is_transient(error):
                 known.record_refusal(error)
         else:
+            self._record_renewal(sent)
             known.update(answer.run)
             applied = answer.applied
         known.progress.CopyFrom(total)
@@ -104,6 +103,8 @@ class AsyncExecution(ExecutionState):
         task = self._task = asyncio.current_task()
         self._cancelling = task.cancelling() if task else 0
         self._background = [asyncio.create_task(self._follow_run())]
+        if self._fence is not None:
+            self._background.append(asyncio.create_task(self._watch_fence(self._fence)))
         self._start_heartbeats()
         for each in self._background:
             each.add_done_callback(self._background_ended)
@@ -136,6 +137,7 @@ class AsyncExecution(ExecutionState):
         return is_own_cancel
 
     async def _start(self, run: Run) -> None:
+        sent = now()
         started = await self._repeat(
             lambda: self._client.set_status(
                 run.run_id,
@@ -145,16 +147,15 @@ class AsyncExecution(ExecutionState):
             ),
             self._client.timeout,
         )
-        started.run.kwargs.CopyFrom(run.kwargs)
-        self._known_run = KnownRun(started.run, self._worker_id, self._lease_ttl)
+        self._record_start(started.run, run.kwargs, sent)
 
     async def _report_end(self, failure: BaseException | None) -> None:
         """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
         known = self._known
         is_interrupted = failure is not None and not isinstance(failure, Exception)
         outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.must_stop:
-            await self._complete(failure, outage)
+        if not known.has_ended:
+            await self._complete(self._end_of_block(failure), outage)
         if known.cancelled:
             await self._acknowledge(outage)
         if known.lost and known.usage:
@@ -259,8 +260,10 @@ class AsyncExecution(ExecutionState):
         self._heartbeat = Heartbeat(request, interval, timeout, self._heartbeat_answered)
         self._client.heartbeats.start(self._heartbeat, self._loop)
 
-    def _heartbeat_answered(self, answer: Run | BaseException, _sent: float) -> bool:
+    def _heartbeat_answered(self, answer: Run | BaseException, sent: float) -> bool:
         """Take an answer to the event loop. Return whether heartbeats go on. Another thread calls this."""
+        if isinstance(answer, Run):
+            self._record_renewal(sent)
         try:
             self._loop.call_soon_threadsafe(self._record_heartbeat, answer)
         except RuntimeError:
@@ -291,6 +294,7 @@ class AsyncExecution(ExecutionState):
         while not known.lost:
             await asyncio.sleep(max(due - time.monotonic(), 0))
             self._warn_if_late(time.monotonic() - due, interval)
+            sent = now()
             try:
                 run = await self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
             except RunError as error:
@@ -299,8 +303,14 @@ class AsyncExecution(ExecutionState):
             else:
                 backoff.reset()
                 pause = interval
+                self._record_renewal(sent)
                 self._record_run(run)
             due = time.monotonic() + pause
+
+    async def _watch_fence(self, fence: Fence) -> None:
+        while not self._known.must_stop:
+            self._stop_if_fenced()
+            await asyncio.sleep(fence.pause)
 
     async def _follow_run(self) -> None:
         known, backoff = self._known, Backoff()

@@ -13,6 +13,7 @@ import grpc
 from runsvc.client.bearer import RememberedToken
 from runsvc.client.channel import connect
 from runsvc.client.error import RunError, error_of
+from runsvc.client.fence import now
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -117,7 +118,7 @@ class Heartbeats:
         return connect(self._settings.target, token=token, tls_ca=self._settings.certificates)
 
     def _send(self, stub: RunServiceStub, heartbeat: Heartbeat) -> None:
-        sent = time.monotonic()
+        sent = now()
         try:
             call: Any = stub.Heartbeat.future(heartbeat.request, timeout=heartbeat.timeout)
         except Exception as failure:  # noqa: BLE001 - the execution raises it.

@@ -7,16 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import RunError
-from runsvc.client.execution import (
-    ExecutionState,
-    KnownRun,
-    RetryWindow,
-    RunStopped,
-    is_transient,
-    may_be_refused_contents,
-)
+from runsvc.client.execution import ExecutionState, KnownRun, RunStopped
+from runsvc.client.fence import now
 from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
+from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
 if TYPE_CHECKING:
@@ -52,9 +47,10 @@ class Execution(ExecutionState):
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool = False,
     ) -> None:
         """Create an execution. `RunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage)
+        super().__init__(run, worker_id, lease_ttl, outage, fence)
         self._client = client
         self._background: list[threading.Thread] = []
         self.stopped: threading.Event = threading.Event()
@@ -75,7 +71,7 @@ class Execution(ExecutionState):
 
         Raises `RunStopped` and `InvalidArgument`.
         """
-        known, applied = self._known, False
+        known, applied, sent = self._known, False, now()
         total = known.merged_progress(progress)
         try:
             answer = self._client.update_progress(
@@ -85,6 +81,7 @@ class Execution(ExecutionState):
             if not is_transient(error):
                 known.record_refusal(error)
         else:
+            self._record_renewal(sent)
             known.update(answer.run)
             applied = answer.applied
         known.progress.CopyFrom(total)
@@ -127,6 +124,7 @@ class Execution(ExecutionState):
         return is_own_stop
 
     def _start(self, run: Run) -> None:
+        sent = now()
         started = self._repeat(
             lambda: self._client.set_status(
                 run.run_id,
@@ -136,11 +134,13 @@ class Execution(ExecutionState):
             ),
             self._client.timeout,
         )
-        started.run.kwargs.CopyFrom(run.kwargs)
-        self._known_run = KnownRun(started.run, self._worker_id, self._lease_ttl)
+        self._record_start(started.run, run.kwargs, sent)
 
     def _start_background(self, run_id: str) -> None:
-        for work, name in ((self._follow_run, "watch"), (self._send_heartbeats, "heartbeats")):
+        works = [(self._follow_run, "watch"), (self._send_heartbeats, "heartbeats")]
+        if self._fence is not None:
+            works.append((self._watch_fence, "fence"))
+        for work, name in works:
             thread = threading.Thread(
                 target=self._run_safely, args=[work], name=f"{name} {run_id}", daemon=True
             )
@@ -158,8 +158,8 @@ class Execution(ExecutionState):
         known = self._known
         is_interrupted = failure is not None and not isinstance(failure, (Exception, RunStopped))
         outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.must_stop:
-            self._complete(failure, outage)
+        if not known.has_ended:
+            self._complete(self._end_of_block(failure), outage)
         if known.cancelled:
             self._acknowledge(outage)
         if known.lost and known.usage:
@@ -242,6 +242,7 @@ class Execution(ExecutionState):
             return
         pause = interval
         while not known.lost and not self._ending.wait(pause):
+            sent = now()
             try:
                 timeout = min(interval, self._client.timeout)
                 run = self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
@@ -251,7 +252,14 @@ class Execution(ExecutionState):
             else:
                 backoff.reset()
                 pause = interval
+                self._record_renewal(sent)
                 self._record_run(run)
+
+    def _watch_fence(self) -> None:
+        while self._fence is not None and not self._known.must_stop:
+            self._stop_if_fenced()
+            if self._ending.wait(self._fence.pause):
+                break
 
     def _follow_run(self) -> None:
         known, backoff, pause = self._known, Backoff(), 0.0
