@@ -20,6 +20,9 @@ from runsvc import __version__
 from runsvc.cli import main
 from runsvc.core.errors import StoreRefused
 from runsvc.settings import ORPHAN_ERROR, Settings
+from runsvc.v1.run_pb2 import Run
+from runsvc.v1.run_service_pb2 import GetResponse
+from tests.support.scripted import Script, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,12 +182,24 @@ def test_option_before_the_command_is_a_usage_error(given: tuple[str, ...], plac
     assert place in result.stderr or place in json.loads(result.stderr)["message"]
 
 
-def test_output_without_a_reader_ends_as_other_programs_do() -> None:
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("get", "--help"), ("get", "r1"), ("get", "r1", "--json")]
+)
+def test_output_without_a_reader_ends_as_other_programs_do(arguments: tuple[str, ...]) -> None:
+    script = Script()
+    script.will("Get", GetResponse(run=Run(run_id="r1")))
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "runsvc.cli", "--help"]
+    command = [sys.executable, "-m", "runsvc.cli", *arguments]
     try:
-        ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+        with scripted(script) as target:
+            ended = subprocess.run(
+                command,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                check=False,
+                env=os.environ | {"RUNSVC_TARGET": target},
+            )
     finally:
         os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, b"")
