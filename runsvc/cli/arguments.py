@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
-from runsvc.settings import LONGEST
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
 if TYPE_CHECKING:
@@ -40,54 +35,6 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     if settings.get("default") == "":
         settings.setdefault("show_default", False)
     return click.option(*names, show_envvar=True, **settings)
-
-
-class Seconds(click.FloatRange):
-    """A number of seconds."""
-
-    name = "number of seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"{str(value)!r} is not a valid {self.name}.", param, ctx)
-        return seconds
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A duration greater than zero, at most a century: numbers with the units d, h, m and s, or seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        if not (parts := _DURATION.fullmatch(str(value).strip().lower())):
-            self.fail(
-                f"{value!r} is not a duration. Write it as 90, 90s, 1h30m or 30d.", param, ctx
-            )
-        try:
-            units = parts.groupdict(default="0").items()
-            duration = timedelta(**{unit: float(number) for unit, number in units})
-        except OverflowError:
-            duration = timedelta.max
-        if duration > LONGEST:
-            self.fail(f"{value!r} is too long. The maximum is {LONGEST.days}d.", param, ctx)
-        if not duration:
-            self.fail(f"{value!r} is zero. Give a longer duration.", param, ctx)
-        return duration
-
-
-#: A number without a unit is in seconds.
-_DURATION: Final = re.compile(
-    r"(?=.)(?:(?P<days>\d+(?:\.\d+)?)d)?(?:(?P<hours>\d+(?:\.\d+)?)h)?"
-    r"(?:(?P<minutes>\d+(?:\.\d+)?)m)?(?:(?P<seconds>\d+(?:\.\d+)?)s?)?",
-    re.ASCII,
-)
 
 
 class Count(click.IntRange):
@@ -119,28 +66,8 @@ class EnumChoice(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-class JsonObject(click.ParamType):  # type: ignore[type-arg]
-    """A JSON object, converted to a Struct."""
-
-    name = "json"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Struct:
-        try:
-            parsed = json.loads(value, parse_constant=_reject_constant)
-        except (ValueError, RecursionError) as error:
-            self.fail(f"The text is not valid JSON: {error}.", param, ctx)
-        if not isinstance(parsed, dict):
-            self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
-        try:
-            return json_format.ParseDict(parsed, Struct())
-        except (json_format.ParseError, ValueError) as error:
-            self.fail(f"The object cannot be sent: {error}.", param, ctx)
-
-
 class Time(click.ParamType):  # type: ignore[type-arg]
-    """A time in ISO 8601. UTC if it has no time zone."""
+    """A time in ISO 8601 with a time zone."""
 
     name = "time"
 
@@ -150,14 +77,18 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         stamp = Timestamp()
         try:
             time = datetime.fromisoformat(value)
-            stamp.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+            # Check the range. FromDatetime takes a time without a zone as UTC.
+            stamp.FromDatetime(time)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time. Write it as 2026-11-24T09:30:00Z.", param, ctx)
+        if time.tzinfo is None:
+            example = time.isoformat()
+            self.fail(
+                f"{value!r} has no time zone. Write it as {example}Z for UTC, or as {example}+01:00.",
+                param,
+                ctx,
+            )
         return stamp
-
-
-def _reject_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 STATUS: Final = EnumChoice(RunStatus)
@@ -179,10 +110,10 @@ target_option: Final = option(
 timeout_option: Final = option(
     "--timeout",
     # grpc limits deadlines. One day is enough.
-    type=Seconds(min=0, max=86_400, min_open=True),
-    default=10.0,
+    type=Seconds(longest=timedelta(days=1)),
+    default="10s",
     envvar="RUNSVC_TIMEOUT",
-    metavar="SECONDS",
+    metavar="DURATION",
     help="Deadline of the call, retries included.",
 )
 json_option: Final = option(

@@ -12,14 +12,14 @@ from runsvc.cli import render
 from runsvc.cli.arguments import (
     STATUS,
     Count,
-    Duration,
     EnumChoice,
-    JsonObject,
     lease_option,
     option,
     require_worker,
 )
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.json_object import JsonObject
+from runsvc.cli.lengths import Duration
 from runsvc.cli.next_command import repeated_command
 from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
@@ -60,8 +60,18 @@ _THREAD: Final = ("THREAD",)
 @click.command(short_help="Create a run on a thread.")
 @click.argument("thread_id")
 @option("--assistant", metavar="ID", help="Assistant that the run executes.")
-@option("--metadata", type=_JSON, metavar="JSON", help="JSON object, shown with the run.")
-@option("--kwargs", type=_JSON, metavar="JSON", help="JSON object, the input of the executor.")
+@option(
+    "--metadata",
+    type=_JSON,
+    metavar="JSON",
+    help="JSON object, shown with the run. @FILE and - too.",
+)
+@option(
+    "--kwargs",
+    type=_JSON,
+    metavar="JSON",
+    help="JSON object, the input of the executor. @FILE reads it from a file, - from standard input.",
+)
 @option(
     "--strategy",
     # The server does not support it yet.
@@ -108,6 +118,7 @@ def create(session: Session, request_id: str, always: bool, **spec: Any) -> None
     Examples:
       runsvc create chat-1
       runsvc create chat-1 --strategy interrupt --kwargs '{"input": "hello"}'
+      runsvc create chat-1 --kwargs @input.json
       runsvc create chat-1 --worker w1 --lease-ttl 30s --start-timeout 5m --run-timeout 1h
       runsvc create chat-1 --request-id 7f3a --json | jq -r .run.run_id
     """
@@ -193,7 +204,8 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **options: 
       runsvc cancel --thread chat-1 --action rollback
     """
     if (run_id is None) == (thread is None):
-        raise click.UsageError("Name one of RUN_ID and --thread.")
+        given = "only one" if run_id else "one"
+        raise click.UsageError(f"Name {given} of RUN_ID and --thread.")
     target = _newest_active(session, str(thread)) if run_id is None else run_id
     answer = session.client.cancel(target, **options)
     outcome = _OUTCOMES.get(answer.outcome, render.word(CancelOutcome, answer.outcome))

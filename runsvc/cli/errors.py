@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 from grpc import StatusCode
 
+from runsvc.cli.causes import cause_of, outcome_hints
+from runsvc.cli.field_names import typed_name
 from runsvc.cli.next_command import program_name, repeated_command, target_argument
 from runsvc.cli.render import clean
 from runsvc.client import DEFAULT_TARGET
@@ -75,6 +77,8 @@ class CallFailed(click.ClickException):
         self.exit_code = exit_code_of(error)  # type: ignore[misc]
         self.hints = (*hints_of(error, target), *hints)
         self._as_json = as_json
+        # The command is known only while it runs.
+        self._names = {each.field: typed_name(each.field) for each in error.violations}
 
     def show(self, file: IO[Any] | None = None) -> None:
         lines = [json.dumps(self._object())] if self._as_json else self._lines()
@@ -82,13 +86,19 @@ class CallFailed(click.ClickException):
             click.echo(line, file=file, err=file is None)
 
     def _lines(self) -> list[str]:
-        violations = [" ".join(filter(None, violation)) for violation in self.error.violations]
+        message, violations = self.message, []
+        for field, description in self.error.violations:
+            violation = " ".join(filter(None, (self._names[field], description)))
+            violations.append(violation)
+            message = message.replace(f"{field} {description}", violation)
         # A single violation is part of the message. Several get a line each.
-        message = "The request is invalid:" if len(violations) > 1 else self.message
+        message = "The request is invalid:" if len(violations) > 1 else message
+        request_id = self.error.request_id
         return [
             f"Error: {clean(message)}",
             *(f"  {clean(each)}" for each in violations if each not in message),
             *(f"Hint: {clean(hint)}" for hint in self.hints),
+            *([f"Request id: {clean(request_id)}"] if request_id else []),
         ]
 
     def _object(self) -> dict[str, Any]:
@@ -99,6 +109,7 @@ class CallFailed(click.ClickException):
             "metadata": dict(self.error.metadata),
             "violations": [violation._asdict() for violation in self.error.violations],
             "retry_after": self.error.retry_after,
+            "request_id": self.error.request_id,
             "hints": list(self.hints),
             "exit_code": self.exit_code,
         }
@@ -115,6 +126,8 @@ def message_of(error: RunError, target: str) -> str:
     """Return the message for people. The messages of transport failures are replaced."""
     if not error.reason and target:
         if error.code is StatusCode.UNAVAILABLE:
+            if is_address(target) and (cause := cause_of(error)):
+                return f"No runsvc server answers at {target}. {cause}"
             return f"No runsvc server answers at {target}.{_start_advice(target)}"
         if error.code is StatusCode.DEADLINE_EXCEEDED:
             return f"{target} did not answer in time. Allow more time with --timeout."
@@ -133,6 +146,8 @@ def hints_of(error: RunError, target: str = "") -> tuple[str, ...]:
             continue
     if not error.reason and error.code is StatusCode.UNAVAILABLE and target:
         hints.extend(_connection_hints(target))
+    if target:
+        hints.extend(outcome_hints(error, target))
     if error.retry_after is not None:
         hints.append(f"Try again in {error.retry_after:g} s")
     return tuple(hints)
@@ -154,7 +169,7 @@ def _is_given(parameter: str) -> bool:
 
 def _connection_hints(target: str) -> list[str]:
     """Return hints for a server that does not answer."""
-    if not _is_address(target):
+    if not is_address(target):
         return [f"Write the address as HOST:PORT, such as {DEFAULT_TARGET}"]
     return [_OTHER_ADDRESS, *([_TLS] if _uses_tls() else [])]
 
@@ -163,14 +178,15 @@ def _uses_tls() -> bool:
     return bool(os.environ.get("RUNSVC_TLS_CA"))
 
 
-def _is_address(target: str) -> bool:
+def is_address(target: str) -> bool:
+    """Return whether a target names a host and a port."""
     match = _ADDRESS.fullmatch(target)
     return target.startswith(_OTHER_SCHEMES) or bool(match and 0 < int(match[1]) <= _MAX_PORT)
 
 
 def _start_advice(target: str) -> str:
     """Return how to start a server at `target`. Empty if it cannot be started from this machine."""
-    if not target.startswith(_LOOPBACK) or not _is_address(target) or _uses_tls():
+    if not target.startswith(_LOOPBACK) or not is_address(target) or _uses_tls():
         return ""
     listen = "" if target == DEFAULT_TARGET else f" --listen {shlex.quote(target)}"
     return f" Start one with: {program_name()} serve{listen}"

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import grpc
@@ -16,6 +16,7 @@ from runsvc.cli import calls, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.groups import CommandGroup
 from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.standard_streams import open_closed_streams
@@ -23,6 +24,8 @@ from runsvc.cli.watch import watch
 from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
+#: 128 and the number of SIGPIPE, as shells report a program that the signal ended.
+_READER_GONE: Final = 141
 
 _HELP: Final = """Create, watch and cancel runs on threads, and report their progress and end.
 
@@ -48,10 +51,11 @@ Exit codes:
   5    no server, no answer in time, or the server is overloaded
   6    the watched run did not end as SUCCESS
   130  Ctrl-C
+  141  the reader of the output has gone, as in `| head`
 """
 
 
-class Program(click.Group):
+class Program(CommandGroup):
     """A group that exits silently on Ctrl-C, and prints usage errors as JSON with --json."""
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
@@ -62,6 +66,13 @@ class Program(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the commands in the order of their use."""
         return list(self.commands)
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **more)
+        except BrokenPipeError:
+            # The help was printed.
+            _exit_without_reader()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Set before the command's options are parsed: parsing may fail.
@@ -91,8 +102,7 @@ class Program(click.Group):
             # Report a full disk here: the interpreter would report it at exit, with a traceback.
             sys.stdout.flush()
         except BrokenPipeError:
-            # click exits silently.
-            raise
+            _exit_without_reader()
         except UnicodeEncodeError as error:
             # Python passes an argument that is not UTF-8 as a string that cannot be encoded.
             raise click.UsageError(f"{error.object!r} is not valid UTF-8.") from error
@@ -110,6 +120,12 @@ def _explain_dash(error: click.UsageError) -> click.UsageError:
         return error
     advice = 'Put "--" before the first id that begins with "-", after all options.'
     return click.UsageError(f"{error.format_message().removesuffix('.')}. {advice}", error.ctx)
+
+
+def _exit_without_reader() -> NoReturn:
+    _discard_output()
+    # click would exit with 1, which means any other failure.
+    raise click.exceptions.Exit(_READER_GONE)
 
 
 def _discard_output() -> None:

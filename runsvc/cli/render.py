@@ -38,10 +38,17 @@ _EXACT: Final = 2**53
 _PIPED_WIDTH: Final = 200
 
 
+class _Console(Console):
+    """A console that leaves the exit code to the program if the reader of the output has gone."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return a console on the current standard output."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return _Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def is_live(output: Console) -> bool:

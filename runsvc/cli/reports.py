@@ -170,7 +170,8 @@ def model(session: Session, run_id: str, name: str | None, clear: bool) -> None:
     """Set the model of the active run RUN_ID to NAME."""
     # An empty NAME is probably a mistake in a script.
     if bool(name and name.strip()) == clear:
-        raise click.UsageError("Name one of NAME and --clear.")
+        given = "only one" if clear else "one"
+        raise click.UsageError(f"Name {given} of NAME and --clear.")
     run = session.client.update_model_name(run_id, name)
     state = f"the model is {run.model_name}" if run.model_name else "no model is set"
     session.print_answer(

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runsvc import __version__
-from runsvc.cli.arguments import Count, Duration, Seconds, option
+from runsvc.cli.arguments import Count, option
+from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.core.errors import RunsvcError
-from runsvc.settings import LONGEST_WAIT, Settings
+from runsvc.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+_log: Final = logging.getLogger("runsvc.cli")
+
+_PREFIX: Final = "RUNSVC_SERVE_"
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -63,14 +72,14 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--log-keep-age",
-    type=Duration(),
+    type=Duration(needs_unit=True),
     show_default="any age",
     metavar="DURATION",
     help="Maximum age of changes in the change log, such as 7d.",
 )
 @option(
     "--retain-runs",
-    type=Duration(),
+    type=Duration(needs_unit=True),
     show_default="for ever",
     metavar="DURATION",
     help="How long terminal runs are kept, such as 30d or 12h.",
@@ -84,9 +93,9 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--attach-grace",
-    type=Seconds(min=0, max=LONGEST_WAIT),
-    default=Settings.attach_grace,
-    metavar="SECONDS",
+    type=Seconds(zero=True, longest=timedelta(days=1)),
+    default=f"{Settings.attach_grace:g}s",
+    metavar="DURATION",
     help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
@@ -96,9 +105,9 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--grace",
-    type=Seconds(min=0, max=LONGEST_WAIT),
-    default=Settings.grace,
-    metavar="SECONDS",
+    type=Seconds(zero=True),
+    default=f"{Settings.grace:g}s",
+    metavar="DURATION",
     help="Time for calls in progress to finish at shutdown.",
 )
 @option(
@@ -117,6 +126,7 @@ def serve(log_level: str, **settings: Any) -> None:
       runsvc serve --listen 0.0.0.0:50051 --insecure-listen
     """
     _log_to_stderr(log_level.upper())
+    warn_of_unknown_variables((*settings, "log_level"))
     db = settings["db"]
     try:
         _server()(settings, lambda address: announce(address, db))
@@ -125,14 +135,32 @@ def serve(log_level: str, **settings: Any) -> None:
 
 
 def announce(address: str, db: Path) -> None:
-    """Print the server's address, and commands to try next."""
+    """Print the server's address, and on a terminal commands to try next."""
     click.echo(f"runsvc {__version__} serves on {address} ({db})")
+    if not is_terminal():
+        # The output goes to the log of a service.
+        return
     program, target = program_name(), target_argument(_client_target(address))
     click.echo("Try these commands in another terminal:", err=True)
     for command in _NEXT_COMMANDS:
         click.echo(f"  {program} {command}{target}", err=True)
     click.echo("To watch them live, run this first in a third terminal:", err=True)
     click.echo(f"  {program} watch --thread chat-1{target}", err=True)
+
+
+def is_terminal() -> bool:
+    """Return whether a person reads the hints."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def warn_of_unknown_variables(known: Iterable[str]) -> None:
+    """Log variables that look like an option of the server and are none. A misspelt one would have no effect."""
+    variables = {_PREFIX + name.upper() for name in known}
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in variables:
+            near = get_close_matches(name, variables, 1, 0.85)
+            advice = f"Did you mean {near[0]}?" if near else "See runsvc serve --help."
+            _log.warning("%s is no variable of runsvc serve, and has no effect. %s", name, advice)
 
 
 def _client_target(address: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,8 +11,9 @@ import grpc
 from rich.live import Live
 
 from runsvc.cli import render
-from runsvc.cli.arguments import Count, Seconds, option
+from runsvc.cli.arguments import Count, option
 from runsvc.cli.errors import CallFailed
+from runsvc.cli.lengths import Seconds
 from runsvc.cli.live_table import LiveTable, exit_on_sigterm
 from runsvc.cli.next_command import repeated_command
 from runsvc.cli.session import Session, stream_command
@@ -50,9 +52,9 @@ _MAX_UINT64: Final = 2**64 - 1
 @option("--progress", is_flag=True, help="Show reported usage too.")
 @option(
     "--heartbeat",
-    type=Seconds(min=0, max=300, min_open=True),
-    metavar="SECONDS",
-    help="Longest silence of the server: 1 to 300, default 15.",
+    type=Seconds(longest=timedelta(minutes=5)),
+    metavar="DURATION",
+    help="Longest silence of the server: 1s to 5m, default 15s.",
 )
 @option(
     "--attach",
@@ -66,9 +68,9 @@ _MAX_UINT64: Final = 2**64 - 1
 )
 @option(
     "--outage",
-    type=Seconds(min=0, max=86_400),
-    default=OUTAGE,
-    metavar="SECONDS",
+    type=Seconds(zero=True, longest=timedelta(days=1)),
+    default=f"{OUTAGE:g}s",
+    metavar="DURATION",
     help="How long to wait for a lost server.",
 )
 @stream_command

@@ -41,6 +41,7 @@ from runsvc.client.settings import DEFAULT_TARGET, ENVIRONMENT
 from runsvc.client.sync.client import RunClient
 from runsvc.client.sync.execution import Execution
 from runsvc.client.sync.watch import Watch
+from runsvc.client.worker_id import new_worker_id
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -68,4 +69,5 @@ __all__ = [
     "aconnect",
     "connect",
     "error_of",
+    "new_worker_id",
 ]

@@ -6,20 +6,58 @@ streams would carry no token. Call credentials do not work without TLS: the tran
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from typing import TypeAlias
 
 #: A token, or a function that returns one. It is called before every call.
 Token: TypeAlias = str | Callable[[], str]
 #: The same for asyncio. The function may be a coroutine function.
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
+
+
+#: Longest wait of a thread for the event loop to produce a token, in seconds.
+_TOKEN_WAIT: Final = 0.25
+
+
+class RememberedToken:
+    """A token function that runs in the event loop, and its last result for threads while that loop is blocked."""
+
+    def __init__(self, token: Callable[[], str | Awaitable[str]]) -> None:
+        self._token = token
+        self._last: str | None = None
+        self._pending: Future[str] | None = None
+
+    async def __call__(self) -> str:
+        """Return a new token."""
+        present = self._token()
+        self._last = await present if inspect.isawaitable(present) else present
+        return self._last
+
+    def for_thread(self, loop: asyncio.AbstractEventLoop) -> Callable[[], str]:
+        """Return a function for one other thread: a new token, or the last one while the loop is blocked."""
+
+        def current() -> str:
+            last, pending = self._last, self._pending
+            if last is not None and pending is not None and not pending.done():
+                return last
+            self._pending = pending = asyncio.run_coroutine_threadsafe(self(), loop)
+            try:
+                return pending.result(_TOKEN_WAIT)
+            except TimeoutError:
+                if last is None:
+                    raise
+                return last
+
+        return current
 
 
 def interceptors(

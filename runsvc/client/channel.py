@@ -48,10 +48,9 @@ def connect(
     """Return a channel for threads. It connects with the first call. Close it after use."""
     every = [*(() if token is None else bearer.interceptors(token)), *interceptors]
     options = _options(target)
-    if (certificates := certificates_of(tls_ca)) is None:
+    if (credentials := _credentials(tls_ca)) is None:
         channel = grpc.insecure_channel(target, options=options)
     else:
-        credentials = grpc.ssl_channel_credentials(certificates)
         channel = grpc.secure_channel(target, credentials, options=options)
     return grpc.intercept_channel(channel, *every) if every else channel
 
@@ -66,10 +65,21 @@ def aconnect(
     """Return a channel for asyncio, created inside the running event loop. Close it after use."""
     options = _options(target)
     every = [*(() if token is None else bearer.async_interceptors(token)), *interceptors]
-    if (certificates := certificates_of(tls_ca)) is None:
+    if (credentials := _credentials(tls_ca)) is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=every)
-    credentials = grpc.ssl_channel_credentials(certificates)
     return grpc.aio.secure_channel(target, credentials, options=options, interceptors=every)
+
+
+def _credentials(tls_ca: Certificates | None) -> grpc.ChannelCredentials | None:
+    """Return the credentials of a connection with TLS. Raise ValueError for another kind of file."""
+    certificates = certificates_of(tls_ca)
+    if certificates is None:
+        return None
+    if b"-----BEGIN" not in certificates:
+        raise ValueError(
+            "tls_ca (RUNSVC_TLS_CA) holds no certificate in PEM, such as -----BEGIN CERTIFICATE-----"
+        )
+    return grpc.ssl_channel_credentials(certificates)
 
 
 def _options(target: str) -> tuple[tuple[str, int], ...]:

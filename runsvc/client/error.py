@@ -41,8 +41,11 @@ class RunError(Exception):
         violations: tuple[Violation, ...] = (),
         retry_after: float | None = None,
         from_transport: bool = False,
+        request_id: str = "",
     ) -> None:
-        super().__init__(code, reason, message, metadata, violations, retry_after, from_transport)
+        super().__init__(
+            code, reason, message, metadata, violations, retry_after, from_transport, request_id
+        )
         self.code: grpc.StatusCode = code
         """The status code."""
         self.reason: str = reason
@@ -57,6 +60,8 @@ class RunError(Exception):
         """Seconds to wait before the next attempt. None if the server gave none."""
         self.from_transport: bool = from_transport
         """Whether the failure comes from the transport: the connection failed, or the deadline passed."""
+        self.request_id: str = request_id
+        """The server's id of the call, which its log names too. Empty if the server gave none."""
 
     def __str__(self) -> str:
         kind = " ".join(filter(None, (self.code.name, self.reason)))
@@ -126,8 +131,9 @@ def _attributes(trailers: Any) -> dict[str, Any]:
             attributes |= _bad_request(_unpacked(detail, error_details_pb2.BadRequest()))
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             attributes |= _retry_info(_unpacked(detail, error_details_pb2.RetryInfo()))
-    is_ours = "reason" in attributes or any(key == _REQUEST_ID_KEY for key, _ in trailers)
-    return attributes | {"from_transport": not is_ours}
+    request_id = next((value for key, value in trailers if key == _REQUEST_ID_KEY), "")
+    is_ours = "reason" in attributes or bool(request_id)
+    return attributes | {"from_transport": not is_ours, "request_id": request_id}
 
 
 def _details(trailers: Any) -> Any:

@@ -6,38 +6,31 @@ No call is made here. `runsvc.client.aio` and `runsvc.client.sync` make the call
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from grpc import StatusCode
-
 from runsvc.client.error import FailedPrecondition, NotFound, RunError
+from runsvc.client.fence import Fence, RunFenced
+from runsvc.client.lengths import duration, patience
+from runsvc.client.outcome import fitted
 from runsvc.client.resume import OUTAGE, TERMINAL
-from runsvc.client.retry import Backoff
-from runsvc.v1.run_pb2 import Progress, Run, RunStatus
+from runsvc.client.worker_id import new_worker_id
+from runsvc.v1.run_pb2 import Progress, Run, RunStatus, StatusReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.struct_pb2 import Struct
+
+_log: Final = logging.getLogger("runsvc.client")
+
 LEASE_TTL: Final = 30.0
 """Default lease of an execution, in seconds."""
 
-#: Maximum length of an error text, in bytes. The server rejects a longer one.
-_ERROR_BYTES: Final = 16 << 10
-_STOPPED: Final = "The work was stopped before the run had ended."
-
-#: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
-#: idempotent.
-_TRANSIENT: Final = frozenset(
-    {
-        StatusCode.UNAVAILABLE,
-        StatusCode.DEADLINE_EXCEEDED,
-        StatusCode.RESOURCE_EXHAUSTED,
-        StatusCode.UNKNOWN,
-        StatusCode.INTERNAL,
-    }
-)
+#: Longest time between two heartbeats, in seconds. A wait cannot be of any length.
+_LONGEST_INTERVAL: Final = 3_600.0
 
 
 class RunStopped(BaseException):
@@ -64,6 +57,10 @@ class KnownRun:
         self.cancelled = False
         #: The run ended otherwise, was removed, or has another holder: the executor must stop without a report.
         self.lost = False
+        #: The lease may be over: the executor must stop and report an error.
+        self.fenced = False
+        #: The cause of the loss, for the log.
+        self.loss = ""
         #: Usage so far.
         self.progress = Progress()
         # Greater than the numbers of an earlier executor with the same worker_id.
@@ -72,6 +69,11 @@ class KnownRun:
     @property
     def must_stop(self) -> bool:
         """Whether the executor must stop."""
+        return self.has_ended or self.fenced
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has ended, or belongs to another holder."""
         return self.cancelled or self.lost
 
     @property
@@ -92,7 +94,7 @@ class KnownRun:
     @property
     def heartbeat_interval(self) -> float | None:
         """Seconds between two heartbeats. None without a lease."""
-        return None if self.lease_ttl is None else self.lease_ttl / 3
+        return None if self.lease_ttl is None else min(self.lease_ttl / 3, _LONGEST_INTERVAL)
 
     @property
     def outage(self) -> float:
@@ -105,14 +107,14 @@ class KnownRun:
         A lower revision is ignored, unless it is terminal: a store restored from a backup counts from an earlier
         revision.
         """
-        is_end = run.status in TERMINAL and not self.must_stop
+        is_end = run.status in TERMINAL and not self.has_ended
         if run.revision <= self.run.revision and not is_end:
             return
         self.replace(run)
         if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):
             self.cancelled = True
         elif run.status in TERMINAL or run.worker_id != self._worker_id:
-            self.lost = True
+            self.record_lost(_state_of(run))
 
     def replace(self, run: Run) -> None:
         """Set the newest state, which this executor caused. Keep the kwargs, which answers omit."""
@@ -133,7 +135,12 @@ class KnownRun:
         """Record that the run is lost. Raise an error that does not concern the run."""
         if not isinstance(error, (FailedPrecondition, NotFound)):
             raise error
-        self.cancelled, self.lost = False, True
+        self.cancelled = False
+        self.record_lost(str(error))
+
+    def record_lost(self, cause: str) -> None:
+        """Record that the run is lost, with the first cause."""
+        self.lost, self.loss = True, self.loss or cause
 
     def merged_progress(self, progress: Progress | None) -> Progress:
         """Return the usage so far with `progress` merged into it."""
@@ -141,12 +148,12 @@ class KnownRun:
         total.CopyFrom(self.progress)
         if progress is not None:
             total.MergeFrom(progress)
-        return total
+        return fitted(total)
 
     @property
     def usage(self) -> Progress | None:
         """The final usage. None if no field is set."""
-        return self.progress if self.progress.ByteSize() else None
+        return fitted(self.progress) if self.progress.ByteSize() else None
 
 
 class ExecutionState:
@@ -158,12 +165,18 @@ class ExecutionState:
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool,
     ) -> None:
         self._run_or_id = run
-        self._worker_id = worker_id
+        self._worker_id = None if worker_id is None else worker_id or new_worker_id()
         # A lease needs a holder.
-        self._lease_ttl = lease_ttl if worker_id else None
-        self._outage = outage
+        self._lease_ttl = None if worker_id is None else lease_ttl
+        # Refuse here what cannot be sent: the run is not started yet.
+        duration(lease_ttl, "lease_ttl")
+        self._outage = None if outage is None else patience(outage)
+        self._is_fenced = fence
+        #: None until the run is started, and without a lease or fence.
+        self._fence: Fence | None = None
         #: None until the run is started.
         self._known_run: KnownRun | None = None
         #: Whether the block was left. From then on only the report of the end counts.
@@ -177,6 +190,11 @@ class ExecutionState:
         return self._known.run
 
     @property
+    def worker_id(self) -> str | None:
+        """The id under which the run is executed. None without a holder."""
+        return self._worker_id
+
+    @property
     def cancelled(self) -> bool:
         """Whether the run was cancelled, or displaced by a newer run."""
         return self._known.cancelled
@@ -185,6 +203,11 @@ class ExecutionState:
     def lost(self) -> bool:
         """Whether the run ended otherwise, was removed, or has another holder."""
         return self._known.lost
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the work was stopped because its lease may be over. Only with `fence`."""
+        return self._known.fenced
 
     @property
     def progress(self) -> Progress:
@@ -203,12 +226,34 @@ class ExecutionState:
             return call_timeout
         return self._known.outage if self._outage is None else self._outage
 
+    def _record_start(self, started: Run, kwargs: Struct, sent: float) -> None:
+        """Record that the run is started, with its input."""
+        started.kwargs.CopyFrom(kwargs)
+        known = self._known_run = KnownRun(started, self._worker_id, self._lease_ttl)
+        if self._is_fenced and self._worker_id is not None and known.lease_ttl is not None:
+            self._fence = Fence(known.lease_ttl, sent)
+
+    def _record_renewal(self, sent: float) -> None:
+        """Record that the lease was renewed. Another thread may call this."""
+        if self._fence is not None:
+            self._fence.renew(sent)
+
+    def _stop_if_fenced(self) -> None:
+        """Stop the work if the lease may be over."""
+        if self._fence is not None and self._fence.time_left <= 0 and not self._left:
+            self._known.fenced = True
+            self._stop()
+
+    def _end_of_block(self, failure: BaseException | None) -> BaseException | None:
+        """Return the failure that is reported."""
+        return RunFenced() if self._known.fenced else failure
+
     def _record_run(self, run: Run, *, is_removed: bool = False) -> None:
         """Apply a run that the background received."""
         if not self._left:
             self._known.update(run)
             if is_removed:
-                self._known.lost = True
+                self._known.record_lost("it was removed")
             self._stop_if_needed()
 
     def _record_failure(self, error: RunError) -> None:
@@ -218,6 +263,25 @@ class ExecutionState:
                 self._known.record_refusal(error)
             self._stop_if_needed()
 
+    def _log_loss(self) -> None:
+        """Log that the result of the work was not stored."""
+        known = self._known
+        if known.lost:
+            _log.warning(
+                "Run %s was lost, and the result of its work was not stored: %s",
+                known.run_id,
+                known.loss,
+            )
+
+    def _warn_if_late(self, seconds: float, interval: float) -> None:
+        """Log heartbeats that are late because the work blocks the event loop."""
+        if seconds > interval:
+            _log.warning(
+                "Run %s: a heartbeat is %.1f s late. The work blocks the event loop; run it in a thread.",
+                self._known.run_id,
+                seconds,
+            )
+
     def _stop_if_needed(self) -> None:
         if self._known.must_stop:
             self._stop()
@@ -226,38 +290,12 @@ class ExecutionState:
         raise NotImplementedError
 
 
-class RetryWindow:
-    """The time in which a report is repeated."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._backoff = Backoff()
-
-    def pause_after(self, error: RunError) -> float | None:
-        """Return the seconds until the next attempt. None if the error is final or the time is over."""
-        if not is_transient(error):
-            return None
-        pause = self._backoff.pause_after(error)
-        return pause if time.monotonic() + pause < self._end else None
-
-
-def is_transient(error: RunError) -> bool:
-    """Return whether the same report may succeed later."""
-    return error.code in _TRANSIENT
-
-
-def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
-    """Return the final status and error text of a block that ended with `failure`. Cut the text to the maximum."""
-    if failure is None:
-        return RunStatus.RUN_STATUS_SUCCESS, None
-    if not isinstance(failure, Exception):
-        return RunStatus.RUN_STATUS_ERROR, _STOPPED
-    text = str(failure)
-    if not text or isinstance(failure, KeyError):
-        # The text of a KeyError is only the key.
-        text = ": ".join(filter(None, (type(failure).__name__, text)))
-    encoded = text.encode(errors="replace")
-    if len(encoded) > _ERROR_BYTES:
-        encoded = encoded[: _ERROR_BYTES - len("…".encode())]
-        return RunStatus.RUN_STATUS_ERROR, encoded.decode(errors="ignore") + "…"
-    return RunStatus.RUN_STATUS_ERROR, encoded.decode()
+def _state_of(run: Run) -> str:
+    """Return the state of a lost run in words."""
+    if run.status not in TERMINAL:
+        return f"worker {run.worker_id!r} holds it"
+    status = RunStatus.Name(run.status).removeprefix("RUN_STATUS_")
+    reasons = StatusReason.DESCRIPTOR.values_by_number
+    reason = reasons[run.status_reason].name if run.status_reason in reasons else ""
+    suffix = f" ({reason.removeprefix('STATUS_REASON_')})" if run.status_reason else ""
+    return f"it ended as {status}{suffix}"

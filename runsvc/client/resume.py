@@ -6,11 +6,11 @@ No call is made here. `AsyncWatch` and `Watch` hold the streams.
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from grpc import StatusCode
 
+from runsvc.client.lengths import duration, patience
 from runsvc.client.retry import Backoff
 from runsvc.v1.run_pb2 import AllRuns, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import StreamStatusRequest
@@ -59,7 +59,6 @@ def watch_request(
         raise ValueError("Name only one target: run_id, thread_id or all_runs.")
     if assistant_id is not None and not all_runs:
         raise ValueError("assistant_id needs all_runs=True.")
-    interval = None if heartbeat_interval is None else timedelta(seconds=heartbeat_interval)
     return StreamStatusRequest(
         run_id=run_id,
         thread_id=thread_id,
@@ -67,7 +66,7 @@ def watch_request(
         after_revision=after_revision,
         store_id=store_id,
         include_progress=include_progress,
-        heartbeat_interval=interval,
+        heartbeat_interval=duration(heartbeat_interval, "heartbeat_interval"),
         attach=attach,
         until_acknowledged=until_acknowledged,
     )
@@ -85,7 +84,7 @@ class Resumption:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._first_request = request
-        self._outage = outage
+        self._outage = patience(outage)
         self._resnapshot = resnapshot
         self._now = now
         #: Every matching event up to this revision has arrived. None before the end of the first snapshot.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from runsvc.client.error import Unavailable
+from runsvc.client.lengths import deadline
 from runsvc.v1 import admin_service_pb2, run_service_pb2
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ ATTEMPTS: Final = 4
 #: The first and the longest pause, in seconds.
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
+#: The longest pause that a server can ask for, in seconds. A wait cannot be of any length.
+_LONGEST_ASKED: Final = 86_400.0
 
 
 def is_repeatable(request: Message) -> bool:
@@ -47,7 +50,8 @@ class Backoff:
         """Return the seconds until the next attempt, plus the pause that the server asked for."""
         longest = self._longest
         self._longest = min(2 * longest, _LONGEST_PAUSE)
-        return random.uniform(longest / 2, longest) + (error.retry_after or 0)
+        asked = min(max(error.retry_after or 0, 0), _LONGEST_ASKED)
+        return random.uniform(longest / 2, longest) + asked
 
 
 class Attempts:
@@ -55,7 +59,7 @@ class Attempts:
 
     def __init__(self, request: Message, timeout: float) -> None:
         self._request = request
-        self._end = time.monotonic() + timeout
+        self._end = time.monotonic() + deadline(timeout)
         self._made = 0
         self._backoff = Backoff()
 

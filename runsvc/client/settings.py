@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from runsvc.client.lengths import default_deadline
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -57,7 +59,7 @@ class Settings:
     ) -> Settings:
         """Return the given arguments, else RUNSVC_TARGET, _TOKEN, _TLS_CA and _TIMEOUT, else the defaults.
 
-        Raise ValueError for an invalid RUNSVC_TIMEOUT, and OSError for certificates that cannot be read.
+        Raise ValueError for an invalid timeout, and OSError for certificates that cannot be read.
         """
         given = _given(target, "RUNSVC_TARGET")
         certificates = _given(tls_ca, "RUNSVC_TLS_CA")
@@ -66,7 +68,7 @@ class Settings:
             target=DEFAULT_TARGET if given is None else given,
             token=_given(token, "RUNSVC_TOKEN"),
             certificates=certificates_of(certificates),
-            timeout=DEFAULT_TIMEOUT if seconds is None else seconds,
+            timeout=DEFAULT_TIMEOUT if seconds is None else default_deadline(seconds),
         )
 
 

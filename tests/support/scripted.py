@@ -27,6 +27,7 @@ class Refusal:
     metadata: dict[str, str] = field(default_factory=dict)
     violations: tuple[tuple[str, str], ...] = ()
     retry: int = 0
+    request_id: str = ""
 
     def abort(self, context: Any) -> None:
         status = status_pb2.Status(code=self.code.value[0], message=self.message)
@@ -46,7 +47,9 @@ class Refusal:
             details[-1].retry_delay.seconds = self.retry
         for detail in details:
             status.details.add().Pack(detail)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        trailers = [("grpc-status-details-bin", status.SerializeToString())]
+        trailers += [("x-request-id", self.request_id)] if self.request_id else []
+        context.set_trailing_metadata(tuple(trailers))
         context.abort(self.code, self.message)
 
 

@@ -25,6 +25,7 @@ class Work:
     worker_id: str | None = WORKER
     lease_ttl: float | None = 30
     outage: float | None = None
+    fence: bool = False
     usage: Progress | None = None
     failure: BaseException | None = None
     #: The exception that the clean-up raises.
@@ -44,6 +45,7 @@ class Work:
             "worker_id": self.worker_id,
             "lease_ttl": self.lease_ttl,
             "outage": self.outage,
+            "fence": self.fence,
         }
 
     async def starts(self) -> None:

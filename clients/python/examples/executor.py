@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import sys
 
 from runsvc.client import AsyncExecution, AsyncRunClient, FailedPrecondition, Unavailable
+from runsvc.client import new_worker_id as new_id
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
-WORKER_ID = sys.argv[1] if len(sys.argv) > 1 else f"{socket.gethostname()}-{os.getpid()}"
+WORKER_ID = sys.argv[1] if len(sys.argv) > 1 else new_id()
 
 
 async def echo(execution: AsyncExecution) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
 
 import grpc
 
+from runsvc.client.aio.heartbeats import Heartbeats
 from runsvc.client.aio.watch import AsyncWatch
+from runsvc.client.bearer import RememberedToken
 from runsvc.client.channel import aconnect
 from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.retry import Attempts
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
+
+_NO_LOOP: Final = (
+    "No event loop is running. Create the client inside a coroutine, such as that of asyncio.run()."
+)
+_OTHER_LOOP: Final = "The client belongs to another event loop. Create one client for each loop."
 
 
 class AsyncCalls:
@@ -56,11 +64,15 @@ class AsyncCalls:
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
-        Raises ValueError for an invalid RUNSVC_TIMEOUT, and OSError for a file of certificates that cannot be read.
+        Raises RuntimeError outside a running event loop. A client belongs to its loop, and fails in another one.
+        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
         """
+        self._loop = _running_loop()
         self._closed = False
         self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout)
+        if callable(settings.token):
+            settings = replace(settings, token=RememberedToken(settings.token))
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -75,6 +87,8 @@ class AsyncCalls:
         self.channel: grpc.aio.Channel = connect_again()
         """The connection. It may be used for other stubs. Further ones serve watches if there are many."""
         self._streams = Streams[grpc.aio.Channel](self.channel, connect_again)
+        #: Sends the heartbeats of executions. None with interceptors, which need the event loop.
+        self.heartbeats = None if interceptors else Heartbeats(settings)
         self.stub = RunServiceStub(self.channel)
         """The generated stub of RunService, without default deadline, retries and typed errors."""
         self.admin_stub = AdminServiceStub(self.channel)
@@ -101,6 +115,8 @@ class AsyncCalls:
         request: _Request,
         timeout: float | None,
     ) -> _Answer:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_OTHER_LOOP)
         attempts = Attempts(request, self.timeout if timeout is None else timeout)
         while True:
             try:
@@ -124,9 +140,18 @@ class AsyncCalls:
     def _open_stream(
         self, request: StreamStatusRequest
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_OTHER_LOOP)
         if self._closed:
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
         stream: grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse] = (
             self._streams.open(request)
         )
         return stream
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(_NO_LOOP) from None

@@ -30,25 +30,29 @@ class AsyncRunClient(AsyncRunCalls):
         self,
         run: Run | str,
         *,
-        worker_id: str | None,
+        worker_id: str | None = "",
         lease_ttl: float | None = LEASE_TTL,
         outage: float | None = None,
+        fence: bool = False,
     ) -> AsyncExecution:
         """Execute a run in an `async with` block: start it, keep its lease, stop on a cancel, report the end.
 
         - `run` is a run id, or a run with its kwargs as a call returned it.
-        - `worker_id` names this executor. None executes the run without a holder, and therefore without a lease.
+        - `worker_id` names this executor. Omitted, the execution makes one of host name, process id and a random part,
+          which no other execution has. None executes the run without a holder, and therefore without a lease.
         - `lease_ttl` is the lease in seconds, 1 to 3,600. The server ends the run as ERROR if the executor is silent
           for that long; the execution sends a heartbeat every third of it. None keeps the lease of the run's creation,
           if it has one.
         - `outage` is how long the report of the end is retried, in seconds. None is the length of the lease, or 60 if
           that is longer. The work continues while there is no server: such time does not count towards the lease.
+        - `fence` stops the work, as a cancel does, when the lease may be over because no renewal was confirmed in time.
+          The run is then reported as ERROR, and `fenced` is true. Without a lease it has no effect.
 
         Entering the block raises `NotFound`, or `FailedPrecondition` if the run has ended (INVALID_TRANSITION) or
         another worker holds it (NOT_HOLDER).
 
-            async with client.execute(run_id, worker_id="worker-1") as execution:
+            async with client.execute(run_id) as execution:
                 answer = await work(execution.run.kwargs)
                 await execution.update_progress(Progress(total_tokens=answer.tokens))
         """
-        return AsyncExecution(self, run, worker_id, lease_ttl, outage)
+        return AsyncExecution(self, run, worker_id, lease_ttl, outage, fence)

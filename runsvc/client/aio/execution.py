@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import ExecutionState, KnownRun, RetryWindow, is_transient, outcome
+from runsvc.client.aio.heartbeats import Heartbeat
+from runsvc.client.error import RunError
+from runsvc.client.execution import ExecutionState
+from runsvc.client.fence import now
+from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
-from runsvc.v1.run_pb2 import RunStatus, StatusEvent
+from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
+from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
+from runsvc.v1.run_service_pb2 import HeartbeatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -16,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runsvc.client.aio.runs import AsyncRunCalls
-    from runsvc.v1.run_pb2 import Progress, Run
+    from runsvc.client.fence import Fence
+    from runsvc.v1.run_pb2 import Progress
 
 _Answer = TypeVar("_Answer")
 
@@ -26,7 +33,8 @@ _DELETED: Final = StatusEvent.STATUS_EVENT_DELETED
 class AsyncExecution(ExecutionState):
     """A run that the current task executes, as an `async with` block.
 
-    - Entering the block starts the run. During the block, heartbeats keep its lease.
+    - Entering the block starts the run. During the block, heartbeats keep its lease. They are sent from a thread, so
+      that work which blocks the event loop keeps it too. Such work is stopped late: only at its next await.
     - Leaving the block reports SUCCESS, or ERROR with the text of the exception, which is then raised again.
     - If the run is cancelled or displaced, the block's task is cancelled: the work's `finally` blocks run, the cancel
       is acknowledged, and the program continues after the block. `cancelled` is then true.
@@ -41,11 +49,14 @@ class AsyncExecution(ExecutionState):
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool = False,
     ) -> None:
         """Create an execution. `AsyncRunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage)
+        super().__init__(run, worker_id, lease_ttl, outage, fence)
         self._client = client
+        self._loop: asyncio.AbstractEventLoop
         self._background: list[asyncio.Task[None]] = []
+        self._heartbeat: Heartbeat | None = None
         #: The task of the block, while it is in the block.
         self._task: asyncio.Task[Any] | None = None
         #: Cancellations that the task had when it entered the block.
@@ -60,7 +71,7 @@ class AsyncExecution(ExecutionState):
 
         Raises `InvalidArgument`.
         """
-        known, applied = self._known, False
+        known, applied, sent = self._known, False, now()
         total = known.merged_progress(progress)
         try:
             answer = await self._client.update_progress(
@@ -70,6 +81,7 @@ class AsyncExecution(ExecutionState):
             if not is_transient(error):
                 known.record_refusal(error)
         else:
+            self._record_renewal(sent)
             known.update(answer.run)
             applied = answer.applied
         known.progress.CopyFrom(total)
@@ -87,12 +99,13 @@ class AsyncExecution(ExecutionState):
             if self._known_run is not None:
                 await self._finish_despite_cancel(self._report_end(cancellation))
             raise
+        self._loop = asyncio.get_running_loop()
         task = self._task = asyncio.current_task()
         self._cancelling = task.cancelling() if task else 0
-        self._background = [
-            asyncio.create_task(self._follow_run()),
-            asyncio.create_task(self._send_heartbeats()),
-        ]
+        self._background = [asyncio.create_task(self._follow_run())]
+        if self._fence is not None:
+            self._background.append(asyncio.create_task(self._watch_fence(self._fence)))
+        self._start_heartbeats()
         for each in self._background:
             each.add_done_callback(self._background_ended)
         return self
@@ -110,11 +123,13 @@ class AsyncExecution(ExecutionState):
             is_last = task.uncancel() <= self._cancelling
             is_own_cancel = is_last and isinstance(failure, asyncio.CancelledError)
         try:
-            await self._finish_despite_cancel(self._report_end(self._failure or failure))
-        except RunError as error:
+            await self._finish_despite_cancel(
+                self._report_end(failure if self._failure is None else self._failure)
+            )
+        except Exception as error:
             if failure is None or is_own_cancel:
                 raise
-            failure.add_note(f"The end of run {self.run.run_id} could not be reported: {error}")
+            note(failure, f"The end of run {self.run.run_id} could not be reported: {error}")
         finally:
             await self._end_background()
         if self._failure is not None:
@@ -122,6 +137,7 @@ class AsyncExecution(ExecutionState):
         return is_own_cancel
 
     async def _start(self, run: Run) -> None:
+        sent = now()
         started = await self._repeat(
             lambda: self._client.set_status(
                 run.run_id,
@@ -131,49 +147,52 @@ class AsyncExecution(ExecutionState):
             ),
             self._client.timeout,
         )
-        started.run.kwargs.CopyFrom(run.kwargs)
-        self._known_run = KnownRun(started.run, self._worker_id, self._lease_ttl)
+        self._record_start(started.run, run.kwargs, sent)
 
     async def _report_end(self, failure: BaseException | None) -> None:
         """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
         known = self._known
         is_interrupted = failure is not None and not isinstance(failure, Exception)
         outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.must_stop:
-            await self._complete(failure, outage)
+        if not known.has_ended:
+            await self._complete(self._end_of_block(failure), outage)
         if known.cancelled:
             await self._acknowledge(outage)
         if known.lost and known.usage:
             await self._leave_usage()
+        self._log_loss()
 
     async def _complete(self, failure: BaseException | None, outage: float) -> None:
         known = self._known
         status, error = outcome(failure)
 
-        def complete(progress: Progress | None) -> Awaitable[Any]:
+        def complete(error: str | None, progress: Progress | None) -> Awaitable[Any]:
             return self._client.complete(
                 known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
             )
 
+        def complete_bare() -> Awaitable[Any]:
+            return complete(None if error is None else BARE_ERROR, None)
+
         try:
-            known.replace((await self._repeat(lambda: complete(known.usage), outage)).run)
-        except InvalidArgument:
-            # The server has not checked this usage before. The run must end nevertheless: report it without usage.
-            await self._repeat(lambda: complete(None), outage)
-            raise
+            answer = await self._report(lambda: complete(error, known.usage), complete_bare, outage)
+            known.replace(answer.run)
         except RunError as refusal:
             known.record_refusal(refusal)
 
     async def _acknowledge(self, outage: float) -> None:
         known = self._known
 
-        def acknowledge() -> Awaitable[Any]:
+        def acknowledge(progress: Progress | None) -> Awaitable[Any]:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, progress=known.usage
+                known.run_id, worker_id=self._worker_id, progress=progress
             )
 
         try:
-            known.update((await self._repeat(acknowledge, outage)).run)
+            answer = await self._report(
+                lambda: acknowledge(known.usage), lambda: acknowledge(None), outage
+            )
+            known.update(answer.run)
         except RunError as refusal:
             known.record_loss(refusal)
 
@@ -187,6 +206,21 @@ class AsyncExecution(ExecutionState):
         except RunError as refusal:
             if not is_transient(refusal):
                 known.record_loss(refusal)
+
+    async def _report(
+        self,
+        full: Callable[[], Awaitable[_Answer]],
+        bare: Callable[[], Awaitable[_Answer]],
+        seconds: float,
+    ) -> _Answer:
+        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
+        try:
+            return await self._repeat(full, seconds)
+        except Exception as refusal:
+            if not may_be_refused_contents(refusal):
+                raise
+            await self._repeat(bare, min(seconds, self._client.timeout))
+            raise
 
     async def _repeat(self, report: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
         """Repeat a report until it succeeds, fails for good, or the time is over."""
@@ -212,16 +246,56 @@ class AsyncExecution(ExecutionState):
                 running.cancel()
             raise
 
-    async def _send_heartbeats(self) -> None:
-        known, backoff = self._known, Backoff()
-        interval, worker_id = known.heartbeat_interval, self._worker_id
+    def _start_heartbeats(self) -> None:
+        known, worker_id = self._known, self._worker_id
+        interval = known.heartbeat_interval
         if interval is None or worker_id is None:
             return
-        pause = interval
+        timeout = min(interval, self._client.timeout)
+        if self._client.heartbeats is None:
+            sending = self._send_heartbeats(worker_id, interval, timeout, time.monotonic())
+            self._background.append(asyncio.create_task(sending))
+            return
+        request = HeartbeatRequest(run_id=known.run_id, worker_id=worker_id)
+        self._heartbeat = Heartbeat(request, interval, timeout, self._heartbeat_answered)
+        self._client.heartbeats.start(self._heartbeat, self._loop)
+
+    def _heartbeat_answered(self, answer: Run | BaseException, sent: float) -> bool:
+        """Take an answer to the event loop. Return whether heartbeats go on. Another thread calls this."""
+        if isinstance(answer, Run):
+            self._record_renewal(sent)
+        try:
+            self._loop.call_soon_threadsafe(self._record_heartbeat, answer)
+        except RuntimeError:
+            # The loop was closed inside the block.
+            return False
+        return isinstance(answer, (Run, RunError))
+
+    def _record_heartbeat(self, answer: Run | BaseException) -> None:
+        if isinstance(answer, Run):
+            self._record_run(answer)
+        elif isinstance(answer, RunError):
+            self._record_failure(answer)
+        elif not self._left:
+            self._failure = answer
+            self._stop()
+        if self._known.lost:
+            self._end_heartbeats()
+
+    def _end_heartbeats(self) -> None:
+        if self._heartbeat is not None and self._client.heartbeats is not None:
+            self._client.heartbeats.end(self._heartbeat)
+
+    async def _send_heartbeats(
+        self, worker_id: str, interval: float, timeout: float, started: float
+    ) -> None:
+        """Send heartbeats from the event loop, for a client with interceptors."""
+        known, backoff, due = self._known, Backoff(), started + interval
         while not known.lost:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            self._warn_if_late(time.monotonic() - due, interval)
+            sent = now()
             try:
-                timeout = min(interval, self._client.timeout)
                 run = await self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
             except RunError as error:
                 pause = min(interval, backoff.pause_after(error))
@@ -229,7 +303,14 @@ class AsyncExecution(ExecutionState):
             else:
                 backoff.reset()
                 pause = interval
+                self._record_renewal(sent)
                 self._record_run(run)
+            due = time.monotonic() + pause
+
+    async def _watch_fence(self, fence: Fence) -> None:
+        while not self._known.must_stop:
+            self._stop_if_fenced()
+            await asyncio.sleep(fence.pause)
 
     async def _follow_run(self) -> None:
         known, backoff = self._known, Backoff()
@@ -255,11 +336,12 @@ class AsyncExecution(ExecutionState):
 
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         """Stop the work if a background task failed unexpectedly."""
-        if not task.cancelled() and (failure := task.exception()):
+        if not task.cancelled() and (failure := task.exception()) is not None:
             self._failure = failure
             self._stop()
 
     async def _end_background(self) -> None:
+        self._end_heartbeats()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

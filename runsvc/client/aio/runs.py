@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runsvc.client.aio.admin import AsyncAdminCalls
+from runsvc.client.lengths import duration
 from runsvc.client.resume import OUTAGE, Resumption, watch_request
 from runsvc.v1.run_service_pb2 import (
     AcknowledgeCancelRequest,
@@ -125,7 +125,7 @@ class AsyncRunCalls(AsyncAdminCalls):
             status=status,
             error=error,
             worker_id=worker_id,
-            lease_ttl=None if lease_ttl is None else timedelta(seconds=lease_ttl),
+            lease_ttl=duration(lease_ttl, "lease_ttl"),
         )
         return await self._call(self.stub.SetStatus, request, timeout)
 

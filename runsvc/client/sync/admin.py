@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runsvc.client.lengths import moment
 from runsvc.client.sync.calls import Calls
 from runsvc.v1.admin_service_pb2 import (
     DeleteRequest,
@@ -34,9 +35,10 @@ class AdminCalls(Calls):
         """End every active run without a live lease, PENDING runs included. Call again while `more` is true.
 
         The runs end as ERROR. `error` is their error text; empty selects the server's default. `before` limits the
-        call to runs created no later; None is now. `limit` is the maximum number of runs to end; 0 is 1,000.
+        call to runs created no later; None is now; a datetime needs a time zone. `limit` is the maximum number of
+        runs to end; 0 is 1,000.
         """
-        request = ReconcileOrphansRequest(error=error, before=before, limit=limit)
+        request = ReconcileOrphansRequest(error=error, before=moment(before), limit=limit)
         return self._call(self.admin_stub.ReconcileOrphans, request, timeout)
 
     def delete(self, run_id: str, *, timeout: float | None = None) -> None:

@@ -58,7 +58,7 @@ class Calls:
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
-        Raises ValueError for an invalid RUNSVC_TIMEOUT, and OSError for a file of certificates that cannot be read.
+        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
         """
         self._closed = False
         self._watches = WeakSet[Watch]()

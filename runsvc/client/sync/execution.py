@@ -6,16 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runsvc.client.error import InvalidArgument, RunError
-from runsvc.client.execution import (
-    ExecutionState,
-    KnownRun,
-    RetryWindow,
-    RunStopped,
-    is_transient,
-    outcome,
-)
+from runsvc.client.error import RunError
+from runsvc.client.execution import ExecutionState, KnownRun, RunStopped
+from runsvc.client.fence import now
+from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
+from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
 if TYPE_CHECKING:
@@ -51,9 +47,10 @@ class Execution(ExecutionState):
         worker_id: str | None,
         lease_ttl: float | None,
         outage: float | None,
+        fence: bool = False,
     ) -> None:
         """Create an execution. `RunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage)
+        super().__init__(run, worker_id, lease_ttl, outage, fence)
         self._client = client
         self._background: list[threading.Thread] = []
         self.stopped: threading.Event = threading.Event()
@@ -74,7 +71,7 @@ class Execution(ExecutionState):
 
         Raises `RunStopped` and `InvalidArgument`.
         """
-        known, applied = self._known, False
+        known, applied, sent = self._known, False, now()
         total = known.merged_progress(progress)
         try:
             answer = self._client.update_progress(
@@ -84,6 +81,7 @@ class Execution(ExecutionState):
             if not is_transient(error):
                 known.record_refusal(error)
         else:
+            self._record_renewal(sent)
             known.update(answer.run)
             applied = answer.applied
         known.progress.CopyFrom(total)
@@ -114,11 +112,11 @@ class Execution(ExecutionState):
         self._left = True
         is_own_stop = isinstance(failure, RunStopped) and self.stopped.is_set()
         try:
-            self._report_end(self._failure or failure)
-        except RunError as error:
+            self._report_end(failure if self._failure is None else self._failure)
+        except Exception as error:
             if failure is None or is_own_stop:
                 raise
-            failure.add_note(f"The end of run {self.run.run_id} could not be reported: {error}")
+            note(failure, f"The end of run {self.run.run_id} could not be reported: {error}")
         finally:
             self._end_background()
         if self._failure is not None:
@@ -126,6 +124,7 @@ class Execution(ExecutionState):
         return is_own_stop
 
     def _start(self, run: Run) -> None:
+        sent = now()
         started = self._repeat(
             lambda: self._client.set_status(
                 run.run_id,
@@ -135,11 +134,13 @@ class Execution(ExecutionState):
             ),
             self._client.timeout,
         )
-        started.run.kwargs.CopyFrom(run.kwargs)
-        self._known_run = KnownRun(started.run, self._worker_id, self._lease_ttl)
+        self._record_start(started.run, run.kwargs, sent)
 
     def _start_background(self, run_id: str) -> None:
-        for work, name in ((self._follow_run, "watch"), (self._send_heartbeats, "heartbeats")):
+        works = [(self._follow_run, "watch"), (self._send_heartbeats, "heartbeats")]
+        if self._fence is not None:
+            works.append((self._watch_fence, "fence"))
+        for work, name in works:
             thread = threading.Thread(
                 target=self._run_safely, args=[work], name=f"{name} {run_id}", daemon=True
             )
@@ -157,41 +158,45 @@ class Execution(ExecutionState):
         known = self._known
         is_interrupted = failure is not None and not isinstance(failure, (Exception, RunStopped))
         outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.must_stop:
-            self._complete(failure, outage)
+        if not known.has_ended:
+            self._complete(self._end_of_block(failure), outage)
         if known.cancelled:
             self._acknowledge(outage)
         if known.lost and known.usage:
             self._leave_usage()
+        self._log_loss()
 
     def _complete(self, failure: BaseException | None, outage: float) -> None:
         known = self._known
         status, error = outcome(failure)
 
-        def complete(progress: Progress | None) -> Any:
+        def complete(error: str | None, progress: Progress | None) -> Any:
             return self._client.complete(
                 known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
             )
 
+        def complete_bare() -> Any:
+            return complete(None if error is None else BARE_ERROR, None)
+
         try:
-            known.replace(self._repeat(lambda: complete(known.usage), outage).run)
-        except InvalidArgument:
-            # The server has not checked this usage before. The run must end nevertheless: report it without usage.
-            self._repeat(lambda: complete(None), outage)
-            raise
+            answer = self._report(lambda: complete(error, known.usage), complete_bare, outage)
+            known.replace(answer.run)
         except RunError as refusal:
             known.record_refusal(refusal)
 
     def _acknowledge(self, outage: float) -> None:
         known = self._known
 
-        def acknowledge() -> Any:
+        def acknowledge(progress: Progress | None) -> Any:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, progress=known.usage
+                known.run_id, worker_id=self._worker_id, progress=progress
             )
 
         try:
-            known.update(self._repeat(acknowledge, outage).run)
+            answer = self._report(
+                lambda: acknowledge(known.usage), lambda: acknowledge(None), outage
+            )
+            known.update(answer.run)
         except RunError as refusal:
             known.record_loss(refusal)
 
@@ -205,6 +210,18 @@ class Execution(ExecutionState):
         except RunError as refusal:
             if not is_transient(refusal):
                 known.record_loss(refusal)
+
+    def _report(
+        self, full: Callable[[], _Answer], bare: Callable[[], _Answer], seconds: float
+    ) -> _Answer:
+        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
+        try:
+            return self._repeat(full, seconds)
+        except Exception as refusal:
+            if not may_be_refused_contents(refusal):
+                raise
+            self._repeat(bare, min(seconds, self._client.timeout))
+            raise
 
     def _repeat(self, report: Callable[[], _Answer], seconds: float) -> _Answer:
         """Repeat a report until it succeeds, fails for good, or the time is over."""
@@ -225,6 +242,7 @@ class Execution(ExecutionState):
             return
         pause = interval
         while not known.lost and not self._ending.wait(pause):
+            sent = now()
             try:
                 timeout = min(interval, self._client.timeout)
                 run = self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
@@ -234,7 +252,14 @@ class Execution(ExecutionState):
             else:
                 backoff.reset()
                 pause = interval
+                self._record_renewal(sent)
                 self._record_run(run)
+
+    def _watch_fence(self) -> None:
+        while self._fence is not None and not self._known.must_stop:
+            self._stop_if_fenced()
+            if self._ending.wait(self._fence.pause):
+                break
 
     def _follow_run(self) -> None:
         known, backoff, pause = self._known, Backoff(), 0.0

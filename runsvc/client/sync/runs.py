@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runsvc.client.lengths import duration
 from runsvc.client.resume import OUTAGE, Resumption, watch_request
 from runsvc.client.sync.admin import AdminCalls
 from runsvc.v1.run_service_pb2 import (
@@ -124,7 +124,7 @@ class RunCalls(AdminCalls):
             status=status,
             error=error,
             worker_id=worker_id,
-            lease_ttl=None if lease_ttl is None else timedelta(seconds=lease_ttl),
+            lease_ttl=duration(lease_ttl, "lease_ttl"),
         )
         return self._call(self.stub.SetStatus, request, timeout)
 

@@ -323,3 +323,17 @@ async def test_run_without_holder_has_no_lease(client: Any, others: Client) -> N
     work.end.set()
     await executing
     assert (await current(others, run)).progress == Progress(llm_call_count=2, final=True)
+
+
+async def test_second_execution_without_worker_ids_is_refused(client: Any, others: Client) -> None:
+    run = await create(others)
+    first, second = Work(run, worker_id=""), Work(run, worker_id="")
+    executing = working(client, first)
+    await first.starts()
+    with pytest.raises(FailedPrecondition) as refusal:
+        await working(client, second)
+    assert refusal.value.reason == "NOT_HOLDER"
+    first.end.set()
+    await executing
+    ended = await current(others, run)
+    assert (ended.status, ended.worker_id) == (SUCCESS, first.execution.worker_id)

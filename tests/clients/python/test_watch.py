@@ -7,7 +7,7 @@ import gc
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 
@@ -15,11 +15,8 @@ from runsvc.client import AsyncRunClient, AsyncWatch, RunClient, Unavailable, Wa
 from runsvc.v1.run_pb2 import RunSpec, StatusEvent
 from tests.support.both_clients import make_client
 from tests.support.calls import CHANGED, PENDING, RUNNING, SUCCESS, call
-from tests.support.server import client_of
+from tests.support.server import Process, client_of
 from tests.support.waiting import until
-
-if TYPE_CHECKING:
-    from tests.support.server import Process
 
 KILLS = 4
 ROUNDS = 1_000
@@ -159,3 +156,25 @@ async def test_closed_clients_leak_nothing(kind: Any, process: Process) -> None:
         await watch_once()
     await until(lambda: not has_grown(before, resources()))
     await wait_without_watchers(process)
+
+
+async def test_giving_up_a_wait_does_not_detach_the_client(tmp_path: Path) -> None:
+    async with (
+        Process(tmp_path / "grace.db", "--attach-grace", "0") as process,
+        AsyncRunClient(process.address) as client,
+        client_of(process.address) as others,
+    ):
+        run_id = (await client.create(RunSpec(thread_id="t"))).run.run_id
+        async with client.watch(run_id, attach=True) as watch:
+            statuses: list[int] = []
+            while len(statuses) < 3:
+                try:
+                    event = await asyncio.wait_for(anext(watch), 0.05)
+                except TimeoutError:
+                    if len(statuses) == 1:
+                        await call(others, "SetStatus", run_id=run_id, status=RUNNING)
+                    else:
+                        await call(others, "Complete", run_id=run_id, status=SUCCESS)
+                else:
+                    statuses += [event.run.status] if event.HasField("run") else []
+        assert statuses == [PENDING, RUNNING, SUCCESS]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from runsvc.cli import main
 from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1.run_pb2 import Progress, Run
 
@@ -43,10 +45,9 @@ def test_reconcile(cli: Cli, runs: list[Run], more: bool, message: str) -> None:
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [
-        ("1970-01-01T00:01:00", 60),
         ("1970-01-01T00:01:00Z", 60),
         ("1970-01-01T01:01:00+01:00", 60),
-        ("1970-01-02", 86_400),
+        ("1970-01-01T00:01Z", 60),
     ],
 )
 def test_reconcile_before_a_time(cli: Cli, given: str, seconds: int) -> None:
@@ -61,6 +62,13 @@ def test_invalid_time_is_a_usage_error(cli: Cli) -> None:
     assert "'yesterday' is not a time. Write it as 2026-11-24T09:30:00Z." in result.stderr
 
 
+@pytest.mark.parametrize("given", ["1970-01-01T00:01:00", "1970-01-02"])
+def test_time_without_a_zone_is_a_usage_error(cli: Cli, given: str) -> None:
+    result = cli("admin", "reconcile", "--before", given)
+    assert (result.exit_code, cli.script.asked) == (2, [])
+    assert f"'{given}' has no time zone. Write it as 1970-01-0" in result.stderr
+
+
 def test_delete(cli: Cli) -> None:
     cli.script.will("Delete", admin.DeleteResponse(), admin.DeleteResponse())
     assert cli("admin", "delete", "r1").stdout == "Removed run r1.\n"
@@ -72,3 +80,35 @@ def test_info_shows_zeros_too(cli: Cli) -> None:
     lines = cli("admin", "info").stdout.splitlines()
     assert lines[0].split() == ["version", "9.9"]
     assert ["active_runs", "0"] in [line.split() for line in lines]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who can be asked."""
+    monkeypatch.setattr("runsvc.cli.admin.is_terminal", lambda: True)
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
+def test_reconcile_asks_on_a_terminal(cli: Cli, answer: str, status: int) -> None:
+    cli.script.will("GetServerInfo", admin.GetServerInfoResponse(active_runs=1_234))
+    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse())
+    arguments = ["admin", "reconcile", "--before", "1970-01-01T00:01:00Z", "--target", cli.target]
+    result = CliRunner().invoke(main, arguments, input=answer)
+    assert result.exit_code == status
+    assert "created by 1970-01-01 00:01:00Z" in result.stderr
+    assert f"1,234 runs are active at {cli.target}" in result.stderr
+    assert isinstance(cli.last_request, admin.ReconcileOrphansRequest) is (status == 0)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_reconcile_does_not_ask_with_yes(cli: Cli) -> None:
+    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse())
+    assert cli("admin", "reconcile", "--yes").exit_code == 0
+    assert cli.script.asked == [admin.ReconcileOrphansRequest()]
+
+
+def test_help_of_reconcile_names_the_runs_that_end(cli: Cli) -> None:
+    shown = " ".join(cli("admin", "reconcile", "--help").stdout.split())
+    assert "PENDING runs that no executor has started yet" in shown
+    assert "RUNNING runs without a lease whose executors are alive" in shown

@@ -208,9 +208,13 @@ def test_cancel_thread_without_an_active_run(cli: Cli) -> None:
     assert result.stderr == "Error: Thread chat-1 has no active run.\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("r1", "--thread", "chat-1")])
-def test_cancel_needs_exactly_one_target(cli: Cli, arguments: tuple[str, ...]) -> None:
-    assert cli("cancel", *arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "number"), [((), "one"), (("r1", "--thread", "chat-1"), "only one")]
+)
+def test_cancel_needs_exactly_one_target(cli: Cli, arguments: tuple[str, ...], number: str) -> None:
+    result = cli("cancel", *arguments)
+    message = f"Name {number} of RUN_ID and --thread."
+    assert (result.exit_code, message in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [("create", "chat-1"), ("set-status", "r1", "running")])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,9 @@ from runsvc import __version__
 from runsvc.cli import main
 from runsvc.core.errors import StoreRefused
 from runsvc.settings import ORPHAN_ERROR, Settings
+from runsvc.v1.run_pb2 import Run
+from runsvc.v1.run_service_pb2 import GetResponse
+from tests.support.scripted import Script, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +54,7 @@ def test_argument_that_is_not_utf8_is_a_usage_error() -> None:
     assert json.loads(result.stderr)["code"] == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300", "2d", ""])
 def test_invalid_timeout_is_a_usage_error(seconds: str) -> None:
     assert invoke("get", "r", "--timeout", seconds).exit_code == 2
 
@@ -107,6 +112,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
         ready(given.listen)
 
     install(monkeypatch, serve)
+    monkeypatch.setattr("runsvc.cli.serve.is_terminal", lambda: True)
     yield settings
     logger.setLevel(level)
 
@@ -144,6 +150,69 @@ def test_serve_prints_its_address_and_next_commands(served: list[Settings]) -> N
             grace=10.0,
         )
     ]
+
+
+def test_hints_do_not_go_to_the_log_of_a_service(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    install(monkeypatch, lambda _settings, ready: ready("127.0.0.1:50051"))
+    result = invoke("serve")
+    assert result.stdout == f"runsvc {__version__} serves on 127.0.0.1:50051 (runsvc.db)\n"
+    assert (result.stderr, served) == ("", [])
+
+
+@pytest.mark.usefixtures("served")
+def test_unknown_variable_of_the_server_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUNSVC_SERVE_RETAIN_RUN", "30d")
+    monkeypatch.setenv("RUNSVC_SERVE_LOG_LEVEL", "info")
+    monkeypatch.setenv("RUNSVC_SERVE_XYZ_1", "1")
+    assert invoke("serve").exit_code == 0
+    effect = "is no variable of runsvc serve, and has no effect."
+    assert caplog.messages == [
+        f"RUNSVC_SERVE_RETAIN_RUN {effect} Did you mean RUNSVC_SERVE_RETAIN_RUNS?",
+        f"RUNSVC_SERVE_XYZ_1 {effect} See runsvc serve --help.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (("--target", "h:1", "get", "r"), "--target belongs behind the command: runsvc COMMAND"),
+        (("--thread", "t", "cancel"), "--thread belongs behind the command: runsvc COMMAND"),
+        (("admin", "--json", "info"), "--json belongs behind the command: runsvc admin COMMAND"),
+        (("--nonsense", "get", "r"), "No such option"),
+    ],
+)
+def test_option_before_the_command_is_a_usage_error(given: tuple[str, ...], place: str) -> None:
+    result = invoke(*given)
+    assert result.exit_code == 2
+    assert place in result.stderr or place in json.loads(result.stderr)["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("get", "--help"), ("get", "r1"), ("get", "r1", "--json")]
+)
+def test_output_without_a_reader_ends_as_other_programs_do(arguments: tuple[str, ...]) -> None:
+    script = Script()
+    script.will("Get", GetResponse(run=Run(run_id="r1")))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "runsvc.cli", *arguments]
+    try:
+        with scripted(script) as target:
+            ended = subprocess.run(
+                command,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                check=False,
+                env=os.environ | {"RUNSVC_TARGET": target},
+            )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_serve_passes_its_options(served: list[Settings]) -> None:
@@ -206,3 +275,26 @@ def test_log_level_applies_to_runsvc(
     monkeypatch.setattr(logging, "basicConfig", lambda **settings: config.update(settings))
     invoke("serve", "--log-level", level)
     assert (logging.getLogger("runsvc").level, config["level"]) == (ours, others)
+
+
+@pytest.mark.parametrize("option", ["--retain-runs", "--log-keep-age"])
+@pytest.mark.parametrize("given", ["30", "1h5", " 30 ", "0.5"])
+def test_length_that_removes_data_needs_a_unit(
+    served: list[Settings], option: str, given: str
+) -> None:
+    result = invoke("serve", option, given)
+    assert (result.exit_code, served) == (2, [])
+    assert f"{given!r} has no unit. Write it as {given.strip()}s or" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("5s", 5), ("5", 5), ("0", 0), ("1.5", 1.5), ("2m", 120), ("1e2", 100)]
+)
+def test_graces_take_units(served: list[Settings], given: str, seconds: float) -> None:
+    assert invoke("serve", "--attach-grace", given, "--grace", given).exit_code == 0
+    assert [(each.attach_grace, each.grace) for each in served] == [(seconds, seconds)]
+
+
+@pytest.mark.parametrize("given", ["25h", "nan", "-1", "1e300", "soon"])
+def test_invalid_grace_is_a_usage_error(served: list[Settings], given: str) -> None:
+    assert (invoke("serve", "--attach-grace", given).exit_code, served) == (2, [])

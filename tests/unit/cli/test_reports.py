@@ -102,10 +102,13 @@ def test_model(cli: Cli, given: str, name: str | None) -> None:
     assert ("the model is gpt" if name else "no model is set") in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [(), (" ",), ("gpt", "--clear")])
-def test_model_is_not_cleared_by_mistake(cli: Cli, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "number"), [((), "one"), ((" ",), "one"), (("gpt", "--clear"), "only one")]
+)
+def test_model_is_not_cleared_by_mistake(cli: Cli, arguments: tuple[str, ...], number: str) -> None:
     result = cli("model", "r1", *arguments)
-    assert (result.exit_code, "Name one of NAME and --clear." in result.stderr) == (2, True)
+    message = f"Name {number} of NAME and --clear."
+    assert (result.exit_code, message in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", ["complete", "set-status"])

@@ -210,15 +210,76 @@ async def test_cancelling_the_task_ends_the_stream(
         await until(lambda: script.held == 0)
 
 
-async def test_watch_can_be_continued_after_a_timeout(target: str, script: Script) -> None:
-    script.will("StreamStatus", [CHANGED, HOLD], [LAST])
+async def test_wait_that_is_given_up_keeps_the_stream(target: str, script: Script) -> None:
+    script.will("StreamStatus", [CHANGED, HOLD])
     async with AsyncRunClient(target) as client:
         watch = client.watch("r1")
         assert await anext(watch) == CHANGED
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(anext(watch), 0.1)
-        assert [each async for each in watch] == [LAST]
-    assert script.asked[-1].after_revision == 6
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(watch), 0.05)
+        assert (script.held, len(script.asked)) == (1, 1)
+        await watch.aclose()
+        assert [each async for each in watch] == []
+        await until(lambda: script.held == 0)
+
+
+async def test_event_of_a_wait_that_was_given_up_is_not_lost(target: str, script: Script) -> None:
+    script.will("StreamStatus", [CHANGED, LAST])
+    async with AsyncRunClient(target) as client:
+        watch = client.watch("r1")
+        events: list[StreamStatusResponse | BaseException] = []
+        while LAST not in events:
+            # Without a pause the wait is given up before, while or after its event arrives.
+            waiting = asyncio.ensure_future(anext(watch))
+            await asyncio.wait([waiting], timeout=0.001)
+            waiting.cancel()
+            events += await asyncio.gather(waiting, return_exceptions=True)
+        assert [each for each in events if not isinstance(each, BaseException)] == [CHANGED, LAST]
+    assert len(script.asked) == 1
+
+
+async def test_failure_after_a_wait_was_given_up_is_raised_by_the_next(
+    target: str, script: Script
+) -> None:
+    refusal = Refusal(grpc.StatusCode.NOT_FOUND, "no", "RUN_NOT_FOUND")
+    script.will("StreamStatus", [refusal])
+    async with AsyncRunClient(target) as client:
+        watch = client.watch("r1")
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await until(lambda: script.asked)
+        with pytest.raises(NotFound):
+            await anext(watch)
+
+
+async def test_only_one_task_waits_for_an_event(target: str, script: Script) -> None:
+    script.will("StreamStatus", [HOLD])
+    async with AsyncRunClient(target) as client:
+        watch = client.watch("r1")
+        waiting = asyncio.ensure_future(anext(watch, None))
+        await until(lambda: script.held == 1)
+        with pytest.raises(RuntimeError, match="Another task waits"):
+            await anext(watch)
+        await watch.aclose()
+        assert await waiting is None
+
+
+async def test_dropping_a_watch_after_a_wait_was_given_up_ends_the_stream(
+    target: str, script: Script
+) -> None:
+    script.will("StreamStatus", [HOLD])
+    async with AsyncRunClient(target) as client:
+
+        async def give_up() -> None:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(client.watch("r1")), 0.3)
+
+        await give_up()
+        await until(lambda: script.held == 0)
+        await until(lambda: len(script.asked) == 1)
 
 
 @pytest.mark.parametrize("token", [None, "secret"])

@@ -1,0 +1,65 @@
+"""The status and the error text with which a block ends. No exception of the work can make these fail."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from runsvc.v1.run_pb2 import Progress, RunStatus
+
+_log: Final = logging.getLogger("runsvc.client")
+
+#: Maximum length of an error text, in bytes. The server rejects a longer one.
+_ERROR_BYTES: Final = 16 << 10
+#: Characters of `last_ai_message` that the server keeps.
+_MESSAGE_CHARACTERS: Final = 2_000
+_STOPPED: Final = "The work was stopped before the run had ended."
+#: Error text if the server refuses the text of the failure.
+BARE_ERROR: Final = "The work failed. Its error could not be reported."
+
+
+def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
+    """Return the final status and error text of a block that ended with `failure`. Cut the text to the maximum."""
+    if failure is None:
+        return RunStatus.RUN_STATUS_SUCCESS, None
+    if not isinstance(failure, Exception):
+        return RunStatus.RUN_STATUS_ERROR, _STOPPED
+    text = _text_of(failure)
+    # A character has at least one byte, so a huge text is not encoded as a whole.
+    encoded = text[: _ERROR_BYTES + 1].encode(errors="replace")
+    if len(encoded) > _ERROR_BYTES:
+        encoded = encoded[: _ERROR_BYTES - len("…".encode())]
+        return RunStatus.RUN_STATUS_ERROR, encoded.decode(errors="ignore") + "…"
+    return RunStatus.RUN_STATUS_ERROR, encoded.decode()
+
+
+def _text_of(failure: Exception) -> str:
+    """Return the text of an exception, or its type's name if it has no text or fails to give one."""
+    name = type(failure).__name__
+    try:
+        # A subclass of str may override any method.
+        text = str.__str__(str(failure))
+    except BaseException as error:  # noqa: BLE001 - the failure of the work is the one that is raised.
+        return f"{name} (its text cannot be read: {type(error).__name__})"
+    if not text or isinstance(failure, KeyError):
+        # The text of a KeyError is only the key.
+        return ": ".join(filter(None, (name, text)))
+    return text
+
+
+def fitted(progress: Progress) -> Progress:
+    """Return `progress` with its preview cut as the server cuts it. A longer one may be too large to send."""
+    if len(progress.last_ai_message) <= _MESSAGE_CHARACTERS:
+        return progress
+    cut = Progress()
+    cut.CopyFrom(progress)
+    cut.last_ai_message = progress.last_ai_message[:_MESSAGE_CHARACTERS]
+    return cut
+
+
+def note(failure: BaseException, text: str) -> None:
+    """Add a note to an exception, or log it if the exception does not accept notes."""
+    try:
+        failure.add_note(text)
+    except BaseException:  # noqa: BLE001 - for example a frozen dataclass.
+        _log.error("%s", text)

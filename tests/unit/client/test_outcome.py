@@ -1,0 +1,74 @@
+"""The error text of a failure: no exception of the work can make it fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any, NoReturn
+
+import pytest
+
+from runsvc.client.outcome import fitted, note, outcome
+from runsvc.v1.run_pb2 import Progress, RunStatus
+
+
+class Stubborn(str):
+    """A text whose methods fail."""
+
+    def encode(self, *_: Any, **_more: Any) -> NoReturn:
+        raise RuntimeError
+
+    def __getitem__(self, _: Any) -> NoReturn:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+def failing_with(text: Any) -> Exception:
+    class WithoutTextError(Exception):
+        def __str__(self) -> str:
+            if isinstance(text, BaseException):
+                raise text
+            return text  # type: ignore[no-any-return]
+
+    return WithoutTextError()
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("no"), SystemExit(1), RecursionError()])
+def test_failure_without_a_text_is_named(raised: BaseException) -> None:
+    status, text = outcome(failing_with(raised))
+    assert status == RunStatus.RUN_STATUS_ERROR
+    assert text == f"WithoutTextError (its text cannot be read: {type(raised).__name__})"
+
+
+@pytest.mark.parametrize("text", [None, 7, b"x"])
+def test_text_of_another_type_is_no_text(text: Any) -> None:
+    reported = outcome(failing_with(text))[1]
+    assert reported == "WithoutTextError (its text cannot be read: TypeError)"
+
+
+def test_text_that_overrides_its_methods_is_read() -> None:
+    assert outcome(failing_with(Stubborn("stubborn")))[1] == "stubborn"
+
+
+def test_huge_text_is_cut_before_it_is_encoded() -> None:
+    reported = outcome(ValueError("☃" * 50_000_000))[1]
+    assert reported == "☃" * 5_460 + "…"
+
+
+def test_preview_is_cut_as_the_server_cuts_it() -> None:
+    assert fitted(Progress(last_ai_message="☃" * 2_001, total_tokens=1)) == Progress(
+        last_ai_message="☃" * 2_000, total_tokens=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenError(Exception):
+    text: str = "frozen"
+
+
+def test_exception_without_notes_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        note(FrozenError(), "the note")
+    assert caplog.messages == ["the note"]
