@@ -1,9 +1,11 @@
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::panics;
 use crate::reports::Reports;
 use crate::supervision::supervise;
 use crate::v1::{Progress, Run};
@@ -61,7 +63,7 @@ impl RunClient {
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
     /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
-    /// the run as reported.
+    /// the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
@@ -77,7 +79,8 @@ impl RunClient {
     /// # Errors
     ///
     /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder.
-    /// [`ExecuteError::Call`] if the start was refused, or a report failed for another reason.
+    /// [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
+    /// final usage, for instance because it is negative, the run has ended as ERROR without this usage.
     pub async fn execute<F, E>(
         &self,
         run_id: impl Into<String>,
@@ -95,11 +98,18 @@ impl RunClient {
         let stop = Arc::new(watch::Sender::new(None));
         let execution = Execution::new(self.clone(), options.worker_id.clone(), run.clone(), &stop);
         let handled = async {
-            let outcome = handler(execution.clone()).await;
+            let outcome = panics::catch(async { handler(execution.clone()).await }).await;
             let reason = *stop.borrow();
-            let last = outcome.as_ref().ok().and_then(Option::as_ref);
-            let usage = execution.final_usage(last).await;
-            reports.finish(reason, usage, outcome.err().map(|error| error.to_string())).await
+            let (last, error, panic) = match outcome {
+                Ok(Ok(last)) => (last, None, None),
+                Ok(Err(error)) => (None, Some(panics::error_text(error)), None),
+                Err(panic) => (None, Some(panics::panic_text(&*panic)), Some(panic)),
+            };
+            let answer = reports.finish(reason, execution.final_usage(last), error).await;
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
+            answer
         };
         tokio::select! {
             run = handled => run,

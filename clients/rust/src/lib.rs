@@ -28,10 +28,13 @@ mod error;
 mod execute;
 mod execution;
 mod pages;
+mod panics;
 mod reports;
 mod requests;
 mod settings;
 mod supervision;
+#[cfg(test)]
+mod testing;
 mod watch;
 
 /// The generated code: messages, enums and stubs.

@@ -3,7 +3,7 @@
 import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Backoff, pause } from "./backoff.js";
-import { RunError } from "./errors.js";
+import { InvalidArgumentError, RunError } from "./errors.js";
 import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
 import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import type {
@@ -14,7 +14,7 @@ import type {
   SetStatusOptions,
   UpdateProgressOptions,
 } from "./options.js";
-import { errorText, isRefusal, isTransient, orRefusal, retryReport } from "./report.js";
+import { errorText, isRefusal, isTransient, orRefusal, retryReport, withShortPreviews } from "./report.js";
 import { isTerminal } from "./status.js";
 import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
 
@@ -120,7 +120,7 @@ class RunningExecution implements Execution {
   #usageWith(progress: ProgressInit): Progress {
     const total = clone(ProgressSchema, this.#usage);
     merge(ProgressSchema, total, create(ProgressSchema, progress));
-    toBinary(ProgressSchema, total);
+    toBinary(ProgressSchema, withShortPreviews(total));
     return total;
   }
 
@@ -203,20 +203,38 @@ class RunningExecution implements Execution {
     if (usage) await this.#calls.updateProgress(this.run.runId, usage, options).catch(() => {});
   }
 
+  /** Report the end. If the server rejects the usage, report a failure without it. */
   async #complete(ending: Ending): Promise<Executed> {
-    if (!("error" in ending)) return { outcome: "completed", run: await this.#completeAs(RunStatus.SUCCESS) };
-    const { error } = ending;
-    return { outcome: "failed", run: await this.#completeAs(RunStatus.ERROR, errorText(error)), error };
+    try {
+      return await this.#completeAs(ending, this.#finalUsage);
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
+      return this.#completeAs({ error: thrown, ...ending }, undefined);
+    }
   }
 
-  async #completeAs(status: RunStatus, error?: string): Promise<Run> {
-    const options = { ...this.#options, error, progress: this.#finalUsage };
+  async #completeAs(ending: Ending, progress: Progress | undefined): Promise<Executed> {
+    const failed = "error" in ending;
+    const status = failed ? RunStatus.ERROR : RunStatus.SUCCESS;
+    const error = failed ? errorText(ending.error) : undefined;
+    const options = { ...this.#options, error, progress };
     const send = () => this.#calls.complete(this.run.runId, status, options);
-    return (await retryReport(send, this.#retryMs)).run;
+    const { run } = await retryReport(send, this.#retryMs);
+    return failed ? { outcome: "failed", run, error: ending.error } : { outcome: "completed", run };
   }
 
+  /** Acknowledge the cancel. If the server rejects the usage, acknowledge the cancel without it. */
   async #acknowledge(ending: Ending): Promise<Executed> {
-    const options = { ...this.#options, progress: this.#finalUsage };
+    try {
+      return await this.#acknowledgeWith(ending, this.#finalUsage);
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
+      return this.#acknowledgeWith({ error: thrown, ...ending }, undefined);
+    }
+  }
+
+  async #acknowledgeWith(ending: Ending, progress: Progress | undefined): Promise<Executed> {
+    const options = { ...this.#options, progress };
     const send = () => this.#calls.acknowledgeCancel(this.run.runId, options);
     return { outcome: "cancelled", run: (await retryReport(send, this.#retryMs)).run, ...ending };
   }

@@ -83,6 +83,70 @@ test("an error text is truncated to the limit of the server, between two charact
   assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(8191)}`);
 });
 
+const thrower = () => {
+  throw new Error("not readable");
+};
+const withoutText: Record<string, unknown> = {
+  undefined: undefined,
+  null: null,
+  "a symbol": Symbol("s"),
+  "an object without a prototype": Object.create(null),
+  "an error whose message is an object": Object.assign(new Error(), { message: { a: 1 } }),
+  "an error without a name": Object.assign(new Error(), { message: 1n, name: "", toString: thrower }),
+  "an error with a getter that throws": Object.defineProperty(new Error(), "message", { get: thrower }),
+  "a proxy that throws": new Proxy({}, { get: thrower, getPrototypeOf: thrower }),
+};
+for (const [name, thrown] of Object.entries(withoutText)) {
+  test(`${name} that the handler throws is reported and returned`, async (test) => {
+    const { client, reports } = await serverOf(test);
+    const executed = await client.execute("run-1", options, async () => {
+      throw thrown;
+    });
+    // An assertion on a proxy that throws would throw too.
+    assert(executed.outcome === "failed" && Object.is(executed.error, thrown));
+    assert.match(reports.at(-1) ?? "", /^complete ERROR \S/);
+  });
+}
+
+test("usage that the server rejects does not prevent the report of the end", async (test) => {
+  const reports: string[] = [];
+  const rejectNegative = (progress?: { totalTokens?: bigint }) => {
+    if (progress) throw refusal(Code.InvalidArgument, "INVALID_REQUEST");
+  };
+  const { client, become } = await serverOf(test, {
+    complete: ({ status, progress }) => {
+      rejectNegative(progress);
+      reports.push(`complete ${RunStatus[status]}`);
+      return { run: { runId: "run-1", status } };
+    },
+    acknowledgeCancel: ({ progress }) => {
+      rejectNegative(progress);
+      reports.push("acknowledge");
+      return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
+    },
+  });
+  const failed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
+  assert(failed.outcome === "failed" && failed.error instanceof RunError);
+  const cancelled = await client.execute("run-1", options, async (execution) => {
+    become(RunStatus.INTERRUPTED);
+    await untilStopped(execution).catch(() => {});
+    return { totalTokens: -1n };
+  });
+  assert(cancelled.outcome === "cancelled" && cancelled.error instanceof RunError);
+  assert.deepEqual(reports, ["complete ERROR", "acknowledge"]);
+});
+
+test("a preview always fits into a message", async (test) => {
+  const { client, reports } = await serverOf(test, {
+    complete: ({ progress }) => {
+      reports.push(`${progress?.lastAiMessage?.length}`);
+      return { run: { runId: "run-1" } };
+    },
+  });
+  await client.execute("run-1", options, async () => ({ lastAiMessage: "x".repeat(5 << 20) }));
+  assert.equal(reports.at(-1), `${16 << 10}`);
+});
+
 test("a run whose start is refused is not executed", async (test) => {
   const { client } = await serverOf(test, {
     setStatus: () => {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::v1::Lease;
+use crate::testing::OneRun;
+use crate::v1::{Lease, RunStatus};
 
 #[test]
 fn the_lease_defaults_to_the_one_of_the_creation() {
@@ -11,4 +12,51 @@ fn the_lease_defaults_to_the_one_of_the_creation() {
     let with_lease =
         ExecuteOptions { lease: Some(Duration::from_secs(3)), ..ExecuteOptions::default() };
     assert_eq!(with_lease.lease_of(&run), Some(Duration::from_secs(3)));
+}
+
+fn no_worker() -> ExecuteOptions {
+    ExecuteOptions { worker_id: None, ..ExecuteOptions::default() }
+}
+
+/// An error whose `Display` panics.
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no text")
+    }
+}
+
+#[tokio::test]
+async fn an_error_without_a_text_ends_the_run() {
+    let server = OneRun::default();
+    let handler = async |_| Err(Unprintable);
+    let run = server.client().await.execute("r", no_worker(), handler).await.unwrap();
+    assert_eq!(run.status(), RunStatus::Error);
+    let reports = server.reports();
+    assert!(reports[1].starts_with("complete RUN_STATUS_ERROR") && reports[1].contains("no text"));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_handler_ends_the_run_and_is_resumed() {
+    let server = OneRun::default();
+    let client = server.client().await;
+    let handler = async |_| -> Result<Option<Progress>, String> { panic!("broken") };
+    let execution = tokio::spawn(async move { client.execute("r", no_worker(), handler).await });
+    let panic = execution.await.unwrap_err().into_panic();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"broken"));
+    let end = "complete RUN_STATUS_ERROR The handler panicked: broken";
+    assert_eq!(server.reports().last().unwrap(), end);
+}
+
+#[tokio::test]
+async fn usage_that_the_server_rejects_does_not_prevent_the_report_of_the_end() {
+    let server = OneRun::default();
+    let usage = Progress { total_tokens: Some(-1), ..Progress::default() };
+    let handler = async |_| Ok::<_, String>(Some(usage));
+    let error = server.client().await.execute("r", no_worker(), handler).await.unwrap_err();
+    let ExecuteError::Call(error) = error else { panic!("{error}") };
+    assert_eq!(error.kind(), crate::Kind::InvalidArgument);
+    let reports = server.reports();
+    assert!(reports[1].starts_with("complete RUN_STATUS_ERROR The usage was rejected"));
 }
