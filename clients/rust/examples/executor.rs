@@ -64,8 +64,7 @@ async fn take_runs(
 async fn execute(client: RunClient, worker_id: String, run_id: String) -> String {
     let options =
         ExecuteOptions { worker_id: Some(worker_id), lease: Some(Duration::from_secs(10)) };
-    let handler = |execution| echo(client.clone(), execution);
-    match client.execute(&run_id, options, handler).await {
+    match client.execute(&run_id, options, echo).await {
         Ok(run) => println!("{run_id} {}", run.status().as_str_name()),
         // For example, another executor started the run first.
         Err(error) => println!("{run_id} {error}"),
@@ -74,9 +73,8 @@ async fn execute(client: RunClient, worker_id: String, run_id: String) -> String
 }
 
 /// The handler: reports one word more every half second, until the run is stopped.
-async fn echo(client: RunClient, execution: Execution) -> Result<Option<Progress>, RunError> {
-    // Only `get` returns the kwargs of a run.
-    let input = input_of(client.get(&execution.run().run_id).await?);
+async fn echo(execution: Execution) -> Result<Option<Progress>, RunError> {
+    let input = input_of(execution.run());
     let words: Vec<_> = input.split_whitespace().collect();
     for (tokens, last) in (1..).zip(0..words.len()) {
         tokio::select! {
@@ -93,7 +91,10 @@ async fn echo(client: RunClient, execution: Execution) -> Result<Option<Progress
     Ok(None)
 }
 
-fn input_of(run: Run) -> String {
-    let input = run.kwargs.unwrap_or_default().fields.remove("input").and_then(|value| value.kind);
-    if let Some(Kind::StringValue(text)) = input { text } else { String::new() }
+fn input_of(run: &Run) -> &str {
+    let input = run.kwargs.as_ref().and_then(|kwargs| kwargs.fields.get("input"));
+    match input.and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => text,
+        _ => "",
+    }
 }

@@ -59,7 +59,7 @@ impl fmt::Display for ExecuteError {
 impl std::error::Error for ExecuteError {}
 
 impl RunClient {
-    /// Executes a run: starts it, calls the handler, sends heartbeats while the handler runs, and reports the end.
+    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and reports the end.
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
     /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
@@ -96,8 +96,15 @@ impl RunClient {
         let run = reports.start().await?;
         let reports = reports.of_the_end(&run);
         let stop = Arc::new(watch::Sender::new(None));
-        let execution = Execution::new(self.clone(), options.worker_id.clone(), run.clone(), &stop);
         let handled = async {
+            let run = match reports.with_kwargs(run.clone()).await {
+                Ok(run) => run,
+                Err(error) => {
+                    let reason = *stop.borrow();
+                    return reports.finish_unread(reason, error).await;
+                }
+            };
+            let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
             let outcome = panics::catch(async { handler(execution.clone()).await }).await;
             let reason = *stop.borrow();
             let (last, error, panic) = match outcome {

@@ -53,7 +53,7 @@ impl Execution {
         Self { client, worker_id, run, stopped, stop, reported, sending }
     }
 
-    /// Returns the run as it was started, without its kwargs.
+    /// Returns the run as it was started, with its kwargs.
     pub fn run(&self) -> &Run {
         &self.run
     }

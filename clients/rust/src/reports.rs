@@ -51,6 +51,25 @@ impl<'a> Reports<'a> {
         .await
     }
 
+    /// Returns the run with its kwargs, which the response to the start omits.
+    pub(crate) async fn with_kwargs(&self, run: Run) -> Result<Run, RunError> {
+        let read = |client: RunClient, run_id: String| async move { client.get(run_id).await };
+        let kwargs = self.retry(self.run_id.to_owned(), read).await?.kwargs;
+        Ok(Run { kwargs, ..run })
+    }
+
+    /// Reports the end of a run whose kwargs cannot be read, so that its handler is not called.
+    pub(crate) async fn finish_unread(
+        &self,
+        reason: Option<StopReason>,
+        error: RunError,
+    ) -> Result<Run, ExecuteError> {
+        let reason = if error.is_refusal() { Some(StopReason::Lost) } else { reason };
+        let text = format!("The kwargs of the run could not be read: {error}");
+        let run = self.finish(reason, None, Some(text)).await?;
+        if reason.is_some() { Ok(run) } else { Err(error.into()) }
+    }
+
     /// Reports the end, after a handler that was stopped for this reason or not at all.
     pub(crate) async fn finish(
         &self,

@@ -46,9 +46,7 @@ async function execute(runId: string): Promise<void> {
 
 /** The handler: reports one word more every half second, until the run is stopped. */
 async function echo({ run, signal, report }: Execution) {
-  // Only `get` returns the kwargs of a run.
-  const { kwargs } = await client.get(run.runId, { signal });
-  const words = String(kwargs?.input ?? "").split(" ");
+  const words = String(run.kwargs?.input ?? "").split(" ");
   for (let count = 1; count <= words.length; count++) {
     // Rejects when the run is stopped.
     await setTimeout(500, undefined, { signal });

@@ -195,7 +195,7 @@ export class RunClient implements Disposable {
   }
 
   /**
-   * Execute a run: start it, call the handler, send heartbeats while the handler runs, and report the end.
+   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the end.
    *
    * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
    * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.

@@ -27,7 +27,7 @@ export type Handler = (execution: Execution) => Promise<ProgressInit | undefined
 
 /** A run in progress, as its handler sees it. */
 export interface Execution {
-  /** The run as it was started, without its kwargs. */
+  /** The run as it was started, with its kwargs. */
   readonly run: Run;
   /** Aborted with an AbortError when others have ended the run. The handler should stop then. */
   readonly signal: AbortSignal;

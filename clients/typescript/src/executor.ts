@@ -32,6 +32,7 @@ export interface ExecutorCalls {
     options: UpdateProgressOptions,
   ): Promise<{ run: Run; applied: boolean }>;
   acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
+  get(runId: string): Promise<Run>;
   heartbeat(runId: string, workerId: string, options: CallOptions): Promise<Run>;
   watch(target: WatchTarget, options: WatchOptions): Watch;
 }
@@ -173,9 +174,21 @@ class RunningExecution implements Execution {
     }
   }
 
-  /** Call the handler. Never rejects. */
+  /** Add the kwargs to the run. The response to the start omits them. */
+  async #readKwargs(): Promise<void> {
+    const read = retryReport(() => this.#calls.get(this.run.runId), this.#retryMs);
+    const found = await orRefusal(read);
+    if (found instanceof RunError) {
+      this.#stopFor(found);
+      throw found;
+    }
+    this.run.kwargs = found.kwargs;
+  }
+
+  /** Read the kwargs, and call the handler. Never rejects. */
   async perform(handler: Handler): Promise<Ending> {
     try {
+      await this.#readKwargs();
       const usage = await handler(this);
       if (usage) merge(ProgressSchema, this.#usage, this.#usageWith(usage));
       return {};

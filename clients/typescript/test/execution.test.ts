@@ -35,6 +35,7 @@ async function serverOf(test: TestContext, answers: Answers = {}) {
       reports.push(`progress ${progress?.totalTokens}`);
       return { run, applied: run.status === RunStatus.RUNNING };
     },
+    get: () => ({ run: { ...run, kwargs: { input: "hello" } } }),
     heartbeat: () => ({ run }),
     async *streamStatus(_, { signal }) {
       yield { event: StatusEvent.SNAPSHOT, run };
@@ -63,6 +64,35 @@ test("the result of the handler is the final usage", async (test) => {
   });
   assert.equal(executed.outcome, "completed");
   assert.deepEqual(reports, ["start worker-1 without a lease", "progress 1", "complete SUCCESS 2"]);
+});
+
+test("the handler receives the kwargs of the run, also after an outage", async (test) => {
+  let calls = 0;
+  const { client, reports } = await serverOf(test, {
+    get: () => {
+      calls += 1;
+      if (calls < 6) throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+      return { run: { kwargs: { input: "hello" } } };
+    },
+  });
+  const executed = await client.execute("run-1", options, async ({ run }) => {
+    assert.deepEqual([run.runId, run.kwargs], ["run-1", { input: "hello" }]);
+  });
+  assert.equal(executed.outcome, "completed");
+  assert.equal(reports.length, 2);
+});
+
+test("a run whose kwargs cannot be read ends without a call of the handler", async (test) => {
+  let code = Code.DataLoss;
+  const get = () => {
+    throw refusal(code, "");
+  };
+  const { client, reports } = await serverOf(test, { get });
+  const handler = () => assert.fail("the handler was called");
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "failed");
+  assert.match(reports.at(-1) ?? "", /^complete ERROR/);
+  code = Code.NotFound;
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "lost");
 });
 
 test("an error of the handler is reported and returned", async (test) => {

@@ -13,6 +13,7 @@ from runsvc.v1.run_pb2 import Progress, Run
 from runsvc.v1.run_service_pb2 import (
     CompleteRequest,
     CompleteResponse,
+    GetResponse,
     HeartbeatRequest,
     HeartbeatResponse,
     SetStatusResponse,
@@ -112,6 +113,7 @@ async def _heartbeat_server(
     script = ScenarioScript()
     started = Run(run_id="r", status="RUN_STATUS_RUNNING", revision=2)
     script.will("SetStatus", SetStatusResponse(run=started))
+    script.will("Get", GetResponse(run=started))
     script.will("StreamStatus", [NO_ANSWER])
     script.will("Heartbeat", *answers, *[answers[-1]] * 100)
     await env.serve_script(script)

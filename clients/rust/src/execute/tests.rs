@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::OneRun;
+use crate::Code;
+use crate::testing::{OneRun, client_of, refusal};
 use crate::v1::{Lease, RunStatus};
 
 #[test]
@@ -34,7 +35,8 @@ async fn an_error_without_a_text_ends_the_run() {
     let run = server.client().await.execute("r", no_worker(), handler).await.unwrap();
     assert_eq!(run.status(), RunStatus::Error);
     let reports = server.reports();
-    assert!(reports[1].starts_with("complete RUN_STATUS_ERROR") && reports[1].contains("no text"));
+    let end = reports.last().unwrap();
+    assert!(end.starts_with("complete RUN_STATUS_ERROR") && end.contains("no text"), "{end}");
 }
 
 #[tokio::test]
@@ -58,5 +60,32 @@ async fn usage_that_the_server_rejects_does_not_prevent_the_report_of_the_end() 
     let ExecuteError::Call(error) = error else { panic!("{error}") };
     assert_eq!(error.kind(), crate::Kind::InvalidArgument);
     let reports = server.reports();
-    assert!(reports[1].starts_with("complete RUN_STATUS_ERROR The usage was rejected"));
+    assert!(reports[2].starts_with("complete RUN_STATUS_ERROR The usage was rejected"));
+}
+
+#[tokio::test]
+async fn the_handler_receives_the_kwargs_of_the_run() {
+    let server = OneRun::default();
+    let handler = async |execution: Execution| {
+        let kwargs = execution.run().kwargs.clone().ok_or("no kwargs")?;
+        let input = kwargs.fields.keys().next().cloned();
+        Ok::<_, &str>(Some(Progress { last_ai_message: input, ..Progress::default() }))
+    };
+    let run = server.client().await.execute("r", no_worker(), handler).await.unwrap();
+    assert_eq!(run.status(), RunStatus::Success);
+    assert_eq!(server.reports(), ["start ", "get", "complete RUN_STATUS_SUCCESS "]);
+}
+
+#[tokio::test]
+async fn a_run_whose_kwargs_cannot_be_read_ends_as_error() {
+    let server = OneRun::default();
+    let answers = server.clone();
+    let client = client_of(move |method, message| match method {
+        "Get" => Some(Err(refusal(Code::DataLoss))),
+        _ => answers.answer(method, message),
+    });
+    let handler = async |_| -> Result<Option<Progress>, String> { unreachable!("not called") };
+    let error = client.await.execute("r", no_worker(), handler).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Call(error) if error.code() == Code::DataLoss));
+    assert!(server.reports()[1].starts_with("complete RUN_STATUS_ERROR The kwargs of the run"));
 }
