@@ -27,6 +27,7 @@ mod client;
 mod error;
 mod execute;
 mod execution;
+mod lengths;
 mod pages;
 mod panics;
 mod reports;

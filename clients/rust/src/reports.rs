@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::execution::StopReason;
+use crate::lengths;
 use crate::v1::{
     AcknowledgeCancelRequest, CompleteRequest, Progress, Run, RunStatus, SetStatusRequest,
     UpdateProgressRequest,
@@ -41,7 +42,7 @@ impl<'a> Reports<'a> {
         let mut request = SetStatusRequest {
             run_id: self.run_id.into(),
             worker_id: self.options.worker_id.clone(),
-            lease_ttl: self.options.lease.and_then(|lease| lease.try_into().ok()),
+            lease_ttl: self.options.lease.map(lengths::to_message),
             ..SetStatusRequest::default()
         };
         request.set_status(RunStatus::Running);

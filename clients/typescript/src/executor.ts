@@ -6,6 +6,7 @@ import { Backoff, pause } from "./backoff.js";
 import { InvalidArgumentError, RunError } from "./errors.js";
 import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
 import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { checkLength } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
   CallOptions,
@@ -44,6 +45,7 @@ export async function execute(
   { workerId, leaseTtlMs }: ExecuteOptions,
   handler: Handler,
 ): Promise<Executed> {
+  if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
   const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;

@@ -4,6 +4,7 @@ import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
 import { type RunError, UnavailableError } from "./errors.js";
+import { checkLength } from "./lengths.js";
 
 /** The highest number of attempts at one call. */
 export const MAX_ATTEMPTS = 4;
@@ -26,6 +27,7 @@ export class Attempts {
 
   /** A timeout of 0 means no deadline; a negative timeout has passed already. */
   constructor(repeatable: boolean, timeoutMs: number) {
+    checkLength("timeoutMs", timeoutMs);
     this.#repeatable = repeatable;
     this.#deadline = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   }

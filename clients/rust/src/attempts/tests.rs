@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use tonic::Code;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 
@@ -62,6 +63,16 @@ async fn a_pause_that_exceeds_the_timeout_is_not_started() {
     let fails = |_request: Request<()>| async { Err::<Response<()>, _>(unavailable()) };
     call(Duration::from_millis(20), true, (), fails).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_delay_of_a_server_does_not_overflow() {
+    let delay = || {
+        let details = ErrorDetails::with_retry_info(Some(Duration::MAX));
+        Status::with_error_details(Code::Unavailable, "", details)
+    };
+    let (answer, attempts) = answer_after(1, true, delay).await;
+    assert_eq!((answer, attempts), (Err(Code::Unavailable), 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,6 +135,16 @@ async fn a_watch_fails_after_the_outage_that_was_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_has_no_outage_or_an_endless_one() {
+    let script = Script::of([vec![unavailable()], vec![unavailable()], vec![Ok(changed(1))]]);
+    let mut watch = script.watch(run()).outage(Duration::MAX);
+    assert_eq!(watch.next().await.unwrap(), Some(changed(1)));
+    let script = Script::of([vec![unavailable()], vec![Ok(changed(1))]]);
+    let mut watch = script.watch(run()).outage(Duration::ZERO);
+    assert_eq!(watch.next().await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_ends_an_outage() {
     let script =
         Script::of([1, 2, 3, 4, 5, 6, 7, 8].map(|number| vec![Ok(changed(number)), unavailable()]));
