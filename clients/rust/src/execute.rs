@@ -9,18 +9,26 @@ use crate::panics;
 use crate::reports::Reports;
 use crate::supervision::supervise;
 use crate::v1::{Progress, Run};
+use crate::worker_ids::new_worker_id;
 use crate::{Execution, RunClient, RunError};
 
 /// Configures an execution.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ExecuteOptions {
-    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused. None: the
-    /// run has no holder, and any executor may report on it.
+    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused.
+    /// Default: a new id from the host name, the process id and a random number. None: the run has no holder, and any
+    /// executor may report on it.
     pub worker_id: Option<String>,
     /// The lease, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for this
     /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
+}
+
+impl Default for ExecuteOptions {
+    fn default() -> Self {
+        Self { worker_id: Some(new_worker_id()), lease: None }
+    }
 }
 
 impl ExecuteOptions {

@@ -37,6 +37,7 @@ mod supervision;
 #[cfg(test)]
 mod testing;
 mod watch;
+mod worker_ids;
 
 /// The generated code: messages, enums and stubs.
 #[allow(missing_docs, clippy::all, clippy::pedantic, rustdoc::all)]

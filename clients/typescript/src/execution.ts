@@ -7,10 +7,11 @@ import type { ProgressInit } from "./options.js";
 /** Configures an execution. */
 export interface ExecuteOptions {
   /**
-   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Unset: the run
-   * has no holder, and any executor may report on it.
+   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Default: a
+   * new id from the host name, the process id and a random number. `null`: the run has no holder, and any executor may
+   * report on it.
    */
-  workerId?: string;
+  workerId?: string | null;
   /**
    * The lease in milliseconds, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat
    * for this long. Needs a `workerId`. Unset: the lease that the run was created with; without one, the run of an

@@ -18,6 +18,7 @@ import type {
 import { errorText, isRefusal, isTransient, orRefusal, retryReport, withShortPreviews } from "./report.js";
 import { isTerminal } from "./status.js";
 import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+import { newWorkerId } from "./workerId.js";
 
 /** The shortest time for which the report of the end is retried. */
 const MIN_RETRY_MS = 60_000;
@@ -42,9 +43,11 @@ export interface ExecutorCalls {
 export async function execute(
   calls: ExecutorCalls,
   runId: string,
-  { workerId, leaseTtlMs }: ExecuteOptions,
+  options: ExecuteOptions,
   handler: Handler,
 ): Promise<Executed> {
+  const { leaseTtlMs } = options;
+  const workerId = options.workerId === undefined ? newWorkerId() : (options.workerId ?? undefined);
   if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);

@@ -29,6 +29,20 @@ impl fmt::Display for Unprintable {
 }
 
 #[tokio::test]
+async fn every_execution_has_a_worker_id_of_its_own() {
+    let server = OneRun::default();
+    let client = server.client().await;
+    for _ in 0..2 {
+        let handler = async |_| Ok::<_, String>(None);
+        client.execute("r", ExecuteOptions::default(), handler).await.unwrap();
+    }
+    let reports = server.reports();
+    let starts: Vec<_> = reports.iter().filter(|report| report.starts_with("start ")).collect();
+    assert!(starts[0].contains(&format!("-{}-", std::process::id())), "{starts:?}");
+    assert_ne!(starts[0], starts[1]);
+}
+
+#[tokio::test]
 async fn an_error_without_a_text_ends_the_run() {
     let server = OneRun::default();
     let handler = async |_| Err(Unprintable);
