@@ -6,6 +6,7 @@ import { Backoff, pause } from "./backoff.js";
 import { InvalidArgumentError, RunError } from "./errors.js";
 import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
 import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { warnIfLate } from "./lateness.js";
 import { checkLength } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
@@ -163,8 +164,10 @@ class RunningExecution implements Execution {
     const backoff = new Backoff();
     const { runId } = this.run;
     for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
+      const due = performance.now() + milliseconds;
       await pause(milliseconds, finished);
       if (finished.aborted) return;
+      warnIfLate(runId, performance.now() - due, ttlMs);
       try {
         const options = { timeoutMs: Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs), signal: finished };
         this.#check(await this.#calls.heartbeat(runId, workerId, options));

@@ -3,7 +3,7 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
-import { type RunError, UnavailableError } from "./errors.js";
+import { isUnavailable, type RunError } from "./errors.js";
 import { checkLength } from "./lengths.js";
 
 /** The highest number of attempts at one call. */
@@ -41,7 +41,7 @@ export class Attempts {
   /** Milliseconds until the next attempt. Undefined if there is no further attempt. */
   pauseAfter(error: RunError): number | undefined {
     this.#made += 1;
-    const isLast = this.#made >= MAX_ATTEMPTS || !(error instanceof UnavailableError);
+    const isLast = this.#made >= MAX_ATTEMPTS || !isUnavailable(error);
     if (!this.#repeatable || isLast) return undefined;
     const pause = this.#backoff.pauseAfter(error);
     return performance.now() + pause < this.#deadline ? pause : undefined;

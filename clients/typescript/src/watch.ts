@@ -3,7 +3,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code } from "@connectrpc/connect";
 import { pause } from "./backoff.js";
-import { isFromRunsvc, RunError } from "./errors.js";
+import { isFromRunsvc, isUnavailable, RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import {
   type RunService,
@@ -153,11 +153,12 @@ function advance(request: StreamStatusRequest, event: StreamStatusResponse): voi
   if (event.storeId) request.storeId = event.storeId;
 }
 
-/** Whether the connection was lost, which some transports report as INTERNAL or CANCELLED. */
+/**
+ * Whether the watch can resume: the server is unavailable or overloaded, or the connection was lost, which some
+ * transports report as INTERNAL.
+ */
 function isLostConnection(failure: RunError): boolean {
-  const { code } = failure;
-  if (code === Code.Unavailable) return true;
-  return (code === Code.Internal || code === Code.Canceled) && !isFromRunsvc(failure);
+  return isUnavailable(failure) || (failure.code === Code.Internal && !isFromRunsvc(failure));
 }
 
 function requestOf(target: WatchTarget, options: WatchOptions): StreamStatusRequest {

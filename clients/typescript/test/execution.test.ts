@@ -274,6 +274,20 @@ test("the lease of a cancelled run is renewed until the handler returns", async 
   assert.equal(executed.outcome, "cancelled");
 });
 
+test("a handler that blocks the event loop causes a warning", async (test) => {
+  const { client } = await serverOf(test);
+  const warned = once(process, "warning");
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 300 }, async () => {
+    // Lets the first heartbeat be scheduled.
+    await new Promise(setImmediate);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  });
+  assert.equal(executed.outcome, "completed");
+  const [warning] = await warned;
+  assert.equal(warning.code, "RUNSVC_EVENT_LOOP_BLOCKED");
+  assert.match(warning.message, /run-1/);
+});
+
 test("a cancel between the end of the handler and the report is acknowledged", async (test) => {
   const { client, reports } = await serverOf(test, {
     complete: () => {

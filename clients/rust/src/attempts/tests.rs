@@ -21,6 +21,12 @@ async fn answer_after(
     (answer.map_err(|error| error.code()), attempts.get())
 }
 
+fn overloaded(delay: Option<u64>) -> Status {
+    let mut details = ErrorDetails::with_error_info("OVERLOADED", "runsvc", []);
+    details.set_retry_info(delay.map(Duration::from_secs));
+    Status::with_error_details(Code::ResourceExhausted, "", details)
+}
+
 fn unavailable() -> Status {
     Status::unavailable("unavailable")
 }
@@ -35,6 +41,23 @@ async fn a_repeatable_call_is_sent_up_to_four_times() {
 async fn any_other_call_is_sent_once() {
     assert_eq!(answer_after(1, false, unavailable).await, (Err(Code::Unavailable), 1));
     assert_eq!(answer_after(1, true, || Status::internal("")).await, (Err(Code::Internal), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_the_caller_did_not_ask_for_is_retried() {
+    assert_eq!(answer_after(1, true, || Status::cancelled("")).await, (Ok(2), 2));
+    let answer = answer_after(1, false, || Status::cancelled("")).await;
+    assert_eq!(answer, (Err(Code::Unavailable), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_called_again_after_its_delay() {
+    let start = Instant::now();
+    assert_eq!(answer_after(1, true, || overloaded(Some(3))).await, (Ok(2), 2));
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    let refused = (Err(Code::ResourceExhausted), 1);
+    assert_eq!(answer_after(1, false, || overloaded(Some(3))).await, refused);
+    assert_eq!(answer_after(1, true, || overloaded(None)).await, refused);
 }
 
 #[tokio::test(start_paused = true)]

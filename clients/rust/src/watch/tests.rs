@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::iter;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::v1::Cancellation;
@@ -92,6 +93,20 @@ async fn a_watch_resumes_from_its_position_after_a_lost_connection() {
     assert_eq!((watch.revision(), watch.store_id()), (Some(10), "s"));
     let requests = script.requests.lock().unwrap();
     assert!(requests.iter().all(|request| request.target == Some(Target::RunId("r".into()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_resumes_after_the_delay_of_an_overloaded_server() {
+    let mut details = ErrorDetails::with_error_info("OVERLOADED", "runsvc", []);
+    details.set_retry_info(Some(Duration::from_secs(3)));
+    let mut overloaded = Status::with_error_details(Code::ResourceExhausted, "", details);
+    overloaded.metadata_mut().insert("x-request-id", "q".parse().unwrap());
+    let mut stopping = Status::cancelled("The server is stopping");
+    stopping.metadata_mut().insert("x-request-id", "q".parse().unwrap());
+    let script = Script::of([vec![Err(overloaded)], vec![Err(stopping)], vec![Ok(changed(1))]]);
+    let start = Instant::now();
+    assert_eq!(script.watch(run()).next().await.unwrap(), Some(changed(1)));
+    assert!(start.elapsed() >= Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]
