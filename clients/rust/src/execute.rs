@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::panics;
 use crate::reports::Reports;
@@ -23,11 +24,15 @@ pub struct ExecuteOptions {
     /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
+    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
+    /// lease, by this machine's monotonic clock. The run is then reported as ERROR, and counts as lost. For work that
+    /// must not continue while another executor may have started. Needs a lease. Default: false.
+    pub fence: bool,
 }
 
 impl Default for ExecuteOptions {
     fn default() -> Self {
-        Self { worker_id: Some(new_worker_id()), lease: None }
+        Self { worker_id: Some(new_worker_id()), lease: None, fence: false }
     }
 }
 
@@ -43,7 +48,8 @@ impl ExecuteOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExecuteError {
-    /// The run was ended by others without a cancel, was removed, or has another holder.
+    /// The run was ended by others without a cancel, was removed, or has another holder; or the fence stopped its
+    /// handler.
     Lost,
     /// The report of the start or of the end failed.
     Call(RunError),
@@ -58,7 +64,9 @@ impl From<RunError> for ExecuteError {
 impl fmt::Display for ExecuteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
+            Self::Lost => f.write_str(
+                "The run has ended, was removed, has another holder, or was stopped by its fence",
+            ),
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -86,8 +94,8 @@ impl RunClient {
     ///
     /// # Errors
     ///
-    /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder.
-    /// [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
+    /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder;
+    /// or if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
     /// final usage, for instance because it is negative, the run has ended as ERROR without this usage.
     pub async fn execute<F, E>(
         &self,
@@ -101,6 +109,7 @@ impl RunClient {
     {
         let run_id = run_id.into();
         let reports = Reports::new(self, &options, &run_id);
+        let began = Instant::now();
         let run = reports.start().await?;
         let reports = reports.of_the_end(&run);
         let stop = Arc::new(watch::Sender::new(None));
@@ -128,7 +137,7 @@ impl RunClient {
         };
         tokio::select! {
             run = handled => run,
-            () = supervise(self, &options, &run, &stop) => unreachable!("supervision never ends"),
+            () = supervise(self, &options, &run, &stop, began) => unreachable!("supervision never ends"),
         }
     }
 }

@@ -35,6 +35,8 @@ struct Reported {
 pub(crate) enum StopReason {
     Cancelled,
     Lost,
+    /// The lease may be over.
+    Fenced,
 }
 
 impl Execution {
@@ -58,12 +60,12 @@ impl Execution {
         &self.run
     }
 
-    /// True if others have ended the run. The handler should return then.
+    /// True if others have ended the run, or the fence has stopped it. The handler should return then.
     pub fn is_stopped(&self) -> bool {
         self.stopped.borrow().is_some()
     }
 
-    /// Waits until others have ended the run. The handler should return then. Meant for `tokio::select!`.
+    /// Waits until others have ended the run, or the fence has stopped it. The handler should return then. Meant for `tokio::select!`.
     pub async fn stopped(&self) {
         // Fails when the handler has returned: the run can no longer be stopped.
         let _ = self.stopped.clone().wait_for(Option::is_some).await;

@@ -13,6 +13,8 @@ use crate::{ExecuteError, ExecuteOptions, Kind, RunClient, RunError};
 
 /// The shortest time for which a report of the end is retried.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(60);
+/// The error text of a run whose handler the fence has stopped.
+const FENCED: &str = "The executor stopped: no heartbeat was confirmed for the length of the lease";
 /// The longest error text that the server accepts, in bytes.
 const MAX_ERROR_BYTES: usize = 16 << 10;
 
@@ -80,10 +82,16 @@ impl<'a> Reports<'a> {
     ) -> Result<Run, ExecuteError> {
         let answer = match reason {
             Some(StopReason::Lost) => Err(ExecuteError::Lost),
+            Some(StopReason::Fenced) => Ok(self.complete(usage.clone(), Some(FENCED.into())).await),
             Some(StopReason::Cancelled) => Ok(self.acknowledge(usage.clone()).await),
             None => Ok(self.complete(usage.clone(), error).await),
         };
         match answer {
+            Ok(Ok(run))
+                if reason == Some(StopReason::Fenced) && run.status() == RunStatus::Error =>
+            {
+                Err(ExecuteError::Lost)
+            }
             Ok(Ok(run)) => Ok(run),
             Ok(Err(error)) if !error.is_refusal() => Err(error.into()),
             _ => {

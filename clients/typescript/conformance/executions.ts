@@ -48,7 +48,7 @@ export function executionsOf(client: RunClient): Record<string, Command> {
 
 function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
   return new Promise((resolve, reject) => {
-    const options = { ...workerId(fields), ...lease(fields) };
+    const options = { ...workerId(fields), ...lease(fields), fence: fields.fence === true };
     const executed = client.execute(
       text(fields.run_id),
       options,

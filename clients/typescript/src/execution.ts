@@ -18,6 +18,12 @@ export interface ExecuteOptions {
    * executor that dies stays RUNNING.
    */
   leaseTtlMs?: number;
+  /**
+   * Stop the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
+   * lease, by the monotonic clock of this machine. The run is then reported as ERROR, and is lost. For work that must not
+   * continue while another executor may have started. Needs a lease. Default: false.
+   */
+  fence?: boolean;
 }
 
 /**
@@ -30,7 +36,7 @@ export type Handler = (execution: Execution) => Promise<ProgressInit | undefined
 export interface Execution {
   /** The run as it was started, with its kwargs. */
   readonly run: Run;
-  /** Aborted with an AbortError when others have ended the run. The handler should stop then. */
+  /** Aborted with an AbortError when others have ended the run, or the fence has stopped it. The handler should stop then. */
   readonly signal: AbortSignal;
   /**
    * The run as others have ended it; its cancellation contains the action to take. Undefined while the run is in
@@ -58,7 +64,7 @@ export type Executed =
    */
   | { outcome: "cancelled"; run: Run; error?: unknown }
   /**
-   * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the
+   * The run ended otherwise, was removed, or has another holder, or the fence has stopped its handler. `cause`: the run as it ended, or the refusal of the
    * server.
    */
   | { outcome: "lost"; cause: Run | RunError; error?: unknown };

@@ -50,14 +50,16 @@ export async function execute(
   const { leaseTtlMs } = options;
   const workerId = options.workerId === undefined ? newWorkerId() : (options.workerId ?? undefined);
   if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
+  const began = performance.now();
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
   const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
-  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS));
+  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS), began);
   const finished = new AbortController();
   const supervision = [
     execution.watch(finished.signal),
     workerId && ttlMs && execution.keepLease(ttlMs, workerId, finished.signal),
+    options.fence && ttlMs && execution.enforceFence(ttlMs, finished.signal),
   ];
   try {
     return await execution.finish(await execution.perform(handler));
@@ -79,16 +81,20 @@ class RunningExecution implements Execution {
   readonly #stop = new AbortController();
   readonly #usage = create(ProgressSchema);
   #end: Run | RunError | undefined;
+  /** When the last confirmed renewal of the lease was sent. */
+  #renewedAt: number;
+  #fenced = false;
   // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
   #sequence = BigInt(Date.now()) * 1_000_000n;
   #lastReport: Promise<unknown> = Promise.resolve();
 
-  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number) {
+  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number, began: number) {
     this.#calls = calls;
     this.run = run;
     this.signal = this.#stop.signal;
     this.#options = { workerId };
     this.#retryMs = retryMs;
+    this.#renewedAt = began;
   }
 
   get ended(): Run | undefined {
@@ -166,11 +172,14 @@ class RunningExecution implements Execution {
     for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
       const due = performance.now() + milliseconds;
       await pause(milliseconds, finished);
-      if (finished.aborted) return;
       warnIfLate(runId, performance.now() - due, ttlMs);
+      if (finished.aborted) return;
+      const sent = performance.now();
+      const timeoutMs = Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs);
       try {
-        const options = { timeoutMs: Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs), signal: finished };
+        const options = { timeoutMs, signal: finished };
         this.#check(await this.#calls.heartbeat(runId, workerId, options));
+        this.#renewedAt = sent;
         backoff.reset();
         milliseconds = ttlMs / 3;
       } catch (thrown) {
@@ -178,7 +187,22 @@ class RunningExecution implements Execution {
         const error = RunError.from(thrown);
         if (isRefusal(error)) return this.#stopFor(error);
         milliseconds = Math.min(backoff.pauseAfter(error), ttlMs / 3);
+      } finally {
+        // A call takes longer than its timeout only if the event loop was blocked.
+        warnIfLate(runId, performance.now() - sent - timeoutMs, ttlMs);
       }
+    }
+  }
+
+  /** Stop the handler when the lease, counted from the last confirmed renewal, may be over. */
+  async enforceFence(ttlMs: number, finished: AbortSignal): Promise<void> {
+    while (!finished.aborted && !this.#end) {
+      const remaining = this.#renewedAt + ttlMs - performance.now();
+      if (remaining <= 0) {
+        this.#fenced = true;
+        return this.#abort("no heartbeat was confirmed for the length of the lease");
+      }
+      await pause(remaining, finished);
     }
   }
 
@@ -206,9 +230,14 @@ class RunningExecution implements Execution {
   }
 
   /** Report the end of the handler. Acknowledges a cancel instead, and reports only the usage of a lost run. */
-  async finish(ending: Ending): Promise<Executed> {
+  async finish(result: Ending): Promise<Executed> {
+    // A handler that the fence has stopped did not do its work, even if it returned.
+    const ending = this.#fenced && !("error" in result) ? { error: this.signal.reason } : result;
     const completed = this.#end ?? (await orRefusal(this.#complete(ending)));
-    if ("outcome" in completed) return completed;
+    if ("outcome" in completed) {
+      const { run, outcome } = completed as Executed & { run: Run };
+      return this.#fenced && outcome === "failed" ? { outcome: "lost", cause: run, ...ending } : completed;
+    }
     const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(ending)) : completed;
     if ("outcome" in cause) return cause;
     await this.#reportLostUsage();
@@ -268,6 +297,10 @@ class RunningExecution implements Execution {
   #stopFor(end: Run | RunError): void {
     this.#end ??= end;
     const cause = end instanceof RunError ? end.message : `its status is ${RunStatus[end.status]}`;
+    this.#abort(cause);
+  }
+
+  #abort(cause: string): void {
     this.#stop.abort(new DOMException(`run ${this.run.runId} was stopped: ${cause}`, "AbortError"));
   }
 }

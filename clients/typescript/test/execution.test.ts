@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type Execution, RunError, RunStatus, StatusEvent } from "@runsvc/client";
 import { type Answers, clientOf, refusal } from "./support/server.js";
@@ -286,6 +287,34 @@ test("a handler that blocks the event loop causes a warning", async (test) => {
   const [warning] = await warned;
   assert.equal(warning.code, "RUNSVC_EVENT_LOOP_BLOCKED");
   assert.match(warning.message, /run-1/);
+});
+
+for (const fence of [true, false]) {
+  test(`with fence: ${fence}, a handler whose lease is not renewed ${fence ? "stops" : "keeps running"}`, async (test) => {
+    const beats = new EventTarget();
+    const { client, reports } = await serverOf(test, {
+      heartbeat: () => {
+        beats.dispatchEvent(new Event("beat"));
+        throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+      },
+    });
+    const leaseTtlMs = 90;
+    const executed = await client.execute("run-1", { ...options, leaseTtlMs, fence }, async ({ signal }) => {
+      for (let missed = 0; missed < 9 && !signal.aborted; missed += 1)
+        await once(beats, "beat", { signal }).catch(() => {});
+      return { totalTokens: 3n };
+    });
+    assert.equal(executed.outcome, fence ? "lost" : "completed");
+    if (fence) assert.match(reports.at(-1) ?? "", /^complete ERROR run run-1 was stopped: no heartbeat/);
+  });
+}
+
+test("a confirmed heartbeat moves the fence", async (test) => {
+  const { client } = await serverOf(test);
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 900, fence: true }, async () => {
+    await setTimeout(1_800);
+  });
+  assert.equal(executed.outcome, "completed");
 });
 
 test("a cancel between the end of the handler and the report is acknowledged", async (test) => {

@@ -78,7 +78,7 @@ async def nothing_else_is_sent_again(env: Environment) -> None:
         "AcknowledgeCancel",
     ):
         script.will(method, GONE)
-    overloaded = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "", "OVERLOADED", retry=1)
+    overloaded = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "", "OVERLOADED")
     unknown = Refusal(grpc.StatusCode.UNKNOWN, "", "OUTCOME_UNKNOWN")
     script.will("Get", overloaded, unknown)
     await env.serve_script(script)

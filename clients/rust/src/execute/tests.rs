@@ -103,3 +103,48 @@ async fn a_run_whose_kwargs_cannot_be_read_ends_as_error() {
     assert!(matches!(error, ExecuteError::Call(error) if error.code() == Code::DataLoss));
     assert!(server.reports()[1].starts_with("complete RUN_STATUS_ERROR The kwargs of the run"));
 }
+
+/// Executes a run whose heartbeats are refused, with a handler that runs until it is stopped or for half a second.
+async fn execute_without_renewals(fence: bool) -> (Result<Run, ExecuteError>, Vec<String>) {
+    let server = OneRun::default();
+    let answers = server.clone();
+    let client = client_of(move |method, message| match method {
+        "Heartbeat" => Some(Err(refusal(Code::Unavailable))),
+        _ => answers.answer(method, message),
+    });
+    let lease = Some(Duration::from_millis(200));
+    let options = ExecuteOptions { lease, fence, ..ExecuteOptions::default() };
+    let handler = async |execution: Execution| {
+        let _ = tokio::time::timeout(Duration::from_millis(500), execution.stopped()).await;
+        Ok::<_, String>(None)
+    };
+    (client.await.execute("r", options, handler).await, server.reports())
+}
+
+#[tokio::test]
+async fn the_fence_stops_the_handler_when_no_renewal_is_confirmed() {
+    let (result, reports) = execute_without_renewals(true).await;
+    assert!(matches!(result, Err(ExecuteError::Lost)));
+    assert!(
+        reports[2].starts_with("complete RUN_STATUS_ERROR The executor stopped"),
+        "{reports:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_the_fence_the_handler_keeps_running() {
+    assert_eq!(execute_without_renewals(false).await.0.unwrap().status(), RunStatus::Success);
+}
+
+#[tokio::test]
+async fn a_confirmed_heartbeat_moves_the_fence() {
+    let server = OneRun::default();
+    let lease = Some(Duration::from_millis(900));
+    let options = ExecuteOptions { lease, fence: true, ..ExecuteOptions::default() };
+    let handler = async |_| {
+        tokio::time::sleep(Duration::from_millis(1_800)).await;
+        Ok::<_, String>(None)
+    };
+    let run = server.client().await.execute("r", options, handler).await.unwrap();
+    assert_eq!(run.status(), RunStatus::Success);
+}

@@ -14,7 +14,7 @@ async fn send_report(
     lease: Option<Duration>,
 ) -> (Result<Run, Code>, u32, Duration) {
     let client = RunClient::connect().unwrap();
-    let options = ExecuteOptions { worker_id: None, lease };
+    let options = ExecuteOptions { worker_id: None, lease, fence: false };
     let reports = Reports::new(&client, &options, "r").of_the_end(&Run::default());
     let (attempts, began) = (Cell::new(0), Instant::now());
     let send = |_client, ()| {
