@@ -27,7 +27,9 @@ impl ExecutionTask {
     /// Starts the run, and waits until its handler runs.
     pub async fn start(client: &RunClient, command: &Value) -> Result<Self, RunError> {
         let lease = command["lease_ttl_ms"].as_u64().map(Duration::from_millis);
-        let options = ExecuteOptions { worker_id: read::optional(command, "worker_id"), lease };
+        let worker_id = read::optional(command, "worker_id");
+        let fence = command["fence"].as_bool().unwrap_or_default();
+        let options = ExecuteOptions { worker_id, lease, fence };
         let run_id = read::text(command, "run_id");
         let (start, started) = channel();
         let (outcome, finish) = channel::<Outcome>();

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
-use std::{env, process};
 
 use runsvc_client::prost_types::value::Kind;
 use runsvc_client::v1::stream_status_request::Target;
@@ -19,13 +18,10 @@ use tokio::time::sleep;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let client = RunClient::connect()?;
-    let host = hostname::get()?;
-    let default_id = format!("{}-{}", host.display(), process::id());
-    let worker_id = env::args().nth(1).unwrap_or(default_id);
-    println!("{worker_id} waits for runs; stop it with Ctrl-C");
+    println!("Waiting for runs; stop with Ctrl-C");
 
     let mut in_progress = JoinSet::new();
-    let taken = take_runs(&client, &worker_id, &mut in_progress).await;
+    let taken = take_runs(&client, &mut in_progress).await;
     println!("Finishing the runs in progress: {}", in_progress.len());
     while in_progress.join_next().await.is_some() {}
     taken
@@ -34,7 +30,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Starts a task for each PENDING run, until Ctrl-C or until the watch fails.
 async fn take_runs(
     client: &RunClient,
-    worker_id: &str,
     in_progress: &mut JoinSet<String>,
 ) -> Result<(), Box<dyn Error>> {
     let target = Target::All(AllRuns { assistant_id: Some("echo".into()) });
@@ -53,7 +48,7 @@ async fn take_runs(
                 let run = event.run.unwrap_or_default();
                 // A run in progress can still appear as PENDING in an older event.
                 if run.status() == RunStatus::Pending && run_ids.insert(run.run_id.clone()) {
-                    in_progress.spawn(execute(client.clone(), worker_id.into(), run.run_id));
+                    in_progress.spawn(execute(client.clone(), run.run_id));
                 }
             }
         }
@@ -61,11 +56,10 @@ async fn take_runs(
 }
 
 /// Executes a run with a lease of 10 seconds. Returns its id.
-async fn execute(client: RunClient, worker_id: String, run_id: String) -> String {
+async fn execute(client: RunClient, run_id: String) -> String {
     let options =
-        ExecuteOptions { worker_id: Some(worker_id), lease: Some(Duration::from_secs(10)) };
-    let handler = |execution| echo(client.clone(), execution);
-    match client.execute(&run_id, options, handler).await {
+        ExecuteOptions { lease: Some(Duration::from_secs(10)), ..ExecuteOptions::default() };
+    match client.execute(&run_id, options, echo).await {
         Ok(run) => println!("{run_id} {}", run.status().as_str_name()),
         // For example, another executor started the run first.
         Err(error) => println!("{run_id} {error}"),
@@ -74,9 +68,8 @@ async fn execute(client: RunClient, worker_id: String, run_id: String) -> String
 }
 
 /// The handler: reports one word more every half second, until the run is stopped.
-async fn echo(client: RunClient, execution: Execution) -> Result<Option<Progress>, RunError> {
-    // Only `get` returns the kwargs of a run.
-    let input = input_of(client.get(&execution.run().run_id).await?);
+async fn echo(execution: Execution) -> Result<Option<Progress>, RunError> {
+    let input = input_of(execution.run());
     let words: Vec<_> = input.split_whitespace().collect();
     for (tokens, last) in (1..).zip(0..words.len()) {
         tokio::select! {
@@ -93,7 +86,10 @@ async fn echo(client: RunClient, execution: Execution) -> Result<Option<Progress
     Ok(None)
 }
 
-fn input_of(run: Run) -> String {
-    let input = run.kwargs.unwrap_or_default().fields.remove("input").and_then(|value| value.kind);
-    if let Some(Kind::StringValue(text)) = input { text } else { String::new() }
+fn input_of(run: &Run) -> &str {
+    let input = run.kwargs.as_ref().and_then(|kwargs| kwargs.fields.get("input"));
+    match input.and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => text,
+        _ => "",
+    }
 }

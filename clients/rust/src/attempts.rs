@@ -3,14 +3,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Response, Status};
 
+use crate::RunError;
 use crate::backoff::Backoff;
-use crate::{Kind, RunError};
 
 const MAX_ATTEMPTS: u32 = 4;
 /// Longer than any call takes, and short enough to be added to an `Instant`.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Makes a call, within the timeout. A repeatable call is retried while the server is unavailable.
+/// Makes a call, within the timeout. A repeatable call is retried while the server is unavailable or overloaded.
 ///
 /// `repeatable`: making the call twice has the same effect as making it once.
 pub(crate) async fn call<Q: Clone, A, F>(
@@ -32,7 +32,7 @@ where
         };
         attempts += 1;
         let pause = backoff.pause(&error);
-        let is_last = !repeatable || attempts == MAX_ATTEMPTS || error.kind() != Kind::Unavailable;
+        let is_last = !repeatable || attempts == MAX_ATTEMPTS || !error.is_unavailable();
         if is_last || Instant::now() + pause >= deadline {
             return Err(error);
         }

@@ -67,7 +67,8 @@ impl RunClient {
         RunClientBuilder::default()
     }
 
-    /// Returns this client with another deadline for its calls.
+    /// Returns this client with another deadline for its calls. `Duration::MAX` means none; with a timeout of zero,
+    /// calls fail with DEADLINE_EXCEEDED.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }

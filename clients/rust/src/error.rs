@@ -85,6 +85,12 @@ impl RunError {
         )
     }
 
+    /// True if the server is unavailable, or overloaded with a delay after which it can be called again.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        let is_overloaded = self.0.reason == "OVERLOADED" && self.0.retry_after.is_some();
+        is_overloaded || self.kind() == Kind::Unavailable
+    }
+
     /// True if the server refused a report because the run has ended, was removed, or has another holder.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.kind(), Kind::NotFound | Kind::FailedPrecondition)
@@ -140,7 +146,8 @@ impl From<Status> for RunError {
 }
 
 /// Returns the code of the status. tonic reports a lost connection and a passed deadline as CANCELLED or UNKNOWN with a
-/// cause; a server's status has no cause.
+/// cause; a server's status has no cause. CANCELLED without a cause means that the server is stopping or has too many
+/// calls: a caller that cancels a call drops its future, and receives no status.
 fn code(status: &Status) -> Code {
     match status.code() {
         Code::Cancelled | Code::Unknown
@@ -148,7 +155,8 @@ fn code(status: &Status) -> Code {
         {
             Code::DeadlineExceeded
         }
-        Code::Cancelled | Code::Unknown if status.source().is_some() => Code::Unavailable,
+        Code::Cancelled => Code::Unavailable,
+        Code::Unknown if status.source().is_some() => Code::Unavailable,
         code => code,
     }
 }

@@ -1,24 +1,39 @@
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::panics;
 use crate::reports::Reports;
 use crate::supervision::supervise;
 use crate::v1::{Progress, Run};
+use crate::worker_ids::new_worker_id;
 use crate::{Execution, RunClient, RunError};
 
 /// Configures an execution.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ExecuteOptions {
-    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused. None: the
-    /// run has no holder, and any executor may report on it.
+    /// The id of the executor, which becomes the holder of the run: reports of other executors are refused.
+    /// Default: a new id from the host name, the process id and a random number. None: the run has no holder, and any
+    /// executor may report on it.
     pub worker_id: Option<String>,
     /// The lease, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat for this
     /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
+    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
+    /// lease, by this machine's monotonic clock. The run is then reported as ERROR, and counts as lost. For work that
+    /// must not continue while another executor may have started. Needs a lease. Default: false.
+    pub fence: bool,
+}
+
+impl Default for ExecuteOptions {
+    fn default() -> Self {
+        Self { worker_id: Some(new_worker_id()), lease: None, fence: false }
+    }
 }
 
 impl ExecuteOptions {
@@ -33,7 +48,8 @@ impl ExecuteOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExecuteError {
-    /// The run was ended by others without a cancel, was removed, or has another holder.
+    /// The run was ended by others without a cancel, was removed, or has another holder; or the fence stopped its
+    /// handler.
     Lost,
     /// The report of the start or of the end failed.
     Call(RunError),
@@ -48,7 +64,9 @@ impl From<RunError> for ExecuteError {
 impl fmt::Display for ExecuteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
+            Self::Lost => f.write_str(
+                "The run has ended, was removed, has another holder, or was stopped by its fence",
+            ),
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -57,11 +75,11 @@ impl fmt::Display for ExecuteError {
 impl std::error::Error for ExecuteError {}
 
 impl RunClient {
-    /// Executes a run: starts it, calls the handler, sends heartbeats while the handler runs, and reports the end.
+    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and reports the end.
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
     /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
-    /// the run as reported.
+    /// the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
@@ -76,8 +94,9 @@ impl RunClient {
     ///
     /// # Errors
     ///
-    /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder.
-    /// [`ExecuteError::Call`] if the start was refused, or a report failed for another reason.
+    /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder;
+    /// or if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
+    /// final usage, for instance because it is negative, the run has ended as ERROR without this usage.
     pub async fn execute<F, E>(
         &self,
         run_id: impl Into<String>,
@@ -90,20 +109,35 @@ impl RunClient {
     {
         let run_id = run_id.into();
         let reports = Reports::new(self, &options, &run_id);
+        let began = Instant::now();
         let run = reports.start().await?;
         let reports = reports.of_the_end(&run);
         let stop = Arc::new(watch::Sender::new(None));
-        let execution = Execution::new(self.clone(), options.worker_id.clone(), run.clone(), &stop);
         let handled = async {
-            let outcome = handler(execution.clone()).await;
+            let run = match reports.with_kwargs(run.clone()).await {
+                Ok(run) => run,
+                Err(error) => {
+                    let reason = *stop.borrow();
+                    return reports.finish_unread(reason, error).await;
+                }
+            };
+            let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
+            let outcome = panics::catch(async { handler(execution.clone()).await }).await;
             let reason = *stop.borrow();
-            let last = outcome.as_ref().ok().and_then(Option::as_ref);
-            let usage = execution.final_usage(last).await;
-            reports.finish(reason, usage, outcome.err().map(|error| error.to_string())).await
+            let (last, error, panic) = match outcome {
+                Ok(Ok(last)) => (last, None, None),
+                Ok(Err(error)) => (None, Some(panics::error_text(error)), None),
+                Err(panic) => (None, Some(panics::panic_text(&*panic)), Some(panic)),
+            };
+            let answer = reports.finish(reason, execution.final_usage(last), error).await;
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
+            answer
         };
         tokio::select! {
             run = handled => run,
-            () = supervise(self, &options, &run, &stop) => unreachable!("supervision never ends"),
+            () = supervise(self, &options, &run, &stop, began) => unreachable!("supervision never ends"),
         }
     }
 }

@@ -1,9 +1,10 @@
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use prost::Message;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{self, watch};
 
+use crate::reports::truncated;
 use crate::v1::{Progress, Run, RunStatus, UpdateProgressRequest};
 use crate::{RunClient, RunError};
 
@@ -17,6 +18,9 @@ pub struct Execution {
     /// Gone once the end of the run is reported.
     stop: Weak<watch::Sender<Option<StopReason>>>,
     reported: Arc<Mutex<Reported>>,
+    /// Held while a report is sent, so that reports arrive in order. The report of the end does not wait for it: a
+    /// handler may have kept a report that is never polled again.
+    sending: Arc<sync::Mutex<()>>,
 }
 
 /// The progress reported so far, and the sequence number of the last report.
@@ -31,6 +35,8 @@ struct Reported {
 pub(crate) enum StopReason {
     Cancelled,
     Lost,
+    /// The lease may be over.
+    Fenced,
 }
 
 impl Execution {
@@ -45,20 +51,21 @@ impl Execution {
         let sequence = u64::try_from(age.as_nanos()).unwrap_or_default();
         let reported = Arc::new(Mutex::new(Reported { sequence, progress: Progress::default() }));
         let (stopped, stop) = (stop.subscribe(), Arc::downgrade(stop));
-        Self { client, worker_id, run, stopped, stop, reported }
+        let sending = Arc::default();
+        Self { client, worker_id, run, stopped, stop, reported, sending }
     }
 
-    /// Returns the run as it was started, without its kwargs.
+    /// Returns the run as it was started, with its kwargs.
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// True if others have ended the run. The handler should return then.
+    /// True if others have ended the run, or the fence has stopped it. The handler should return then.
     pub fn is_stopped(&self) -> bool {
         self.stopped.borrow().is_some()
     }
 
-    /// Waits until others have ended the run. The handler should return then. Meant for `tokio::select!`.
+    /// Waits until others have ended the run, or the fence has stopped it. The handler should return then. Meant for `tokio::select!`.
     pub async fn stopped(&self) {
         // Fails when the handler has returned: the run can no longer be stopped.
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
@@ -74,18 +81,9 @@ impl Execution {
     ///
     /// The server rejected the progress, for instance as INVALID_REQUEST. Later reports do not contain it.
     pub async fn report(&self, progress: Progress) -> Result<bool, RunError> {
-        let mut reported = self.reported.lock().await;
-        let total = merged(&reported.progress, Some(&progress));
+        let _sending = self.sending.lock().await;
         // Stored before the call, so that a dropped future does not lose the usage.
-        let before = std::mem::replace(&mut reported.progress, total.clone());
-        reported.sequence += 1;
-        let request = UpdateProgressRequest {
-            run_id: self.run.run_id.clone(),
-            progress: Some(total),
-            sequence: Some(reported.sequence),
-            worker_id: self.worker_id.clone(),
-            ..UpdateProgressRequest::default()
-        };
+        let (before, request) = self.store(&progress);
         match self.client.update_progress(request).await {
             Ok(answer) => {
                 self.stop_for(answer.run.as_ref().and_then(StopReason::of));
@@ -97,10 +95,30 @@ impl Execution {
             }
             Err(error) if error.is_transient() => Ok(false),
             Err(error) => {
-                reported.progress = before;
+                self.reported().progress = before;
                 Err(error)
             }
         }
+    }
+
+    /// Adds the progress to the usage. Returns the usage before, and the request that reports the usage.
+    fn store(&self, progress: &Progress) -> (Progress, UpdateProgressRequest) {
+        let mut reported = self.reported();
+        let total = merged(&reported.progress, Some(progress));
+        let before = std::mem::replace(&mut reported.progress, total.clone());
+        reported.sequence += 1;
+        let request = UpdateProgressRequest {
+            run_id: self.run.run_id.clone(),
+            progress: Some(total),
+            sequence: Some(reported.sequence),
+            worker_id: self.worker_id.clone(),
+            ..UpdateProgressRequest::default()
+        };
+        (before, request)
+    }
+
+    fn reported(&self) -> MutexGuard<'_, Reported> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stop_for(&self, reason: Option<StopReason>) {
@@ -110,16 +128,22 @@ impl Execution {
     }
 
     /// Returns the final usage. None if there is no usage.
-    pub(crate) async fn final_usage(&self, last: Option<&Progress>) -> Option<Progress> {
-        let reported = self.reported.lock().await;
-        Some(merged(&reported.progress, last)).filter(|usage| *usage != Progress::default())
+    pub(crate) fn final_usage(&self, last: Option<Progress>) -> Option<Progress> {
+        let usage = merged(&self.reported().progress, last.as_ref());
+        Some(usage).filter(|usage| *usage != Progress::default())
     }
 }
 
+/// Merges progress. Its previews are truncated, so that it always fits into a message: the server keeps less of them.
 fn merged(progress: &Progress, more: Option<&Progress>) -> Progress {
     let mut bytes = progress.encode_to_vec();
     bytes.extend(more.map(Message::encode_to_vec).unwrap_or_default());
-    Progress::decode(bytes.as_slice()).expect("concatenated messages decode to their merge")
+    let mut merged =
+        Progress::decode(bytes.as_slice()).expect("concatenated messages decode to their merge");
+    for preview in [&mut merged.last_ai_message, &mut merged.first_human_message] {
+        *preview = preview.take().map(truncated);
+    }
+    merged
 }
 
 /// Stops the handler if there is a reason. The first reason stays.

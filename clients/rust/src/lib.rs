@@ -27,12 +27,17 @@ mod client;
 mod error;
 mod execute;
 mod execution;
+mod lengths;
 mod pages;
+mod panics;
 mod reports;
 mod requests;
 mod settings;
 mod supervision;
+#[cfg(test)]
+mod testing;
 mod watch;
+mod worker_ids;
 
 /// The generated code: messages, enums and stubs.
 #[allow(missing_docs, clippy::all, clippy::pedantic, rustdoc::all)]

@@ -4,14 +4,17 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::execution::StopReason;
+use crate::lengths;
 use crate::v1::{
     AcknowledgeCancelRequest, CompleteRequest, Progress, Run, RunStatus, SetStatusRequest,
     UpdateProgressRequest,
 };
-use crate::{ExecuteError, ExecuteOptions, RunClient, RunError};
+use crate::{ExecuteError, ExecuteOptions, Kind, RunClient, RunError};
 
 /// The shortest time for which a report of the end is retried.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(60);
+/// The error text of a run whose handler the fence has stopped.
+const FENCED: &str = "The executor stopped: no heartbeat was confirmed for the length of the lease";
 /// The longest error text that the server accepts, in bytes.
 const MAX_ERROR_BYTES: usize = 16 << 10;
 
@@ -41,7 +44,7 @@ impl<'a> Reports<'a> {
         let mut request = SetStatusRequest {
             run_id: self.run_id.into(),
             worker_id: self.options.worker_id.clone(),
-            lease_ttl: self.options.lease.and_then(|lease| lease.try_into().ok()),
+            lease_ttl: self.options.lease.map(lengths::to_message),
             ..SetStatusRequest::default()
         };
         request.set_status(RunStatus::Running);
@@ -49,6 +52,25 @@ impl<'a> Reports<'a> {
             Ok(client.set_status(request).await?.run.unwrap_or_default())
         })
         .await
+    }
+
+    /// Returns the run with its kwargs, which the response to the start omits.
+    pub(crate) async fn with_kwargs(&self, run: Run) -> Result<Run, RunError> {
+        let read = |client: RunClient, run_id: String| async move { client.get(run_id).await };
+        let kwargs = self.retry(self.run_id.to_owned(), read).await?.kwargs;
+        Ok(Run { kwargs, ..run })
+    }
+
+    /// Reports the end of a run whose kwargs cannot be read, so that its handler is not called.
+    pub(crate) async fn finish_unread(
+        &self,
+        reason: Option<StopReason>,
+        error: RunError,
+    ) -> Result<Run, ExecuteError> {
+        let reason = if error.is_refusal() { Some(StopReason::Lost) } else { reason };
+        let text = format!("The kwargs of the run could not be read: {error}");
+        let run = self.finish(reason, None, Some(text)).await?;
+        if reason.is_some() { Ok(run) } else { Err(error.into()) }
     }
 
     /// Reports the end, after a handler that was stopped for this reason or not at all.
@@ -60,10 +82,16 @@ impl<'a> Reports<'a> {
     ) -> Result<Run, ExecuteError> {
         let answer = match reason {
             Some(StopReason::Lost) => Err(ExecuteError::Lost),
+            Some(StopReason::Fenced) => Ok(self.complete(usage.clone(), Some(FENCED.into())).await),
             Some(StopReason::Cancelled) => Ok(self.acknowledge(usage.clone()).await),
             None => Ok(self.complete(usage.clone(), error).await),
         };
         match answer {
+            Ok(Ok(run))
+                if reason == Some(StopReason::Fenced) && run.status() == RunStatus::Error =>
+            {
+                Err(ExecuteError::Lost)
+            }
             Ok(Ok(run)) => Ok(run),
             Ok(Err(error)) if !error.is_refusal() => Err(error.into()),
             _ => {
@@ -88,8 +116,26 @@ impl<'a> Reports<'a> {
         }
     }
 
-    /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead.
+    /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead. If the server
+    /// rejects the usage, reports ERROR without usage.
     async fn complete(
+        &self,
+        progress: Option<Progress>,
+        error: Option<String>,
+    ) -> Result<Run, RunError> {
+        match self.send_end(progress.clone(), error.clone()).await {
+            Err(refusal) if is_of_cancelled_run(&refusal) => self.acknowledge(progress).await,
+            Err(refusal) if rejects_usage(&refusal, progress.as_ref()) => {
+                let handler_failed = error.is_some();
+                let text = error.unwrap_or_else(|| format!("The usage was rejected: {refusal}"));
+                let answer = Box::pin(self.complete(None, Some(text))).await;
+                if handler_failed { answer } else { Err(refusal) }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn send_end(
         &self,
         progress: Option<Progress>,
         error: Option<String>,
@@ -97,27 +143,30 @@ impl<'a> Reports<'a> {
         let status = if error.is_none() { RunStatus::Success } else { RunStatus::Error };
         let mut request = CompleteRequest {
             run_id: self.run_id.into(),
-            progress: progress.clone(),
+            progress,
             error: error.map(truncated),
             worker_id: self.options.worker_id.clone(),
             ..CompleteRequest::default()
         };
         request.set_status(status);
-        let send = |client: RunClient, request| async move {
+        self.retry(request, |client: RunClient, request| async move {
             Ok(client.complete(request).await?.run.unwrap_or_default())
-        };
-        match self.retry(request, send).await {
-            Err(refusal)
-                if refusal.metadata().get("from").is_some_and(|from| from == "INTERRUPTED") =>
-            {
-                self.acknowledge(progress).await
+        })
+        .await
+    }
+
+    /// Reports that the handler of a cancelled run has stopped. If the server rejects the usage, reports it without.
+    async fn acknowledge(&self, progress: Option<Progress>) -> Result<Run, RunError> {
+        match self.send_acknowledgement(progress.clone()).await {
+            Err(refusal) if rejects_usage(&refusal, progress.as_ref()) => {
+                self.send_acknowledgement(None).await?;
+                Err(refusal)
             }
             answer => answer,
         }
     }
 
-    /// Reports that the handler of a cancelled run has stopped.
-    async fn acknowledge(&self, progress: Option<Progress>) -> Result<Run, RunError> {
+    async fn send_acknowledgement(&self, progress: Option<Progress>) -> Result<Run, RunError> {
         let worker_id = self.options.worker_id.clone();
         let request = AcknowledgeCancelRequest { run_id: self.run_id.into(), worker_id, progress };
         self.retry(request, |client: RunClient, request| async move {
@@ -147,8 +196,16 @@ impl<'a> Reports<'a> {
     }
 }
 
-/// Truncates an error text to the length that the server accepts, between two characters.
-fn truncated(mut text: String) -> String {
+fn is_of_cancelled_run(refusal: &RunError) -> bool {
+    refusal.metadata().get("from").is_some_and(|from| from == "INTERRUPTED")
+}
+
+fn rejects_usage(refusal: &RunError, usage: Option<&Progress>) -> bool {
+    usage.is_some() && refusal.kind() == Kind::InvalidArgument
+}
+
+/// Truncates a text to the length of an error text that the server accepts, between two characters.
+pub(crate) fn truncated(mut text: String) -> String {
     let end = (0..=MAX_ERROR_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or_default());
     text

@@ -58,7 +58,7 @@ impl RunClientBuilder {
         self
     }
 
-    /// Sets the deadline of every call. A watch has no deadline.
+    /// Sets the deadline of every call. `Duration::MAX` means none. A watch has no deadline.
     ///
     /// Variable: `RUNSVC_TIMEOUT`, in seconds. Default: 10 seconds.
     #[must_use]
@@ -94,6 +94,9 @@ impl RunClientBuilder {
             Some(timeout) => timeout,
             None => variable("RUNSVC_TIMEOUT").map(|text| seconds(&text)).transpose()?,
         };
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(SettingsError("The timeout is 0; set it above 0".into()));
+        }
         let token = self.token.unwrap_or_else(|| fixed_token(variable("RUNSVC_TOKEN")));
         let channel = match self.channel {
             Some(channel) => channel,
@@ -114,8 +117,11 @@ fn fixed_token(token: Option<String>) -> Bearer {
 }
 
 fn seconds(text: &str) -> Result<Duration, SettingsError> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
+    // A number that is too large for a Duration means the longest one.
+    let length =
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    length.filter(|length| !length.is_zero()).ok_or_else(|| {
         SettingsError(format!("RUNSVC_TIMEOUT is {text:?}; set it to a number of seconds above 0"))
     })
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use tokio::sync::watch::Sender;
-use tokio::time::sleep;
+use tokio::sync::watch::{Receiver, Sender};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff::Backoff;
 use crate::execution::{StopReason, stop_handler};
@@ -10,6 +10,8 @@ use crate::{ExecuteOptions, RunClient, RunError};
 
 /// Watches the run and renews its lease while the handler runs. Never returns.
 ///
+/// `began`: the time before the start was reported, from which the lease counts.
+///
 /// Only an answer about the run stops the handler. Without a server the handler keeps running, because an outage does
 /// not count towards the lease.
 pub(crate) async fn supervise(
@@ -17,8 +19,14 @@ pub(crate) async fn supervise(
     options: &ExecuteOptions,
     run: &Run,
     stop: &Sender<Option<StopReason>>,
+    began: Instant,
 ) {
-    tokio::join!(watch_run(client, run, stop), send_heartbeats(client, options, run, stop));
+    let renewed = Sender::new(began);
+    tokio::join!(
+        watch_run(client, run, stop),
+        send_heartbeats(client, options, run, stop, &renewed),
+        enforce_fence(options, run, stop, renewed.subscribe()),
+    );
     std::future::pending().await
 }
 
@@ -52,12 +60,13 @@ async fn watch_until_end(
     Ok(())
 }
 
-/// Sends a heartbeat every third of the lease, during an outage too.
+/// Sends a heartbeat every third of the lease, during an outage too, and after a failed one earlier.
 async fn send_heartbeats(
     client: &RunClient,
     options: &ExecuteOptions,
     run: &Run,
     stop: &Sender<Option<StopReason>>,
+    renewed: &Sender<Instant>,
 ) {
     let (Some(lease), Some(worker_id)) = (options.lease_of(run), &options.worker_id) else {
         return;
@@ -65,14 +74,37 @@ async fn send_heartbeats(
     let interval = lease / 3;
     let client = client.with_timeout(interval.min(client.timeout()));
     let request = HeartbeatRequest { run_id: run.run_id.clone(), worker_id: worker_id.clone() };
+    let (mut pause, mut backoff) = (interval, Backoff::new());
     loop {
-        sleep(interval).await;
+        sleep(pause).await;
+        let sent = Instant::now();
         match client.heartbeat(request.clone()).await {
-            Ok(run) => stop_handler(stop, StopReason::of(&run)),
+            Ok(run) => {
+                renewed.send_replace(sent);
+                stop_handler(stop, StopReason::of(&run));
+                (pause, backoff) = (interval, Backoff::new());
+            }
             Err(error) if error.is_refusal() => {
                 return stop_handler(stop, Some(StopReason::Lost));
             }
-            Err(_) => {}
+            Err(error) => pause = backoff.pause(&error).min(interval),
+        }
+    }
+}
+
+/// Stops the handler when the lease, counted from the last confirmed renewal, may be over.
+async fn enforce_fence(
+    options: &ExecuteOptions,
+    run: &Run,
+    stop: &Sender<Option<StopReason>>,
+    mut renewed: Receiver<Instant>,
+) {
+    let Some(lease) = options.lease_of(run).filter(|_| options.fence) else { return };
+    loop {
+        let end = *renewed.borrow_and_update() + lease;
+        tokio::select! {
+            () = sleep_until(end) => return stop_handler(stop, Some(StopReason::Fenced)),
+            Ok(()) = renewed.changed() => {}
         }
     }
 }

@@ -189,13 +189,10 @@ impl Watch {
     }
 }
 
-/// True if the connection was lost, which some transports report as INTERNAL or CANCELLED.
+/// True if the watch can resume: the server is unavailable or overloaded, or the connection was lost, which some
+/// transports report as INTERNAL.
 fn is_lost_connection(error: &RunError) -> bool {
-    match error.code() {
-        Code::Unavailable => true,
-        Code::Internal | Code::Cancelled => error.from_transport(),
-        _ => false,
-    }
+    error.is_unavailable() || (error.code() == Code::Internal && error.from_transport())
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ export function executionsOf(client: RunClient): Record<string, Command> {
 
 function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
   return new Promise((resolve, reject) => {
-    const options = { ...workerId(fields), ...lease(fields) };
+    const options = { ...workerId(fields), ...lease(fields), fence: fields.fence === true };
     const executed = client.execute(
       text(fields.run_id),
       options,
@@ -66,8 +66,8 @@ function runOf(executed: Executed): Run {
   throw executed.cause;
 }
 
-function workerId({ worker_id }: Fields): { workerId?: string } {
-  return worker_id === undefined ? {} : { workerId: text(worker_id) };
+function workerId({ worker_id }: Fields): { workerId: string | null } {
+  return { workerId: worker_id === undefined ? null : text(worker_id) };
 }
 
 function lease({ lease_ttl_ms }: Fields): { leaseTtlMs?: number } {

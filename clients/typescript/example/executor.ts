@@ -1,17 +1,15 @@
 // An executor of the assistant "echo": takes its PENDING runs and repeats their input word by word. After Ctrl-C it
 // takes no more runs, finishes the runs in progress, reports them and exits.
 
-import { hostname } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { type Execution, RunClient, RunError, RunStatus, UnavailableError } from "@runsvc/client";
 
 const client = new RunClient();
-const workerId = process.argv[2] ?? `${hostname()}-${process.pid}`;
 const inProgress = new Map<string, Promise<void>>();
 const shutdown = new AbortController();
 process.once("SIGINT", () => shutdown.abort());
 
-console.log(`${workerId} waits for runs; stop it with Ctrl-C`);
+console.log("Waiting for runs; stop with Ctrl-C");
 try {
   for await (const { run } of client.watch({ all: { assistantId: "echo" } }, { signal: shutdown.signal })) {
     // A run in progress can still appear as PENDING in an older event.
@@ -34,7 +32,7 @@ try {
 /** Execute a run with a lease of 10 seconds. */
 async function execute(runId: string): Promise<void> {
   try {
-    const { outcome } = await client.execute(runId, { workerId, leaseTtlMs: 10_000 }, echo);
+    const { outcome } = await client.execute(runId, { leaseTtlMs: 10_000 }, echo);
     console.log(`${runId} ${outcome}`);
   } catch (error) {
     // For example, another executor started the run first.
@@ -46,9 +44,7 @@ async function execute(runId: string): Promise<void> {
 
 /** The handler: reports one word more every half second, until the run is stopped. */
 async function echo({ run, signal, report }: Execution) {
-  // Only `get` returns the kwargs of a run.
-  const { kwargs } = await client.get(run.runId, { signal });
-  const words = String(kwargs?.input ?? "").split(" ");
+  const words = String(run.kwargs?.input ?? "").split(" ");
   for (let count = 1; count <= words.length; count++) {
     // Rejects when the run is stopped.
     await setTimeout(500, undefined, { signal });

@@ -1,6 +1,5 @@
 // The client: one method per call of the service. Every method throws a RunError.
 
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type CallOptions as StubOptions } from "@connectrpc/connect";
 import { Connection } from "./connection.js";
 import { RunError } from "./errors.js";
@@ -19,6 +18,7 @@ import {
   type SetStatusResponse,
   type UpdateProgressResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
+import { checkLength, durationOf } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
   CallOptions,
@@ -129,7 +129,7 @@ export class RunClient implements Disposable {
     options: SetStatusOptions = {},
   ): Promise<WithRun<SetStatusResponse>> {
     const { workerId, error, leaseTtlMs } = options;
-    const leaseTtl = leaseTtlMs === undefined ? undefined : durationFromMs(leaseTtlMs);
+    const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
     const request = { runId, status, workerId, error, leaseTtl };
     return withRun(await callUnary(this.stub.setStatus, request, options));
   }
@@ -195,7 +195,7 @@ export class RunClient implements Disposable {
   }
 
   /**
-   * Execute a run: start it, call the handler, send heartbeats while the handler runs, and report the end.
+   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the end.
    *
    * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
    * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
@@ -217,6 +217,7 @@ async function callUnary<Request, Response>(
   request: Request,
   { timeoutMs, signal }: CallOptions,
 ): Promise<Response> {
+  if (timeoutMs !== undefined) checkLength("timeoutMs", timeoutMs);
   try {
     return await method(request, { timeoutMs, signal });
   } catch (error) {

@@ -98,6 +98,12 @@ const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunErro
   [Code.Unavailable, UnavailableError],
 ]);
 
+/** Whether the server is unavailable, or overloaded with a delay after which it can be called again. */
+export function isUnavailable(error: RunError): boolean {
+  const isOverloaded = error.reason === "OVERLOADED" && error.retryAfterMs !== undefined;
+  return isOverloaded || error instanceof UnavailableError;
+}
+
 /** Whether a runsvc server sent this error: all its errors have a reason or, in the trailers, a request id. */
 export function isFromRunsvc(error: RunError): boolean {
   return (

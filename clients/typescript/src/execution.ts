@@ -7,16 +7,23 @@ import type { ProgressInit } from "./options.js";
 /** Configures an execution. */
 export interface ExecuteOptions {
   /**
-   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Unset: the run
-   * has no holder, and any executor may report on it.
+   * The id of the executor, which becomes the holder of the run: reports of other executors are refused. Default: a
+   * new id from the host name, the process id and a random number. `null`: the run has no holder, and any executor may
+   * report on it.
    */
-  workerId?: string;
+  workerId?: string | null;
   /**
    * The lease in milliseconds, from 1 second to 1 hour. The server ends the run as ERROR when it receives no heartbeat
    * for this long. Needs a `workerId`. Unset: the lease that the run was created with; without one, the run of an
    * executor that dies stays RUNNING.
    */
   leaseTtlMs?: number;
+  /**
+   * Stop the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
+   * lease, by the monotonic clock of this machine. The run is then reported as ERROR, and is lost. For work that must not
+   * continue while another executor may have started. Needs a lease. Default: false.
+   */
+  fence?: boolean;
 }
 
 /**
@@ -27,9 +34,9 @@ export type Handler = (execution: Execution) => Promise<ProgressInit | undefined
 
 /** A run in progress, as its handler sees it. */
 export interface Execution {
-  /** The run as it was started, without its kwargs. */
+  /** The run as it was started, with its kwargs. */
   readonly run: Run;
-  /** Aborted with an AbortError when others have ended the run. The handler should stop then. */
+  /** Aborted with an AbortError when others have ended the run, or the fence has stopped it. The handler should stop then. */
   readonly signal: AbortSignal;
   /**
    * The run as others have ended it; its cancellation contains the action to take. Undefined while the run is in
@@ -57,7 +64,7 @@ export type Executed =
    */
   | { outcome: "cancelled"; run: Run; error?: unknown }
   /**
-   * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the
+   * The run ended otherwise, was removed, or has another holder, or the fence has stopped its handler. `cause`: the run as it ended, or the refusal of the
    * server.
    */
   | { outcome: "lost"; cause: Run | RunError; error?: unknown };

@@ -3,9 +3,11 @@
 import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Backoff, pause } from "./backoff.js";
-import { RunError } from "./errors.js";
+import { InvalidArgumentError, RunError } from "./errors.js";
 import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
 import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
+import { warnIfLate } from "./lateness.js";
+import { checkLength } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
   CallOptions,
@@ -14,9 +16,10 @@ import type {
   SetStatusOptions,
   UpdateProgressOptions,
 } from "./options.js";
-import { errorText, isRefusal, isTransient, orRefusal, retryReport } from "./report.js";
+import { errorText, isRefusal, isTransient, orRefusal, retryReport, withShortPreviews } from "./report.js";
 import { isTerminal } from "./status.js";
 import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+import { newWorkerId } from "./workerId.js";
 
 /** The shortest time for which the report of the end is retried. */
 const MIN_RETRY_MS = 60_000;
@@ -32,6 +35,7 @@ export interface ExecutorCalls {
     options: UpdateProgressOptions,
   ): Promise<{ run: Run; applied: boolean }>;
   acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
+  get(runId: string): Promise<Run>;
   heartbeat(runId: string, workerId: string, options: CallOptions): Promise<Run>;
   watch(target: WatchTarget, options: WatchOptions): Watch;
 }
@@ -40,17 +44,22 @@ export interface ExecutorCalls {
 export async function execute(
   calls: ExecutorCalls,
   runId: string,
-  { workerId, leaseTtlMs }: ExecuteOptions,
+  options: ExecuteOptions,
   handler: Handler,
 ): Promise<Executed> {
+  const { leaseTtlMs } = options;
+  const workerId = options.workerId === undefined ? newWorkerId() : (options.workerId ?? undefined);
+  if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
+  const began = performance.now();
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
   const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
-  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS));
+  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS), began);
   const finished = new AbortController();
   const supervision = [
     execution.watch(finished.signal),
     workerId && ttlMs && execution.keepLease(ttlMs, workerId, finished.signal),
+    options.fence && ttlMs && execution.enforceFence(ttlMs, finished.signal),
   ];
   try {
     return await execution.finish(await execution.perform(handler));
@@ -72,16 +81,20 @@ class RunningExecution implements Execution {
   readonly #stop = new AbortController();
   readonly #usage = create(ProgressSchema);
   #end: Run | RunError | undefined;
+  /** When the last confirmed renewal of the lease was sent. */
+  #renewedAt: number;
+  #fenced = false;
   // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
   #sequence = BigInt(Date.now()) * 1_000_000n;
   #lastReport: Promise<unknown> = Promise.resolve();
 
-  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number) {
+  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number, began: number) {
     this.#calls = calls;
     this.run = run;
     this.signal = this.#stop.signal;
     this.#options = { workerId };
     this.#retryMs = retryMs;
+    this.#renewedAt = began;
   }
 
   get ended(): Run | undefined {
@@ -120,7 +133,7 @@ class RunningExecution implements Execution {
   #usageWith(progress: ProgressInit): Progress {
     const total = clone(ProgressSchema, this.#usage);
     merge(ProgressSchema, total, create(ProgressSchema, progress));
-    toBinary(ProgressSchema, total);
+    toBinary(ProgressSchema, withShortPreviews(total));
     return total;
   }
 
@@ -157,11 +170,16 @@ class RunningExecution implements Execution {
     const backoff = new Backoff();
     const { runId } = this.run;
     for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
+      const due = performance.now() + milliseconds;
       await pause(milliseconds, finished);
+      warnIfLate(runId, performance.now() - due, ttlMs);
       if (finished.aborted) return;
+      const sent = performance.now();
+      const timeoutMs = Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs);
       try {
-        const options = { timeoutMs: Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs), signal: finished };
+        const options = { timeoutMs, signal: finished };
         this.#check(await this.#calls.heartbeat(runId, workerId, options));
+        this.#renewedAt = sent;
         backoff.reset();
         milliseconds = ttlMs / 3;
       } catch (thrown) {
@@ -169,13 +187,40 @@ class RunningExecution implements Execution {
         const error = RunError.from(thrown);
         if (isRefusal(error)) return this.#stopFor(error);
         milliseconds = Math.min(backoff.pauseAfter(error), ttlMs / 3);
+      } finally {
+        // A call takes longer than its timeout only if the event loop was blocked.
+        warnIfLate(runId, performance.now() - sent - timeoutMs, ttlMs);
       }
     }
   }
 
-  /** Call the handler. Never rejects. */
+  /** Stop the handler when the lease, counted from the last confirmed renewal, may be over. */
+  async enforceFence(ttlMs: number, finished: AbortSignal): Promise<void> {
+    while (!finished.aborted && !this.#end) {
+      const remaining = this.#renewedAt + ttlMs - performance.now();
+      if (remaining <= 0) {
+        this.#fenced = true;
+        return this.#abort("no heartbeat was confirmed for the length of the lease");
+      }
+      await pause(remaining, finished);
+    }
+  }
+
+  /** Add the kwargs to the run. The response to the start omits them. */
+  async #readKwargs(): Promise<void> {
+    const read = retryReport(() => this.#calls.get(this.run.runId), this.#retryMs);
+    const found = await orRefusal(read);
+    if (found instanceof RunError) {
+      this.#stopFor(found);
+      throw found;
+    }
+    this.run.kwargs = found.kwargs;
+  }
+
+  /** Read the kwargs, and call the handler. Never rejects. */
   async perform(handler: Handler): Promise<Ending> {
     try {
+      await this.#readKwargs();
       const usage = await handler(this);
       if (usage) merge(ProgressSchema, this.#usage, this.#usageWith(usage));
       return {};
@@ -185,9 +230,14 @@ class RunningExecution implements Execution {
   }
 
   /** Report the end of the handler. Acknowledges a cancel instead, and reports only the usage of a lost run. */
-  async finish(ending: Ending): Promise<Executed> {
+  async finish(result: Ending): Promise<Executed> {
+    // A handler that the fence has stopped did not do its work, even if it returned.
+    const ending = this.#fenced && !("error" in result) ? { error: this.signal.reason } : result;
     const completed = this.#end ?? (await orRefusal(this.#complete(ending)));
-    if ("outcome" in completed) return completed;
+    if ("outcome" in completed) {
+      const { run, outcome } = completed as Executed & { run: Run };
+      return this.#fenced && outcome === "failed" ? { outcome: "lost", cause: run, ...ending } : completed;
+    }
     const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(ending)) : completed;
     if ("outcome" in cause) return cause;
     await this.#reportLostUsage();
@@ -203,20 +253,38 @@ class RunningExecution implements Execution {
     if (usage) await this.#calls.updateProgress(this.run.runId, usage, options).catch(() => {});
   }
 
+  /** Report the end. If the server rejects the usage, report a failure without it. */
   async #complete(ending: Ending): Promise<Executed> {
-    if (!("error" in ending)) return { outcome: "completed", run: await this.#completeAs(RunStatus.SUCCESS) };
-    const { error } = ending;
-    return { outcome: "failed", run: await this.#completeAs(RunStatus.ERROR, errorText(error)), error };
+    try {
+      return await this.#completeAs(ending, this.#finalUsage);
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
+      return this.#completeAs({ error: thrown, ...ending }, undefined);
+    }
   }
 
-  async #completeAs(status: RunStatus, error?: string): Promise<Run> {
-    const options = { ...this.#options, error, progress: this.#finalUsage };
+  async #completeAs(ending: Ending, progress: Progress | undefined): Promise<Executed> {
+    const failed = "error" in ending;
+    const status = failed ? RunStatus.ERROR : RunStatus.SUCCESS;
+    const error = failed ? errorText(ending.error) : undefined;
+    const options = { ...this.#options, error, progress };
     const send = () => this.#calls.complete(this.run.runId, status, options);
-    return (await retryReport(send, this.#retryMs)).run;
+    const { run } = await retryReport(send, this.#retryMs);
+    return failed ? { outcome: "failed", run, error: ending.error } : { outcome: "completed", run };
   }
 
+  /** Acknowledge the cancel. If the server rejects the usage, acknowledge the cancel without it. */
   async #acknowledge(ending: Ending): Promise<Executed> {
-    const options = { ...this.#options, progress: this.#finalUsage };
+    try {
+      return await this.#acknowledgeWith(ending, this.#finalUsage);
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
+      return this.#acknowledgeWith({ error: thrown, ...ending }, undefined);
+    }
+  }
+
+  async #acknowledgeWith(ending: Ending, progress: Progress | undefined): Promise<Executed> {
+    const options = { ...this.#options, progress };
     const send = () => this.#calls.acknowledgeCancel(this.run.runId, options);
     return { outcome: "cancelled", run: (await retryReport(send, this.#retryMs)).run, ...ending };
   }
@@ -229,6 +297,10 @@ class RunningExecution implements Execution {
   #stopFor(end: Run | RunError): void {
     this.#end ??= end;
     const cause = end instanceof RunError ? end.message : `its status is ${RunStatus[end.status]}`;
+    this.#abort(cause);
+  }
+
+  #abort(cause: string): void {
     this.#stop.abort(new DOMException(`run ${this.run.runId} was stopped: ${cause}`, "AbortError"));
   }
 }

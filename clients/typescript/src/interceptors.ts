@@ -15,7 +15,8 @@ export function bearer(token: Token): Interceptor {
 
 /**
  * Reports a connection that was lost or never made as UNAVAILABLE. The transport reports it as CANCELLED, ABORTED or
- * INTERNAL, although neither the signal of the caller nor a status of the server caused it.
+ * INTERNAL, although neither the signal of the caller nor a status of the server caused it. A server that is stopping or
+ * has too many calls sends CANCELLED, which also means UNAVAILABLE if the caller did not cancel the call.
  */
 export const lostConnections: Interceptor = (next) => async (request) => {
   try {
@@ -36,7 +37,8 @@ async function* translated<T>(messages: AsyncIterable<T>, signal: AbortSignal): 
 }
 
 function translate(error: unknown, signal: AbortSignal): unknown {
-  if (!(error instanceof ConnectError) || signal.aborted || isFromServer(error)) return error;
+  if (!(error instanceof ConnectError) || signal.aborted) return error;
+  if (isFromServer(error) && error.code !== Code.Canceled) return error;
   if (error.code !== Code.Canceled && error.code !== Code.Aborted && !isOfNode(error.cause)) return error;
   return new ConnectError(
     `no connection to the server: ${error.rawMessage}`,

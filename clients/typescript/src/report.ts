@@ -3,6 +3,7 @@
 import { Code } from "@connectrpc/connect";
 import { Backoff, pause } from "./backoff.js";
 import { RunError } from "./errors.js";
+import type { Progress } from "./gen/runsvc/v1/run_pb.js";
 
 const MAX_ERROR_BYTES = 16 * 1024;
 
@@ -51,9 +52,26 @@ const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Internal,
 ]);
 
-/** The text of an error, truncated to the length that the server accepts. */
+/** The text of a thrown value, truncated to the length that the server accepts. Never throws. */
 export function errorText(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
+  try {
+    const text = textOf(error);
+    if (text) return truncated(text);
+  } catch {
+    // The value has a getter or a method that throws.
+  }
+  return "the handler threw a value that has no text";
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // A program without types can set other values.
+  const { message, name } = error as { message: unknown; name: unknown };
+  if (typeof message === "string" && message) return message;
+  return typeof name === "string" && name ? name : String(error);
+}
+
+function truncated(text: string): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= MAX_ERROR_BYTES) return bytes.toString();
   // An incomplete last character is removed.
@@ -61,4 +79,12 @@ export function errorText(error: unknown): string {
     .subarray(0, MAX_ERROR_BYTES)
     .toString()
     .replace(/\uFFFD+$/, "");
+}
+
+/** The progress with previews that fit into a message. The server keeps less of them. */
+export function withShortPreviews(progress: Progress): Progress {
+  const { lastAiMessage, firstHumanMessage } = progress;
+  if (lastAiMessage !== undefined) progress.lastAiMessage = truncated(lastAiMessage);
+  if (firstHumanMessage !== undefined) progress.firstHumanMessage = truncated(firstHumanMessage);
+  return progress;
 }

@@ -3,7 +3,8 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Backoff } from "./backoff.js";
-import { type RunError, UnavailableError } from "./errors.js";
+import { isUnavailable, type RunError } from "./errors.js";
+import { checkLength } from "./lengths.js";
 
 /** The highest number of attempts at one call. */
 export const MAX_ATTEMPTS = 4;
@@ -26,6 +27,7 @@ export class Attempts {
 
   /** A timeout of 0 means no deadline; a negative timeout has passed already. */
   constructor(repeatable: boolean, timeoutMs: number) {
+    checkLength("timeoutMs", timeoutMs);
     this.#repeatable = repeatable;
     this.#deadline = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   }
@@ -39,7 +41,7 @@ export class Attempts {
   /** Milliseconds until the next attempt. Undefined if there is no further attempt. */
   pauseAfter(error: RunError): number | undefined {
     this.#made += 1;
-    const isLast = this.#made >= MAX_ATTEMPTS || !(error instanceof UnavailableError);
+    const isLast = this.#made >= MAX_ATTEMPTS || !isUnavailable(error);
     if (!this.#repeatable || isLast) return undefined;
     const pause = this.#backoff.pauseAfter(error);
     return performance.now() + pause < this.#deadline ? pause : undefined;

@@ -1,10 +1,9 @@
 // A watch that reconnects by itself.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code } from "@connectrpc/connect";
 import { pause } from "./backoff.js";
-import { isFromRunsvc, RunError } from "./errors.js";
+import { isFromRunsvc, isUnavailable, RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import {
   type RunService,
@@ -12,6 +11,7 @@ import {
   StreamStatusRequestSchema,
   type StreamStatusResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
+import { checkLength, durationOf } from "./lengths.js";
 import { Outage } from "./outage.js";
 import { isTerminal } from "./status.js";
 
@@ -49,9 +49,15 @@ export interface WatchOptions {
 /** An open watch. Leaving its loop ends the stream on the server. */
 export type Watch = AsyncIterableIterator<StreamStatusResponse> & AsyncDisposable;
 
-/** Open a watch. It connects when its first event is requested. */
+/**
+ * Open a watch. It connects when its first event is requested.
+ *
+ * @throws RangeError if a length is not a number.
+ */
 export function watch(runs: Client<typeof RunService>, target: WatchTarget, options: WatchOptions): Watch {
-  const { signal } = options;
+  const { signal, outageMs } = options;
+  if (outageMs !== undefined) checkLength("outageMs", outageMs);
+  const request = requestOf(target, options);
   const left = new AbortController();
   const abort = () => left.abort();
   if (signal?.aborted) abort();
@@ -60,7 +66,7 @@ export function watch(runs: Client<typeof RunService>, target: WatchTarget, opti
     left.abort();
     signal?.removeEventListener("abort", abort);
   };
-  const events = follow(runs, requestOf(target, options), options, left.signal, release);
+  const events = follow(runs, request, options, left.signal, release);
   // The `return` of a generator alone would wait for its next event.
   const leave = async () => {
     release();
@@ -147,11 +153,12 @@ function advance(request: StreamStatusRequest, event: StreamStatusResponse): voi
   if (event.storeId) request.storeId = event.storeId;
 }
 
-/** Whether the connection was lost, which some transports report as INTERNAL or CANCELLED. */
+/**
+ * Whether the watch can resume: the server is unavailable or overloaded, or the connection was lost, which some
+ * transports report as INTERNAL.
+ */
 function isLostConnection(failure: RunError): boolean {
-  const { code } = failure;
-  if (code === Code.Unavailable) return true;
-  return (code === Code.Internal || code === Code.Canceled) && !isFromRunsvc(failure);
+  return isUnavailable(failure) || (failure.code === Code.Internal && !isFromRunsvc(failure));
 }
 
 function requestOf(target: WatchTarget, options: WatchOptions): StreamStatusRequest {
@@ -161,7 +168,7 @@ function requestOf(target: WatchTarget, options: WatchOptions): StreamStatusRequ
     afterRevision,
     storeId,
     includeProgress,
-    heartbeatInterval: heartbeatIntervalMs === undefined ? undefined : durationFromMs(heartbeatIntervalMs),
+    heartbeatInterval: durationOf("heartbeatIntervalMs", heartbeatIntervalMs),
     attach,
     untilAcknowledged,
   });

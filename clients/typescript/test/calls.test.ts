@@ -132,6 +132,29 @@ test("other errors are not retried", async (test) => {
   assert.equal(calls.length, 1);
 });
 
+test("a cancel that the caller did not ask for is UNAVAILABLE", async (test) => {
+  const { answers, calls } = failing(1, () => new ConnectError("stopping", Code.Canceled));
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.cancel("run-1"), { code: Code.Unavailable });
+  calls.length = 0;
+  assert.equal((await client.get("run-1")).runId, "run-1");
+  assert.equal(calls.length, 2);
+});
+
+test("a read is sent again after the delay of an overloaded server", async (test) => {
+  const delay = new BinaryWriter().tag(2, 0).int32(200_000_000).finish();
+  const info = new BinaryWriter().tag(1, 2).bytes(delay).finish();
+  const overloaded = () => withDetail(refusal(Code.ResourceExhausted, "OVERLOADED"), "RetryInfo", info);
+  const { answers, calls } = failing(1, overloaded);
+  const { client } = await clientOf(test, answers);
+  await assert.rejects(client.cancel("run-1"), { reason: "OVERLOADED" });
+  calls.length = 0;
+  const start = performance.now();
+  await client.get("run-1");
+  assert(performance.now() - start >= 200);
+  assert.equal(calls.length, 2);
+});
+
 const hanging = async (_: unknown, { signal }: HandlerContext) => {
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
   return {};

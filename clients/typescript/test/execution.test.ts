@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type Execution, RunError, RunStatus, StatusEvent } from "@runsvc/client";
 import { type Answers, clientOf, refusal } from "./support/server.js";
@@ -35,6 +36,7 @@ async function serverOf(test: TestContext, answers: Answers = {}) {
       reports.push(`progress ${progress?.totalTokens}`);
       return { run, applied: run.status === RunStatus.RUNNING };
     },
+    get: () => ({ run: { ...run, kwargs: { input: "hello" } } }),
     heartbeat: () => ({ run }),
     async *streamStatus(_, { signal }) {
       yield { event: StatusEvent.SNAPSHOT, run };
@@ -65,6 +67,35 @@ test("the result of the handler is the final usage", async (test) => {
   assert.deepEqual(reports, ["start worker-1 without a lease", "progress 1", "complete SUCCESS 2"]);
 });
 
+test("the handler receives the kwargs of the run, also after an outage", async (test) => {
+  let calls = 0;
+  const { client, reports } = await serverOf(test, {
+    get: () => {
+      calls += 1;
+      if (calls < 6) throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+      return { run: { kwargs: { input: "hello" } } };
+    },
+  });
+  const executed = await client.execute("run-1", options, async ({ run }) => {
+    assert.deepEqual([run.runId, run.kwargs], ["run-1", { input: "hello" }]);
+  });
+  assert.equal(executed.outcome, "completed");
+  assert.equal(reports.length, 2);
+});
+
+test("a run whose kwargs cannot be read ends without a call of the handler", async (test) => {
+  let code = Code.DataLoss;
+  const get = () => {
+    throw refusal(code, "");
+  };
+  const { client, reports } = await serverOf(test, { get });
+  const handler = () => assert.fail("the handler was called");
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "failed");
+  assert.match(reports.at(-1) ?? "", /^complete ERROR/);
+  code = Code.NotFound;
+  assert.equal((await client.execute("run-1", options, handler)).outcome, "lost");
+});
+
 test("an error of the handler is reported and returned", async (test) => {
   const { client, reports } = await serverOf(test);
   const error = new RangeError("too far");
@@ -81,6 +112,70 @@ test("an error text is truncated to the limit of the server, between two charact
     throw new Error(`a${"ü".repeat(10_000)}`);
   });
   assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(8191)}`);
+});
+
+const thrower = () => {
+  throw new Error("not readable");
+};
+const withoutText: Record<string, unknown> = {
+  undefined: undefined,
+  null: null,
+  "a symbol": Symbol("s"),
+  "an object without a prototype": Object.create(null),
+  "an error whose message is an object": Object.assign(new Error(), { message: { a: 1 } }),
+  "an error without a name": Object.assign(new Error(), { message: 1n, name: "", toString: thrower }),
+  "an error with a getter that throws": Object.defineProperty(new Error(), "message", { get: thrower }),
+  "a proxy that throws": new Proxy({}, { get: thrower, getPrototypeOf: thrower }),
+};
+for (const [name, thrown] of Object.entries(withoutText)) {
+  test(`${name} that the handler throws is reported and returned`, async (test) => {
+    const { client, reports } = await serverOf(test);
+    const executed = await client.execute("run-1", options, async () => {
+      throw thrown;
+    });
+    // An assertion on a proxy that throws would throw too.
+    assert(executed.outcome === "failed" && Object.is(executed.error, thrown));
+    assert.match(reports.at(-1) ?? "", /^complete ERROR \S/);
+  });
+}
+
+test("usage that the server rejects does not prevent the report of the end", async (test) => {
+  const reports: string[] = [];
+  const rejectNegative = (progress?: { totalTokens?: bigint }) => {
+    if (progress) throw refusal(Code.InvalidArgument, "INVALID_REQUEST");
+  };
+  const { client, become } = await serverOf(test, {
+    complete: ({ status, progress }) => {
+      rejectNegative(progress);
+      reports.push(`complete ${RunStatus[status]}`);
+      return { run: { runId: "run-1", status } };
+    },
+    acknowledgeCancel: ({ progress }) => {
+      rejectNegative(progress);
+      reports.push("acknowledge");
+      return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
+    },
+  });
+  const failed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
+  assert(failed.outcome === "failed" && failed.error instanceof RunError);
+  const cancelled = await client.execute("run-1", options, async (execution) => {
+    become(RunStatus.INTERRUPTED);
+    await untilStopped(execution).catch(() => {});
+    return { totalTokens: -1n };
+  });
+  assert(cancelled.outcome === "cancelled" && cancelled.error instanceof RunError);
+  assert.deepEqual(reports, ["complete ERROR", "acknowledge"]);
+});
+
+test("a preview always fits into a message", async (test) => {
+  const { client, reports } = await serverOf(test, {
+    complete: ({ progress }) => {
+      reports.push(`${progress?.lastAiMessage?.length}`);
+      return { run: { runId: "run-1" } };
+    },
+  });
+  await client.execute("run-1", options, async () => ({ lastAiMessage: "x".repeat(5 << 20) }));
+  assert.equal(reports.at(-1), `${16 << 10}`);
 });
 
 test("a run whose start is refused is not executed", async (test) => {
@@ -178,6 +273,48 @@ test("the lease of a cancelled run is renewed until the handler returns", async 
     for (let more = 0; more < 3; more += 1) await once(beats, "beat");
   });
   assert.equal(executed.outcome, "cancelled");
+});
+
+test("a handler that blocks the event loop causes a warning", async (test) => {
+  const { client } = await serverOf(test);
+  const warned = once(process, "warning");
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 300 }, async () => {
+    // Lets the first heartbeat be scheduled.
+    await new Promise(setImmediate);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  });
+  assert.equal(executed.outcome, "completed");
+  const [warning] = await warned;
+  assert.equal(warning.code, "RUNSVC_EVENT_LOOP_BLOCKED");
+  assert.match(warning.message, /run-1/);
+});
+
+for (const fence of [true, false]) {
+  test(`with fence: ${fence}, a handler whose lease is not renewed ${fence ? "stops" : "keeps running"}`, async (test) => {
+    const beats = new EventTarget();
+    const { client, reports } = await serverOf(test, {
+      heartbeat: () => {
+        beats.dispatchEvent(new Event("beat"));
+        throw refusal(Code.Unavailable, "STORE_UNAVAILABLE");
+      },
+    });
+    const leaseTtlMs = 90;
+    const executed = await client.execute("run-1", { ...options, leaseTtlMs, fence }, async ({ signal }) => {
+      for (let missed = 0; missed < 9 && !signal.aborted; missed += 1)
+        await once(beats, "beat", { signal }).catch(() => {});
+      return { totalTokens: 3n };
+    });
+    assert.equal(executed.outcome, fence ? "lost" : "completed");
+    if (fence) assert.match(reports.at(-1) ?? "", /^complete ERROR run run-1 was stopped: no heartbeat/);
+  });
+}
+
+test("a confirmed heartbeat moves the fence", async (test) => {
+  const { client } = await serverOf(test);
+  const executed = await client.execute("run-1", { ...options, leaseTtlMs: 900, fence: true }, async () => {
+    await setTimeout(1_800);
+  });
+  assert.equal(executed.outcome, "completed");
 });
 
 test("a cancel between the end of the handler and the report is acknowledged", async (test) => {

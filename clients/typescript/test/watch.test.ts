@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ConnectError } from "@connectrpc/connect";
 import { Code, RunError, RunStatus, StatusEvent, UnavailableError, type Watch } from "@runsvc/client";
 import type { StreamStatusRequest } from "@runsvc/client/v1";
-import { type Answers, clientOf, refusal } from "./support/server.js";
+import { type Answers, clientOf, refusal, withDetail } from "./support/server.js";
 
 const change = (revision: bigint) => ({ event: StatusEvent.CHANGED, revision, run: { runId: "run-1" } });
 const idle = (signal: AbortSignal) => (signal.aborted ? Promise.resolve() : once(signal, "abort"));
@@ -40,9 +40,12 @@ test("a watch ends when the server ends it", async (test) => {
   assert.equal(requests.length, 1);
 });
 
+const overloaded = withDetail(refusal(Code.ResourceExhausted, "OVERLOADED"), "RetryInfo", new Uint8Array());
 const lostConnections = {
   UNAVAILABLE: refusal(Code.Unavailable, "SERVER_DRAINING"),
   "INTERNAL without a reason": new ConnectError("lost", Code.Internal),
+  OVERLOADED: overloaded,
+  "CANCELLED with a request id": new ConnectError("stopping", Code.Canceled, { "x-request-id": "q" }),
   "CANCELLED without a reason": new ConnectError("lost", Code.Canceled),
 };
 for (const [name, error] of Object.entries(lostConnections)) {

@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use tonic::Code;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 
@@ -20,6 +21,12 @@ async fn answer_after(
     (answer.map_err(|error| error.code()), attempts.get())
 }
 
+fn overloaded(delay: Option<u64>) -> Status {
+    let mut details = ErrorDetails::with_error_info("OVERLOADED", "runsvc", []);
+    details.set_retry_info(delay.map(Duration::from_secs));
+    Status::with_error_details(Code::ResourceExhausted, "", details)
+}
+
 fn unavailable() -> Status {
     Status::unavailable("unavailable")
 }
@@ -34,6 +41,23 @@ async fn a_repeatable_call_is_sent_up_to_four_times() {
 async fn any_other_call_is_sent_once() {
     assert_eq!(answer_after(1, false, unavailable).await, (Err(Code::Unavailable), 1));
     assert_eq!(answer_after(1, true, || Status::internal("")).await, (Err(Code::Internal), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_the_caller_did_not_ask_for_is_retried() {
+    assert_eq!(answer_after(1, true, || Status::cancelled("")).await, (Ok(2), 2));
+    let answer = answer_after(1, false, || Status::cancelled("")).await;
+    assert_eq!(answer, (Err(Code::Unavailable), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_called_again_after_its_delay() {
+    let start = Instant::now();
+    assert_eq!(answer_after(1, true, || overloaded(Some(3))).await, (Ok(2), 2));
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    let refused = (Err(Code::ResourceExhausted), 1);
+    assert_eq!(answer_after(1, false, || overloaded(Some(3))).await, refused);
+    assert_eq!(answer_after(1, true, || overloaded(None)).await, refused);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,6 +86,16 @@ async fn a_pause_that_exceeds_the_timeout_is_not_started() {
     let fails = |_request: Request<()>| async { Err::<Response<()>, _>(unavailable()) };
     call(Duration::from_millis(20), true, (), fails).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_delay_of_a_server_does_not_overflow() {
+    let delay = || {
+        let details = ErrorDetails::with_retry_info(Some(Duration::MAX));
+        Status::with_error_details(Code::Unavailable, "", details)
+    };
+    let (answer, attempts) = answer_after(1, true, delay).await;
+    assert_eq!((answer, attempts), (Err(Code::Unavailable), 1));
 }
 
 #[tokio::test(start_paused = true)]

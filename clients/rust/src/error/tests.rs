@@ -59,5 +59,7 @@ fn a_lost_connection_is_unavailable_and_a_passed_deadline_is_not_a_cancel() {
     assert_eq!(RunError::from(lost).code(), Code::Unavailable);
     let late = Status::from_error(Box::new(TimeoutExpired(())));
     assert_eq!(RunError::from(late).code(), Code::DeadlineExceeded);
+    let cancelled = Status::cancelled("The server is stopping");
+    assert_eq!(RunError::from(cancelled).code(), Code::Unavailable);
     assert_eq!(RunError::from(Status::unknown("OUTCOME_UNKNOWN")).code(), Code::Unknown);
 }

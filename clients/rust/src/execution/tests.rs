@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -17,7 +19,7 @@ async fn the_sequence_of_a_later_process_is_higher() {
     let mut last = 0;
     for _process in 0..2 {
         let execution = Execution::new(client.clone(), None, Run::default(), &stop);
-        let sequence = execution.reported.lock().await.sequence;
+        let sequence = execution.reported().sequence;
         assert!(sequence > last);
         last = sequence;
     }
@@ -28,4 +30,21 @@ fn an_unknown_status_is_not_a_reason_to_stop() {
     assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }), None);
     let timed_out = Run { status: RunStatus::Timeout.into(), ..Default::default() };
     assert_eq!(StopReason::of(&timed_out), Some(StopReason::Lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_not_polled_does_not_delay_the_final_usage() {
+    let client = RunClient::connect().unwrap();
+    let stop = Arc::new(watch::Sender::new(None));
+    let execution = Execution::new(client, None, Run::default(), &stop);
+    let progress = Progress { total_tokens: Some(3), ..Progress::default() };
+    let mut report = Box::pin(execution.report(progress.clone()));
+    tokio::time::timeout(Duration::ZERO, &mut report).await.unwrap_err();
+    assert_eq!(execution.final_usage(None), Some(progress));
+}
+
+#[test]
+fn previews_always_fit_into_a_message() {
+    let progress = Progress { last_ai_message: Some("ü".repeat(5 << 20)), ..Progress::default() };
+    assert_eq!(merged(&progress, None).last_ai_message.unwrap().len(), 16 << 10);
 }

@@ -1,8 +1,10 @@
 use std::cell::Cell;
 
+use prost::Message;
 use tonic::{Code, Status};
 
 use super::*;
+use crate::testing::{client_of, refusal};
 
 /// Sends a report of the end that fails the first `failures` times. Returns the answer, the number of attempts and the
 /// time they took.
@@ -12,7 +14,7 @@ async fn send_report(
     lease: Option<Duration>,
 ) -> (Result<Run, Code>, u32, Duration) {
     let client = RunClient::connect().unwrap();
-    let options = ExecuteOptions { worker_id: None, lease };
+    let options = ExecuteOptions { worker_id: None, lease, fence: false };
     let reports = Reports::new(&client, &options, "r").of_the_end(&Run::default());
     let (attempts, began) = (Cell::new(0), Instant::now());
     let send = |_client, ()| {
@@ -46,6 +48,22 @@ async fn the_end_is_retried_for_the_lease_and_at_least_a_minute() {
         assert_eq!(answer, Err(Code::Unavailable));
         let longest = Duration::from_secs(longest);
         assert!(longest - Duration::from_secs(2) <= elapsed && elapsed < longest);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_always_sent() {
+    let lengths = [Duration::ZERO, Duration::from_nanos(1_500_000_001), Duration::MAX];
+    for (lease, sent) in lengths.into_iter().zip([(0, 0), (1, 500_000_001), (315_576_000_000, 0)]) {
+        let client = client_of(move |_, message| {
+            let ttl = SetStatusRequest::decode(message).unwrap().lease_ttl.unwrap();
+            assert_eq!((ttl.seconds, ttl.nanos), sent);
+            Some(Err(refusal(Code::InvalidArgument)))
+        })
+        .await;
+        let options = ExecuteOptions { lease: Some(lease), ..ExecuteOptions::default() };
+        let error = Reports::new(&client, &options, "r").start().await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
     }
 }
 

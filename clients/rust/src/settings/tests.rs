@@ -33,4 +33,15 @@ async fn the_timeout_is_a_positive_number_of_seconds() {
         assert!(build(RunClient::builder().timeout(None), "RUNSVC_TIMEOUT", invalid).is_ok());
     }
     assert!(build(RunClient::builder(), "RUNSVC_TIMEOUT", "0.5").is_ok());
+    assert!(build(RunClient::builder().timeout(Some(Duration::ZERO)), "", "").is_err());
+}
+
+#[tokio::test]
+async fn a_timeout_that_is_too_long_is_the_longest() {
+    for long in ["1e10", "1e19", "1e300"] {
+        let client = build(RunClient::builder(), "RUNSVC_TIMEOUT", long).unwrap();
+        assert!(client.timeout() >= Duration::from_secs(10_000_000_000), "{long}");
+    }
+    let longest = build(RunClient::builder().timeout(Some(Duration::MAX)), "", "").unwrap();
+    assert_eq!(longest.timeout(), Duration::MAX);
 }

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::iter;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::v1::Cancellation;
@@ -95,6 +96,20 @@ async fn a_watch_resumes_from_its_position_after_a_lost_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_resumes_after_the_delay_of_an_overloaded_server() {
+    let mut details = ErrorDetails::with_error_info("OVERLOADED", "runsvc", []);
+    details.set_retry_info(Some(Duration::from_secs(3)));
+    let mut overloaded = Status::with_error_details(Code::ResourceExhausted, "", details);
+    overloaded.metadata_mut().insert("x-request-id", "q".parse().unwrap());
+    let mut stopping = Status::cancelled("The server is stopping");
+    stopping.metadata_mut().insert("x-request-id", "q".parse().unwrap());
+    let script = Script::of([vec![Err(overloaded)], vec![Err(stopping)], vec![Ok(changed(1))]]);
+    let start = Instant::now();
+    assert_eq!(script.watch(run()).next().await.unwrap(), Some(changed(1)));
+    assert!(start.elapsed() >= Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_interrupted_snapshot_is_sent_again() {
     let script = Script::of([
         vec![Ok(snapshot()), unavailable()],
@@ -132,6 +147,16 @@ async fn a_watch_fails_after_the_outage_that_was_set() {
     assert_eq!(watch.next().await.unwrap_err().code(), Code::Unavailable);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert!(script.positions().len() > 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_has_no_outage_or_an_endless_one() {
+    let script = Script::of([vec![unavailable()], vec![unavailable()], vec![Ok(changed(1))]]);
+    let mut watch = script.watch(run()).outage(Duration::MAX);
+    assert_eq!(watch.next().await.unwrap(), Some(changed(1)));
+    let script = Script::of([vec![unavailable()], vec![Ok(changed(1))]]);
+    let mut watch = script.watch(run()).outage(Duration::ZERO);
+    assert_eq!(watch.next().await.unwrap_err().code(), Code::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
