@@ -1,4 +1,4 @@
-"""The connections of a client's watches. A server takes 100 calls at a time on one connection; more would wait."""
+"""The connections of a client's watches. A server limits the calls of one connection; more would wait."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ import pytest
 
 from tests.docs.page import Block, blocks_of, table_commands
 from tests.support.server import Process, client_of
-from tests.support.signals import restore_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +81,6 @@ class Reader:
             stderr=asyncio.subprocess.STDOUT,
             # A group of its own: Ctrl-C reaches the shell and its commands.
             start_new_session=True,
-            preexec_fn=restore_signals,
         )
 
     def _environment(self) -> dict[str, str]:

@@ -23,7 +23,6 @@ from runsvc.core.model import Progress, Run
 from runsvc.store.queries import ById
 from runsvc.store.sqlite import SqliteStore, schema
 from runsvc.store.sqlite.connection import connect
-from runsvc.store.sqlite.read_thread import ReadThread
 from runsvc.store.sqlite.schema import APPLICATION_ID
 from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver, a_request
 from tests.engines.files import clear_cache, execute, pragma, refusal
@@ -266,10 +265,13 @@ async def test_new_files_are_for_their_owner_only(path: Path) -> None:
 async def test_no_connection_needs_a_temporary_file(store: SqliteStore, path: Path) -> None:
     assert pragma(store.writing._connection, "temp_store") == 2  # MEMORY
     assert pragma(store.reading._inline, "temp_store") == 2
-    readers: tuple[ReadThread | None, ...] = (store.reading._pages, store.reading._log)
-    for reader in readers:
-        assert isinstance(reader, ReadThread)
-        (row,) = await reader.fetch("PRAGMA temp_store")
-        assert tuple(row) == (2,)
+    pages, log = store.reading._pages, store.reading._log
+    assert pages is not None
+    assert log is not None
+    for found in (
+        await pages.fetch("PRAGMA temp_store"),
+        await log.execute_fetchall("PRAGMA temp_store"),
+    ):
+        assert [tuple(row) for row in found] == [(2,)]
     with closing(connect(path, mode="ro")) as other:
         assert pragma(other, "temp_store") == 2

@@ -22,7 +22,6 @@ from runsvc.v1.run_pb2 import RunSpec
 from runsvc.v1.run_service_pb2 import HasInflightRequest
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.server import Process
-from tests.support.signals import restore_signals
 
 ROOT = Path(__file__).parents[2]
 #: A device without free space.
@@ -63,7 +62,6 @@ class Shell:
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             env=self.environment,
-            preexec_fn=restore_signals,
         )
 
 

@@ -16,7 +16,6 @@ from runsvc.service import running
 from runsvc.settings import Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
-from tests.support.signals import restore_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -100,7 +99,6 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=self._stderr,
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | self.env,
-            preexec_fn=restore_signals,
         )
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()

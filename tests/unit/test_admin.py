@@ -152,8 +152,10 @@ async def test_a_corrupt_row_stops_reconcile_all_and_is_logged(
     server.driver.create()
     corrupt = server.driver.create()
     server.corrupt(corrupt)
+    caplog.set_level(logging.INFO, "runsvc")
     assert await server.admin.reconcile_all("gone", limit=1) == 1
-    (record,) = caplog.records
+    ended, record = caplog.records
+    assert ended.message.endswith("ended: ERROR (ORPHANED)")
     assert record.levelno == logging.ERROR
     assert f"Stored run {corrupt.run_id} is corrupt and cannot be read" in record.message
     assert "runsvc admin reconcile" in record.message

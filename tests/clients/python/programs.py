@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.signals import restore_signals
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -61,7 +59,8 @@ async def running(target: str, *command: str) -> AsyncIterator[Program]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=os.environ | {"RUNSVC_TARGET": target},
-        preexec_fn=restore_signals,
+        # The test process may ignore SIGINT, for instance under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield Program(process)
