@@ -44,7 +44,7 @@ class SqliteStore:
         )
 
     def log_bytes(self) -> int:
-        """Size of the write-ahead log after the last commit."""
+        """Size of the write-ahead log in bytes."""
         return self._guard.wal_size()
 
     async def open(self) -> None:

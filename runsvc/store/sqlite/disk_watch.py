@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 LARGE: Final = 64 << 20
 #: Free bytes below which nothing is written. Reads, a checkpoint and a clean stop still find room.
 RESERVE: Final = 16 << 20
+#: Transactions, of at most about 4 MiB each, between two checks.
+_UNCHECKED: Final = 3
 _GROWS: Final = "The -wal file of %s has grown to %d MiB, because %s. It shrinks by itself once the cause is gone."
 
 
@@ -31,14 +33,20 @@ class DiskWatch:
         self._large = large
         self._reserve = reserve
         self._warned = False
+        #: Transactions until the next check. Together they write less than the reserve.
+        self._unchecked = 0
 
     def check_space(self) -> None:
         """StoreUnavailable if the disk is nearly full."""
+        if self._unchecked:
+            self._unchecked -= 1
+            return
         if not hasattr(os, "statvfs"):  # pragma: no cover - Windows.
             return
         with suppress(OSError):
             found = os.statvfs(self._folder)
             if found.f_bavail * found.f_frsize >= self._reserve:
+                self._unchecked = _UNCHECKED
                 return
             raise StoreUnavailable(
                 f"its disk has less than {self._reserve >> 20} MiB left: free space; "

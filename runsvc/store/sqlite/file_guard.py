@@ -82,14 +82,13 @@ class FileGuard:
         self._wal.end()
 
     def wal_size(self) -> int:
-        """Bytes of the -wal after the last commit."""
-        return self._wal.size
+        """Bytes of the -wal."""
+        return self._wal.current_size()
 
     def committed(self, commits: int, connection: sqlite3.Connection | None = None) -> None:
         """Record a commit of this connection."""
         if self._identity is not None:
             self._commits = commits
-            self._wal.committed()
             self._disk.report_growth(self._wal.size, connection)
             self._written = os.stat(self._file).st_mtime_ns  # noqa: PTH116
             self._lock.renew_mark(Mark(self._store_id, commits, self._identity[0]))

@@ -150,8 +150,7 @@ class ServerLock:
     def _put_mark(self) -> None:
         if self._beside is not None:
             with suppress(OSError):
-                os.lseek(self._beside, 0, os.SEEK_SET)
-                os.write(self._beside, self._mark)
+                _write(self._beside, self._mark)
 
     def _inode(self) -> int | None:
         try:
@@ -175,6 +174,15 @@ def _open_locked(path: str, lock: Callable[[int], bool]) -> int | None:
         if not locked:
             os.close(descriptor)
     return descriptor if locked else None
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write to the begin of a file."""
+    if sys.platform == "win32":  # pragma: no cover
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, content)
+    else:
+        os.pwrite(descriptor, content, 0)
 
 
 def _flock(descriptor: int) -> bool:

@@ -44,7 +44,7 @@ class WalGuard:
         self._wal = f"{path}-wal"
         self._shm_file = f"{path}-shm"
         self._inode: int | None = None
-        #: Size in bytes after the last commit.
+        #: Size in bytes at the last check.
         self.size = 0
         #: Why the store cannot be written until it is opened again.
         self._fault: str | None = None
@@ -65,12 +65,12 @@ class WalGuard:
             os.close(self._shm)
             self._shm = None
 
-    def committed(self) -> None:
-        """Record the size after a commit. A file that is gone is noticed by the next check."""
+    def current_size(self) -> int:
+        """Bytes of the file now; 0 if there is none."""
         try:
-            self.size = os.stat(self._wal).st_size  # noqa: PTH116 - a Path takes four times as long.
+            return os.stat(self._wal).st_size  # noqa: PTH116
         except OSError:
-            self.size = 0
+            return 0
 
     def check(self, connection: sqlite3.Connection | None) -> None:
         """StoreUnavailable if the file is gone, another one, or shorter than its content.
@@ -92,10 +92,9 @@ class WalGuard:
             return _save(connection)
         if found.st_ino != self._inode:
             return _save(connection)
-        if found.st_size < self.size:
-            if self._is_cut(found.st_size):
-                return _CUT
-            self.size = found.st_size
+        if found.st_size < self.size and self._is_cut(found.st_size):
+            return _CUT
+        self.size = found.st_size
         return None
 
     def _is_cut(self, size: int) -> bool:
