@@ -8,15 +8,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.descriptor_pb2 import MethodOptions
+from grpc import StatusCode
 
-from runsvc.client.error import Unavailable
+from runsvc.client.error import RunError, Unavailable
 from runsvc.client.lengths import deadline
 from runsvc.v1 import admin_service_pb2, run_service_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-    from runsvc.client.error import RunError
 
 #: Maximum number of attempts at a call.
 ATTEMPTS: Final = 4
@@ -64,8 +63,14 @@ class Attempts:
         self._backoff = Backoff()
 
     def time_left(self) -> float | None:
-        """Return the deadline of the next attempt in seconds. None is no limit."""
-        return None if self._end == math.inf else self._end - time.monotonic()
+        """Return the deadline of the next attempt in seconds. None is no limit. Raise RunError if it has passed."""
+        if self._end == math.inf:
+            return None
+        left = self._end - time.monotonic()
+        if left <= 0:
+            message = "The deadline passed before the call was sent."
+            raise RunError(StatusCode.DEADLINE_EXCEEDED, message=message, from_transport=True)
+        return left
 
     def pause_after(self, error: RunError) -> float | None:
         """Return the seconds until the next attempt. None after the last one."""

@@ -53,13 +53,16 @@ async def test_a_long_timeout_in_the_environment_leaves_time(
         assert (await client.get("r")).run_id == "r"
 
 
-async def test_an_elapsed_timeout_is_a_deadline_and_nan_is_refused(client: Any) -> None:
+async def test_an_elapsed_timeout_is_a_deadline_and_nan_is_refused(
+    client: Any, script: Script
+) -> None:
     for timeout in (0, -1, -math.inf):
         with pytest.raises(RunError) as failure:
             await client.get("r", timeout=timeout)
         assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
     with pytest.raises(ValueError, match="timeout is nan"):
         await client.get("r", timeout=math.nan)
+    assert script.asked == []
 
 
 @pytest.mark.parametrize("timeout", [0, -1, math.nan, -math.inf])
