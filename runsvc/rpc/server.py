@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Option = tuple[str, int]
 
 #: Most calls under way on one connection, watches included.
-MAX_STREAMS: Final = 1_000
+MAX_STREAMS: Final = 250
 #: Options of the transport.
 OPTIONS: Final[tuple[Option, ...]] = (
     # Otherwise a second server would share the port and get half of the calls.

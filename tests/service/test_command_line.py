@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import pty
 import re
 import shlex
 import signal
@@ -225,16 +226,35 @@ async def test_stderr_that_nobody_reads_does_not_stop_the_server(tmp_path: Path)
 
 async def test_suggested_commands_work_in_order(tmp_path: Path) -> None:
     shell = Shell("")
-    server = await shell.start("serve", "--listen", "127.0.0.1:0", "--db", str(tmp_path / "a.db"))
-    assert server.stderr is not None
-    heading, *commands, third, watch = [(await server.stderr.readline()).decode() for _ in range(6)]
-    assert "another terminal" in heading
-    for command in commands:
-        assert await shell.run_line(command) == 0
-    assert "third terminal" in third
-    assert " watch --thread chat-1" in watch
-    server.terminate()
-    await server.communicate()
+    # Suggestions are for people: they are printed on a terminal only.
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        server = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runsvc.cli", "serve", "--listen", "127.0.0.1:0"),
+            *("--db", str(tmp_path / "a.db")),
+            stdout=end,
+            stderr=end,
+            env=shell.environment,
+        )
+        os.close(end)
+        lines = [await asyncio.to_thread(_read_line, screen) for _ in range(7)]
+        address, heading, *commands, third, watch = lines
+        assert " serves on 127.0.0.1:" in address
+        assert "another terminal" in heading
+        for command in commands:
+            assert await shell.run_line(command) == 0
+        assert "third terminal" in third
+        assert " watch --thread chat-1" in watch
+        server.terminate()
+        assert await server.wait() == 0
+
+
+def _read_line(screen: IO[bytes]) -> str:
+    """Return the next line of a terminal."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        line += screen.read(1)
+    return line.decode().strip()
 
 
 def examples() -> list[str]:
