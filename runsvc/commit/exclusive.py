@@ -5,8 +5,7 @@ Its queries return the store's state at the start of the transaction, without th
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import CorruptRow, RunNotFound
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from runsvc.store.attachments import Abandoned, AnyReleased
     from runsvc.store.base import Record
     from runsvc.store.queries import DueLeases, DueTimeouts, Orphans, RawById
-
-_TICK: Final = timedelta(microseconds=1)
 
 
 class ExclusiveTransaction(Transaction):
@@ -70,7 +67,7 @@ class ExclusiveTransaction(Transaction):
 
     def keep_time(self) -> None:
         """Commit at least the current time, to prove that the store accepts writes."""
-        self._staged.time += _TICK
+        self._staged.time = self.stamp().time
         self._staged.keeps_time = True
 
     def forget(self, revision: int) -> None:
