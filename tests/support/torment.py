@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.support import shim
@@ -53,12 +54,12 @@ class Torment:
         self.disturbances: tuple[Callable[[], Awaitable[None]], ...] = (
             self.crash,
             self.stop,
-            lambda: self.fail_once(self._flush),
-            lambda: self.fail_once(self._write),
-            lambda: self.fail(self._flush),
-            lambda: self.fail(self._write),
-            lambda: self.crash_while_failing(self._flush),
-            lambda: self.crash_while_failing(self._write),
+            partial(self.fail_once, self._flush),
+            partial(self.fail_once, self._write),
+            partial(self.fail, self._flush),
+            partial(self.fail, self._write),
+            partial(self.crash_while_failing, self._flush),
+            partial(self.crash_while_failing, self._write),
             self.be_slow,
             self.freeze,
         )
