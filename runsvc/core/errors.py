@@ -18,6 +18,7 @@ RunsvcError
 ├── ServerDraining
 ├── Overloaded
 ├── CorruptRow
+├── Unauthenticated
 └── StoreRefused · ListenRefused
 """
 
@@ -181,6 +182,13 @@ class CorruptRow(RunsvcError):
     """Stored run {run_id} is corrupt and cannot be read; remove it with `runsvc admin delete`."""
 
     run_id: str
+
+
+@dataclass(eq=False)
+class Unauthenticated(RunsvcError):
+    """The call is not authenticated: {detail}."""
+
+    detail: str
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 
+from runsvc.auth.principal import Principal
 from runsvc.core.errors import ServerDraining
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.call_log import logged
@@ -22,6 +23,7 @@ from runsvc.rpc.untaken import READS, SMALL, Untaken
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runsvc.auth.authenticator import Authenticator
     from runsvc.rpc.connections import Connections
     from runsvc.rpc.methods import Behavior, Handler
 
@@ -45,6 +47,7 @@ class Guard(grpc.GenericRpcHandler):
         failures: FailureLog | None = None,
         gc_calls: int = gc_schedule.CALLS,
         untaken: Untaken | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.in_flight = in_flight or InFlight()
         self._connections = connections
@@ -53,6 +56,7 @@ class Guard(grpc.GenericRpcHandler):
         self._failures = failures or FailureLog()
         self._request_ids = RequestIds()
         self._untaken = untaken or Untaken()
+        self._authenticator = authenticator
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: the generated code adds every method by name as well."""
@@ -88,6 +92,7 @@ class Guard(grpc.GenericRpcHandler):
         is_stream = serialize is nothing
         untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
+        authenticator = None if method.startswith(_HEALTH) else self._authenticator
 
         async def call(request: bytes, context: Any) -> Any:
             in_flight.arrived += 1
@@ -103,6 +108,12 @@ class Guard(grpc.GenericRpcHandler):
                 if context.time_remaining() == 0:
                     # The call waited until its caller gave up: it must have no effect.
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _OVERDUE)
+                if authenticator is not None:
+                    found = authenticator.authenticate(
+                        context.invocation_metadata(), context.auth_context
+                    )
+                    if not isinstance(found, Principal):
+                        found = await found
                 if untaken.by_connection:
                     untaken.check(context.peer())
                 answer = serialize(await behavior(parse(request), context))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from runsvc.admin import Admin
+    from runsvc.auth.authenticator import Authenticator
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
     from runsvc.store.base import Codec
@@ -79,7 +80,9 @@ class GrpcServer:
         in_flight: InFlight,
         monotonic: Callable[[], float],
         options: Iterable[Option] = OPTIONS,
+        authenticator: Authenticator | None = None,
     ) -> None:
+        """Without an authenticator, every caller is the platform."""
         self._health = Health()
         self._in_flight = in_flight
         options = tuple(options)
@@ -94,6 +97,7 @@ class GrpcServer:
                     RunServicer(manager, watches, codec, connections, audit),
                     AdminServicer(admin, audit),
                     self._health,
+                    authenticator,
                 ),
             )
         )
@@ -139,8 +143,9 @@ def _guard(
     runs: RunServicer,
     admin: AdminServicer,
     health: Health,
+    authenticator: Authenticator | None,
 ) -> Guard:
-    guard = Guard(connections, in_flight)
+    guard = Guard(connections, in_flight, authenticator=authenticator)
     services: Any = guard
     servicer: Any = runs
     add_RunServiceServicer_to_server(servicer, services)

@@ -27,6 +27,7 @@ from runsvc.core.errors import (
     StoreUnavailable,
     ThreadBusy,
     ThreadFull,
+    Unauthenticated,
     UnsupportedStrategy,
 )
 from runsvc.rpc import request_ids
@@ -148,6 +149,9 @@ TABLE: Final[Mapping[type, Mapped]] = {
         grpc.StatusCode.DATA_LOSS,
         ErrorReason.ERROR_REASON_CORRUPT_ROW,
         lambda error: {"run_id": error.run_id},
+    ),
+    Unauthenticated: Mapped(
+        grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED
     ),
 }
 
