@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
-from runsvc.core.errors import CorruptRow
+from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.core.lines import end_line
+from runsvc.core.owners import covers
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
+    from runsvc.core.owners import Scope
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
@@ -75,16 +77,16 @@ class Admin:
         self._codec = codec
 
     async def reconcile_orphans(
-        self, *, error: str, before: datetime | None, limit: int
+        self, *, error: str, before: datetime | None, limit: int, scope: Scope = None
     ) -> Reconciled:
-        """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
+        """End some active runs in the scope that no living executor holds, oldest first. Raise CorruptRow.
 
         A run with a valid lease is not an orphan, nor is one with a lease that has not had its full ttl since the
         last outage or delay of the service.
         """
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
-        query = Orphans(before, limit + 1, lapsed)
+        query = Orphans(before, limit + 1, lapsed, scope)
         decide = partial(_end_orphans, query=query, error=error, limit=limit)
         return await self._writer.submit(timed_command(self._lease_clock, decide, (query,)))
 
@@ -106,12 +108,14 @@ class Admin:
             count += len(ended)
         return count
 
-    async def delete(self, run_id: str) -> None:
-        """Remove a run that has ended or is corrupt. Raise RunNotFound, RunActive."""
+    async def delete(self, run_id: str, scope: Scope = None) -> None:
+        """Remove a run in the scope that has ended or is corrupt. Raise RunNotFound, RunActive."""
         query = RawById(run_id)
 
         def decide(tx: ExclusiveTransaction) -> None:
             record = tx.raw(query)
+            if not covers(scope, record.owner):
+                raise RunNotFound(run_id)
             if self._is_readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)

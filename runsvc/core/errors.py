@@ -17,8 +17,9 @@ RunsvcError
 ├── OutcomeUnknown
 ├── ServerDraining
 ├── Overloaded
+│   └── OwnerFull
 ├── CorruptRow
-├── Unauthenticated
+├── Unauthenticated · PermissionDenied
 └── StoreRefused · ListenRefused
 """
 
@@ -175,6 +176,21 @@ class ServerDraining(RunsvcError):
 @dataclass(eq=False)
 class Overloaded(RunsvcError):
     """The server has too many waiting calls; try again later."""
+
+
+@dataclass(eq=False)
+class OwnerFull(Overloaded):
+    """Owner {owner!r} has {limit} active runs, the most that this server allows; end or cancel one of them first."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class PermissionDenied(RunsvcError):
+    """The caller may not make this call: {detail}."""
+
+    detail: str
 
 
 @dataclass(eq=False)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 
-from runsvc.auth.principal import Principal
+from runsvc.auth.caller import caller_of
+from runsvc.auth.permissions import check_role, roles_of
+from runsvc.auth.principal import PLATFORM, Principal
 from runsvc.core.errors import ServerDraining
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.call_log import logged
@@ -21,9 +23,10 @@ from runsvc.rpc.status import to_status
 from runsvc.rpc.untaken import READS, SMALL, Untaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from runsvc.auth.authenticator import Authenticator
+    from runsvc.auth.permissions import Roles
     from runsvc.rpc.connections import Connections
     from runsvc.rpc.methods import Behavior, Handler
 
@@ -62,37 +65,42 @@ class Guard(grpc.GenericRpcHandler):
         """Do nothing: the generated code adds every method by name as well."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """Serve the methods of a service, by name."""
+        """Serve the methods of a service, by name. Raise LookupError for a method without permissions."""
         for name, handler in handlers.items():
             method = f"/{service}/{name}"
-            self._handlers[method] = self._guard(method, handler)
+            self._handlers[method] = self._guard(method, handler, roles_of(service, name))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """The guarded handler of a method."""
         return self._handlers.get(handler_call_details.method)
 
-    def _guard(self, method: str, handler: Handler) -> Handler:
+    def _guard(self, method: str, handler: Handler, roles: Roles | None) -> Handler:
         if handler.unary_unary is not None:
             serialize = serializer(handler.response_serializer)
             return grpc.unary_unary_rpc_method_handler(
-                self._wrap(method, handler.unary_unary, handler, serialize)
+                self._wrap(method, handler.unary_unary, handler, serialize, roles)
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._wrap(method, handler.unary_stream, handler, nothing),
+                self._wrap(method, handler.unary_stream, handler, nothing, roles),
                 response_serializer=serializer(handler.response_serializer),
             )
         # Only reflection has bidirectional streams.
         return until_quiet(handler, self.in_flight)
 
     def _wrap(
-        self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
+        self,
+        method: str,
+        behavior: Callable[..., Awaitable[Any]],
+        handler: Handler,
+        serialize: Callable[[Any], Any],
+        roles: Roles | None,
     ) -> Behavior:
         parse = parser(handler.request_deserializer)
         is_stream = serialize is nothing
         untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
-        authenticator = None if method.startswith(_HEALTH) else self._authenticator
+        authenticator = self._authenticator
 
         async def call(request: bytes, context: Any) -> Any:
             in_flight.arrived += 1
@@ -108,15 +116,17 @@ class Guard(grpc.GenericRpcHandler):
                 if context.time_remaining() == 0:
                     # The call waited until its caller gave up: it must have no effect.
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _OVERDUE)
+                if roles is None:
+                    return serialize(await behavior(parse(request), context))
+                metadata, principal = context.invocation_metadata(), PLATFORM
                 if authenticator is not None:
-                    found = authenticator.authenticate(
-                        context.invocation_metadata(), context.auth_context
-                    )
-                    if not isinstance(found, Principal):
-                        found = await found
+                    found = authenticator.authenticate(metadata, context.auth_context)
+                    principal = found if isinstance(found, Principal) else await found
+                check_role(principal, roles, method)
+                caller = caller_of(principal, metadata)
                 if untaken.by_connection:
                     untaken.check(context.peer())
-                answer = serialize(await behavior(parse(request), context))
+                answer = serialize(await behavior(parse(request), context, caller))
                 if answer is not None and len(answer) > SMALL:
                     if method in READS:
                         # Any other call may have taken effect, so it gets its answer.

@@ -147,9 +147,10 @@ def _guard(
 ) -> Guard:
     guard = Guard(connections, in_flight, authenticator=authenticator)
     services: Any = guard
-    servicer: Any = runs
-    add_RunServiceServicer_to_server(servicer, services)
-    add_AdminServiceServicer_to_server(admin, services)
+    # Their handlers take the caller as well.
+    servicers: tuple[Any, Any] = (runs, admin)
+    add_RunServiceServicer_to_server(servicers[0], services)
+    add_AdminServiceServicer_to_server(servicers[1], services)
     health_pb2_grpc.add_HealthServicer_to_server(health, services)
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
     reflected = reflection.aio.ReflectionServicer(names)

@@ -17,6 +17,7 @@ from runsvc.core.errors import (
     NotHolder,
     OutcomeUnknown,
     Overloaded,
+    PermissionDenied,
     RequestIdReused,
     RevisionCompacted,
     RevisionUnknown,
@@ -152,6 +153,9 @@ TABLE: Final[Mapping[type, Mapped]] = {
     ),
     Unauthenticated: Mapped(
         grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED
+    ),
+    PermissionDenied: Mapped(
+        grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_PERMISSION_DENIED
     ),
 }
 

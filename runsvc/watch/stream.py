@@ -161,7 +161,7 @@ class Watch:
             await self._resume(self._request.after_revision, clock)
         if self._request.attach:
             topic = self._request.topic
-            self._attachment = await self._watches.attachments.attach(topic.owner, topic.key)
+            self._attachment = await self._watches.attachments.attach(topic.scope, topic.key)
 
     async def proceed(self) -> Sequence[Event]:
         """Wait for the next events: first the snapshot, then changes, else progress, else a heartbeat.
@@ -219,8 +219,8 @@ class Watch:
         if not self._run_end:
             return
         topic = self._request.topic
-        record = await self._watches.store.get_without_kwargs(topic.key)
-        if record is not None and record.owner == topic.owner:
+        record = await self._watches.store.get_without_kwargs(topic.key, topic.scope)
+        if record is not None:
             if record.revision <= after:
                 self._outlook = self._run_end.outlook(record)
                 self.over = self._outlook.is_final
@@ -242,7 +242,8 @@ class Watch:
         """Whether the executor that has to acknowledge has been silent for longer than its lease."""
         if self._run_end is None or self._lease_left():
             return False
-        record = await self._watches.store.get_without_kwargs(self._request.topic.key)
+        topic = self._request.topic
+        record = await self._watches.store.get_without_kwargs(topic.key, topic.scope)
         if record is None or record.revision > self._cursor.position:
             # The change is committed and will be published.
             return False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runsvc.core import terms
 from runsvc.core.model import ACTIVE
+from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded, Now
@@ -20,6 +21,7 @@ from runsvc.store.queries import (
     Lapsed,
     NewestActive,
     Orphans,
+    OwnerActiveCount,
     RawById,
 )
 
@@ -55,6 +57,8 @@ class MemoryWriting:
             match query:
                 case ActiveCount(owner, thread_id):
                     counts[query] = len(self._data.active_on_thread(owner, thread_id))
+                case OwnerActiveCount(owner, limit):
+                    counts[query] = self._count_active(owner, limit)
                 case AnyReleased(server):
                     counts[query] = self._data.attachments.any_released(server)
                 case _:
@@ -96,7 +100,11 @@ class MemoryWriting:
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
-            case ById(run_id) | RawById(run_id):
+            case ById(run_id, scope):
+                return self._data.search(
+                    lambda run: run.run_id == run_id and covers(scope, run.owner)
+                )
+            case RawById(run_id):
                 return self._data.search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 return [
@@ -117,14 +125,19 @@ class MemoryWriting:
             case Abandoned():
                 run_ids = self._data.attachments.abandoned(query)
                 return self._data.search(lambda run: run.run_id in run_ids)
-            case Orphans(before, limit, lapsed):
+            case Orphans(before, limit, lapsed, scope):
                 return self._data.search(
                     lambda run: (
                         run.status in ACTIVE
+                        and covers(scope, run.owner)
                         and (run.lease is None or _is_due(lapsed, run))
                         and (before is None or run.created_at <= before)
                     )
                 )[:limit]
+
+    def _count_active(self, owner: str, limit: int) -> int:
+        found = self._data.search(lambda run: run.status in ACTIVE and run.owner == owner)
+        return min(len(found), limit)
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
         """The due runs that ended first, within the bounds of the query."""
