@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.auth.principal import PLATFORM, Principal
@@ -29,6 +31,11 @@ class Caller(NamedTuple):
     def name(self) -> str:
         """The name of the principal, empty without authentication."""
         return self.principal.name
+
+    def credential_left(self) -> float:
+        """Seconds until the credential ends; infinity if it does not end."""
+        end = self.principal.expires_at
+        return inf if end is None else (end - datetime.now(UTC)).total_seconds()
 
 
 _PLATFORM_CALLER: Final = Caller(PLATFORM, None, "")

@@ -191,9 +191,8 @@ class RunServicer:
         self, request: pb.StreamStatusRequest, context: Any, caller: Caller
     ) -> None:
         may_be_aged_out = partial(self._connections.may_be_aged_out, context.peer())
-        with self._watches.open(
-            watch_request(request, caller.scope, caller.owner), may_be_aged_out
-        ) as watch:
+        asked = watch_request(request, caller.scope, caller.owner)
+        with self._watches.open(asked, may_be_aged_out, caller.credential_left) as watch:
             # The watch may stay open for days.
             del request
             await watch.begin()

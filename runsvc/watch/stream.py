@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
-from runsvc.core.errors import RevisionCompacted, RevisionUnknown, RunNotFound, RunsvcError
+from runsvc.core.errors import (
+    RevisionCompacted,
+    RevisionUnknown,
+    RunNotFound,
+    RunsvcError,
+    Unauthenticated,
+)
 from runsvc.store.base import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.progress_rounds import ProgressRounds
@@ -78,26 +84,32 @@ class Watches:
         self.tuning = tuning or WatchTuning()
 
     def open(
-        self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
+        self,
+        request: WatchRequest,
+        may_be_ended: Callable[[], bool] = lambda: False,
+        credential_left: Callable[[], float] = lambda: inf,
     ) -> Watch:
         """A watch, to be used in a with block, which releases everything it holds. Raise ServerDraining.
 
         may_be_ended returns whether the transport itself may have ended the connection, because of its age.
+        credential_left returns the seconds until the watcher's credential ends; infinity if it does not end.
         """
         self.hub.check_open()
         # The cursor is opened before the snapshot is taken, so the watch misses no change in between.
         cursor = self.hub.open(request.topic, progress=request.include_progress)
-        return Watch(self, request, cursor, may_be_ended)
+        return Watch(self, request, cursor, may_be_ended, credential_left)
 
 
 class Watch:
     """One watch: call `begin`, then `proceed` until the watch is `over`.
 
-    Both methods raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    Both methods raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining,
+    and Unauthenticated once the watcher's credential has ended.
     """
 
     __slots__ = (
         "_attachment",
+        "_credential_left",
         "_cursor",
         "_loop",
         "_may_be_ended",
@@ -118,11 +130,13 @@ class Watch:
         request: WatchRequest,
         cursor: Cursor,
         may_be_ended: Callable[[], bool],
+        credential_left: Callable[[], float],
     ) -> None:
         self._watches = watches
         self._request = request
         self._cursor = cursor
         self._may_be_ended = may_be_ended
+        self._credential_left = credential_left
         self._store_id = ""
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
@@ -168,6 +182,7 @@ class Watch:
 
         Empty if the watch is over without a further event.
         """
+        self._check_credential()
         if self._snapshot is not None:
             return await self._snapshot_events(self._snapshot)
         cursor, progress = self._cursor, self._progress
@@ -188,6 +203,11 @@ class Watch:
                 self._next_heartbeat = _UNSET
                 return [self._position(StatusEvent.HEARTBEAT)]
             await cursor.wait(self._next_deadline())
+            self._check_credential()
+
+    def _check_credential(self) -> None:
+        if self._credential_left() <= 0:
+            raise Unauthenticated("the credential that opened the stream has ended")
 
     async def _take_snapshot(self) -> None:
         topic = self._request.topic
@@ -259,6 +279,8 @@ class Watch:
     def _next_deadline(self) -> float:
         """The next time at which the watch has something to do, changes or not."""
         deadline = self._next_heartbeat
+        if (credential_left := self._credential_left()) < inf:
+            deadline = min(deadline, self._loop.time() + credential_left)
         if self._progress:
             deadline = min(deadline, self._progress.due_at())
         if self._outlook.lease is not None:

@@ -18,7 +18,7 @@ from runsvc.rpc.status import DETAILS_KEY, TABLE, UNSENT, Status, to_status
 from runsvc.v1.error_reason_pb2 import ErrorReason
 
 #: Not sent.
-UNREACHABLE = {"UNSPECIFIED", "PERMISSION_DENIED"}
+UNREACHABLE = {"UNSPECIFIED"}
 
 texts = st.text(st.characters(codec="utf-8"), max_size=3_000)
 

@@ -996,7 +996,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object owner_ = "";
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -1017,7 +1018,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4842,7 +4844,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object owner_ = "";
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4862,7 +4865,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4883,7 +4887,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4900,7 +4905,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -4914,7 +4920,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>

@@ -134,49 +134,49 @@ public final class RunProto {
       "ai_messageB\026\n\024_first_human_messageB\010\n\006_f" +
       "inal\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google.prot" +
       "obuf.DurationR\003ttl\0229\n\nexpires_at\030\002 \001(\0132\032" +
-      ".google.protobuf.TimestampR\texpiresAt\"\345\001" +
+      ".google.protobuf.TimestampR\texpiresAt\"\210\002" +
       "\n\014Cancellation\022/\n\006action\030\001 \001(\0162\027.runsvc." +
       "v1.CancelActionR\006action\022\027\n\004note\030\002 \001(\tH\000R" +
       "\004note\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.google." +
       "protobuf.TimestampR\013requestedAt\022C\n\017ackno" +
       "wledged_at\030\004 \001(\0132\032.google.protobuf.Times" +
-      "tampR\016acknowledgedAtB\007\n\005_note\"B\n\007AllRuns" +
-      "\022&\n\014assistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001" +
-      "B\017\n\r_assistant_id*\271\001\n\tRunStatus\022\032\n\026RUN_S" +
-      "TATUS_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDIN" +
-      "G\020\001\022\026\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATU" +
-      "S_SUCCESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN" +
-      "_STATUS_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUP" +
-      "TED\020\006*\241\002\n\014StatusReason\022\035\n\031STATUS_REASON_" +
-      "UNSPECIFIED\020\000\022\"\n\036STATUS_REASON_CANCEL_RE" +
-      "QUESTED\020\001\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022" +
-      "%\n!STATUS_REASON_CLIENT_DISCONNECTED\020\003\022\037" +
-      "\n\033STATUS_REASON_LEASE_EXPIRED\020\004\022\032\n\026STATU" +
-      "S_REASON_ORPHANED\020\005\022\"\n\036STATUS_REASON_TIM" +
-      "EOUT_EXCEEDED\020\006\022(\n$STATUS_REASON_START_T" +
-      "IMEOUT_EXCEEDED\020\007*f\n\014CancelAction\022\035\n\031CAN" +
-      "CEL_ACTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTIO" +
-      "N_INTERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020" +
-      "\002*\230\001\n\rCancelOutcome\022\036\n\032CANCEL_OUTCOME_UN" +
-      "SPECIFIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020" +
-      "\001\022$\n CANCEL_OUTCOME_ALREADY_CANCELLED\020\002\022" +
-      "#\n\037CANCEL_OUTCOME_ALREADY_FINISHED\020\003*k\n\016" +
-      "DisconnectMode\022\037\n\033DISCONNECT_MODE_UNSPEC" +
-      "IFIED\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030D" +
-      "ISCONNECT_MODE_CONTINUE\020\002*\271\001\n\021MultitaskS" +
-      "trategy\022\"\n\036MULTITASK_STRATEGY_UNSPECIFIE" +
-      "D\020\000\022\035\n\031MULTITASK_STRATEGY_REJECT\020\001\022 \n\034MU" +
-      "LTITASK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULTITAS" +
-      "K_STRATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_STRAT" +
-      "EGY_ENQUEUE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_" +
-      "EVENT_UNSPECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAP" +
-      "SHOT\020\001\022\035\n\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n" +
-      "\024STATUS_EVENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_" +
-      "PROGRESS\020\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030" +
-      "\n\024STATUS_EVENT_DELETED\020\006BY\n\023io.github.ru" +
-      "nsvc.v1B\010RunProtoP\001Z6github.com/runsvc/r" +
-      "unsvc/clients/go/runsvc/v1;runsvcv1b\006pro" +
-      "to3"
+      "tampR\016acknowledgedAt\022!\n\014requested_by\030\005 \001" +
+      "(\tR\013requestedByB\007\n\005_note\"B\n\007AllRuns\022&\n\014a" +
+      "ssistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r_" +
+      "assistant_id*\271\001\n\tRunStatus\022\032\n\026RUN_STATUS" +
+      "_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022\026" +
+      "\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SUC" +
+      "CESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STAT" +
+      "US_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020\006" +
+      "*\241\002\n\014StatusReason\022\035\n\031STATUS_REASON_UNSPE" +
+      "CIFIED\020\000\022\"\n\036STATUS_REASON_CANCEL_REQUEST" +
+      "ED\020\001\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022%\n!ST" +
+      "ATUS_REASON_CLIENT_DISCONNECTED\020\003\022\037\n\033STA" +
+      "TUS_REASON_LEASE_EXPIRED\020\004\022\032\n\026STATUS_REA" +
+      "SON_ORPHANED\020\005\022\"\n\036STATUS_REASON_TIMEOUT_" +
+      "EXCEEDED\020\006\022(\n$STATUS_REASON_START_TIMEOU" +
+      "T_EXCEEDED\020\007*f\n\014CancelAction\022\035\n\031CANCEL_A" +
+      "CTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTION_INT" +
+      "ERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020\002*\230\001\n" +
+      "\rCancelOutcome\022\036\n\032CANCEL_OUTCOME_UNSPECI" +
+      "FIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020\001\022$\n " +
+      "CANCEL_OUTCOME_ALREADY_CANCELLED\020\002\022#\n\037CA" +
+      "NCEL_OUTCOME_ALREADY_FINISHED\020\003*k\n\016Disco" +
+      "nnectMode\022\037\n\033DISCONNECT_MODE_UNSPECIFIED" +
+      "\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030DISCON" +
+      "NECT_MODE_CONTINUE\020\002*\271\001\n\021MultitaskStrate" +
+      "gy\022\"\n\036MULTITASK_STRATEGY_UNSPECIFIED\020\000\022\035" +
+      "\n\031MULTITASK_STRATEGY_REJECT\020\001\022 \n\034MULTITA" +
+      "SK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULTITASK_STR" +
+      "ATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_STRATEGY_E" +
+      "NQUEUE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVENT" +
+      "_UNSPECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT\020" +
+      "\001\022\035\n\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STAT" +
+      "US_EVENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROGR" +
+      "ESS\020\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024STA" +
+      "TUS_EVENT_DELETED\020\006BY\n\023io.github.runsvc." +
+      "v1B\010RunProtoP\001Z6github.com/runsvc/runsvc" +
+      "/clients/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -214,7 +214,7 @@ public final class RunProto {
     internal_static_runsvc_v1_Cancellation_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Cancellation_descriptor,
-        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", });
+        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", "RequestedBy", });
     internal_static_runsvc_v1_AllRuns_descriptor =
       getDescriptor().getMessageTypes().get(5);
     internal_static_runsvc_v1_AllRuns_fieldAccessorTable = new
