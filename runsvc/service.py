@@ -140,7 +140,11 @@ async def _start(
         logger.info("Ended %d active runs without a lease as ERROR", count)
 
     manager = RunManager(
-        writer, store.reading, codec, max_active_per_thread=settings.max_active_per_thread
+        writer,
+        store.reading,
+        codec,
+        max_active_per_thread=settings.max_active_per_thread,
+        max_active_per_owner=settings.max_active_per_owner,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)

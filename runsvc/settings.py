@@ -16,7 +16,7 @@ LONGEST_WAIT: Final = 86_400
 
 _KEEPING: Final = ("log_keep_age", "retain_runs")
 _WAITS: Final = ("attach_grace", "reconnect_grace", "grace")
-_COUNTS: Final = ("log_keep", "max_active_per_thread")
+_COUNTS: Final = ("log_keep", "max_active_per_thread", "max_active_per_owner")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,8 @@ class Settings:
     retain_runs: timedelta | None = None
     #: Most active runs of one thread; Create refuses further ones.
     max_active_per_thread: int = 1_000
+    #: Most active runs of one owner; creations beyond them are refused. None for no limit.
+    max_active_per_owner: int | None = None
     #: Seconds that the last attached client of a run has to return before the run is cancelled.
     attach_grace: float = 5.0
     #: Seconds that it has if the server ended or lost its stream; at least `attach_grace`. Not an option of `serve`.
@@ -62,7 +64,8 @@ class Settings:
         if not 0 < self.compaction_interval <= LONGEST_WAIT:
             raise ValueError(f"compaction_interval must be above 0, at most {LONGEST_WAIT} seconds")
         for name in _COUNTS:
-            if getattr(self, name) < 1:
+            count = getattr(self, name)
+            if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1")
         if self.orphans not in ("keep", "fail"):
             raise ValueError('orphans must be "keep" or "fail"')
