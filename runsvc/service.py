@@ -27,6 +27,7 @@ from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
+from runsvc.rpc.limits import LimitSettings
 from runsvc.rpc.listen import check_free, check_listen
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.stop_signals import StopSignals
@@ -147,7 +148,21 @@ async def _start(
         max_active_per_owner=settings.max_active_per_owner,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
-    door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    limits = LimitSettings(
+        max_calls=settings.max_calls,
+        max_rate_per_owner=settings.max_rate_per_owner,
+        max_watches_per_owner=settings.max_watches_per_owner,
+    )
+    door = GrpcServer(
+        manager,
+        admin,
+        watches,
+        codec,
+        in_flight,
+        timekeeper.monotonic,
+        options,
+        limits=limits,
+    )
     store_health.report = door.report_store
     address = await door.start(settings.listen)
 

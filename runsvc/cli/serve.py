@@ -92,6 +92,34 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="Maximum number of active runs per thread.",
 )
 @option(
+    "--max-active-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of active runs per owner.",
+)
+@option(
+    "--max-calls",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of calls under way, watches aside.",
+)
+@option(
+    "--max-rate-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of calls per second of one owner.",
+)
+@option(
+    "--max-watches-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of open watches of one owner.",
+)
+@option(
     "--attach-grace",
     type=Seconds(zero=True, longest=timedelta(days=1)),
     default=f"{Settings.attach_grace:g}s",

@@ -17,7 +17,7 @@ RunsvcError
 ├── OutcomeUnknown
 ├── ServerDraining
 ├── Overloaded
-│   └── OwnerFull
+│   └── OwnerFull · TooManyCalls · TooManyWatches · RateExceeded
 ├── CorruptRow
 ├── Unauthenticated · PermissionDenied
 └── StoreRefused · ListenRefused
@@ -181,6 +181,29 @@ class Overloaded(RunsvcError):
 @dataclass(eq=False)
 class OwnerFull(Overloaded):
     """Owner {owner!r} has {limit} active runs, the most that this server allows; end or cancel one of them first."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyCalls(Overloaded):
+    """The server has {limit} calls under way, the most that it allows; try again later."""
+
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyWatches(Overloaded):
+    """Owner {owner!r} has {limit} open watches, the most that this server allows; close one of them first."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class RateExceeded(Overloaded):
+    """Owner {owner!r} makes more than {limit} calls per second, the most that this server allows; try again later."""
 
     owner: str
     limit: int

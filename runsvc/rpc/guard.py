@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runsvc.auth.authenticator import Authenticator
     from runsvc.auth.permissions import Roles
     from runsvc.rpc.connections import Connections
+    from runsvc.rpc.limits import Limits
     from runsvc.rpc.methods import Behavior, Handler
 
 #: Load balancers check health until the very end.
@@ -51,6 +52,7 @@ class Guard(grpc.GenericRpcHandler):
         gc_calls: int = gc_schedule.CALLS,
         untaken: Untaken | None = None,
         authenticator: Authenticator | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.in_flight = in_flight or InFlight()
         self._connections = connections
@@ -60,6 +62,7 @@ class Guard(grpc.GenericRpcHandler):
         self._request_ids = RequestIds()
         self._untaken = untaken or Untaken()
         self._authenticator = authenticator
+        self._limits = limits
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: the generated code adds every method by name as well."""
@@ -100,7 +103,7 @@ class Guard(grpc.GenericRpcHandler):
         is_stream = serialize is nothing
         untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
-        authenticator = self._authenticator
+        authenticator, limits = self._authenticator, self._limits
 
         async def call(request: bytes, context: Any) -> Any:
             in_flight.arrived += 1
@@ -124,6 +127,8 @@ class Guard(grpc.GenericRpcHandler):
                     principal = found if isinstance(found, Principal) else await found
                 check_role(principal, roles, method)
                 caller = caller_of(principal, metadata)
+                if limits is not None:
+                    await limits.admit(caller, method, context, is_stream=is_stream)
                 if untaken.by_connection:
                     untaken.check(context.peer())
                 answer = serialize(await behavior(parse(request), context, caller))

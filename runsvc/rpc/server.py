@@ -14,6 +14,7 @@ from runsvc.rpc.audit import Audit
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
+from runsvc.rpc.limits import Limits
 from runsvc.rpc.listen import bind
 from runsvc.rpc.run_servicer import RunServicer
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runsvc.auth.authenticator import Authenticator
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
+    from runsvc.rpc.limits import LimitSettings
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
 
@@ -51,6 +53,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ("grpc.http.overload_protection", 0),
     # Only identity, bit 0: five megabytes of gzip can expand to gigabytes. A compressed request is UNIMPLEMENTED.
     ("grpc.compression_enabled_algorithms_bitset", 1),
+    # A connection on which nothing, or too little, arrives.
+    ("grpc.server_handshake_timeout_ms", 20_000),
     # A frozen client is noticed within half a minute. The timeout needs both settings.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -81,6 +85,7 @@ class GrpcServer:
         monotonic: Callable[[], float],
         options: Iterable[Option] = OPTIONS,
         authenticator: Authenticator | None = None,
+        limits: LimitSettings | None = None,
     ) -> None:
         """Without an authenticator, every caller is the platform."""
         self._health = Health()
@@ -98,6 +103,7 @@ class GrpcServer:
                     AdminServicer(admin, audit),
                     self._health,
                     authenticator,
+                    Limits(limits, in_flight, monotonic) if limits and limits.any else None,
                 ),
             )
         )
@@ -144,8 +150,9 @@ def _guard(
     admin: AdminServicer,
     health: Health,
     authenticator: Authenticator | None,
+    limits: Limits | None,
 ) -> Guard:
-    guard = Guard(connections, in_flight, authenticator=authenticator)
+    guard = Guard(connections, in_flight, authenticator=authenticator, limits=limits)
     services: Any = guard
     # Their handlers take the caller as well.
     servicers: tuple[Any, Any] = (runs, admin)
