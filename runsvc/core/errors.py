@@ -19,7 +19,7 @@ RunsvcError
 ├── Overloaded
 ├── CorruptRow
 ├── Unauthenticated
-└── StoreRefused · ListenRefused
+└── StoreRefused · ListenRefused · FileRefused
 """
 
 from __future__ import annotations
@@ -205,3 +205,16 @@ class ListenRefused(RunsvcError):
 
     address: str
     detail: str
+
+
+@dataclass(eq=False)
+class FileRefused(RunsvcError):
+    """Cannot use {place}: {detail}."""
+
+    #: A file, with a line if one is at fault: tokens.txt:3.
+    place: str
+    detail: str
+
+    def again(self) -> FileRefused:
+        """An equal error. One that was raised holds on to the frames that it passed."""
+        return FileRefused(self.place, self.detail)
