@@ -41,3 +41,23 @@ class Principal:
 
 #: Every caller of a server without authentication.
 PLATFORM: Final = Principal("", frozenset({Role.SERVICE, Role.ADMIN}), None)
+
+#: The most characters of a name and of an owner.
+LONGEST: Final = 128
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a name or an owner: 1 to 128 printable ASCII characters without a space, except `*` alone.
+
+    Identity providers have names such as auth0|5f7c8e, and metadata carries ASCII only.
+    """
+    return 0 < len(text) <= LONGEST and text != "*" and all("!" <= each <= "~" for each in text)
+
+
+def conflict(roles: frozenset[Role], owner: str | None) -> str:
+    """Why roles cannot have an owner; empty if they can. A clear text for the file or the token that gives both."""
+    if owner is None and roles & {Role.USER, Role.READER}:
+        return "the roles user and reader need one owner, not *"
+    if owner is not None and Role.ADMIN in roles:
+        return "the role admin is for every owner: write * as its owner"
+    return ""

@@ -20,7 +20,7 @@ RunsvcError
 │   └── OwnerFull · TooManyCalls · TooManyWatches · RateExceeded
 ├── CorruptRow
 ├── Unauthenticated · PermissionDenied
-└── StoreRefused · ListenRefused
+└── StoreRefused · ListenRefused · FileRefused
 """
 
 from __future__ import annotations
@@ -244,3 +244,16 @@ class ListenRefused(RunsvcError):
 
     address: str
     detail: str
+
+
+@dataclass(eq=False)
+class FileRefused(RunsvcError):
+    """Cannot use {place}: {detail}."""
+
+    #: A file, with a line if one is at fault: tokens.txt:3.
+    place: str
+    detail: str
+
+    def again(self) -> FileRefused:
+        """An equal error. One that was raised holds on to the frames that it passed."""
+        return FileRefused(self.place, self.detail)

@@ -15,19 +15,20 @@ from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
 from runsvc.rpc.limits import Limits
-from runsvc.rpc.listen import bind
+from runsvc.rpc.listen import bind_all
 from runsvc.rpc.run_servicer import RunServicer
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from runsvc.admin import Admin
     from runsvc.auth.authenticator import Authenticator
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
     from runsvc.rpc.limits import LimitSettings
+    from runsvc.rpc.tls import Tls
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
 
@@ -73,7 +74,7 @@ LAST_ANSWERS: Final = 1.0
 
 
 class GrpcServer:
-    """Serves both services, health and reflection on one address. Lives on the event loop."""
+    """Serves both services, health and reflection. Lives on the event loop."""
 
     def __init__(
         self,
@@ -85,9 +86,13 @@ class GrpcServer:
         monotonic: Callable[[], float],
         options: Iterable[Option] = OPTIONS,
         authenticator: Authenticator | None = None,
+        *,
+        tls: Tls | None = None,
+        reflect: bool = True,
         limits: LimitSettings | None = None,
     ) -> None:
-        """Without an authenticator, every caller is the platform."""
+        """Without an authenticator, every caller is the platform. Without `reflect`, there is no reflection."""
+        self._tls = tls
         self._health = Health()
         self._in_flight = in_flight
         options = tuple(options)
@@ -104,15 +109,16 @@ class GrpcServer:
                     self._health,
                     authenticator,
                     Limits(limits, in_flight, monotonic) if limits and limits.any else None,
+                    reflect=reflect,
                 ),
             )
         )
 
-    async def start(self, listen: str) -> str:
-        """Listen; return the address with the port that was bound. Raise ListenRefused."""
-        address = bind(self._server, listen)
+    async def start(self, listen: Sequence[str]) -> list[str]:
+        """Listen on each address; return them with the ports that were bound. Raise ListenRefused."""
+        addresses = bind_all(self._server, listen, self._tls)
         await self._server.start()
-        return address
+        return addresses
 
     def announce(self) -> None:
         """Report SERVING in health."""
@@ -151,6 +157,8 @@ def _guard(
     health: Health,
     authenticator: Authenticator | None,
     limits: Limits | None,
+    *,
+    reflect: bool,
 ) -> Guard:
     guard = Guard(connections, in_flight, authenticator=authenticator, limits=limits)
     services: Any = guard
@@ -159,12 +167,17 @@ def _guard(
     add_RunServiceServicer_to_server(servicers[0], services)
     add_AdminServiceServicer_to_server(servicers[1], services)
     health_pb2_grpc.add_HealthServicer_to_server(health, services)
+    if reflect:
+        _add_reflection(services)
+    return guard
+
+
+def _add_reflection(services: Any) -> None:
     names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
     reflected = reflection.aio.ReflectionServicer(names)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         reflected, services
     )
-    return guard
 
 
 def _connections(options: dict[str, int], monotonic: Callable[[], float]) -> Connections:

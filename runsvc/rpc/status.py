@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 
 from runsvc.core.errors import (
     CorruptRow,
+    FileRefused,
     InvalidRequest,
     InvalidTransition,
     ListenRefused,
@@ -45,7 +46,7 @@ DOMAIN: Final = "runsvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 #: Raised only before a server serves, so that no client receives them.
-UNSENT: Final = frozenset({StoreRefused, ListenRefused})
+UNSENT: Final = frozenset({StoreRefused, ListenRefused, FileRefused})
 
 #: Seconds after which clients may retry.
 _RETRY_AFTER: Final = 1

@@ -17,6 +17,15 @@ WORDS = {
     "--log-keep-age": "any age",
     "--retain-runs": "for ever",
     "--insecure-listen": "off",
+    "--tls-cert": "no TLS",
+    "--tls-key": "no TLS",
+    "--tls-client-ca": "none",
+    "--auth-tokens": "none",
+    "--auth-certs": "none",
+    "--auth-jwks": "none",
+    "--auth-issuer": "none",
+    "--auth-audience": "none",
+    "--no-reflection": "off",
 }
 
 

@@ -83,10 +83,8 @@ class World:
 
 
 @pytest.fixture(params=IDENTITIES, ids=lambda each: each.name)
-async def world(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    async with with_identities(tmp_path / "runs.db", monkeypatch) as client:
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    async with with_identities(tmp_path) as client:
         world = World(client, request.param)
         await world.fill()
         yield world

@@ -31,7 +31,6 @@ from tests.support.identities import (
     A,
     B,
     Identity,
-    authenticate,
     principal,
     with_identities,
 )
@@ -48,9 +47,9 @@ WAIT: Final = 20
 
 
 @pytest.fixture
-async def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+async def known(tmp_path: Path) -> AsyncIterator[Client]:
     """A client of a server that knows the identities."""
-    async with with_identities(tmp_path / "runs.db", monkeypatch) as client:
+    async with with_identities(tmp_path) as client:
         yield client
 
 
@@ -80,15 +79,14 @@ async def a_run_of_b(client: Client) -> str:
 @pytest.mark.parametrize("method", [*ON_A_RUN, "StreamStatus", "resumed"])
 @pytest.mark.parametrize("is_cached", [True, False], ids=["cached", "from the file"])
 async def test_a_foreign_run_gets_the_bytes_of_an_unknown_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, is_cached: bool
+    tmp_path: Path, method: str, is_cached: bool
 ) -> None:
-    authenticate(monkeypatch)
-    async with in_process(tmp_path / "runs.db") as client:
+    async with with_identities(tmp_path) as client:
         foreign = await a_run_of_b(client)
         if is_cached:
             await compare(client, method, foreign)
     if not is_cached:
-        async with in_process(tmp_path / "runs.db") as client:
+        async with with_identities(tmp_path) as client:
             await compare(client, method, foreign)
 
 
@@ -227,12 +225,10 @@ async def test_without_authentication_a_call_narrows_itself(client: Client) -> N
     assert not (await call(client, "ListByThread", thread_id="t")).runs
 
 
-async def test_a_stream_ends_with_its_credential(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_ends_with_its_credential(tmp_path: Path) -> None:
     brief = principal("brief", "a", Role.USER, left=timedelta(seconds=1.5))
     caller, other = Identity("", brief), A
-    async with with_identities(tmp_path / "runs.db", monkeypatch, brief) as client:
+    async with with_identities(tmp_path, brief) as client:
         request = run_service_pb2.StreamStatusRequest(all=AllRuns())
         ending = caller.calls(client).runs.StreamStatus(request)
         lasting = other.calls(client).runs.StreamStatus(request)
@@ -249,11 +245,9 @@ async def test_a_stream_ends_with_its_credential(
         assert event.event == CHANGED
 
 
-async def test_a_busy_stream_ends_with_its_credential(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_busy_stream_ends_with_its_credential(tmp_path: Path) -> None:
     brief = principal("brief", "a", Role.USER, left=timedelta(seconds=1.5))
-    async with with_identities(tmp_path / "runs.db", monkeypatch, brief) as client:
+    async with with_identities(tmp_path, brief) as client:
         request = run_service_pb2.StreamStatusRequest(all=AllRuns())
         stream = Identity("", brief).calls(client).runs.StreamStatus(request)
         create = run_service_pb2.CreateRequest(spec=RunSpec(thread_id="t"))

@@ -8,19 +8,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc import service
-from runsvc.auth.authenticator import Authenticator
 from runsvc.auth.caller import OWNER_KEY
 from runsvc.auth.principal import Principal, Role
-from runsvc.core.errors import Unauthenticated
-from runsvc.rpc.server import GrpcServer
+from runsvc.auth.token_file import credential_of
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
-
-    import pytest
 
     from runsvc.core.owners import Scope
     from tests.support.server import Client
@@ -34,17 +29,17 @@ def principal(
     return Principal(name, frozenset(roles), owner, end, "token")
 
 
-class Tokens:
-    """A method that knows some tokens, and one that is not valid for this server."""
+def token_of(principal: Principal) -> str:
+    """The bearer token of a principal."""
+    return f"token-of-{principal.name}"
 
-    def __init__(self, principals: Mapping[str, Principal]) -> None:
-        self._principals = principals
 
-    def find(self, token: str, digest: bytes) -> Principal | None:
-        """The principal with this name."""
-        if token == "wrong-audience":
-            raise Unauthenticated("the token is for another audience")
-        return self._principals.get(token)
+def line_of(principal: Principal) -> str:
+    """The line of a principal in the token file of the server."""
+    owner = "*" if principal.owner is None else principal.owner
+    roles = ",".join(role.value for role in principal.roles)
+    end = "" if principal.expires_at is None else f" expires={principal.expires_at.isoformat()}"
+    return f"{principal.name} {owner} {roles} {credential_of(token_of(principal))}{end}\n"
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,8 @@ class Identity:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The metadata of its calls."""
         entries = []
-        if (token := self.token or (self.principal and self.principal.name)) is not None:
+        token = self.token or (self.principal and token_of(self.principal))
+        if token is not None:
             entries.append(("authorization", f"Bearer {token}"))
         if self.sent_owner is not None:
             entries.append((OWNER_KEY, self.sent_owner))
@@ -127,27 +123,24 @@ IDENTITIES: Final = (
     Identity("A for b", A.principal, "b"),
     Identity("A for the platform", A.principal, ""),
     Identity("reader and worker", principal("two", "a", _READER, _WORKER)),
-    Identity("without a role", principal("non", "a")),
     ANONYMOUS,
     Identity("expired", principal("exp", "a", _USER, left=timedelta(seconds=-1))),
     Identity("unknown token", None, token="unknown"),
-    Identity("wrong audience", None, token="wrong-audience"),
 )
 
 
-def authenticate(monkeypatch: pytest.MonkeyPatch, *more: Principal) -> None:
-    """Have servers that start from now on know the identities, and more principals."""
-    known = [each.principal for each in IDENTITIES if each.principal is not None]
-    tokens = Tokens({one.name: one for one in (*known, *more)})
-    guarded = partial(GrpcServer, authenticator=Authenticator([tokens]))
-    monkeypatch.setattr(service, "GrpcServer", guarded)
+def token_file(folder: Path, *more: Principal) -> Path:
+    """A token file with the identities, and more principals."""
+    known = {each.principal.name: each.principal for each in IDENTITIES if each.principal}
+    path = folder / "tokens"
+    path.write_text("".join(map(line_of, (*known.values(), *more))))
+    path.chmod(0o600)
+    return path
 
 
 @asynccontextmanager
-async def with_identities(
-    db: Path, monkeypatch: pytest.MonkeyPatch, *more: Principal, **settings: Any
-) -> AsyncIterator[Client]:
-    """A client of a server that knows the identities."""
-    authenticate(monkeypatch, *more)
-    async with in_process(db, **settings) as client:
+async def with_identities(folder: Path, *more: Principal, **settings: Any) -> AsyncIterator[Client]:
+    """A client of a server that knows the identities, and more principals."""
+    tokens = token_file(folder, *more)
+    async with in_process(folder / "runs.db", auth_tokens=tokens, **settings) as client:
         yield client

@@ -115,7 +115,7 @@ class Heartbeats:
         token, loop = self._settings.token, self._loop
         if isinstance(token, RememberedToken) and loop is not None:
             token = token.for_thread(loop)
-        return connect(self._settings.target, token=token, tls_ca=self._settings.certificates)
+        return connect(self._settings.target, token=token, **self._settings.tls)
 
     def _send(self, stub: RunServiceStub, heartbeat: Heartbeat) -> None:
         sent = now()

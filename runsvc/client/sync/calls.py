@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from runsvc.client.bearer import Token
+    from runsvc.client.bearer import TokenOrFile
     from runsvc.client.channel import Interceptor
     from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
@@ -42,8 +42,10 @@ class Calls:
         self,
         target: str | FromEnvironment | None = ENVIRONMENT,
         *,
-        token: Token | FromEnvironment | None = ENVIRONMENT,
+        token: TokenOrFile | FromEnvironment | None = ENVIRONMENT,
         tls_ca: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_cert: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_key: Certificates | FromEnvironment | None = ENVIRONMENT,
         timeout: float | FromEnvironment | None = ENVIRONMENT,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
@@ -51,20 +53,27 @@ class Calls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function is called before each call and
           returns the token.
+          A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
+          a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
+        - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
+          They are read once.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
-        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
+        Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
+        Raises OSError for a file that cannot be read.
         """
         self._closed = False
         self._watches = WeakSet[Watch]()
         # Held to change or list the watches: threads open watches while another one closes the client.
         self._watches_lock = threading.Lock()
-        settings = Settings.of(target, token, tls_ca, timeout)
+        settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
+        #: Whether a refused token can be replaced by a new one.
+        self._renews = callable(settings.token)
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -73,7 +82,7 @@ class Calls:
             connect,
             settings.target,
             token=settings.token,
-            tls_ca=settings.certificates,
+            **settings.tls,
             interceptors=interceptors,
         )
         self.channel: grpc.Channel = connect_again()
@@ -107,7 +116,9 @@ class Calls:
         request: _Request,
         timeout: float | None,
     ) -> _Answer:
-        attempts = Attempts(request, self.timeout if timeout is None else timeout)
+        attempts = Attempts(
+            request, self.timeout if timeout is None else timeout, renews=self._renews
+        )
         while True:
             try:
                 return method(request, timeout=attempts.time_left())
@@ -123,6 +134,7 @@ class Calls:
     def _open_watch(
         self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
     ) -> Watch:
+        resumption.renews = self._renews
         watch = Watch(self._open_stream, resumption, on_reconnect)
         with self._watches_lock:
             self._watches.add(watch)

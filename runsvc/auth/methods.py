@@ -1,0 +1,49 @@
+"""The methods of authentication that the settings of a server name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from runsvc.auth.authenticator import Authenticator
+from runsvc.auth.token_file import TokenFile
+
+if TYPE_CHECKING:
+    from runsvc.auth.authenticator import PeerMethod, TokenMethod
+    from runsvc.settings import Settings
+
+Reload: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Methods:
+    """The methods that are on, and how each takes over changes of its files."""
+
+    tokens: list[TokenMethod] = field(default_factory=list)
+    peers: PeerMethod | None = None
+    #: By the subject of their log lines.
+    reloads: dict[str, Reload] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Methods:
+        """Read the files that the settings name. FileRefused."""
+        methods = cls()
+        if settings.auth_tokens is not None:
+            file = TokenFile(settings.auth_tokens)
+            methods.tokens.append(file)
+            methods.reloads["Reload of the token file"] = file.reload
+        if settings.auth_certs is not None:
+            # Imported here only: most servers need no cryptography.
+            from runsvc.auth.certificate_file import CertificateFile
+
+            certificates = CertificateFile(settings.auth_certs)
+            methods.peers = certificates
+            methods.reloads["Reload of the certificate file"] = certificates.reload
+        return methods
+
+    def authenticator(self) -> Authenticator | None:
+        """What finds the principal of a call; None if no method is on."""
+        if not self.tokens and self.peers is None:
+            return None
+        return Authenticator(self.tokens, self.peers)
