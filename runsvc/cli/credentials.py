@@ -1,4 +1,4 @@
-"""Options of every command that calls a server: TLS, the client's certificate, and its token."""
+"""Options of every command that calls a server: TLS, the client's certificate, its token, and the owner."""
 
 from __future__ import annotations
 
@@ -20,10 +20,18 @@ _OPTIONS: Final = (
     ("--key", "RUNSVC_TLS_KEY", "The private key of --cert, in PEM."),
     ("--token-file", "RUNSVC_TOKEN_FILE", "File of the bearer token. Or set RUNSVC_TOKEN to it."),
 )
+_OWNER: Final = "--owner"
 
 
 def credentials_options(command: Command) -> Command:
     """Add the options."""
+    command = click.option(
+        _OWNER,
+        envvar="RUNSVC_OWNER",
+        show_envvar=True,
+        metavar="NAME",
+        help="Act for this owner only. The server then knows no runs of others.",
+    )(command)
     for name, variable, text in reversed(_OPTIONS):
         decorate = click.option(
             name, type=_FILE, envvar=variable, show_envvar=True, metavar="FILE", help=text
@@ -43,7 +51,8 @@ def is_typed(parameter: str) -> bool:
 def credentials_arguments() -> str:
     """Return the options that were given, for a suggested command. A token itself is never an argument."""
     context = click.get_current_context(silent=True)
-    given = [name for name, *_ in _OPTIONS if is_typed(name[2:].replace("-", "_"))]
+    names = [name for name, *_ in _OPTIONS] + [_OWNER]
+    given = [name for name in names if is_typed(name[2:].replace("-", "_"))]
     if context is None:
         return ""
     values = [(name, context.params[name[2:].replace("-", "_")]) for name in given]

@@ -66,16 +66,24 @@ def _connected(command: Callable[..., None]) -> Command:
         cert: Path | None,
         key: Path | None,
         token_file: Path | None,
+        owner: str | None,
         timeout: float | None = None,
         **arguments: object,
     ) -> None:
         with _client(target, timeout, ca, cert, key, token_file) as client:
             try:
-                command(Session(client, as_json), **arguments)
+                command(Session(_for_owner(client, owner), as_json), **arguments)
             except RunError as error:
                 raise CallFailed(error, target=target, as_json=as_json) from None
 
     return wrapper
+
+
+def _for_owner(client: RunClient, owner: str | None) -> RunClient:
+    try:
+        return client if owner is None else client.for_owner(owner)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
 
 
 def _client(

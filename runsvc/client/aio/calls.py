@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,6 +17,7 @@ from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.bearer import RememberedToken
 from runsvc.client.channel import aconnect
 from runsvc.client.error import RunError, error_of, unasked
+from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.client.streams import Streams
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runsvc.client.bearer import AsyncTokenOrFile
+    from runsvc.client.owner import Metadata
     from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
@@ -76,7 +80,10 @@ class AsyncCalls:
         Raises OSError for a file that cannot be read.
         """
         self._loop = _running_loop()
-        self._closed = False
+        #: Shared with the clients of `for_owner`.
+        self._closed = threading.Event()
+        #: Sent with every call.
+        self.metadata: Metadata = ()
         self._watches = WeakSet[AsyncWatch]()
         settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
         if callable(settings.token) and not isinstance(settings.token, TokenFile):
@@ -104,9 +111,23 @@ class AsyncCalls:
         self.admin_stub = AdminServiceStub(self.channel)
         """The generated stub of AdminService, likewise."""
 
+    def for_owner(self, owner: str) -> Self:
+        """Return a client over the same connection whose calls are for one owner, as of a gateway for its users.
+
+        A run of another owner does not exist for it, and the runs that it creates belong to the owner. The empty owner
+        is the platform itself. The client's credential must be for every owner, or for this one: otherwise calls raise
+        `RunError` with the reason PERMISSION_DENIED. Closing one of the two clients closes both. `stub` and
+        `admin_stub` stay without the owner.
+
+        Raises ValueError for a name that is not at most 128 printable ASCII characters without spaces.
+        """
+        view = copy(self)
+        view.metadata = owner_metadata(owner)
+        return view
+
     async def close(self) -> None:
         """Close the connection. Calls and watches in progress fail with CANCELLED."""
-        self._closed = True
+        self._closed.set()
         # Streams first: old releases of grpcio crash if a stream outlives its channel.
         for watch in tuple(self._watches):
             watch.drop_stream()
@@ -132,10 +153,10 @@ class AsyncCalls:
         )
         while True:
             try:
-                return await method(request, timeout=attempts.time_left())
+                return await method(request, timeout=attempts.time_left(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                if not self._closed:
+                if not self._closed.is_set():
                     error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
@@ -155,10 +176,10 @@ class AsyncCalls:
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(_OTHER_LOOP)
-        if self._closed:
+        if self._closed.is_set():
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
         stream: grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse] = (
-            self._streams.open(request)
+            self._streams.open(request, self.metadata)
         )
         return stream
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
@@ -12,6 +13,7 @@ import grpc
 
 from runsvc.client.channel import connect
 from runsvc.client.error import RunError, error_of, unasked
+from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.client.streams import Streams
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from runsvc.client.bearer import TokenOrFile
     from runsvc.client.channel import Interceptor
+    from runsvc.client.owner import Metadata
     from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
@@ -67,7 +70,10 @@ class Calls:
         Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
         Raises OSError for a file that cannot be read.
         """
-        self._closed = False
+        #: Shared with the clients of `for_owner`.
+        self._closed = threading.Event()
+        #: Sent with every call.
+        self.metadata: Metadata = ()
         self._watches = WeakSet[Watch]()
         # Held to change or list the watches: threads open watches while another one closes the client.
         self._watches_lock = threading.Lock()
@@ -93,9 +99,23 @@ class Calls:
         self.admin_stub = AdminServiceStub(self.channel)
         """The generated stub of AdminService, likewise."""
 
+    def for_owner(self, owner: str) -> Self:
+        """Return a client over the same connection whose calls are for one owner, as of a gateway for its users.
+
+        A run of another owner does not exist for it, and the runs that it creates belong to the owner. The empty owner
+        is the platform itself. The client's credential must be for every owner, or for this one: otherwise calls raise
+        `RunError` with the reason PERMISSION_DENIED. Closing one of the two clients closes both. `stub` and
+        `admin_stub` stay without the owner.
+
+        Raises ValueError for a name that is not at most 128 printable ASCII characters without spaces.
+        """
+        view = copy(self)
+        view.metadata = owner_metadata(owner)
+        return view
+
     def close(self) -> None:
         """Close the connection. Calls and watches in progress fail with CANCELLED."""
-        self._closed = True
+        self._closed.set()
         # Streams first: old releases of grpcio crash if a stream outlives its channel.
         with self._watches_lock:
             watches = tuple(self._watches)
@@ -121,10 +141,10 @@ class Calls:
         )
         while True:
             try:
-                return method(request, timeout=attempts.time_left())
+                return method(request, timeout=attempts.time_left(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                if not self._closed:
+                if not self._closed.is_set():
                     error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
@@ -141,7 +161,7 @@ class Calls:
         return watch
 
     def _open_stream(self, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
-        if self._closed:
+        if self._closed.is_set():
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
-        stream: Iterator[StreamStatusResponse] = self._streams.open(request)
+        stream: Iterator[StreamStatusResponse] = self._streams.open(request, self.metadata)
         return stream
