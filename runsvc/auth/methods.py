@@ -40,6 +40,19 @@ class Methods:
             certificates = CertificateFile(settings.auth_certs)
             methods.peers = certificates
             methods.reloads["Reload of the certificate file"] = certificates.reload
+        if settings.auth_jwks and settings.auth_issuer and settings.auth_audience:
+            from runsvc.auth.json_web_tokens import Claims, JsonWebTokens
+            from runsvc.auth.keys import Keys
+
+            keys = Keys(settings.auth_jwks)
+            claims = Claims(
+                settings.auth_issuer,
+                settings.auth_audience,
+                settings.auth_owner_claim,
+                settings.auth_roles_claim,
+            )
+            methods.tokens.append(JsonWebTokens(keys, claims))
+            methods.reloads["Reload of the JWT keys"] = keys.reload
         return methods
 
     def authenticator(self) -> Authenticator | None:
