@@ -96,8 +96,8 @@ def test_files_that_do_not_fit_are_refused_by_name(folder: TlsFolder) -> None:
     assert (material.chain, material.key, material.client_ca) == tuple(good)
     assert "PRIVATE" not in repr(material)
     other = trustme.CA().issue_cert("x").private_key_pem.bytes()
-    encrypted = (
-        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    encrypted = load_pem_private_key(good[1], None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
     )
     for place, bad, detail in (
         (0, b"", "it holds no certificate in PEM"),
