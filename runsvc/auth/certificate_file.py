@@ -6,6 +6,7 @@ URI, DNS name, common name. A file that lists another name of the certificate do
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.auth.principal import Principal
+
+logger = logging.getLogger(__name__)
 
 VIA: Final = "certificate"
 #: Certificates whose principal is remembered.
@@ -46,6 +49,7 @@ class CertificateFile:
 
     def __init__(self, path: Path) -> None:
         """Read the file. FileRefused."""
+        self._path = path
         self._file = Reloaded[Entries]([path], partial(_entries, path))
         self._known = FifoCache[bytes, "Principal"](_CAPACITY)
 
@@ -65,6 +69,7 @@ class CertificateFile:
         """Take over a changed file. FileRefused for a bad one; the last good one stays."""
         if await self._file.reload():
             self._known.clear()
+            logger.info("%s now lists %d certificates.", self._path, len(self._file.value))
 
     def _listed(self, identity: str) -> Principal:
         principal = self._file.value.get(identity)

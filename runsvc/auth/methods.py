@@ -29,17 +29,10 @@ class Methods:
     def of(cls, settings: Settings) -> Methods:
         """Read the files that the settings name. FileRefused."""
         methods = cls()
-        if settings.auth_tokens is not None:
-            file = TokenFile(settings.auth_tokens)
-            methods.tokens.append(file)
-            methods.reloads["Reload of the token file"] = file.reload
-        if settings.auth_certs is not None:
-            # Imported here only: most servers need no cryptography.
-            from runsvc.auth.certificate_file import CertificateFile
-
-            certificates = CertificateFile(settings.auth_certs)
-            methods.peers = certificates
-            methods.reloads["Reload of the certificate file"] = certificates.reload
+        # JWT first: their form is known at a glance, and a token is compared with every hash.
+        methods._add_jwt(settings)
+        methods._add_tokens(settings)
+        methods._add_certificates(settings)
         return methods
 
     def authenticator(self) -> Authenticator | None:
@@ -47,3 +40,34 @@ class Methods:
         if not self.tokens and self.peers is None:
             return None
         return Authenticator(self.tokens, self.peers)
+
+    def _add_jwt(self, settings: Settings) -> None:
+        if not (settings.auth_jwks and settings.auth_issuer and settings.auth_audience):
+            return
+        # Imported here only: most servers need no cryptography.
+        from runsvc.auth.json_web_tokens import Claims, JsonWebTokens
+        from runsvc.auth.keys import Keys
+
+        keys = Keys(settings.auth_jwks)
+        claims = Claims(
+            settings.auth_issuer,
+            settings.auth_audience,
+            settings.auth_owner_claim,
+            settings.auth_roles_claim,
+        )
+        self.tokens.append(JsonWebTokens(keys, claims))
+        self.reloads["Reload of the JWT keys"] = keys.reload
+
+    def _add_tokens(self, settings: Settings) -> None:
+        if settings.auth_tokens is not None:
+            file = TokenFile(settings.auth_tokens)
+            self.tokens.append(file)
+            self.reloads["Reload of the token file"] = file.reload
+
+    def _add_certificates(self, settings: Settings) -> None:
+        if settings.auth_certs is not None:
+            from runsvc.auth.certificate_file import CertificateFile
+
+            file = CertificateFile(settings.auth_certs)
+            self.peers = file
+            self.reloads["Reload of the certificate file"] = file.reload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from functools import partial
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: What tokens of `runsvc token new` begin with, so that programs that search for leaked secrets find them.
 PREFIX: Final = "runsvc_"
+logger = logging.getLogger(__name__)
+
 VIA: Final = "token"
 _HASH: Final = re.compile(r"sha256:([0-9a-f]{64})")
 #: Tokens whose principal is remembered.
@@ -35,6 +38,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         """Read the file. FileRefused."""
+        self._path = path
         self._file = Reloaded[Entries]([path], partial(_entries, path))
         self._known = FifoCache[bytes, "Principal"](_CAPACITY)
 
@@ -57,6 +61,7 @@ class TokenFile:
         """Take over a changed file. FileRefused for a bad one; the last good one stays."""
         if await self._file.reload():
             self._known.clear()
+            logger.info("%s now lists %d tokens.", self._path, len(self._file.value))
 
 
 def new_token() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from runsvc.auth.principal import Principal
 from runsvc.client import RunError
 from runsvc.core.errors import FileRefused
 from runsvc.v1.run_pb2 import RunSpec
+from tests.support.identity_provider import AUDIENCE, ISSUER, Key, key_set, published
 from tests.support.secure import SERVICE, TlsFolder, caller, replace, service, write_tokens
 from tests.support.server import in_process
 from tests.support.waiting import until
@@ -154,6 +156,62 @@ async def test_tokens_and_certificates_may_both_be_on(tmp_path: Path, tokens: Pa
         known = tls.identity("gw.test") | {"tls_ca": tls.trusted}
         assert await reason(client.address, **known) == ""
         assert await reason(client.address, token="wrong", **known) == "UNAUTHENTICATED"
+
+
+async def test_a_jwt_is_a_principal_whose_keys_are_fetched(tmp_path: Path) -> None:
+    first, second = Key("k1"), Key("k2", "RS256")
+    roles = ["service", "admin"]
+    with published(first) as publisher:
+        jwt: dict[str, Any] = {
+            "auth_jwks": publisher.url,
+            "auth_issuer": ISSUER,
+            "auth_audience": AUDIENCE,
+        }
+        async with in_process(tmp_path / "runs.db", **jwt) as client:
+            assert await reason(client.address, token=first.token(roles=roles)) == ""
+            other = first.token(roles=roles, aud="another")
+            assert await reason(client.address, token=other) == "UNAUTHENTICATED"
+            assert await reason(client.address, token="a.b.c") == "UNAUTHENTICATED"
+            # The next unknown key fetches the keys once more.
+            publisher.content = key_set(first, second)
+            assert await reason(client.address, token=second.token(roles=roles)) == ""
+            unknown = Key("k3").token(roles=roles)
+            assert await reason(client.address, token=unknown) == "UNAUTHENTICATED"
+
+
+async def test_calls_go_on_while_keys_are_fetched(tmp_path: Path, tokens: Path) -> None:
+    key = Key()
+    with published(key) as publisher:
+        publisher.answers.clear()
+        jwt: dict[str, Any] = {
+            "auth_jwks": publisher.url,
+            "auth_issuer": ISSUER,
+            "auth_audience": AUDIENCE,
+        }
+        async with in_process(tmp_path / "runs.db", auth_tokens=tokens, **jwt) as client:
+            token = key.token(roles=["service", "admin"])
+            waiting = asyncio.create_task(reason(client.address, token=token))
+            assert await reason(client.address, token="one") == ""
+            assert not waiting.done()
+            publisher.answers.set()
+            assert await waiting == ""
+
+
+async def test_a_server_starts_although_the_identity_provider_is_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with published(Key()) as publisher:
+        publisher.status = 503
+        jwt: dict[str, Any] = {
+            "auth_jwks": publisher.url,
+            "auth_issuer": ISSUER,
+            "auth_audience": AUDIENCE,
+        }
+        async with in_process(tmp_path / "runs.db", **jwt) as client:
+            await until(lambda: f"Cannot use {publisher.url}" in caplog.text)
+            async with caller(client.address, token=Key().token()) as refused:
+                with pytest.raises(RunError, match="are not available yet"):
+                    await refused.get_server_info()
 
 
 async def test_no_log_line_holds_a_token(
