@@ -12,8 +12,7 @@ from runsvc.client.structs import struct
 
 
 def test_a_mapping_becomes_a_struct() -> None:
-    made = struct({"a": [1, None, {"b": True}]}, "result")
-    assert made is not None
+    made: Any = struct({"a": [1, None, {"b": True}]}, "result")
     assert dict(made["a"][2]) == {"b": True}
     assert struct(made, "result") is made
     assert struct({}, "result") == Struct()
