@@ -34,6 +34,7 @@ TABLE: Final[Mapping[str, Mapping[str, Roles]]] = {
         "UpdateModelName": _REPORT,
         "Heartbeat": _REPORT,
         "AcknowledgeCancel": _REPORT,
+        "UpdateMetadata": _CHANGE,
         "Cancel": _CHANGE,
     },
     "runsvc.v1.AdminService": {
