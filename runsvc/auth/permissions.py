@@ -32,6 +32,7 @@ TABLE: Final[Mapping[str, Mapping[str, Roles]]] = {
         "Complete": _REPORT,
         "UpdateProgress": _REPORT,
         "UpdateModelName": _REPORT,
+        "UpdateMetadata": _REPORT,
         "Heartbeat": _REPORT,
         "AcknowledgeCancel": _REPORT,
         "Cancel": _CHANGE,

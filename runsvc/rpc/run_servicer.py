@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.core.lines import end_line
 from runsvc.core.model import Progress
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
-from runsvc.wire.answer import record_field, run_field
+from runsvc.wire.answer import record_field, run_field, with_result
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
+from runsvc.wire.metadata import metadata_change
+from runsvc.wire.report import complete, set_status
 from runsvc.wire.validation import Check
 from runsvc.wire.watch_request import watch_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable
 
     from google.protobuf.message import Message
 
     from runsvc.auth.caller import Caller
-    from runsvc.core.model import Request, Run, RunSpec
+    from runsvc.core.model import Report as RunReport
+    from runsvc.core.model import Request, Run, RunSpec, RunStatus
     from runsvc.manager import Reported, RunManager
     from runsvc.rpc.audit import Audit
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
+    from runsvc.wire.report import StatusReport
 
-#: Creations above this size in bytes are checked on a thread, so that they do not delay other calls.
+    Report = TypeVar("Report", pb.SetStatusRequest, pb.CompleteRequest)
+
+#: Creations and results above this size in bytes are checked on a thread, so that they do not delay other calls.
 LARGE: Final = 64 << 10
 
 
@@ -57,21 +63,22 @@ class RunServicer:
 
     async def Create(self, request: pb.CreateRequest, context: Any, caller: Caller) -> bytes:
         spec, repeatable = await _creation(request, caller.owner, "Create")
-        run, replayed, _ = await self._manager.create(caller.owner, spec, repeatable)
-        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs)
+        run, replayed, _, result = await self._manager.create(caller.owner, spec, repeatable)
+        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs, result)
 
     async def CreateOrReject(
         self, request: pb.CreateOrRejectRequest, context: Any, caller: Caller
     ) -> bytes:
         spec, repeatable = await _creation(request, caller.owner, "CreateOrReject")
-        run, replayed, displaced = await self._manager.create_or_reject(
+        created = await self._manager.create_or_reject(
             caller.owner, spec, repeatable, requested_by=caller.name
         )
+        run, replayed, displaced, result = created
         if displaced and not replayed:
             self._audit.record(context, caller, *map(end_line, displaced))
         superseded = fitting(map(to_message, displaced))
         rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
-        return self._answer(run, rest, spec.kwargs)
+        return self._answer(run, rest, spec.kwargs, result)
 
     async def Get(self, request: pb.GetRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
@@ -106,29 +113,13 @@ class RunServicer:
         return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
 
     async def SetStatus(self, request: pb.SetStatusRequest, context: Any, caller: Caller) -> bytes:
-        with Check() as check:
-            run_id = check.run_id(request.run_id)
-            status = check.status(request.status)
-            error = check.error(request, status)
-            worker_id = check.optional_worker_id(request)
-            lease_ttl = check.start_lease_ttl(request, worker_id, status)
-        reported = self._manager.set_status(
-            caller.scope, run_id, status, error=error, worker_id=worker_id, lease_ttl=lease_ttl
-        )
-        run, changed = await self._audited(context, caller, run_id, reported)
+        report = await _checked(set_status, request)
+        run, changed = await self._reported(context, caller, *report)
         return self._answer(run, pb.SetStatusResponse(changed=changed))
 
     async def Complete(self, request: pb.CompleteRequest, context: Any, caller: Caller) -> bytes:
-        with Check() as check:
-            run_id = check.run_id(request.run_id)
-            status = check.terminal_status(request.status)
-            error = check.error(request, status)
-            progress = check.progress(request)
-            worker_id = check.optional_worker_id(request)
-        reported = self._manager.complete(
-            caller.scope, run_id, status, error=error, progress=progress, worker_id=worker_id
-        )
-        run, changed = await self._audited(context, caller, run_id, reported)
+        report = await _checked(complete, request)
+        run, changed = await self._reported(context, caller, *report)
         return self._answer(run, pb.CompleteResponse(changed=changed))
 
     async def UpdateProgress(
@@ -158,6 +149,17 @@ class RunServicer:
         run = await self._manager.update_model_name(caller.scope, run_id, model_name)
         return self._answer(run, pb.UpdateModelNameResponse())
 
+    async def UpdateMetadata(
+        self, request: pb.UpdateMetadataRequest, context: Any, caller: Caller
+    ) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            change = metadata_change(check, request)
+        run, changed = await self._manager.update_metadata(
+            caller.scope, run_id, change.apply, change.size
+        )
+        return self._answer(run, pb.UpdateMetadataResponse(changed=changed))
+
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
@@ -185,8 +187,9 @@ class RunServicer:
             run_id = check.run_id(request.run_id)
             worker_id = check.optional_worker_id(request)
             progress = check.progress(request)
+            stop_reason = check.stop_reason(request)
         run, changed = await self._manager.acknowledge_cancel(
-            caller.scope, run_id, worker_id=worker_id, progress=progress
+            caller.scope, run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
         )
         return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
 
@@ -204,26 +207,30 @@ class RunServicer:
                 for event in await watch.proceed():
                     await context.write(self._encode(event))
 
-    async def _audited(
-        self, context: Any, caller: Caller, run_id: str, reported: Awaitable[Reported]
+    async def _reported(
+        self, context: Any, caller: Caller, run_id: str, to: RunStatus, report: RunReport
     ) -> Reported:
-        """The answer to a report. With authentication, a report that ends a run has a line in the log.
+        """Apply a report. With authentication, a report that ends a run has a line in the log.
 
         Without, the line would name no one, and cost the most frequent calls something.
         """
+        reporting = self._manager.report_status(caller.scope, run_id, to, report)
         if not caller.name:
-            return await reported
+            return await reporting
         subject = f"Report on run {run_id}"
-        answer = await self._audit.attempt(context, caller, subject, reported)
-        run = answer.run
+        reported = await self._audit.attempt(context, caller, subject, reporting)
+        run = reported.run
         # A report that adds final usage to an ended run is later than its end.
-        if answer.changed and run.ended_at is not None and run.ended_at == run.updated_at:
+        if reported.changed and run.ended_at is not None and run.ended_at == run.updated_at:
             self._audit.record(context, caller, f"{subject}: {run.status.name}")
-        return answer
+        return reported
 
-    def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
-        """The answer: a run, with kwargs if given, followed by the other fields."""
-        return run_field(*self._encode_run(run), kwargs) + rest.SerializeToString()
+    def _answer(
+        self, run: Run, rest: Message, kwargs: bytes = b"", result: bytes | None = None
+    ) -> bytes:
+        """The answer: a run, with kwargs and result if given, followed by the other fields."""
+        body, activity = self._encode_run(run)
+        return run_field(body, with_result(activity, result), kwargs) + rest.SerializeToString()
 
 
 async def _creation(
@@ -232,3 +239,9 @@ async def _creation(
     if request.ByteSize() > LARGE:
         return await asyncio.to_thread(creation, request, owner=owner, method=method)
     return creation(request, owner=owner, method=method)
+
+
+async def _checked(check: Callable[[Report], StatusReport], request: Report) -> StatusReport:
+    if request.HasField("result") and request.result.ByteSize() > LARGE:
+        return await asyncio.to_thread(check, request)
+    return check(request)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Option = tuple[str, int]
 
+HEALTH: Final = "grpc.health.v1.Health"
 #: Most calls under way on one connection, watches included.
 MAX_STREAMS: Final = 250
 #: Options of the transport.
@@ -98,21 +99,20 @@ class GrpcServer:
         options = tuple(options)
         connections = _connections(dict(options), monotonic)
         audit = Audit()
-        self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers(
-            (
-                _guard(
-                    in_flight,
-                    connections,
-                    RunServicer(manager, watches, codec, connections, audit),
-                    AdminServicer(admin, audit),
-                    self._health,
-                    authenticator,
-                    Limits(limits, in_flight, monotonic) if limits and limits.any else None,
-                    reflect=reflect,
-                ),
-            )
+        guard = _guard(
+            in_flight,
+            connections,
+            RunServicer(manager, watches, codec, connections, audit),
+            AdminServicer(admin, audit),
+            self._health,
+            authenticator,
+            Limits(limits, in_flight, monotonic) if limits and limits.any else None,
+            reflect=reflect,
         )
+        self._server = grpc.aio.server(options=options)
+        self._server.add_generic_rpc_handlers((guard,))
+        # Health checks do not wait behind other calls, and are not shed with them.
+        self._server.add_registered_method_handlers(HEALTH, guard.registered(HEALTH, "Check"))
 
     async def start(self, listen: Sequence[str]) -> list[str]:
         """Listen on each address; return them with the ports that were bound. Raise ListenRefused."""
@@ -173,7 +173,7 @@ def _guard(
 
 
 def _add_reflection(services: Any) -> None:
-    names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
+    names = (*filter(None, SERVICES), HEALTH, reflection.SERVICE_NAME)
     reflected = reflection.aio.ReflectionServicer(names)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         reflected, services

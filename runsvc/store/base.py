@@ -41,10 +41,12 @@ class Record(NamedTuple):
     activity: bytes
     #: None if a read leaves it out.
     kwargs: bytes | None = None
+    #: None if the run has none, or if a read leaves it out, as it does with kwargs.
+    result: bytes | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of the encoded run, without kwargs."""
+        """Bytes of the encoded run, without kwargs and result."""
         return len(self.body) + len(self.activity)
 
 
@@ -80,7 +82,7 @@ class Codec(Protocol):
     """Encodes and decodes runs. A store treats the bytes as opaque."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
 
         If only the activity differs from `before`, the body is the same bytes object as the body of `before`.
         """
@@ -95,7 +97,7 @@ class Codec(Protocol):
         """
 
     def check(self, record: Record) -> None:
-        """Raise CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns."""
+        """Raise CorruptRow if the run, its kwargs or its result cannot be parsed, or do not match the columns."""
 
 
 class TopicKind(Enum):
@@ -153,6 +155,8 @@ class Saved(NamedTuple):
     creation: Creation | None
     #: Only the activity differs from the stored run.
     only_activity: bool = False
+    #: Stored once, with the end of the run; None keeps the present state.
+    result: bytes | None = None
 
 
 class Changes(NamedTuple):
@@ -240,13 +244,14 @@ class ReadingStore(Protocol):
     """
 
     async def get(self, run_id: str, scope: Scope) -> Record | None:
-        """The run with its kwargs, if its owner is in the scope. Raise CorruptRow if it does not pass Codec.check.
+        """The run with its kwargs and its result, if its owner is in the scope.
 
-        A run outside the scope takes the same reads as an id that does not exist, also if it is corrupt.
+        Raise CorruptRow if the record does not pass Codec.check. A run outside the scope takes the same reads as an id
+        that does not exist, also if it is corrupt.
         """
 
     async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
-        """The run without its kwargs, if its owner is in the scope."""
+        """The run without its kwargs and result, if its owner is in the scope."""
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         """Ids of the thread's active runs, newest first."""
@@ -269,7 +274,7 @@ class ReadingStore(Protocol):
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         """The runs as of these revisions, in this order, without those removed since.
 
-        A run that has not changed since is its record, without kwargs; any other is its log entry. Raise
+        A run that has not changed since is its record, without kwargs and result; any other is its log entry. Raise
         RevisionCompacted if the log no longer has the entry of a run that still exists.
         """
 

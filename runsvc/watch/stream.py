@@ -19,6 +19,7 @@ from runsvc.store.base import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.progress_rounds import ProgressRounds
 from runsvc.watch.run_end import OPEN, RunEnd
+from runsvc.watch.turns import FEW, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
     from runsvc.watch.cursor import Cursor
     from runsvc.watch.hub import StatusHub
+    from runsvc.watch.turns import Turn
 
 #: Default of the longest time without an event, in seconds.
 HEARTBEAT_INTERVAL: Final = 15.0
@@ -75,6 +77,7 @@ class Watches:
         lease_clock: LeaseClock,
         attachments: Attachments,
         tuning: WatchTuning | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.store = store
         self.hub = hub
@@ -82,6 +85,7 @@ class Watches:
         self.lease_clock = lease_clock
         self.attachments = attachments
         self.tuning = tuning or WatchTuning()
+        self.turns = turns or Turns()
 
     def open(
         self,
@@ -111,6 +115,7 @@ class Watch:
         "_attachment",
         "_credential_left",
         "_cursor",
+        "_is_behind",
         "_loop",
         "_may_be_ended",
         "_next_heartbeat",
@@ -120,6 +125,7 @@ class Watch:
         "_run_end",
         "_snapshot",
         "_store_id",
+        "_turn",
         "_watches",
         "over",
     )
@@ -141,6 +147,10 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
         self._progress = _progress_rounds(watches, cursor) if request.include_progress else None
+        #: Much is to be sent: most of a snapshot, or changes that follow many others.
+        self._is_behind = False
+        #: Held while a chunk of it is sent.
+        self._turn: Turn | None = None
         #: Unsent runs of the snapshot; None without a snapshot, or once all of it is sent.
         self._snapshot: deque[RunState] | None = None
         #: Of a watch of one run.
@@ -159,6 +169,8 @@ class Watch:
 
     def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> None:
         self._watches.hub.close(self._cursor)
+        if self._turn is not None:
+            self._turn.end()
         if self._attachment is not None:
             # Any other end, above all a cancelled call, means that the client left, unless the connection aged out.
             ended_here = isinstance(error, RunsvcError) or self._may_be_ended()
@@ -183,13 +195,20 @@ class Watch:
         Empty if the watch is over without a further event.
         """
         self._check_credential()
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
+        if self._is_behind:
+            self._turn = await self._watches.turns.take()
         if self._snapshot is not None:
             return await self._snapshot_events(self._snapshot)
+        self._is_behind = False
         cursor, progress = self._cursor, self._progress
         while True:
             if changes := await cursor.read():
                 # Changes carry a position, as a heartbeat does: they postpone it.
                 self._next_heartbeat = _UNSET
+                self._is_behind = len(changes) > FEW
                 return self._up_to_the_end(changes)
             now = self._loop.time()
             if progress and progress.due_at() <= now and (events := await progress.read(now)):
@@ -215,6 +234,7 @@ class Watch:
         if self._run_end and not states:
             raise RunNotFound(topic.key)
         self._snapshot = deque(states)
+        self._is_behind = len(states) > FEW
         self._cursor.seek(revision)
 
     async def _snapshot_events(self, unsent: deque[RunState]) -> Sequence[Event]:

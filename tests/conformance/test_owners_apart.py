@@ -20,6 +20,7 @@ from runsvc.core.model import (
     CancelAction,
     MultitaskStrategy,
     Progress,
+    Report,
     Request,
     RequestKey,
     Run,
@@ -133,10 +134,8 @@ class Owner:
 
     async def _report(self) -> Any:
         run_id, status = self._run_id(), self._choice.choice(list(RunStatus)[1:])
-        progress = Progress(total_tokens=self._choice.randrange(9))
-        reported = await self._world.manager.complete(
-            self.name, run_id, status, error=None, progress=progress, worker_id=None
-        )
+        report = Report(progress=Progress(total_tokens=self._choice.randrange(9)))
+        reported = await self._world.manager.report_status(self.name, run_id, status, report)
         return self._seen(reported.run), reported.changed
 
     async def _cancel(self) -> Any:

@@ -38,6 +38,7 @@ ON_A_RUN: Final[Mapping[str, Mapping[str, Any]]] = {
     "Complete": {"status": SUCCESS},
     "UpdateProgress": {},
     "UpdateModelName": {"model_name": "m"},
+    "UpdateMetadata": {"set": {"k": "v"}},
     "Heartbeat": {"worker_id": "w"},
     "Cancel": {},
     "AcknowledgeCancel": {},

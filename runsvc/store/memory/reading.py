@@ -8,6 +8,7 @@ from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE
 from runsvc.core.owners import covers
 from runsvc.store.base import Census, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.memory.data import without_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class MemoryReading:
 
     async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
         record = await self.get(run_id, scope)
-        return record and record._replace(kwargs=None)
+        return record and without_large(record)
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         self._data.check_open()
@@ -88,7 +89,7 @@ class MemoryReading:
         for run_id, revision in states:
             row, entry = self._data.rows.get(run_id), log.get(revision)
             if row is not None and row.record.revision == revision:
-                found.append(row.record._replace(kwargs=None))
+                found.append(without_large(row.record))
             elif entry is None and row is not None:
                 raise RevisionCompacted(clock.oldest_revision, clock.revision)
             elif entry is not None and entry.body is not None:
