@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 SUFFIXES = ("", "-wal", "-shm", ".lock")
 
 #: Turn a store into one of a release that left no mark.
-AGED: Final = ("DROP INDEX log_by_owner", "PRAGMA user_version = 3")
+AGED: Final = (
+    "ALTER TABLE runs DROP COLUMN result",
+    "DROP INDEX log_by_owner",
+    "PRAGMA user_version = 3",
+)
 
 
 async def opened(path: Path) -> str:
