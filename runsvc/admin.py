@@ -56,6 +56,8 @@ class Selection(NamedTuple):
     statuses: frozenset[RunStatus] = ACTIVE
     #: None for every assistant, or none.
     assistant_id: str | None = None
+    #: Of one owner, or of every owner.
+    scope: Scope = None
 
 
 class ServerInfo(NamedTuple):
@@ -92,15 +94,9 @@ class Admin:
         self._codec = codec
 
     async def reconcile_orphans(
-        self,
-        selection: Selection,
-        *,
-        error: str,
-        limit: int,
-        dry_run: bool = False,
-        scope: Scope = None,
+        self, selection: Selection, *, error: str, limit: int, dry_run: bool = False
     ) -> Reconciled:
-        """End some active runs in the scope that no living executor holds, oldest first. Raise CorruptRow.
+        """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
 
         A dry run returns the runs that would end, as they are.
 
@@ -109,7 +105,7 @@ class Admin:
         """
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
-        before, statuses, assistant_id = selection
+        before, statuses, assistant_id, scope = selection
         query = Orphans(before, limit + 1, lapsed, statuses, assistant_id, scope)
         end = _kept if dry_run else partial(_ended, error=error)
         decide = partial(_reconciled, query=query, end=end, limit=limit)

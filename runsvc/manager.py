@@ -81,8 +81,8 @@ class Page(NamedTuple):
 class RunManager:
     """Creates, reads, updates and cancels runs.
 
-    Every run belongs to an owner, and every thread too. Calls on one run take a scope, outside of which a run does not
-    exist: RunNotFound. Calls on a thread, and creations, take the owner.
+    Calls on one run take a scope, outside of which a run does not exist: RunNotFound. Calls on a thread, and creations,
+    take the owner.
     """
 
     def __init__(
@@ -291,15 +291,14 @@ class RunManager:
         """Carry out a creation. A replay is read from the store: a transaction has no displaced runs and no result."""
         while (created := await self._writer.submit(command)).replayed:
             # Otherwise the run was removed in between, and its request_id with it.
-            if (replay := await self._replay(created.run.run_id)) is not None:
+            if (replay := await self._replay(created.run)) is not None:
                 return replay
         return created
 
-    async def _replay(self, run_id: str) -> Created | None:
-        records, record = (
-            await self._store.with_displaced(run_id),
-            await self._store.get(run_id, None),
-        )
+    async def _replay(self, replayed: Run) -> Created | None:
+        run_id = replayed.run_id
+        records = await self._store.with_displaced(run_id)
+        record = await self._store.get(run_id, replayed.owner)
         if record is None or not records or records[0].run_id != run_id:
             return None
         run, *displaced = map(self._codec.decode, records)

@@ -32,9 +32,9 @@ TABLE: Final[Mapping[str, Mapping[str, Roles]]] = {
         "Complete": _REPORT,
         "UpdateProgress": _REPORT,
         "UpdateModelName": _REPORT,
+        "UpdateMetadata": _REPORT,
         "Heartbeat": _REPORT,
         "AcknowledgeCancel": _REPORT,
-        "UpdateMetadata": _CHANGE,
         "Cancel": _CHANGE,
     },
     "runsvc.v1.AdminService": {

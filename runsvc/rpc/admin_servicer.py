@@ -33,11 +33,12 @@ class AdminServicer:
                 before=check.before(request),
                 statuses=check.active_statuses(request.statuses),
                 assistant_id=check.optional_identifier(request, "assistant_id"),
+                scope=caller.scope,
             )
             limit = check.limit(request.limit)
         dry_run = request.dry_run
         reconciled = self._admin.reconcile_orphans(
-            selection, error=error, limit=limit, dry_run=dry_run, scope=caller.scope
+            selection, error=error, limit=limit, dry_run=dry_run
         )
         if dry_run:
             runs, more = await reconciled

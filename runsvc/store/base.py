@@ -244,9 +244,10 @@ class ReadingStore(Protocol):
     """
 
     async def get(self, run_id: str, scope: Scope) -> Record | None:
-        """The run with its kwargs and its result, if its owner is in the scope. Raise CorruptRow as Codec.check does.
+        """The run with its kwargs and its result, if its owner is in the scope.
 
-        A run outside the scope takes the same reads as an id that does not exist, also if it is corrupt.
+        Raise CorruptRow if the record does not pass Codec.check. A run outside the scope takes the same reads as an id
+        that does not exist, also if it is corrupt.
         """
 
     async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:

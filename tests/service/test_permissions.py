@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import pytest
+import trustme
 
 from runsvc.auth.permissions import TABLE
 from runsvc.client import error_of
@@ -17,6 +18,8 @@ from runsvc.v1 import admin_service_pb2, run_service_pb2
 from runsvc.v1.run_pb2 import AllRuns, RunSpec
 from tests.support.calls import RUNNING, SNAPSHOT_END, SUCCESS
 from tests.support.identities import ADMIN, IDENTITIES, SERVICE, Identity, with_identities
+from tests.support.secure import TlsFolder, replace
+from tests.support.server import in_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,6 +38,7 @@ ON_A_RUN: Final[Mapping[str, Mapping[str, Any]]] = {
     "Complete": {"status": SUCCESS},
     "UpdateProgress": {},
     "UpdateModelName": {"model_name": "m"},
+    "UpdateMetadata": {"set": {"k": "v"}},
     "Heartbeat": {"worker_id": "w"},
     "Cancel": {},
     "AcknowledgeCancel": {},
@@ -88,6 +92,35 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         world = World(client, request.param)
         await world.fill()
         yield world
+
+
+@pytest.mark.parametrize("service", TABLE)
+async def test_a_client_certificate_of_another_authority(tmp_path: Path, service: str) -> None:
+    files = TlsFolder(tmp_path / "tls")
+    mapping = replace(tmp_path / "certs.txt", b"ann a user dns:ann.test\n")
+    settings = {**files.settings(clients=True), "auth_certs": mapping}
+    async with in_process(tmp_path / "runs.db", **settings) as plain:
+        for authority in (None, trustme.CA()):
+            identity = files.identity("ann.test", authority=authority)
+            credentials = grpc.ssl_channel_credentials(
+                files.trusted, identity["tls_key"], identity["tls_cert"]
+            )
+            async with grpc.aio.secure_channel(plain.address, credentials) as channel:
+                found = {await raw_outcome(channel, service, method) for method in TABLE[service]}
+            if authority is None:
+                # Every call reached the server, which knew the caller.
+                assert not {each for each in found if each in ("UNAVAILABLE", "UNAUTHENTICATED")}
+            else:
+                assert found == {"UNAVAILABLE"}
+
+
+async def raw_outcome(channel: Any, service: str, method: str) -> Any:
+    """The reason of the error of a call with an empty request."""
+    path = f"/{service}/{method}"
+    if method in STREAMS:
+        stream: Any = channel.unary_stream(path)(b"")
+        return await outcome(stream.read())
+    return await outcome(channel.unary_unary(path)(b""))
 
 
 def refusal(identity: Identity, method: str) -> str | None:

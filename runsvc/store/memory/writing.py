@@ -162,6 +162,7 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
 def _is_orphan(query: Orphans, run: Run) -> bool:
     return (
         run.status in ACTIVE & query.statuses
+        and covers(query.scope, run.owner)
         and (run.lease is None or _is_due(query.lapsed, run))
         and (query.before is None or run.created_at <= query.before)
         and query.assistant_id in (None, run.assistant_id)

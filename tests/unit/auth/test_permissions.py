@@ -45,6 +45,7 @@ def test_the_table_follows_the_roles() -> None:
         "Complete",
         "UpdateProgress",
         "UpdateModelName",
+        "UpdateMetadata",
         "Heartbeat",
         "AcknowledgeCancel",
     }
