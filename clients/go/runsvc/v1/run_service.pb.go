@@ -530,7 +530,9 @@ type HasInflightResponse struct {
 	// True when the thread has an active run.
 	HasInflight bool `protobuf:"varint,1,opt,name=has_inflight,json=hasInflight,proto3" json:"has_inflight,omitempty"`
 	// The ids of the active runs, newest first.
-	RunIds        []string `protobuf:"bytes,2,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	RunIds []string `protobuf:"bytes,2,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	// The ids of the queued runs, oldest first.
+	QueuedRunIds  []string `protobuf:"bytes,3,rep,name=queued_run_ids,json=queuedRunIds,proto3" json:"queued_run_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -579,6 +581,13 @@ func (x *HasInflightResponse) GetRunIds() []string {
 	return nil
 }
 
+func (x *HasInflightResponse) GetQueuedRunIds() []string {
+	if x != nil {
+		return x.QueuedRunIds
+	}
+	return nil
+}
+
 // An executor's report of a status.
 type SetStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -593,7 +602,11 @@ type SetStatusRequest struct {
 	WorkerId *string `protobuf:"bytes,4,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
 	// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
-	LeaseTtl      *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	LeaseTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+	Retryable     bool `protobuf:"varint,9,opt,name=retryable,proto3" json:"retryable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +674,20 @@ func (x *SetStatusRequest) GetLeaseTtl() *durationpb.Duration {
 		return x.LeaseTtl
 	}
 	return nil
+}
+
+func (x *SetStatusRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+func (x *SetStatusRequest) GetRetryable() bool {
+	if x != nil {
+		return x.Retryable
+	}
+	return false
 }
 
 // The run after the report.
@@ -731,7 +758,11 @@ type CompleteRequest struct {
 	// follow with UpdateProgress(final).
 	Progress *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
 	// The reporting executor. Required for a run that has a holder.
-	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	WorkerId *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// As in SetStatusRequest. The usage is then not final, because another attempt follows.
+	Retryable     bool `protobuf:"varint,9,opt,name=retryable,proto3" json:"retryable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -799,6 +830,20 @@ func (x *CompleteRequest) GetWorkerId() string {
 		return *x.WorkerId
 	}
 	return ""
+}
+
+func (x *CompleteRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+func (x *CompleteRequest) GetRetryable() bool {
+	if x != nil {
+		return x.Retryable
+	}
+	return false
 }
 
 // The run after the report.
@@ -870,7 +915,9 @@ type UpdateProgressRequest struct {
 	// cancelled, timed-out or lost run is recorded.
 	Final bool `protobuf:"varint,4,opt,name=final,proto3" json:"final,omitempty"`
 	// The reporting executor. Required for a run that has a holder.
-	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	WorkerId *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,6,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -938,6 +985,13 @@ func (x *UpdateProgressRequest) GetWorkerId() string {
 		return *x.WorkerId
 	}
 	return ""
+}
+
+func (x *UpdateProgressRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run after the report.
@@ -1102,7 +1156,9 @@ type HeartbeatRequest struct {
 	// Required.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required.
-	WorkerId      string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1149,6 +1205,13 @@ func (x *HeartbeatRequest) GetWorkerId() string {
 		return x.WorkerId
 	}
 	return ""
+}
+
+func (x *HeartbeatRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run with its renewed lease.
@@ -1324,7 +1387,9 @@ type AcknowledgeCancelRequest struct {
 	// The reporting executor. Required for a run that has a holder.
 	WorkerId *string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// The final usage; merged unless final progress was reported before. Unset: none.
-	Progress      *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,5,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1378,6 +1443,13 @@ func (x *AcknowledgeCancelRequest) GetProgress() *Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *AcknowledgeCancelRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run after the report.
@@ -1447,7 +1519,7 @@ type StreamStatusRequest struct {
 	//	*StreamStatusRequest_All
 	Target isStreamStatusRequest_Target `protobuf_oneof:"target"`
 	// Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-	// created. Unset: start with a snapshot (of active runs, for a thread or all).
+	// created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
 	AfterRevision *uint64 `protobuf:"varint,4,opt,name=after_revision,json=afterRevision,proto3,oneof" json:"after_revision,omitempty"`
 	// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
 	// not checked.
@@ -1688,6 +1760,265 @@ func (x *StreamStatusResponse) GetStoreId() string {
 	return ""
 }
 
+// An executor's request for work.
+type ClaimRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The executor: it becomes the holder. Same form as a thread_id.
+	WorkerId string `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// The assistants whose runs the executor performs: 1 to 16, unless any_assistant is set.
+	AssistantIds []string `protobuf:"bytes,2,rep,name=assistant_ids,json=assistantIds,proto3" json:"assistant_ids,omitempty"`
+	// The maximum number of runs, 1 to 32: at most as many as the executor can start at once. 0 means 1. An answer also
+	// ends at 1 MiB.
+	MaxRuns int32 `protobuf:"varint,3,opt,name=max_runs,json=maxRuns,proto3" json:"max_runs,omitempty"`
+	// Required. The length of the lease of each run, 1 second to 1 hour.
+	LeaseTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// How long to wait for a run, 0 to 60 seconds. Unset: 20 seconds.
+	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Makes a retry safe after a lost answer: the same id and worker_id return the runs that the first call handed out, as
+	// long as they are RUNNING in that attempt; if none is, the call claims anew. At most 255 characters. Empty: every
+	// call claims anew.
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Also runs of every other assistant, and those without one. assistant_ids must then be empty.
+	AnyAssistant  bool `protobuf:"varint,7,opt,name=any_assistant,json=anyAssistant,proto3" json:"any_assistant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimRequest) Reset() {
+	*x = ClaimRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimRequest) ProtoMessage() {}
+
+func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
+func (*ClaimRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ClaimRequest) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetAssistantIds() []string {
+	if x != nil {
+		return x.AssistantIds
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetMaxRuns() int32 {
+	if x != nil {
+		return x.MaxRuns
+	}
+	return 0
+}
+
+func (x *ClaimRequest) GetLeaseTtl() *durationpb.Duration {
+	if x != nil {
+		return x.LeaseTtl
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetAnyAssistant() bool {
+	if x != nil {
+		return x.AnyAssistant
+	}
+	return false
+}
+
+// The runs that were handed out.
+type ClaimResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RUNNING, in the order in which they were taken, with kwargs. Empty when `wait` is over.
+	Runs          []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimResponse) Reset() {
+	*x = ClaimResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimResponse) ProtoMessage() {}
+
+func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
+func (*ClaimResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ClaimResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+// An executor's request to give a run back.
+type ReleaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Required. The holder.
+	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReleaseRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ReleaseRequest) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *ReleaseRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+// The run that was given back.
+type ReleaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without kwargs.
+	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ReleaseResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
 var File_runsvc_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_service_proto_rawDesc = "" +
@@ -1725,43 +2056,55 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x04runs\x18\x01 \x03(\v2\x0e.runsvc.v1.RunR\x04runs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n" +
 	"\x12HasInflightRequest\x12\x1b\n" +
-	"\tthread_id\x18\x01 \x01(\tR\bthreadId\"Q\n" +
+	"\tthread_id\x18\x01 \x01(\tR\bthreadId\"w\n" +
 	"\x13HasInflightResponse\x12!\n" +
 	"\fhas_inflight\x18\x01 \x01(\bR\vhasInflight\x12\x17\n" +
-	"\arun_ids\x18\x02 \x03(\tR\x06runIds\"\xe4\x01\n" +
+	"\arun_ids\x18\x02 \x03(\tR\x06runIds\x12$\n" +
+	"\x0equeued_run_ids\x18\x03 \x03(\tR\fqueuedRunIds\"\xad\x02\n" +
 	"\x10SetStatusRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12 \n" +
 	"\tworker_id\x18\x04 \x01(\tH\x01R\bworkerId\x88\x01\x01\x126\n" +
-	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtlB\b\n" +
+	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x02R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_id\"O\n" +
+	"_worker_idB\n" +
+	"\n" +
+	"\b_attempt\"O\n" +
 	"\x11SetStatusResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xdc\x01\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\xa5\x02\n" +
 	"\x0fCompleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12/\n" +
 	"\bprogress\x18\x04 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12 \n" +
-	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01B\b\n" +
+	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x02R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_id\"N\n" +
+	"_worker_idB\n" +
+	"\n" +
+	"\b_attempt\"N\n" +
 	"\x10CompleteResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xd3\x01\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\xfe\x01\n" +
 	"\x15UpdateProgressRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n" +
 	"\bprogress\x18\x02 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12\x1f\n" +
 	"\bsequence\x18\x03 \x01(\x04H\x00R\bsequence\x88\x01\x01\x12\x14\n" +
 	"\x05final\x18\x04 \x01(\bR\x05final\x12 \n" +
-	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01B\v\n" +
+	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\x06 \x01(\x05H\x02R\aattempt\x88\x01\x01B\v\n" +
 	"\t_sequenceB\f\n" +
 	"\n" +
-	"_worker_id\"T\n" +
+	"_worker_idB\n" +
+	"\n" +
+	"\b_attempt\"T\n" +
 	"\x16UpdateProgressResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\"b\n" +
@@ -1771,10 +2114,13 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"model_name\x18\x02 \x01(\tH\x00R\tmodelName\x88\x01\x01B\r\n" +
 	"\v_model_name\";\n" +
 	"\x17UpdateModelNameResponse\x12 \n" +
-	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"F\n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"q\n" +
 	"\x10HeartbeatRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
-	"\tworker_id\x18\x02 \x01(\tR\bworkerId\"5\n" +
+	"\tworker_id\x18\x02 \x01(\tR\bworkerId\x12\x1d\n" +
+	"\aattempt\x18\x03 \x01(\x05H\x00R\aattempt\x88\x01\x01B\n" +
+	"\n" +
+	"\b_attempt\"5\n" +
 	"\x11HeartbeatResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"y\n" +
 	"\rCancelRequest\x12\x15\n" +
@@ -1784,13 +2130,16 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x05_note\"f\n" +
 	"\x0eCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x122\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\x92\x01\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xbd\x01\n" +
 	"\x18AcknowledgeCancelRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n" +
 	"\tworker_id\x18\x02 \x01(\tH\x00R\bworkerId\x88\x01\x01\x12/\n" +
-	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogressB\f\n" +
+	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12\x1d\n" +
+	"\aattempt\x18\x05 \x01(\x05H\x01R\aattempt\x88\x01\x01B\f\n" +
 	"\n" +
-	"_worker_id\"W\n" +
+	"_worker_idB\n" +
+	"\n" +
+	"\b_attempt\"W\n" +
 	"\x19AcknowledgeCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\"\x95\x03\n" +
@@ -1812,7 +2161,26 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x03run\x18\x03 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12=\n" +
 	"\x0fprevious_status\x18\x04 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x0epreviousStatus\x12\x12\n" +
 	"\x04more\x18\x05 \x01(\bR\x04more\x12\x19\n" +
-	"\bstore_id\x18\x06 \x01(\tR\astoreId2\xa1\b\n" +
+	"\bstore_id\x18\x06 \x01(\tR\astoreId\"\x96\x02\n" +
+	"\fClaimRequest\x12\x1b\n" +
+	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12#\n" +
+	"\rassistant_ids\x18\x02 \x03(\tR\fassistantIds\x12\x19\n" +
+	"\bmax_runs\x18\x03 \x01(\x05R\amaxRuns\x126\n" +
+	"\tlease_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12-\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12#\n" +
+	"\rany_assistant\x18\a \x01(\bR\fanyAssistant\"3\n" +
+	"\rClaimResponse\x12\"\n" +
+	"\x04runs\x18\x01 \x03(\v2\x0e.runsvc.v1.RunR\x04runs\"o\n" +
+	"\x0eReleaseRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
+	"\tworker_id\x18\x02 \x01(\tR\bworkerId\x12\x1d\n" +
+	"\aattempt\x18\x03 \x01(\x05H\x00R\aattempt\x88\x01\x01B\n" +
+	"\n" +
+	"\b_attempt\"3\n" +
+	"\x0fReleaseResponse\x12 \n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run2\x9f\t\n" +
 	"\n" +
 	"RunService\x12=\n" +
 	"\x06Create\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n" +
@@ -1827,7 +2195,9 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\x06Cancel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12c\n" +
 	"\x11AcknowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\fStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x010\x01B`\n" +
+	"\fStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x010\x01\x12:\n" +
+	"\x05Claim\x12\x17.runsvc.v1.ClaimRequest\x1a\x18.runsvc.v1.ClaimResponse\x12@\n" +
+	"\aRelease\x12\x19.runsvc.v1.ReleaseRequest\x1a\x1a.runsvc.v1.ReleaseResponseB`\n" +
 	"\x13io.github.runsvc.v1B\x0fRunServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3"
 
 var (
@@ -1842,7 +2212,7 @@ func file_runsvc_v1_run_service_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_run_service_proto_rawDescData
 }
 
-var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*CreateRequest)(nil),             // 0: runsvc.v1.CreateRequest
 	(*CreateResponse)(nil),            // 1: runsvc.v1.CreateResponse
@@ -1870,76 +2240,88 @@ var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*AcknowledgeCancelResponse)(nil), // 23: runsvc.v1.AcknowledgeCancelResponse
 	(*StreamStatusRequest)(nil),       // 24: runsvc.v1.StreamStatusRequest
 	(*StreamStatusResponse)(nil),      // 25: runsvc.v1.StreamStatusResponse
-	(*RunSpec)(nil),                   // 26: runsvc.v1.RunSpec
-	(*Run)(nil),                       // 27: runsvc.v1.Run
-	(RunStatus)(0),                    // 28: runsvc.v1.RunStatus
-	(*durationpb.Duration)(nil),       // 29: google.protobuf.Duration
-	(*Progress)(nil),                  // 30: runsvc.v1.Progress
-	(CancelAction)(0),                 // 31: runsvc.v1.CancelAction
-	(CancelOutcome)(0),                // 32: runsvc.v1.CancelOutcome
-	(*AllRuns)(nil),                   // 33: runsvc.v1.AllRuns
-	(StatusEvent)(0),                  // 34: runsvc.v1.StatusEvent
+	(*ClaimRequest)(nil),              // 26: runsvc.v1.ClaimRequest
+	(*ClaimResponse)(nil),             // 27: runsvc.v1.ClaimResponse
+	(*ReleaseRequest)(nil),            // 28: runsvc.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),           // 29: runsvc.v1.ReleaseResponse
+	(*RunSpec)(nil),                   // 30: runsvc.v1.RunSpec
+	(*Run)(nil),                       // 31: runsvc.v1.Run
+	(RunStatus)(0),                    // 32: runsvc.v1.RunStatus
+	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
+	(*Progress)(nil),                  // 34: runsvc.v1.Progress
+	(CancelAction)(0),                 // 35: runsvc.v1.CancelAction
+	(CancelOutcome)(0),                // 36: runsvc.v1.CancelOutcome
+	(*AllRuns)(nil),                   // 37: runsvc.v1.AllRuns
+	(StatusEvent)(0),                  // 38: runsvc.v1.StatusEvent
 }
 var file_runsvc_v1_run_service_proto_depIdxs = []int32{
-	26, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
-	27, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
-	26, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
-	27, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
-	27, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
-	27, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
-	28, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
-	27, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
-	28, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
-	29, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
-	27, // 10: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
-	28, // 11: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
-	30, // 12: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 13: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
-	30, // 14: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 15: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
-	27, // 16: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
-	27, // 17: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
-	31, // 18: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
-	27, // 19: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
-	32, // 20: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
-	30, // 21: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 22: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
-	33, // 23: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
-	29, // 24: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	34, // 25: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
-	27, // 26: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
-	28, // 27: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
-	0,  // 28: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
-	2,  // 29: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
-	4,  // 30: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
-	6,  // 31: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
-	8,  // 32: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
-	10, // 33: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
-	12, // 34: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
-	14, // 35: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
-	16, // 36: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
-	18, // 37: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
-	20, // 38: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
-	22, // 39: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
-	24, // 40: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
-	1,  // 41: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
-	3,  // 42: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
-	5,  // 43: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
-	7,  // 44: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
-	9,  // 45: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
-	11, // 46: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
-	13, // 47: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
-	15, // 48: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
-	17, // 49: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
-	19, // 50: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
-	21, // 51: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
-	23, // 52: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
-	25, // 53: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
-	41, // [41:54] is the sub-list for method output_type
-	28, // [28:41] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	30, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
+	31, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
+	30, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
+	31, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
+	31, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
+	31, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
+	32, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
+	31, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
+	32, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
+	33, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
+	31, // 10: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
+	32, // 11: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
+	34, // 12: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
+	31, // 13: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
+	34, // 14: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
+	31, // 15: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
+	31, // 16: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
+	31, // 17: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
+	35, // 18: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
+	31, // 19: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
+	36, // 20: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
+	34, // 21: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
+	31, // 22: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
+	37, // 23: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
+	33, // 24: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	38, // 25: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
+	31, // 26: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
+	32, // 27: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
+	33, // 28: runsvc.v1.ClaimRequest.lease_ttl:type_name -> google.protobuf.Duration
+	33, // 29: runsvc.v1.ClaimRequest.wait:type_name -> google.protobuf.Duration
+	31, // 30: runsvc.v1.ClaimResponse.runs:type_name -> runsvc.v1.Run
+	31, // 31: runsvc.v1.ReleaseResponse.run:type_name -> runsvc.v1.Run
+	0,  // 32: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
+	2,  // 33: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
+	4,  // 34: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
+	6,  // 35: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
+	8,  // 36: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
+	10, // 37: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
+	12, // 38: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
+	14, // 39: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
+	16, // 40: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
+	18, // 41: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
+	20, // 42: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
+	22, // 43: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
+	24, // 44: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
+	26, // 45: runsvc.v1.RunService.Claim:input_type -> runsvc.v1.ClaimRequest
+	28, // 46: runsvc.v1.RunService.Release:input_type -> runsvc.v1.ReleaseRequest
+	1,  // 47: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
+	3,  // 48: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
+	5,  // 49: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
+	7,  // 50: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
+	9,  // 51: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
+	11, // 52: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
+	13, // 53: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
+	15, // 54: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
+	17, // 55: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
+	19, // 56: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
+	21, // 57: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
+	23, // 58: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
+	25, // 59: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
+	27, // 60: runsvc.v1.RunService.Claim:output_type -> runsvc.v1.ClaimResponse
+	29, // 61: runsvc.v1.RunService.Release:output_type -> runsvc.v1.ReleaseResponse
+	47, // [47:62] is the sub-list for method output_type
+	32, // [32:47] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_service_proto_init() }
@@ -1952,6 +2334,7 @@ func file_runsvc_v1_run_service_proto_init() {
 	file_runsvc_v1_run_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_runsvc_v1_run_service_proto_msgTypes[18].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[22].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{
@@ -1959,13 +2342,14 @@ func file_runsvc_v1_run_service_proto_init() {
 		(*StreamStatusRequest_ThreadId)(nil),
 		(*StreamStatusRequest_All)(nil),
 	}
+	file_runsvc_v1_run_service_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_service_proto_rawDesc), len(file_runsvc_v1_run_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

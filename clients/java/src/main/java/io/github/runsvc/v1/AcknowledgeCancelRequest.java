@@ -194,6 +194,33 @@ private static final long serialVersionUID = 0L;
     return progress_ == null ? io.github.runsvc.v1.Progress.getDefaultInstance() : progress_;
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 5;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000004) != 0);
+  }
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -217,6 +244,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       output.writeMessage(3, getProgress());
     }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      output.writeInt32(5, attempt_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -235,6 +265,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(3, getProgress());
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(5, attempt_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -263,6 +297,11 @@ private static final long serialVersionUID = 0L;
       if (!getProgress()
           .equals(other.getProgress())) return false;
     }
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -283,6 +322,10 @@ private static final long serialVersionUID = 0L;
     if (hasProgress()) {
       hash = (37 * hash) + PROGRESS_FIELD_NUMBER;
       hash = (53 * hash) + getProgress().hashCode();
+    }
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -432,6 +475,7 @@ private static final long serialVersionUID = 0L;
         progressBuilder_.dispose();
         progressBuilder_ = null;
       }
+      attempt_ = 0;
       return this;
     }
 
@@ -479,6 +523,10 @@ private static final long serialVersionUID = 0L;
             : progressBuilder_.build();
         to_bitField0_ |= 0x00000002;
       }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000004;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -506,6 +554,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasProgress()) {
         mergeProgress(other.getProgress());
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -550,6 +601,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 26
+            case 40: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 40
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -917,6 +973,62 @@ private static final long serialVersionUID = 0L;
         progress_ = null;
       }
       return progressBuilder_;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000008);
+      attempt_ = 0;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.AcknowledgeCancelRequest)

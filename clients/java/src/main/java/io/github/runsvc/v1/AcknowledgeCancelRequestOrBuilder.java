@@ -85,4 +85,23 @@ public interface AcknowledgeCancelRequestOrBuilder extends
    * <code>.runsvc.v1.Progress progress = 3 [json_name = "progress"];</code>
    */
   io.github.runsvc.v1.ProgressOrBuilder getProgressOrBuilder();
+
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
 }

@@ -284,6 +284,48 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 8;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
+  public static final int RETRYABLE_FIELD_NUMBER = 9;
+  private boolean retryable_ = false;
+  /**
+   * <pre>
+   * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  @java.lang.Override
+  public boolean getRetryable() {
+    return retryable_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -313,6 +355,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, workerId_);
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeInt32(8, attempt_);
+    }
+    if (retryable_ != false) {
+      output.writeBool(9, retryable_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -338,6 +386,14 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, workerId_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(8, attempt_);
+    }
+    if (retryable_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(9, retryable_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -372,6 +428,13 @@ private static final long serialVersionUID = 0L;
       if (!getWorkerId()
           .equals(other.getWorkerId())) return false;
     }
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
+    if (getRetryable()
+        != other.getRetryable()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -399,6 +462,13 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + WORKER_ID_FIELD_NUMBER;
       hash = (53 * hash) + getWorkerId().hashCode();
     }
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
+    }
+    hash = (37 * hash) + RETRYABLE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getRetryable());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -549,6 +619,8 @@ private static final long serialVersionUID = 0L;
         progressBuilder_ = null;
       }
       workerId_ = "";
+      attempt_ = 0;
+      retryable_ = false;
       return this;
     }
 
@@ -603,6 +675,13 @@ private static final long serialVersionUID = 0L;
         result.workerId_ = workerId_;
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000008;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.retryable_ = retryable_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -638,6 +717,12 @@ private static final long serialVersionUID = 0L;
         workerId_ = other.workerId_;
         bitField0_ |= 0x00000010;
         onChanged();
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
+      }
+      if (other.getRetryable() != false) {
+        setRetryable(other.getRetryable());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -692,6 +777,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 64: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 64
+            case 72: {
+              retryable_ = input.readBool();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1240,6 +1335,106 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       workerId_ = value;
       bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      attempt_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean retryable_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return The retryable.
+     */
+    @java.lang.Override
+    public boolean getRetryable() {
+      return retryable_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @param value The retryable to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRetryable(boolean value) {
+
+      retryable_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRetryable() {
+      bitField0_ = (bitField0_ & ~0x00000040);
+      retryable_ = false;
       onChanged();
       return this;
     }

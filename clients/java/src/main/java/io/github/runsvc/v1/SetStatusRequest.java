@@ -287,6 +287,48 @@ private static final long serialVersionUID = 0L;
     return leaseTtl_ == null ? com.google.protobuf.Duration.getDefaultInstance() : leaseTtl_;
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 8;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
+  public static final int RETRYABLE_FIELD_NUMBER = 9;
+  private boolean retryable_ = false;
+  /**
+   * <pre>
+   * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  @java.lang.Override
+  public boolean getRetryable() {
+    return retryable_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -316,6 +358,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(5, getLeaseTtl());
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeInt32(8, attempt_);
+    }
+    if (retryable_ != false) {
+      output.writeBool(9, retryable_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -341,6 +389,14 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(5, getLeaseTtl());
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(8, attempt_);
+    }
+    if (retryable_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(9, retryable_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -375,6 +431,13 @@ private static final long serialVersionUID = 0L;
       if (!getLeaseTtl()
           .equals(other.getLeaseTtl())) return false;
     }
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
+    if (getRetryable()
+        != other.getRetryable()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -402,6 +465,13 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + LEASE_TTL_FIELD_NUMBER;
       hash = (53 * hash) + getLeaseTtl().hashCode();
     }
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
+    }
+    hash = (37 * hash) + RETRYABLE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getRetryable());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -552,6 +622,8 @@ private static final long serialVersionUID = 0L;
         leaseTtlBuilder_.dispose();
         leaseTtlBuilder_ = null;
       }
+      attempt_ = 0;
+      retryable_ = false;
       return this;
     }
 
@@ -606,6 +678,13 @@ private static final long serialVersionUID = 0L;
             : leaseTtlBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000008;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.retryable_ = retryable_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -641,6 +720,12 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasLeaseTtl()) {
         mergeLeaseTtl(other.getLeaseTtl());
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
+      }
+      if (other.getRetryable() != false) {
+        setRetryable(other.getRetryable());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -695,6 +780,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 64: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 64
+            case 72: {
+              retryable_ = input.readBool();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1251,6 +1346,106 @@ private static final long serialVersionUID = 0L;
         leaseTtl_ = null;
       }
       return leaseTtlBuilder_;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      attempt_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean retryable_ ;
+    /**
+     * <pre>
+     * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return The retryable.
+     */
+    @java.lang.Override
+    public boolean getRetryable() {
+      return retryable_;
+    }
+    /**
+     * <pre>
+     * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @param value The retryable to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRetryable(boolean value) {
+
+      retryable_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRetryable() {
+      bitField0_ = (bitField0_ & ~0x00000040);
+      retryable_ = false;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.SetStatusRequest)

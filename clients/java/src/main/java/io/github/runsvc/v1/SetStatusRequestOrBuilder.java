@@ -139,4 +139,33 @@ public interface SetStatusRequestOrBuilder extends
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
    */
   com.google.protobuf.DurationOrBuilder getLeaseTtlOrBuilder();
+
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
+
+  /**
+   * <pre>
+   * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  boolean getRetryable();
 }
