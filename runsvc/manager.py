@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
-from runsvc.core import admission, lifecycle
+from runsvc.core import admission, lifecycle, queue
 from runsvc.core.errors import RunNotFound
+from runsvc.core.model import Handover, MultitaskStrategy, RunStatus
+from runsvc.settings import Settings
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -18,7 +20,7 @@ from runsvc.store.queries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from runsvc.commit.transaction import Transaction
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
         Request,
         Run,
         RunSpec,
-        RunStatus,
         Stamp,
     )
-    from runsvc.store.base import Codec, ReadingStore, Record
+    from runsvc.core.queue import Queue
+    from runsvc.store.base import Codec, Inflight, ReadingStore, Record
     from runsvc.store.queries import Count, Query
 
 #: Maximum bytes of the runs of a page, unless its first run alone is larger.
@@ -83,16 +85,18 @@ class RunManager:
         codec: Codec,
         *,
         max_active_per_thread: int,
+        max_queued_per_thread: int = Settings.max_queued_per_thread,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._writer = writer
         self._store = store
         self._codec = codec
         self._max_active_per_thread = max_active_per_thread
+        self._max_queued_per_thread = max_queued_per_thread
         self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run beside the active runs of its thread.
+        """Admit a run beside the active and queued runs of its thread.
 
         Raise ThreadFull, UnsupportedStrategy, RequestIdReused.
         """
@@ -103,19 +107,31 @@ class RunManager:
             active = tx.count_active(room)
             admission.check_room(spec.thread_id, active, self._max_active_per_thread)
             run_id = tx.new_run_id()
-            return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
+            run = tx.create(
+                spec,
+                run_id=run_id,
+                owner=owner,
+                request=request,
+                max_queued=self._max_queued_per_thread,
+            )
+            return Created(run)
 
         return await self._writer.submit(_creation(decide, room, spec, request))
 
     async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run according to its strategy. Raise ThreadBusy, UnsupportedStrategy, RequestIdReused."""
-        admission.check_supported(spec.multitask_strategy)
+        """Admit a run according to its strategy. Raise ThreadBusy, ThreadFull, RequestIdReused."""
         query = _active_query(owner, spec)
 
         def decide(tx: Transaction) -> Created:
             run_id = tx.new_run_id()
             superseded = _displace(tx, query, spec, run_id)
-            run = tx.create(spec, run_id=run_id, owner=owner, request=request)
+            run = tx.create(
+                spec,
+                run_id=run_id,
+                owner=owner,
+                request=request,
+                max_queued=self._max_queued_per_thread,
+            )
             return Created(run, superseded=superseded)
 
         command = _creation(decide, query, spec, request)
@@ -161,9 +177,27 @@ class RunManager:
         fitting = records[:-1] or records
         return Page(fitting, PageKey(fitting[-1].created_at, fitting[-1].run_id))
 
-    async def has_inflight(self, owner: str, thread_id: str) -> Sequence[str]:
-        """Return the ids of a thread's active runs, newest first."""
-        return await self._store.active_on_thread(owner, thread_id)
+    async def queues(self, records: Sequence[Record]) -> Mapping[str, Queue]:
+        """Return what each of the queued runs among these waits for, by id."""
+        if not any(record.status is RunStatus.QUEUED for record in records):
+            return {}
+        found = await self._store.waits(records)
+        return {
+            run_id: queue.explain(
+                waits.gated,
+                run_id,
+                waits.now,
+                active=waits.active,
+                queued=waits.queued,
+                stopping=waits.stopping,
+                ahead=waits.ahead,
+            )
+            for run_id, waits in found.items()
+        }
+
+    async def has_inflight(self, owner: str, thread_id: str) -> Inflight:
+        """Return the ids of a thread's active runs, newest first, and of its queued runs, oldest first."""
+        return await self._store.inflight(owner, thread_id)
 
     async def set_status(
         self,
@@ -174,12 +208,22 @@ class RunManager:
         error: str | None,
         worker_id: str | None,
         lease_ttl: timedelta | None = None,
+        attempt: int | None = None,
+        retryable: bool = False,
     ) -> Reported:
         """Apply a status that the executor reports. Raise NotHolder, InvalidTransition."""
         return await self._report(
             owner,
             run_id,
-            lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error),
+            lambda run, at: lifecycle.report(
+                run,
+                to,
+                at,
+                worker_id=worker_id,
+                error=error,
+                attempt=attempt,
+                retryable=retryable,
+            ),
             lease_ttl=lease_ttl,
         )
 
@@ -192,13 +236,22 @@ class RunManager:
         error: str | None,
         progress: Progress | None,
         worker_id: str | None,
+        attempt: int | None = None,
+        retryable: bool = False,
     ) -> Reported:
         """Apply the executor's last report: status, error and usage. Raise NotHolder, InvalidTransition."""
         return await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.complete(
-                run, to, at, worker_id=worker_id, error=error, progress=progress
+                run,
+                to,
+                at,
+                worker_id=worker_id,
+                error=error,
+                progress=progress,
+                attempt=attempt,
+                retryable=retryable,
             ),
         )
 
@@ -211,13 +264,20 @@ class RunManager:
         sequence: int | None,
         final: bool,
         worker_id: str | None,
+        attempt: int | None = None,
     ) -> Reported:
         """Apply the usage that the executor reports. Raise NotHolder."""
         return await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.report_progress(
-                run, progress, at, worker_id=worker_id, sequence=sequence, final=final
+                run,
+                progress,
+                at,
+                worker_id=worker_id,
+                sequence=sequence,
+                final=final,
+                attempt=attempt,
             ),
         )
 
@@ -231,12 +291,14 @@ class RunManager:
 
         return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
-    async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
+    async def heartbeat(
+        self, owner: str, run_id: str, worker_id: str, *, attempt: int | None = None
+    ) -> Run:
         """Renew the lease of a living executor. Raise NotHolder, RunEnded."""
         reported = await self._report(
             owner,
             run_id,
-            lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
+            lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id, attempt=attempt),
             is_heartbeat=True,
         )
         return reported.run
@@ -255,14 +317,20 @@ class RunManager:
         return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def acknowledge_cancel(
-        self, owner: str, run_id: str, *, worker_id: str | None, progress: Progress | None
+        self,
+        owner: str,
+        run_id: str,
+        *,
+        worker_id: str | None,
+        progress: Progress | None,
+        attempt: int | None = None,
     ) -> Reported:
         """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled."""
         return await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.acknowledge_cancel(
-                run, at, worker_id=worker_id, progress=progress
+                run, at, worker_id=worker_id, progress=progress, attempt=attempt
             ),
         )
 
@@ -293,35 +361,45 @@ class RunManager:
 
 def _creation(
     decide: Callable[[Transaction], Created],
-    thread: Query | Count,
+    thread: Query | Count | None,
     spec: RunSpec,
     request: Request | None,
 ) -> Command[Created]:
     size = COMMAND_COST + len(spec.metadata) + len(spec.kwargs)
+    reads = () if thread is None else (thread,)
     if request is None:
-        return Command(decide, (thread,), size)
+        return Command(decide, reads, size)
     query, spec_hash = ByRequest(request.key), request.spec_hash
 
     def decide_once(tx: Transaction) -> Created:
         earlier = tx.replay(query, spec_hash)
         return decide(tx) if earlier is None else Created(earlier, replayed=True)
 
-    return Command(decide_once, (thread, query), size)
+    return Command(decide_once, (*reads, query), size)
 
 
-def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
-    """Return the query for the active runs that a creation needs: all to displace them, the newest to be refused."""
+def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive | None:
+    """Return the query for the active and queued runs of a thread that a creation needs.
+
+    It needs all to displace them, the newest to be refused, and none for ENQUEUE, which reads what its gates need.
+    """
+    if spec.multitask_strategy is MultitaskStrategy.ENQUEUE:
+        return None
     if spec.multitask_strategy in admission.DISPLACING:
         return ActiveOnThread(owner, spec.thread_id)
     return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
 
 
 def _displace(
-    tx: Transaction, query: ActiveOnThread | NewestActive, spec: RunSpec, run_id: str
+    tx: Transaction, query: ActiveOnThread | NewestActive | None, spec: RunSpec, run_id: str
 ) -> list[Run]:
-    """Displace the active runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
+    """Displace the active and queued runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
+    if query is None:
+        return []
     if isinstance(query, NewestActive):
         admission.check_free(tx.newest_active(query))
+        if spec.handover is Handover.AFTER_STOP:
+            admission.check_free(tx.stopping(query.owner, query.thread_id))
         return []
     action = admission.DISPLACING[spec.multitask_strategy]
     return [

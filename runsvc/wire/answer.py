@@ -5,13 +5,14 @@ A message is the concatenation of its fields, so an answer is its run, or its ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.v1 import run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from runsvc.core.queue import Queue
     from runsvc.store.base import Record
 
 _DELIMITED: Final = 2
@@ -54,6 +55,17 @@ def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> byte
     return b"".join((_RUN, _varint(length), body, activity, _KWARGS, size, kwargs))
 
 
-def record_field(record: Record) -> bytes:
-    """A record as the first field of an answer, with kwargs if it has them."""
-    return run_field(record.body, record.activity, record.kwargs)
+def record_field(record: Record, queue: Queue | None = None) -> bytes:
+    """A record as the first field of an answer, with kwargs if it has them, and with what it waits for."""
+    if queue is None:
+        return run_field(record.body, record.activity, record.kwargs)
+    waits = run_pb2.Run(queue=_queue_message(queue)).SerializeToString()
+    return run_field(record.body, record.activity + waits, record.kwargs)
+
+
+def _queue_message(queue: Queue) -> run_pb2.Queue:
+    message: Any = run_pb2.Queue(position=queue.position)
+    message.gate = queue.gate
+    if queue.blocked_by is not None:
+        message.blocked_by_run_id = queue.blocked_by
+    return message  # type: ignore[no-any-return]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from runsvc.store.queries import PageKey
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 CODEC = RunCodec()
 
 
@@ -116,7 +116,7 @@ async def test_create_admits_runs_until_the_thread_is_full(manager: RunManager) 
     runs = [await created(manager) for _ in range(3)]
     with pytest.raises(ThreadFull):
         await created(manager)
-    assert await manager.has_inflight("o", "t") == [run.run_id for run in reversed(runs)]
+    assert (await manager.has_inflight("o", "t")).active == [run.run_id for run in reversed(runs)]
     await created(manager, thread_id="another")
     await manager.cancel("o", runs[0].run_id, CancelAction.INTERRUPT, None)
     await created(manager)
@@ -182,7 +182,7 @@ async def test_a_displacing_run_supersedes_every_active_one(
         assert run.cancellation is not None
         assert run.cancellation.action.name == strategy.name
         assert await stored(manager, run) == run
-    assert await manager.has_inflight("o", "t") == [answer.run.run_id]
+    assert (await manager.has_inflight("o", "t")).active == [answer.run.run_id]
     # A retry must not interrupt its own first run.
     again = await manager.create_or_reject("o", spec, a_request())
     assert again.replayed
@@ -219,7 +219,7 @@ async def test_get_of_another_owners_run_is_not_found(manager: RunManager) -> No
 
 
 async def test_has_inflight_is_empty_for_a_thread_without_active_runs(manager: RunManager) -> None:
-    assert await manager.has_inflight("o", "t") == []
+    assert (await manager.has_inflight("o", "t")).active == []
 
 
 async def test_pages_return_every_run_of_a_thread_once(manager: RunManager) -> None:

@@ -44,7 +44,7 @@ from runsvc.core.model import (
 )
 from runsvc.core.progress import PREVIEW_LIMIT, merge_progress
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 ENDINGS = {SUCCESS, ERROR, TIMEOUT, INTERRUPTED}
 
 #: The status machine, repeated on purpose: a change of the rules must be made in both places.

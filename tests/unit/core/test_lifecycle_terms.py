@@ -26,7 +26,7 @@ from runsvc.core.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 BORN = Stamp(1, datetime(2026, 1, 1, tzinfo=UTC))
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)

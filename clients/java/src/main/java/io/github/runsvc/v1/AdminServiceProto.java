@@ -112,27 +112,26 @@ public final class AdminServiceProto {
       "\n\020ConcurrencyLimit\022\026\n\006prefix\030\001 \001(\tR\006pref" +
       "ix\022\024\n\005width\030\002 \001(\005R\005width\"Y\n\032SetConcurren" +
       "cyLimitRequest\022\026\n\006prefix\030\001 \001(\tR\006prefix\022\031" +
-      "\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010\n\006_width\"9\n\033S" +
-      "etConcurrencyLimitResponse\022\032\n\010promoted\030\001" +
-      " \001(\005R\010promoted\"\036\n\034ListConcurrencyLimitsR" +
-      "equest\"T\n\035ListConcurrencyLimitsResponse\022" +
-      "3\n\006limits\030\001 \003(\0132\033.runsvc.v1.ConcurrencyL" +
-      "imitR\006limits2\344\003\n\014AdminService\022`\n\020Reconci" +
-      "leOrphans\022\".runsvc.v1.ReconcileOrphansRe" +
-      "quest\032#.runsvc.v1.ReconcileOrphansRespon" +
-      "se\"\003\220\002\002\022=\n\006Delete\022\030.runsvc.v1.DeleteRequ" +
-      "est\032\031.runsvc.v1.DeleteResponse\022W\n\rGetSer" +
-      "verInfo\022\037.runsvc.v1.GetServerInfoRequest" +
-      "\032 .runsvc.v1.GetServerInfoResponse\"\003\220\002\001\022" +
-      "i\n\023SetConcurrencyLimit\022%.runsvc.v1.SetCo" +
-      "ncurrencyLimitRequest\032&.runsvc.v1.SetCon" +
-      "currencyLimitResponse\"\003\220\002\002\022o\n\025ListConcur" +
-      "rencyLimits\022\'.runsvc.v1.ListConcurrencyL" +
-      "imitsRequest\032(.runsvc.v1.ListConcurrency" +
-      "LimitsResponse\"\003\220\002\001Bb\n\023io.github.runsvc." +
-      "v1B\021AdminServiceProtoP\001Z6github.com/runs" +
-      "vc/runsvc/clients/go/runsvc/v1;runsvcv1b" +
-      "\006proto3"
+      "\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010\n\006_width\"\035\n\033S" +
+      "etConcurrencyLimitResponse\"\036\n\034ListConcur" +
+      "rencyLimitsRequest\"T\n\035ListConcurrencyLim" +
+      "itsResponse\0223\n\006limits\030\001 \003(\0132\033.runsvc.v1." +
+      "ConcurrencyLimitR\006limits2\344\003\n\014AdminServic" +
+      "e\022`\n\020ReconcileOrphans\022\".runsvc.v1.Reconc" +
+      "ileOrphansRequest\032#.runsvc.v1.ReconcileO" +
+      "rphansResponse\"\003\220\002\002\022=\n\006Delete\022\030.runsvc.v" +
+      "1.DeleteRequest\032\031.runsvc.v1.DeleteRespon" +
+      "se\022W\n\rGetServerInfo\022\037.runsvc.v1.GetServe" +
+      "rInfoRequest\032 .runsvc.v1.GetServerInfoRe" +
+      "sponse\"\003\220\002\001\022i\n\023SetConcurrencyLimit\022%.run" +
+      "svc.v1.SetConcurrencyLimitRequest\032&.runs" +
+      "vc.v1.SetConcurrencyLimitResponse\"\003\220\002\002\022o" +
+      "\n\025ListConcurrencyLimits\022\'.runsvc.v1.List" +
+      "ConcurrencyLimitsRequest\032(.runsvc.v1.Lis" +
+      "tConcurrencyLimitsResponse\"\003\220\002\001Bb\n\023io.gi" +
+      "thub.runsvc.v1B\021AdminServiceProtoP\001Z6git" +
+      "hub.com/runsvc/runsvc/clients/go/runsvc/" +
+      "v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -193,7 +192,7 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_SetConcurrencyLimitResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_SetConcurrencyLimitResponse_descriptor,
-        new java.lang.String[] { "Promoted", });
+        new java.lang.String[] { });
     internal_static_runsvc_v1_ListConcurrencyLimitsRequest_descriptor =
       getDescriptor().getMessageTypes().get(9);
     internal_static_runsvc_v1_ListConcurrencyLimitsRequest_fieldAccessorTable = new

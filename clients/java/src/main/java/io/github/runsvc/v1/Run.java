@@ -364,7 +364,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp startedAt_;
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -376,7 +376,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -388,7 +388,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3524,7 +3524,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> startedAtBuilder_;
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3535,7 +3535,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3550,7 +3550,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3570,7 +3570,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3588,7 +3588,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3613,7 +3613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3630,7 +3630,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3642,7 +3642,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3657,7 +3657,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>

@@ -185,7 +185,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -194,7 +194,7 @@ public interface RunOrBuilder extends
   boolean hasStartedAt();
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -203,7 +203,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getStartedAt();
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
