@@ -1,7 +1,7 @@
 """Dispatch: executors claim runs, wait for them, and give them back.
 
-The claims that wait are in memory, the runs that they wait for only in the store. A run that becomes claimable wakes one
-waiting claim, which then takes part in a batch like every other claim.
+The claims that wait are in memory, the runs that they wait for only in the store. A run that becomes claimable wakes
+one waiting claim, which then takes part in a batch like every other claim.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.candidates import Wanted
 from runsvc.commit.command import Command, HandOut
 from runsvc.core import attempts
 from runsvc.core.errors import CorruptRow, RunsvcError, ServerDraining
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from runsvc.commit.candidates import Wanted
     from runsvc.commit.group_commit import Committed
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer

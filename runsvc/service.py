@@ -170,8 +170,8 @@ async def _start(
 async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: float) -> None:
     """Stop serving in the order that clients rely on.
 
-    Load balancers turn away first, then watches and waiting claims end with ServerDraining, then new calls are refused and those under way
-    have `grace` seconds to end.
+    Load balancers turn away first, then watches and waiting claims end with ServerDraining, then new calls are refused
+    and those under way have `grace` seconds to end.
     """
     door.withdraw()
     hub.drain()

@@ -58,7 +58,7 @@ class Candidates:
         self._assistants: Sequence[str | None] | None = None
 
     def take(self, wanted: Wanted, limit: int) -> Iterator[str]:
-        """Yield ids of runs to hand out. None of them is yielded again in this batch, except those that the worker holds.
+        """Yield ids of runs to hand out. In this batch none is yielded again, except those that the worker holds.
 
         Across assistants, the first run of a list with a higher priority comes first, then the older one.
         """

@@ -11,7 +11,6 @@ from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
     from datetime import datetime
 
     from runsvc.commit.command import AnyCommand

@@ -51,9 +51,7 @@ class Lines:
         """The turn of a run that becomes claimable."""
         return self.turn(run.assistant_id, run.priority, run.owner, reads)
 
-    def turn(
-        self, assistant_id: str | None, priority: int, owner: str, reads: QueueReads
-    ) -> int:
+    def turn(self, assistant_id: str | None, priority: int, owner: str, reads: QueueReads) -> int:
         """The next turn of an owner in a line."""
         line = self._lines.get((assistant_id, priority))
         if line is None:

@@ -291,7 +291,9 @@ class Transaction:
         if facts is None:
             return False
         changes = self._staged.changes
-        staged = [Change(each.before, each.saved.run) for each in changes if isinstance(each, _Change)]
+        staged = [
+            Change(each.before, each.saved.run) for each in changes if isinstance(each, _Change)
+        ]
         gate = self._gates.closed(facts, owner, spec.thread_id, self._staged.time, staged=staged)
         return gate is not None
 

@@ -243,7 +243,7 @@ def expire(
 ) -> Run:
     """End a run if its timeout or its lease is over at the time `by`.
 
-    After its lease, a run with attempts left becomes PENDING again, and the executor of a cancelled run counts as stopped.
+    After its lease, a run with attempts left becomes PENDING again. The executor of a cancelled run counts as stopped.
     `limit_end` is the end of the timeout, which is later than its length implies if the clock was set forward.
     `lease_end` is the end of the lease: expires_at, or later if the service did not accept renewals all the time.
     """

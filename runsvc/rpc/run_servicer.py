@@ -13,8 +13,8 @@ from runsvc.dispatch import Claim
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
 from runsvc.wire.answer import record_field, run_field
-from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.claim_request import claim_fields
+from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
 from runsvc.wire.validation import Check
@@ -214,9 +214,7 @@ class RunServicer:
         )
         if answer.runs:
             context.add_done_callback(partial(self._give_back_if_lost, answer))
-        return b"".join(
-            run_field(*self._encode_run(run), kwargs) for run, kwargs in answer.runs
-        )
+        return b"".join(run_field(*self._encode_run(run), kwargs) for run, kwargs in answer.runs)
 
     async def Release(self, request: pb.ReleaseRequest, context: Any) -> bytes:
         with Check() as check:

@@ -156,7 +156,7 @@ def stopping_on_thread(data: MemoryData, owner: str, thread_id: str) -> list[str
         data,
         lambda run: (run.owner, run.thread_id) == (owner, thread_id) and lifecycle.is_stopping(run),
     )
-    found.sort(key=lambda run: (lifecycle.stopping_since(run) or run.updated_at), reverse=True)
+    found.sort(key=lambda run: lifecycle.stopping_since(run) or run.updated_at, reverse=True)
     return [run.run_id for run in found]
 
 

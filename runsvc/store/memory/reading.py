@@ -48,7 +48,11 @@ class MemoryReading:
     async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
         self._data.check_open()
         with self._data.lock:
-            runs = [self._data.rows[each.run_id].run for each in records if each.run_id in self._data.rows]
+            runs = [
+                self._data.rows[each.run_id].run
+                for each in records
+                if each.run_id in self._data.rows
+            ]
             return {run.run_id: self._waits(run) for run in runs if run.status is RunStatus.QUEUED}
 
     def _waits(self, run: Run) -> Waits:
