@@ -85,7 +85,7 @@ class GateWorld:
 
     async def runs(self) -> list[Run]:
         """All runs, oldest first."""
-        found = []
+        found: list[Run] = []
         for thread_id in THREADS:
             query = PageQuery(owner=OWNER, thread_id=thread_id, limit=10_000, max_bytes=1 << 30)
             found += map(CODEC.decode, await self.store.reading.page(query))
