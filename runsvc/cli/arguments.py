@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from runsvc.cli.json_object import ByModel, JsonObject
 from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
@@ -24,17 +25,36 @@ if TYPE_CHECKING:
 #: Key in a context's meta: whether answers and errors are printed as JSON.
 AS_JSON: Final = "runsvc.json"
 
-#: The fields of Progress that a report may set. The server sets `final`.
-_PROGRESS: Final = tuple(each for each in Progress.DESCRIPTOR.fields if each.name != "final")
+#: The fields of Progress with an option of their own. The server sets `final`.
+_PROGRESS: Final = tuple(
+    each for each in Progress.DESCRIPTOR.fields if each.name not in ("by_model", "final")
+)
 
 _MAX_INT64: Final = 2**63 - 1
+
+
+class Option(click.Option):
+    """An option whose errors name its environment variable only if the value came from there."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = click.Parameter.get_error_hint(self, ctx)
+        if ctx is None or ctx.get_parameter_source(self.name or "") is not _ENVIRONMENT:
+            return hint
+        return f"{hint} from the environment ({self.envvar or _variable(ctx, self)})"
+
+
+_ENVIRONMENT: Final = click.core.ParameterSource.ENVIRONMENT
+
+
+def _variable(context: click.Context, parameter: click.Parameter) -> str:
+    return f"{context.auto_envvar_prefix}_{parameter.name}".upper()
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """Return click's option. Its help shows the environment variable, and the default unless it is empty."""
     if settings.get("default") == "":
         settings.setdefault("show_default", False)
-    return click.option(*names, show_envvar=True, **settings)
+    return click.option(*names, cls=Option, show_envvar=True, **settings)
 
 
 class Count(click.IntRange):
@@ -91,8 +111,11 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         return stamp
 
 
+_ACTIVE: Final = ("pending", "running")
+_ENDED: Final = ("success", "error", "timeout", "interrupted")
 STATUS: Final = EnumChoice(RunStatus)
-TERMINAL: Final = EnumChoice(RunStatus, without=("pending", "running"))
+ACTIVE: Final = EnumChoice(RunStatus, without=_ENDED)
+TERMINAL: Final = EnumChoice(RunStatus, without=_ACTIVE)
 
 
 def _store_json_flag(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
@@ -142,11 +165,28 @@ def require_worker(worker: str | None, lease_ttl: timedelta | None) -> None:
         raise click.UsageError("--lease-ttl needs --worker.")
 
 
-error_option: Final = option("--error", metavar="TEXT", help="Error text.")
+error_option: Final = option(
+    "--error", metavar="TEXT", help="Error text. More than 16 KiB are cut."
+)
+result_option: Final = option(
+    "--result",
+    type=JsonObject(),
+    metavar="JSON",
+    help="With success: JSON object that the run produced. @FILE reads it from a file, - from standard input.",
+)
+stop_reason_option: Final = option(
+    "--stop-reason", metavar="WORD", help="Why the run stopped, such as token_capped."
+)
 
 
 def progress_options(command: Command) -> Command:
     """Add one option for each field of Progress that a report may set."""
+    command = option(
+        "--by-model",
+        type=ByModel(),
+        metavar="JSON",
+        help='Usage by model, such as {"gpt": {"input_tokens": 5, "calls": 1}}. @FILE and - too.',
+    )(command)
     for each in reversed(_PROGRESS):
         text = each.cpp_type == each.CPPTYPE_STRING
         kind: Any = str if text else Count(min=0, max=_MAX_INT64)
@@ -163,4 +203,10 @@ def progress_options(command: Command) -> Command:
 def progress_from(fields: Mapping[str, Any]) -> Progress | None:
     """Return the progress that the options give. None if none was given."""
     given = {name: value for name, value in fields.items() if value is not None}
-    return Progress(**given) if given else None
+    if not given:
+        return None
+    by_model = given.pop("by_model", None)
+    progress = Progress(**given)
+    if by_model is not None:
+        progress.MergeFrom(by_model)
+    return progress

@@ -108,7 +108,7 @@ class Transaction:
         self.claimable: list[Claimable] = []
         #: The earliest not_before that a changed run waits for.
         self.wakes_at: datetime | None = None
-        #: Runs whose progress changed without a log entry.
+        #: Runs whose progress or metadata changed without a log entry.
         self.progressed: dict[str, Run] = {}
 
     def apply(self, decide: Callable[..., T]) -> T:
@@ -231,14 +231,17 @@ class Transaction:
         self._stage(run, None, Creation(spec.kwargs, request))
         return run
 
-    def save(self, before: Run, after: Run) -> Run:
-        """Save a run if it changed. A run that any worker may claim now gets its turn."""
+    def save(self, before: Run, after: Run, result: bytes | None = None) -> Run:
+        """Save a run if it changed, with its result if it has ended with one.
+
+        A run that any worker may claim now gets its turn.
+        """
         if after is not before:
             if after.status is not before.status:
                 if before.turn is not None:
                     self._lines.leave(before, started=after.status is RunStatus.RUNNING)
                 after = self.with_turn(after)
-            self._stage(after, before, None)
+            self._stage(after, before, None, result)
         return after
 
     def with_turn(self, run: Run) -> Run:
@@ -313,7 +316,13 @@ class Transaction:
         """Change attachments. Queries of this transaction do not see the change."""
         self._staged.attachments += changes
 
-    def _stage(self, run: Run, before: Run | None, creation: Creation | None) -> None:
+    def _stage(
+        self,
+        run: Run,
+        before: Run | None,
+        creation: Creation | None,
+        result: bytes | None = None,
+    ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
         only_activity = (
@@ -322,7 +331,8 @@ class Transaction:
             and run.turn == before.turn
             and run.claim_id == before.claim_id
         )
-        staged.changes.append(_Change(Saved(run, encoded, creation, only_activity), before))
+        saved = Saved(run, encoded, creation, only_activity, result)
+        staged.changes.append(_Change(saved, before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 
@@ -342,7 +352,7 @@ class Transaction:
                 self._keep(change)
 
     def _keep(self, change: _Change) -> None:
-        (run, encoded, creation, only_activity), before = change
+        (run, encoded, creation, only_activity, result), before = change
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         if growth:
@@ -353,7 +363,7 @@ class Transaction:
             self.claimable.append(Claimable(run.assistant_id, run.owner, None))
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
-        elif run.progress != before.progress:
+        elif run.progress != before.progress or run.metadata != before.metadata:
             self.progressed[run.run_id] = run
         if creation is not None:
             self._created.setdefault((run.owner, run.thread_id), []).append(run.run_id)
@@ -362,7 +372,8 @@ class Transaction:
         elif (earlier := self._saved.get(run.run_id)) is not None:
             creation = earlier.creation
             only_activity &= earlier.only_activity
-        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity)
+            result = earlier.result if result is None else result
+        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
         if run.ended_at is not None or run.concurrency_key is not None:
             self._gates.note(Change(before, run))
 

@@ -1,7 +1,7 @@
 """The life of a run: pure functions that take a run, a report and a stamp, and return the run after the report.
 
-A report without effect returns the same object. A change of status and an acknowledgement get a new revision; any other
-change keeps the revision.
+A report without effect returns the same object. A change of status, an acknowledgement and final usage after the end
+get a new revision; any other change keeps the revision.
 """
 
 from __future__ import annotations
@@ -98,23 +98,25 @@ def report(
     *,
     worker_id: str | None,
     error: str | None = None,
+    stop_reason: str | None = None,
     attempt: int | None = None,
     retryable: bool = False,
 ) -> Run:
     """Apply the status that the executor reports; RUNNING makes the worker the holder.
 
-    A `retryable` ERROR makes a run PENDING again that has attempts left. Raise NotHolder, InvalidTransition.
+    INTERRUPTED acknowledges the cancel of a run. A `retryable` ERROR makes a run PENDING again that has attempts left.
+    Raise NotHolder, InvalidTransition.
     """
     check_holder(run, worker_id, attempt, starts=to is RunStatus.RUNNING)
     if run.status is to:
-        return run
+        return _acknowledge(run, at, error=error, stop_reason=stop_reason)
     if to not in TRANSITIONS[run.status]:
         raise InvalidTransition(run.run_id, run.status, to)
     if to is RunStatus.RUNNING:
         return attempts.start(run, at, worker_id=worker_id)
     if retryable and to is RunStatus.ERROR and attempts.has_attempts_left(run):
         return attempts.retry(run, at, reason=StatusReason.RETRYABLE_ERROR, error=error)
-    return _advance(run, to, at, error=error)
+    return _advance(run, to, at, error=error, stop_reason=stop_reason)
 
 
 def complete(
@@ -124,13 +126,24 @@ def complete(
     *,
     worker_id: str | None,
     error: str | None = None,
+    stop_reason: str | None = None,
     progress: Progress | None = None,
     attempt: int | None = None,
     retryable: bool = False,
 ) -> Run:
-    """Apply the end that the executor reports, with the final usage. Raise NotHolder, InvalidTransition."""
+    """Apply the end that the executor reports, with the final usage.
+
+    Raise NotHolder, InvalidTransition, InvalidRequest.
+    """
     ended = report(
-        run, to, at, worker_id=worker_id, error=error, attempt=attempt, retryable=retryable
+        run,
+        to,
+        at,
+        worker_id=worker_id,
+        error=error,
+        stop_reason=stop_reason,
+        attempt=attempt,
+        retryable=retryable,
     )
     if not ended.status.terminal:
         return attempts.add_progress(ended, progress)
@@ -147,12 +160,14 @@ def report_progress(
     final: bool = False,
     attempt: int | None = None,
 ) -> Run:
-    """Apply a report of usage, unless it is stale or no longer accepted. Raise NotHolder."""
+    """Apply a report of usage, unless it is stale or no longer accepted. Raise NotHolder, InvalidRequest."""
     check_holder(run, worker_id, attempt)
     if is_stale(run, sequence) or not accepts_progress(run, final=final):
         return run
     return evolve(
         run,
+        # Watchers who count the usage of runs that are over find it in the log.
+        revision=at.revision if run.status.terminal else run.revision,
         progress=merge_progress(run.progress, progress, final=final),
         progress_sequence=run.progress_sequence if sequence is None else sequence,
         updated_at=at.time,
@@ -194,25 +209,18 @@ def acknowledge_cancel(
     at: Stamp,
     *,
     worker_id: str | None,
+    stop_reason: str | None = None,
     progress: Progress | None = None,
     attempt: int | None = None,
 ) -> Run:
     """Record that the executor of a cancelled run has stopped, with the final usage.
 
-    A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled.
+    A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled, InvalidRequest.
     """
     check_holder(run, worker_id, attempt)
     if run.cancellation is None:
         raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
-    if run.cancellation.acknowledged_at is not None:
-        return add_final_progress(run, progress, at)
-    acknowledged = evolve(
-        run,
-        revision=at.revision,
-        updated_at=at.time,
-        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
-    )
-    return add_final_progress(acknowledged, progress, at)
+    return add_final_progress(_acknowledge(run, at, stop_reason=stop_reason), progress, at)
 
 
 def heartbeat(run: Run, *, worker_id: str | None, attempt: int | None = None) -> Run:
@@ -301,6 +309,13 @@ def rename_model(run: Run, model_name: str | None, at: Stamp) -> Run:
     return evolve(run, model_name=model_name, updated_at=at.time)
 
 
+def replace_metadata(run: Run, metadata: bytes, at: Stamp) -> Run:
+    """Replace the metadata, in any status."""
+    if run.metadata == metadata:
+        return run
+    return evolve(run, metadata=metadata, updated_at=at.time)
+
+
 def check_deletable(run_id: str, status: RunStatus) -> None:
     """Raise RunActive if the status is active. Takes no Run, because a corrupt run must be deletable too."""
     if not status.terminal:
@@ -344,6 +359,22 @@ def _seconds(length: timedelta) -> str:
     return f"{length.total_seconds():g} s"
 
 
+def _acknowledge(
+    run: Run, at: Stamp, *, error: str | None = None, stop_reason: str | None = None
+) -> Run:
+    """Record that the executor of a cancelled run has stopped. Any other run stays as it is."""
+    if run.cancellation is None or run.cancellation.acknowledged_at is not None:
+        return run
+    return evolve(
+        run,
+        revision=at.revision,
+        updated_at=at.time,
+        error=error,
+        stop_reason=stop_reason,
+        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
+    )
+
+
 def _advance(
     run: Run,
     to: RunStatus,
@@ -351,6 +382,7 @@ def _advance(
     *,
     reason: StatusReason = StatusReason.UNSPECIFIED,
     error: str | None = None,
+    stop_reason: str | None = None,
     cancellation: Cancellation | None = None,
     superseded_by: str | None = None,
 ) -> Run:
@@ -364,6 +396,7 @@ def _advance(
         updated_at=at.time,
         ended_at=at.time,
         error=error,
+        stop_reason=stop_reason,
         cancellation=cancellation,
         superseded_by=superseded_by,
         turn=None,

@@ -55,7 +55,7 @@ CONSTANT: Final = (
     "gates",
     "concurrency_key",
 )
-#: Columns of a record, in the order of its fields. kwargs may follow.
+#: Columns of a record, in the order of its fields. Those of INPUT_AND_RESULT may follow.
 RECORD: Final = (
     "run_id",
     "owner",
@@ -71,6 +71,8 @@ RECORD: Final = (
     "runs.body",
     "activity.body",
 )
+#: Large columns of a record, which most reads leave out.
+INPUT_AND_RESULT: Final = ("kwargs", "result")
 #: Columns of a queued run, in the order of `to_waiting`.
 WAITING: Final = (
     "run_id",
@@ -86,6 +88,8 @@ _IN_THREAD_ORDER: Final = 1
 _AFTER_STOP: Final = 2
 #: Columns of a log entry, in the order of its fields.
 LOG: Final = LogEntry._fields
+
+_NONE: Final = (None, None)
 
 
 def microseconds(time: datetime) -> int:
@@ -137,7 +141,7 @@ def activity_values(saved: Saved) -> Row:
 
 def constant_values(saved: Saved) -> Row:
     """The values of CONSTANT."""
-    run, _, creation, _ = saved
+    run, creation = saved.run, saved.creation
     request = creation.request if creation else None
     return (
         run.run_id,
@@ -156,7 +160,7 @@ def constant_values(saved: Saved) -> Row:
 
 
 def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
-    """The record of a run that is being saved, without kwargs."""
+    """The record of a run that is being saved, without kwargs and result."""
     return Record(
         run_id=run.run_id,
         owner=run.owner,
@@ -175,13 +179,14 @@ def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with kwargs if they follow. Raise CorruptRow if a column has no valid value."""
-    kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
+    """The record in a row of RECORD, perhaps with INPUT_AND_RESULT. Raise CorruptRow for an invalid column."""
     try:
         status, time = _STATUSES[row[4]], from_microseconds(row[5])
     except (KeyError, OverflowError) as error:
         raise CorruptRow(row[0]) from error
-    return Record._make((*row[:4], status, time, *row[6:9], row[11], row[12], kwargs, *row[9:11]))
+    large = row[len(RECORD) :] or _NONE
+    own = (row[11], row[12], *large, *row[9:11])
+    return Record._make((*row[:4], status, time, *row[6:9], *own))
 
 
 def to_waiting(row: Sequence[Any]) -> Waiting:

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from runsvc.v1 import run_pb2 as _run_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -93,12 +94,14 @@ class HasInflightResponse(_message.Message):
     def __init__(self, has_inflight: bool = ..., run_ids: _Optional[_Iterable[str]] = ..., queued_run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SetStatusRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl", "attempt", "retryable")
+    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl", "result", "stop_reason", "attempt", "retryable")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_TTL_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
@@ -106,9 +109,11 @@ class SetStatusRequest(_message.Message):
     error: str
     worker_id: str
     lease_ttl: _duration_pb2.Duration
+    result: _struct_pb2.Struct
+    stop_reason: str
     attempt: int
     retryable: bool
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
 
 class SetStatusResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -119,12 +124,14 @@ class SetStatusResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "progress", "worker_id", "attempt", "retryable")
+    __slots__ = ("run_id", "status", "error", "progress", "worker_id", "result", "stop_reason", "attempt", "retryable")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
@@ -132,9 +139,11 @@ class CompleteRequest(_message.Message):
     error: str
     progress: _run_pb2.Progress
     worker_id: str
+    result: _struct_pb2.Struct
+    stop_reason: str
     attempt: int
     retryable: bool
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -182,6 +191,24 @@ class UpdateModelNameResponse(_message.Message):
     run: _run_pb2.Run
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
+class UpdateMetadataRequest(_message.Message):
+    __slots__ = ("run_id", "set", "remove")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SET_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    set: _struct_pb2.Struct
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run_id: _Optional[str] = ..., set: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpdateMetadataResponse(_message.Message):
+    __slots__ = ("run", "changed")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    changed: bool
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
+
 class HeartbeatRequest(_message.Message):
     __slots__ = ("run_id", "worker_id", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -217,16 +244,18 @@ class CancelResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., outcome: _Optional[_Union[_run_pb2.CancelOutcome, str]] = ...) -> None: ...
 
 class AcknowledgeCancelRequest(_message.Message):
-    __slots__ = ("run_id", "worker_id", "progress", "attempt")
+    __slots__ = ("run_id", "worker_id", "progress", "stop_reason", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     worker_id: str
     progress: _run_pb2.Progress
+    stop_reason: str
     attempt: int
-    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class AcknowledgeCancelResponse(_message.Message):
     __slots__ = ("run", "changed")

@@ -43,6 +43,7 @@ def _tag(message: type[Message], field: str) -> bytes:
 #: The tag is the same in every answer with a run, and in a page of runs.
 _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
+_RESULT: Final = _tag(run_pb2.Run, "result")
 
 
 def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> bytes:
@@ -55,12 +56,19 @@ def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> byte
     return b"".join((_RUN, _varint(length), body, activity, _KWARGS, size, kwargs))
 
 
+def with_result(activity: bytes, result: bytes | None) -> bytes:
+    """The activity of a run, followed by its result if it has one. An empty result is one."""
+    if result is None:
+        return activity
+    return b"".join((activity, _RESULT, _varint(len(result)), result))
+
+
 def record_field(record: Record, queue: Queue | None = None) -> bytes:
-    """A record as the first field of an answer, with kwargs if it has them, and with what it waits for."""
-    if queue is None:
-        return run_field(record.body, record.activity, record.kwargs)
-    waits = run_pb2.Run(queue=_queue_message(queue)).SerializeToString()
-    return run_field(record.body, record.activity + waits, record.kwargs)
+    """A record as the first field of an answer, with kwargs and result if it has them, and with what it waits for."""
+    activity = with_result(record.activity, record.result)
+    if queue is not None:
+        activity += run_pb2.Run(queue=_queue_message(queue)).SerializeToString()
+    return run_field(record.body, activity, record.kwargs)
 
 
 def _queue_message(queue: Queue) -> run_pb2.Queue:

@@ -16,14 +16,13 @@ from runsvc.core.model import (
     Retry,
     RunSpec,
 )
+from runsvc.wire import structs
 from runsvc.wire.fields import MOMENT, Lengths
-from runsvc.wire.spec_hash import StructFault, plain, spec_hash
+from runsvc.wire.spec_hash import spec_hash
 from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from google.protobuf.struct_pb2 import Struct
 
     from runsvc.v1 import run_pb2, run_service_pb2
     from runsvc.wire.spec_hash import Json
@@ -99,8 +98,8 @@ def draft_of(check: Check, request: CreationRequest) -> Draft:
             metadata=spec.metadata.SerializeToString(),
             kwargs=spec.kwargs.SerializeToString(),
         ),
-        _struct(check, "spec.metadata", spec.metadata, METADATA_BYTES),
-        _struct(check, "spec.kwargs", spec.kwargs, KWARGS_BYTES),
+        structs.checked(check, "spec.metadata", spec.metadata, METADATA_BYTES),
+        structs.checked(check, "spec.kwargs", spec.kwargs, KWARGS_BYTES),
     )
 
 
@@ -128,13 +127,3 @@ def _retry(check: Check, retry: run_pb2.Retry) -> Retry:
         check.fault("spec.retry.max_attempts", f"must be 1 to {MAX_ATTEMPTS}")
     backoff = check.duration(retry, "backoff", _BACKOFFS, "spec.retry.")
     return Retry(retry.max_attempts or 1, backoff)
-
-
-def _struct(check: Check, field: str, struct: Struct, limit: int) -> Mapping[str, Json]:
-    if not check.size(field, struct.ByteSize(), limit):
-        return {}
-    try:
-        return plain(struct)
-    except StructFault as fault:
-        check.fault(field, str(fault))
-        return {}

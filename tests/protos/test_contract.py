@@ -36,7 +36,7 @@ ERROR_REASONS = Path(__file__).parents[2] / "protos/runsvc/v1/error_reason.proto
 
 RPCS = {
     "RunService": "Create CreateOrReject Get ListByThread HasInflight SetStatus Complete UpdateProgress"
-    " UpdateModelName Heartbeat Cancel AcknowledgeCancel StreamStatus Claim Release",
+    " UpdateModelName UpdateMetadata Heartbeat Cancel AcknowledgeCancel StreamStatus Claim Release",
     "AdminService": "ReconcileOrphans Delete GetServerInfo SetConcurrencyLimit ListConcurrencyLimits",
 }
 #: Fields that most watch messages carry: their tags are to take one byte.
@@ -175,8 +175,9 @@ def test_enums_of_the_model_have_the_numbers_of_the_protos(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "unsent", "unmodelled"),
     [
-        (model.Run, {"progress_sequence", "turn", "claim_id"}, {"kwargs", "queue"}),
+        (model.Run, {"progress_sequence", "turn", "claim_id"}, {"kwargs", "queue", "result"}),
         (model.Progress, set(), set()),
+        (model.ModelUsage, set(), set()),
         (model.Lease, set(), set()),
         (model.Cancellation, set(), set()),
         (model.Retry, set(), set()),

@@ -21,6 +21,7 @@ from runsvc.core.model import (
     CancelAction,
     Handover,
     MultitaskStrategy,
+    Report,
     Retry,
     RunSpec,
     RunStatus,
@@ -199,18 +200,12 @@ class GateWorld:
         if choice == 5 and worker:
             return self.dispatch.release(OWNER, run.run_id, worker)
         if choice == 6:
-            return self.manager.complete(
-                OWNER,
-                run.run_id,
-                RunStatus.ERROR,
-                error="e",
-                progress=None,
-                worker_id=worker,
-                retryable=True,
-            )
+            report = Report(worker_id=worker, error="e", retryable=True)
+            return self.manager.report_status(OWNER, run.run_id, RunStatus.ERROR, report)
         to = RunStatus.RUNNING if run.status is RunStatus.PENDING else RunStatus.SUCCESS
         starter = worker or self.random.choice(WORKERS)
-        return self.manager.set_status(OWNER, run.run_id, to, error=None, worker_id=starter)
+        report = Report(worker_id=starter)
+        return self.manager.report_status(OWNER, run.run_id, to, report)
 
     def _after_the_end(self, run: Run) -> Awaitable[Any]:
         choice = self.random.randint(0, 3)

@@ -8,6 +8,7 @@ from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.queue import NO_GATES, gated
 from runsvc.store.base import Census, Inflight, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.memory.data import without_large
 from runsvc.store.memory.queue import MemoryQueue, stopping_on_thread
 from runsvc.store.queue import COUNTED, Waits
 
@@ -36,7 +37,7 @@ class MemoryReading:
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:
         record = await self.get(run_id)
-        return record and record._replace(kwargs=None)
+        return record and without_large(record)
 
     async def inflight(self, owner: str, thread_id: str) -> Inflight:
         self._data.check_open()
@@ -125,7 +126,7 @@ class MemoryReading:
         for run_id, revision in states:
             row, entry = self._data.rows.get(run_id), log.get(revision)
             if row is not None and row.record.revision == revision:
-                found.append(row.record._replace(kwargs=None))
+                found.append(without_large(row.record))
             elif entry is None and row is not None:
                 raise RevisionCompacted(clock.oldest_revision, clock.revision)
             elif entry is not None and entry.body is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runsvc.core import lifecycle, terms
@@ -9,7 +10,7 @@ from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded, Now
-from runsvc.store.memory.data import MemoryRow
+from runsvc.store.memory.data import MemoryRow, without_large
 from runsvc.store.memory.queue import MemoryQueue
 from runsvc.store.queries import (
     ActiveCount,
@@ -108,7 +109,7 @@ class MemoryWriting:
                 return self._data.search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 return [
-                    row.record._replace(kwargs=None)
+                    without_large(row.record)
                     for row in self._data.rows.values()
                     if row.request and row.request.key == key
                 ]
@@ -125,14 +126,8 @@ class MemoryWriting:
             case Abandoned():
                 run_ids = self._data.attachments.abandoned(query)
                 return self._data.search(lambda run: run.run_id in run_ids)
-            case Orphans(before, limit, lapsed):
-                return self._data.search(
-                    lambda run: (
-                        run.status in ACTIVE
-                        and (run.lease is None or _is_due(lapsed, run))
-                        and (before is None or run.created_at <= before)
-                    )
-                )[:limit]
+            case Orphans():
+                return self._data.search(partial(_is_orphan, query))[: query.limit]
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
         """The due runs that ended first, within the bounds of the query."""
@@ -162,9 +157,20 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
     return end is not None and end <= query.at
 
 
+def _is_orphan(query: Orphans, run: Run) -> bool:
+    return (
+        run.status in ACTIVE & query.statuses
+        and (run.lease is None or _is_due(query.lapsed, run))
+        and (query.before is None or run.created_at <= query.before)
+        and query.assistant_id in (None, run.assistant_id)
+    )
+
+
 def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:
-    run, encoded, creation, _ = saved
+    run, encoded, creation, _, result = saved
     request = creation.request if creation else before and before.request
     record = rows.record_of(run, encoded, request.spec_hash if request else None)
     kwargs = creation.kwargs if creation else before and before.record.kwargs
-    return MemoryRow(record._replace(kwargs=kwargs), run, request)
+    if result is None and before is not None:
+        result = before.record.result
+    return MemoryRow(record._replace(kwargs=kwargs, result=result), run, request)

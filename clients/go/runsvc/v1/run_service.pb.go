@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -84,7 +85,7 @@ func (x *CreateRequest) GetSpec() *RunSpec {
 // The run that was created.
 type CreateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs; with the result if an earlier call created the run and it has ended.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -194,7 +195,7 @@ func (x *CreateOrRejectRequest) GetSpec() *RunSpec {
 // The run that was admitted.
 type CreateOrRejectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs; with the result if an earlier call created the run and it has ended.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -305,7 +306,7 @@ func (x *GetRequest) GetRunId() string {
 // The run.
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -426,7 +427,7 @@ func (x *ListByThreadRequest) GetStatuses() []RunStatus {
 // A page of runs.
 type ListByThreadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first by (created_at, run_id), without kwargs.
+	// Newest first by (created_at, run_id), without kwargs and result.
 	Runs []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -595,7 +596,8 @@ type SetStatusRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// The error, at most 16 KiB; only with a terminal status. Unset: none.
+	// The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+	// none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
 	// holder.
@@ -603,6 +605,10 @@ type SetStatusRequest struct {
 	// Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
 	// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
 	LeaseTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// As in CompleteRequest.
+	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
+	// As in CompleteRequest; only with a terminal status.
+	StopReason *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	// The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
 	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	// Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
@@ -676,6 +682,20 @@ func (x *SetStatusRequest) GetLeaseTtl() *durationpb.Duration {
 	return nil
 }
 
+func (x *SetStatusRequest) GetResult() *structpb.Struct {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SetStatusRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 func (x *SetStatusRequest) GetAttempt() int32 {
 	if x != nil && x.Attempt != nil {
 		return *x.Attempt
@@ -693,9 +713,9 @@ func (x *SetStatusRequest) GetRetryable() bool {
 // The run after the report.
 type SetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// False when the run already had that status.
+	// False when the run already had that status and no cancel was acknowledged.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -752,13 +772,19 @@ type CompleteRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required, terminal.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// The error, at most 16 KiB. Unset: none.
+	// The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
 	// follow with UpdateProgress(final).
 	Progress *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
 	// The reporting executor. Required for a run that has a holder.
 	WorkerId *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	// What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+	// from the report that ends the run. Unset: none.
+	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
+	// Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+	// the run or acknowledges its cancel. Unset or blank: none.
+	StopReason *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	// As in SetStatusRequest.
 	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	// As in SetStatusRequest. The usage is then not final, because another attempt follows.
@@ -832,6 +858,20 @@ func (x *CompleteRequest) GetWorkerId() string {
 	return ""
 }
 
+func (x *CompleteRequest) GetResult() *structpb.Struct {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *CompleteRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 func (x *CompleteRequest) GetAttempt() int32 {
 	if x != nil && x.Attempt != nil {
 		return *x.Attempt
@@ -849,9 +889,9 @@ func (x *CompleteRequest) GetRetryable() bool {
 // The run after the report.
 type CompleteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// False when neither status nor progress changed.
+	// False when neither status nor progress changed and no cancel was acknowledged.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -997,7 +1037,7 @@ func (x *UpdateProgressRequest) GetAttempt() int32 {
 // The run after the report.
 type UpdateProgressResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// False when nothing changed.
 	Applied       bool `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
@@ -1107,7 +1147,7 @@ func (x *UpdateModelNameRequest) GetModelName() string {
 // The run with its new model name.
 type UpdateModelNameResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1150,6 +1190,127 @@ func (x *UpdateModelNameResponse) GetRun() *Run {
 	return nil
 }
 
+// Request to change the metadata.
+type UpdateMetadataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Top-level keys and their new values, which replace the present ones whole; no NaN, no infinity. The metadata may
+	// have at most 64 KiB serialized and 16 levels after the change.
+	Set *structpb.Struct `protobuf:"bytes,2,opt,name=set,proto3" json:"set,omitempty"`
+	// Top-level keys to remove; a key that the metadata does not have is ignored. No key may be in both fields, and one
+	// of the fields is required.
+	Remove        []string `protobuf:"bytes,3,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMetadataRequest) Reset() {
+	*x = UpdateMetadataRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMetadataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMetadataRequest) ProtoMessage() {}
+
+func (x *UpdateMetadataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMetadataRequest.ProtoReflect.Descriptor instead.
+func (*UpdateMetadataRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UpdateMetadataRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *UpdateMetadataRequest) GetSet() *structpb.Struct {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *UpdateMetadataRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+// The run with its new metadata.
+type UpdateMetadataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without kwargs and result.
+	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// False when the metadata already had these values.
+	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMetadataResponse) Reset() {
+	*x = UpdateMetadataResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMetadataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMetadataResponse) ProtoMessage() {}
+
+func (x *UpdateMetadataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMetadataResponse.ProtoReflect.Descriptor instead.
+func (*UpdateMetadataResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UpdateMetadataResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *UpdateMetadataResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
 // Request to renew a lease.
 type HeartbeatRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1165,7 +1326,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1338,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1351,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{18}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HeartbeatRequest) GetRunId() string {
@@ -1217,7 +1378,7 @@ func (x *HeartbeatRequest) GetAttempt() int32 {
 // The run with its renewed lease.
 type HeartbeatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1225,7 +1386,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1398,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1411,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{19}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HeartbeatResponse) GetRun() *Run {
@@ -1275,7 +1436,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1448,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1461,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{20}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelRequest) GetRunId() string {
@@ -1327,7 +1488,7 @@ func (x *CancelRequest) GetNote() string {
 // The outcome of the cancel.
 type CancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// Whether this call cancelled the run.
 	Outcome       CancelOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=runsvc.v1.CancelOutcome" json:"outcome,omitempty"`
@@ -1337,7 +1498,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1510,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1523,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{21}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelResponse) GetRun() *Run {
@@ -1388,6 +1549,8 @@ type AcknowledgeCancelRequest struct {
 	WorkerId *string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// The final usage; merged unless final progress was reported before. Unset: none.
 	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Why the run stopped, as in CompleteRequest.
+	StopReason *string `protobuf:"bytes,4,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	// As in SetStatusRequest.
 	Attempt       *int32 `protobuf:"varint,5,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1396,7 +1559,7 @@ type AcknowledgeCancelRequest struct {
 
 func (x *AcknowledgeCancelRequest) Reset() {
 	*x = AcknowledgeCancelRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1571,7 @@ func (x *AcknowledgeCancelRequest) String() string {
 func (*AcknowledgeCancelRequest) ProtoMessage() {}
 
 func (x *AcknowledgeCancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1584,7 @@ func (x *AcknowledgeCancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeCancelRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeCancelRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{22}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcknowledgeCancelRequest) GetRunId() string {
@@ -1445,6 +1608,13 @@ func (x *AcknowledgeCancelRequest) GetProgress() *Progress {
 	return nil
 }
 
+func (x *AcknowledgeCancelRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 func (x *AcknowledgeCancelRequest) GetAttempt() int32 {
 	if x != nil && x.Attempt != nil {
 		return *x.Attempt
@@ -1455,7 +1625,7 @@ func (x *AcknowledgeCancelRequest) GetAttempt() int32 {
 // The run after the report.
 type AcknowledgeCancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
@@ -1465,7 +1635,7 @@ type AcknowledgeCancelResponse struct {
 
 func (x *AcknowledgeCancelResponse) Reset() {
 	*x = AcknowledgeCancelResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1647,7 @@ func (x *AcknowledgeCancelResponse) String() string {
 func (*AcknowledgeCancelResponse) ProtoMessage() {}
 
 func (x *AcknowledgeCancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1660,7 @@ func (x *AcknowledgeCancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeCancelResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeCancelResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{23}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcknowledgeCancelResponse) GetRun() *Run {
@@ -1539,7 +1709,7 @@ type StreamStatusRequest struct {
 
 func (x *StreamStatusRequest) Reset() {
 	*x = StreamStatusRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1721,7 @@ func (x *StreamStatusRequest) String() string {
 func (*StreamStatusRequest) ProtoMessage() {}
 
 func (x *StreamStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1734,7 @@ func (x *StreamStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatusRequest.ProtoReflect.Descriptor instead.
 func (*StreamStatusRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{24}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StreamStatusRequest) GetTarget() isStreamStatusRequest_Target {
@@ -1675,8 +1845,8 @@ type StreamStatusResponse struct {
 	Event StatusEvent `protobuf:"varint,1,opt,name=event,proto3,enum=runsvc.v1.StatusEvent" json:"event,omitempty"`
 	// The stream's position, to resume from. 0 on SNAPSHOT and PROGRESS.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-	// SNAPSHOT_END and HEARTBEAT.
+	// The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+	// on SNAPSHOT_END and HEARTBEAT.
 	Run *Run `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
 	// On CHANGED: the previous status, UNSPECIFIED at creation.
 	PreviousStatus RunStatus `protobuf:"varint,4,opt,name=previous_status,json=previousStatus,proto3,enum=runsvc.v1.RunStatus" json:"previous_status,omitempty"`
@@ -1690,7 +1860,7 @@ type StreamStatusResponse struct {
 
 func (x *StreamStatusResponse) Reset() {
 	*x = StreamStatusResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1872,7 @@ func (x *StreamStatusResponse) String() string {
 func (*StreamStatusResponse) ProtoMessage() {}
 
 func (x *StreamStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1885,7 @@ func (x *StreamStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatusResponse.ProtoReflect.Descriptor instead.
 func (*StreamStatusResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{25}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamStatusResponse) GetEvent() StatusEvent {
@@ -1786,7 +1956,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1968,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1981,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{26}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ClaimRequest) GetWorkerId() string {
@@ -1874,7 +2044,7 @@ type ClaimResponse struct {
 
 func (x *ClaimResponse) Reset() {
 	*x = ClaimResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2056,7 @@ func (x *ClaimResponse) String() string {
 func (*ClaimResponse) ProtoMessage() {}
 
 func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2069,7 @@ func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
 func (*ClaimResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{27}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ClaimResponse) GetRuns() []*Run {
@@ -1924,7 +2094,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2106,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2119,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{28}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReleaseRequest) GetRunId() string {
@@ -1984,7 +2154,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2166,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2179,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{29}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReleaseResponse) GetRun() *Run {
@@ -2023,7 +2193,7 @@ var File_runsvc_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x13runsvc/v1/run.proto\"V\n" +
+	"\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x13runsvc/v1/run.proto\"V\n" +
 	"\rCreateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
@@ -2060,34 +2230,42 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x13HasInflightResponse\x12!\n" +
 	"\fhas_inflight\x18\x01 \x01(\bR\vhasInflight\x12\x17\n" +
 	"\arun_ids\x18\x02 \x03(\tR\x06runIds\x12$\n" +
-	"\x0equeued_run_ids\x18\x03 \x03(\tR\fqueuedRunIds\"\xad\x02\n" +
+	"\x0equeued_run_ids\x18\x03 \x03(\tR\fqueuedRunIds\"\x94\x03\n" +
 	"\x10SetStatusRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12 \n" +
 	"\tworker_id\x18\x04 \x01(\tH\x01R\bworkerId\x88\x01\x01\x126\n" +
-	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12\x1d\n" +
-	"\aattempt\x18\b \x01(\x05H\x02R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12/\n" +
+	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
+	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x03R\aattempt\x88\x01\x01\x12\x1c\n" +
 	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_idB\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reasonB\n" +
 	"\n" +
 	"\b_attempt\"O\n" +
 	"\x11SetStatusResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xa5\x02\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\x8c\x03\n" +
 	"\x0fCompleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12/\n" +
 	"\bprogress\x18\x04 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12 \n" +
-	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12\x1d\n" +
-	"\aattempt\x18\b \x01(\x05H\x02R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12/\n" +
+	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
+	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x03R\aattempt\x88\x01\x01\x12\x1c\n" +
 	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_idB\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reasonB\n" +
 	"\n" +
 	"\b_attempt\"N\n" +
 	"\x10CompleteResponse\x12 \n" +
@@ -2115,6 +2293,13 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\v_model_name\";\n" +
 	"\x17UpdateModelNameResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"q\n" +
+	"\x15UpdateMetadataRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12)\n" +
+	"\x03set\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x03set\x12\x16\n" +
+	"\x06remove\x18\x03 \x03(\tR\x06remove\"T\n" +
+	"\x16UpdateMetadataResponse\x12 \n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"q\n" +
 	"\x10HeartbeatRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tworker_id\x18\x02 \x01(\tR\bworkerId\x12\x1d\n" +
@@ -2130,14 +2315,17 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x05_note\"f\n" +
 	"\x0eCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x122\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xbd\x01\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xf3\x01\n" +
 	"\x18AcknowledgeCancelRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n" +
 	"\tworker_id\x18\x02 \x01(\tH\x00R\bworkerId\x88\x01\x01\x12/\n" +
-	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12\x1d\n" +
-	"\aattempt\x18\x05 \x01(\x05H\x01R\aattempt\x88\x01\x01B\f\n" +
+	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12$\n" +
+	"\vstop_reason\x18\x04 \x01(\tH\x01R\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\x05 \x01(\x05H\x02R\aattempt\x88\x01\x01B\f\n" +
 	"\n" +
-	"_worker_idB\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reasonB\n" +
 	"\n" +
 	"\b_attempt\"W\n" +
 	"\x19AcknowledgeCancelResponse\x12 \n" +
@@ -2180,7 +2368,7 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\n" +
 	"\b_attempt\"3\n" +
 	"\x0fReleaseResponse\x12 \n" +
-	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run2\x9f\t\n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run2\xfb\t\n" +
 	"\n" +
 	"RunService\x12=\n" +
 	"\x06Create\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n" +
@@ -2191,7 +2379,8 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tSetStatus\x12\x1b.runsvc.v1.SetStatusRequest\x1a\x1c.runsvc.v1.SetStatusResponse\"\x03\x90\x02\x02\x12H\n" +
 	"\bComplete\x12\x1a.runsvc.v1.CompleteRequest\x1a\x1b.runsvc.v1.CompleteResponse\"\x03\x90\x02\x02\x12U\n" +
 	"\x0eUpdateProgress\x12 .runsvc.v1.UpdateProgressRequest\x1a!.runsvc.v1.UpdateProgressResponse\x12]\n" +
-	"\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12K\n" +
+	"\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12Z\n" +
+	"\x0eUpdateMetadata\x12 .runsvc.v1.UpdateMetadataRequest\x1a!.runsvc.v1.UpdateMetadataResponse\"\x03\x90\x02\x02\x12K\n" +
 	"\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\x06Cancel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12c\n" +
 	"\x11AcknowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n" +
@@ -2212,7 +2401,7 @@ func file_runsvc_v1_run_service_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_run_service_proto_rawDescData
 }
 
-var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*CreateRequest)(nil),             // 0: runsvc.v1.CreateRequest
 	(*CreateResponse)(nil),            // 1: runsvc.v1.CreateResponse
@@ -2232,96 +2421,105 @@ var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*UpdateProgressResponse)(nil),    // 15: runsvc.v1.UpdateProgressResponse
 	(*UpdateModelNameRequest)(nil),    // 16: runsvc.v1.UpdateModelNameRequest
 	(*UpdateModelNameResponse)(nil),   // 17: runsvc.v1.UpdateModelNameResponse
-	(*HeartbeatRequest)(nil),          // 18: runsvc.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),         // 19: runsvc.v1.HeartbeatResponse
-	(*CancelRequest)(nil),             // 20: runsvc.v1.CancelRequest
-	(*CancelResponse)(nil),            // 21: runsvc.v1.CancelResponse
-	(*AcknowledgeCancelRequest)(nil),  // 22: runsvc.v1.AcknowledgeCancelRequest
-	(*AcknowledgeCancelResponse)(nil), // 23: runsvc.v1.AcknowledgeCancelResponse
-	(*StreamStatusRequest)(nil),       // 24: runsvc.v1.StreamStatusRequest
-	(*StreamStatusResponse)(nil),      // 25: runsvc.v1.StreamStatusResponse
-	(*ClaimRequest)(nil),              // 26: runsvc.v1.ClaimRequest
-	(*ClaimResponse)(nil),             // 27: runsvc.v1.ClaimResponse
-	(*ReleaseRequest)(nil),            // 28: runsvc.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),           // 29: runsvc.v1.ReleaseResponse
-	(*RunSpec)(nil),                   // 30: runsvc.v1.RunSpec
-	(*Run)(nil),                       // 31: runsvc.v1.Run
-	(RunStatus)(0),                    // 32: runsvc.v1.RunStatus
-	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
-	(*Progress)(nil),                  // 34: runsvc.v1.Progress
-	(CancelAction)(0),                 // 35: runsvc.v1.CancelAction
-	(CancelOutcome)(0),                // 36: runsvc.v1.CancelOutcome
-	(*AllRuns)(nil),                   // 37: runsvc.v1.AllRuns
-	(StatusEvent)(0),                  // 38: runsvc.v1.StatusEvent
+	(*UpdateMetadataRequest)(nil),     // 18: runsvc.v1.UpdateMetadataRequest
+	(*UpdateMetadataResponse)(nil),    // 19: runsvc.v1.UpdateMetadataResponse
+	(*HeartbeatRequest)(nil),          // 20: runsvc.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),         // 21: runsvc.v1.HeartbeatResponse
+	(*CancelRequest)(nil),             // 22: runsvc.v1.CancelRequest
+	(*CancelResponse)(nil),            // 23: runsvc.v1.CancelResponse
+	(*AcknowledgeCancelRequest)(nil),  // 24: runsvc.v1.AcknowledgeCancelRequest
+	(*AcknowledgeCancelResponse)(nil), // 25: runsvc.v1.AcknowledgeCancelResponse
+	(*StreamStatusRequest)(nil),       // 26: runsvc.v1.StreamStatusRequest
+	(*StreamStatusResponse)(nil),      // 27: runsvc.v1.StreamStatusResponse
+	(*ClaimRequest)(nil),              // 28: runsvc.v1.ClaimRequest
+	(*ClaimResponse)(nil),             // 29: runsvc.v1.ClaimResponse
+	(*ReleaseRequest)(nil),            // 30: runsvc.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),           // 31: runsvc.v1.ReleaseResponse
+	(*RunSpec)(nil),                   // 32: runsvc.v1.RunSpec
+	(*Run)(nil),                       // 33: runsvc.v1.Run
+	(RunStatus)(0),                    // 34: runsvc.v1.RunStatus
+	(*durationpb.Duration)(nil),       // 35: google.protobuf.Duration
+	(*structpb.Struct)(nil),           // 36: google.protobuf.Struct
+	(*Progress)(nil),                  // 37: runsvc.v1.Progress
+	(CancelAction)(0),                 // 38: runsvc.v1.CancelAction
+	(CancelOutcome)(0),                // 39: runsvc.v1.CancelOutcome
+	(*AllRuns)(nil),                   // 40: runsvc.v1.AllRuns
+	(StatusEvent)(0),                  // 41: runsvc.v1.StatusEvent
 }
 var file_runsvc_v1_run_service_proto_depIdxs = []int32{
-	30, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
-	31, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
-	30, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
-	31, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
-	31, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
-	31, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
-	32, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
-	31, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
-	32, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
-	33, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
-	31, // 10: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
-	32, // 11: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
-	34, // 12: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
-	31, // 13: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
-	34, // 14: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
-	31, // 15: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
-	31, // 16: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
-	31, // 17: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
-	35, // 18: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
-	31, // 19: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
-	36, // 20: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
-	34, // 21: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
-	31, // 22: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
-	37, // 23: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
-	33, // 24: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	38, // 25: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
-	31, // 26: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
-	32, // 27: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
-	33, // 28: runsvc.v1.ClaimRequest.lease_ttl:type_name -> google.protobuf.Duration
-	33, // 29: runsvc.v1.ClaimRequest.wait:type_name -> google.protobuf.Duration
-	31, // 30: runsvc.v1.ClaimResponse.runs:type_name -> runsvc.v1.Run
-	31, // 31: runsvc.v1.ReleaseResponse.run:type_name -> runsvc.v1.Run
-	0,  // 32: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
-	2,  // 33: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
-	4,  // 34: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
-	6,  // 35: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
-	8,  // 36: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
-	10, // 37: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
-	12, // 38: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
-	14, // 39: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
-	16, // 40: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
-	18, // 41: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
-	20, // 42: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
-	22, // 43: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
-	24, // 44: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
-	26, // 45: runsvc.v1.RunService.Claim:input_type -> runsvc.v1.ClaimRequest
-	28, // 46: runsvc.v1.RunService.Release:input_type -> runsvc.v1.ReleaseRequest
-	1,  // 47: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
-	3,  // 48: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
-	5,  // 49: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
-	7,  // 50: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
-	9,  // 51: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
-	11, // 52: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
-	13, // 53: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
-	15, // 54: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
-	17, // 55: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
-	19, // 56: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
-	21, // 57: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
-	23, // 58: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
-	25, // 59: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
-	27, // 60: runsvc.v1.RunService.Claim:output_type -> runsvc.v1.ClaimResponse
-	29, // 61: runsvc.v1.RunService.Release:output_type -> runsvc.v1.ReleaseResponse
-	47, // [47:62] is the sub-list for method output_type
-	32, // [32:47] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	32, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
+	33, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
+	32, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
+	33, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
+	33, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
+	33, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
+	34, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
+	33, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
+	34, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
+	35, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
+	36, // 10: runsvc.v1.SetStatusRequest.result:type_name -> google.protobuf.Struct
+	33, // 11: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
+	34, // 12: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
+	37, // 13: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
+	36, // 14: runsvc.v1.CompleteRequest.result:type_name -> google.protobuf.Struct
+	33, // 15: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
+	37, // 16: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
+	33, // 17: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
+	33, // 18: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
+	36, // 19: runsvc.v1.UpdateMetadataRequest.set:type_name -> google.protobuf.Struct
+	33, // 20: runsvc.v1.UpdateMetadataResponse.run:type_name -> runsvc.v1.Run
+	33, // 21: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
+	38, // 22: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
+	33, // 23: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
+	39, // 24: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
+	37, // 25: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
+	33, // 26: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
+	40, // 27: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
+	35, // 28: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	41, // 29: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
+	33, // 30: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
+	34, // 31: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
+	35, // 32: runsvc.v1.ClaimRequest.lease_ttl:type_name -> google.protobuf.Duration
+	35, // 33: runsvc.v1.ClaimRequest.wait:type_name -> google.protobuf.Duration
+	33, // 34: runsvc.v1.ClaimResponse.runs:type_name -> runsvc.v1.Run
+	33, // 35: runsvc.v1.ReleaseResponse.run:type_name -> runsvc.v1.Run
+	0,  // 36: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
+	2,  // 37: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
+	4,  // 38: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
+	6,  // 39: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
+	8,  // 40: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
+	10, // 41: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
+	12, // 42: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
+	14, // 43: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
+	16, // 44: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
+	18, // 45: runsvc.v1.RunService.UpdateMetadata:input_type -> runsvc.v1.UpdateMetadataRequest
+	20, // 46: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
+	22, // 47: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
+	24, // 48: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
+	26, // 49: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
+	28, // 50: runsvc.v1.RunService.Claim:input_type -> runsvc.v1.ClaimRequest
+	30, // 51: runsvc.v1.RunService.Release:input_type -> runsvc.v1.ReleaseRequest
+	1,  // 52: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
+	3,  // 53: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
+	5,  // 54: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
+	7,  // 55: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
+	9,  // 56: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
+	11, // 57: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
+	13, // 58: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
+	15, // 59: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
+	17, // 60: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
+	19, // 61: runsvc.v1.RunService.UpdateMetadata:output_type -> runsvc.v1.UpdateMetadataResponse
+	21, // 62: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
+	23, // 63: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
+	25, // 64: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
+	27, // 65: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
+	29, // 66: runsvc.v1.RunService.Claim:output_type -> runsvc.v1.ClaimResponse
+	31, // 67: runsvc.v1.RunService.Release:output_type -> runsvc.v1.ReleaseResponse
+	52, // [52:68] is the sub-list for method output_type
+	36, // [36:52] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_service_proto_init() }
@@ -2334,22 +2532,22 @@ func file_runsvc_v1_run_service_proto_init() {
 	file_runsvc_v1_run_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[16].OneofWrappers = []any{}
-	file_runsvc_v1_run_service_proto_msgTypes[18].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[22].OneofWrappers = []any{}
-	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{
+	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{}
+	file_runsvc_v1_run_service_proto_msgTypes[26].OneofWrappers = []any{
 		(*StreamStatusRequest_RunId)(nil),
 		(*StreamStatusRequest_ThreadId)(nil),
 		(*StreamStatusRequest_All)(nil),
 	}
-	file_runsvc_v1_run_service_proto_msgTypes[28].OneofWrappers = []any{}
+	file_runsvc_v1_run_service_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_service_proto_rawDesc), len(file_runsvc_v1_run_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private AcknowledgeCancelRequest() {
     runId_ = "";
     workerId_ = "";
+    stopReason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -194,6 +195,65 @@ private static final long serialVersionUID = 0L;
     return progress_ == null ? io.github.runsvc.v1.Progress.getDefaultInstance() : progress_;
   }
 
+  public static final int STOP_REASON_FIELD_NUMBER = 4;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00000004) != 0);
+  }
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   public static final int ATTEMPT_FIELD_NUMBER = 5;
   private int attempt_ = 0;
   /**
@@ -206,7 +266,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasAttempt() {
-    return ((bitField0_ & 0x00000004) != 0);
+    return ((bitField0_ & 0x00000008) != 0);
   }
   /**
    * <pre>
@@ -245,6 +305,9 @@ private static final long serialVersionUID = 0L;
       output.writeMessage(3, getProgress());
     }
     if (((bitField0_ & 0x00000004) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 4, stopReason_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
       output.writeInt32(5, attempt_);
     }
     getUnknownFields().writeTo(output);
@@ -267,6 +330,9 @@ private static final long serialVersionUID = 0L;
         .computeMessageSize(3, getProgress());
     }
     if (((bitField0_ & 0x00000004) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(4, stopReason_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(5, attempt_);
     }
@@ -297,6 +363,11 @@ private static final long serialVersionUID = 0L;
       if (!getProgress()
           .equals(other.getProgress())) return false;
     }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (hasAttempt() != other.hasAttempt()) return false;
     if (hasAttempt()) {
       if (getAttempt()
@@ -322,6 +393,10 @@ private static final long serialVersionUID = 0L;
     if (hasProgress()) {
       hash = (37 * hash) + PROGRESS_FIELD_NUMBER;
       hash = (53 * hash) + getProgress().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
     }
     if (hasAttempt()) {
       hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
@@ -475,6 +550,7 @@ private static final long serialVersionUID = 0L;
         progressBuilder_.dispose();
         progressBuilder_ = null;
       }
+      stopReason_ = "";
       attempt_ = 0;
       return this;
     }
@@ -524,8 +600,12 @@ private static final long serialVersionUID = 0L;
         to_bitField0_ |= 0x00000002;
       }
       if (((from_bitField0_ & 0x00000008) != 0)) {
-        result.attempt_ = attempt_;
+        result.stopReason_ = stopReason_;
         to_bitField0_ |= 0x00000004;
+      }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000008;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -554,6 +634,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasProgress()) {
         mergeProgress(other.getProgress());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x00000008;
+        onChanged();
       }
       if (other.hasAttempt()) {
         setAttempt(other.getAttempt());
@@ -601,9 +686,14 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 26
+            case 34: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 34
             case 40: {
               attempt_ = input.readInt32();
-              bitField0_ |= 0x00000008;
+              bitField0_ |= 0x00000010;
               break;
             } // case 40
             default: {
@@ -975,6 +1065,109 @@ private static final long serialVersionUID = 0L;
       return progressBuilder_;
     }
 
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x00000008);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+
     private int attempt_ ;
     /**
      * <pre>
@@ -986,7 +1179,7 @@ private static final long serialVersionUID = 0L;
      */
     @java.lang.Override
     public boolean hasAttempt() {
-      return ((bitField0_ & 0x00000008) != 0);
+      return ((bitField0_ & 0x00000010) != 0);
     }
     /**
      * <pre>
@@ -1012,7 +1205,7 @@ private static final long serialVersionUID = 0L;
     public Builder setAttempt(int value) {
 
       attempt_ = value;
-      bitField0_ |= 0x00000008;
+      bitField0_ |= 0x00000010;
       onChanged();
       return this;
     }
@@ -1025,7 +1218,7 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder clearAttempt() {
-      bitField0_ = (bitField0_ & ~0x00000008);
+      bitField0_ = (bitField0_ & ~0x00000010);
       attempt_ = 0;
       onChanged();
       return this;

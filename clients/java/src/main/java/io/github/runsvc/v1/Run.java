@@ -44,6 +44,7 @@ private static final long serialVersionUID = 0L;
     error_ = "";
     supersededBy_ = "";
     owner_ = "";
+    stopReason_ = "";
     concurrencyKey_ = "";
     handover_ = 0;
   }
@@ -214,7 +215,8 @@ private static final long serialVersionUID = 0L;
   private long revision_ = 0L;
   /**
    * <pre>
-   * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+   * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+   * progress that arrives after the end.
    * </pre>
    *
    * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -478,7 +480,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Struct metadata_;
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -490,7 +493,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -502,7 +506,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -690,8 +695,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-   * attempt.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -703,8 +708,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-   * attempt.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -725,8 +730,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-   * attempt.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -1046,6 +1051,106 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int RESULT_FIELD_NUMBER = 25;
+  private com.google.protobuf.Struct result_;
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  @java.lang.Override
+  public boolean hasResult() {
+    return ((bitField0_ & 0x00010000) != 0);
+  }
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return The result.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Struct getResult() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+
+  public static final int STOP_REASON_FIELD_NUMBER = 26;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00020000) != 0);
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   public static final int QUEUE_FIELD_NUMBER = 27;
   private io.github.runsvc.v1.Queue queue_;
   /**
@@ -1058,7 +1163,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasQueue() {
-    return ((bitField0_ & 0x00010000) != 0);
+    return ((bitField0_ & 0x00040000) != 0);
   }
   /**
    * <pre>
@@ -1111,7 +1216,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasRetry() {
-    return ((bitField0_ & 0x00020000) != 0);
+    return ((bitField0_ & 0x00080000) != 0);
   }
   /**
    * <pre>
@@ -1181,7 +1286,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasNotBefore() {
-    return ((bitField0_ & 0x00040000) != 0);
+    return ((bitField0_ & 0x00100000) != 0);
   }
   /**
    * <pre>
@@ -1222,7 +1327,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasConcurrencyKey() {
-    return ((bitField0_ & 0x00080000) != 0);
+    return ((bitField0_ & 0x00200000) != 0);
   }
   /**
    * <pre>
@@ -1307,7 +1412,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasPendingAt() {
-    return ((bitField0_ & 0x00100000) != 0);
+    return ((bitField0_ & 0x00400000) != 0);
   }
   /**
    * <pre>
@@ -1347,7 +1452,7 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasQueueTimeout() {
-    return ((bitField0_ & 0x00200000) != 0);
+    return ((bitField0_ & 0x00800000) != 0);
   }
   /**
    * <pre>
@@ -1460,12 +1565,18 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.GeneratedMessage.writeString(output, 24, owner_);
     }
     if (((bitField0_ & 0x00010000) != 0)) {
+      output.writeMessage(25, getResult());
+    }
+    if (((bitField0_ & 0x00020000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 26, stopReason_);
+    }
+    if (((bitField0_ & 0x00040000) != 0)) {
       output.writeMessage(27, getQueue());
     }
     if (priority_ != 0) {
       output.writeInt32(28, priority_);
     }
-    if (((bitField0_ & 0x00020000) != 0)) {
+    if (((bitField0_ & 0x00080000) != 0)) {
       output.writeMessage(29, getRetry());
     }
     if (attempt_ != 0) {
@@ -1474,19 +1585,19 @@ private static final long serialVersionUID = 0L;
     if (fencingToken_ != 0L) {
       output.writeUInt64(31, fencingToken_);
     }
-    if (((bitField0_ & 0x00040000) != 0)) {
+    if (((bitField0_ & 0x00100000) != 0)) {
       output.writeMessage(32, getNotBefore());
     }
-    if (((bitField0_ & 0x00080000) != 0)) {
+    if (((bitField0_ & 0x00200000) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 33, concurrencyKey_);
     }
     if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
       output.writeEnum(34, handover_);
     }
-    if (((bitField0_ & 0x00100000) != 0)) {
+    if (((bitField0_ & 0x00400000) != 0)) {
       output.writeMessage(35, getPendingAt());
     }
-    if (((bitField0_ & 0x00200000) != 0)) {
+    if (((bitField0_ & 0x00800000) != 0)) {
       output.writeMessage(36, getQueueTimeout());
     }
     getUnknownFields().writeTo(output);
@@ -1588,13 +1699,20 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00010000) != 0)) {
       size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(25, getResult());
+    }
+    if (((bitField0_ & 0x00020000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(26, stopReason_);
+    }
+    if (((bitField0_ & 0x00040000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(27, getQueue());
     }
     if (priority_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(28, priority_);
     }
-    if (((bitField0_ & 0x00020000) != 0)) {
+    if (((bitField0_ & 0x00080000) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(29, getRetry());
     }
@@ -1606,22 +1724,22 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeUInt64Size(31, fencingToken_);
     }
-    if (((bitField0_ & 0x00040000) != 0)) {
+    if (((bitField0_ & 0x00100000) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(32, getNotBefore());
     }
-    if (((bitField0_ & 0x00080000) != 0)) {
+    if (((bitField0_ & 0x00200000) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(33, concurrencyKey_);
     }
     if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
       size += com.google.protobuf.CodedOutputStream
         .computeEnumSize(34, handover_);
     }
-    if (((bitField0_ & 0x00100000) != 0)) {
+    if (((bitField0_ & 0x00400000) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(35, getPendingAt());
     }
-    if (((bitField0_ & 0x00200000) != 0)) {
+    if (((bitField0_ & 0x00800000) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(36, getQueueTimeout());
     }
@@ -1732,6 +1850,16 @@ private static final long serialVersionUID = 0L;
     }
     if (!getOwner()
         .equals(other.getOwner())) return false;
+    if (hasResult() != other.hasResult()) return false;
+    if (hasResult()) {
+      if (!getResult()
+          .equals(other.getResult())) return false;
+    }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (hasQueue() != other.hasQueue()) return false;
     if (hasQueue()) {
       if (!getQueue()
@@ -1861,6 +1989,14 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + OWNER_FIELD_NUMBER;
     hash = (53 * hash) + getOwner().hashCode();
+    if (hasResult()) {
+      hash = (37 * hash) + RESULT_FIELD_NUMBER;
+      hash = (53 * hash) + getResult().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
+    }
     if (hasQueue()) {
       hash = (37 * hash) + QUEUE_FIELD_NUMBER;
       hash = (53 * hash) + getQueue().hashCode();
@@ -2039,6 +2175,7 @@ private static final long serialVersionUID = 0L;
         internalGetLeaseFieldBuilder();
         internalGetStartTimeoutFieldBuilder();
         internalGetTimeoutFieldBuilder();
+        internalGetResultFieldBuilder();
         internalGetQueueFieldBuilder();
         internalGetRetryFieldBuilder();
         internalGetNotBeforeFieldBuilder();
@@ -2119,6 +2256,12 @@ private static final long serialVersionUID = 0L;
       }
       supersededBy_ = "";
       owner_ = "";
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      stopReason_ = "";
       queue_ = null;
       if (queueBuilder_ != null) {
         queueBuilder_.dispose();
@@ -2295,38 +2438,41 @@ private static final long serialVersionUID = 0L;
         result.owner_ = owner_;
       }
       if (((from_bitField0_ & 0x01000000) != 0)) {
-        result.queue_ = queueBuilder_ == null
-            ? queue_
-            : queueBuilder_.build();
+        result.result_ = resultBuilder_ == null
+            ? result_
+            : resultBuilder_.build();
         to_bitField0_ |= 0x00010000;
       }
       if (((from_bitField0_ & 0x02000000) != 0)) {
-        result.priority_ = priority_;
+        result.stopReason_ = stopReason_;
+        to_bitField0_ |= 0x00020000;
       }
       if (((from_bitField0_ & 0x04000000) != 0)) {
+        result.queue_ = queueBuilder_ == null
+            ? queue_
+            : queueBuilder_.build();
+        to_bitField0_ |= 0x00040000;
+      }
+      if (((from_bitField0_ & 0x08000000) != 0)) {
+        result.priority_ = priority_;
+      }
+      if (((from_bitField0_ & 0x10000000) != 0)) {
         result.retry_ = retryBuilder_ == null
             ? retry_
             : retryBuilder_.build();
-        to_bitField0_ |= 0x00020000;
-      }
-      if (((from_bitField0_ & 0x08000000) != 0)) {
-        result.attempt_ = attempt_;
-      }
-      if (((from_bitField0_ & 0x10000000) != 0)) {
-        result.fencingToken_ = fencingToken_;
+        to_bitField0_ |= 0x00080000;
       }
       if (((from_bitField0_ & 0x20000000) != 0)) {
+        result.attempt_ = attempt_;
+      }
+      if (((from_bitField0_ & 0x40000000) != 0)) {
+        result.fencingToken_ = fencingToken_;
+      }
+      if (((from_bitField0_ & 0x80000000) != 0)) {
         result.notBefore_ = notBeforeBuilder_ == null
             ? notBefore_
             : notBeforeBuilder_.build();
-        to_bitField0_ |= 0x00040000;
-      }
-      if (((from_bitField0_ & 0x40000000) != 0)) {
-        result.concurrencyKey_ = concurrencyKey_;
-        to_bitField0_ |= 0x00080000;
-      }
-      if (((from_bitField0_ & 0x80000000) != 0)) {
-        result.handover_ = handover_;
+        to_bitField0_ |= 0x00100000;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -2335,16 +2481,23 @@ private static final long serialVersionUID = 0L;
       int from_bitField1_ = bitField1_;
       int to_bitField0_ = 0;
       if (((from_bitField1_ & 0x00000001) != 0)) {
+        result.concurrencyKey_ = concurrencyKey_;
+        to_bitField0_ |= 0x00200000;
+      }
+      if (((from_bitField1_ & 0x00000002) != 0)) {
+        result.handover_ = handover_;
+      }
+      if (((from_bitField1_ & 0x00000004) != 0)) {
         result.pendingAt_ = pendingAtBuilder_ == null
             ? pendingAt_
             : pendingAtBuilder_.build();
-        to_bitField0_ |= 0x00100000;
+        to_bitField0_ |= 0x00400000;
       }
-      if (((from_bitField1_ & 0x00000002) != 0)) {
+      if (((from_bitField1_ & 0x00000008) != 0)) {
         result.queueTimeout_ = queueTimeoutBuilder_ == null
             ? queueTimeout_
             : queueTimeoutBuilder_.build();
-        to_bitField0_ |= 0x00200000;
+        to_bitField0_ |= 0x00800000;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -2449,6 +2602,14 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00800000;
         onChanged();
       }
+      if (other.hasResult()) {
+        mergeResult(other.getResult());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x02000000;
+        onChanged();
+      }
       if (other.hasQueue()) {
         mergeQueue(other.getQueue());
       }
@@ -2469,7 +2630,7 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasConcurrencyKey()) {
         concurrencyKey_ = other.concurrencyKey_;
-        bitField0_ |= 0x40000000;
+        bitField1_ |= 0x00000001;
         onChanged();
       }
       if (other.handover_ != 0) {
@@ -2649,64 +2810,76 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00800000;
               break;
             } // case 194
+            case 202: {
+              input.readMessage(
+                  internalGetResultFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x01000000;
+              break;
+            } // case 202
+            case 210: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x02000000;
+              break;
+            } // case 210
             case 218: {
               input.readMessage(
                   internalGetQueueFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x01000000;
+              bitField0_ |= 0x04000000;
               break;
             } // case 218
             case 224: {
               priority_ = input.readInt32();
-              bitField0_ |= 0x02000000;
+              bitField0_ |= 0x08000000;
               break;
             } // case 224
             case 234: {
               input.readMessage(
                   internalGetRetryFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x04000000;
+              bitField0_ |= 0x10000000;
               break;
             } // case 234
             case 240: {
               attempt_ = input.readInt32();
-              bitField0_ |= 0x08000000;
+              bitField0_ |= 0x20000000;
               break;
             } // case 240
             case 248: {
               fencingToken_ = input.readUInt64();
-              bitField0_ |= 0x10000000;
+              bitField0_ |= 0x40000000;
               break;
             } // case 248
             case 258: {
               input.readMessage(
                   internalGetNotBeforeFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x20000000;
+              bitField0_ |= 0x80000000;
               break;
             } // case 258
             case 266: {
               concurrencyKey_ = input.readStringRequireUtf8();
-              bitField0_ |= 0x40000000;
+              bitField1_ |= 0x00000001;
               break;
             } // case 266
             case 272: {
               handover_ = input.readEnum();
-              bitField0_ |= 0x80000000;
+              bitField1_ |= 0x00000002;
               break;
             } // case 272
             case 282: {
               input.readMessage(
                   internalGetPendingAtFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField1_ |= 0x00000001;
+              bitField1_ |= 0x00000004;
               break;
             } // case 282
             case 290: {
               input.readMessage(
                   internalGetQueueTimeoutFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField1_ |= 0x00000002;
+              bitField1_ |= 0x00000008;
               break;
             } // case 290
             default: {
@@ -3061,7 +3234,8 @@ private static final long serialVersionUID = 0L;
     private long revision_ ;
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -3073,7 +3247,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -3089,7 +3264,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -3995,7 +4171,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> metadataBuilder_;
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4006,7 +4183,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4021,7 +4199,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4041,7 +4220,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4059,7 +4239,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4084,7 +4265,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4101,7 +4283,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4113,7 +4296,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4128,7 +4312,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -4504,8 +4689,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4516,8 +4701,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4537,8 +4722,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4559,8 +4744,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4577,8 +4762,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4592,8 +4777,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server. On a run that is PENDING again: that of the last
-     * attempt.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -5599,6 +5784,275 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
+    private com.google.protobuf.Struct result_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> resultBuilder_;
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     * @return Whether the result field is set.
+     */
+    public boolean hasResult() {
+      return ((bitField0_ & 0x01000000) != 0);
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     * @return The result.
+     */
+    public com.google.protobuf.Struct getResult() {
+      if (resultBuilder_ == null) {
+        return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+      } else {
+        return resultBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder setResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        result_ = value;
+      } else {
+        resultBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder setResult(
+        com.google.protobuf.Struct.Builder builderForValue) {
+      if (resultBuilder_ == null) {
+        result_ = builderForValue.build();
+      } else {
+        resultBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder mergeResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (((bitField0_ & 0x01000000) != 0) &&
+          result_ != null &&
+          result_ != com.google.protobuf.Struct.getDefaultInstance()) {
+          getResultBuilder().mergeFrom(value);
+        } else {
+          result_ = value;
+        }
+      } else {
+        resultBuilder_.mergeFrom(value);
+      }
+      if (result_ != null) {
+        bitField0_ |= 0x01000000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder clearResult() {
+      bitField0_ = (bitField0_ & ~0x01000000);
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.Struct.Builder getResultBuilder() {
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return internalGetResultFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+      if (resultBuilder_ != null) {
+        return resultBuilder_.getMessageOrBuilder();
+      } else {
+        return result_ == null ?
+            com.google.protobuf.Struct.getDefaultInstance() : result_;
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> 
+        internalGetResultFieldBuilder() {
+      if (resultBuilder_ == null) {
+        resultBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder>(
+                getResult(),
+                getParentForChildren(),
+                isClean());
+        result_ = null;
+      }
+      return resultBuilder_;
+    }
+
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x02000000) != 0);
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x02000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x02000000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x02000000;
+      onChanged();
+      return this;
+    }
+
     private io.github.runsvc.v1.Queue queue_;
     private com.google.protobuf.SingleFieldBuilder<
         io.github.runsvc.v1.Queue, io.github.runsvc.v1.Queue.Builder, io.github.runsvc.v1.QueueOrBuilder> queueBuilder_;
@@ -5611,7 +6065,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the queue field is set.
      */
     public boolean hasQueue() {
-      return ((bitField0_ & 0x01000000) != 0);
+      return ((bitField0_ & 0x04000000) != 0);
     }
     /**
      * <pre>
@@ -5644,7 +6098,7 @@ private static final long serialVersionUID = 0L;
       } else {
         queueBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x01000000;
+      bitField0_ |= 0x04000000;
       onChanged();
       return this;
     }
@@ -5662,7 +6116,7 @@ private static final long serialVersionUID = 0L;
       } else {
         queueBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x01000000;
+      bitField0_ |= 0x04000000;
       onChanged();
       return this;
     }
@@ -5675,7 +6129,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergeQueue(io.github.runsvc.v1.Queue value) {
       if (queueBuilder_ == null) {
-        if (((bitField0_ & 0x01000000) != 0) &&
+        if (((bitField0_ & 0x04000000) != 0) &&
           queue_ != null &&
           queue_ != io.github.runsvc.v1.Queue.getDefaultInstance()) {
           getQueueBuilder().mergeFrom(value);
@@ -5686,7 +6140,7 @@ private static final long serialVersionUID = 0L;
         queueBuilder_.mergeFrom(value);
       }
       if (queue_ != null) {
-        bitField0_ |= 0x01000000;
+        bitField0_ |= 0x04000000;
         onChanged();
       }
       return this;
@@ -5699,7 +6153,7 @@ private static final long serialVersionUID = 0L;
      * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
      */
     public Builder clearQueue() {
-      bitField0_ = (bitField0_ & ~0x01000000);
+      bitField0_ = (bitField0_ & ~0x04000000);
       queue_ = null;
       if (queueBuilder_ != null) {
         queueBuilder_.dispose();
@@ -5716,7 +6170,7 @@ private static final long serialVersionUID = 0L;
      * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
      */
     public io.github.runsvc.v1.Queue.Builder getQueueBuilder() {
-      bitField0_ |= 0x01000000;
+      bitField0_ |= 0x04000000;
       onChanged();
       return internalGetQueueFieldBuilder().getBuilder();
     }
@@ -5781,7 +6235,7 @@ private static final long serialVersionUID = 0L;
     public Builder setPriority(int value) {
 
       priority_ = value;
-      bitField0_ |= 0x02000000;
+      bitField0_ |= 0x08000000;
       onChanged();
       return this;
     }
@@ -5794,7 +6248,7 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder clearPriority() {
-      bitField0_ = (bitField0_ & ~0x02000000);
+      bitField0_ = (bitField0_ & ~0x08000000);
       priority_ = 0;
       onChanged();
       return this;
@@ -5812,7 +6266,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the retry field is set.
      */
     public boolean hasRetry() {
-      return ((bitField0_ & 0x04000000) != 0);
+      return ((bitField0_ & 0x10000000) != 0);
     }
     /**
      * <pre>
@@ -5845,7 +6299,7 @@ private static final long serialVersionUID = 0L;
       } else {
         retryBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x04000000;
+      bitField0_ |= 0x10000000;
       onChanged();
       return this;
     }
@@ -5863,7 +6317,7 @@ private static final long serialVersionUID = 0L;
       } else {
         retryBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x04000000;
+      bitField0_ |= 0x10000000;
       onChanged();
       return this;
     }
@@ -5876,7 +6330,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergeRetry(io.github.runsvc.v1.Retry value) {
       if (retryBuilder_ == null) {
-        if (((bitField0_ & 0x04000000) != 0) &&
+        if (((bitField0_ & 0x10000000) != 0) &&
           retry_ != null &&
           retry_ != io.github.runsvc.v1.Retry.getDefaultInstance()) {
           getRetryBuilder().mergeFrom(value);
@@ -5887,7 +6341,7 @@ private static final long serialVersionUID = 0L;
         retryBuilder_.mergeFrom(value);
       }
       if (retry_ != null) {
-        bitField0_ |= 0x04000000;
+        bitField0_ |= 0x10000000;
         onChanged();
       }
       return this;
@@ -5900,7 +6354,7 @@ private static final long serialVersionUID = 0L;
      * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
      */
     public Builder clearRetry() {
-      bitField0_ = (bitField0_ & ~0x04000000);
+      bitField0_ = (bitField0_ & ~0x10000000);
       retry_ = null;
       if (retryBuilder_ != null) {
         retryBuilder_.dispose();
@@ -5917,7 +6371,7 @@ private static final long serialVersionUID = 0L;
      * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
      */
     public io.github.runsvc.v1.Retry.Builder getRetryBuilder() {
-      bitField0_ |= 0x04000000;
+      bitField0_ |= 0x10000000;
       onChanged();
       return internalGetRetryFieldBuilder().getBuilder();
     }
@@ -5982,7 +6436,7 @@ private static final long serialVersionUID = 0L;
     public Builder setAttempt(int value) {
 
       attempt_ = value;
-      bitField0_ |= 0x08000000;
+      bitField0_ |= 0x20000000;
       onChanged();
       return this;
     }
@@ -5995,7 +6449,7 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder clearAttempt() {
-      bitField0_ = (bitField0_ & ~0x08000000);
+      bitField0_ = (bitField0_ & ~0x20000000);
       attempt_ = 0;
       onChanged();
       return this;
@@ -6028,7 +6482,7 @@ private static final long serialVersionUID = 0L;
     public Builder setFencingToken(long value) {
 
       fencingToken_ = value;
-      bitField0_ |= 0x10000000;
+      bitField0_ |= 0x40000000;
       onChanged();
       return this;
     }
@@ -6042,7 +6496,7 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder clearFencingToken() {
-      bitField0_ = (bitField0_ & ~0x10000000);
+      bitField0_ = (bitField0_ & ~0x40000000);
       fencingToken_ = 0L;
       onChanged();
       return this;
@@ -6061,7 +6515,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the notBefore field is set.
      */
     public boolean hasNotBefore() {
-      return ((bitField0_ & 0x20000000) != 0);
+      return ((bitField0_ & 0x80000000) != 0);
     }
     /**
      * <pre>
@@ -6096,7 +6550,7 @@ private static final long serialVersionUID = 0L;
       } else {
         notBeforeBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x20000000;
+      bitField0_ |= 0x80000000;
       onChanged();
       return this;
     }
@@ -6115,7 +6569,7 @@ private static final long serialVersionUID = 0L;
       } else {
         notBeforeBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x20000000;
+      bitField0_ |= 0x80000000;
       onChanged();
       return this;
     }
@@ -6129,7 +6583,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergeNotBefore(com.google.protobuf.Timestamp value) {
       if (notBeforeBuilder_ == null) {
-        if (((bitField0_ & 0x20000000) != 0) &&
+        if (((bitField0_ & 0x80000000) != 0) &&
           notBefore_ != null &&
           notBefore_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
           getNotBeforeBuilder().mergeFrom(value);
@@ -6140,7 +6594,7 @@ private static final long serialVersionUID = 0L;
         notBeforeBuilder_.mergeFrom(value);
       }
       if (notBefore_ != null) {
-        bitField0_ |= 0x20000000;
+        bitField0_ |= 0x80000000;
         onChanged();
       }
       return this;
@@ -6154,7 +6608,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
      */
     public Builder clearNotBefore() {
-      bitField0_ = (bitField0_ & ~0x20000000);
+      bitField0_ = (bitField0_ & ~0x80000000);
       notBefore_ = null;
       if (notBeforeBuilder_ != null) {
         notBeforeBuilder_.dispose();
@@ -6172,7 +6626,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
      */
     public com.google.protobuf.Timestamp.Builder getNotBeforeBuilder() {
-      bitField0_ |= 0x20000000;
+      bitField0_ |= 0x80000000;
       onChanged();
       return internalGetNotBeforeFieldBuilder().getBuilder();
     }
@@ -6224,7 +6678,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the concurrencyKey field is set.
      */
     public boolean hasConcurrencyKey() {
-      return ((bitField0_ & 0x40000000) != 0);
+      return ((bitField1_ & 0x00000001) != 0);
     }
     /**
      * <pre>
@@ -6280,7 +6734,7 @@ private static final long serialVersionUID = 0L;
         java.lang.String value) {
       if (value == null) { throw new NullPointerException(); }
       concurrencyKey_ = value;
-      bitField0_ |= 0x40000000;
+      bitField1_ |= 0x00000001;
       onChanged();
       return this;
     }
@@ -6294,7 +6748,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder clearConcurrencyKey() {
       concurrencyKey_ = getDefaultInstance().getConcurrencyKey();
-      bitField0_ = (bitField0_ & ~0x40000000);
+      bitField1_ = (bitField1_ & ~0x00000001);
       onChanged();
       return this;
     }
@@ -6312,7 +6766,7 @@ private static final long serialVersionUID = 0L;
       if (value == null) { throw new NullPointerException(); }
       checkByteStringIsUtf8(value);
       concurrencyKey_ = value;
-      bitField0_ |= 0x40000000;
+      bitField1_ |= 0x00000001;
       onChanged();
       return this;
     }
@@ -6340,7 +6794,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder setHandoverValue(int value) {
       handover_ = value;
-      bitField0_ |= 0x80000000;
+      bitField1_ |= 0x00000002;
       onChanged();
       return this;
     }
@@ -6368,7 +6822,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder setHandover(io.github.runsvc.v1.Handover value) {
       if (value == null) { throw new NullPointerException(); }
-      bitField0_ |= 0x80000000;
+      bitField1_ |= 0x00000002;
       handover_ = value.getNumber();
       onChanged();
       return this;
@@ -6382,7 +6836,7 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder clearHandover() {
-      bitField0_ = (bitField0_ & ~0x80000000);
+      bitField1_ = (bitField1_ & ~0x00000002);
       handover_ = 0;
       onChanged();
       return this;
@@ -6401,7 +6855,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the pendingAt field is set.
      */
     public boolean hasPendingAt() {
-      return ((bitField1_ & 0x00000001) != 0);
+      return ((bitField1_ & 0x00000004) != 0);
     }
     /**
      * <pre>
@@ -6436,7 +6890,7 @@ private static final long serialVersionUID = 0L;
       } else {
         pendingAtBuilder_.setMessage(value);
       }
-      bitField1_ |= 0x00000001;
+      bitField1_ |= 0x00000004;
       onChanged();
       return this;
     }
@@ -6455,7 +6909,7 @@ private static final long serialVersionUID = 0L;
       } else {
         pendingAtBuilder_.setMessage(builderForValue.build());
       }
-      bitField1_ |= 0x00000001;
+      bitField1_ |= 0x00000004;
       onChanged();
       return this;
     }
@@ -6469,7 +6923,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergePendingAt(com.google.protobuf.Timestamp value) {
       if (pendingAtBuilder_ == null) {
-        if (((bitField1_ & 0x00000001) != 0) &&
+        if (((bitField1_ & 0x00000004) != 0) &&
           pendingAt_ != null &&
           pendingAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
           getPendingAtBuilder().mergeFrom(value);
@@ -6480,7 +6934,7 @@ private static final long serialVersionUID = 0L;
         pendingAtBuilder_.mergeFrom(value);
       }
       if (pendingAt_ != null) {
-        bitField1_ |= 0x00000001;
+        bitField1_ |= 0x00000004;
         onChanged();
       }
       return this;
@@ -6494,7 +6948,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
      */
     public Builder clearPendingAt() {
-      bitField1_ = (bitField1_ & ~0x00000001);
+      bitField1_ = (bitField1_ & ~0x00000004);
       pendingAt_ = null;
       if (pendingAtBuilder_ != null) {
         pendingAtBuilder_.dispose();
@@ -6512,7 +6966,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
      */
     public com.google.protobuf.Timestamp.Builder getPendingAtBuilder() {
-      bitField1_ |= 0x00000001;
+      bitField1_ |= 0x00000004;
       onChanged();
       return internalGetPendingAtFieldBuilder().getBuilder();
     }
@@ -6566,7 +7020,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the queueTimeout field is set.
      */
     public boolean hasQueueTimeout() {
-      return ((bitField1_ & 0x00000002) != 0);
+      return ((bitField1_ & 0x00000008) != 0);
     }
     /**
      * <pre>
@@ -6599,7 +7053,7 @@ private static final long serialVersionUID = 0L;
       } else {
         queueTimeoutBuilder_.setMessage(value);
       }
-      bitField1_ |= 0x00000002;
+      bitField1_ |= 0x00000008;
       onChanged();
       return this;
     }
@@ -6617,7 +7071,7 @@ private static final long serialVersionUID = 0L;
       } else {
         queueTimeoutBuilder_.setMessage(builderForValue.build());
       }
-      bitField1_ |= 0x00000002;
+      bitField1_ |= 0x00000008;
       onChanged();
       return this;
     }
@@ -6630,7 +7084,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergeQueueTimeout(com.google.protobuf.Duration value) {
       if (queueTimeoutBuilder_ == null) {
-        if (((bitField1_ & 0x00000002) != 0) &&
+        if (((bitField1_ & 0x00000008) != 0) &&
           queueTimeout_ != null &&
           queueTimeout_ != com.google.protobuf.Duration.getDefaultInstance()) {
           getQueueTimeoutBuilder().mergeFrom(value);
@@ -6641,7 +7095,7 @@ private static final long serialVersionUID = 0L;
         queueTimeoutBuilder_.mergeFrom(value);
       }
       if (queueTimeout_ != null) {
-        bitField1_ |= 0x00000002;
+        bitField1_ |= 0x00000008;
         onChanged();
       }
       return this;
@@ -6654,7 +7108,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
      */
     public Builder clearQueueTimeout() {
-      bitField1_ = (bitField1_ & ~0x00000002);
+      bitField1_ = (bitField1_ & ~0x00000008);
       queueTimeout_ = null;
       if (queueTimeoutBuilder_ != null) {
         queueTimeoutBuilder_.dispose();
@@ -6671,7 +7125,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
      */
     public com.google.protobuf.Duration.Builder getQueueTimeoutBuilder() {
-      bitField1_ |= 0x00000002;
+      bitField1_ |= 0x00000008;
       onChanged();
       return internalGetQueueTimeoutFieldBuilder().getBuilder();
     }

@@ -117,6 +117,16 @@ public final class RunServiceProto {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_UpdateModelNameResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_UpdateMetadataRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_UpdateMetadataRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_UpdateMetadataResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_UpdateMetadataResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_runsvc_v1_HeartbeatRequest_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -186,146 +196,161 @@ public final class RunServiceProto {
   static {
     java.lang.String[] descriptorData = {
       "\n\033runsvc/v1/run_service.proto\022\trunsvc.v1" +
-      "\032\036google/protobuf/duration.proto\032\023runsvc" +
-      "/v1/run.proto\"V\n\rCreateRequest\022\035\n\nreques" +
-      "t_id\030\001 \001(\tR\trequestId\022&\n\004spec\030\002 \001(\0132\022.ru" +
-      "nsvc.v1.RunSpecR\004spec\"N\n\016CreateResponse\022" +
-      " \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\032\n\010rep" +
-      "layed\030\002 \001(\010R\010replayed\"^\n\025CreateOrRejectR" +
-      "equest\022\035\n\nrequest_id\030\001 \001(\tR\trequestId\022&\n" +
-      "\004spec\030\002 \001(\0132\022.runsvc.v1.RunSpecR\004spec\"\206\001" +
-      "\n\026CreateOrRejectResponse\022 \n\003run\030\001 \001(\0132\016." +
-      "runsvc.v1.RunR\003run\022\032\n\010replayed\030\002 \001(\010R\010re" +
-      "played\022.\n\nsuperseded\030\003 \003(\0132\016.runsvc.v1.R" +
-      "unR\nsuperseded\"#\n\nGetRequest\022\025\n\006run_id\030\001" +
-      " \001(\tR\005runId\"/\n\013GetResponse\022 \n\003run\030\001 \001(\0132" +
-      "\016.runsvc.v1.RunR\003run\"\240\001\n\023ListByThreadReq" +
-      "uest\022\033\n\tthread_id\030\001 \001(\tR\010threadId\022\033\n\tpag" +
-      "e_size\030\002 \001(\005R\010pageSize\022\035\n\npage_token\030\003 \001" +
-      "(\tR\tpageToken\0220\n\010statuses\030\004 \003(\0162\024.runsvc" +
-      ".v1.RunStatusR\010statuses\"b\n\024ListByThreadR" +
-      "esponse\022\"\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004r" +
-      "uns\022&\n\017next_page_token\030\002 \001(\tR\rnextPageTo" +
-      "ken\"1\n\022HasInflightRequest\022\033\n\tthread_id\030\001" +
-      " \001(\tR\010threadId\"w\n\023HasInflightResponse\022!\n" +
-      "\014has_inflight\030\001 \001(\010R\013hasInflight\022\027\n\007run_" +
-      "ids\030\002 \003(\tR\006runIds\022$\n\016queued_run_ids\030\003 \003(" +
-      "\tR\014queuedRunIds\"\255\002\n\020SetStatusRequest\022\025\n\006" +
-      "run_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.ru" +
-      "nsvc.v1.RunStatusR\006status\022\031\n\005error\030\003 \001(\t" +
-      "H\000R\005error\210\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010worke" +
-      "rId\210\001\001\0226\n\tlease_ttl\030\005 \001(\0132\031.google.proto" +
-      "buf.DurationR\010leaseTtl\022\035\n\007attempt\030\010 \001(\005H" +
-      "\002R\007attempt\210\001\001\022\034\n\tretryable\030\t \001(\010R\tretrya" +
-      "bleB\010\n\006_errorB\014\n\n_worker_idB\n\n\010_attempt\"" +
-      "O\n\021SetStatusResponse\022 \n\003run\030\001 \001(\0132\016.runs" +
-      "vc.v1.RunR\003run\022\030\n\007changed\030\002 \001(\010R\007changed" +
-      "\"\245\002\n\017CompleteRequest\022\025\n\006run_id\030\001 \001(\tR\005ru" +
-      "nId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1.RunStatu" +
-      "sR\006status\022\031\n\005error\030\003 \001(\tH\000R\005error\210\001\001\022/\n\010" +
-      "progress\030\004 \001(\0132\023.runsvc.v1.ProgressR\010pro" +
-      "gress\022 \n\tworker_id\030\005 \001(\tH\001R\010workerId\210\001\001\022" +
-      "\035\n\007attempt\030\010 \001(\005H\002R\007attempt\210\001\001\022\034\n\tretrya" +
-      "ble\030\t \001(\010R\tretryableB\010\n\006_errorB\014\n\n_worke" +
-      "r_idB\n\n\010_attempt\"N\n\020CompleteResponse\022 \n\003" +
-      "run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007change" +
-      "d\030\002 \001(\010R\007changed\"\376\001\n\025UpdateProgressReque" +
-      "st\022\025\n\006run_id\030\001 \001(\tR\005runId\022/\n\010progress\030\002 " +
-      "\001(\0132\023.runsvc.v1.ProgressR\010progress\022\037\n\010se" +
-      "quence\030\003 \001(\004H\000R\010sequence\210\001\001\022\024\n\005final\030\004 \001" +
-      "(\010R\005final\022 \n\tworker_id\030\005 \001(\tH\001R\010workerId" +
-      "\210\001\001\022\035\n\007attempt\030\006 \001(\005H\002R\007attempt\210\001\001B\013\n\t_s" +
-      "equenceB\014\n\n_worker_idB\n\n\010_attempt\"T\n\026Upd" +
-      "ateProgressResponse\022 \n\003run\030\001 \001(\0132\016.runsv" +
-      "c.v1.RunR\003run\022\030\n\007applied\030\002 \001(\010R\007applied\"" +
-      "b\n\026UpdateModelNameRequest\022\025\n\006run_id\030\001 \001(" +
-      "\tR\005runId\022\"\n\nmodel_name\030\002 \001(\tH\000R\tmodelNam" +
-      "e\210\001\001B\r\n\013_model_name\";\n\027UpdateModelNameRe" +
+      "\032\036google/protobuf/duration.proto\032\034google" +
+      "/protobuf/struct.proto\032\023runsvc/v1/run.pr" +
+      "oto\"V\n\rCreateRequest\022\035\n\nrequest_id\030\001 \001(\t" +
+      "R\trequestId\022&\n\004spec\030\002 \001(\0132\022.runsvc.v1.Ru" +
+      "nSpecR\004spec\"N\n\016CreateResponse\022 \n\003run\030\001 \001" +
+      "(\0132\016.runsvc.v1.RunR\003run\022\032\n\010replayed\030\002 \001(" +
+      "\010R\010replayed\"^\n\025CreateOrRejectRequest\022\035\n\n" +
+      "request_id\030\001 \001(\tR\trequestId\022&\n\004spec\030\002 \001(" +
+      "\0132\022.runsvc.v1.RunSpecR\004spec\"\206\001\n\026CreateOr" +
+      "RejectResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1." +
+      "RunR\003run\022\032\n\010replayed\030\002 \001(\010R\010replayed\022.\n\n" +
+      "superseded\030\003 \003(\0132\016.runsvc.v1.RunR\nsupers" +
+      "eded\"#\n\nGetRequest\022\025\n\006run_id\030\001 \001(\tR\005runI" +
+      "d\"/\n\013GetResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v" +
+      "1.RunR\003run\"\240\001\n\023ListByThreadRequest\022\033\n\tth" +
+      "read_id\030\001 \001(\tR\010threadId\022\033\n\tpage_size\030\002 \001" +
+      "(\005R\010pageSize\022\035\n\npage_token\030\003 \001(\tR\tpageTo" +
+      "ken\0220\n\010statuses\030\004 \003(\0162\024.runsvc.v1.RunSta" +
+      "tusR\010statuses\"b\n\024ListByThreadResponse\022\"\n" +
+      "\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004runs\022&\n\017nex" +
+      "t_page_token\030\002 \001(\tR\rnextPageToken\"1\n\022Has" +
+      "InflightRequest\022\033\n\tthread_id\030\001 \001(\tR\010thre" +
+      "adId\"w\n\023HasInflightResponse\022!\n\014has_infli" +
+      "ght\030\001 \001(\010R\013hasInflight\022\027\n\007run_ids\030\002 \003(\tR" +
+      "\006runIds\022$\n\016queued_run_ids\030\003 \003(\tR\014queuedR" +
+      "unIds\"\224\003\n\020SetStatusRequest\022\025\n\006run_id\030\001 \001" +
+      "(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1.Ru" +
+      "nStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R\005error\210" +
+      "\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010workerId\210\001\001\0226\n\t" +
+      "lease_ttl\030\005 \001(\0132\031.google.protobuf.Durati" +
+      "onR\010leaseTtl\022/\n\006result\030\006 \001(\0132\027.google.pr" +
+      "otobuf.StructR\006result\022$\n\013stop_reason\030\007 \001" +
+      "(\tH\002R\nstopReason\210\001\001\022\035\n\007attempt\030\010 \001(\005H\003R\007" +
+      "attempt\210\001\001\022\034\n\tretryable\030\t \001(\010R\tretryable" +
+      "B\010\n\006_errorB\014\n\n_worker_idB\016\n\014_stop_reason" +
+      "B\n\n\010_attempt\"O\n\021SetStatusResponse\022 \n\003run" +
+      "\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002" +
+      " \001(\010R\007changed\"\214\003\n\017CompleteRequest\022\025\n\006run" +
+      "_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsv" +
+      "c.v1.RunStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R" +
+      "\005error\210\001\001\022/\n\010progress\030\004 \001(\0132\023.runsvc.v1." +
+      "ProgressR\010progress\022 \n\tworker_id\030\005 \001(\tH\001R" +
+      "\010workerId\210\001\001\022/\n\006result\030\006 \001(\0132\027.google.pr" +
+      "otobuf.StructR\006result\022$\n\013stop_reason\030\007 \001" +
+      "(\tH\002R\nstopReason\210\001\001\022\035\n\007attempt\030\010 \001(\005H\003R\007" +
+      "attempt\210\001\001\022\034\n\tretryable\030\t \001(\010R\tretryable" +
+      "B\010\n\006_errorB\014\n\n_worker_idB\016\n\014_stop_reason" +
+      "B\n\n\010_attempt\"N\n\020CompleteResponse\022 \n\003run\030" +
+      "\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 " +
+      "\001(\010R\007changed\"\376\001\n\025UpdateProgressRequest\022\025" +
+      "\n\006run_id\030\001 \001(\tR\005runId\022/\n\010progress\030\002 \001(\0132" +
+      "\023.runsvc.v1.ProgressR\010progress\022\037\n\010sequen" +
+      "ce\030\003 \001(\004H\000R\010sequence\210\001\001\022\024\n\005final\030\004 \001(\010R\005" +
+      "final\022 \n\tworker_id\030\005 \001(\tH\001R\010workerId\210\001\001\022" +
+      "\035\n\007attempt\030\006 \001(\005H\002R\007attempt\210\001\001B\013\n\t_seque" +
+      "nceB\014\n\n_worker_idB\n\n\010_attempt\"T\n\026UpdateP" +
+      "rogressResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1" +
+      ".RunR\003run\022\030\n\007applied\030\002 \001(\010R\007applied\"b\n\026U" +
+      "pdateModelNameRequest\022\025\n\006run_id\030\001 \001(\tR\005r" +
+      "unId\022\"\n\nmodel_name\030\002 \001(\tH\000R\tmodelName\210\001\001" +
+      "B\r\n\013_model_name\";\n\027UpdateModelNameRespon" +
+      "se\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\"q\n\025" +
+      "UpdateMetadataRequest\022\025\n\006run_id\030\001 \001(\tR\005r" +
+      "unId\022)\n\003set\030\002 \001(\0132\027.google.protobuf.Stru" +
+      "ctR\003set\022\026\n\006remove\030\003 \003(\tR\006remove\"T\n\026Updat" +
+      "eMetadataResponse\022 \n\003run\030\001 \001(\0132\016.runsvc." +
+      "v1.RunR\003run\022\030\n\007changed\030\002 \001(\010R\007changed\"q\n" +
+      "\020HeartbeatRequest\022\025\n\006run_id\030\001 \001(\tR\005runId" +
+      "\022\033\n\tworker_id\030\002 \001(\tR\010workerId\022\035\n\007attempt" +
+      "\030\003 \001(\005H\000R\007attempt\210\001\001B\n\n\010_attempt\"5\n\021Hear" +
+      "tbeatResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.R" +
+      "unR\003run\"y\n\rCancelRequest\022\025\n\006run_id\030\001 \001(\t" +
+      "R\005runId\022/\n\006action\030\002 \001(\0162\027.runsvc.v1.Canc" +
+      "elActionR\006action\022\027\n\004note\030\003 \001(\tH\000R\004note\210\001" +
+      "\001B\007\n\005_note\"f\n\016CancelResponse\022 \n\003run\030\001 \001(" +
+      "\0132\016.runsvc.v1.RunR\003run\0222\n\007outcome\030\002 \001(\0162" +
+      "\030.runsvc.v1.CancelOutcomeR\007outcome\"\363\001\n\030A" +
+      "cknowledgeCancelRequest\022\025\n\006run_id\030\001 \001(\tR" +
+      "\005runId\022 \n\tworker_id\030\002 \001(\tH\000R\010workerId\210\001\001" +
+      "\022/\n\010progress\030\003 \001(\0132\023.runsvc.v1.ProgressR" +
+      "\010progress\022$\n\013stop_reason\030\004 \001(\tH\001R\nstopRe" +
+      "ason\210\001\001\022\035\n\007attempt\030\005 \001(\005H\002R\007attempt\210\001\001B\014" +
+      "\n\n_worker_idB\016\n\014_stop_reasonB\n\n\010_attempt" +
+      "\"W\n\031AcknowledgeCancelResponse\022 \n\003run\030\001 \001" +
+      "(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(\010" +
+      "R\007changed\"\225\003\n\023StreamStatusRequest\022\027\n\006run" +
+      "_id\030\001 \001(\tH\000R\005runId\022\035\n\tthread_id\030\002 \001(\tH\000R" +
+      "\010threadId\022&\n\003all\030\003 \001(\0132\022.runsvc.v1.AllRu" +
+      "nsH\000R\003all\022*\n\016after_revision\030\004 \001(\004H\001R\raft" +
+      "erRevision\210\001\001\022\031\n\010store_id\030\005 \001(\tR\007storeId" +
+      "\022)\n\020include_progress\030\006 \001(\010R\017includeProgr" +
+      "ess\022H\n\022heartbeat_interval\030\007 \001(\0132\031.google" +
+      ".protobuf.DurationR\021heartbeatInterval\022\026\n" +
+      "\006attach\030\010 \001(\010R\006attach\022-\n\022until_acknowled" +
+      "ged\030\t \001(\010R\021untilAcknowledgedB\010\n\006targetB\021" +
+      "\n\017_after_revision\"\360\001\n\024StreamStatusRespon" +
+      "se\022,\n\005event\030\001 \001(\0162\026.runsvc.v1.StatusEven" +
+      "tR\005event\022\032\n\010revision\030\002 \001(\004R\010revision\022 \n\003" +
+      "run\030\003 \001(\0132\016.runsvc.v1.RunR\003run\022=\n\017previo" +
+      "us_status\030\004 \001(\0162\024.runsvc.v1.RunStatusR\016p" +
+      "reviousStatus\022\022\n\004more\030\005 \001(\010R\004more\022\031\n\010sto" +
+      "re_id\030\006 \001(\tR\007storeId\"\226\002\n\014ClaimRequest\022\033\n" +
+      "\tworker_id\030\001 \001(\tR\010workerId\022#\n\rassistant_" +
+      "ids\030\002 \003(\tR\014assistantIds\022\031\n\010max_runs\030\003 \001(" +
+      "\005R\007maxRuns\0226\n\tlease_ttl\030\004 \001(\0132\031.google.p" +
+      "rotobuf.DurationR\010leaseTtl\022-\n\004wait\030\005 \001(\013" +
+      "2\031.google.protobuf.DurationR\004wait\022\035\n\nreq" +
+      "uest_id\030\006 \001(\tR\trequestId\022#\n\rany_assistan" +
+      "t\030\007 \001(\010R\014anyAssistant\"3\n\rClaimResponse\022\"" +
+      "\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004runs\"o\n\016Re" +
+      "leaseRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033\n\tw" +
+      "orker_id\030\002 \001(\tR\010workerId\022\035\n\007attempt\030\003 \001(" +
+      "\005H\000R\007attempt\210\001\001B\n\n\010_attempt\"3\n\017ReleaseRe" +
       "sponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run" +
-      "\"q\n\020HeartbeatRequest\022\025\n\006run_id\030\001 \001(\tR\005ru" +
-      "nId\022\033\n\tworker_id\030\002 \001(\tR\010workerId\022\035\n\007atte" +
-      "mpt\030\003 \001(\005H\000R\007attempt\210\001\001B\n\n\010_attempt\"5\n\021H" +
-      "eartbeatResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v" +
-      "1.RunR\003run\"y\n\rCancelRequest\022\025\n\006run_id\030\001 " +
-      "\001(\tR\005runId\022/\n\006action\030\002 \001(\0162\027.runsvc.v1.C" +
-      "ancelActionR\006action\022\027\n\004note\030\003 \001(\tH\000R\004not" +
-      "e\210\001\001B\007\n\005_note\"f\n\016CancelResponse\022 \n\003run\030\001" +
-      " \001(\0132\016.runsvc.v1.RunR\003run\0222\n\007outcome\030\002 \001" +
-      "(\0162\030.runsvc.v1.CancelOutcomeR\007outcome\"\275\001" +
-      "\n\030AcknowledgeCancelRequest\022\025\n\006run_id\030\001 \001" +
-      "(\tR\005runId\022 \n\tworker_id\030\002 \001(\tH\000R\010workerId" +
-      "\210\001\001\022/\n\010progress\030\003 \001(\0132\023.runsvc.v1.Progre" +
-      "ssR\010progress\022\035\n\007attempt\030\005 \001(\005H\001R\007attempt" +
-      "\210\001\001B\014\n\n_worker_idB\n\n\010_attempt\"W\n\031Acknowl" +
-      "edgeCancelResponse\022 \n\003run\030\001 \001(\0132\016.runsvc" +
-      ".v1.RunR\003run\022\030\n\007changed\030\002 \001(\010R\007changed\"\225" +
-      "\003\n\023StreamStatusRequest\022\027\n\006run_id\030\001 \001(\tH\000" +
-      "R\005runId\022\035\n\tthread_id\030\002 \001(\tH\000R\010threadId\022&" +
-      "\n\003all\030\003 \001(\0132\022.runsvc.v1.AllRunsH\000R\003all\022*" +
-      "\n\016after_revision\030\004 \001(\004H\001R\rafterRevision\210" +
-      "\001\001\022\031\n\010store_id\030\005 \001(\tR\007storeId\022)\n\020include" +
-      "_progress\030\006 \001(\010R\017includeProgress\022H\n\022hear" +
-      "tbeat_interval\030\007 \001(\0132\031.google.protobuf.D" +
-      "urationR\021heartbeatInterval\022\026\n\006attach\030\010 \001" +
-      "(\010R\006attach\022-\n\022until_acknowledged\030\t \001(\010R\021" +
-      "untilAcknowledgedB\010\n\006targetB\021\n\017_after_re" +
-      "vision\"\360\001\n\024StreamStatusResponse\022,\n\005event" +
-      "\030\001 \001(\0162\026.runsvc.v1.StatusEventR\005event\022\032\n" +
-      "\010revision\030\002 \001(\004R\010revision\022 \n\003run\030\003 \001(\0132\016" +
-      ".runsvc.v1.RunR\003run\022=\n\017previous_status\030\004" +
-      " \001(\0162\024.runsvc.v1.RunStatusR\016previousStat" +
-      "us\022\022\n\004more\030\005 \001(\010R\004more\022\031\n\010store_id\030\006 \001(\t" +
-      "R\007storeId\"\226\002\n\014ClaimRequest\022\033\n\tworker_id\030" +
-      "\001 \001(\tR\010workerId\022#\n\rassistant_ids\030\002 \003(\tR\014" +
-      "assistantIds\022\031\n\010max_runs\030\003 \001(\005R\007maxRuns\022" +
-      "6\n\tlease_ttl\030\004 \001(\0132\031.google.protobuf.Dur" +
-      "ationR\010leaseTtl\022-\n\004wait\030\005 \001(\0132\031.google.p" +
-      "rotobuf.DurationR\004wait\022\035\n\nrequest_id\030\006 \001" +
-      "(\tR\trequestId\022#\n\rany_assistant\030\007 \001(\010R\014an" +
-      "yAssistant\"3\n\rClaimResponse\022\"\n\004runs\030\001 \003(" +
-      "\0132\016.runsvc.v1.RunR\004runs\"o\n\016ReleaseReques" +
-      "t\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033\n\tworker_id\030\002 " +
-      "\001(\tR\010workerId\022\035\n\007attempt\030\003 \001(\005H\000R\007attemp" +
-      "t\210\001\001B\n\n\010_attempt\"3\n\017ReleaseResponse\022 \n\003r" +
-      "un\030\001 \001(\0132\016.runsvc.v1.RunR\003run2\237\t\n\nRunSer" +
-      "vice\022=\n\006Create\022\030.runsvc.v1.CreateRequest" +
-      "\032\031.runsvc.v1.CreateResponse\022U\n\016CreateOrR" +
-      "eject\022 .runsvc.v1.CreateOrRejectRequest\032" +
-      "!.runsvc.v1.CreateOrRejectResponse\0229\n\003Ge" +
-      "t\022\025.runsvc.v1.GetRequest\032\026.runsvc.v1.Get" +
-      "Response\"\003\220\002\001\022T\n\014ListByThread\022\036.runsvc.v" +
-      "1.ListByThreadRequest\032\037.runsvc.v1.ListBy" +
-      "ThreadResponse\"\003\220\002\001\022Q\n\013HasInflight\022\035.run" +
-      "svc.v1.HasInflightRequest\032\036.runsvc.v1.Ha" +
-      "sInflightResponse\"\003\220\002\001\022K\n\tSetStatus\022\033.ru" +
-      "nsvc.v1.SetStatusRequest\032\034.runsvc.v1.Set" +
-      "StatusResponse\"\003\220\002\002\022H\n\010Complete\022\032.runsvc" +
-      ".v1.CompleteRequest\032\033.runsvc.v1.Complete" +
-      "Response\"\003\220\002\002\022U\n\016UpdateProgress\022 .runsvc" +
-      ".v1.UpdateProgressRequest\032!.runsvc.v1.Up" +
-      "dateProgressResponse\022]\n\017UpdateModelName\022" +
-      "!.runsvc.v1.UpdateModelNameRequest\032\".run" +
-      "svc.v1.UpdateModelNameResponse\"\003\220\002\002\022K\n\tH" +
-      "eartbeat\022\033.runsvc.v1.HeartbeatRequest\032\034." +
-      "runsvc.v1.HeartbeatResponse\"\003\220\002\002\022B\n\006Canc" +
-      "el\022\030.runsvc.v1.CancelRequest\032\031.runsvc.v1" +
-      ".CancelResponse\"\003\220\002\002\022c\n\021AcknowledgeCance" +
-      "l\022#.runsvc.v1.AcknowledgeCancelRequest\032$" +
-      ".runsvc.v1.AcknowledgeCancelResponse\"\003\220\002" +
-      "\002\022V\n\014StreamStatus\022\036.runsvc.v1.StreamStat" +
-      "usRequest\032\037.runsvc.v1.StreamStatusRespon" +
-      "se\"\003\220\002\0010\001\022:\n\005Claim\022\027.runsvc.v1.ClaimRequ" +
-      "est\032\030.runsvc.v1.ClaimResponse\022@\n\007Release" +
-      "\022\031.runsvc.v1.ReleaseRequest\032\032.runsvc.v1." +
-      "ReleaseResponseB`\n\023io.github.runsvc.v1B\017" +
-      "RunServiceProtoP\001Z6github.com/runsvc/run" +
-      "svc/clients/go/runsvc/v1;runsvcv1b\006proto" +
-      "3"
+      "2\373\t\n\nRunService\022=\n\006Create\022\030.runsvc.v1.Cr" +
+      "eateRequest\032\031.runsvc.v1.CreateResponse\022U" +
+      "\n\016CreateOrReject\022 .runsvc.v1.CreateOrRej" +
+      "ectRequest\032!.runsvc.v1.CreateOrRejectRes" +
+      "ponse\0229\n\003Get\022\025.runsvc.v1.GetRequest\032\026.ru" +
+      "nsvc.v1.GetResponse\"\003\220\002\001\022T\n\014ListByThread" +
+      "\022\036.runsvc.v1.ListByThreadRequest\032\037.runsv" +
+      "c.v1.ListByThreadResponse\"\003\220\002\001\022Q\n\013HasInf" +
+      "light\022\035.runsvc.v1.HasInflightRequest\032\036.r" +
+      "unsvc.v1.HasInflightResponse\"\003\220\002\001\022K\n\tSet" +
+      "Status\022\033.runsvc.v1.SetStatusRequest\032\034.ru" +
+      "nsvc.v1.SetStatusResponse\"\003\220\002\002\022H\n\010Comple" +
+      "te\022\032.runsvc.v1.CompleteRequest\032\033.runsvc." +
+      "v1.CompleteResponse\"\003\220\002\002\022U\n\016UpdateProgre" +
+      "ss\022 .runsvc.v1.UpdateProgressRequest\032!.r" +
+      "unsvc.v1.UpdateProgressResponse\022]\n\017Updat" +
+      "eModelName\022!.runsvc.v1.UpdateModelNameRe" +
+      "quest\032\".runsvc.v1.UpdateModelNameRespons" +
+      "e\"\003\220\002\002\022Z\n\016UpdateMetadata\022 .runsvc.v1.Upd" +
+      "ateMetadataRequest\032!.runsvc.v1.UpdateMet" +
+      "adataResponse\"\003\220\002\002\022K\n\tHeartbeat\022\033.runsvc" +
+      ".v1.HeartbeatRequest\032\034.runsvc.v1.Heartbe" +
+      "atResponse\"\003\220\002\002\022B\n\006Cancel\022\030.runsvc.v1.Ca" +
+      "ncelRequest\032\031.runsvc.v1.CancelResponse\"\003" +
+      "\220\002\002\022c\n\021AcknowledgeCancel\022#.runsvc.v1.Ack" +
+      "nowledgeCancelRequest\032$.runsvc.v1.Acknow" +
+      "ledgeCancelResponse\"\003\220\002\002\022V\n\014StreamStatus" +
+      "\022\036.runsvc.v1.StreamStatusRequest\032\037.runsv" +
+      "c.v1.StreamStatusResponse\"\003\220\002\0010\001\022:\n\005Clai" +
+      "m\022\027.runsvc.v1.ClaimRequest\032\030.runsvc.v1.C" +
+      "laimResponse\022@\n\007Release\022\031.runsvc.v1.Rele" +
+      "aseRequest\032\032.runsvc.v1.ReleaseResponseB`" +
+      "\n\023io.github.runsvc.v1B\017RunServiceProtoP\001" +
+      "Z6github.com/runsvc/runsvc/clients/go/ru" +
+      "nsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
           com.google.protobuf.DurationProto.getDescriptor(),
+          com.google.protobuf.StructProto.getDescriptor(),
           io.github.runsvc.v1.RunProto.getDescriptor(),
         });
     internal_static_runsvc_v1_CreateRequest_descriptor =
@@ -393,7 +418,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_SetStatusRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_SetStatusRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", "Attempt", "Retryable", });
+        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", "Result", "StopReason", "Attempt", "Retryable", });
     internal_static_runsvc_v1_SetStatusResponse_descriptor =
       getDescriptor().getMessageTypes().get(11);
     internal_static_runsvc_v1_SetStatusResponse_fieldAccessorTable = new
@@ -405,7 +430,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_CompleteRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CompleteRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", "Attempt", "Retryable", });
+        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", "Result", "StopReason", "Attempt", "Retryable", });
     internal_static_runsvc_v1_CompleteResponse_descriptor =
       getDescriptor().getMessageTypes().get(13);
     internal_static_runsvc_v1_CompleteResponse_fieldAccessorTable = new
@@ -436,80 +461,93 @@ public final class RunServiceProto {
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_UpdateModelNameResponse_descriptor,
         new java.lang.String[] { "Run", });
-    internal_static_runsvc_v1_HeartbeatRequest_descriptor =
+    internal_static_runsvc_v1_UpdateMetadataRequest_descriptor =
       getDescriptor().getMessageTypes().get(18);
+    internal_static_runsvc_v1_UpdateMetadataRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_UpdateMetadataRequest_descriptor,
+        new java.lang.String[] { "RunId", "Set", "Remove", });
+    internal_static_runsvc_v1_UpdateMetadataResponse_descriptor =
+      getDescriptor().getMessageTypes().get(19);
+    internal_static_runsvc_v1_UpdateMetadataResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_UpdateMetadataResponse_descriptor,
+        new java.lang.String[] { "Run", "Changed", });
+    internal_static_runsvc_v1_HeartbeatRequest_descriptor =
+      getDescriptor().getMessageTypes().get(20);
     internal_static_runsvc_v1_HeartbeatRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HeartbeatRequest_descriptor,
         new java.lang.String[] { "RunId", "WorkerId", "Attempt", });
     internal_static_runsvc_v1_HeartbeatResponse_descriptor =
-      getDescriptor().getMessageTypes().get(19);
+      getDescriptor().getMessageTypes().get(21);
     internal_static_runsvc_v1_HeartbeatResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HeartbeatResponse_descriptor,
         new java.lang.String[] { "Run", });
     internal_static_runsvc_v1_CancelRequest_descriptor =
-      getDescriptor().getMessageTypes().get(20);
+      getDescriptor().getMessageTypes().get(22);
     internal_static_runsvc_v1_CancelRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CancelRequest_descriptor,
         new java.lang.String[] { "RunId", "Action", "Note", });
     internal_static_runsvc_v1_CancelResponse_descriptor =
-      getDescriptor().getMessageTypes().get(21);
+      getDescriptor().getMessageTypes().get(23);
     internal_static_runsvc_v1_CancelResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CancelResponse_descriptor,
         new java.lang.String[] { "Run", "Outcome", });
     internal_static_runsvc_v1_AcknowledgeCancelRequest_descriptor =
-      getDescriptor().getMessageTypes().get(22);
+      getDescriptor().getMessageTypes().get(24);
     internal_static_runsvc_v1_AcknowledgeCancelRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AcknowledgeCancelRequest_descriptor,
-        new java.lang.String[] { "RunId", "WorkerId", "Progress", "Attempt", });
+        new java.lang.String[] { "RunId", "WorkerId", "Progress", "StopReason", "Attempt", });
     internal_static_runsvc_v1_AcknowledgeCancelResponse_descriptor =
-      getDescriptor().getMessageTypes().get(23);
+      getDescriptor().getMessageTypes().get(25);
     internal_static_runsvc_v1_AcknowledgeCancelResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AcknowledgeCancelResponse_descriptor,
         new java.lang.String[] { "Run", "Changed", });
     internal_static_runsvc_v1_StreamStatusRequest_descriptor =
-      getDescriptor().getMessageTypes().get(24);
+      getDescriptor().getMessageTypes().get(26);
     internal_static_runsvc_v1_StreamStatusRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_StreamStatusRequest_descriptor,
         new java.lang.String[] { "RunId", "ThreadId", "All", "AfterRevision", "StoreId", "IncludeProgress", "HeartbeatInterval", "Attach", "UntilAcknowledged", "Target", });
     internal_static_runsvc_v1_StreamStatusResponse_descriptor =
-      getDescriptor().getMessageTypes().get(25);
+      getDescriptor().getMessageTypes().get(27);
     internal_static_runsvc_v1_StreamStatusResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_StreamStatusResponse_descriptor,
         new java.lang.String[] { "Event", "Revision", "Run", "PreviousStatus", "More", "StoreId", });
     internal_static_runsvc_v1_ClaimRequest_descriptor =
-      getDescriptor().getMessageTypes().get(26);
+      getDescriptor().getMessageTypes().get(28);
     internal_static_runsvc_v1_ClaimRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ClaimRequest_descriptor,
         new java.lang.String[] { "WorkerId", "AssistantIds", "MaxRuns", "LeaseTtl", "Wait", "RequestId", "AnyAssistant", });
     internal_static_runsvc_v1_ClaimResponse_descriptor =
-      getDescriptor().getMessageTypes().get(27);
+      getDescriptor().getMessageTypes().get(29);
     internal_static_runsvc_v1_ClaimResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ClaimResponse_descriptor,
         new java.lang.String[] { "Runs", });
     internal_static_runsvc_v1_ReleaseRequest_descriptor =
-      getDescriptor().getMessageTypes().get(28);
+      getDescriptor().getMessageTypes().get(30);
     internal_static_runsvc_v1_ReleaseRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ReleaseRequest_descriptor,
         new java.lang.String[] { "RunId", "WorkerId", "Attempt", });
     internal_static_runsvc_v1_ReleaseResponse_descriptor =
-      getDescriptor().getMessageTypes().get(29);
+      getDescriptor().getMessageTypes().get(31);
     internal_static_runsvc_v1_ReleaseResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ReleaseResponse_descriptor,
         new java.lang.String[] { "Run", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();
+    com.google.protobuf.StructProto.getDescriptor();
     io.github.runsvc.v1.RunProto.getDescriptor();
   }
 

@@ -33,17 +33,19 @@ CREATE TABLE runs_without_queue (
   stopping_since INTEGER,
   body BLOB NOT NULL,
   kwargs BLOB NOT NULL,
+  -- What the run produced, encoded. Set with the end of the run; NULL if it has no result.
+  result BLOB CHECK (result IS NULL OR status = 3),
   CHECK ((request_id IS NULL) = (request_method IS NULL) AND (request_id IS NULL) = (spec_hash IS NULL))
 ) STRICT;
 
 -- A PENDING run that a worker holds gets a turn too. Claim reads the holder before it hands a run out.
 INSERT INTO runs_without_queue (
   run_id, owner, thread_id, assistant_id, status, revision, created_at, started_at, ended_at, timeout_at,
-  superseded_by, request_method, request_id, spec_hash, turn, body, kwargs
+  superseded_by, request_method, request_id, spec_hash, turn, body, kwargs, result
 )
 SELECT
   run_id, owner, thread_id, assistant_id, status, revision, created_at, started_at, ended_at, timeout_at,
-  superseded_by, request_method, request_id, spec_hash, iif(status = 1, 0, NULL), body, kwargs
+  superseded_by, request_method, request_id, spec_hash, iif(status = 1, 0, NULL), body, kwargs, result
 FROM runs;
 
 -- Foreign keys are not enforced during a migration, so activities and attachments stay. The indexes go with the table.
