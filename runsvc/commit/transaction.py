@@ -357,10 +357,10 @@ class Transaction:
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         if growth:
             self._growth[run.owner, run.thread_id] += growth
-        if run.turn is None or before is not None:
-            self._note_waiting(before, run)
-        else:
+        if before is None and run.turn is not None:
             self.claimable.append(Claimable(run.assistant_id, run.owner, None))
+        elif run.started_at is None:
+            self._note_waiting(before, run)
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
         elif run.progress != before.progress or run.metadata != before.metadata:

@@ -75,9 +75,9 @@ def gated(subject: Run | RunSpec) -> Gated | None:
     in_order = subject.multitask_strategy is MultitaskStrategy.ENQUEUE
     after_stop = subject.handover is Handover.AFTER_STOP
     not_before, key = subject.not_before, subject.concurrency_key
-    if in_order or after_stop or not_before is not None or key is not None:
-        return Gated(in_order, after_stop, not_before, key)
-    return None
+    if not in_order and not after_stop and not_before is None and key is None:
+        return None
+    return Gated(in_order, after_stop, not_before, key)
 
 
 def wakes_at(run: Run) -> datetime | None:

@@ -154,7 +154,10 @@ def _set_times(message: run_pb2.Run, run: Run) -> None:
         _set_timestamp(message.started_at, run.started_at)
     if run.ended_at is not None:
         _set_timestamp(message.ended_at, run.ended_at)
-    if run.pending_at is not None:
+    if run.pending_at is run.created_at:
+        # Most runs do not wait. A copy takes half the time.
+        message.pending_at.CopyFrom(message.created_at)
+    elif run.pending_at is not None:
         _set_timestamp(message.pending_at, run.pending_at)
     if run.not_before is not None:
         _set_timestamp(message.not_before, run.not_before)

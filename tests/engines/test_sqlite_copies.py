@@ -149,8 +149,13 @@ async def test_a_renamed_folder_keeps_the_id(path: Path, tmp_path: Path) -> None
 
 
 def make_older(path: Path) -> None:
-    """Let a store seem to be of an older release, which had no limits."""
-    execute(path, "DROP TABLE concurrency_limits", "PRAGMA user_version = 3")
+    """Let a store seem to be of an older release, which had neither limits nor results."""
+    execute(
+        path,
+        "DROP TABLE concurrency_limits",
+        "ALTER TABLE runs DROP COLUMN result",
+        "PRAGMA user_version = 3",
+    )
 
 
 async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:
