@@ -97,7 +97,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     type=Count(min=1),
     show_default="no limit",
     metavar="N",
-    help="Maximum number of active runs per owner.",
+    help="Maximum number of active and queued runs per owner.",
 )
 @option(
     "--max-calls",
