@@ -214,7 +214,7 @@ class GateWorld:
                 run, lambda run, at: lifecycle.give_up(run, at, by=at.time + timedelta(1))
             )
         if choice == 1:
-            query = RawById(run.run_id, OWNER)
+            query = RawById(run.run_id)
 
             def remove(tx: ExclusiveTransaction) -> None:
                 record = tx.raw(query)
