@@ -178,7 +178,7 @@ class RunServicer:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.worker_id(request.worker_id)
-        attempt = check.attempt(request)
+            attempt = check.attempt(request)
         run = await self._manager.heartbeat(caller.scope, run_id, worker_id, attempt=attempt)
         return self._answer(run, pb.HeartbeatResponse())
 
