@@ -36,7 +36,7 @@ ERROR_REASONS = Path(__file__).parents[2] / "protos/runsvc/v1/error_reason.proto
 
 RPCS = {
     "RunService": "Create CreateOrReject Get ListByThread HasInflight SetStatus Complete UpdateProgress"
-    " UpdateModelName Heartbeat Cancel AcknowledgeCancel StreamStatus",
+    " UpdateModelName UpdateMetadata Heartbeat Cancel AcknowledgeCancel StreamStatus",
     "AdminService": "ReconcileOrphans Delete GetServerInfo",
 }
 #: Fields that most watch messages carry: their tags are to take one byte.
@@ -179,8 +179,9 @@ def test_enums_of_the_model_have_the_numbers_of_the_protos(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "unsent", "unmodelled"),
     [
-        (model.Run, {"progress_sequence"}, {"kwargs"}),
+        (model.Run, {"progress_sequence"}, {"kwargs", "result"}),
         (model.Progress, set(), set()),
+        (model.ModelUsage, set(), set()),
         (model.Lease, set(), set()),
         (model.Cancellation, set(), set()),
     ],
