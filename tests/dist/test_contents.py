@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
@@ -49,6 +50,14 @@ def test_wheel_holds_the_package_and_nothing_else() -> None:
     assert {"runsvc/py.typed", "runsvc/v1/run_pb2.py", "runsvc/v1/run_pb2.pyi"} <= code
     assert "runsvc/store/migrations/sqlite/0001_initial.sql" in code
     assert f"{metadata}licenses/LICENSE" in names_in_zip(built)
+
+
+def test_package_index_shows_a_readme_without_relative_links() -> None:
+    with ZipFile(package("python", WHEEL)) as archive:
+        metadata = archive.read(f"runsvc-{VERSION}.dist-info/METADATA").decode()
+    links = re.findall(r"\]\(([^)]+)\)", metadata)
+    assert "https://github.com/runsvc/runsvc/blob/main/docs/operations.md" in links
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 def test_wheel_holds_the_code_of_this_folder() -> None:

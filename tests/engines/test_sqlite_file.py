@@ -52,8 +52,7 @@ async def test_readers_neither_write_nor_checkpoint(store: SqliteStore) -> None:
     assert store.reading._pages is not None
     assert store.reading._log is not None
     assert await store.reading._pages.fetch("PRAGMA query_only") == [(1,)]
-    (row,) = await store.reading._log.execute_fetchall("PRAGMA query_only")
-    assert tuple(row) == (1,)
+    assert await store.reading._log.fetch("PRAGMA query_only") == [(1,)]
 
 
 async def test_an_empty_file_is_migrated(path: Path) -> None:
@@ -277,7 +276,7 @@ async def test_no_connection_needs_a_temporary_file(store: SqliteStore, path: Pa
     assert log is not None
     for found in (
         await pages.fetch("PRAGMA temp_store"),
-        await log.execute_fetchall("PRAGMA temp_store"),
+        await log.fetch("PRAGMA temp_store"),
     ):
         assert [tuple(row) for row in found] == [(2,)]
     with closing(connect(path, mode="ro")) as other:

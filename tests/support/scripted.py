@@ -90,7 +90,7 @@ class Script:
             elif answer is HOLD:
                 self._hold(context)
             else:
-                yield answer
+                yield answer() if callable(answer) else answer
 
     def _hold(self, context: Any) -> None:
         cancelled = threading.Event()

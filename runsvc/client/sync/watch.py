@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from runsvc.client.error import error_of
+from runsvc.client.sync.stream_reader import StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Watch:
     """An iterator over the events of a watch, each once and in order, across lost connections and server restarts.
 
-    Leaving the `for` loop ends the server's stream. A watch that is kept in a variable must be closed, with `with` or
-    `close`.
+    A wait for the next event may be interrupted, such as by Ctrl-C: the stream stays open, and the next wait continues
+    it. Leaving the `for` loop ends the server's stream. A watch that is kept in a variable must be closed, with `with`
+    or `close`.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Watch:
         self._open_stream = open_stream
         self._resumption = resumption
         self._on_reconnect = on_reconnect
-        self._stream: Any = None
+        self._stream: StreamReader | None = None
         self._closed = threading.Event()
 
     def __iter__(self) -> Self:
@@ -73,22 +75,20 @@ class Watch:
         """Return the next event of the current or a new stream. None at the end."""
         while not self._closed.is_set():
             try:
-                event: StreamStatusResponse = next(self._current_stream())
-                return event
-            except StopIteration:
-                self.close()
+                event = self._current_stream().next()
             except grpc.RpcError as failure:
                 self._recover(error_of(failure))
-            except BaseException:
-                # The caller may only have stopped waiting: the next stream resumes here.
-                self.drop_stream()
-                raise
+            else:
+                if event is not None:
+                    return event
+                self.close()
         return None
 
-    def _current_stream(self) -> Any:
+    def _current_stream(self) -> StreamReader:
         stream = self._stream
         if stream is None:
-            stream = self._stream = self._open_stream(self._resumption.next_request())
+            opened = self._open_stream(self._resumption.next_request())
+            stream = self._stream = StreamReader(opened)
             if self._closed.is_set():
                 # Another thread closed the watch before it could see the stream.
                 stream.cancel()

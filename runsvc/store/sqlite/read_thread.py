@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runsvc.core.errors import StoreUnavailable
 from runsvc.store.sqlite.connection import connect_reader, translated
@@ -13,11 +14,19 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
+
+    Parameters: TypeAlias = Mapping[str, object] | Sequence[object]
 
 Rows = list[tuple[Any, ...]]
 
-#: Rows that are fetched before their bytes are counted.
-_CHUNK: Final = 32
+
+class _Read(NamedTuple):
+    statement: str
+    parameters: Parameters
+    max_bytes: int | None
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Rows]
 
 
 class ReadThread:
@@ -25,11 +34,16 @@ class ReadThread:
 
     A statement that has begun runs to its end, even if its caller gives up. So it never leaves a read transaction open,
     in which the next statement would read an old state.
+
+    It is not an executor of concurrent.futures, whose futures take longer than a short statement.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection: sqlite3.Connection | None = connection
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="runsvc-reader")
+        self._connection = connection
+        self._closed = False
+        self._inbox: queue.SimpleQueue[_Read | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="runsvc-reader", daemon=True)
+        self._thread.start()
 
     @classmethod
     def open(cls, path: Path) -> ReadThread:
@@ -38,37 +52,51 @@ class ReadThread:
 
     async def close(self) -> None:
         """Disconnect, after the statements that wait."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, connection.close)
-            self._executor.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            self._inbox.put(None)
+            await asyncio.to_thread(self._thread.join)
 
     async def fetch(
-        self,
-        statement: str,
-        parameters: Mapping[str, object] | Sequence[object] = (),
-        *,
-        max_bytes: int | None = None,
+        self, statement: str, parameters: Parameters = (), *, max_bytes: int | None = None
     ) -> Rows:
         """Return the rows.
 
-        With `max_bytes`, the last two columns are bytes, and the rows end soon after these exceed that sum.
+        With `max_bytes`, the last two columns are bytes, and the rows end with the one that takes their sum over it.
         """
-        if (connection := self._connection) is None:
+        if self._closed:
             raise StoreUnavailable("it is closed")
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Rows] = loop.create_future()
+        self._inbox.put(_Read(statement, parameters, max_bytes, loop, answer))
         with translated():
-            return await loop.run_in_executor(
-                self._executor, _fetch, connection, statement, parameters, max_bytes
-            )
+            return await answer
+
+    def _work(self) -> None:
+        while (read := self._inbox.get()) is not None:
+            self._answer(read)
+        self._connection.close()
+
+    def _answer(self, read: _Read) -> None:
+        try:
+            rows = _fetch(self._connection, *read[:3])
+        except Exception as failure:  # noqa: BLE001 - every failure is the caller's.
+            read.loop.call_soon_threadsafe(_settle, read.answer, failure)
+        else:
+            read.loop.call_soon_threadsafe(_settle, read.answer, rows)
+
+
+def _settle(answer: asyncio.Future[Rows], result: Rows | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
 
 
 def _fetch(
-    connection: sqlite3.Connection,
-    statement: str,
-    parameters: Mapping[str, object] | Sequence[object],
-    max_bytes: int | None,
+    connection: sqlite3.Connection, statement: str, parameters: Parameters, max_bytes: int | None
 ) -> Rows:
     cursor = connection.execute(statement, parameters)
     if max_bytes is None:
@@ -76,9 +104,11 @@ def _fetch(
     try:
         found: Rows = []
         size = 0
-        while size <= max_bytes and (chunk := cursor.fetchmany(_CHUNK)):
-            found += chunk
-            size += sum(len(row[-1]) + len(row[-2]) for row in chunk)
+        for row in cursor:
+            found.append(row)
+            size += len(row[-1]) + len(row[-2])
+            if size > max_bytes:
+                break
         return found
     finally:
         # Ends the read transaction if rows are left.

@@ -1,16 +1,14 @@
 """The reading part of the SQLite store.
 
 Reads of a single run take microseconds and run on the event loop, because a change of threads takes ten times as long.
-Reads that may return many rows run on other threads. Each answer is as of one moment: it comes from one statement, or
-from the cache alone. A statement is a read transaction of its own, so a cancelled read leaves none open.
+Reads that may return many rows run on threads of their own. Each answer is as of one moment: it comes from one
+statement, or from the cache alone. A statement is a read transaction of its own, so a cancelled read leaves none open.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
-
-import aiosqlite
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.core.errors import RevisionCompacted, StoreUnavailable
 from runsvc.core.model import LIVE, RunStatus
@@ -75,14 +73,14 @@ class SqliteReading:
         self._inline: sqlite3.Connection | None = None
         #: One connection for pages, one for watchers, so that a page does not wait for a long catch-up.
         self._pages: ReadThread | None = None
-        self._log: aiosqlite.Connection | None = None
+        self._log: ReadThread | None = None
 
     async def open(self) -> None:
         """Connect to the file, which must be migrated."""
         with translated():
             self._inline = connect_reader(self._path)
             self._pages = ReadThread.open(self._path)
-            self._log = await self._connect()
+            self._log = ReadThread.open(self._path)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -138,7 +136,7 @@ class SqliteReading:
         active = f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}"
         queued = "SELECT count(*) FROM runs WHERE status = 7"
         statement = f"SELECT store_id, revision, {_OLDEST}, ({active}), ({queued}) FROM clock"
-        ((store_id, revision, oldest, *counts),) = await self._page_reader().fetch(statement)
+        ((store_id, revision, oldest, *counts),) = await _opened(self._pages).fetch(statement)
         return Census(Clock(store_id, revision, oldest), *counts)
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
@@ -164,7 +162,7 @@ class SqliteReading:
             SELECT {RECORD} FROM {RUNS} WHERE run_id = :run_id OR superseded_by = :run_id
             ORDER BY run_id = :run_id DESC, revision
         """
-        found = await self._page_reader().fetch(statement, {"run_id": run_id})
+        found = await _opened(self._pages).fetch(statement, {"run_id": run_id})
         return list(map(rows.to_record, found))
 
     async def ended(self, by: datetime, after: str, limit: int) -> Sequence[str]:
@@ -179,7 +177,7 @@ class SqliteReading:
             "by": rows.microseconds(by),
             "limit": limit,
         }
-        return [row[0] for row in await self._page_reader().fetch(statement, parameters)]
+        return [row[0] for row in await _opened(self._pages).fetch(statement, parameters)]
 
     async def snapshot(self, topic: Topic) -> Snapshot:
         matches = _matches(_MATCHES, topic)
@@ -191,13 +189,13 @@ class SqliteReading:
               SELECT run_id, revision, created_at FROM runs WHERE {matches}
             ) AS found ORDER BY found.created_at, found.run_id
         """
-        found = await self._fetch(self._log, statement, _parameters(topic))
+        found = await _opened(self._log).fetch(statement, _parameters(topic))
         states = [RunState(*row[1:]) for row in found if row[1] is not None]
         return Snapshot(states, found[0][0])
 
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id IN ({_placeholders(states)})"
-        stored = await self._fetch(self._log, statement, [state.run_id for state in states])
+        stored = await _opened(self._log).fetch(statement, [state.run_id for state in states])
         unchanged = {RunState(one.run_id, one.revision): one for one in map(rows.to_record, stored)}
         changed = [state for state in states if state not in unchanged]
         logged = await self._logged(changed) if changed else {}
@@ -207,11 +205,11 @@ class SqliteReading:
     async def _logged(self, states: Sequence[RunState]) -> dict[int, LogEntry]:
         """The log entries of these revisions, by revision. The entry of a removed run may be missing."""
         statement = f"SELECT {_LOG} FROM log WHERE revision IN ({_placeholders(states)})"
-        found = await self._fetch(self._log, statement, [state.revision for state in states])
+        found = await _opened(self._log).fetch(statement, [state.revision for state in states])
         logged = {entry.revision: entry for entry in map(rows.to_entry, found)}
         missing = [state.run_id for state in states if state.revision not in logged]
         existing = f"SELECT run_id FROM runs WHERE run_id IN ({_placeholders(missing)}) LIMIT 1"
-        if missing and await self._fetch(self._log, existing, missing):
+        if missing and await _opened(self._log).fetch(existing, missing):
             clock = await self.clock()
             raise RevisionCompacted(clock.oldest_revision, clock.revision)
         return logged
@@ -225,8 +223,7 @@ class SqliteReading:
               ORDER BY revision LIMIT :limit
             ) AS found ORDER BY found.revision
         """
-        found = await self._fetch(
-            self._log,
+        found = await _opened(self._log).fetch(
             statement,
             {**_parameters(topic), "revision": revision, "limit": limit},
         )
@@ -246,7 +243,7 @@ class SqliteReading:
             ) WHERE coalesce(size, 0) <= :max_bytes
         """
         parameters = {"limit": limit, "max_bytes": max_bytes}
-        found = await self._fetch(self._log, statement, parameters)
+        found = await _opened(self._log).fetch(statement, parameters)
         return [rows.to_entry(row) for row in reversed(found)]
 
     async def log_begin(self, time: datetime) -> int:
@@ -256,7 +253,7 @@ class SqliteReading:
               (SELECT revision FROM log WHERE time > :time ORDER BY revision LIMIT 1), revision + 1
             ) FROM clock
         """
-        found = await self._fetch(self._log, statement, {"time": rows.microseconds(time)})
+        found = await _opened(self._log).fetch(statement, {"time": rows.microseconds(time)})
         return int(found[0][0])
 
     def _cached_page(self, query: PageQuery, generation: int) -> list[Record] | None:
@@ -285,12 +282,7 @@ class SqliteReading:
             where += f" AND {IS_LIVE}"
         statement = f"SELECT {RECORD} FROM {RUNS} WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         parameters["limit"] = query.limit
-        return await self._page_reader().fetch(statement, parameters, max_bytes=query.max_bytes)
-
-    def _page_reader(self) -> ReadThread:
-        if self._pages is None:
-            raise StoreUnavailable("it is closed")
-        return self._pages
+        return await _opened(self._pages).fetch(statement, parameters, max_bytes=query.max_bytes)
 
     def _by_id(self, columns: str, run_id: str, scope: Scope) -> list[tuple[Any, ...]]:
         """The row of a run in the scope. A run outside it takes the same statement as an unknown id."""
@@ -311,20 +303,11 @@ class SqliteReading:
         with translated():
             return self._inline.execute(statement, parameters).fetchall()
 
-    async def _fetch(
-        self,
-        connection: aiosqlite.Connection | None,
-        statement: str,
-        parameters: Mapping[str, object] | Sequence[object],
-    ) -> Sequence[tuple[Any, ...]]:
-        if connection is None:
-            raise StoreUnavailable("it is closed")
-        with translated():
-            found = await connection.execute_fetchall(statement, parameters)
-        return cast("Sequence[tuple[Any, ...]]", found)
 
-    async def _connect(self) -> aiosqlite.Connection:
-        return await aiosqlite.Connection(lambda: connect_reader(self._path), iter_chunk_size=64)
+def _opened(reader: ReadThread | None) -> ReadThread:
+    if reader is None:
+        raise StoreUnavailable("it is closed")
+    return reader
 
 
 def _after_position(query: PageQuery, after: PageKey | None) -> tuple[str, dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -319,6 +320,30 @@ def test_another_thread_can_close_a_watch_at_any_time(target: str, script: Scrip
             thread.join(20)
             assert not thread.is_alive()
     asyncio.run(until(lambda: script.held == 0))
+
+
+def test_wait_that_is_interrupted_keeps_the_stream_in_threads(target: str, script: Script) -> None:
+    release = threading.Event()
+
+    def after_the_interrupts() -> StreamStatusResponse:
+        release.wait(30)
+        return CHANGED
+
+    script.will("StreamStatus", [SNAPSHOT, after_the_interrupts, LAST])
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with RunClient(target) as client:
+            watch = client.watch("r1")
+            assert next(watch) == SNAPSHOT
+            for _ in range(3):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                with pytest.raises(KeyboardInterrupt):
+                    next(watch)
+            release.set()
+            assert list(watch) == [CHANGED, LAST]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(script.asked) == 1
 
 
 def test_client_can_be_closed_while_threads_open_watches() -> None:
