@@ -31,6 +31,9 @@ _log: Final = logging.getLogger("runsvc.client")
 LEASE_TTL: Final = 30.0
 """Default lease of an execution, in seconds."""
 
+#: Default time for which a claim waits for a run, in seconds.
+CLAIM_WAIT: Final = 20.0
+
 #: Longest time between two heartbeats, in seconds. A wait cannot be of any length.
 _LONGEST_INTERVAL: Final = 3_600.0
 
