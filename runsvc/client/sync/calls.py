@@ -64,7 +64,8 @@ class Calls:
         self._watches = WeakSet[Watch]()
         # Held to change or list the watches: threads open watches while another one closes the client.
         self._watches_lock = threading.Lock()
-        settings = Settings.of(target, token, tls_ca, timeout)
+        self.settings = settings = Settings.of(target, token, tls_ca, timeout)
+        self.has_interceptors = bool(interceptors)
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
