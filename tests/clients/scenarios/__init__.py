@@ -8,10 +8,12 @@ from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
     attaching,
     calls,
+    inputs,
     leases,
     leaving,
     newer,
     refusals,
+    reports,
     resuming,
     retries,
     security,
@@ -34,4 +36,6 @@ TOPICS: Final = {
     "tokens, TLS": security,
     "leases": leases,
     "executors": workers,
+    "ends of runs": reports,
+    "inputs, fence": inputs,
 }
