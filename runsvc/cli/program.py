@@ -21,6 +21,7 @@ from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.standard_streams import open_closed_streams
 from runsvc.cli.watch import watch
+from runsvc.cli.work import work
 from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
@@ -149,5 +150,5 @@ def main() -> None:
     """Run the command line. The help text is `_HELP`."""
 
 
-for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin):
+for _command in (serve, *calls.COMMANDS, watch, work, *reports.COMMANDS, admin):
     main.add_command(_command)

@@ -15,6 +15,7 @@ from runsvc.client.aio.execution import AsyncExecution
 from runsvc.client.aio.thread_execution import ThreadExecution, call_in_thread
 from runsvc.client.error import RunError
 from runsvc.client.execution import CLAIM_WAIT, LEASE_TTL
+from runsvc.client.outcome import outcome
 from runsvc.client.structs import JsonObject
 from runsvc.client.worker import (
     GRACE,
@@ -233,7 +234,7 @@ class AsyncWorker:
         except RunError as error:
             _log.warning("Run %s: %s", run_id, error)
         except Exception as failure:  # noqa: BLE001 - reported as the run's error.
-            _log.warning("Run %s failed.", run_id, exc_info=failure)
+            _log.warning("Run %s failed: %s", run_id, outcome(failure)[1], exc_info=failure)
 
     async def _call_handler(self, execution: AsyncExecution) -> JsonObject | None:
         if _is_coroutine_function(self._handler):
