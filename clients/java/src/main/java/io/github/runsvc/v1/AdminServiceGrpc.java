@@ -247,8 +247,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     default void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -340,8 +340,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -422,8 +422,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) throws io.grpc.StatusException {
@@ -499,8 +499,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) {
@@ -576,8 +576,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ReconcileOrphansResponse> reconcileOrphans(

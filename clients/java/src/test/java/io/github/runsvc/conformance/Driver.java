@@ -165,6 +165,7 @@ final class Driver {
       case "executing" -> object("executing", execution(command).isExecuting());
       case "finish" -> run(execution(command).finished(progress(command), text(command, "error")));
       case "stopped" -> execution(command).stopped(progress(command));
+      case "execute_all" -> Failures.executeAll(command, runs);
       case "resources" -> resources();
       default -> null;
     };
