@@ -92,47 +92,50 @@ public final class AdminServiceProto {
     java.lang.String[] descriptorData = {
       "\n\035runsvc/v1/admin_service.proto\022\trunsvc." +
       "v1\032\037google/protobuf/timestamp.proto\032\023run" +
-      "svc/v1/run.proto\"y\n\027ReconcileOrphansRequ" +
-      "est\022\024\n\005error\030\001 \001(\tR\005error\0222\n\006before\030\002 \001(" +
-      "\0132\032.google.protobuf.TimestampR\006before\022\024\n" +
-      "\005limit\030\003 \001(\005R\005limit\"R\n\030ReconcileOrphansR" +
-      "esponse\022\"\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004r" +
-      "uns\022\022\n\004more\030\002 \001(\010R\004more\"&\n\rDeleteRequest" +
-      "\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016DeleteRespons" +
-      "e\"\026\n\024GetServerInfoRequest\"\362\002\n\025GetServerI" +
-      "nfoResponse\022\030\n\007version\030\001 \001(\tR\007version\022\035\n" +
-      "\nstore_kind\030\002 \001(\tR\tstoreKind\022\031\n\010store_id" +
-      "\030\003 \001(\tR\007storeId\022)\n\020current_revision\030\004 \001(" +
-      "\004R\017currentRevision\022\'\n\017oldest_revision\030\005 " +
-      "\001(\004R\016oldestRevision\022\037\n\013active_runs\030\006 \001(\003" +
-      "R\nactiveRuns\022\032\n\010watchers\030\007 \001(\003R\010watchers" +
-      "\022 \n\013attachments\030\010 \001(\003R\013attachments\0221\n\025wr" +
-      "ite_ahead_log_bytes\030\t \001(\003R\022writeAheadLog" +
-      "Bytes\022\037\n\013queued_runs\030\n \001(\003R\nqueuedRuns\"@" +
-      "\n\020ConcurrencyLimit\022\026\n\006prefix\030\001 \001(\tR\006pref" +
-      "ix\022\024\n\005width\030\002 \001(\005R\005width\"Y\n\032SetConcurren" +
-      "cyLimitRequest\022\026\n\006prefix\030\001 \001(\tR\006prefix\022\031" +
-      "\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010\n\006_width\"9\n\033S" +
-      "etConcurrencyLimitResponse\022\032\n\010promoted\030\001" +
-      " \001(\005R\010promoted\"\036\n\034ListConcurrencyLimitsR" +
-      "equest\"T\n\035ListConcurrencyLimitsResponse\022" +
-      "3\n\006limits\030\001 \003(\0132\033.runsvc.v1.ConcurrencyL" +
-      "imitR\006limits2\344\003\n\014AdminService\022`\n\020Reconci" +
-      "leOrphans\022\".runsvc.v1.ReconcileOrphansRe" +
-      "quest\032#.runsvc.v1.ReconcileOrphansRespon" +
-      "se\"\003\220\002\002\022=\n\006Delete\022\030.runsvc.v1.DeleteRequ" +
-      "est\032\031.runsvc.v1.DeleteResponse\022W\n\rGetSer" +
-      "verInfo\022\037.runsvc.v1.GetServerInfoRequest" +
-      "\032 .runsvc.v1.GetServerInfoResponse\"\003\220\002\001\022" +
-      "i\n\023SetConcurrencyLimit\022%.runsvc.v1.SetCo" +
-      "ncurrencyLimitRequest\032&.runsvc.v1.SetCon" +
-      "currencyLimitResponse\"\003\220\002\002\022o\n\025ListConcur" +
-      "rencyLimits\022\'.runsvc.v1.ListConcurrencyL" +
-      "imitsRequest\032(.runsvc.v1.ListConcurrency" +
-      "LimitsResponse\"\003\220\002\001Bb\n\023io.github.runsvc." +
-      "v1B\021AdminServiceProtoP\001Z6github.com/runs" +
-      "vc/runsvc/clients/go/runsvc/v1;runsvcv1b" +
-      "\006proto3"
+      "svc/v1/run.proto\"\375\001\n\027ReconcileOrphansReq" +
+      "uest\022\024\n\005error\030\001 \001(\tR\005error\0222\n\006before\030\002 \001" +
+      "(\0132\032.google.protobuf.TimestampR\006before\022\024" +
+      "\n\005limit\030\003 \001(\005R\005limit\022\027\n\007dry_run\030\004 \001(\010R\006d" +
+      "ryRun\0220\n\010statuses\030\005 \003(\0162\024.runsvc.v1.RunS" +
+      "tatusR\010statuses\022&\n\014assistant_id\030\006 \001(\tH\000R" +
+      "\013assistantId\210\001\001B\017\n\r_assistant_id\"R\n\030Reco" +
+      "ncileOrphansResponse\022\"\n\004runs\030\001 \003(\0132\016.run" +
+      "svc.v1.RunR\004runs\022\022\n\004more\030\002 \001(\010R\004more\"&\n\r" +
+      "DeleteRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016" +
+      "DeleteResponse\"\026\n\024GetServerInfoRequest\"\362" +
+      "\002\n\025GetServerInfoResponse\022\030\n\007version\030\001 \001(" +
+      "\tR\007version\022\035\n\nstore_kind\030\002 \001(\tR\tstoreKin" +
+      "d\022\031\n\010store_id\030\003 \001(\tR\007storeId\022)\n\020current_" +
+      "revision\030\004 \001(\004R\017currentRevision\022\'\n\017oldes" +
+      "t_revision\030\005 \001(\004R\016oldestRevision\022\037\n\013acti" +
+      "ve_runs\030\006 \001(\003R\nactiveRuns\022\032\n\010watchers\030\007 " +
+      "\001(\003R\010watchers\022 \n\013attachments\030\010 \001(\003R\013atta" +
+      "chments\0221\n\025write_ahead_log_bytes\030\t \001(\003R\022" +
+      "writeAheadLogBytes\022\037\n\013queued_runs\030\n \001(\003R" +
+      "\nqueuedRuns\"@\n\020ConcurrencyLimit\022\026\n\006prefi" +
+      "x\030\001 \001(\tR\006prefix\022\024\n\005width\030\002 \001(\005R\005width\"Y\n" +
+      "\032SetConcurrencyLimitRequest\022\026\n\006prefix\030\001 " +
+      "\001(\tR\006prefix\022\031\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010" +
+      "\n\006_width\"9\n\033SetConcurrencyLimitResponse\022" +
+      "\032\n\010promoted\030\001 \001(\005R\010promoted\"\036\n\034ListConcu" +
+      "rrencyLimitsRequest\"T\n\035ListConcurrencyLi" +
+      "mitsResponse\0223\n\006limits\030\001 \003(\0132\033.runsvc.v1" +
+      ".ConcurrencyLimitR\006limits2\344\003\n\014AdminServi" +
+      "ce\022`\n\020ReconcileOrphans\022\".runsvc.v1.Recon" +
+      "cileOrphansRequest\032#.runsvc.v1.Reconcile" +
+      "OrphansResponse\"\003\220\002\002\022=\n\006Delete\022\030.runsvc." +
+      "v1.DeleteRequest\032\031.runsvc.v1.DeleteRespo" +
+      "nse\022W\n\rGetServerInfo\022\037.runsvc.v1.GetServ" +
+      "erInfoRequest\032 .runsvc.v1.GetServerInfoR" +
+      "esponse\"\003\220\002\001\022i\n\023SetConcurrencyLimit\022%.ru" +
+      "nsvc.v1.SetConcurrencyLimitRequest\032&.run" +
+      "svc.v1.SetConcurrencyLimitResponse\"\003\220\002\002\022" +
+      "o\n\025ListConcurrencyLimits\022\'.runsvc.v1.Lis" +
+      "tConcurrencyLimitsRequest\032(.runsvc.v1.Li" +
+      "stConcurrencyLimitsResponse\"\003\220\002\001Bb\n\023io.g" +
+      "ithub.runsvc.v1B\021AdminServiceProtoP\001Z6gi" +
+      "thub.com/runsvc/runsvc/clients/go/runsvc" +
+      "/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -145,7 +148,7 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_ReconcileOrphansRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ReconcileOrphansRequest_descriptor,
-        new java.lang.String[] { "Error", "Before", "Limit", });
+        new java.lang.String[] { "Error", "Before", "Limit", "DryRun", "Statuses", "AssistantId", });
     internal_static_runsvc_v1_ReconcileOrphansResponse_descriptor =
       getDescriptor().getMessageTypes().get(1);
     internal_static_runsvc_v1_ReconcileOrphansResponse_fieldAccessorTable = new
