@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -23,15 +21,13 @@ from runsvc.client import (
 )
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
+from tests.support.handlers import HANDLER_KINDS, WORKER, Handler, running
 from tests.support.scripted import HOLD, Refusal
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.support.scripted import Script
 
-WORKER: Final = "w1"
 GONE: Final = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
 REFUSED: Final = Refusal(grpc.StatusCode.PERMISSION_DENIED, "no", "PERMISSION_DENIED")
 EXPIRED: Final = Refusal(grpc.StatusCode.UNAUTHENTICATED, "no", "UNAUTHENTICATED")
@@ -70,87 +66,9 @@ def claims(script: Script) -> list[pb.ClaimRequest]:
     return requests(script, pb.ClaimRequest)
 
 
-@dataclass
-class Handler:
-    """A handler whose runs last until the test ends them."""
-
-    kind: str
-    outcome: Any = None
-    #: What it does first, with the execution.
-    report: Progress | None = None
-    begun: list[Run] = field(default_factory=list)
-    stopped: list[str] = field(default_factory=list)
-    end: threading.Event = field(default_factory=threading.Event)
-    #: It goes on when it is asked to stop.
-    stubborn: bool = False
-
-    @property
-    def function(self) -> Any:
-        return self._in_task if self.kind == "task" else self._in_thread
-
-    async def _in_task(self, execution: Any) -> Any:
-        self.begun.append(execution.run)
-        try:
-            if self.report:
-                await execution.update_progress(self.report)
-            while not self.end.is_set():  # noqa: ASYNC110 - the event is shared with threads.
-                await asyncio.sleep(0.005)
-        except asyncio.CancelledError:
-            self.stopped.append(execution.run.run_id)
-            if not self.stubborn:
-                raise
-        return self._ended()
-
-    def _in_thread(self, execution: Any) -> Any:
-        self.begun.append(execution.run)
-        try:
-            if self.report:
-                execution.update_progress(self.report)
-            while not self.end.is_set():
-                execution.check()
-                time.sleep(0.005)
-        except BaseException:
-            self.stopped.append(execution.run.run_id)
-            if not self.stubborn:
-                raise
-        return self._ended()
-
-    def _ended(self) -> Any:
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
-
-
-@pytest.fixture(params=["task", "thread of a loop", "thread"])
+@pytest.fixture(params=HANDLER_KINDS)
 def handler(request: pytest.FixtureRequest) -> Handler:
     return Handler(request.param)
-
-
-@asynccontextmanager
-async def running(target: str, handler: Handler, **options: Any) -> AsyncIterator[Any]:
-    """Run a worker of the handler's kind. Its failure is raised at the end."""
-    options = {"assistants": ["a"], "worker_id": WORKER, "grace": 0} | options
-    function = handler.function
-    if handler.kind == "thread":
-        with RunClient(target, token=None, tls_ca=None, timeout=5) as client:
-            worker = Worker(client, function, **options)
-            async with _stopped_at_end(worker, asyncio.to_thread(worker.run)):
-                yield worker
-    else:
-        async with AsyncRunClient(target, token=None, tls_ca=None, timeout=5) as aclient:
-            aworker = AsyncWorker(aclient, function, **options)
-            async with _stopped_at_end(aworker, aworker.run()):
-                yield aworker
-
-
-@asynccontextmanager
-async def _stopped_at_end(worker: Any, work: Any) -> AsyncIterator[None]:
-    running = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        worker.stop()
-        await running
 
 
 async def test_claimed_run_is_executed(script: Script, target: str, handler: Handler) -> None:
@@ -164,7 +82,7 @@ async def test_claimed_run_is_executed(script: Script, target: str, handler: Han
         assert worker.health.state is WorkerState.WORKING
         assert worker.health.last_claim_at is not None
         assert worker.health.unreachable_since is None
-    assert worker.health.state is WorkerState.STOPPED
+    assert worker.health.state == "stopped"
     assert handler.begun[0].kwargs["input"] == "hello"
     first = claims(script)[0]
     assert (first.worker_id, list(first.assistant_ids)) == (WORKER, ["a", "b"])
@@ -426,7 +344,7 @@ async def test_cancelled_worker_gives_runs_back(script: Script, target: str) -> 
         with pytest.raises(asyncio.CancelledError):
             await working
     assert requests(script, pb.ReleaseRequest)
-    assert worker.health.state is WorkerState.STOPPED
+    assert worker.health.state == "stopped"
     with pytest.raises(RuntimeError, match="run already"):
         await worker.run()
 
@@ -441,7 +359,7 @@ async def test_worker_runs_beside_a_block(script: Script, target: str) -> None:
         AsyncWorker(client, handler.function, any_assistant=True, worker_id=WORKER) as worker,
     ):
         await until(lambda: requests(script, pb.CompleteRequest))
-    assert worker.health.state is WorkerState.STOPPED
+    assert worker.health.state == "stopped"
     assert claims(script)[0].any_assistant
 
 
