@@ -149,13 +149,13 @@ async def test_stopped_worker_gives_its_run_to_another(
 async def test_worker_survives_restarts_of_the_server(
     process: Process, others: Client, handler: Handler
 ) -> None:
-    async with working(process.address, handler, concurrency=2, lease_ttl=1) as worker:
+    async with working(process.address, handler, concurrency=2, lease_ttl=3) as worker:
         run = await create(others, "t1", assistant_id="a")
         await until(lambda: handler.begun)
         await process.kill()
         await until(lambda: worker.health.unreachable_since is not None)
         # Longer than the lease: it does not count while there is no server.
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
         assert worker.health.running == 1
         await process.start_again()
         await until(lambda: worker.health.unreachable_since is None)

@@ -79,7 +79,7 @@ async def test_claimed_run_is_executed(script: Script, target: str, handler: Han
     async with running(target, handler, lease_ttl=7, assistants=["a", "b"]) as worker:
         await until(lambda: requests(script, pb.CompleteRequest))
         await until(lambda: worker.health.running == 0)
-        assert worker.health.state is WorkerState.WORKING
+        assert worker.health.state == "working"
         assert worker.health.last_claim_at is not None
         assert worker.health.unreachable_since is None
     assert worker.health.state == "stopped"
