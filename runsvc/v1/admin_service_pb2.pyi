@@ -89,10 +89,8 @@ class SetConcurrencyLimitRequest(_message.Message):
     def __init__(self, prefix: _Optional[str] = ..., width: _Optional[int] = ...) -> None: ...
 
 class SetConcurrencyLimitResponse(_message.Message):
-    __slots__ = ("promoted",)
-    PROMOTED_FIELD_NUMBER: _ClassVar[int]
-    promoted: int
-    def __init__(self, promoted: _Optional[int] = ...) -> None: ...
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class ListConcurrencyLimitsRequest(_message.Message):
     __slots__ = ()

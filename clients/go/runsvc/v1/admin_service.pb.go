@@ -534,9 +534,7 @@ func (x *SetConcurrencyLimitRequest) GetWidth() int32 {
 
 // The limit has been set.
 type SetConcurrencyLimitResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of runs that became PENDING.
-	Promoted      int32 `protobuf:"varint,1,opt,name=promoted,proto3" json:"promoted,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -569,13 +567,6 @@ func (x *SetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
 	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *SetConcurrencyLimitResponse) GetPromoted() int32 {
-	if x != nil {
-		return x.Promoted
-	}
-	return 0
 }
 
 // Request for the concurrency limits.
@@ -702,9 +693,8 @@ const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"\x1aSetConcurrencyLimitRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x19\n" +
 	"\x05width\x18\x02 \x01(\x05H\x00R\x05width\x88\x01\x01B\b\n" +
-	"\x06_width\"9\n" +
-	"\x1bSetConcurrencyLimitResponse\x12\x1a\n" +
-	"\bpromoted\x18\x01 \x01(\x05R\bpromoted\"\x1e\n" +
+	"\x06_width\"\x1d\n" +
+	"\x1bSetConcurrencyLimitResponse\"\x1e\n" +
 	"\x1cListConcurrencyLimitsRequest\"T\n" +
 	"\x1dListConcurrencyLimitsResponse\x123\n" +
 	"\x06limits\x18\x01 \x03(\v2\x1b.runsvc.v1.ConcurrencyLimitR\x06limits2\xe4\x03\n" +

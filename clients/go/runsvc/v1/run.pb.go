@@ -628,7 +628,7 @@ type Run struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When the run last changed; heartbeats do not count. UTC, microseconds.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	// When the run last became RUNNING. Unset if it never did.
+	// When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// When the run ended. Present exactly when the status is terminal.
 	EndedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
@@ -1242,8 +1242,8 @@ type Queue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first closed gate.
 	Gate QueueGate `protobuf:"varint,1,opt,name=gate,proto3,enum=runsvc.v1.QueueGate" json:"gate,omitempty"`
-	// The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-	// TIME and HANDOVER, which have no order.
+	// The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+	// CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
 	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
 	// The run that has to end or to stop first: the newest active run of the thread, else the queued run just before this
 	// one; at the gate HANDOVER the run whose executor has not stopped. Unset at the other gates.

@@ -29,7 +29,7 @@ pub struct Run {
     /// When the run last changed; heartbeats do not count. UTC, microseconds.
     #[prost(message, optional, tag="8")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the run last became RUNNING. Unset if it never did.
+    /// When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
     #[prost(message, optional, tag="9")]
     pub started_at: ::core::option::Option<::prost_types::Timestamp>,
     /// When the run ended. Present exactly when the status is terminal.
@@ -201,8 +201,8 @@ pub struct Queue {
     /// The first closed gate.
     #[prost(enumeration="QueueGate", tag="1")]
     pub gate: i32,
-    /// The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-    /// TIME and HANDOVER, which have no order.
+    /// The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+    /// CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
     #[prost(int64, tag="2")]
     pub position: i64,
     /// The run that has to end or to stop first: the newest active run of the thread, else the queued run just before this
@@ -820,9 +820,6 @@ pub struct SetConcurrencyLimitRequest {
 /// The limit has been set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetConcurrencyLimitResponse {
-    /// The number of runs that became PENDING.
-    #[prost(int32, tag="1")]
-    pub promoted: i32,
 }
 /// Request for the concurrency limits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -81,7 +81,7 @@ export type Run = Message<"runsvc.v1.Run"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 9;
    */
@@ -479,8 +479,8 @@ export type Queue = Message<"runsvc.v1.Queue"> & {
   gate: QueueGate;
 
   /**
-   * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-   * TIME and HANDOVER, which have no order.
+   * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+   * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
    *
    * @generated from field: int64 position = 2;
    */

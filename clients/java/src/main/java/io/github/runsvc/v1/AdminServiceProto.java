@@ -116,26 +116,25 @@ public final class AdminServiceProto {
       "x\030\001 \001(\tR\006prefix\022\024\n\005width\030\002 \001(\005R\005width\"Y\n" +
       "\032SetConcurrencyLimitRequest\022\026\n\006prefix\030\001 " +
       "\001(\tR\006prefix\022\031\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010" +
-      "\n\006_width\"9\n\033SetConcurrencyLimitResponse\022" +
-      "\032\n\010promoted\030\001 \001(\005R\010promoted\"\036\n\034ListConcu" +
-      "rrencyLimitsRequest\"T\n\035ListConcurrencyLi" +
-      "mitsResponse\0223\n\006limits\030\001 \003(\0132\033.runsvc.v1" +
-      ".ConcurrencyLimitR\006limits2\344\003\n\014AdminServi" +
-      "ce\022`\n\020ReconcileOrphans\022\".runsvc.v1.Recon" +
-      "cileOrphansRequest\032#.runsvc.v1.Reconcile" +
-      "OrphansResponse\"\003\220\002\002\022=\n\006Delete\022\030.runsvc." +
-      "v1.DeleteRequest\032\031.runsvc.v1.DeleteRespo" +
-      "nse\022W\n\rGetServerInfo\022\037.runsvc.v1.GetServ" +
-      "erInfoRequest\032 .runsvc.v1.GetServerInfoR" +
-      "esponse\"\003\220\002\001\022i\n\023SetConcurrencyLimit\022%.ru" +
-      "nsvc.v1.SetConcurrencyLimitRequest\032&.run" +
-      "svc.v1.SetConcurrencyLimitResponse\"\003\220\002\002\022" +
-      "o\n\025ListConcurrencyLimits\022\'.runsvc.v1.Lis" +
-      "tConcurrencyLimitsRequest\032(.runsvc.v1.Li" +
-      "stConcurrencyLimitsResponse\"\003\220\002\001Bb\n\023io.g" +
-      "ithub.runsvc.v1B\021AdminServiceProtoP\001Z6gi" +
-      "thub.com/runsvc/runsvc/clients/go/runsvc" +
-      "/v1;runsvcv1b\006proto3"
+      "\n\006_width\"\035\n\033SetConcurrencyLimitResponse\"" +
+      "\036\n\034ListConcurrencyLimitsRequest\"T\n\035ListC" +
+      "oncurrencyLimitsResponse\0223\n\006limits\030\001 \003(\013" +
+      "2\033.runsvc.v1.ConcurrencyLimitR\006limits2\344\003" +
+      "\n\014AdminService\022`\n\020ReconcileOrphans\022\".run" +
+      "svc.v1.ReconcileOrphansRequest\032#.runsvc." +
+      "v1.ReconcileOrphansResponse\"\003\220\002\002\022=\n\006Dele" +
+      "te\022\030.runsvc.v1.DeleteRequest\032\031.runsvc.v1" +
+      ".DeleteResponse\022W\n\rGetServerInfo\022\037.runsv" +
+      "c.v1.GetServerInfoRequest\032 .runsvc.v1.Ge" +
+      "tServerInfoResponse\"\003\220\002\001\022i\n\023SetConcurren" +
+      "cyLimit\022%.runsvc.v1.SetConcurrencyLimitR" +
+      "equest\032&.runsvc.v1.SetConcurrencyLimitRe" +
+      "sponse\"\003\220\002\002\022o\n\025ListConcurrencyLimits\022\'.r" +
+      "unsvc.v1.ListConcurrencyLimitsRequest\032(." +
+      "runsvc.v1.ListConcurrencyLimitsResponse\"" +
+      "\003\220\002\001Bb\n\023io.github.runsvc.v1B\021AdminServic" +
+      "eProtoP\001Z6github.com/runsvc/runsvc/clien" +
+      "ts/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -196,7 +195,7 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_SetConcurrencyLimitResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_SetConcurrencyLimitResponse_descriptor,
-        new java.lang.String[] { "Promoted", });
+        new java.lang.String[] { });
     internal_static_runsvc_v1_ListConcurrencyLimitsRequest_descriptor =
       getDescriptor().getMessageTypes().get(9);
     internal_static_runsvc_v1_ListConcurrencyLimitsRequest_fieldAccessorTable = new

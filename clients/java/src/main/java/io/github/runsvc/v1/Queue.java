@@ -80,8 +80,8 @@ private static final long serialVersionUID = 0L;
   private long position_ = 0L;
   /**
    * <pre>
-   * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-   * TIME and HANDOVER, which have no order.
+   * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+   * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
    * </pre>
    *
    * <code>int64 position = 2 [json_name = "position"];</code>
@@ -580,8 +580,8 @@ private static final long serialVersionUID = 0L;
     private long position_ ;
     /**
      * <pre>
-     * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-     * TIME and HANDOVER, which have no order.
+     * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+     * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
      * </pre>
      *
      * <code>int64 position = 2 [json_name = "position"];</code>
@@ -593,8 +593,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-     * TIME and HANDOVER, which have no order.
+     * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+     * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
      * </pre>
      *
      * <code>int64 position = 2 [json_name = "position"];</code>
@@ -610,8 +610,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-     * TIME and HANDOVER, which have no order.
+     * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+     * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
      * </pre>
      *
      * <code>int64 position = 2 [json_name = "position"];</code>

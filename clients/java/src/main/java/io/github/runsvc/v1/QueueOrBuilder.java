@@ -31,8 +31,8 @@ public interface QueueOrBuilder extends
 
   /**
    * <pre>
-   * The position among the runs that wait at this gate, from 1: on the thread, or of the concurrency key. 0 at the gates
-   * TIME and HANDOVER, which have no order.
+   * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+   * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
    * </pre>
    *
    * <code>int64 position = 2 [json_name = "position"];</code>

@@ -366,7 +366,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp startedAt_;
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -378,7 +378,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -390,7 +390,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run last became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3700,7 +3700,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> startedAtBuilder_;
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3711,7 +3711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3726,7 +3726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3746,7 +3746,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3764,7 +3764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3789,7 +3789,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3806,7 +3806,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3818,7 +3818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3833,7 +3833,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run last became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>

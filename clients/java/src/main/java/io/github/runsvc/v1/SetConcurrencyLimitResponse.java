@@ -47,21 +47,6 @@ private static final long serialVersionUID = 0L;
             io.github.runsvc.v1.SetConcurrencyLimitResponse.class, io.github.runsvc.v1.SetConcurrencyLimitResponse.Builder.class);
   }
 
-  public static final int PROMOTED_FIELD_NUMBER = 1;
-  private int promoted_ = 0;
-  /**
-   * <pre>
-   * The number of runs that became PENDING.
-   * </pre>
-   *
-   * <code>int32 promoted = 1 [json_name = "promoted"];</code>
-   * @return The promoted.
-   */
-  @java.lang.Override
-  public int getPromoted() {
-    return promoted_;
-  }
-
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -76,9 +61,6 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    if (promoted_ != 0) {
-      output.writeInt32(1, promoted_);
-    }
     getUnknownFields().writeTo(output);
   }
 
@@ -88,10 +70,6 @@ private static final long serialVersionUID = 0L;
     if (size != -1) return size;
 
     size = 0;
-    if (promoted_ != 0) {
-      size += com.google.protobuf.CodedOutputStream
-        .computeInt32Size(1, promoted_);
-    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -107,8 +85,6 @@ private static final long serialVersionUID = 0L;
     }
     io.github.runsvc.v1.SetConcurrencyLimitResponse other = (io.github.runsvc.v1.SetConcurrencyLimitResponse) obj;
 
-    if (getPromoted()
-        != other.getPromoted()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -120,8 +96,6 @@ private static final long serialVersionUID = 0L;
     }
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
-    hash = (37 * hash) + PROMOTED_FIELD_NUMBER;
-    hash = (53 * hash) + getPromoted();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -256,8 +230,6 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public Builder clear() {
       super.clear();
-      bitField0_ = 0;
-      promoted_ = 0;
       return this;
     }
 
@@ -284,16 +256,8 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public io.github.runsvc.v1.SetConcurrencyLimitResponse buildPartial() {
       io.github.runsvc.v1.SetConcurrencyLimitResponse result = new io.github.runsvc.v1.SetConcurrencyLimitResponse(this);
-      if (bitField0_ != 0) { buildPartial0(result); }
       onBuilt();
       return result;
-    }
-
-    private void buildPartial0(io.github.runsvc.v1.SetConcurrencyLimitResponse result) {
-      int from_bitField0_ = bitField0_;
-      if (((from_bitField0_ & 0x00000001) != 0)) {
-        result.promoted_ = promoted_;
-      }
     }
 
     @java.lang.Override
@@ -308,9 +272,6 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(io.github.runsvc.v1.SetConcurrencyLimitResponse other) {
       if (other == io.github.runsvc.v1.SetConcurrencyLimitResponse.getDefaultInstance()) return this;
-      if (other.getPromoted() != 0) {
-        setPromoted(other.getPromoted());
-      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -337,11 +298,6 @@ private static final long serialVersionUID = 0L;
             case 0:
               done = true;
               break;
-            case 8: {
-              promoted_ = input.readInt32();
-              bitField0_ |= 0x00000001;
-              break;
-            } // case 8
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -355,51 +311,6 @@ private static final long serialVersionUID = 0L;
       } finally {
         onChanged();
       } // finally
-      return this;
-    }
-    private int bitField0_;
-
-    private int promoted_ ;
-    /**
-     * <pre>
-     * The number of runs that became PENDING.
-     * </pre>
-     *
-     * <code>int32 promoted = 1 [json_name = "promoted"];</code>
-     * @return The promoted.
-     */
-    @java.lang.Override
-    public int getPromoted() {
-      return promoted_;
-    }
-    /**
-     * <pre>
-     * The number of runs that became PENDING.
-     * </pre>
-     *
-     * <code>int32 promoted = 1 [json_name = "promoted"];</code>
-     * @param value The promoted to set.
-     * @return This builder for chaining.
-     */
-    public Builder setPromoted(int value) {
-
-      promoted_ = value;
-      bitField0_ |= 0x00000001;
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * The number of runs that became PENDING.
-     * </pre>
-     *
-     * <code>int32 promoted = 1 [json_name = "promoted"];</code>
-     * @return This builder for chaining.
-     */
-    public Builder clearPromoted() {
-      bitField0_ = (bitField0_ & ~0x00000001);
-      promoted_ = 0;
-      onChanged();
       return this;
     }
 

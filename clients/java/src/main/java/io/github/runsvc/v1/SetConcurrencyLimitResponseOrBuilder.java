@@ -9,14 +9,4 @@ package io.github.runsvc.v1;
 public interface SetConcurrencyLimitResponseOrBuilder extends
     // @@protoc_insertion_point(interface_extends:runsvc.v1.SetConcurrencyLimitResponse)
     com.google.protobuf.MessageOrBuilder {
-
-  /**
-   * <pre>
-   * The number of runs that became PENDING.
-   * </pre>
-   *
-   * <code>int32 promoted = 1 [json_name = "promoted"];</code>
-   * @return The promoted.
-   */
-  int getPromoted();
 }
