@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 import signal
+from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -21,13 +22,14 @@ from runsvc.client import LEASE_TTL, AsyncWorker
 from runsvc.client.sync.worker import async_client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: Key in a context's meta: the words behind "--".
 _COMMAND: Final = "runsvc.command"
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _MOST: Final = 1_000
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 #: Seconds in which a repeated signal belongs to the same request, as of timeout(1) and of terminals.
 _REPEAT: Final = 1.0
 
@@ -138,10 +140,10 @@ async def _work(
             worker = AsyncWorker(client, perform, assistants=assistants, lease_ttl=lease, **options)
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
-        _Signals(worker, perform.hurry.set).install()
         subjects = ", ".join(assistants) or "every assistant"
         click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
-        await worker.run()
+        with _Signals(worker, perform.hurry.set).installed():
+            await worker.run()
     click.echo("Stopped.", err=True)
 
 
@@ -154,9 +156,15 @@ class _Signals:
         self._loop = asyncio.get_running_loop()
         self._first: tuple[int, float] | None = None
 
-    def install(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle SIGTERM and SIGINT during the block."""
+        before = {each: signal.signal(each, self._handle) for each in _STOPS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: object) -> None:
         # A signal must not interrupt the loop in the middle of a callback.
