@@ -12,7 +12,7 @@ import click
 import grpc
 
 from runsvc import __version__
-from runsvc.cli import calls, reports
+from runsvc.cli import calls, queue, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.errors import CallFailed
@@ -150,5 +150,5 @@ def main() -> None:
     """Run the command line. The help text is `_HELP`."""
 
 
-for _command in (serve, *calls.COMMANDS, watch, work, *reports.COMMANDS, admin):
+for _command in (serve, *calls.COMMANDS, watch, work, *queue.COMMANDS, *reports.COMMANDS, admin):
     main.add_command(_command)
