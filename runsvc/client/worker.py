@@ -35,6 +35,8 @@ class WorkerState(StrEnum):
     """No claim was answered yet."""
     WORKING = "working"
     """It claims runs and executes them."""
+    DISCONNECTED = "disconnected"
+    """Its last claim failed, and is repeated. Its runs go on."""
     DRAINING = "draining"
     """It claims no more, and waits for its runs."""
     STOPPED = "stopped"
@@ -48,10 +50,12 @@ class WorkerHealth:
     state: WorkerState
     running: int
     """How many runs it executes."""
-    last_claim_at: datetime | None
+    last_claim_at: datetime | None = None
     """When a claim was last answered, with or without runs. None: not yet."""
-    unreachable_since: datetime | None
+    disconnected_since: datetime | None = None
     """Since when no claim is answered: there is no server, or it refuses for now. None: the last one was answered."""
+    failure: RunError | None = None
+    """The failure of the last claim. None: it was answered."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from uuid import uuid4
 from runsvc.client.error import RunError
 from runsvc.client.fence import now
 from runsvc.client.retry import Backoff
-from runsvc.client.worker import is_outage, lease_begin
+from runsvc.client.worker import WorkerState, is_outage, lease_begin
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -49,8 +49,17 @@ class Claims:
         self._client = client
         self._options = options
         self._stopping = stopping
+        #: When a claim was last answered, since when none is, and why.
         self.last_at: datetime | None = None
-        self.unreachable_since: datetime | None = None
+        self.disconnected_since: datetime | None = None
+        self.failure: RunError | None = None
+
+    @property
+    def state(self) -> WorkerState:
+        """The state of a worker that claims."""
+        if self.disconnected_since is not None:
+            return WorkerState.DISCONNECTED
+        return WorkerState.STARTING if self.last_at is None else WorkerState.WORKING
 
     async def next_runs(self, max_runs: int) -> tuple[tuple[Run, ...], float]:
         """Return runs, and the earliest time from which their leases may count.
@@ -75,8 +84,7 @@ class Claims:
     async def _send(self, claim: _Claim) -> tuple[tuple[Run, ...], float]:
         """Send a claim. If the worker stops before the answer, give back the runs that it may have taken."""
         # The first answer shows that there is a server, so it must not wait for a run.
-        is_reached = self.last_at is not None and self.unreachable_since is None
-        wait = self._options.wait if is_reached else 0.0
+        wait = self._options.wait if self.state is WorkerState.WORKING else 0.0
         runs = await self._unless_stopping(self._call(claim, claim.max_runs, wait))
         if runs is None or self._stopping.is_set():
             await self._give_back(claim, runs)
@@ -133,11 +141,12 @@ class Claims:
         return working.result() if working.done() else None
 
     def _record_answer(self) -> None:
-        if self.unreachable_since is not None:
+        if self.disconnected_since is not None:
             _log.info("The worker %s reaches its server again.", self._options.worker_id)
-        self.last_at, self.unreachable_since = datetime.now(UTC), None
+        self.last_at, self.disconnected_since, self.failure = datetime.now(UTC), None, None
 
     def _record_outage(self, error: RunError) -> None:
-        if self.unreachable_since is None:
-            self.unreachable_since = datetime.now(UTC)
+        self.failure = error
+        if self.disconnected_since is None:
+            self.disconnected_since = datetime.now(UTC)
             _log.warning("The worker %s claims no runs for now: %s", self._options.worker_id, error)

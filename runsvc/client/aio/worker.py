@@ -120,14 +120,13 @@ class AsyncWorker:
     @property
     def health(self) -> WorkerHealth:
         """What the worker does now."""
-        state = self._state
-        if state is WorkerState.STARTING and self._claims.last_at is not None:
-            state = WorkerState.WORKING
+        claims = self._claims
         return WorkerHealth(
-            state=state,
+            state=claims.state if self._state is WorkerState.STARTING else self._state,
             running=len(self._executions),
-            last_claim_at=self._claims.last_at,
-            unreachable_since=self._claims.unreachable_since,
+            last_claim_at=claims.last_at,
+            disconnected_since=claims.disconnected_since,
+            failure=claims.failure,
         )
 
     async def run(self) -> None:

@@ -88,7 +88,7 @@ class Worker:
     def health(self) -> WorkerHealth:
         """What the worker does now."""
         if self._worker is None:
-            return WorkerHealth(WorkerState.STARTING, 0, None, None)
+            return WorkerHealth(WorkerState.STARTING, 0)
         return self._worker.health
 
     def run(self) -> None:

@@ -153,12 +153,12 @@ async def test_worker_survives_restarts_of_the_server(
         run = await create(others, "t1", assistant_id="a")
         await until(lambda: handler.begun)
         await process.kill()
-        await until(lambda: worker.health.unreachable_since is not None)
+        await until(lambda: worker.health.disconnected_since is not None)
         # Longer than the lease: it does not count while there is no server.
         await asyncio.sleep(4)
         assert worker.health.running == 1
         await process.start_again()
-        await until(lambda: worker.health.unreachable_since is None)
+        await until(lambda: worker.health.disconnected_since is None)
         assert worker.health.state is WorkerState.WORKING
         following = await create(others, "t2", assistant_id="a")
         await until(lambda: len(handler.begun) == 2)
@@ -170,8 +170,8 @@ async def test_worker_survives_restarts_of_the_server(
 async def test_worker_waits_for_its_first_server(process: Process, handler: Handler) -> None:
     await process.stop()
     async with working(process.address, handler) as worker:
-        await until(lambda: worker.health.unreachable_since is not None)
-        assert worker.health.state is WorkerState.STARTING
+        await until(lambda: worker.health.disconnected_since is not None)
+        assert worker.health.state == "disconnected"
         await process.start_again()
         await until(lambda: worker.health.state is WorkerState.WORKING)
 

@@ -81,7 +81,7 @@ async def test_claimed_run_is_executed(script: Script, target: str, handler: Han
         await until(lambda: worker.health.running == 0)
         assert worker.health.state == "working"
         assert worker.health.last_claim_at is not None
-        assert worker.health.unreachable_since is None
+        assert worker.health.disconnected_since is None
     assert worker.health.state == "stopped"
     assert handler.begun[0].kwargs["input"] == "hello"
     first = claims(script)[0]
@@ -137,10 +137,11 @@ async def test_lost_answer_is_asked_for_again(
     handler.end.set()
     # The lease may count from the first claim, and is so short that it must be renewed before the work.
     async with running(target, handler, lease_ttl=1) as worker:
-        await until(lambda: worker.health.unreachable_since is not None)
-        assert worker.health.state is WorkerState.STARTING
+        await until(lambda: worker.health.disconnected_since is not None)
+        assert worker.health.state == "disconnected"
+        assert worker.health.failure is not None
         await until(lambda: requests(script, pb.CompleteRequest))
-        assert worker.health.unreachable_since is None
+        assert worker.health.disconnected_since is None
     assert len({each.request_id for each in claims(script)[:7]}) == 1
     assert requests(script, pb.HeartbeatRequest)[0].attempt == 1
 
