@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runsvc.client.aio.client import AsyncRunClient
@@ -141,11 +142,15 @@ class Worker:
 
 
 def async_client_of(client: RunClient) -> AsyncRunClient:
-    """Return a client with the same settings for the running event loop."""
+    """Return a client with the same settings, and for the same owner, for the running event loop."""
     settings = client.settings
-    return AsyncRunClient(
+    token = settings.token
+    made = AsyncRunClient(
         settings.target,
-        token=settings.token,
-        tls_ca=settings.certificates,
+        # A function for threads may block.
+        token=partial(asyncio.to_thread, token) if callable(token) else token,
         timeout=settings.timeout,
+        **settings.tls,
     )
+    made.metadata = client.metadata
+    return made
