@@ -178,7 +178,7 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 		e.observe(answer.GetRun())
 	case endsExecution(err):
 		e.stop(ErrLost)
-	case isTransient(err):
+	case isOutage(err):
 	case errors.Is(err, context.Canceled):
 		// The tokens are spent, although the caller did not wait for the answer.
 		e.progress = total
@@ -237,7 +237,7 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 		e.renewed = time.Now()
 		return e.client.SetStatus(ctx, request, options...)
 	}
-	answer, err := repeat(ctx, e.client.timeout, request, send)
+	answer, err := repeatWhile(ctx, isTransient, e.client.timeout, request, send)
 	e.Run = answer.GetRun()
 	if e.lease = e.options.Lease; e.lease <= 0 {
 		e.lease = e.Run.GetLease().GetTtl().AsDuration()

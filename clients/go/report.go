@@ -15,15 +15,23 @@ import (
 // maxUsage is the largest usage that fits into a report of the end, in bytes: the server accepts messages of 4 MiB.
 const maxUsage = 4<<20 - 32<<10
 
-// repeat sends a report until it succeeds, fails with a lasting error, or retryTime is over. Reports are idempotent.
+// repeat sends a report of an execution until it succeeds, fails with a lasting error, or retryTime is over. Reports
+// are idempotent.
 func repeat[Q, A any](
 	ctx context.Context, retryTime time.Duration, request Q,
+	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+) (A, error) {
+	return repeatWhile(ctx, isOutage, retryTime, request, send)
+}
+
+func repeatWhile[Q, A any](
+	ctx context.Context, isWorthRetry func(error) bool, retryTime time.Duration, request Q,
 	send func(context.Context, Q, ...grpc.CallOption) (A, error),
 ) (A, error) {
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !isTransient(err) {
+		if !isWorthRetry(err) {
 			return answer, err
 		}
 		limited, cancel := context.WithTimeout(ctx, retryTime-time.Since(began))
