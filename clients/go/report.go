@@ -71,24 +71,28 @@ func (e *Execution) acknowledge(
 	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.AcknowledgeCancelRequest{
-		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress, StopReason: e.set().stopReason,
 	}
-	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel)
+	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel, nil)
 }
 
 func (e *Execution) complete(
 	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress, failure error,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.CompleteRequest{
-		RunId:    e.Run.GetRunId(),
-		Status:   runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
-		WorkerId: e.workerID(),
-		Progress: progress,
+		RunId:      e.Run.GetRunId(),
+		Status:     runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
+		WorkerId:   e.workerID(),
+		Progress:   progress,
+		StopReason: e.set().stopReason,
 	}
+	var unsent error
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
+	} else if request.Result = e.set().result; request.Result != nil {
+		unsent = unsendable(request.Result, progress)
 	}
-	done, err := sendEnd(ctx, retryTime, request, e.client.Complete)
+	done, err := sendEnd(ctx, retryTime, request, e.client.Complete, unsent)
 	// The run was cancelled after the handler had returned.
 	refusal, ok := err.(*Error)
 	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
@@ -97,26 +101,27 @@ func (e *Execution) complete(
 	return done, err
 }
 
-// sendEnd repeats a report of the end. If the server rejects its usage, sendEnd reports the end without usage, and
-// returns the rejection beside the run: the run must end in any case.
-func sendEnd[Q interface {
-	proto.Message
-	GetProgress() *runsvcv1.Progress
-}, A interface{ GetRun() *runsvcv1.Run }](
+// sendEnd repeats a report of the end. If the server rejects an optional field, or rejected is such an error, sendEnd
+// reports the end without the field, and returns the rejection beside the run: the run must end in any case.
+func sendEnd[Q proto.Message, A interface{ GetRun() *runsvcv1.Run }](
 	ctx context.Context, retryTime time.Duration, request Q,
-	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+	send func(context.Context, Q, ...grpc.CallOption) (A, error), rejected error,
 ) (*runsvcv1.Run, error) {
-	answer, rejected := repeat(ctx, retryTime, request, send)
-	if request.GetProgress() == nil || !errors.Is(rejected, ErrInvalidArgument) {
-		return answer.GetRun(), rejected
+	if rejected != nil {
+		dropRejected(request, rejected)
 	}
-	fields := request.ProtoReflect()
-	fields.Clear(fields.Descriptor().Fields().ByName("progress"))
-	answer, err := repeat(ctx, retryTime, request, send)
-	if err != nil {
-		return nil, err
+	for {
+		answer, err := repeat(ctx, retryTime, request, send)
+		switch {
+		case err == nil:
+			return answer.GetRun(), rejected
+		case !dropRejected(request, err):
+			return nil, err
+		}
+		if rejected == nil {
+			rejected = err
+		}
 	}
-	return answer.GetRun(), rejected
 }
 
 // reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts
