@@ -2,7 +2,6 @@ package runsvc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
