@@ -21,6 +21,7 @@ import io.github.runsvc.v1.Lease;
 import java.math.BigInteger;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Encodes and decodes messages by their descriptors. clients/conformance/README.md specifies the
@@ -123,11 +124,9 @@ final class Json {
         continue;
       }
       if (field.isMapField()) {
-        value
-            .getAsJsonObject()
-            .asMap()
-            .forEach(
-                (key, item) -> builder.addRepeatedField(field, entry(builder, field, key, item)));
+        for (Map.Entry<String, JsonElement> item : value.getAsJsonObject().entrySet()) {
+          builder.addRepeatedField(field, entry(builder, field, item));
+        }
       } else if (field.isRepeated()) {
         value
             .getAsJsonArray()
@@ -140,12 +139,12 @@ final class Json {
   }
 
   private static Message entry(
-      Message.Builder builder, FieldDescriptor field, String key, JsonElement value) {
+      Message.Builder builder, FieldDescriptor field, Map.Entry<String, JsonElement> item) {
     Message.Builder entry = builder.newBuilderForField(field);
     FieldDescriptor content = field.getMessageType().findFieldByName("value");
     return entry
-        .setField(field.getMessageType().findFieldByName("key"), key)
-        .setField(content, read(entry, content, value))
+        .setField(field.getMessageType().findFieldByName("key"), item.getKey())
+        .setField(content, read(entry, content, item.getValue()))
         .build();
   }
 
