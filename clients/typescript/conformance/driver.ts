@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { RunClient, RunError } from "@runsvc/client";
 import { callsOf } from "./calls.js";
 import { executionsOf } from "./executions.js";
+import { failuresOf } from "./failures.js";
 import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
 
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...callsOf(client),
   ...watchesOf(client),
   ...executionsOf(client),
+  ...failuresOf(client),
 };
 
 const lines = createInterface({ input: process.stdin });

@@ -303,8 +303,8 @@ public final class RunClient implements AutoCloseable {
    * the usage, the result or the stop reason, the same end is reported without the three, and
    * {@link RunException.InvalidArgument} is thrown.
    *
-   * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's exception, or
-   *     INTERRUPTED if it was cancelled
+   * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's
+   *     exception, or INTERRUPTED if it was cancelled
    * @throws RunLostException if the run ended elsewhere, was removed, or is held by another
    *     executor
    * @throws RunException if the start or the report failed
