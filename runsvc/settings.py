@@ -15,8 +15,8 @@ LONGEST: Final = timedelta(days=36_500)
 LONGEST_WAIT: Final = 86_400
 
 _KEEPING: Final = ("log_keep_age", "retain_runs")
-_WAITS: Final = ("attach_grace", "reconnect_grace", "grace")
-_COUNTS: Final = ("log_keep", "max_active_per_thread")
+_WAITS: Final = ("attach_grace", "reconnect_grace", "grace", "stop_grace")
+_COUNTS: Final = ("log_keep", "max_active_per_thread", "max_queued_per_thread")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,10 @@ class Settings:
     retain_runs: timedelta | None = None
     #: Most active runs of one thread; Create refuses further ones.
     max_active_per_thread: int = 1_000
+    #: Most queued runs of one thread; creations refuse further ones.
+    max_queued_per_thread: int = 100
+    #: Seconds after a cancel in which the executor of a run without a lease counts as still at work.
+    stop_grace: float = 60.0
     #: Seconds that the last attached client of a run has to return before the run is cancelled.
     attach_grace: float = 5.0
     #: Seconds that it has if the server ended or lost its stream; at least `attach_grace`. Not an option of `serve`.

@@ -56,14 +56,14 @@ class ThreadBusy(RunsvcError):
 
 @dataclass(eq=False)
 class ThreadFull(RunsvcError):
-    """Thread {thread_id} has reached this server's limit of active runs; end or cancel one of them first."""
+    """Thread {thread_id} has reached this server's limit of active or queued runs; end or cancel one of them first."""
 
     thread_id: str
 
 
 @dataclass(eq=False)
 class UnsupportedStrategy(RunsvcError):
-    """Multitask strategy {strategy} is not supported; use one of {supported}."""
+    """Create does not support the multitask strategy {strategy}; use CreateOrReject, or one of {supported}."""
 
     strategy: str
     supported: str
@@ -97,7 +97,7 @@ class NotCancelled(InvalidTransition):
 
 @dataclass(eq=False)
 class NotHolder(RunsvcError):
-    """The request does not name the worker that holds run {run_id}; send its worker_id."""
+    """The request does not name the worker that holds run {run_id}, or names another attempt; send its worker_id."""
 
     run_id: str
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from runsvc.admin import Admin
+    from runsvc.dispatch import Dispatch
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
     from runsvc.store.base import Codec
@@ -74,6 +75,7 @@ class GrpcServer:
     def __init__(
         self,
         manager: RunManager,
+        dispatch: Dispatch,
         admin: Admin,
         watches: Watches,
         codec: Codec,
@@ -89,7 +91,7 @@ class GrpcServer:
         guard = _guard(
             in_flight,
             connections,
-            RunServicer(manager, watches, codec, connections, audit),
+            RunServicer(manager, dispatch, watches, codec, connections, audit),
             AdminServicer(admin, audit),
             self._health,
         )

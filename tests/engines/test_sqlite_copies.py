@@ -148,13 +148,23 @@ async def test_a_renamed_folder_keeps_the_id(path: Path, tmp_path: Path) -> None
     assert await opened(tmp_path / "two" / "runs.db") == store_id
 
 
+def make_older(path: Path) -> None:
+    """Let a store seem to be of an older release, which had neither limits nor results."""
+    execute(
+        path,
+        "DROP TABLE concurrency_limits",
+        "ALTER TABLE runs DROP COLUMN result",
+        "PRAGMA user_version = 3",
+    )
+
+
 async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:
     """Older releases left an empty lock file, or none."""
     store_id = await served(path)
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     Path(f"{path}.lock").write_bytes(b"")
     assert await opened(path) == store_id
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     Path(f"{path}.lock").unlink()
     assert await opened(path) == store_id
     assert await opened(path) == store_id
@@ -162,7 +172,7 @@ async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:
 
 async def test_a_backup_of_an_older_release_gets_another_id(path: Path, tmp_path: Path) -> None:
     store_id = await served(path)
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     vacuum_into(path, tmp_path / "copy.db")
     assert await opened(tmp_path / "copy.db") != store_id
 

@@ -23,7 +23,7 @@ from runsvc.store.queries import (
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import CachedRun
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, IS_LIVE, NEWEST_FIRST, RECORD, RUNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +42,7 @@ _BARE: Final = (
 )
 #: The source of RECORD for a search by lease, which starts in `activity`.
 _RUNS_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
-_ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
+_LIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_LIVE}"
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
 #: Parameters of _LEASE_IS_DUE that no lease meets.
@@ -78,7 +78,7 @@ class Loading:
         return Loaded(self._records, self._counts, self._runs)
 
     def _busy(self, threads: Sequence[NewestActive | ActiveCount]) -> Collection[tuple[str, str]]:
-        """The threads that may have active runs. Most have none, and one statement finds that out for all."""
+        """The threads that may have active or queued runs. Most have none, and one statement finds that out for all."""
         if len(threads) <= 1:
             # Not worth a statement of its own.
             return [(query.owner, query.thread_id) for query in threads]
@@ -89,7 +89,7 @@ class Loading:
             WITH asked (owner, thread_id) AS (VALUES {asked})
             SELECT owner, thread_id FROM asked WHERE EXISTS (
               SELECT 1 FROM runs WHERE owner = asked.owner AND thread_id = asked.thread_id
-              AND {IS_ACTIVE}
+              AND {IS_LIVE}
             )
             """,
             parameters,
@@ -123,9 +123,9 @@ class Loading:
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._select(where, key.owner, key.method, key.request_id)
             case ActiveOnThread(owner, thread_id):
-                return self._select(f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
+                return self._select(f"{_LIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
-                rest = f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
+                rest = f"{_LIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
                 return self._select(rest, owner, thread_id, limit, columns=_BARE, source="runs")
             case Orphans():
                 return self._orphans(query)
@@ -159,7 +159,7 @@ class Loading:
         return self._select(rest, *lapsed, query.assistant_id, at, query.limit)
 
     def _count(self, query: ActiveCount) -> int:
-        statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
+        statement = f"SELECT count(*) FROM runs {_LIVE_ON_THREAD} AND {IS_ACTIVE}"
         found = self._connection.execute(statement, (query.owner, query.thread_id)).fetchall()
         return int(found[0][0])
 
