@@ -8,6 +8,7 @@ from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
     attaching,
     calls,
+    claims,
     connections,
     credentials,
     leases,
@@ -38,4 +39,5 @@ TOPICS: Final = {
     "credentials, owners": credentials,
     "leases": leases,
     "executors": workers,
+    "workers": claims,
 }
