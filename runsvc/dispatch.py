@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
+    from runsvc.core.owners import Scope
 
 _log = logging.getLogger(__name__)
 
@@ -106,13 +107,13 @@ class Dispatch:
                     return answer
 
     async def release(
-        self, owner: str, run_id: str, worker_id: str, attempt: int | None = None
+        self, scope: Scope, run_id: str, worker_id: str, attempt: int | None = None
     ) -> Run:
         """Take a run back from its holder. Raise RunNotFound, NotHolder, InvalidTransition."""
-        query = ById(run_id)
+        query = ById(run_id, scope)
 
         def decide(tx: Transaction) -> Run:
-            run = tx.run(query, owner)
+            run = tx.run(query)
             released = attempts.release(run, tx.stamp(), worker_id=worker_id, attempt=attempt)
             return tx.save(run, released)
 

@@ -114,8 +114,8 @@ class Time(click.ParamType):  # type: ignore[type-arg]
 _ACTIVE: Final = ("pending", "running")
 _ENDED: Final = ("success", "error", "timeout", "interrupted")
 STATUS: Final = EnumChoice(RunStatus)
-ACTIVE: Final = EnumChoice(RunStatus, without=_ENDED)
-TERMINAL: Final = EnumChoice(RunStatus, without=_ACTIVE)
+ACTIVE: Final = EnumChoice(RunStatus, without=(*_ENDED, "queued"))
+TERMINAL: Final = EnumChoice(RunStatus, without=(*_ACTIVE, "queued"))
 
 
 def _store_json_flag(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from runsvc.core.model import StatusReason
 from runsvc.core.queue import next_turn
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Lines:
         self._commits = commits
 
     def take_turn(self, run: Run, reads: QueueReads) -> int:
-        """The turn of a run that becomes claimable."""
+        """The turn of a run that becomes claimable. A released run goes to the front, where it came from."""
+        if run.status_reason is StatusReason.RELEASED:
+            return self._line(run.assistant_id, run.priority, reads).head
         return self.turn(run.assistant_id, run.priority, run.owner, reads)
 
     def turn(self, assistant_id: str | None, priority: int, owner: str, reads: QueueReads) -> int:
         """The next turn of an owner in a line."""
-        line = self._lines.get((assistant_id, priority))
-        if line is None:
-            line = self._read(assistant_id, priority, reads)
+        line = self._line(assistant_id, priority, reads)
         turn = next_turn(line.last.get(owner), line.head)
         line.last[owner] = turn
         if len(line.last) > CAPACITY:
@@ -73,7 +74,10 @@ class Lines:
             # The owner's last turn is one that only the store knows.
             del self._lines[run.assistant_id, run.priority]
 
-    def _read(self, assistant_id: str | None, priority: int, reads: QueueReads) -> _Line:
+    def _line(self, assistant_id: str | None, priority: int, reads: QueueReads) -> _Line:
+        known = self._lines.get((assistant_id, priority))
+        if known is not None:
+            return known
         if len(self._lines) >= CAPACITY:
             self._lines.clear()
         head, last = reads.line(assistant_id, priority)

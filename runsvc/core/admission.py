@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from runsvc.core.errors import (
     InvalidRequest,
+    OwnerFull,
     ThreadBusy,
     ThreadFull,
     UnsupportedStrategy,
@@ -68,6 +69,12 @@ def check_limits(limits: Sequence[Limit], prefix: str, width: int | None) -> Non
     if width is not None and not is_known and len(limits) >= MAX_LIMITS:
         fault = f"is one more than the {MAX_LIMITS} limits of a store: remove another one first"
         raise InvalidRequest((Violation("prefix", fault),))
+
+
+def check_owner_room(owner: str, active: int, limit: int) -> None:
+    """Raise OwnerFull if an owner has reached its limit of active runs."""
+    if active >= limit:
+        raise OwnerFull(owner, limit)
 
 
 def check_free(newest: ActiveRun | None) -> None:

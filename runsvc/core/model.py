@@ -181,6 +181,8 @@ class Cancellation:
     note: str | None
     requested_at: datetime
     acknowledged_at: datetime | None = None
+    #: Name of the principal whose call it was; empty for the server itself, and without authentication.
+    requested_by: str = ""
     #: When the server took the silent executor as stopped.
     presumed_stopped_at: datetime | None = None
 

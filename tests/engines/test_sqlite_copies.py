@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUFFIXES = ("", "-wal", "-shm", ".lock")
+
+#: Turn a store into one of a release that left no mark.
+AGED: Final = (
+    "ALTER TABLE runs DROP COLUMN result",
+    "DROP INDEX log_by_owner",
+    "DROP TABLE concurrency_limits",
+    "PRAGMA user_version = 3",
+)
 
 
 async def opened(path: Path) -> str:
@@ -149,13 +157,8 @@ async def test_a_renamed_folder_keeps_the_id(path: Path, tmp_path: Path) -> None
 
 
 def make_older(path: Path) -> None:
-    """Let a store seem to be of an older release, which had neither limits nor results."""
-    execute(
-        path,
-        "DROP TABLE concurrency_limits",
-        "ALTER TABLE runs DROP COLUMN result",
-        "PRAGMA user_version = 3",
-    )
+    """Turn the file into one of a release without marks: the later migrations added a column and an index."""
+    execute(path, *AGED)
 
 
 async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:

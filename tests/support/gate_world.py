@@ -227,10 +227,10 @@ class GateWorld:
         )
 
     def _change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Awaitable[Run]:
-        query = ById(run.run_id)
+        query = ById(run.run_id, None)
 
         def decide(tx: Transaction) -> Run:
-            before = tx.run(query, OWNER)
+            before = tx.run(query)
             return tx.save(before, advance(before, tx.stamp()))
 
         return self.writer.submit(Command(decide, (query,)))

@@ -33,7 +33,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-// the runs of every owner.
+// the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 //
 // The errors are those of RunService.
 type AdminServiceClient interface {
@@ -117,7 +117,7 @@ func (c *adminServiceClient) ListConcurrencyLimits(ctx context.Context, in *List
 // for forward compatibility.
 //
 // Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-// the runs of every owner.
+// the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 //
 // The errors are those of RunService.
 type AdminServiceServer interface {

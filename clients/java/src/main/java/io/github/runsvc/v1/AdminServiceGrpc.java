@@ -5,7 +5,7 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 /**
  * <pre>
  * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
- * the runs of every owner.
+ * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
  * The errors are those of RunService.
  * </pre>
  */
@@ -238,7 +238,7 @@ public final class AdminServiceGrpc {
   /**
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -304,7 +304,7 @@ public final class AdminServiceGrpc {
    * Base class for the server implementation of the service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -320,7 +320,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do asynchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -402,7 +402,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do synchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -479,7 +479,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do limited synchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -556,7 +556,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do ListenableFuture-style rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */

@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private Cancellation() {
     action_ = 0;
     note_ = "";
+    requestedBy_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -211,6 +212,55 @@ private static final long serialVersionUID = 0L;
     return acknowledgedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : acknowledgedAt_;
   }
 
+  public static final int REQUESTED_BY_FIELD_NUMBER = 5;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object requestedBy_ = "";
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  @java.lang.Override
+  public java.lang.String getRequestedBy() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      requestedBy_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRequestedByBytes() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      requestedBy_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   public static final int PRESUMED_STOPPED_AT_FIELD_NUMBER = 6;
   private com.google.protobuf.Timestamp presumedStoppedAt_;
   /**
@@ -278,6 +328,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(4, getAcknowledgedAt());
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 5, requestedBy_);
+    }
     if (((bitField0_ & 0x00000008) != 0)) {
       output.writeMessage(6, getPresumedStoppedAt());
     }
@@ -304,6 +357,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, getAcknowledgedAt());
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(5, requestedBy_);
     }
     if (((bitField0_ & 0x00000008) != 0)) {
       size += com.google.protobuf.CodedOutputStream
@@ -340,6 +396,8 @@ private static final long serialVersionUID = 0L;
       if (!getAcknowledgedAt()
           .equals(other.getAcknowledgedAt())) return false;
     }
+    if (!getRequestedBy()
+        .equals(other.getRequestedBy())) return false;
     if (hasPresumedStoppedAt() != other.hasPresumedStoppedAt()) return false;
     if (hasPresumedStoppedAt()) {
       if (!getPresumedStoppedAt()
@@ -370,6 +428,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + ACKNOWLEDGED_AT_FIELD_NUMBER;
       hash = (53 * hash) + getAcknowledgedAt().hashCode();
     }
+    hash = (37 * hash) + REQUESTED_BY_FIELD_NUMBER;
+    hash = (53 * hash) + getRequestedBy().hashCode();
     if (hasPresumedStoppedAt()) {
       hash = (37 * hash) + PRESUMED_STOPPED_AT_FIELD_NUMBER;
       hash = (53 * hash) + getPresumedStoppedAt().hashCode();
@@ -529,6 +589,7 @@ private static final long serialVersionUID = 0L;
         acknowledgedAtBuilder_.dispose();
         acknowledgedAtBuilder_ = null;
       }
+      requestedBy_ = "";
       presumedStoppedAt_ = null;
       if (presumedStoppedAtBuilder_ != null) {
         presumedStoppedAtBuilder_.dispose();
@@ -588,6 +649,9 @@ private static final long serialVersionUID = 0L;
         to_bitField0_ |= 0x00000004;
       }
       if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.requestedBy_ = requestedBy_;
+      }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
         result.presumedStoppedAt_ = presumedStoppedAtBuilder_ == null
             ? presumedStoppedAt_
             : presumedStoppedAtBuilder_.build();
@@ -621,6 +685,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasAcknowledgedAt()) {
         mergeAcknowledgedAt(other.getAcknowledgedAt());
+      }
+      if (!other.getRequestedBy().isEmpty()) {
+        requestedBy_ = other.requestedBy_;
+        bitField0_ |= 0x00000010;
+        onChanged();
       }
       if (other.hasPresumedStoppedAt()) {
         mergePresumedStoppedAt(other.getPresumedStoppedAt());
@@ -675,11 +744,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 42: {
+              requestedBy_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 42
             case 50: {
               input.readMessage(
                   internalGetPresumedStoppedAtFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x00000010;
+              bitField0_ |= 0x00000020;
               break;
             } // case 50
             default: {
@@ -1187,6 +1261,103 @@ private static final long serialVersionUID = 0L;
       return acknowledgedAtBuilder_;
     }
 
+    private java.lang.Object requestedBy_ = "";
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The requestedBy.
+     */
+    public java.lang.String getRequestedBy() {
+      java.lang.Object ref = requestedBy_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        requestedBy_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The bytes for requestedBy.
+     */
+    public com.google.protobuf.ByteString
+        getRequestedByBytes() {
+      java.lang.Object ref = requestedBy_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        requestedBy_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedBy(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRequestedBy() {
+      requestedBy_ = getDefaultInstance().getRequestedBy();
+      bitField0_ = (bitField0_ & ~0x00000010);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The bytes for requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedByBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+
     private com.google.protobuf.Timestamp presumedStoppedAt_;
     private com.google.protobuf.SingleFieldBuilder<
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> presumedStoppedAtBuilder_;
@@ -1200,7 +1371,7 @@ private static final long serialVersionUID = 0L;
      * @return Whether the presumedStoppedAt field is set.
      */
     public boolean hasPresumedStoppedAt() {
-      return ((bitField0_ & 0x00000010) != 0);
+      return ((bitField0_ & 0x00000020) != 0);
     }
     /**
      * <pre>
@@ -1235,7 +1406,7 @@ private static final long serialVersionUID = 0L;
       } else {
         presumedStoppedAtBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x00000010;
+      bitField0_ |= 0x00000020;
       onChanged();
       return this;
     }
@@ -1254,7 +1425,7 @@ private static final long serialVersionUID = 0L;
       } else {
         presumedStoppedAtBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x00000010;
+      bitField0_ |= 0x00000020;
       onChanged();
       return this;
     }
@@ -1268,7 +1439,7 @@ private static final long serialVersionUID = 0L;
      */
     public Builder mergePresumedStoppedAt(com.google.protobuf.Timestamp value) {
       if (presumedStoppedAtBuilder_ == null) {
-        if (((bitField0_ & 0x00000010) != 0) &&
+        if (((bitField0_ & 0x00000020) != 0) &&
           presumedStoppedAt_ != null &&
           presumedStoppedAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
           getPresumedStoppedAtBuilder().mergeFrom(value);
@@ -1279,7 +1450,7 @@ private static final long serialVersionUID = 0L;
         presumedStoppedAtBuilder_.mergeFrom(value);
       }
       if (presumedStoppedAt_ != null) {
-        bitField0_ |= 0x00000010;
+        bitField0_ |= 0x00000020;
         onChanged();
       }
       return this;
@@ -1293,7 +1464,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
      */
     public Builder clearPresumedStoppedAt() {
-      bitField0_ = (bitField0_ & ~0x00000010);
+      bitField0_ = (bitField0_ & ~0x00000020);
       presumedStoppedAt_ = null;
       if (presumedStoppedAtBuilder_ != null) {
         presumedStoppedAtBuilder_.dispose();
@@ -1311,7 +1482,7 @@ private static final long serialVersionUID = 0L;
      * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
      */
     public com.google.protobuf.Timestamp.Builder getPresumedStoppedAtBuilder() {
-      bitField0_ |= 0x00000010;
+      bitField0_ |= 0x00000020;
       onChanged();
       return internalGetPresumedStoppedAtFieldBuilder().getBuilder();
     }

@@ -114,6 +114,28 @@ public interface CancellationOrBuilder extends
 
   /**
    * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  java.lang.String getRequestedBy();
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  com.google.protobuf.ByteString
+      getRequestedByBytes();
+
+  /**
+   * <pre>
    * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
    * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
    * </pre>

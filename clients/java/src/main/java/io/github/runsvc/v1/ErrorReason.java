@@ -141,8 +141,8 @@ public enum ErrorReason
   ERROR_REASON_SERVER_DRAINING(13),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -150,7 +150,8 @@ public enum ErrorReason
   ERROR_REASON_OVERLOADED(14),
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -158,7 +159,8 @@ public enum ErrorReason
   ERROR_REASON_UNAUTHENTICATED(15),
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>
@@ -307,8 +309,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_SERVER_DRAINING_VALUE = 13;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -316,7 +318,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_OVERLOADED_VALUE = 14;
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -324,7 +327,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNAUTHENTICATED_VALUE = 15;
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>

@@ -1009,7 +1009,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object owner_ = "";
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -1030,7 +1031,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5695,7 +5697,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object owner_ = "";
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5715,7 +5718,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5736,7 +5740,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5753,7 +5758,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5767,7 +5773,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
