@@ -30,8 +30,11 @@ const (
 // requestIDHeader is in the trailers of every error that a runsvc server returns.
 const requestIDHeader = "x-request-id"
 
-// callPolicy adds a deadline, retries and our errors to every unary call.
-type callPolicy struct{ timeout time.Duration }
+// callPolicy adds a deadline, a token, retries and our errors to every unary call.
+type callPolicy struct {
+	timeout time.Duration
+	tokens  tokenSource
+}
 
 func (p callPolicy) intercept(
 	ctx context.Context, method string, request, response any,
@@ -39,17 +42,31 @@ func (p callPolicy) intercept(
 ) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.timeout)
+		ctx, cancel = context.WithTimeout(ctx, p.timeout+heldFor(request))
 		defer cancel()
 	}
 	var pauses backoffPauses
 	for attempt := 1; ; attempt++ {
-		err := attemptCall(ctx, method, request, response, conn, invoke, options)
+		err := authorize(ctx, p.tokens, func(ctx context.Context) error {
+			return attemptCall(ctx, method, request, response, conn, invoke, options)
+		})
 		retry := isWorthRetry(err) && attempt < maxAttempts && isRepeatable(method, request)
 		if !retry || pauses.wait(ctx, err) != nil {
 			return err
 		}
 	}
+}
+
+// heldFor returns how long the server may hold a call before it answers.
+func heldFor(request any) time.Duration {
+	claim, ok := request.(*runsvcv1.ClaimRequest)
+	switch {
+	case !ok:
+		return 0
+	case claim.GetWait() == nil:
+		return defaultWait
+	}
+	return min(max(claim.GetWait().AsDuration(), 0), maxWait)
 }
 
 // attemptCall makes one attempt. A transport that sheds the call, or a server that stops, may cancel it: if neither
@@ -65,7 +82,7 @@ func attemptCall(
 	if !ok {
 		return err
 	}
-	failure.fromServer = failure.isFromServer(trailer)
+	failure.addTrailer(trailer)
 	if ctx.Err() != nil || conn.GetState() == connectivity.Shutdown {
 		return err
 	}
@@ -92,11 +109,20 @@ func isRepeatable(method string, request any) bool {
 	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
-// interceptStream makes streams return our errors.
-func interceptStream(
+// streamPolicy adds a token to streams, unless they have one, and our errors.
+type streamPolicy struct{ tokens tokenSource }
+
+func (p streamPolicy) intercept(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
 	method string, open grpc.Streamer, options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
+	if ctx.Value(tokenKey{}) == nil {
+		token, err := p.tokens.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ctx = withToken(ctx, token)
+	}
 	opened, err := open(ctx, desc, conn, method, options...)
 	if err != nil {
 		return nil, translate(err)
@@ -109,7 +135,7 @@ type translatedStream struct{ grpc.ClientStream }
 func (s translatedStream) RecvMsg(message any) error {
 	err := translate(s.ClientStream.RecvMsg(message))
 	if failure, ok := err.(*Error); ok {
-		failure.fromServer = failure.isFromServer(s.Trailer())
+		failure.addTrailer(s.Trailer())
 	}
 	return err
 }

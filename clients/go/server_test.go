@@ -29,6 +29,7 @@ type server struct {
 	update func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error)
 	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
 	ack    func(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error)
+	claim  func(context.Context, *runsvcv1.ClaimRequest) (*runsvcv1.ClaimResponse, error)
 
 	lock     sync.Mutex
 	requests []proto.Message
@@ -104,10 +105,20 @@ func (s *server) AcknowledgeCancel(_ context.Context, request *runsvcv1.Acknowle
 	return s.ack(request)
 }
 
+func (s *server) Claim(ctx context.Context, request *runsvcv1.ClaimRequest) (*runsvcv1.ClaimResponse, error) {
+	s.record(request)
+	return s.claim(ctx, request)
+}
+
+func (s *server) Release(_ context.Context, request *runsvcv1.ReleaseRequest) (*runsvcv1.ReleaseResponse, error) {
+	s.record(request)
+	return &runsvcv1.ReleaseResponse{Run: run(runsvcv1.RunStatus_RUN_STATUS_PENDING, 3)}, nil
+}
+
 // client starts the server and returns a client of it.
 func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
 	t.Helper()
-	client, err := runsvc.New(s.start(t), options...)
+	client, err := runsvc.New(s.listen(t), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +126,14 @@ func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
 	return client
 }
 
-func (s *server) start(t *testing.T) string {
+// listen starts the server and returns its address.
+func (s *server) listen(t *testing.T, options ...grpc.ServerOption) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	grpcServer := grpc.NewServer()
+	grpcServer := grpc.NewServer(options...)
 	runsvcv1.RegisterRunServiceServer(grpcServer, s)
 	go func() { _ = grpcServer.Serve(listener) }()
 	t.Cleanup(grpcServer.Stop)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	runsvc "github.com/runsvc/runsvc/clients/go"
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
@@ -18,11 +20,48 @@ type execution struct {
 	result  chan result
 }
 
-// end is the result that the handler returns.
+// end is the outcome that the handler sets and returns.
 type end struct {
-	progress *runsvcv1.Progress
-	failure  error
+	progress   *runsvcv1.Progress
+	result     *structpb.Struct
+	stopReason string
+	failure    error
 }
+
+// endOf returns the command's outcome.
+func endOf(command object) end {
+	ended := end{progress: progress(command)}
+	if result, ok := command["result"]; ok {
+		ended.result = message(&runsvcv1.CompleteRequest{}, object{"result": result}).GetResult()
+	}
+	ended.stopReason, _ = command["stop_reason"].(string)
+	if text, ok := command["error"].(string); ok {
+		ended.failure = errors.New(text)
+	}
+	if command["retryable"] == true {
+		ended.failure = runsvc.Retryable(ended.failure)
+	}
+	if command["throws"] == "no_text" {
+		ended.failure = (*noText)(nil)
+	}
+	return ended
+}
+
+// apply sets the outcome, and returns the results of the handler.
+func (e end) apply(run *runsvc.Execution) (*runsvcv1.Progress, error) {
+	if e.result != nil {
+		run.SetResult(e.result)
+	}
+	if e.stopReason != "" {
+		run.SetStopReason(e.stopReason)
+	}
+	return e.progress, e.failure
+}
+
+// noText is an error whose text cannot be read.
+type noText struct{ text string }
+
+func (e *noText) Error() string { return e.text }
 
 // result is the result of Execute.
 type result struct {
@@ -51,24 +90,32 @@ func (d *driver) execute(command object) (object, error) {
 	case "stopped":
 		<-e.ctx.Done()
 	}
-	ended := end{progress: progress(command)}
-	if text, ok := command["error"].(string); ok {
-		ended.failure = errors.New(text)
-	}
-	e.end <- ended
+	e.end <- endOf(command)
 	delete(d.executions, k)
 	reported := <-e.result
-	if command["cmd"] == "finish" {
-		return object{"run": encode(reported.run.ProtoReflect())}, reported.err
+	if command["cmd"] == "stopped" {
+		return e.stopped(reported)
 	}
-	return stopped(reported)
+	// The text of an error without text names the type, which differs by language.
+	return object{"run": encodeRun(reported.run, command["throws"] == nil)}, reported.err
 }
 
-func stopped(reported result) (object, error) {
-	if errors.Is(reported.err, runsvc.ErrLost) {
+func (e *execution) stopped(reported result) (object, error) {
+	switch {
+	case errors.Is(reported.err, runsvc.ErrLost):
 		return object{"why": "lost"}, nil
+	case context.Cause(e.ctx) == runsvc.ErrFenced:
+		return object{"why": "fenced", "run": encodeRun(reported.run, false)}, reported.err
 	}
-	return object{"why": "cancelled", "run": encode(reported.run.ProtoReflect())}, reported.err
+	return object{"why": "cancelled", "run": encodeRun(reported.run, true)}, reported.err
+}
+
+func encodeRun(run *runsvcv1.Run, withError bool) object {
+	written := encode(run.ProtoReflect())
+	if !withError {
+		delete(written, "error")
+	}
+	return written
 }
 
 func (d *driver) start(command object) *execution {
@@ -93,7 +140,7 @@ func (e *execution) handle(ctx context.Context, run *runsvc.Execution) (*runsvcv
 	e.run, e.ctx = run, ctx
 	close(e.started)
 	ended := <-e.end
-	return ended.progress, ended.failure
+	return ended.apply(run)
 }
 
 // progress returns the command's progress, or nil if it has none.

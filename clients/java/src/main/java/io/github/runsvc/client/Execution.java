@@ -1,24 +1,25 @@
 package io.github.runsvc.client;
 
+import com.google.protobuf.Struct;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
 import io.grpc.Status;
 import java.time.Instant;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 
 /** A run while its {@link Handler} executes it. */
 public final class Execution {
-  /** The largest usage that fits into a report, in bytes: the server accepts messages of 4 MiB. */
-  private static final int MAX_USAGE = (4 << 20) - (32 << 10);
-
   private static final String FENCED_TEXT =
       "The lease may have expired: no renewal was confirmed in time";
 
   private final RunClient client;
   private final ExecuteOptions options;
   private final Thread thread = Thread.currentThread();
+  private final boolean isClaimed;
 
   /** Guards the sequence and the usage, and keeps the reports in order. */
   private final Object reporting = new Object();
@@ -27,15 +28,22 @@ public final class Execution {
   private long sequence = nanosSinceEpoch();
 
   private Progress usage = Progress.getDefaultInstance();
+  private Struct result;
+  private String stopReason;
   private volatile Run run;
   private Stop stop;
   private boolean done;
 
-  /** Executes the run on the calling thread. */
-  Execution(RunClient client, ExecuteOptions options, Run run) {
+  /**
+   * Executes the run on the calling thread.
+   *
+   * @param isClaimed whether a worker has claimed the run. Reports then carry the attempt.
+   */
+  Execution(RunClient client, ExecuteOptions options, Run run, boolean isClaimed) {
     this.client = client;
     this.options = options;
     this.run = run;
+    this.isClaimed = isClaimed;
   }
 
   private static long nanosSinceEpoch() {
@@ -50,7 +58,9 @@ public final class Execution {
     /** The run ended in another way, was removed, or is held by another executor. */
     LOST,
     /** The lease may have expired: no renewal was confirmed in time. */
-    FENCED
+    FENCED,
+    /** The worker stops, and gives the run back. */
+    RELEASED
   }
 
   /**
@@ -59,16 +69,33 @@ public final class Execution {
    */
   static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
     Reports reports = new Reports(client, options, runId);
-    Execution execution = new Execution(client, options, reports.start());
+    Execution execution = new Execution(client, options, reports.start(), false);
+    return execution.supervised(
+        reports,
+        reports.startSent(),
+        started -> {
+          started.fetchInput(reports);
+          return handler.handle(started);
+        });
+  }
+
+  /**
+   * Executes a run that a worker has claimed.
+   *
+   * @param sent when the claim was sent, by {@link System#nanoTime}
+   */
+  Run execute(long sent, Handler handler) {
+    return supervised(Reports.ofClaimed(client, options, run), sent, handler);
+  }
+
+  private Run supervised(Reports reports, long renewed, Handler handler) {
     // The lease must be renewed until the end is reported.
-    try (Supervision supervision =
-        new Supervision(client, options, execution, reports.startSent())) {
-      return execution.execute(
+    try (Supervision supervision = new Supervision(client, options, this, renewed)) {
+      return execute(
           reports,
           started -> {
             supervision.start();
-            started.fetchInput(reports);
-            return handler.handle(started);
+            return isStopped() ? null : handler.handle(started);
           });
     }
   }
@@ -105,10 +132,13 @@ public final class Execution {
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
       Throwable reported =
-          why == Stop.FENCED && failure instanceof InterruptedException
+          why == Stop.FENCED && (failure == null || failure instanceof InterruptedException)
               ? new IllegalStateException(FENCED_TEXT, failure)
               : failure;
-      return reportEnd(reports, why, finalUsage(last), reported);
+      if (interrupted) {
+        reports.hurry();
+      }
+      return reportEnd(reports, why, outcome(last), reported);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -116,12 +146,17 @@ public final class Execution {
     }
   }
 
-  private static Run reportEnd(Reports reports, Stop why, Progress usage, Throwable failure) {
+  private Run reportEnd(Reports reports, Stop why, Outcome outcome, Throwable failure) {
     boolean rethrows = failure != null && !(failure instanceof Exception);
     try {
-      Run run = reports.finish(why, usage, failure);
+      Run reported =
+          Uninterrupted.call(
+              "report " + run.getRunId(),
+              () -> reports.finish(why, outcome, failure),
+              reports::hurry);
       if (!rethrows) {
-        return run;
+        // Answers to reports do not contain the input.
+        return run.hasKwargs() ? reported.toBuilder().setKwargs(run.getKwargs()).build() : reported;
       }
     } catch (RunException | RunLostException unreported) {
       if (!rethrows) {
@@ -155,7 +190,8 @@ public final class Execution {
   }
 
   /**
-   * Reports usage. The fields that are set replace those of earlier reports.
+   * Reports usage. The fields that are set replace those of earlier reports, for each model of
+   * by_model too.
    *
    * @return false if the server did not apply the report, because the run has ended or the server
    *     is unavailable. In the second case the next report, at the latest that of the end, includes
@@ -189,6 +225,7 @@ public final class Execution {
             .setProgress(total)
             .setSequence(++sequence);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt().ifPresent(request::setAttempt);
     try {
       UpdateProgressResponse answer = client.updateProgress(request.build());
       if (answer.hasRun()) {
@@ -198,29 +235,53 @@ public final class Execution {
     } catch (RunException failure) {
       if (failure.endsExecution()) {
         stop(Stop.LOST);
-      } else if (!failure.isTransient()) {
+      } else if (!failure.isOutage()) {
         throw failure;
       }
       return false;
     }
   }
 
-  /** Returns the final usage, or null if none is known. */
-  private Progress finalUsage(Progress last) {
+  /**
+   * Sets what the run produced, at most 1 MiB and 16 levels deep. It is reported if the handler
+   * returns. If the server rejects it, the run ends without it; see {@link
+   * RunClient#execute(String, ExecuteOptions, Handler)}.
+   */
+  public void setResult(Struct result) {
+    synchronized (reporting) {
+      this.result = result;
+    }
+  }
+
+  /**
+   * Sets why the run stopped, in a word of the executor's own such as token_capped, of at most 128
+   * characters. It is reported with any end.
+   */
+  public void setStopReason(String reason) {
+    synchronized (reporting) {
+      this.stopReason = reason;
+    }
+  }
+
+  /** Returns the outcome with the given usage merged, which may be null. */
+  private Outcome outcome(Progress last) {
     Progress total = merged(last);
-    return total.equals(Progress.getDefaultInstance()) ? null : total;
+    boolean isKnown = !total.equals(Progress.getDefaultInstance());
+    synchronized (reporting) {
+      return new Outcome(isKnown ? total : null, result, stopReason);
+    }
   }
 
   /** Returns the usage so far with the given progress merged, which may be null. */
   private Progress merged(Progress progress) {
     synchronized (reporting) {
-      return progress == null ? usage : usage.toBuilder().mergeFrom(progress).build();
+      return progress == null ? usage : Outcome.merge(usage, progress);
     }
   }
 
   /** Rejects usage that no report can carry: the server's answer would look transient. */
   private static void checkSize(Progress total) {
-    if (total.getSerializedSize() > MAX_USAGE) {
+    if (total.getSerializedSize() > Outcome.MAX_SIZE) {
       throw new UsageTooLarge(total.getSerializedSize());
     }
   }
@@ -231,8 +292,13 @@ public final class Execution {
     UsageTooLarge(int size) {
       super(
           "The progress has %d bytes, but at most %d can be sent; shorten its texts"
-              .formatted(size, MAX_USAGE));
+              .formatted(size, Outcome.MAX_SIZE));
     }
+  }
+
+  /** Returns the attempt that reports carry, if any. */
+  OptionalInt attempt() {
+    return isClaimed ? OptionalInt.of(run.getAttempt()) : OptionalInt.empty();
   }
 
   /** Stops the handler if the run has ended. */
@@ -241,8 +307,19 @@ public final class Execution {
       case RUN_STATUS_INTERRUPTED -> stop(Stop.CANCELLED);
       case RUN_STATUS_SUCCESS, RUN_STATUS_ERROR, RUN_STATUS_TIMEOUT -> stop(Stop.LOST);
       // A status that only a newer server knows does not count as an end.
-      default -> {}
+      default -> {
+        if (isElsewhere(current)) {
+          stop(Stop.LOST);
+        }
+      }
     }
+  }
+
+  /** Whether the server has taken the run away for another attempt. */
+  private boolean isElsewhere(Run current) {
+    boolean isPending = current.getStatus() == RunStatus.RUN_STATUS_PENDING;
+    return isPending && current.getRevision() > run.getRevision()
+        || current.getAttempt() > run.getAttempt();
   }
 
   /** Interrupts the handler, unless it has returned or was interrupted before. */

@@ -1,14 +1,17 @@
 package io.github.runsvc.client;
 
+import com.google.protobuf.Message;
 import io.github.runsvc.client.Execution.Stop;
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.Progress;
+import io.github.runsvc.v1.ReleaseRequest;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import java.time.Duration;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
@@ -30,6 +33,14 @@ final class Reports {
   /** When the accepted start was sent. */
   private long startSent;
 
+  private boolean isStarted;
+
+  /** The attempt that reports carry; empty if no worker has claimed the run. */
+  private OptionalInt attempt = OptionalInt.empty();
+
+  /** When to give up because the caller waits for the end; by {@link System#nanoTime}. */
+  private volatile Long hurriedUntil;
+
   Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
     this.options = options;
@@ -49,9 +60,29 @@ final class Reports {
               startSent = System.nanoTime();
               return client.setStatus(request.build()).getRun();
             });
+    noteStart(run);
+    return run;
+  }
+
+  private void noteStart(Run run) {
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
     retryTime = lease.compareTo(MIN_RETRY_TIME) > 0 ? lease : MIN_RETRY_TIME;
-    return run;
+    isStarted = true;
+  }
+
+  /** Returns the reports of a run that a worker has claimed. */
+  static Reports ofClaimed(RunClient client, ExecuteOptions options, Run run) {
+    Reports reports = new Reports(client, options, run.getRunId());
+    reports.noteStart(run);
+    reports.attempt = OptionalInt.of(run.getAttempt());
+    return reports;
+  }
+
+  /** Limits the time in which reports are repeated to the timeout of a call from now on. */
+  void hurry() {
+    if (hurriedUntil == null) {
+      hurriedUntil = System.nanoTime() + Lengths.nanos(client.timeout());
+    }
   }
 
   /** Returns the time by {@link System#nanoTime} at which the accepted start was sent. */
@@ -64,11 +95,15 @@ final class Reports {
    *
    * @param why the reason for which the handler was stopped, or null
    */
-  Run finish(Stop why, Progress usage, Throwable failure) {
+  Run finish(Stop why, Outcome outcome, Throwable failure) {
     RunException refusal = null;
     try {
+      if (why == Stop.RELEASED) {
+        sendUsage(outcome.usage(), false);
+        return release();
+      }
       if (why != Stop.LOST) {
-        return why == Stop.CANCELLED ? acknowledge(usage) : complete(usage, failure);
+        return why == Stop.CANCELLED ? acknowledge(outcome) : complete(outcome, failure);
       }
     } catch (RunException refused) {
       if (!refused.endsExecution()) {
@@ -76,74 +111,98 @@ final class Reports {
       }
       refusal = refused;
     }
-    sendLostUsage(usage);
+    sendUsage(outcome.usage(), true);
     throw new RunLostException(runId, refusal);
   }
 
-  /** Sends the usage of a lost run once, whether or not the server accepts it. */
-  private void sendLostUsage(Progress usage) {
+  /** Sends usage once, whether or not the server accepts it. */
+  private void sendUsage(Progress usage, boolean isFinal) {
     if (usage == null) {
       return;
     }
     UpdateProgressRequest.Builder request =
-        UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(true);
+        UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(isFinal);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt.ifPresent(request::setAttempt);
     try {
       client.updateProgress(request.build());
     } catch (RunException refused) {
-      // The caller throws RunLostException in any case.
+      // The report that follows, or RunLostException, shows the state of the run.
     }
   }
 
-  /** Reports the handler's result. If the run was cancelled meanwhile, acknowledges the cancel. */
-  private Run complete(Progress usage, Throwable failure) {
+  /** Gives the run back, and returns it. */
+  Run release() {
+    hurry();
+    ReleaseRequest.Builder request =
+        ReleaseRequest.newBuilder().setRunId(runId).setWorkerId(options.workerId().orElse(""));
+    attempt.ifPresent(request::setAttempt);
+    return repeat(() -> client.release(request.build()));
+  }
+
+  /** Reports the handler's outcome. If the run was cancelled meanwhile, acknowledges the cancel. */
+  private Run complete(Outcome outcome, Throwable failure) {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
-    if (failure != null) {
-      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.of(failure));
-    }
-    if (usage != null) {
-      request.setProgress(usage);
-    }
     options.workerId().ifPresent(request::setWorkerId);
+    attempt.ifPresent(request::setAttempt);
+    if (outcome.usage() != null) {
+      request.setProgress(outcome.usage());
+    }
+    if (outcome.stopReason() != null) {
+      request.setStopReason(outcome.stopReason());
+    }
+    RunException.InvalidArgument unsent = null;
+    if (failure != null) {
+      request
+          .setStatus(RunStatus.RUN_STATUS_ERROR)
+          .setError(FailureText.of(failure))
+          .setRetryable(RetryableException.isIn(failure));
+    } else if (outcome.result() != null) {
+      request.setResult(outcome.result());
+      unsent = outcome.unsendable();
+    }
     try {
-      return repeatEnd(
-          () -> client.complete(request.build()).getRun(),
-          request.hasProgress() ? request::clearProgress : null);
+      return repeatEnd(request, () -> client.complete(request.build()).getRun(), unsent);
     } catch (RunException.FailedPrecondition refused) {
       if ("INTERRUPTED".equals(refused.metadata().get("from"))) {
-        return acknowledge(usage);
+        return acknowledge(outcome);
       }
       throw refused;
     }
   }
 
   /** Reports that the handler of a cancelled run has stopped. */
-  private Run acknowledge(Progress usage) {
+  private Run acknowledge(Outcome outcome) {
     AcknowledgeCancelRequest.Builder request =
         AcknowledgeCancelRequest.newBuilder().setRunId(runId);
-    if (usage != null) {
-      request.setProgress(usage);
-    }
     options.workerId().ifPresent(request::setWorkerId);
-    return repeatEnd(
-        () -> client.acknowledgeCancel(request.build()).getRun(),
-        request.hasProgress() ? request::clearProgress : null);
+    attempt.ifPresent(request::setAttempt);
+    if (outcome.usage() != null) {
+      request.setProgress(outcome.usage());
+    }
+    if (outcome.stopReason() != null) {
+      request.setStopReason(outcome.stopReason());
+    }
+    return repeatEnd(request, () -> client.acknowledgeCancel(request.build()).getRun(), null);
   }
 
   /**
-   * Reports the end. If the server rejects the usage, reports the end without it, and throws the
-   * rejection: the run must end in any case.
+   * Reports the end. If the server rejects the report, reports the end without usage, result and
+   * stop reason, and throws the rejection: the run must end in any case.
    *
-   * @param dropUsage null if the report has no usage
+   * @param known such a rejection that is known before; null if there is none
    */
-  private Run repeatEnd(Supplier<Run> report, Runnable dropUsage) {
+  private Run repeatEnd(
+      Message.Builder request, Supplier<Run> send, RunException.InvalidArgument known) {
     try {
-      return repeat(report);
+      if (known != null) {
+        throw known;
+      }
+      return repeat(send);
     } catch (RunException.InvalidArgument rejection) {
-      if (dropUsage != null) {
-        dropUsage.run();
-        repeat(report);
+      if (Outcome.drop(request)) {
+        repeat(send);
       }
       throw rejection;
     }
@@ -158,14 +217,19 @@ final class Reports {
         return report.get();
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
-        long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isTransient() || end >= Lengths.nanos(retryTime)) {
+        boolean isWorthRetry = isStarted ? failure.isOutage() : failure.isTransient();
+        if (!isWorthRetry || isOver(began, System.nanoTime() + pause.toNanos())) {
           throw failure;
         }
         sleep(pause, failure);
         client.retryNow();
       }
     }
+  }
+
+  private boolean isOver(long began, long time) {
+    Long hurried = hurriedUntil;
+    return time - began >= Lengths.nanos(retryTime) || hurried != null && time - hurried >= 0;
   }
 
   private static void sleep(Duration pause, RunException failure) {
@@ -177,7 +241,7 @@ final class Reports {
     }
   }
 
-  private static com.google.protobuf.Duration proto(Duration duration) {
+  static com.google.protobuf.Duration proto(Duration duration) {
     return com.google.protobuf.Duration.newBuilder()
         .setSeconds(duration.getSeconds())
         .setNanos(duration.getNano())

@@ -142,8 +142,8 @@ class ExecutionTest {
   @Test
   void limitsErrorText() {
     assertEquals(NullPointerException.class.getName(), FailureText.of(new NullPointerException()));
-    String text = FailureText.of(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
-    assertEquals(16 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
+    String text = FailureText.of(new IOException("x" + "ü\uD83D\uDE00".repeat(20_000) + "\uD83D"));
+    assertEquals(64 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
     assertFalse(text.contains("\uFFFD"));
   }
 
@@ -330,6 +330,32 @@ class ExecutionTest {
         });
     assertEquals("hurry", last(CompleteRequest.class).getError());
     assertTrue(Thread.interrupted());
+  }
+
+  @Test
+  void endIsReportedInSpiteOfInterruptsDuringReport() {
+    Thread caller = Thread.currentThread();
+    answer(
+        CompleteRequest.class,
+        observer -> {
+          caller.interrupt();
+          Answers.breaks(Code.UNAVAILABLE).accept(observer);
+        });
+    server
+        .answersTo
+        .get(CompleteRequest.class)
+        .add(
+            observer -> {
+              caller.interrupt();
+              Answers.sends(
+                      CompleteResponse.newBuilder()
+                          .setRun(run(RunStatus.RUN_STATUS_SUCCESS))
+                          .build())
+                  .accept(observer);
+            });
+    Run done = client.execute("r", OPTIONS, run -> null);
+    assertTrue(Thread.interrupted());
+    assertEquals(RunStatus.RUN_STATUS_SUCCESS, done.getStatus());
   }
 
   @Test

@@ -3,11 +3,13 @@ package io.github.runsvc.conformance;
 import com.google.gson.JsonObject;
 import io.github.runsvc.client.ExecuteOptions;
 import io.github.runsvc.client.Execution;
+import io.github.runsvc.client.RetryableException;
 import io.github.runsvc.client.RunClient;
 import io.github.runsvc.client.RunException;
 import io.github.runsvc.client.RunLostException;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -23,8 +25,8 @@ final class DrivenExecution {
   /** Completed when the handler is interrupted. */
   private final CompletableFuture<Void> stopped = new CompletableFuture<>();
 
-  /** The usage that the interrupted handler returns. */
-  private final CompletableFuture<Optional<Progress>> usage = new CompletableFuture<>();
+  /** The end of the interrupted handler. */
+  private final CompletableFuture<Callable<Progress>> stopping = new CompletableFuture<>();
 
   DrivenExecution(JsonObject command, RunClient runs) {
     Optional<String> id =
@@ -55,7 +57,7 @@ final class DrivenExecution {
       return ending.get().call();
     } catch (InterruptedException interrupted) {
       stopped.complete(null);
-      return usage.get().orElse(null);
+      return stopping.get().call();
     }
   }
 
@@ -72,33 +74,59 @@ final class DrivenExecution {
     return !execution().isStopped() && !reported.isDone();
   }
 
-  /** Ends the handler, with an exception unless the error is empty, and returns the run. */
-  Run finished(Progress last, String error) {
-    ending.complete(
-        () -> {
-          if (error.isEmpty()) {
-            return last;
-          }
-          throw new IllegalStateException(error);
-        });
+  /** Ends the handler as the command says, and returns the run. */
+  Run finished(JsonObject command) {
+    ending.complete(() -> end(execution(), command));
     return result(reported);
   }
 
+  /** Sets and returns the outcome of a handler as the command says. */
+  static Progress end(Execution execution, JsonObject command) throws NoText {
+    if (command.has("result")) {
+      execution.setResult(Json.struct(command.getAsJsonObject("result")));
+    }
+    if (command.has("stop_reason")) {
+      execution.setStopReason(command.get("stop_reason").getAsString());
+    }
+    if (command.has("throws")) {
+      throw new NoText();
+    }
+    if (command.has("retryable") && command.get("retryable").getAsBoolean()) {
+      throw new RetryableException(command.get("error").getAsString());
+    }
+    if (command.has("error")) {
+      throw new IllegalStateException(command.get("error").getAsString());
+    }
+    return Driver.progress(command);
+  }
+
+  /** An exception whose message cannot be read. */
+  static final class NoText extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String getMessage() {
+      throw new IllegalStateException("no text");
+    }
+  }
+
   /** Waits until the handler is interrupted, ends it, and returns the reason and the run. */
-  JsonObject stopped(Progress last) {
+  JsonObject stopped(JsonObject command) {
     result(stopped);
-    usage.complete(Optional.ofNullable(last));
+    stopping.complete(() -> end(execution(), command));
     JsonObject json = new JsonObject();
     try {
-      json.add("run", Json.of(result(reported)));
-      json.addProperty("why", "cancelled");
+      Run run = result(reported);
+      boolean isCancelled = run.getStatus() == RunStatus.RUN_STATUS_INTERRUPTED;
+      json.add("run", Json.of(isCancelled ? run : run.toBuilder().clearError().build()));
+      json.addProperty("why", isCancelled ? "cancelled" : "fenced");
     } catch (RunLostException lost) {
       json.addProperty("why", "lost");
     }
     return json;
   }
 
-  private static <T> T result(CompletableFuture<T> future) {
+  static <T> T result(CompletableFuture<T> future) {
     try {
       return future.join();
     } catch (CompletionException failure) {

@@ -18,6 +18,7 @@ import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.UpdateMetadataRequest;
 import io.github.runsvc.v1.UpdateModelNameRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import java.io.BufferedReader;
@@ -39,6 +40,7 @@ final class Driver {
   private final RunClient client;
   private final Map<Integer, Watch> watches = new HashMap<>();
   private final Map<Integer, DrivenExecution> executions = new HashMap<>();
+  private final Map<Integer, DrivenWorker> workers = new HashMap<>();
 
   private Driver(RunClient client) {
     this.client = client;
@@ -50,7 +52,8 @@ final class Driver {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     PrintStream answers = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     try (RunClient client = RunClient.connect()) {
-      Driver driver = new Driver(client);
+      String owner = System.getenv("RUNSVC_TEST_OWNER");
+      Driver driver = new Driver(owner == null ? client : client.forOwner(owner));
       String line;
       while ((line = commands.readLine()) != null) {
         JsonObject command = JsonParser.parseString(line).getAsJsonObject();
@@ -130,6 +133,11 @@ final class Driver {
           run(
               runs.updateModelName(
                   Json.read(UpdateModelNameRequest.newBuilder(), command).build()));
+      case "update_metadata" -> {
+        var response =
+            runs.updateMetadata(Json.read(UpdateMetadataRequest.newBuilder(), command).build());
+        yield with(run(response.getRun()), "changed", response.getChanged());
+      }
       case "heartbeat" ->
           run(runs.heartbeat(Json.read(HeartbeatRequest.newBuilder(), command).build()));
       case "cancel" -> Json.of(runs.cancel(Json.read(CancelRequest.newBuilder(), command).build()));
@@ -163,12 +171,34 @@ final class Driver {
       }
       case "report" -> object("applied", execution(command).execution().report(progress(command)));
       case "executing" -> object("executing", execution(command).isExecuting());
-      case "finish" -> run(execution(command).finished(progress(command), text(command, "error")));
-      case "stopped" -> execution(command).stopped(progress(command));
+      case "finish" -> finish(execution(command), command);
+      case "stopped" -> execution(command).stopped(command);
       case "execute_all" -> Failures.executeAll(command, runs);
+      case "worker" -> {
+        workers.put(command.get("k").getAsInt(), new DrivenWorker(command, runs));
+        yield new JsonObject();
+      }
+      case "worker_next" -> worker(command).next();
+      case "worker_finish" -> run(worker(command).finish(command));
+      case "worker_stopped" -> worker(command).waitForStop(command);
+      case "worker_stop" -> worker(command).stop();
+      case "worker_health" -> worker(command).health();
       case "resources" -> resources();
       default -> null;
     };
+  }
+
+  private static JsonObject finish(DrivenExecution execution, JsonObject command) {
+    JsonObject run = Json.of(execution.finished(command));
+    if (command.has("throws")) {
+      // The text names the class, which differs by language.
+      run.remove("error");
+    }
+    return object("run", run);
+  }
+
+  private DrivenWorker worker(JsonObject command) {
+    return workers.get(command.get("k").getAsInt());
   }
 
   private DrivenExecution execution(JsonObject command) {
@@ -176,7 +206,7 @@ final class Driver {
   }
 
   /** Returns the command's progress, or null if it has none. */
-  private static Progress progress(JsonObject command) {
+  static Progress progress(JsonObject command) {
     return command.has("progress")
         ? Json.read(Progress.newBuilder(), command.getAsJsonObject("progress")).build()
         : null;
