@@ -94,16 +94,18 @@ class RunManager:
         codec: Codec,
         *,
         max_active_per_thread: int,
-        max_queued_per_thread: int = Settings.max_queued_per_thread,
         max_active_per_owner: int | None = None,
+        max_queued_per_thread: int = Settings.max_queued_per_thread,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._writer = writer
         self._store = store
         self._codec = codec
         self._max_active_per_thread = max_active_per_thread
+        self._owner_room = OwnerRoom(
+            max_active_per_owner, max_active_per_thread + max_queued_per_thread
+        )
         self._max_queued_per_thread = max_queued_per_thread
-        self._owner_room = OwnerRoom(max_active_per_owner, max_active_per_thread)
         self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
@@ -139,8 +141,9 @@ class RunManager:
         Raise ThreadBusy, ThreadFull, OwnerFull, RequestIdReused.
         """
         query = _active_query(owner, spec)
-        found = () if query is None else (query,)
-        reads: tuple[Query | Count, ...] = (*found, *self._owner_room.reads(owner))
+        reads: tuple[Query | Count, ...] = self._owner_room.reads(owner)
+        if query is not None:
+            reads = (query, *reads)
 
         def decide(tx: Transaction) -> Created:
             run_id = tx.new_run_id()

@@ -152,8 +152,8 @@ async def _start(
         store.reading,
         codec,
         max_active_per_thread=settings.max_active_per_thread,
-        max_queued_per_thread=settings.max_queued_per_thread,
         max_active_per_owner=settings.max_active_per_owner,
+        max_queued_per_thread=settings.max_queued_per_thread,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     limits = LimitSettings(

@@ -35,16 +35,16 @@ TABLE: Final[Mapping[str, Mapping[str, Roles]]] = {
         "UpdateMetadata": _REPORT,
         "Heartbeat": _REPORT,
         "AcknowledgeCancel": _REPORT,
-        "Cancel": _CHANGE,
         "Claim": _REPORT,
         "Release": _REPORT,
+        "Cancel": _CHANGE,
     },
     "runsvc.v1.AdminService": {
         "ReconcileOrphans": _ADMINISTER,
         "Delete": _ADMINISTER,
-        "GetServerInfo": _ADMINISTER,
         "SetConcurrencyLimit": _ADMINISTER,
         "ListConcurrencyLimits": _ADMINISTER,
+        "GetServerInfo": _ADMINISTER,
     },
 }
 #: Services that need no principal: probes of load balancers, and descriptions that are public.

@@ -151,7 +151,7 @@ def main() -> None:
     """Run the command line. The help text is `_HELP`."""
 
 
-for _command in (
+_COMMANDS: Final = (
     serve,
     *calls.COMMANDS,
     watch,
@@ -160,5 +160,6 @@ for _command in (
     admin,
     token,
     dev_certs,
-):
+)
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -91,7 +91,7 @@ class Transaction:
         self._created: dict[tuple[str, str], list[str]] = {}
         #: Growth in active runs, by thread.
         self._growth: Counter[tuple[str, str]] = Counter()
-        #: The same by owner.
+        #: Growth in active and queued runs, by owner.
         self._owner_growth: Counter[str] = Counter()
         self._requests: dict[RequestKey, tuple[str, bytes]] = {}
         self._log: list[LogEntry] = []
@@ -200,7 +200,7 @@ class Transaction:
         return self._counts[query] + self._growth[query.owner, query.thread_id]
 
     def count_owner_active(self, query: OwnerActiveCount) -> int:
-        """The number of an owner's active runs, counted up to the limit of the query."""
+        """The number of an owner's active and queued runs, counted up to the limit of the query."""
         return self._counts[query] + self._owner_growth[query.owner]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
@@ -366,9 +366,9 @@ class Transaction:
         (run, encoded, creation, only_activity, result), before = change
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
+        self._owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
         if growth:
             self._growth[run.owner, run.thread_id] += growth
-            self._owner_growth[run.owner] += growth
         if before is None and run.turn is not None:
             self.claimable.append(Claimable(run.assistant_id, run.owner, None))
         elif run.started_at is None:

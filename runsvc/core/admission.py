@@ -57,6 +57,12 @@ def check_room(thread_id: str, active: int, limit: int) -> None:
         raise ThreadFull(thread_id)
 
 
+def check_owner_room(owner: str, active: int, limit: int) -> None:
+    """Raise OwnerFull if an owner has reached its limit of active and queued runs."""
+    if active >= limit:
+        raise OwnerFull(owner, limit)
+
+
 def check_queue(thread_id: str, queued: int, limit: int) -> None:
     """Raise ThreadFull if a thread has reached its limit of queued runs."""
     if queued >= limit:
@@ -69,12 +75,6 @@ def check_limits(limits: Sequence[Limit], prefix: str, width: int | None) -> Non
     if width is not None and not is_known and len(limits) >= MAX_LIMITS:
         fault = f"is one more than the {MAX_LIMITS} limits of a store: remove another one first"
         raise InvalidRequest((Violation("prefix", fault),))
-
-
-def check_owner_room(owner: str, active: int, limit: int) -> None:
-    """Raise OwnerFull if an owner has reached its limit of active runs."""
-    if active >= limit:
-        raise OwnerFull(owner, limit)
 
 
 def check_free(newest: ActiveRun | None) -> None:

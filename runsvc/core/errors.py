@@ -180,7 +180,7 @@ class Overloaded(RunsvcError):
 
 @dataclass(eq=False)
 class OwnerFull(Overloaded):
-    """Owner {owner!r} has {limit} active runs, the most that this server allows; end or cancel one of them first."""
+    """Owner {owner!r} has {limit} active and queued runs, the server's limit; end or cancel one of them first."""
 
     owner: str
     limit: int

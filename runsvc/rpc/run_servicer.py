@@ -178,7 +178,7 @@ class RunServicer:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.worker_id(request.worker_id)
-            attempt = check.attempt(request)
+        attempt = check.attempt(request)
         run = await self._manager.heartbeat(caller.scope, run_id, worker_id, attempt=attempt)
         return self._answer(run, pb.HeartbeatResponse())
 
@@ -246,11 +246,6 @@ class RunServicer:
                 for event in await watch.proceed():
                     await context.write(self._encode(event))
 
-    def _give_back_if_lost(self, answer: Answer, context: Any) -> None:
-        """Release runs whose answer could not be sent, because the call was cancelled meanwhile."""
-        if context.cancelled():
-            self._dispatch.give_back(answer)
-
     async def _reported(
         self, context: Any, caller: Caller, run_id: str, to: RunStatus, report: RunReport
     ) -> Reported:
@@ -268,6 +263,11 @@ class RunServicer:
         if reported.changed and run.ended_at is not None and run.ended_at == run.updated_at:
             self._audit.record(context, caller, f"{subject}: {run.status.name}")
         return reported
+
+    def _give_back_if_lost(self, answer: Answer, context: Any) -> None:
+        """Release runs whose answer could not be sent, because the call was cancelled meanwhile."""
+        if context.cancelled():
+            self._dispatch.give_back(answer)
 
     def _answer(
         self, run: Run, rest: Message, kwargs: bytes = b"", result: bytes | None = None

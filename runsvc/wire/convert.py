@@ -359,8 +359,8 @@ def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:
         message.note or None,
         to_datetime(message.requested_at),
         to_datetime(message.acknowledged_at) if message.HasField("acknowledged_at") else None,
-        message.requested_by,
-        to_datetime(message.presumed_stopped_at)
+        requested_by=message.requested_by,
+        presumed_stopped_at=to_datetime(message.presumed_stopped_at)
         if message.HasField("presumed_stopped_at")
         else None,
     )

@@ -227,7 +227,7 @@ class GateWorld:
         )
 
     def _change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Awaitable[Run]:
-        query = ById(run.run_id, None)
+        query = ById(run.run_id, OWNER)
 
         def decide(tx: Transaction) -> Run:
             before = tx.run(query)

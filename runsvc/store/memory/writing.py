@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runsvc.core import lifecycle, terms
-from runsvc.core.model import ACTIVE, RunStatus
+from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
@@ -63,7 +63,7 @@ class MemoryWriting:
                 case ActiveCount(owner, thread_id):
                     counts[query] = len(self._data.active_on_thread(owner, thread_id))
                 case OwnerActiveCount(owner, limit):
-                    counts[query] = self._count_active(owner, limit)
+                    counts[query] = self._count_of_owner(owner, limit)
                 case AnyReleased(server):
                     counts[query] = self._data.attachments.any_released(server)
                 case _:
@@ -137,8 +137,8 @@ class MemoryWriting:
             case Orphans():
                 return self._data.search(partial(_is_orphan, query))[: query.limit]
 
-    def _count_active(self, owner: str, limit: int) -> int:
-        found = self._data.search(lambda run: run.status in ACTIVE and run.owner == owner)
+    def _count_of_owner(self, owner: str, limit: int) -> int:
+        found = self._data.search(lambda run: run.status in LIVE and run.owner == owner)
         return min(len(found), limit)
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:

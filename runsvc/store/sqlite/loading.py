@@ -53,11 +53,9 @@ _BARE: Final = (
 _RUNS_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
 _LIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_LIVE}"
 #: Reads the index of active and queued runs only, and no further than the limit.
-_COUNT_OF_OWNER: Final = f"""
-    SELECT count(*) FROM (
-      SELECT 1 FROM runs WHERE owner = ? AND {IS_LIVE} AND {IS_ACTIVE} LIMIT ?
-    )
-"""
+_COUNT_OF_OWNER: Final = (
+    f"SELECT count(*) FROM (SELECT 1 FROM runs WHERE owner = ? AND {IS_LIVE} LIMIT ?)"
+)
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
 #: Parameters of _LEASE_IS_DUE that no lease meets.
