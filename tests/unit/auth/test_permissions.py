@@ -41,8 +41,6 @@ def test_the_table_follows_the_roles() -> None:
     reads = {"Get", "ListByThread", "HasInflight", "StreamStatus"}
     assert may[Role.READER] == reads
     assert may[Role.WORKER] - reads == {
-        "Claim",
-        "Release",
         "SetStatus",
         "Complete",
         "UpdateProgress",

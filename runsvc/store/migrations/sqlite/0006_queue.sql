@@ -98,10 +98,9 @@ DROP TABLE log;
 ALTER TABLE log_without_queue RENAME TO log;
 
 -- Each ends in the revision, as every index of a table ends in its key.
-CREATE INDEX log_by_run ON log (run_id, owner);
+CREATE INDEX log_by_run ON log (run_id);
 CREATE INDEX log_by_thread ON log (owner, thread_id);
-CREATE INDEX log_by_assistant ON log (assistant_id) WHERE assistant_id IS NOT NULL;
-CREATE INDEX log_by_owner ON log (owner);
+CREATE INDEX log_by_assistant ON log (owner, assistant_id) WHERE assistant_id IS NOT NULL;
 
 -- How many runs with the same concurrency_key may be active, for all keys with a prefix.
 CREATE TABLE concurrency_limits (
