@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
-from runsvc.core import lifecycle
+from runsvc.core import admission, lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.core.lines import end_line
 from runsvc.core.model import ACTIVE
 from runsvc.core.owners import covers
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
+from runsvc.store.queue import LimitChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run, RunStatus
     from runsvc.core.owners import Scope
+    from runsvc.core.queue import Limit
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
@@ -72,6 +74,7 @@ class ServerInfo(NamedTuple):
     attachments: int
     #: Size of the store's write-ahead log.
     write_ahead_log_bytes: int = 0
+    queued_runs: int = 0
 
 
 class Admin:
@@ -143,6 +146,19 @@ class Admin:
 
         await self._writer.submit(ExclusiveCommand(decide, (query,)))
 
+    async def set_limit(self, prefix: str, width: int | None) -> None:
+        """Set the concurrency limit of a prefix, or remove it. Raise TooManyLimits."""
+
+        def decide(tx: ExclusiveTransaction) -> None:
+            admission.check_limits(tx.reads.limits(), prefix, width)
+            tx.set_limit(LimitChange(prefix, width))
+
+        await self._writer.submit(ExclusiveCommand(decide))
+
+    async def limits(self) -> Sequence[Limit]:
+        """Return all concurrency limits, in the order of their prefixes."""
+        return await self._store.reading.limits()
+
     async def server_info(self) -> ServerInfo:
         """Describe this server and its store."""
         census = await self._store.reading.census()
@@ -151,6 +167,7 @@ class Admin:
             store_kind=self._store.kind,
             clock=census.clock,
             active_runs=census.active_runs,
+            queued_runs=census.queued_runs,
             watchers=self._hub.watchers,
             attachments=self._attachments.held,
             write_ahead_log_bytes=self._store.log_bytes(),

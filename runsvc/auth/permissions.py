@@ -35,11 +35,15 @@ TABLE: Final[Mapping[str, Mapping[str, Roles]]] = {
         "UpdateMetadata": _REPORT,
         "Heartbeat": _REPORT,
         "AcknowledgeCancel": _REPORT,
+        "Claim": _REPORT,
+        "Release": _REPORT,
         "Cancel": _CHANGE,
     },
     "runsvc.v1.AdminService": {
         "ReconcileOrphans": _ADMINISTER,
         "Delete": _ADMINISTER,
+        "SetConcurrencyLimit": _ADMINISTER,
+        "ListConcurrencyLimits": _ADMINISTER,
         "GetServerInfo": _ADMINISTER,
     },
 }

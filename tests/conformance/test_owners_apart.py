@@ -153,7 +153,7 @@ class Owner:
         )
         read = await self._world.manager.get(self.name, self._run_id())
         return (
-            list(map(self._number, inflight)),
+            [list(map(self._number, each)) for each in inflight],
             list(map(self._seen, page.records)),
             self._seen(read),
         )

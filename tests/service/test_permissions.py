@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 import pytest
 import trustme
+from google.protobuf.duration_pb2 import Duration
 
 from runsvc.auth.permissions import TABLE
 from runsvc.client import error_of
@@ -42,18 +43,21 @@ ON_A_RUN: Final[Mapping[str, Mapping[str, Any]]] = {
     "Heartbeat": {"worker_id": "w"},
     "Cancel": {},
     "AcknowledgeCancel": {},
+    "Release": {"worker_id": "w"},
     "Delete": {},
 }
 #: Calls on the thread of one owner.
 ON_A_THREAD: Final = ("ListByThread", "HasInflight")
 CREATIONS: Final = ("Create", "CreateOrReject")
 #: Calls on the whole scope.
-ON_THE_SCOPE: Final = ("ReconcileOrphans",)
+ON_THE_SCOPE: Final = ("ReconcileOrphans", "Claim")
 #: Calls on the server.
-ON_THE_SERVER: Final = ("GetServerInfo",)
+ON_THE_SERVER: Final = ("GetServerInfo", "SetConcurrencyLimit", "ListConcurrencyLimits")
 STREAMS: Final = ("StreamStatus",)
 #: Calls that need a cancelled run.
 AFTER_A_CANCEL: Final = ("AcknowledgeCancel", "Delete")
+#: Calls that need a run with a holder.
+AFTER_A_START: Final = ("Release",)
 
 
 class World:
@@ -80,6 +84,12 @@ class World:
 
     async def cancel(self, run_id: str) -> None:
         await ADMIN.calls(self._client).runs.Cancel(run_service_pb2.CancelRequest(run_id=run_id))
+
+    async def start(self, run_id: str) -> None:
+        request = run_service_pb2.SetStatusRequest(
+            run_id=run_id, status="RUN_STATUS_RUNNING", worker_id="w"
+        )
+        await ADMIN.calls(self._client).runs.SetStatus(request)
 
     def owners_of(self, run_ids: Any) -> list[str]:
         """The owners of runs that `fill` created, sorted."""
@@ -167,6 +177,8 @@ async def test_calls_on_a_run(world: World) -> None:
             run_id = await world.run_of(owner)
             if method in AFTER_A_CANCEL:
                 await world.cancel(run_id)
+            if method in AFTER_A_START:
+                await world.start(run_id)
             answer = await make(world, method, run_id=run_id, **fields)
             found[method, owner] = answer if isinstance(answer, str) else "done"
             expected[method, owner] = refusal(world.identity, method) or (
@@ -195,6 +207,25 @@ async def test_creations(world: World) -> None:
         found[method] = answer if isinstance(answer, str) else answer.run.owner
         expected[method] = refusal(world.identity, method) or world.identity.scope or ""
     assert found == expected
+
+
+async def test_claims(world: World) -> None:
+    lease, wait = Duration(seconds=9), Duration()
+    answer = await make(
+        world,
+        "Claim",
+        worker_id="w",
+        any_assistant=True,
+        max_runs=9,
+        lease_ttl=lease,
+        wait=wait,
+    )
+    if (expected := refusal(world.identity, "Claim")) is not None:
+        assert answer == expected
+    else:
+        scope = world.identity.scope
+        claimed = world.owners_of(run.run_id for run in answer.runs)
+        assert claimed == sorted(owner for owner in OWNERS if covers(scope, owner))
 
 
 async def test_streams(world: World) -> None:

@@ -13,7 +13,7 @@ import grpc
 from runsvc.v1.run_service_pb2 import HasInflightRequest
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
-CONNECTIONS = 4
+CONNECTIONS = 1
 CALLS = 250
 
 
