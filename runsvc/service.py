@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
+from runsvc.dispatch import Dispatch
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance import expiry, retention
 from runsvc.maintenance.attachments import Attachments
@@ -24,10 +25,13 @@ from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
+from runsvc.maintenance.wakes import INTERVAL, Wakes
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
-from runsvc.rpc.listen import check_free, check_listen
+from runsvc.rpc.limits import LimitSettings
+from runsvc.rpc.listen import addresses
+from runsvc.rpc.security import Security
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
@@ -47,7 +51,7 @@ else:
     new_loop = uvloop.new_event_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from runsvc.commit.group_commit import Committed
@@ -61,7 +65,8 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once (see StopSignals).
 
-    Call `ready` with the address once the server answers. Raise StoreRefused, ListenRefused, StoreUnavailable.
+    Call `ready` with the addresses once the server answers. Raise StoreRefused, ListenRefused, FileRefused,
+    StoreUnavailable.
     """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(settings, ready))
@@ -73,17 +78,16 @@ async def running(
     timekeeper: Timekeeper | None = None,
     options: Iterable[Option] = OPTIONS,
 ) -> AsyncIterator[str]:
-    """Run a server for the duration of the block; yield its address. Errors as in serve."""
-    check_listen(settings.listen, insecure=settings.insecure_listen)
+    """Run a server for the duration of the block; yield its addresses, with commas between them. Errors as in serve."""
     # Before the store, which would be created although nothing is served.
-    check_free(settings.listen)
+    security = Security.of(settings)
     timekeeper = timekeeper or Timekeeper()
     # Parts stop in the reverse order of their start, also when one of them fails to start.
     async with AsyncExitStack() as stack:
         store = open_store(settings, timekeeper)
         await store.open()
         stack.push_async_callback(store.close)
-        yield await _start(store, settings, timekeeper, options, stack)
+        yield ",".join(await _start(store, settings, timekeeper, options, stack, security))
 
 
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
@@ -118,14 +122,18 @@ async def _start(
     timekeeper: Timekeeper,
     options: Iterable[Option],
     stack: AsyncExitStack,
-) -> str:
+    security: Security,
+) -> list[str]:
     codec, in_flight = RunCodec(), InFlight()
     hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     store_health = StoreHealth(timekeeper.monotonic)
     await hub.start()
-    publish = _publisher(hub, lease_clock, store_health)
+    listeners: list[Callable[[Committed], None]] = []
+    publish = _publisher(hub, lease_clock, store_health, listeners)
     writer = Writer(GroupCommit(store.writing, codec), publish)
+    dispatch, wakes = Dispatch(writer), Wakes(writer, timekeeper)
+    listeners += dispatch.publish, wakes.note
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -140,29 +148,54 @@ async def _start(
         logger.info("Ended %d active runs without a lease as ERROR", count)
 
     manager = RunManager(
-        writer, store.reading, codec, max_active_per_thread=settings.max_active_per_thread
+        writer,
+        store.reading,
+        codec,
+        max_active_per_thread=settings.max_active_per_thread,
+        max_active_per_owner=settings.max_active_per_owner,
+        max_queued_per_thread=settings.max_queued_per_thread,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
-    door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    limits = LimitSettings(
+        max_calls=settings.max_calls,
+        max_rate_per_owner=settings.max_rate_per_owner,
+        max_watches_per_owner=settings.max_watches_per_owner,
+    )
+    door = GrpcServer(
+        manager,
+        dispatch,
+        admin,
+        watches,
+        codec,
+        in_flight,
+        timekeeper.monotonic,
+        options,
+        security.authenticator,
+        tls=security.tls,
+        reflect=not settings.no_reflection,
+        limits=limits,
+    )
     store_health.report = door.report_store
-    address = await door.start(settings.listen)
+    listening = await door.start(addresses(settings.listen))
 
-    stack.push_async_callback(drain, door, hub, settings.grace)
+    stack.push_async_callback(drain, door, hub, dispatch, settings.grace)
     # Started last and stopped first: a lease expires only while the server takes renewals.
-    sweeper = Sweeper(_jobs(settings, writer, store, lease_clock, attachments))
+    jobs = _jobs(settings, writer, store, lease_clock, attachments)
+    sweeper = Sweeper([*jobs, Job("Start of delayed runs", INTERVAL, wakes.run), *security.jobs])
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
-    return address
+    return listening
 
 
-async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:
+async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: float) -> None:
     """Stop serving in the order that clients rely on.
 
-    Load balancers turn away first, then watches end with ServerDraining, then new calls are refused and those under way
-    have `grace` seconds to end.
+    Load balancers turn away first, then watches and waiting claims end with ServerDraining, then new calls are refused
+    and those under way have `grace` seconds to end.
     """
     door.withdraw()
     hub.drain()
+    dispatch.drain()
     await door.drain(grace)
 
 
@@ -177,9 +210,10 @@ def _jobs(
     keep_log = Compaction(
         writer, store.reading, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
     )
+    expire = Expiry(writer, lease_clock, stop_grace=timedelta(seconds=settings.stop_grace))
     compaction_interval = timedelta(seconds=settings.compaction_interval)
     jobs = [
-        Job("Run expiry", expiry.INTERVAL, Expiry(writer, lease_clock).run),
+        Job("Run expiry", expiry.INTERVAL, expire.run),
         Job("Attachment update", attached.INTERVAL, attachments.run),
         Job("Log compaction", compaction_interval, keep_log.run),
     ]
@@ -190,13 +224,18 @@ def _jobs(
 
 
 def _publisher(
-    hub: StatusHub, lease_clock: LeaseClock, store_health: StoreHealth
+    hub: StatusHub,
+    lease_clock: LeaseClock,
+    store_health: StoreHealth,
+    listeners: Sequence[Callable[[Committed], None]],
 ) -> Callable[[Committed], None]:
     def publish(committed: Committed) -> None:
         store_health.note(committed)
         if committed.failed:
             lease_clock.begin_outage()
         hub.publish(committed)
+        for listener in listeners:
+            listener(committed)
 
     return publish
 

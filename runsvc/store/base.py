@@ -11,15 +11,18 @@ lock. Both recover without help once the cause is gone.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Request, Run, RunStatus
+    from runsvc.core.owners import Scope
+    from runsvc.core.queue import Limit
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queries import Count, PageQuery, Query
+    from runsvc.store.queue import LimitChange, QueueReads, Waits
 
 
 class Record(NamedTuple):
@@ -42,6 +45,9 @@ class Record(NamedTuple):
     kwargs: bytes | None = None
     #: None if the run has none, or if a read leaves it out, as it does with kwargs.
     result: bytes | None = None
+    #: As in Run.
+    turn: int | None = None
+    claim_id: str | None = None
 
     @property
     def size(self) -> int:
@@ -77,11 +83,15 @@ class Encoded(NamedTuple):
     activity: bytes
 
 
+#: The fields of a run that are columns only.
+COLUMNS: Final = ("progress_sequence", "turn", "claim_id")
+
+
 class Codec(Protocol):
     """Encodes and decodes runs. A store treats the bytes as opaque."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and the fields that have columns of their own (COLUMNS).
 
         If only the activity differs from `before`, the body is the same bytes object as the body of `before`.
         """
@@ -109,10 +119,13 @@ class TopicKind(Enum):
 
 
 class Topic(NamedTuple):
-    """The subject of a watch: `key` is an id of the given kind, empty for ALL."""
+    """The subject of a watch: `key` is an id of the given kind, empty for ALL.
+
+    A THREAD topic has one owner: each owner has threads of its own.
+    """
 
     kind: TopicKind
-    owner: str
+    scope: Scope
     key: str = ""
 
 
@@ -133,6 +146,8 @@ class Now(NamedTuple):
     revision: int
     #: Number of earlier committed transactions.
     commits: int
+    #: The store may have queued runs.
+    may_have_queued: bool = False
 
 
 class Creation(NamedTuple):
@@ -170,6 +185,7 @@ class Changes(NamedTuple):
     forgotten: int = 0
     #: Applied in this order, after the runs.
     attachments: Sequence[AttachmentChange] = ()
+    limits: Sequence[LimitChange] = ()
 
 
 class RunState(NamedTuple):
@@ -182,7 +198,7 @@ class RunState(NamedTuple):
 class Snapshot(NamedTuple):
     """The runs that matched a topic at one revision."""
 
-    #: For a RUN topic the run in any status; for other topics the active runs, oldest first.
+    #: For a RUN topic the run in any status; for other topics the active and queued runs, oldest first.
     states: Sequence[RunState]
     revision: int
 
@@ -205,14 +221,28 @@ class Clock(NamedTuple):
 
 
 class Census(NamedTuple):
-    """The clock of a store and the number of its active runs, at one moment."""
+    """The clock of a store and the numbers of its active and queued runs, at one moment."""
 
     clock: Clock
     active_runs: int
+    queued_runs: int = 0
+
+
+class Inflight(NamedTuple):
+    """Ids of a thread's runs that have not ended."""
+
+    #: Newest first.
+    active: Sequence[str]
+    #: Oldest first.
+    queued: Sequence[str]
 
 
 class WritingStore(Protocol):
     """The part for the writer's thread: one transaction at a time, from begin to commit or rollback."""
+
+    @property
+    def queue(self) -> QueueReads:
+        """Further reads of the open transaction."""
 
     def begin(self) -> Now:
         """Open a transaction with the write lock of the whole store. If it raises, no transaction is open."""
@@ -239,14 +269,24 @@ class ReadingStore(Protocol):
     Each answer is the state after one commit: no commit is seen in part, and none that ended before the read is missed.
     """
 
-    async def get(self, run_id: str) -> Record | None:
-        """The run with its kwargs and its result. Raise CorruptRow if the record does not pass Codec.check."""
+    async def get(self, run_id: str, scope: Scope) -> Record | None:
+        """The run with its kwargs and its result, if its owner is in the scope.
 
-    async def get_without_kwargs(self, run_id: str) -> Record | None:
-        """The run without its kwargs and result."""
+        Raise CorruptRow if the record does not pass Codec.check. A run outside the scope takes the same reads as an id
+        that does not exist, also if it is corrupt.
+        """
 
-    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
-        """Ids of the thread's active runs, newest first."""
+    async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
+        """The run without its kwargs and result, if its owner is in the scope."""
+
+    async def inflight(self, owner: str, thread_id: str) -> Inflight:
+        """Ids of the thread's active and queued runs."""
+
+    async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
+        """The facts that explain why these runs are queued, by id. A run that is no longer queued is left out."""
+
+    async def limits(self) -> Sequence[Limit]:
+        """All concurrency limits, in the order of their prefixes."""
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         """Runs of a thread, newest first by (created_at, run_id).
@@ -286,7 +326,7 @@ class ReadingStore(Protocol):
         """The number of active runs."""
 
     async def census(self) -> Census:
-        """The clock and the number of active runs."""
+        """The clock and the numbers of active and queued runs."""
 
 
 class Store(Protocol):

@@ -64,7 +64,14 @@ async def test_an_empty_file_is_migrated(path: Path) -> None:
     await store.close()
     assert execute(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     tables = execute(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    assert tables == [("activity",), ("attachments",), ("clock",), ("log",), ("runs",)]
+    assert [name for (name,) in tables] == [
+        "activity",
+        "attachments",
+        "clock",
+        "concurrency_limits",
+        "log",
+        "runs",
+    ]
 
 
 async def test_a_store_keeps_its_id_and_another_gets_its_own(path: Path, tmp_path: Path) -> None:
@@ -102,7 +109,7 @@ async def test_an_older_file_is_migrated_to_the_current_version(
     await store.open()
     assert pragma(store.writing._connection, "user_version") == len(scripts)
     assert (await store.reading.clock()).store_id == store_id
-    assert await store.reading.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id, None) is not None
     await store.close()
     assert execute(path, "SELECT count(*) FROM more") == [(0,)]
 
@@ -111,7 +118,7 @@ async def test_an_older_file_is_migrated_to_the_current_version(
     ("table", "assignment", "complaint"),
     [
         ("runs", "status = 0", "CHECK"),
-        ("runs", "status = 7", "CHECK"),
+        ("runs", "status = 8", "CHECK"),
         ("runs", "status = 3", "CHECK"),
         ("runs", "ended_at = 5", "CHECK"),
         ("runs", "revision = 0", "CHECK"),
@@ -161,20 +168,20 @@ def test_a_change_of_the_activity_alone_does_not_write_the_row_of_the_run(
 
 
 def progress_of(run: Run, tokens: int) -> Command[None]:
-    query, report = ById(run.run_id), Progress(total_tokens=tokens)
+    query, report = ById(run.run_id, None), Progress(total_tokens=tokens)
 
     def decide(tx: Transaction) -> None:
-        before = tx.run(query, run.owner)
+        before = tx.run(query)
         tx.save(before, lifecycle.report_progress(before, report, tx.stamp(), worker_id=None))
 
     return Command(decide, (query,))
 
 
 def model_name_of(run: Run, name: str) -> Command[None]:
-    query = ById(run.run_id)
+    query = ById(run.run_id, None)
 
     def decide(tx: Transaction) -> None:
-        before = tx.run(query, run.owner)
+        before = tx.run(query)
         tx.save(before, lifecycle.rename_model(before, name, tx.stamp()))
 
     return Command(decide, (query,))
@@ -189,7 +196,7 @@ async def test_changes_of_body_and_activity_in_one_batch_are_both_stored(
     committed = driver.batch(*(commands[number] for number in order))
     assert [outcome.error for outcome in committed.outcomes] == [None] * 3
     clear_cache(store)
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     stored = CODEC.decode(record)
     assert stored.model_name == "m"

@@ -13,14 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import aiosqlite
 
 from runsvc.core.errors import RevisionCompacted, StoreUnavailable
-from runsvc.core.model import ACTIVE
+from runsvc.core.model import LIVE, RunStatus
+from runsvc.core.owners import covers
+from runsvc.core.queue import Limit
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
-from runsvc.store.base import Census, Clock, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.base import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.sqlite import queue_facts
 from runsvc.store.sqlite.cache import CachedRun, NewestRuns, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
+from runsvc.store.sqlite.queue import LIMITS
 from runsvc.store.sqlite.read_thread import ReadThread
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
+from runsvc.store.sqlite.sql_fragments import (
+    IS_ACTIVE,
+    IS_LIVE,
+    NEWEST_FIRST,
+    RECORD,
+    RUNS,
+    by_id,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,8 +39,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from runsvc.core.owners import Scope
     from runsvc.store.base import Codec, LogEntry, Record, Topic
     from runsvc.store.queries import PageKey, PageQuery
+    from runsvc.store.queue import Waits
     from runsvc.store.sqlite.cache import RunCache
 
 _INPUT_AND_RESULT: Final = ", ".join(rows.INPUT_AND_RESULT)
@@ -40,16 +53,16 @@ _CHUNK: Final = 128
 _SHORT_PAGE: Final = 32
 _OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
 
-#: The condition for each kind of topic. Each has an index.
+#: The condition for each kind of topic, within every owner's runs.
 _MATCHES: Final = {
-    TopicKind.RUN: "owner = :owner AND run_id = :key",
-    TopicKind.THREAD: "owner = :owner AND thread_id = :key",
-    TopicKind.ASSISTANT: "owner = :owner AND assistant_id = :key",
-    TopicKind.ALL: "owner = :owner",
+    TopicKind.RUN: "run_id = :key",
+    TopicKind.THREAD: "thread_id = :key",
+    TopicKind.ASSISTANT: "assistant_id = :key",
+    TopicKind.ALL: "true",
 }
-#: For ALL, the order of the log itself serves as the index. The plus keeps SQLite from using another index, with which
-#: each read would find and sort all entries.
-_LOG_MATCHES: Final = {**_MATCHES, TopicKind.ALL: "+owner = :owner"}
+#: The log finds the entries of an owner and an assistant by the owner. The plus keeps SQLite from finding them by the
+#: assistant, which many owners may use.
+_LOG_MATCHES: Final = {**_MATCHES, TopicKind.ASSISTANT: "+assistant_id = :key"}
 
 
 class SqliteReading:
@@ -80,13 +93,12 @@ class SqliteReading:
             self._inline.close()
         self._inline = self._pages = self._log = None
 
-    async def get(self, run_id: str) -> Record | None:
-        cached = self._cached(run_id)
+    async def get(self, run_id: str, scope: Scope) -> Record | None:
+        cached = self._cached(run_id, scope)
         if cached is not None and cached.kwargs is not None:
             return cached.record._replace(kwargs=cached.kwargs, result=cached.result)
         generation = self._cache.generation()
-        statement = f"SELECT {RECORD}, {_INPUT_AND_RESULT} FROM {RUNS} WHERE run_id = ?"
-        found = self._fetch_on_loop(statement, (run_id,))
+        found = self._by_id(f"{RECORD}, {_INPUT_AND_RESULT}", run_id, scope)
         if not found:
             return None
         record = rows.to_record(found[0])
@@ -95,17 +107,25 @@ class SqliteReading:
         self._cache.fill(generation, CachedRun(bare, record.kwargs, result=record.result))
         return record
 
-    async def get_without_kwargs(self, run_id: str) -> Record | None:
-        if (cached := self._cached(run_id)) is not None:
+    async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
+        if (cached := self._cached(run_id, scope)) is not None:
             return cached.record
-        statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id = ?"
-        found = self._fetch_on_loop(statement, (run_id,))
+        found = self._by_id(RECORD, run_id, scope)
         return rows.to_record(found[0]) if found else None
 
-    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
-        where = f"owner = ? AND thread_id = ? AND {IS_ACTIVE}"
-        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST}"
-        return [row[0] for row in self._fetch_on_loop(statement, (owner, thread_id))]
+    async def inflight(self, owner: str, thread_id: str) -> Inflight:
+        where = f"owner = ? AND thread_id = ? AND {IS_LIVE}"
+        statement = f"SELECT run_id, status FROM runs WHERE {where} {NEWEST_FIRST}"
+        found = self._fetch_on_loop(statement, (owner, thread_id))
+        active = [run_id for run_id, status in found if status != RunStatus.QUEUED]
+        queued = [run_id for run_id, status in found if status == RunStatus.QUEUED]
+        return Inflight(active, queued[::-1])
+
+    async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
+        return queue_facts.waits(self._fetch_on_loop, records)
+
+    async def limits(self) -> Sequence[Limit]:
+        return [Limit._make(row) for row in self._fetch_on_loop(LIMITS)]
 
     async def clock(self) -> Clock:
         (row,) = self._fetch_on_loop(f"SELECT store_id, revision, {_OLDEST} FROM clock")
@@ -116,9 +136,10 @@ class SqliteReading:
 
     async def census(self) -> Census:
         active = f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}"
-        statement = f"SELECT store_id, revision, {_OLDEST}, ({active}) FROM clock"
-        ((store_id, revision, oldest, count),) = await self._page_reader().fetch(statement)
-        return Census(Clock(store_id, revision, oldest), count)
+        queued = "SELECT count(*) FROM runs WHERE status = 7"
+        statement = f"SELECT store_id, revision, {_OLDEST}, ({active}), ({queued}) FROM clock"
+        ((store_id, revision, oldest, *counts),) = await self._page_reader().fetch(statement)
+        return Census(Clock(store_id, revision, oldest), *counts)
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         generation = self._cache.generation()
@@ -161,16 +182,16 @@ class SqliteReading:
         return [row[0] for row in await self._page_reader().fetch(statement, parameters)]
 
     async def snapshot(self, topic: Topic) -> Snapshot:
-        matches = _MATCHES[topic.kind]
+        matches = _matches(_MATCHES, topic)
         if topic.kind is not TopicKind.RUN:
-            matches += f" AND {IS_ACTIVE}"
+            matches += f" AND {IS_LIVE}"
         # The clock is part of each row, and alone in one if no run matches.
         statement = f"""
             SELECT clock.revision, found.run_id, found.revision FROM clock LEFT JOIN (
               SELECT run_id, revision, created_at FROM runs WHERE {matches}
             ) AS found ORDER BY found.created_at, found.run_id
         """
-        found = await self._fetch(self._log, statement, {"owner": topic.owner, "key": topic.key})
+        found = await self._fetch(self._log, statement, _parameters(topic))
         states = [RunState(*row[1:]) for row in found if row[1] is not None]
         return Snapshot(states, found[0][0])
 
@@ -200,14 +221,14 @@ class SqliteReading:
             SELECT clock.revision, clock.oldest, found.* FROM (
               SELECT revision, {_OLDEST} AS oldest FROM clock
             ) AS clock LEFT JOIN (
-              SELECT {_LOG} FROM log WHERE {_LOG_MATCHES[topic.kind]} AND revision > :revision
+              SELECT {_LOG} FROM log WHERE {_matches(_LOG_MATCHES, topic)} AND revision > :revision
               ORDER BY revision LIMIT :limit
             ) AS found ORDER BY found.revision
         """
         found = await self._fetch(
             self._log,
             statement,
-            {"owner": topic.owner, "key": topic.key, "revision": revision, "limit": limit},
+            {**_parameters(topic), "revision": revision, "limit": limit},
         )
         current, oldest = found[0][:2]
         if revision < oldest - 1:
@@ -259,9 +280,9 @@ class SqliteReading:
         where, parameters = _after_position(query, query.after)
         if query.statuses:
             where += f" AND status IN ({', '.join(str(int(each)) for each in query.statuses)})"
-        if query.statuses and query.statuses <= ACTIVE:
-            # The exact condition of the index on active runs, so that SQLite uses it.
-            where += f" AND {IS_ACTIVE}"
+        if query.statuses and query.statuses <= LIVE:
+            # The exact condition of the index, so that SQLite uses it.
+            where += f" AND {IS_LIVE}"
         statement = f"SELECT {RECORD} FROM {RUNS} WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         parameters["limit"] = query.limit
         return await self._page_reader().fetch(statement, parameters, max_bytes=query.max_bytes)
@@ -271,10 +292,16 @@ class SqliteReading:
             raise StoreUnavailable("it is closed")
         return self._pages
 
-    def _cached(self, run_id: str) -> CachedRun | None:
+    def _by_id(self, columns: str, run_id: str, scope: Scope) -> list[tuple[Any, ...]]:
+        """The row of a run in the scope. A run outside it takes the same statement as an unknown id."""
+        where, parameters = by_id(run_id, scope)
+        return self._fetch_on_loop(f"SELECT {columns} FROM {RUNS} {where}", parameters)
+
+    def _cached(self, run_id: str, scope: Scope) -> CachedRun | None:
         if self._inline is None:
             raise StoreUnavailable("it is closed")
-        return self._cache.find(run_id)
+        cached = self._cache.find(run_id)
+        return cached if cached is not None and covers(scope, cached.record.owner) else None
 
     def _fetch_on_loop(
         self, statement: str, parameters: Mapping[str, object] | Sequence[object] = ()
@@ -308,6 +335,17 @@ def _after_position(query: PageQuery, after: PageKey | None) -> tuple[str, dict[
         return where, parameters
     position = {"created_at": rows.microseconds(after.created_at), "run_id": after.run_id}
     return f"{where} AND (created_at, run_id) < (:created_at, :run_id)", parameters | position
+
+
+def _matches(conditions: Mapping[TopicKind, str], topic: Topic) -> str:
+    """The condition for a topic. Those of every owner have an index by their key."""
+    if topic.scope is None:
+        return _MATCHES[topic.kind]
+    return f"owner = :owner AND {conditions[topic.kind]}"
+
+
+def _parameters(topic: Topic) -> dict[str, object]:
+    return {"owner": topic.scope, "key": topic.key}
 
 
 def _cut(records: list[Record], max_bytes: int) -> list[Record]:

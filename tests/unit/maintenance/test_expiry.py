@@ -57,7 +57,7 @@ class Service:
         self.writer = Writer(GroupCommit(self.store.writing, CODEC, lambda _: None), self._publish)
         self.expiry = self.make_expiry()
 
-    def make_expiry(self, **tuning: int) -> Expiry:
+    def make_expiry(self, **tuning: Any) -> Expiry:
         return Expiry(self.writer, self.lease_clock, **tuning)
 
     def _publish(self, committed: Committed) -> None:
@@ -78,7 +78,7 @@ class Service:
         self.driver.change(run, lifecycle.renew)
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.reading.get(run.run_id)
+        record = await self.store.reading.get(run.run_id, None)
         assert record is not None
         return record.status
 

@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private Cancellation() {
     action_ = 0;
     note_ = "";
+    requestedBy_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -211,6 +212,96 @@ private static final long serialVersionUID = 0L;
     return acknowledgedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : acknowledgedAt_;
   }
 
+  public static final int REQUESTED_BY_FIELD_NUMBER = 5;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object requestedBy_ = "";
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  @java.lang.Override
+  public java.lang.String getRequestedBy() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      requestedBy_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRequestedByBytes() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      requestedBy_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int PRESUMED_STOPPED_AT_FIELD_NUMBER = 6;
+  private com.google.protobuf.Timestamp presumedStoppedAt_;
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return Whether the presumedStoppedAt field is set.
+   */
+  @java.lang.Override
+  public boolean hasPresumedStoppedAt() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return The presumedStoppedAt.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getPresumedStoppedAt() {
+    return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+  }
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder() {
+    return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -237,6 +328,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(4, getAcknowledgedAt());
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 5, requestedBy_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(6, getPresumedStoppedAt());
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -260,6 +357,13 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, getAcknowledgedAt());
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(5, requestedBy_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(6, getPresumedStoppedAt());
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -292,6 +396,13 @@ private static final long serialVersionUID = 0L;
       if (!getAcknowledgedAt()
           .equals(other.getAcknowledgedAt())) return false;
     }
+    if (!getRequestedBy()
+        .equals(other.getRequestedBy())) return false;
+    if (hasPresumedStoppedAt() != other.hasPresumedStoppedAt()) return false;
+    if (hasPresumedStoppedAt()) {
+      if (!getPresumedStoppedAt()
+          .equals(other.getPresumedStoppedAt())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -316,6 +427,12 @@ private static final long serialVersionUID = 0L;
     if (hasAcknowledgedAt()) {
       hash = (37 * hash) + ACKNOWLEDGED_AT_FIELD_NUMBER;
       hash = (53 * hash) + getAcknowledgedAt().hashCode();
+    }
+    hash = (37 * hash) + REQUESTED_BY_FIELD_NUMBER;
+    hash = (53 * hash) + getRequestedBy().hashCode();
+    if (hasPresumedStoppedAt()) {
+      hash = (37 * hash) + PRESUMED_STOPPED_AT_FIELD_NUMBER;
+      hash = (53 * hash) + getPresumedStoppedAt().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -453,6 +570,7 @@ private static final long serialVersionUID = 0L;
               .alwaysUseFieldBuilders) {
         internalGetRequestedAtFieldBuilder();
         internalGetAcknowledgedAtFieldBuilder();
+        internalGetPresumedStoppedAtFieldBuilder();
       }
     }
     @java.lang.Override
@@ -470,6 +588,12 @@ private static final long serialVersionUID = 0L;
       if (acknowledgedAtBuilder_ != null) {
         acknowledgedAtBuilder_.dispose();
         acknowledgedAtBuilder_ = null;
+      }
+      requestedBy_ = "";
+      presumedStoppedAt_ = null;
+      if (presumedStoppedAtBuilder_ != null) {
+        presumedStoppedAtBuilder_.dispose();
+        presumedStoppedAtBuilder_ = null;
       }
       return this;
     }
@@ -524,6 +648,15 @@ private static final long serialVersionUID = 0L;
             : acknowledgedAtBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.requestedBy_ = requestedBy_;
+      }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.presumedStoppedAt_ = presumedStoppedAtBuilder_ == null
+            ? presumedStoppedAt_
+            : presumedStoppedAtBuilder_.build();
+        to_bitField0_ |= 0x00000008;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -552,6 +685,14 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasAcknowledgedAt()) {
         mergeAcknowledgedAt(other.getAcknowledgedAt());
+      }
+      if (!other.getRequestedBy().isEmpty()) {
+        requestedBy_ = other.requestedBy_;
+        bitField0_ |= 0x00000010;
+        onChanged();
+      }
+      if (other.hasPresumedStoppedAt()) {
+        mergePresumedStoppedAt(other.getPresumedStoppedAt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -603,6 +744,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 42: {
+              requestedBy_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 42
+            case 50: {
+              input.readMessage(
+                  internalGetPresumedStoppedAtFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1106,6 +1259,269 @@ private static final long serialVersionUID = 0L;
         acknowledgedAt_ = null;
       }
       return acknowledgedAtBuilder_;
+    }
+
+    private java.lang.Object requestedBy_ = "";
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The requestedBy.
+     */
+    public java.lang.String getRequestedBy() {
+      java.lang.Object ref = requestedBy_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        requestedBy_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The bytes for requestedBy.
+     */
+    public com.google.protobuf.ByteString
+        getRequestedByBytes() {
+      java.lang.Object ref = requestedBy_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        requestedBy_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedBy(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRequestedBy() {
+      requestedBy_ = getDefaultInstance().getRequestedBy();
+      bitField0_ = (bitField0_ & ~0x00000010);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The bytes for requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedByBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp presumedStoppedAt_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> presumedStoppedAtBuilder_;
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     * @return Whether the presumedStoppedAt field is set.
+     */
+    public boolean hasPresumedStoppedAt() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     * @return The presumedStoppedAt.
+     */
+    public com.google.protobuf.Timestamp getPresumedStoppedAt() {
+      if (presumedStoppedAtBuilder_ == null) {
+        return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+      } else {
+        return presumedStoppedAtBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder setPresumedStoppedAt(com.google.protobuf.Timestamp value) {
+      if (presumedStoppedAtBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        presumedStoppedAt_ = value;
+      } else {
+        presumedStoppedAtBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder setPresumedStoppedAt(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (presumedStoppedAtBuilder_ == null) {
+        presumedStoppedAt_ = builderForValue.build();
+      } else {
+        presumedStoppedAtBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder mergePresumedStoppedAt(com.google.protobuf.Timestamp value) {
+      if (presumedStoppedAtBuilder_ == null) {
+        if (((bitField0_ & 0x00000020) != 0) &&
+          presumedStoppedAt_ != null &&
+          presumedStoppedAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getPresumedStoppedAtBuilder().mergeFrom(value);
+        } else {
+          presumedStoppedAt_ = value;
+        }
+      } else {
+        presumedStoppedAtBuilder_.mergeFrom(value);
+      }
+      if (presumedStoppedAt_ != null) {
+        bitField0_ |= 0x00000020;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder clearPresumedStoppedAt() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      presumedStoppedAt_ = null;
+      if (presumedStoppedAtBuilder_ != null) {
+        presumedStoppedAtBuilder_.dispose();
+        presumedStoppedAtBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getPresumedStoppedAtBuilder() {
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return internalGetPresumedStoppedAtFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder() {
+      if (presumedStoppedAtBuilder_ != null) {
+        return presumedStoppedAtBuilder_.getMessageOrBuilder();
+      } else {
+        return presumedStoppedAt_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+      }
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetPresumedStoppedAtFieldBuilder() {
+      if (presumedStoppedAtBuilder_ == null) {
+        presumedStoppedAtBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getPresumedStoppedAt(),
+                getParentForChildren(),
+                isClean());
+        presumedStoppedAt_ = null;
+      }
+      return presumedStoppedAtBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.Cancellation)

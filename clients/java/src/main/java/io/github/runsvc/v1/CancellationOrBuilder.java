@@ -111,4 +111,56 @@ public interface CancellationOrBuilder extends
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getAcknowledgedAtOrBuilder();
+
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  java.lang.String getRequestedBy();
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  com.google.protobuf.ByteString
+      getRequestedByBytes();
+
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return Whether the presumedStoppedAt field is set.
+   */
+  boolean hasPresumedStoppedAt();
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return The presumedStoppedAt.
+   */
+  com.google.protobuf.Timestamp getPresumedStoppedAt();
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder();
 }

@@ -36,8 +36,9 @@ public enum ErrorReason
   ERROR_REASON_RUN_NOT_FOUND(1),
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-   * newest active run. Retry when that run has ended.
+   * ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+   * stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+   * run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -45,7 +46,7 @@ public enum ErrorReason
   ERROR_REASON_THREAD_BUSY(2),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+   * RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_FULL = 3;</code>
@@ -53,7 +54,7 @@ public enum ErrorReason
   ERROR_REASON_THREAD_FULL(3),
   /**
    * <pre>
-   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -69,7 +70,8 @@ public enum ErrorReason
   ERROR_REASON_INVALID_TRANSITION(5),
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+   * executor. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>
@@ -139,8 +141,8 @@ public enum ErrorReason
   ERROR_REASON_SERVER_DRAINING(13),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -148,7 +150,8 @@ public enum ErrorReason
   ERROR_REASON_OVERLOADED(14),
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -156,7 +159,8 @@ public enum ErrorReason
   ERROR_REASON_UNAUTHENTICATED(15),
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>
@@ -200,8 +204,9 @@ public enum ErrorReason
   public static final int ERROR_REASON_RUN_NOT_FOUND_VALUE = 1;
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-   * newest active run. Retry when that run has ended.
+   * ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+   * stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+   * run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -209,7 +214,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_THREAD_BUSY_VALUE = 2;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+   * RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_FULL = 3;</code>
@@ -217,7 +222,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_THREAD_FULL_VALUE = 3;
   /**
    * <pre>
-   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -233,7 +238,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_INVALID_TRANSITION_VALUE = 5;
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+   * executor. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>
@@ -303,8 +309,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_SERVER_DRAINING_VALUE = 13;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -312,7 +318,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_OVERLOADED_VALUE = 14;
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -320,7 +327,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNAUTHENTICATED_VALUE = 15;
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>
