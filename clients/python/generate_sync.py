@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 CLIENT: Final = Path(__file__).parents[2] / "runsvc" / "client"
-MODULES: Final = ("admin.py", "client.py", "runs.py")
+MODULES: Final = ("admin.py", "client.py", "dispatch.py", "runs.py")
 
 _REPLACEMENTS: Final = (
     (r"\basync (def|for|with)\b", r"\1"),

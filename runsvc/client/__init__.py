@@ -2,6 +2,7 @@
 
 `RunClient` blocks and may be shared between threads. `AsyncRunClient` has the same methods for asyncio. Both add call
 deadlines, safe retries, typed errors, watches that survive lost connections, and the executor's side of a run.
+`Worker` and `AsyncWorker` claim runs and execute them.
 
     from runsvc.client import RunClient, ThreadBusy
     from runsvc.v1.run_pb2 import RunSpec
@@ -24,7 +25,9 @@ from __future__ import annotations
 
 from runsvc.client.aio.client import AsyncRunClient
 from runsvc.client.aio.execution import AsyncExecution
+from runsvc.client.aio.thread_execution import ThreadExecution
 from runsvc.client.aio.watch import AsyncWatch
+from runsvc.client.aio.worker import AsyncWorker
 from runsvc.client.channel import aconnect, connect
 from runsvc.client.error import (
     FailedPrecondition,
@@ -37,12 +40,15 @@ from runsvc.client.error import (
     error_of,
 )
 from runsvc.client.execution import LEASE_TTL, RunStopped
+from runsvc.client.outcome import RetryableError
 from runsvc.client.resume import OUTAGE
 from runsvc.client.settings import DEFAULT_TARGET, ENVIRONMENT
 from runsvc.client.structs import JsonObject
 from runsvc.client.sync.client import RunClient
 from runsvc.client.sync.execution import Execution
 from runsvc.client.sync.watch import Watch
+from runsvc.client.sync.worker import Worker
+from runsvc.client.worker import WorkerHealth, WorkerState
 from runsvc.client.worker_id import new_worker_id
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
@@ -56,19 +62,25 @@ __all__ = [
     "AsyncExecution",
     "AsyncRunClient",
     "AsyncWatch",
+    "AsyncWorker",
     "Execution",
     "FailedPrecondition",
     "InvalidArgument",
     "JsonObject",
     "NotFound",
+    "RetryableError",
     "RunClient",
     "RunError",
     "RunServiceStub",
     "RunStopped",
     "ThreadBusy",
+    "ThreadExecution",
     "Unavailable",
     "Violation",
     "Watch",
+    "Worker",
+    "WorkerHealth",
+    "WorkerState",
     "aconnect",
     "connect",
     "error_of",

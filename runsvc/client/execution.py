@@ -5,34 +5,31 @@ No call is made here. `runsvc.client.aio` and `runsvc.client.sync` make the call
 
 from __future__ import annotations
 
-import itertools
 import logging
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc.client.error import FailedPrecondition, NotFound, RunError
-from runsvc.client.fence import Fence, RunFenced
+from runsvc.client.error import RunError
+from runsvc.client.fence import Fence, RunFenced, now
+from runsvc.client.known_run import KnownRun
 from runsvc.client.lengths import duration, patience
-from runsvc.client.outcome import fitted, merge
-from runsvc.client.resume import OUTAGE, TERMINAL
+from runsvc.client.outcome import RetryableError
 from runsvc.client.worker_id import new_worker_id
-from runsvc.v1.run_pb2 import Progress, Run, RunStatus, StatusReason
+from runsvc.v1.run_pb2 import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from google.protobuf.struct_pb2 import Struct
 
     from runsvc.client.structs import JsonObject
+    from runsvc.v1.run_pb2 import Progress, Run
 
 _log: Final = logging.getLogger("runsvc.client")
 
 LEASE_TTL: Final = 30.0
 """Default lease of an execution, in seconds."""
 
-#: Longest time between two heartbeats, in seconds. A wait cannot be of any length.
-_LONGEST_INTERVAL: Final = 3_600.0
+#: Default time for which a claim waits for a run, in seconds.
+CLAIM_WAIT: Final = 20.0
 
 
 class RunStopped(BaseException):
@@ -40,122 +37,6 @@ class RunStopped(BaseException):
 
     It derives from BaseException, so that an `except Exception` of the work does not catch it.
     """
-
-
-class KnownRun:
-    """The newest state of a run that its executor knows, and whether the executor must stop."""
-
-    def __init__(
-        self,
-        run: Run,
-        worker_id: str | None,
-        lease_ttl: float | None = None,
-    ) -> None:
-        self._worker_id = worker_id or ""
-        self._lease_ttl = lease_ttl
-        #: Newest known state, with kwargs.
-        self.run = run
-        #: The run was cancelled or displaced: the executor must stop and acknowledge.
-        self.cancelled = False
-        #: The run ended otherwise, was removed, or has another holder: the executor must stop without a report.
-        self.lost = False
-        #: The lease may be over: the executor must stop and report an error.
-        self.fenced = False
-        #: The cause of the loss, for the log.
-        self.loss = ""
-        #: Usage so far.
-        self.progress = Progress()
-        # Greater than the numbers of an earlier executor with the same worker_id.
-        self.sequences: Iterator[int] = itertools.count(time.time_ns())
-
-    @property
-    def must_stop(self) -> bool:
-        """Whether the executor must stop."""
-        return self.has_ended or self.fenced
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the run has ended, or belongs to another holder."""
-        return self.cancelled or self.lost
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self.run.run_id
-
-    @property
-    def lease_ttl(self) -> float | None:
-        """Length of the lease in seconds. None without a lease."""
-        if self._lease_ttl is not None:
-            return self._lease_ttl
-        if self.run.HasField("lease"):
-            # The creation of the run set it.
-            return self.run.lease.ttl.ToTimedelta().total_seconds()
-        return None
-
-    @property
-    def heartbeat_interval(self) -> float | None:
-        """Seconds between two heartbeats. None without a lease."""
-        return None if self.lease_ttl is None else min(self.lease_ttl / 3, _LONGEST_INTERVAL)
-
-    @property
-    def outage(self) -> float:
-        """Default time for which reports of the end are repeated, in seconds."""
-        return max(self.lease_ttl or 0, OUTAGE)
-
-    def update(self, run: Run) -> None:
-        """Apply a run from an answer or an event. These may arrive in any order.
-
-        A lower revision is ignored, unless it is terminal: a store restored from a backup counts from an earlier
-        revision.
-        """
-        is_end = run.status in TERMINAL and not self.has_ended
-        if run.revision <= self.run.revision and not is_end:
-            return
-        self.replace(run)
-        if run.status == RunStatus.RUN_STATUS_INTERRUPTED and run.HasField("cancellation"):
-            self.cancelled = True
-        elif run.status in TERMINAL or run.worker_id != self._worker_id:
-            self.record_lost(_state_of(run))
-
-    def replace(self, run: Run) -> None:
-        """Set the newest state, which this executor caused. Keep the kwargs, which answers omit."""
-        newest = Run()
-        newest.CopyFrom(run)
-        newest.kwargs.CopyFrom(self.run.kwargs)
-        # One assignment: other threads read it.
-        self.run = newest
-
-    def record_refusal(self, error: RunError) -> None:
-        """Apply a report's failure. Raise it if it does not concern the run."""
-        if error.reason == "INVALID_TRANSITION" and error.metadata.get("from") == "INTERRUPTED":
-            self.cancelled = True
-        else:
-            self.record_loss(error)
-
-    def record_loss(self, error: RunError) -> None:
-        """Record that the run is lost. Raise an error that does not concern the run."""
-        if not isinstance(error, (FailedPrecondition, NotFound)):
-            raise error
-        self.cancelled = False
-        self.record_lost(str(error))
-
-    def record_lost(self, cause: str) -> None:
-        """Record that the run is lost, with the first cause."""
-        self.lost, self.loss = True, self.loss or cause
-
-    def merged_progress(self, progress: Progress | None) -> Progress:
-        """Return the usage so far with `progress` merged into it."""
-        total = Progress()
-        total.CopyFrom(self.progress)
-        if progress is not None:
-            merge(total, progress)
-        return fitted(total)
-
-    @property
-    def usage(self) -> Progress | None:
-        """The final usage. None if no field is set."""
-        return fitted(self.progress) if self.progress.ByteSize() else None
 
 
 class ExecutionState:
@@ -168,6 +49,7 @@ class ExecutionState:
         lease_ttl: float | None,
         outage: float | None,
         fence: bool,
+        claimed: float | None = None,
     ) -> None:
         self._run_or_id = run
         self._worker_id = None if worker_id is None else worker_id or new_worker_id()
@@ -177,10 +59,16 @@ class ExecutionState:
         duration(lease_ttl, "lease_ttl")
         self._outage = None if outage is None else patience(outage)
         self._is_fenced = fence
+        #: The time from which the lease of a claimed run counts, at the earliest. None: the execution starts the run.
+        self._claimed = claimed
+        #: Whether the run is given back when the work has stopped.
+        self._is_released = False
         self.result: JsonObject | None = None
         """What the run produced, a JSON object. Set it in the block: it is reported with SUCCESS. At most 1 MiB."""
         self.stop_reason: str | None = None
         """Why the work stopped, such as token_capped. Set it in the block: it is reported with the end."""
+        self.retryable: bool = False
+        """Whether a failure of the work may succeed in another attempt. An ERROR is then reported as retryable."""
         #: None until the run is started, and without a lease or fence.
         self._fence: Fence | None = None
         #: None until the run is started.
@@ -239,6 +127,13 @@ class ExecutionState:
         if self._is_fenced and self._worker_id is not None and known.lease_ttl is not None:
             self._fence = Fence(known.lease_ttl, sent)
 
+    @property
+    def _is_renewal_due(self) -> bool:
+        """Whether the lease of a claimed run needs a renewal before the work begins."""
+        interval = self._known.heartbeat_interval
+        age = 0.0 if self._claimed is None else now() - self._claimed
+        return interval is not None and age > interval
+
     def _record_renewal(self, sent: float) -> None:
         """Record that the lease was renewed. Another thread may call this."""
         if self._fence is not None:
@@ -249,6 +144,15 @@ class ExecutionState:
         if self._fence is not None and self._fence.time_left <= 0 and not self._left:
             self._known.fenced = True
             self._stop()
+
+    def _is_retryable(self, failure: BaseException | None) -> bool:
+        return isinstance(failure, RetryableError) or (
+            self.retryable and isinstance(failure, Exception)
+        )
+
+    def _gives_back(self, failure: BaseException | None) -> bool:
+        """Return whether the run is given back. Work that finished nevertheless is reported."""
+        return self._is_released and failure is not None and not self._known.has_ended
 
     def _contents(self, status: RunStatus) -> dict[str, Any]:
         """Return the contents of the report of the end, besides its status and error."""
@@ -298,19 +202,8 @@ class ExecutionState:
             )
 
     def _stop_if_needed(self) -> None:
-        if self._known.must_stop:
+        if self._known.must_stop or self._is_released:
             self._stop()
 
     def _stop(self) -> None:
         raise NotImplementedError
-
-
-def _state_of(run: Run) -> str:
-    """Return the state of a lost run in words."""
-    if run.status not in TERMINAL:
-        return f"worker {run.worker_id!r} holds it"
-    status = RunStatus.Name(run.status).removeprefix("RUN_STATUS_")
-    reasons = StatusReason.DESCRIPTOR.values_by_number
-    reason = reasons[run.status_reason].name if run.status_reason in reasons else ""
-    suffix = f" ({reason.removeprefix('STATUS_REASON_')})" if run.status_reason else ""
-    return f"it ended as {status}{suffix}"

@@ -18,6 +18,13 @@ _STOPPED: Final = "The work was stopped before the run had ended."
 BARE_ERROR: Final = "The work failed. Its error could not be reported."
 
 
+class RetryableError(Exception):
+    """Raise it, or a subclass, in the work of a run: the ERROR is reported as retryable.
+
+    The run becomes PENDING again if it has attempts left. Otherwise it ends as ERROR.
+    """
+
+
 def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
     """Return the final status and error text of a block that ended with `failure`, cut if it is long."""
     if failure is None:

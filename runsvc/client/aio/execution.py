@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
+from runsvc.client.aio.end_report import AsyncReports
 from runsvc.client.aio.heartbeats import Heartbeat
 from runsvc.client.error import RunError
-from runsvc.client.execution import ExecutionState
 from runsvc.client.fence import now
-from runsvc.client.outcome import BARE_ERROR, note, outcome
+from runsvc.client.outcome import note
 from runsvc.client.retry import Backoff
-from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
+from runsvc.client.retry_window import is_transient
 from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import HeartbeatRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Coroutine
     from types import TracebackType
     from typing import Self
 
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from runsvc.client.fence import Fence
     from runsvc.v1.run_pb2 import Progress
 
-_Answer = TypeVar("_Answer")
-
 _DELETED: Final = StatusEvent.STATUS_EVENT_DELETED
 
 
-class AsyncExecution(ExecutionState):
+class AsyncExecution(AsyncReports):
     """A run that the current task executes, as an `async with` block.
 
     - Entering the block starts the run. During the block, heartbeats keep its lease. They are sent from a thread, so
@@ -50,10 +48,10 @@ class AsyncExecution(ExecutionState):
         lease_ttl: float | None,
         outage: float | None,
         fence: bool = False,
+        claimed: float | None = None,
     ) -> None:
-        """Create an execution. `AsyncRunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage, fence)
-        self._client = client
+        """Create an execution. `AsyncRunClient.execute` and `AsyncWorker` are the public ways."""
+        super().__init__(client, run, worker_id, lease_ttl, outage, fence, claimed)
         self._loop: asyncio.AbstractEventLoop
         self._background: list[asyncio.Task[None]] = []
         self._heartbeat: Heartbeat | None = None
@@ -75,7 +73,11 @@ class AsyncExecution(ExecutionState):
         total = known.merged_progress(progress)
         try:
             answer = await self._client.update_progress(
-                known.run_id, total, sequence=next(known.sequences), worker_id=self._worker_id
+                known.run_id,
+                total,
+                sequence=next(known.sequences),
+                worker_id=self._worker_id,
+                attempt=known.attempt,
             )
         except RunError as error:
             if not is_transient(error):
@@ -106,6 +108,8 @@ class AsyncExecution(ExecutionState):
         if self._fence is not None:
             self._background.append(asyncio.create_task(self._watch_fence(self._fence)))
         self._start_heartbeats()
+        # The run may have been cancelled, or be given back, before the block was entered.
+        self._stop_if_needed()
         for each in self._background:
             each.add_done_callback(self._background_ended)
         return self
@@ -136,7 +140,21 @@ class AsyncExecution(ExecutionState):
             raise self._failure
         return is_own_cancel
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the work was stopped: the run was cancelled or lost, or its worker stops."""
+        return self._stopping
+
+    def release(self) -> None:
+        """Stop the work as a cancel does, and give the run back: it becomes PENDING again."""
+        self._is_released = True
+        if self._task is not None:
+            self._stop()
+
     async def _start(self, run: Run) -> None:
+        if self._claimed is not None:
+            await self._take_over(run, self._claimed)
+            return
         sent = now()
         started = await self._repeat(
             lambda: self._client.set_status(
@@ -149,94 +167,19 @@ class AsyncExecution(ExecutionState):
         )
         self._record_start(started.run, run.kwargs, sent)
 
-    async def _report_end(self, failure: BaseException | None) -> None:
-        """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
-        known = self._known
-        is_interrupted = failure is not None and not isinstance(failure, Exception)
-        outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.has_ended:
-            await self._complete(self._end_of_block(failure), outage)
-        if known.cancelled:
-            await self._acknowledge(outage)
-        if known.lost and known.usage:
-            await self._leave_usage()
-        self._log_loss()
-
-    async def _complete(self, failure: BaseException | None, outage: float) -> None:
-        known = self._known
-        status, error = outcome(failure)
-
-        def complete(error: str | None, **contents: Any) -> Awaitable[Any]:
-            return self._client.complete(
-                known.run_id, status, error=error, worker_id=self._worker_id, **contents
-            )
-
-        def complete_bare() -> Awaitable[Any]:
-            return complete(None if error is None else BARE_ERROR)
-
-        try:
-            answer = await self._report(
-                lambda: complete(error, **self._contents(status)), complete_bare, outage
-            )
-            known.replace(answer.run)
-        except RunError as refusal:
-            known.record_refusal(refusal)
-
-    async def _acknowledge(self, outage: float) -> None:
-        known = self._known
-
-        def acknowledge(**contents: Any) -> Awaitable[Any]:
-            return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, **contents
-            )
-
-        try:
-            answer = await self._report(
-                lambda: acknowledge(progress=known.usage, stop_reason=self.stop_reason),
-                acknowledge,
-                outage,
-            )
-            known.update(answer.run)
-        except RunError as refusal:
-            known.record_loss(refusal)
-
-    async def _leave_usage(self) -> None:
-        """Report the final usage of a lost run, once. The server rejects it if the run has another holder now."""
-        known = self._known
-        try:
-            await self._client.update_progress(
-                known.run_id, known.usage, final=True, worker_id=self._worker_id
-            )
-        except RunError as refusal:
-            if not is_transient(refusal):
-                known.record_loss(refusal)
-
-    async def _report(
-        self,
-        full: Callable[[], Awaitable[_Answer]],
-        bare: Callable[[], Awaitable[_Answer]],
-        seconds: float,
-    ) -> _Answer:
-        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
-        try:
-            return await self._repeat(full, seconds)
-        except Exception as refusal:
-            if not may_be_refused_contents(refusal):
-                raise
-            await self._repeat(bare, min(seconds, self._client.timeout))
-            raise
-
-    async def _repeat(self, report: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
-        """Repeat a report until it succeeds, fails for good, or the time is over."""
-        window = RetryWindow(seconds)
-        while True:
-            try:
-                return await report()
-            except RunError as error:
-                pause = window.pause_after(error)
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+    async def _take_over(self, run: Run, claimed: float) -> None:
+        """Begin with a run that was claimed. Renew its lease first if the claim may be old."""
+        self._record_start(run, run.kwargs, claimed)
+        known, worker_id = self._known, self._worker_id
+        if worker_id is None or not self._is_renewal_due:
+            return
+        sent = now()
+        renewed = await self._repeat(
+            lambda: self._client.heartbeat(known.run_id, worker_id, attempt=known.attempt),
+            self._client.timeout,
+        )
+        self._record_renewal(sent)
+        known.update(renewed)
 
     async def _finish_despite_cancel(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`. If the current task is cancelled, let it run on for at most one call's timeout."""
@@ -260,7 +203,7 @@ class AsyncExecution(ExecutionState):
             sending = self._send_heartbeats(worker_id, interval, timeout, time.monotonic())
             self._background.append(asyncio.create_task(sending))
             return
-        request = HeartbeatRequest(run_id=known.run_id, worker_id=worker_id)
+        request = HeartbeatRequest(run_id=known.run_id, worker_id=worker_id, attempt=known.attempt)
         self._heartbeat = Heartbeat(
             request, interval, timeout, self._client.metadata, self._heartbeat_answered
         )
@@ -302,7 +245,9 @@ class AsyncExecution(ExecutionState):
             self._warn_if_late(time.monotonic() - due, interval)
             sent = now()
             try:
-                run = await self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
+                run = await self._client.heartbeat(
+                    known.run_id, worker_id, attempt=known.attempt, timeout=timeout
+                )
             except RunError as error:
                 pause = min(interval, backoff.pause_after(error))
                 self._record_failure(error)

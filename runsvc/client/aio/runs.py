@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runsvc.client.aio.admin import AsyncAdminCalls
+from runsvc.client.aio.dispatch import AsyncDispatchCalls
 from runsvc.client.lengths import duration
 from runsvc.client.resume import OUTAGE, Resumption, watch_request
 from runsvc.client.structs import struct
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
 
 
-class AsyncRunCalls(AsyncAdminCalls):
+class AsyncRunCalls(AsyncDispatchCalls):
     """One method per RPC of RunService, and `watch`."""
 
     async def create(
@@ -117,13 +117,15 @@ class AsyncRunCalls(AsyncAdminCalls):
         lease_ttl: float | None = None,
         result: JsonObject | None = None,
         stop_reason: str | None = None,
+        attempt: int | None = None,
+        retryable: bool = False,
         timeout: float | None = None,
     ) -> SetStatusResponse:
         """Report a status. RUNNING starts the run and makes the worker its holder.
 
         `lease_ttl`, in seconds, gives the run a lease: the run ends as ERROR unless a report or a heartbeat arrives
         within each such period. `error` is the error text of a terminal status; `result` and `stop_reason` are as in
-        `complete`. INTERRUPTED acknowledges the cancel of a run.
+        `complete`. INTERRUPTED acknowledges the cancel of a run. `attempt` and `retryable` are as in `complete`.
 
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION or NOT_HOLDER.
         """
@@ -135,6 +137,8 @@ class AsyncRunCalls(AsyncAdminCalls):
             lease_ttl=duration(lease_ttl, "lease_ttl"),
             result=struct(result, "result"),
             stop_reason=stop_reason,
+            attempt=attempt,
+            retryable=retryable,
         )
         return await self._call(self.stub.SetStatus, request, timeout)
 
@@ -148,12 +152,17 @@ class AsyncRunCalls(AsyncAdminCalls):
         worker_id: str | None = None,
         result: JsonObject | None = None,
         stop_reason: str | None = None,
+        attempt: int | None = None,
+        retryable: bool = False,
         timeout: float | None = None,
     ) -> CompleteResponse:
         """Report the end of a run: a terminal status, an error text and the final usage, in one write.
 
         `result` is what the run produced, with SUCCESS: a JSON object of at most 1 MiB. `stop_reason` is the
         executor's word for the end, such as token_capped. The server cuts an error of more than 16 KiB.
+
+        `attempt` is the attempt that the executor performs: another one than the run's is refused with NOT_HOLDER. With
+        `retryable` a run that ended as ERROR becomes PENDING again, if it has attempts left.
 
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION or NOT_HOLDER.
         """
@@ -165,6 +174,8 @@ class AsyncRunCalls(AsyncAdminCalls):
             worker_id=worker_id,
             result=struct(result, "result"),
             stop_reason=stop_reason,
+            attempt=attempt,
+            retryable=retryable,
         )
         return await self._call(self.stub.Complete, request, timeout)
 
@@ -176,6 +187,7 @@ class AsyncRunCalls(AsyncAdminCalls):
         sequence: int | None = None,
         final: bool = False,
         worker_id: str | None = None,
+        attempt: int | None = None,
         timeout: float | None = None,
     ) -> UpdateProgressResponse:
         """Merge the fields that are set into the run's usage. The answer's run shows whether it was cancelled.
@@ -186,7 +198,12 @@ class AsyncRunCalls(AsyncAdminCalls):
         Raises `NotFound`, and `FailedPrecondition` with NOT_HOLDER.
         """
         request = UpdateProgressRequest(
-            run_id=run_id, progress=progress, sequence=sequence, final=final, worker_id=worker_id
+            run_id=run_id,
+            progress=progress,
+            sequence=sequence,
+            final=final,
+            worker_id=worker_id,
+            attempt=attempt,
         )
         return await self._call(self.stub.UpdateProgress, request, timeout)
 
@@ -220,13 +237,20 @@ class AsyncRunCalls(AsyncAdminCalls):
         )
         return await self._call(self.stub.UpdateMetadata, request, timeout)
 
-    async def heartbeat(self, run_id: str, worker_id: str, *, timeout: float | None = None) -> Run:
+    async def heartbeat(
+        self,
+        run_id: str,
+        worker_id: str,
+        *,
+        attempt: int | None = None,
+        timeout: float | None = None,
+    ) -> Run:
         """Renew the holder's lease. The returned run shows whether it was cancelled.
 
         Raises `NotFound`, and `FailedPrecondition` with NOT_HOLDER, or with INVALID_TRANSITION if the run ended
         without being cancelled.
         """
-        request = HeartbeatRequest(run_id=run_id, worker_id=worker_id)
+        request = HeartbeatRequest(run_id=run_id, worker_id=worker_id, attempt=attempt)
         answer = await self._call(self.stub.Heartbeat, request, timeout)
         return answer.run
 
@@ -254,6 +278,7 @@ class AsyncRunCalls(AsyncAdminCalls):
         worker_id: str | None = None,
         progress: Progress | None = None,
         stop_reason: str | None = None,
+        attempt: int | None = None,
         timeout: float | None = None,
     ) -> AcknowledgeCancelResponse:
         """Report that the executor of a cancelled run has stopped, with the final usage and its word for the end.
@@ -261,7 +286,11 @@ class AsyncRunCalls(AsyncAdminCalls):
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION if the run was not cancelled, or NOT_HOLDER.
         """
         request = AcknowledgeCancelRequest(
-            run_id=run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
+            run_id=run_id,
+            worker_id=worker_id,
+            progress=progress,
+            stop_reason=stop_reason,
+            attempt=attempt,
         )
         return await self._call(self.stub.AcknowledgeCancel, request, timeout)
 

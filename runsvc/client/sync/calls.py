@@ -78,6 +78,8 @@ class Calls:
         # Held to change or list the watches: threads open watches while another one closes the client.
         self._watches_lock = threading.Lock()
         settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
+        self.settings = settings
+        self.has_interceptors = bool(interceptors)
         #: Whether a refused token can be replaced by a new one.
         self._renews = callable(settings.token)
         self.target: str = settings.target

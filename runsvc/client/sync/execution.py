@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.client.error import RunError
-from runsvc.client.execution import ExecutionState, KnownRun, RunStopped
+from runsvc.client.execution import ExecutionState, RunStopped
 from runsvc.client.fence import now
+from runsvc.client.known_run import KnownRun
 from runsvc.client.outcome import BARE_ERROR, note, outcome
 from runsvc.client.retry import Backoff
 from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
@@ -75,7 +76,11 @@ class Execution(ExecutionState):
         total = known.merged_progress(progress)
         try:
             answer = self._client.update_progress(
-                known.run_id, total, sequence=next(known.sequences), worker_id=self._worker_id
+                known.run_id,
+                total,
+                sequence=next(known.sequences),
+                worker_id=self._worker_id,
+                attempt=known.attempt,
             )
         except RunError as error:
             if not is_transient(error):
@@ -169,10 +174,17 @@ class Execution(ExecutionState):
     def _complete(self, failure: BaseException | None, outage: float) -> None:
         known = self._known
         status, error = outcome(failure)
+        retryable = self._is_retryable(failure)
 
         def complete(error: str | None, **contents: Any) -> Any:
             return self._client.complete(
-                known.run_id, status, error=error, worker_id=self._worker_id, **contents
+                known.run_id,
+                status,
+                error=error,
+                worker_id=self._worker_id,
+                attempt=known.attempt,
+                retryable=retryable,
+                **contents,
             )
 
         def complete_bare() -> Any:
@@ -191,7 +203,7 @@ class Execution(ExecutionState):
 
         def acknowledge(**contents: Any) -> Any:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, **contents
+                known.run_id, worker_id=self._worker_id, attempt=known.attempt, **contents
             )
 
         try:
@@ -209,7 +221,11 @@ class Execution(ExecutionState):
         known = self._known
         try:
             self._client.update_progress(
-                known.run_id, known.usage, final=True, worker_id=self._worker_id
+                known.run_id,
+                known.usage,
+                final=True,
+                worker_id=self._worker_id,
+                attempt=known.attempt,
             )
         except RunError as refusal:
             if not is_transient(refusal):
@@ -249,7 +265,9 @@ class Execution(ExecutionState):
             sent = now()
             try:
                 timeout = min(interval, self._client.timeout)
-                run = self._client.heartbeat(known.run_id, worker_id, timeout=timeout)
+                run = self._client.heartbeat(
+                    known.run_id, worker_id, attempt=known.attempt, timeout=timeout
+                )
             except RunError as error:
                 pause = min(interval, backoff.pause_after(error))
                 self._record_failure(error)

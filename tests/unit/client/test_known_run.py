@@ -10,7 +10,7 @@ from runsvc.client import (
     NotFound,
     RunError,
 )
-from runsvc.client.execution import KnownRun
+from runsvc.client.known_run import KnownRun
 from runsvc.client.outcome import outcome
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 from tests.support.workers import WORKER
