@@ -40,6 +40,10 @@ class Program:
         async with asyncio.timeout(30):
             return (await self._process.stdout.read()).decode().splitlines()
 
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def interrupt(self) -> None:
         """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
