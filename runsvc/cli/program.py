@@ -23,6 +23,7 @@ from runsvc.cli.serve import serve
 from runsvc.cli.standard_streams import open_closed_streams
 from runsvc.cli.token import token
 from runsvc.cli.watch import watch
+from runsvc.cli.work import work
 from runsvc.client import RunError
 
 _INTERRUPTED: Final = 130
@@ -155,6 +156,7 @@ _COMMANDS: Final = (
     serve,
     *calls.COMMANDS,
     watch,
+    work,
     *queue.COMMANDS,
     *reports.COMMANDS,
     admin,
