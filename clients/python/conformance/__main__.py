@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clients.python.conformance.driven_execution import DrivenExecution, End
+from clients.python.conformance.driven_worker import DrivenWorker
 from clients.python.conformance.failures import execute_all
 from clients.python.conformance.values import error_form, form, full_form, message, number
 from runsvc.client import OUTAGE, AsyncRunClient, RunError
@@ -35,6 +36,7 @@ class Driver:
         self._client = client
         self._watches: dict[int, AsyncWatch] = {}
         self._executions: dict[int, DrivenExecution] = {}
+        self._workers: dict[int, DrivenWorker] = {}
 
     async def answer(self, command: Command) -> Answer:
         """Run a command and return its answer."""
@@ -214,6 +216,44 @@ class Driver:
             run.pop("error")
             return {"why": "fenced", "run": run}
         return {"why": "cancelled", "run": run}
+
+    async def do_worker(self, command: Command) -> Answer:
+        options: dict[str, Any] = {
+            name: command[name] for name in ("concurrency", "worker_id") if name in command
+        }
+        assistants = command.get("assistants", ())
+        for name in ("lease_ttl", "grace"):
+            if (seconds := _seconds(command.get(f"{name}_ms"))) is not None:
+                options[name] = seconds
+        self._workers[command["k"]] = DrivenWorker(
+            self._client, assistants=assistants, any_assistant=not assistants, **options
+        )
+        return {}
+
+    async def do_worker_next(self, command: Command) -> Answer:
+        run = (await self._workers[command["k"]].next()).run
+        return {"run": form(run), "attempt": run.attempt}
+
+    async def do_worker_finish(self, command: Command) -> Answer:
+        is_retryable = command.get("retryable", False)
+        execution = await self._workers[command["k"]].finish(
+            command["run_id"], _end(command), is_retryable=is_retryable
+        )
+        return {"run": form(execution.run)}
+
+    async def do_worker_stopped(self, command: Command) -> Answer:
+        execution = await self._workers[command["k"]].stopped(command["run_id"])
+        if execution.lost:
+            return {"why": "lost"}
+        why = "cancelled" if execution.cancelled else "released"
+        return {"why": why, "run": form(execution.run)}
+
+    async def do_worker_stop(self, command: Command) -> Answer:
+        await self._workers[command["k"]].stop()
+        return {}
+
+    async def do_worker_health(self, command: Command) -> Answer:
+        return self._workers[command["k"]].health
 
 
 def _end(command: Command) -> End:

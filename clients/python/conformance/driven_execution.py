@@ -43,9 +43,9 @@ class DrivenExecution:
                 end = await asyncio.shield(self._end)
             except asyncio.CancelledError:
                 self._stop_seen.set()
-                _apply(execution, await self._end)
+                apply(execution, await self._end)
                 raise
-            _apply(execution, end)
+            apply(execution, end)
             if end.has_no_text:
                 raise _NoText
             if end.error is not None:
@@ -91,6 +91,6 @@ class DrivenExecution:
             await self._task
 
 
-def _apply(execution: AsyncExecution, end: End) -> None:
+def apply(execution: AsyncExecution, end: End) -> None:
     execution.progress.MergeFrom(end.progress)
     execution.result, execution.stop_reason = end.result, end.stop_reason

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.client import FailedPrecondition, InvalidArgument, NotFound, ThreadBusy, Unavailable
-from runsvc.v1.run_pb2 import Progress
+from runsvc.v1.run_pb2 import Progress, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,8 @@ _KINDS: Final = {
     InvalidArgument: "invalid_argument",
     Unavailable: "unavailable",
 }
+#: Fields of a run that differ from run to run, or that every run has.
+_UNWRITTEN: Final = frozenset({"priority", "attempt", "fencing_token", "retry", "handover"})
 
 
 def message(kind: type[_M], values: Mapping[str, Any]) -> _M:
@@ -98,6 +100,8 @@ def form(source: Message) -> dict[str, Any]:
     """Return a message in the form of the transcript."""
     written: dict[str, Any] = {}
     for field, value in source.ListFields():
+        if isinstance(source, Run) and field.name in _UNWRITTEN:
+            continue
         if _is_map(field):
             written[field.name] = {key: form(value[key]) for key in value}
         elif field.is_repeated:
