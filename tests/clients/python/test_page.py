@@ -52,6 +52,8 @@ OUTPUTS = (
         "STATUS_EVENT_CHANGED RUN_STATUS_INTERRUPTED",
     ),
     ("Watch", "resumed with RUN_STATUS_PENDING"),
+    ("Work", r"1\n(\d\n)+stopped HELLO"),
+    ("Work", ""),
     ("Execute a run", "RUN_STATUS_SUCCESS 1"),
     ("Handle errors", "no such run"),
     ("asyncio", "RUN_STATUS_SUCCESS 3"),
