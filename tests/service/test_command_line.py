@@ -278,7 +278,7 @@ async def python(example: str, process: Process) -> tuple[int | None, list[str],
 async def test_readme_examples_run(tmp_path: Path) -> None:
     (example,) = examples()
     async with Process(tmp_path / "runs.db") as process:
-        assert await python(example, process) == (0, ["RUN_STATUS_SUCCESS"], "")
+        assert await python(example, process) == (0, ["RUN_STATUS_SUCCESS HELLO"], "")
         with RunClient(process.address) as client:
             active = client.create(RunSpec(thread_id="chat-4")).run
         assert await python(example, process) == (1, [], f"busy with {active.run_id}\n")
