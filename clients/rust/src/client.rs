@@ -1,13 +1,15 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 use crate::attempts;
+use crate::streams::Streams;
 use crate::v1::admin_service_client::AdminServiceClient;
 use crate::v1::run_service_client::RunServiceClient;
 use crate::v1::*;
+use crate::watch_source::WatchSource;
 use crate::{Bearer, RunClientBuilder, RunError, RunPages, SettingsError, Watch};
 
 const DEFAULT_OUTAGE: Duration = Duration::from_secs(60);
@@ -25,6 +27,9 @@ pub type AdminStub = AdminServiceClient<InterceptedService<Channel, Bearer>>;
 pub struct RunClient {
     stub: RunStub,
     admin_stub: AdminStub,
+    channel: Channel,
+    streams: Arc<Streams>,
+    bearer: Bearer,
     timeout: Duration,
 }
 
@@ -35,7 +40,7 @@ macro_rules! call {
     };
     ($stub:expr, $self:ident, $repeatable:expr, $method:ident, $request:expr) => {{
         let stub = &$stub;
-        attempts::call($self.timeout, $repeatable, $request, |request| {
+        attempts::call($self.timeout, $repeatable, &$self.bearer, $request, |request| {
             let mut stub = stub.clone();
             async move { stub.$method(request).await }
         })
@@ -43,16 +48,26 @@ macro_rules! call {
 }
 
 impl RunClient {
-    pub(crate) fn new(channel: Channel, token: Bearer, timeout: Duration) -> Self {
+    /// `connect`: makes a further connection for watches. None: all calls use this channel.
+    pub(crate) fn new(
+        channel: Channel,
+        connect: Option<Box<dyn Fn() -> Channel + Send + Sync>>,
+        bearer: Bearer,
+        timeout: Duration,
+    ) -> Self {
+        let streams = Arc::new(Streams::new(channel.clone(), connect));
         Self {
-            stub: RunServiceClient::with_interceptor(channel.clone(), token.clone()),
-            admin_stub: AdminServiceClient::with_interceptor(channel, token),
+            stub: RunServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            admin_stub: AdminServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            channel,
+            streams,
+            bearer,
             timeout,
         }
     }
 
-    /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN`, `RUNSVC_TLS_CA` and
-    /// `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called
+    /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN` or `RUNSVC_TOKEN_FILE`,
+    /// `RUNSVC_TLS_CA`, `RUNSVC_TLS_CERT`, `RUNSVC_TLS_KEY` and `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called
     /// inside a tokio runtime.
     ///
     /// # Errors
@@ -72,6 +87,19 @@ impl RunClient {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    /// Returns this client for the runs of one owner, on the same connections. A caller who may act for several owners
+    /// narrows its calls and watches in this way; an empty name means the runs of the platform itself.
+    #[must_use]
+    pub fn for_owner(&self, owner: &str) -> Self {
+        let bearer = self.bearer.for_owner(owner);
+        Self {
+            stub: RunServiceClient::with_interceptor(self.channel.clone(), bearer.clone()),
+            admin_stub: AdminServiceClient::with_interceptor(self.channel.clone(), bearer.clone()),
+            bearer,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -205,13 +233,8 @@ impl RunClient {
     /// Watches a run until it ends. Takes a run id, or a request with another target or other options. The watch
     /// connects when its first event is awaited.
     pub fn watch(&self, request: impl Into<StreamStatusRequest>) -> Watch {
-        let stub = self.stub.clone();
-        let open = move |request| {
-            let mut stub = stub.clone();
-            Box::pin(async move { Ok(stub.stream_status(request).await?.into_inner().boxed()) })
-                as _
-        };
-        Watch::new(request.into(), DEFAULT_OUTAGE, Box::new(open))
+        let source = WatchSource::new(self.streams.clone(), self.bearer.clone());
+        Watch::new(request.into(), DEFAULT_OUTAGE, Box::new(source))
     }
 
     /// Returns the generated stub of the RunService.

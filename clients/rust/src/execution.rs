@@ -93,7 +93,7 @@ impl Execution {
                 self.stop_for(Some(StopReason::Lost));
                 Ok(false)
             }
-            Err(error) if error.is_transient() => Ok(false),
+            Err(error) if error.is_transient() || error.is_unauthenticated() => Ok(false),
             Err(error) => {
                 self.reported().progress = before;
                 Err(error)

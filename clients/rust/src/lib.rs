@@ -24,6 +24,8 @@ mod attempts;
 mod backoff;
 mod bearer;
 mod client;
+mod connect;
+mod credential;
 mod error;
 mod execute;
 mod execution;
@@ -33,10 +35,12 @@ mod panics;
 mod reports;
 mod requests;
 mod settings;
+mod streams;
 mod supervision;
 #[cfg(test)]
 mod testing;
 mod watch;
+mod watch_source;
 mod worker_ids;
 
 /// The generated code: messages, enums and stubs.

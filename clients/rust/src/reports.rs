@@ -24,19 +24,20 @@ pub(crate) struct Reports<'a> {
     pub(crate) options: &'a ExecuteOptions,
     pub(crate) run_id: &'a str,
     pub(crate) retry_time: Duration,
+    pub(crate) has_started: bool,
 }
 
 impl<'a> Reports<'a> {
     /// Reports that are retried for the timeout of one call.
     pub(crate) fn new(client: &'a RunClient, options: &'a ExecuteOptions, run_id: &'a str) -> Self {
-        Self { client, options, run_id, retry_time: client.timeout() }
+        Self { client, options, run_id, retry_time: client.timeout(), has_started: false }
     }
 
     /// The same reports, retried for the length of the lease and for at least a minute: losing the end of a run costs
     /// more than losing its start.
     pub(crate) fn of_the_end(self, run: &Run) -> Self {
         let lease = self.options.lease_of(run).unwrap_or_default();
-        Self { retry_time: MIN_RETRY_TIME.max(lease), ..self }
+        Self { retry_time: MIN_RETRY_TIME.max(lease), has_started: true, ..self }
     }
 
     /// Reports RUNNING.
@@ -183,7 +184,7 @@ impl<'a> Reports<'a> {
         let mut backoff = Backoff::new();
         loop {
             match send(self.client.clone(), request.clone()).await {
-                Err(error) if error.is_transient() => {
+                Err(error) if self.may_succeed_later(&error) => {
                     let pause = backoff.pause(&error);
                     if began.elapsed() + pause >= self.retry_time {
                         return Err(error);
@@ -193,6 +194,11 @@ impl<'a> Reports<'a> {
                 answer => return answer,
             }
         }
+    }
+
+    /// An expired token may be replaced while a run is in progress. At the start, the caller receives the error at once.
+    fn may_succeed_later(&self, error: &RunError) -> bool {
+        error.is_transient() || self.has_started && error.is_unauthenticated()
     }
 }
 

@@ -30,14 +30,23 @@ async fn send_report(
 async fn a_report_is_retried_after_transient_errors_only() {
     use Code::{DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound};
     use Code::{ResourceExhausted, Unauthenticated, Unavailable, Unknown};
-    for code in [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal] {
+    let transient = [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal];
+    for code in transient.into_iter().chain([Unauthenticated]) {
         let (answer, attempts, _) = send_report(code, 9, None).await;
         assert_eq!((answer, attempts), (Ok(Run::default()), 10));
     }
-    for code in [NotFound, FailedPrecondition, InvalidArgument, Unauthenticated] {
+    for code in [NotFound, FailedPrecondition, InvalidArgument] {
         let (answer, attempts, _) = send_report(code, 9, None).await;
         assert_eq!((answer, attempts), (Err(code), 1));
     }
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_for_its_token_is_not_retried() {
+    let client = client_of(|_, _| Some(Err(refusal(Code::Unauthenticated)))).await;
+    let options = ExecuteOptions::default();
+    let error = Reports::new(&client, &options, "r").start().await.unwrap_err();
+    assert_eq!(error.code(), Code::Unauthenticated);
 }
 
 #[tokio::test(start_paused = true)]
