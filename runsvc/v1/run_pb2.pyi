@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -107,7 +108,7 @@ STATUS_EVENT_HEARTBEAT: StatusEvent
 STATUS_EVENT_DELETED: StatusEvent
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "thread_id", "status", "status_reason", "revision", "assistant_id", "created_at", "updated_at", "started_at", "ended_at", "progress", "metadata", "worker_id", "on_disconnect", "multitask_strategy", "model_name", "error", "cancellation", "kwargs", "lease", "start_timeout", "timeout", "superseded_by", "owner")
+    __slots__ = ("run_id", "thread_id", "status", "status_reason", "revision", "assistant_id", "created_at", "updated_at", "started_at", "ended_at", "progress", "metadata", "worker_id", "on_disconnect", "multitask_strategy", "model_name", "error", "cancellation", "kwargs", "lease", "start_timeout", "timeout", "superseded_by", "owner", "result", "stop_reason")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +133,8 @@ class Run(_message.Message):
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     SUPERSEDED_BY_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     thread_id: str
     status: RunStatus
@@ -156,7 +159,9 @@ class Run(_message.Message):
     timeout: _duration_pb2.Duration
     superseded_by: str
     owner: str
-    def __init__(self, run_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., status: _Optional[_Union[RunStatus, str]] = ..., status_reason: _Optional[_Union[StatusReason, str]] = ..., revision: _Optional[int] = ..., assistant_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., worker_id: _Optional[str] = ..., on_disconnect: _Optional[_Union[DisconnectMode, str]] = ..., multitask_strategy: _Optional[_Union[MultitaskStrategy, str]] = ..., model_name: _Optional[str] = ..., error: _Optional[str] = ..., cancellation: _Optional[_Union[Cancellation, _Mapping]] = ..., kwargs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., start_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., superseded_by: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
+    result: _struct_pb2.Struct
+    stop_reason: str
+    def __init__(self, run_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., status: _Optional[_Union[RunStatus, str]] = ..., status_reason: _Optional[_Union[StatusReason, str]] = ..., revision: _Optional[int] = ..., assistant_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., worker_id: _Optional[str] = ..., on_disconnect: _Optional[_Union[DisconnectMode, str]] = ..., multitask_strategy: _Optional[_Union[MultitaskStrategy, str]] = ..., model_name: _Optional[str] = ..., error: _Optional[str] = ..., cancellation: _Optional[_Union[Cancellation, _Mapping]] = ..., kwargs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., start_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., superseded_by: _Optional[str] = ..., owner: _Optional[str] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
 
 class RunSpec(_message.Message):
     __slots__ = ("thread_id", "assistant_id", "on_disconnect", "metadata", "kwargs", "multitask_strategy", "model_name", "worker_id", "lease_ttl", "start_timeout", "timeout")
@@ -185,7 +190,14 @@ class RunSpec(_message.Message):
     def __init__(self, thread_id: _Optional[str] = ..., assistant_id: _Optional[str] = ..., on_disconnect: _Optional[_Union[DisconnectMode, str]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., kwargs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., multitask_strategy: _Optional[_Union[MultitaskStrategy, str]] = ..., model_name: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., start_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("total_input_tokens", "total_output_tokens", "total_tokens", "llm_call_count", "lead_agent_tokens", "subagent_tokens", "middleware_tokens", "message_count", "last_ai_message", "first_human_message", "final")
+    __slots__ = ("total_input_tokens", "total_output_tokens", "total_tokens", "llm_call_count", "lead_agent_tokens", "subagent_tokens", "middleware_tokens", "message_count", "last_ai_message", "first_human_message", "final", "by_model")
+    class ByModelEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ModelUsage
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ModelUsage, _Mapping]] = ...) -> None: ...
     TOTAL_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -197,6 +209,7 @@ class Progress(_message.Message):
     LAST_AI_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FIRST_HUMAN_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
+    BY_MODEL_FIELD_NUMBER: _ClassVar[int]
     total_input_tokens: int
     total_output_tokens: int
     total_tokens: int
@@ -208,7 +221,22 @@ class Progress(_message.Message):
     last_ai_message: str
     first_human_message: str
     final: bool
-    def __init__(self, total_input_tokens: _Optional[int] = ..., total_output_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., llm_call_count: _Optional[int] = ..., lead_agent_tokens: _Optional[int] = ..., subagent_tokens: _Optional[int] = ..., middleware_tokens: _Optional[int] = ..., message_count: _Optional[int] = ..., last_ai_message: _Optional[str] = ..., first_human_message: _Optional[str] = ..., final: bool = ...) -> None: ...
+    by_model: _containers.MessageMap[str, ModelUsage]
+    def __init__(self, total_input_tokens: _Optional[int] = ..., total_output_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., llm_call_count: _Optional[int] = ..., lead_agent_tokens: _Optional[int] = ..., subagent_tokens: _Optional[int] = ..., middleware_tokens: _Optional[int] = ..., message_count: _Optional[int] = ..., last_ai_message: _Optional[str] = ..., first_human_message: _Optional[str] = ..., final: bool = ..., by_model: _Optional[_Mapping[str, ModelUsage]] = ...) -> None: ...
+
+class ModelUsage(_message.Message):
+    __slots__ = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens", "calls")
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    reasoning_tokens: int
+    calls: int
+    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., calls: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("ttl", "expires_at")

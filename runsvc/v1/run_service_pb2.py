@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from runsvc.v1 import run_pb2 as runsvc_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x13runsvc/v1/run.proto\"V\n\rCreateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x12.runsvc.v1.RunSpecR\x04spec\"N\n\x0e\x43reateResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"^\n\x15\x43reateOrRejectRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x12.runsvc.v1.RunSpecR\x04spec\"\x86\x01\n\x16\x43reateOrRejectResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12.\n\nsuperseded\x18\x03 \x03(\x0b\x32\x0e.runsvc.v1.RunR\nsuperseded\"#\n\nGetRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\"/\n\x0bGetResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"\xa0\x01\n\x13ListByThreadRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tR\x08threadId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x30\n\x08statuses\x18\x04 \x03(\x0e\x32\x14.runsvc.v1.RunStatusR\x08statuses\"b\n\x14ListByThreadResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.runsvc.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x12HasInflightRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tR\x08threadId\"Q\n\x13HasInflightResponse\x12!\n\x0chas_inflight\x18\x01 \x01(\x08R\x0bhasInflight\x12\x17\n\x07run_ids\x18\x02 \x03(\tR\x06runIds\"\xe4\x01\n\x10SetStatusRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n\x05\x65rror\x18\x03 \x01(\tH\x00R\x05\x65rror\x88\x01\x01\x12 \n\tworker_id\x18\x04 \x01(\tH\x01R\x08workerId\x88\x01\x01\x12\x36\n\tlease_ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08leaseTtlB\x08\n\x06_errorB\x0c\n\n_worker_id\"O\n\x11SetStatusResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\xdc\x01\n\x0f\x43ompleteRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n\x05\x65rror\x18\x03 \x01(\tH\x00R\x05\x65rror\x88\x01\x01\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progress\x12 \n\tworker_id\x18\x05 \x01(\tH\x01R\x08workerId\x88\x01\x01\x42\x08\n\x06_errorB\x0c\n\n_worker_id\"N\n\x10\x43ompleteResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\xd3\x01\n\x15UpdateProgressRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progress\x12\x1f\n\x08sequence\x18\x03 \x01(\x04H\x00R\x08sequence\x88\x01\x01\x12\x14\n\x05\x66inal\x18\x04 \x01(\x08R\x05\x66inal\x12 \n\tworker_id\x18\x05 \x01(\tH\x01R\x08workerId\x88\x01\x01\x42\x0b\n\t_sequenceB\x0c\n\n_worker_id\"T\n\x16UpdateProgressResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x61pplied\x18\x02 \x01(\x08R\x07\x61pplied\"b\n\x16UpdateModelNameRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\"\n\nmodel_name\x18\x02 \x01(\tH\x00R\tmodelName\x88\x01\x01\x42\r\n\x0b_model_name\";\n\x17UpdateModelNameResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"F\n\x10HeartbeatRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n\tworker_id\x18\x02 \x01(\tR\x08workerId\"5\n\x11HeartbeatResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"y\n\rCancelRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x17.runsvc.v1.CancelActionR\x06\x61\x63tion\x12\x17\n\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x42\x07\n\x05_note\"f\n\x0e\x43\x61ncelResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x32\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.runsvc.v1.CancelOutcomeR\x07outcome\"\x92\x01\n\x18\x41\x63knowledgeCancelRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n\tworker_id\x18\x02 \x01(\tH\x00R\x08workerId\x88\x01\x01\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progressB\x0c\n\n_worker_id\"W\n\x19\x41\x63knowledgeCancelResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x95\x03\n\x13StreamStatusRequest\x12\x17\n\x06run_id\x18\x01 \x01(\tH\x00R\x05runId\x12\x1d\n\tthread_id\x18\x02 \x01(\tH\x00R\x08threadId\x12&\n\x03\x61ll\x18\x03 \x01(\x0b\x32\x12.runsvc.v1.AllRunsH\x00R\x03\x61ll\x12*\n\x0e\x61\x66ter_revision\x18\x04 \x01(\x04H\x01R\rafterRevision\x88\x01\x01\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId\x12)\n\x10include_progress\x18\x06 \x01(\x08R\x0fincludeProgress\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\x16\n\x06\x61ttach\x18\x08 \x01(\x08R\x06\x61ttach\x12-\n\x12until_acknowledged\x18\t \x01(\x08R\x11untilAcknowledgedB\x08\n\x06targetB\x11\n\x0f_after_revision\"\xf0\x01\n\x14StreamStatusResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x16.runsvc.v1.StatusEventR\x05\x65vent\x12\x1a\n\x08revision\x18\x02 \x01(\x04R\x08revision\x12 \n\x03run\x18\x03 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12=\n\x0fprevious_status\x18\x04 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x0epreviousStatus\x12\x12\n\x04more\x18\x05 \x01(\x08R\x04more\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId2\xa1\x08\n\nRunService\x12=\n\x06\x43reate\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n\x0e\x43reateOrReject\x12 .runsvc.v1.CreateOrRejectRequest\x1a!.runsvc.v1.CreateOrRejectResponse\x12\x39\n\x03Get\x12\x15.runsvc.v1.GetRequest\x1a\x16.runsvc.v1.GetResponse\"\x03\x90\x02\x01\x12T\n\x0cListByThread\x12\x1e.runsvc.v1.ListByThreadRequest\x1a\x1f.runsvc.v1.ListByThreadResponse\"\x03\x90\x02\x01\x12Q\n\x0bHasInflight\x12\x1d.runsvc.v1.HasInflightRequest\x1a\x1e.runsvc.v1.HasInflightResponse\"\x03\x90\x02\x01\x12K\n\tSetStatus\x12\x1b.runsvc.v1.SetStatusRequest\x1a\x1c.runsvc.v1.SetStatusResponse\"\x03\x90\x02\x02\x12H\n\x08\x43omplete\x12\x1a.runsvc.v1.CompleteRequest\x1a\x1b.runsvc.v1.CompleteResponse\"\x03\x90\x02\x02\x12U\n\x0eUpdateProgress\x12 .runsvc.v1.UpdateProgressRequest\x1a!.runsvc.v1.UpdateProgressResponse\x12]\n\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12K\n\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12\x42\n\x06\x43\x61ncel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12\x63\n\x11\x41\x63knowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n\x0cStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x01\x30\x01\x42`\n\x13io.github.runsvc.v1B\x0fRunServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x13runsvc/v1/run.proto\"V\n\rCreateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x12.runsvc.v1.RunSpecR\x04spec\"N\n\x0e\x43reateResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"^\n\x15\x43reateOrRejectRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04spec\x18\x02 \x01(\x0b\x32\x12.runsvc.v1.RunSpecR\x04spec\"\x86\x01\n\x16\x43reateOrRejectResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12.\n\nsuperseded\x18\x03 \x03(\x0b\x32\x0e.runsvc.v1.RunR\nsuperseded\"#\n\nGetRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\"/\n\x0bGetResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"\xa0\x01\n\x13ListByThreadRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tR\x08threadId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x30\n\x08statuses\x18\x04 \x03(\x0e\x32\x14.runsvc.v1.RunStatusR\x08statuses\"b\n\x14ListByThreadResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.runsvc.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x12HasInflightRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tR\x08threadId\"Q\n\x13HasInflightResponse\x12!\n\x0chas_inflight\x18\x01 \x01(\x08R\x0bhasInflight\x12\x17\n\x07run_ids\x18\x02 \x03(\tR\x06runIds\"\xcb\x02\n\x10SetStatusRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n\x05\x65rror\x18\x03 \x01(\tH\x00R\x05\x65rror\x88\x01\x01\x12 \n\tworker_id\x18\x04 \x01(\tH\x01R\x08workerId\x88\x01\x01\x12\x36\n\tlease_ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08leaseTtl\x12/\n\x06result\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x06result\x12$\n\x0bstop_reason\x18\x07 \x01(\tH\x02R\nstopReason\x88\x01\x01\x42\x08\n\x06_errorB\x0c\n\n_worker_idB\x0e\n\x0c_stop_reason\"O\n\x11SetStatusResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\xc3\x02\n\x0f\x43ompleteRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n\x05\x65rror\x18\x03 \x01(\tH\x00R\x05\x65rror\x88\x01\x01\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progress\x12 \n\tworker_id\x18\x05 \x01(\tH\x01R\x08workerId\x88\x01\x01\x12/\n\x06result\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructR\x06result\x12$\n\x0bstop_reason\x18\x07 \x01(\tH\x02R\nstopReason\x88\x01\x01\x42\x08\n\x06_errorB\x0c\n\n_worker_idB\x0e\n\x0c_stop_reason\"N\n\x10\x43ompleteResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\xd3\x01\n\x15UpdateProgressRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progress\x12\x1f\n\x08sequence\x18\x03 \x01(\x04H\x00R\x08sequence\x88\x01\x01\x12\x14\n\x05\x66inal\x18\x04 \x01(\x08R\x05\x66inal\x12 \n\tworker_id\x18\x05 \x01(\tH\x01R\x08workerId\x88\x01\x01\x42\x0b\n\t_sequenceB\x0c\n\n_worker_id\"T\n\x16UpdateProgressResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x61pplied\x18\x02 \x01(\x08R\x07\x61pplied\"b\n\x16UpdateModelNameRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\"\n\nmodel_name\x18\x02 \x01(\tH\x00R\tmodelName\x88\x01\x01\x42\r\n\x0b_model_name\";\n\x17UpdateModelNameResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"q\n\x15UpdateMetadataRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12)\n\x03set\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructR\x03set\x12\x16\n\x06remove\x18\x03 \x03(\tR\x06remove\"T\n\x16UpdateMetadataResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"F\n\x10HeartbeatRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n\tworker_id\x18\x02 \x01(\tR\x08workerId\"5\n\x11HeartbeatResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\"y\n\rCancelRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x17.runsvc.v1.CancelActionR\x06\x61\x63tion\x12\x17\n\x04note\x18\x03 \x01(\tH\x00R\x04note\x88\x01\x01\x42\x07\n\x05_note\"f\n\x0e\x43\x61ncelResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x32\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.runsvc.v1.CancelOutcomeR\x07outcome\"\xc8\x01\n\x18\x41\x63knowledgeCancelRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n\tworker_id\x18\x02 \x01(\tH\x00R\x08workerId\x88\x01\x01\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x13.runsvc.v1.ProgressR\x08progress\x12$\n\x0bstop_reason\x18\x04 \x01(\tH\x01R\nstopReason\x88\x01\x01\x42\x0c\n\n_worker_idB\x0e\n\x0c_stop_reason\"W\n\x19\x41\x63knowledgeCancelResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x95\x03\n\x13StreamStatusRequest\x12\x17\n\x06run_id\x18\x01 \x01(\tH\x00R\x05runId\x12\x1d\n\tthread_id\x18\x02 \x01(\tH\x00R\x08threadId\x12&\n\x03\x61ll\x18\x03 \x01(\x0b\x32\x12.runsvc.v1.AllRunsH\x00R\x03\x61ll\x12*\n\x0e\x61\x66ter_revision\x18\x04 \x01(\x04H\x01R\rafterRevision\x88\x01\x01\x12\x19\n\x08store_id\x18\x05 \x01(\tR\x07storeId\x12)\n\x10include_progress\x18\x06 \x01(\x08R\x0fincludeProgress\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\x16\n\x06\x61ttach\x18\x08 \x01(\x08R\x06\x61ttach\x12-\n\x12until_acknowledged\x18\t \x01(\x08R\x11untilAcknowledgedB\x08\n\x06targetB\x11\n\x0f_after_revision\"\xf0\x01\n\x14StreamStatusResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x16.runsvc.v1.StatusEventR\x05\x65vent\x12\x1a\n\x08revision\x18\x02 \x01(\x04R\x08revision\x12 \n\x03run\x18\x03 \x01(\x0b\x32\x0e.runsvc.v1.RunR\x03run\x12=\n\x0fprevious_status\x18\x04 \x01(\x0e\x32\x14.runsvc.v1.RunStatusR\x0epreviousStatus\x12\x12\n\x04more\x18\x05 \x01(\x08R\x04more\x12\x19\n\x08store_id\x18\x06 \x01(\tR\x07storeId2\xfd\x08\n\nRunService\x12=\n\x06\x43reate\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n\x0e\x43reateOrReject\x12 .runsvc.v1.CreateOrRejectRequest\x1a!.runsvc.v1.CreateOrRejectResponse\x12\x39\n\x03Get\x12\x15.runsvc.v1.GetRequest\x1a\x16.runsvc.v1.GetResponse\"\x03\x90\x02\x01\x12T\n\x0cListByThread\x12\x1e.runsvc.v1.ListByThreadRequest\x1a\x1f.runsvc.v1.ListByThreadResponse\"\x03\x90\x02\x01\x12Q\n\x0bHasInflight\x12\x1d.runsvc.v1.HasInflightRequest\x1a\x1e.runsvc.v1.HasInflightResponse\"\x03\x90\x02\x01\x12K\n\tSetStatus\x12\x1b.runsvc.v1.SetStatusRequest\x1a\x1c.runsvc.v1.SetStatusResponse\"\x03\x90\x02\x02\x12H\n\x08\x43omplete\x12\x1a.runsvc.v1.CompleteRequest\x1a\x1b.runsvc.v1.CompleteResponse\"\x03\x90\x02\x02\x12U\n\x0eUpdateProgress\x12 .runsvc.v1.UpdateProgressRequest\x1a!.runsvc.v1.UpdateProgressResponse\x12]\n\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12Z\n\x0eUpdateMetadata\x12 .runsvc.v1.UpdateMetadataRequest\x1a!.runsvc.v1.UpdateMetadataResponse\"\x03\x90\x02\x02\x12K\n\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12\x42\n\x06\x43\x61ncel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12\x63\n\x11\x41\x63knowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n\x0cStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x01\x30\x01\x42`\n\x13io.github.runsvc.v1B\x0fRunServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSERVICE'].methods_by_name['Complete']._serialized_options = b'\220\002\002'
   _globals['_RUNSERVICE'].methods_by_name['UpdateModelName']._loaded_options = None
   _globals['_RUNSERVICE'].methods_by_name['UpdateModelName']._serialized_options = b'\220\002\002'
+  _globals['_RUNSERVICE'].methods_by_name['UpdateMetadata']._loaded_options = None
+  _globals['_RUNSERVICE'].methods_by_name['UpdateMetadata']._serialized_options = b'\220\002\002'
   _globals['_RUNSERVICE'].methods_by_name['Heartbeat']._loaded_options = None
   _globals['_RUNSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\220\002\002'
   _globals['_RUNSERVICE'].methods_by_name['Cancel']._loaded_options = None
@@ -54,58 +57,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSERVICE'].methods_by_name['AcknowledgeCancel']._serialized_options = b'\220\002\002'
   _globals['_RUNSERVICE'].methods_by_name['StreamStatus']._loaded_options = None
   _globals['_RUNSERVICE'].methods_by_name['StreamStatus']._serialized_options = b'\220\002\001'
-  _globals['_CREATEREQUEST']._serialized_start=95
-  _globals['_CREATEREQUEST']._serialized_end=181
-  _globals['_CREATERESPONSE']._serialized_start=183
-  _globals['_CREATERESPONSE']._serialized_end=261
-  _globals['_CREATEORREJECTREQUEST']._serialized_start=263
-  _globals['_CREATEORREJECTREQUEST']._serialized_end=357
-  _globals['_CREATEORREJECTRESPONSE']._serialized_start=360
-  _globals['_CREATEORREJECTRESPONSE']._serialized_end=494
-  _globals['_GETREQUEST']._serialized_start=496
-  _globals['_GETREQUEST']._serialized_end=531
-  _globals['_GETRESPONSE']._serialized_start=533
-  _globals['_GETRESPONSE']._serialized_end=580
-  _globals['_LISTBYTHREADREQUEST']._serialized_start=583
-  _globals['_LISTBYTHREADREQUEST']._serialized_end=743
-  _globals['_LISTBYTHREADRESPONSE']._serialized_start=745
-  _globals['_LISTBYTHREADRESPONSE']._serialized_end=843
-  _globals['_HASINFLIGHTREQUEST']._serialized_start=845
-  _globals['_HASINFLIGHTREQUEST']._serialized_end=894
-  _globals['_HASINFLIGHTRESPONSE']._serialized_start=896
-  _globals['_HASINFLIGHTRESPONSE']._serialized_end=977
-  _globals['_SETSTATUSREQUEST']._serialized_start=980
-  _globals['_SETSTATUSREQUEST']._serialized_end=1208
-  _globals['_SETSTATUSRESPONSE']._serialized_start=1210
-  _globals['_SETSTATUSRESPONSE']._serialized_end=1289
-  _globals['_COMPLETEREQUEST']._serialized_start=1292
-  _globals['_COMPLETEREQUEST']._serialized_end=1512
-  _globals['_COMPLETERESPONSE']._serialized_start=1514
-  _globals['_COMPLETERESPONSE']._serialized_end=1592
-  _globals['_UPDATEPROGRESSREQUEST']._serialized_start=1595
-  _globals['_UPDATEPROGRESSREQUEST']._serialized_end=1806
-  _globals['_UPDATEPROGRESSRESPONSE']._serialized_start=1808
-  _globals['_UPDATEPROGRESSRESPONSE']._serialized_end=1892
-  _globals['_UPDATEMODELNAMEREQUEST']._serialized_start=1894
-  _globals['_UPDATEMODELNAMEREQUEST']._serialized_end=1992
-  _globals['_UPDATEMODELNAMERESPONSE']._serialized_start=1994
-  _globals['_UPDATEMODELNAMERESPONSE']._serialized_end=2053
-  _globals['_HEARTBEATREQUEST']._serialized_start=2055
-  _globals['_HEARTBEATREQUEST']._serialized_end=2125
-  _globals['_HEARTBEATRESPONSE']._serialized_start=2127
-  _globals['_HEARTBEATRESPONSE']._serialized_end=2180
-  _globals['_CANCELREQUEST']._serialized_start=2182
-  _globals['_CANCELREQUEST']._serialized_end=2303
-  _globals['_CANCELRESPONSE']._serialized_start=2305
-  _globals['_CANCELRESPONSE']._serialized_end=2407
-  _globals['_ACKNOWLEDGECANCELREQUEST']._serialized_start=2410
-  _globals['_ACKNOWLEDGECANCELREQUEST']._serialized_end=2556
-  _globals['_ACKNOWLEDGECANCELRESPONSE']._serialized_start=2558
-  _globals['_ACKNOWLEDGECANCELRESPONSE']._serialized_end=2645
-  _globals['_STREAMSTATUSREQUEST']._serialized_start=2648
-  _globals['_STREAMSTATUSREQUEST']._serialized_end=3053
-  _globals['_STREAMSTATUSRESPONSE']._serialized_start=3056
-  _globals['_STREAMSTATUSRESPONSE']._serialized_end=3296
-  _globals['_RUNSERVICE']._serialized_start=3299
-  _globals['_RUNSERVICE']._serialized_end=4356
+  _globals['_CREATEREQUEST']._serialized_start=125
+  _globals['_CREATEREQUEST']._serialized_end=211
+  _globals['_CREATERESPONSE']._serialized_start=213
+  _globals['_CREATERESPONSE']._serialized_end=291
+  _globals['_CREATEORREJECTREQUEST']._serialized_start=293
+  _globals['_CREATEORREJECTREQUEST']._serialized_end=387
+  _globals['_CREATEORREJECTRESPONSE']._serialized_start=390
+  _globals['_CREATEORREJECTRESPONSE']._serialized_end=524
+  _globals['_GETREQUEST']._serialized_start=526
+  _globals['_GETREQUEST']._serialized_end=561
+  _globals['_GETRESPONSE']._serialized_start=563
+  _globals['_GETRESPONSE']._serialized_end=610
+  _globals['_LISTBYTHREADREQUEST']._serialized_start=613
+  _globals['_LISTBYTHREADREQUEST']._serialized_end=773
+  _globals['_LISTBYTHREADRESPONSE']._serialized_start=775
+  _globals['_LISTBYTHREADRESPONSE']._serialized_end=873
+  _globals['_HASINFLIGHTREQUEST']._serialized_start=875
+  _globals['_HASINFLIGHTREQUEST']._serialized_end=924
+  _globals['_HASINFLIGHTRESPONSE']._serialized_start=926
+  _globals['_HASINFLIGHTRESPONSE']._serialized_end=1007
+  _globals['_SETSTATUSREQUEST']._serialized_start=1010
+  _globals['_SETSTATUSREQUEST']._serialized_end=1341
+  _globals['_SETSTATUSRESPONSE']._serialized_start=1343
+  _globals['_SETSTATUSRESPONSE']._serialized_end=1422
+  _globals['_COMPLETEREQUEST']._serialized_start=1425
+  _globals['_COMPLETEREQUEST']._serialized_end=1748
+  _globals['_COMPLETERESPONSE']._serialized_start=1750
+  _globals['_COMPLETERESPONSE']._serialized_end=1828
+  _globals['_UPDATEPROGRESSREQUEST']._serialized_start=1831
+  _globals['_UPDATEPROGRESSREQUEST']._serialized_end=2042
+  _globals['_UPDATEPROGRESSRESPONSE']._serialized_start=2044
+  _globals['_UPDATEPROGRESSRESPONSE']._serialized_end=2128
+  _globals['_UPDATEMODELNAMEREQUEST']._serialized_start=2130
+  _globals['_UPDATEMODELNAMEREQUEST']._serialized_end=2228
+  _globals['_UPDATEMODELNAMERESPONSE']._serialized_start=2230
+  _globals['_UPDATEMODELNAMERESPONSE']._serialized_end=2289
+  _globals['_UPDATEMETADATAREQUEST']._serialized_start=2291
+  _globals['_UPDATEMETADATAREQUEST']._serialized_end=2404
+  _globals['_UPDATEMETADATARESPONSE']._serialized_start=2406
+  _globals['_UPDATEMETADATARESPONSE']._serialized_end=2490
+  _globals['_HEARTBEATREQUEST']._serialized_start=2492
+  _globals['_HEARTBEATREQUEST']._serialized_end=2562
+  _globals['_HEARTBEATRESPONSE']._serialized_start=2564
+  _globals['_HEARTBEATRESPONSE']._serialized_end=2617
+  _globals['_CANCELREQUEST']._serialized_start=2619
+  _globals['_CANCELREQUEST']._serialized_end=2740
+  _globals['_CANCELRESPONSE']._serialized_start=2742
+  _globals['_CANCELRESPONSE']._serialized_end=2844
+  _globals['_ACKNOWLEDGECANCELREQUEST']._serialized_start=2847
+  _globals['_ACKNOWLEDGECANCELREQUEST']._serialized_end=3047
+  _globals['_ACKNOWLEDGECANCELRESPONSE']._serialized_start=3049
+  _globals['_ACKNOWLEDGECANCELRESPONSE']._serialized_end=3136
+  _globals['_STREAMSTATUSREQUEST']._serialized_start=3139
+  _globals['_STREAMSTATUSREQUEST']._serialized_end=3544
+  _globals['_STREAMSTATUSRESPONSE']._serialized_start=3547
+  _globals['_STREAMSTATUSRESPONSE']._serialized_end=3787
+  _globals['_RUNSERVICE']._serialized_start=3790
+  _globals['_RUNSERVICE']._serialized_end=4939
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from runsvc.v1 import run_pb2 as _run_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -91,18 +92,22 @@ class HasInflightResponse(_message.Message):
     def __init__(self, has_inflight: bool = ..., run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SetStatusRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl")
+    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl", "result", "stop_reason")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_TTL_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     status: _run_pb2.RunStatus
     error: str
     worker_id: str
     lease_ttl: _duration_pb2.Duration
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    result: _struct_pb2.Struct
+    stop_reason: str
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
 
 class SetStatusResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -113,18 +118,22 @@ class SetStatusResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "progress", "worker_id")
+    __slots__ = ("run_id", "status", "error", "progress", "worker_id", "result", "stop_reason")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     status: _run_pb2.RunStatus
     error: str
     progress: _run_pb2.Progress
     worker_id: str
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ...) -> None: ...
+    result: _struct_pb2.Struct
+    stop_reason: str
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -170,6 +179,24 @@ class UpdateModelNameResponse(_message.Message):
     run: _run_pb2.Run
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
+class UpdateMetadataRequest(_message.Message):
+    __slots__ = ("run_id", "set", "remove")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SET_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    set: _struct_pb2.Struct
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run_id: _Optional[str] = ..., set: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpdateMetadataResponse(_message.Message):
+    __slots__ = ("run", "changed")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    changed: bool
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
+
 class HeartbeatRequest(_message.Message):
     __slots__ = ("run_id", "worker_id")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -203,14 +230,16 @@ class CancelResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., outcome: _Optional[_Union[_run_pb2.CancelOutcome, str]] = ...) -> None: ...
 
 class AcknowledgeCancelRequest(_message.Message):
-    __slots__ = ("run_id", "worker_id", "progress")
+    __slots__ = ("run_id", "worker_id", "progress", "stop_reason")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     worker_id: str
     progress: _run_pb2.Progress
-    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ...) -> None: ...
+    stop_reason: str
+    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
 
 class AcknowledgeCancelResponse(_message.Message):
     __slots__ = ("run", "changed")

@@ -87,6 +87,11 @@ class RunServiceStub(object):
                 request_serializer=runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameRequest.SerializeToString,
                 response_deserializer=runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameResponse.FromString,
                 _registered_method=True)
+        self.UpdateMetadata = channel.unary_unary(
+                '/runsvc.v1.RunService/UpdateMetadata',
+                request_serializer=runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataRequest.SerializeToString,
+                response_deserializer=runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataResponse.FromString,
+                _registered_method=True)
         self.Heartbeat = channel.unary_unary(
                 '/runsvc.v1.RunService/Heartbeat',
                 request_serializer=runsvc_dot_v1_dot_run__service__pb2.HeartbeatRequest.SerializeToString,
@@ -162,15 +167,17 @@ class RunServiceServicer(object):
     def SetStatus(self, request, context):
         """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
         another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-        current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+        current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+        a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-        yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+        """Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+        progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+        in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,7 +186,8 @@ class RunServiceServicer(object):
     def UpdateProgress(self, request, context):
         """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
         is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-        Never changes status or revision. NOT_HOLDER.
+        Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+        progress has none. NOT_HOLDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +195,14 @@ class RunServiceServicer(object):
 
     def UpdateModelName(self, request, context):
         """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMetadata(self, request, context):
+        """Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+        lease. Has no revision; watches with include_progress receive it as PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,7 +237,8 @@ class RunServiceServicer(object):
         """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
         A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+        final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
         REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
         reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
         cancel the run unless it was opened with `attach`.
@@ -277,6 +294,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.UpdateModelName,
                     request_deserializer=runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameRequest.FromString,
                     response_serializer=runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameResponse.SerializeToString,
+            ),
+            'UpdateMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMetadata,
+                    request_deserializer=runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataRequest.FromString,
+                    response_serializer=runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataResponse.SerializeToString,
             ),
             'Heartbeat': grpc.unary_unary_rpc_method_handler(
                     servicer.Heartbeat,
@@ -550,6 +572,33 @@ class RunService(object):
             '/runsvc.v1.RunService/UpdateModelName',
             runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameRequest.SerializeToString,
             runsvc_dot_v1_dot_run__service__pb2.UpdateModelNameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runsvc.v1.RunService/UpdateMetadata',
+            runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataRequest.SerializeToString,
+            runsvc_dot_v1_dot_run__service__pb2.UpdateMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,19 +61,26 @@ class RunServiceStub:
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
     """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
     another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-    current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+    current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+    a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
     """
     Complete: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]
-    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-    yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+    """Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+    progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+    in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
     """
     UpdateProgress: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]
     """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
     is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-    Never changes status or revision. NOT_HOLDER.
+    Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+    progress has none. NOT_HOLDER.
     """
     UpdateModelName: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]
     """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
+    UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateMetadataRequest, _run_service_pb2.UpdateMetadataResponse]
+    """Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+    lease. Has no revision; watches with include_progress receive it as PROGRESS.
+    """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]
     """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
     INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
@@ -91,7 +98,8 @@ class RunServiceStub:
     """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
     A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+    final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
     REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
     reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
     cancel the run unless it was opened with `attach`.
@@ -130,19 +138,26 @@ class RunServiceAsyncStub(RunServiceStub):
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
     """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
     another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-    current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+    current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+    a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
     """
     Complete: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CompleteRequest, _run_service_pb2.CompleteResponse]  # type: ignore[assignment]
-    """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-    yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+    """Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+    progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+    in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
     """
     UpdateProgress: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateProgressRequest, _run_service_pb2.UpdateProgressResponse]  # type: ignore[assignment]
     """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
     is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-    Never changes status or revision. NOT_HOLDER.
+    Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+    progress has none. NOT_HOLDER.
     """
     UpdateModelName: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateModelNameRequest, _run_service_pb2.UpdateModelNameResponse]  # type: ignore[assignment]
     """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
+    UpdateMetadata: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateMetadataRequest, _run_service_pb2.UpdateMetadataResponse]  # type: ignore[assignment]
+    """Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+    lease. Has no revision; watches with include_progress receive it as PROGRESS.
+    """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HeartbeatRequest, _run_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
     INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
@@ -160,7 +175,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
     A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+    it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+    final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
     REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
     reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
     cancel the run unless it was opened with `attach`.
@@ -232,7 +248,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.SetStatusResponse, _abc.Awaitable[_run_service_pb2.SetStatusResponse]]:
         """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
         another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-        current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+        current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+        a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
         """
 
     @_abc_1.abstractmethod
@@ -241,8 +258,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CompleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CompleteResponse, _abc.Awaitable[_run_service_pb2.CompleteResponse]]:
-        """Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-        yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+        """Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+        progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+        in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
         """
 
     @_abc_1.abstractmethod
@@ -253,7 +271,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.UpdateProgressResponse, _abc.Awaitable[_run_service_pb2.UpdateProgressResponse]]:
         """Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
         is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-        Never changes status or revision. NOT_HOLDER.
+        Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+        progress has none. NOT_HOLDER.
         """
 
     @_abc_1.abstractmethod
@@ -263,6 +282,16 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.UpdateModelNameResponse, _abc.Awaitable[_run_service_pb2.UpdateModelNameResponse]]:
         """Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended."""
+
+    @_abc_1.abstractmethod
+    def UpdateMetadata(
+        self,
+        request: _run_service_pb2.UpdateMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.UpdateMetadataResponse, _abc.Awaitable[_run_service_pb2.UpdateMetadataResponse]]:
+        """Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+        lease. Has no revision; watches with include_progress receive it as PROGRESS.
+        """
 
     @_abc_1.abstractmethod
     def Heartbeat(
@@ -304,7 +333,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 
         A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+        it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+        final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
         REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
         reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
         cancel the run unless it was opened with `attach`.

@@ -36,7 +36,7 @@ ERROR_REASONS = Path(__file__).parents[2] / "protos/runsvc/v1/error_reason.proto
 
 RPCS = {
     "RunService": "Create CreateOrReject Get ListByThread HasInflight SetStatus Complete UpdateProgress"
-    " UpdateModelName Heartbeat Cancel AcknowledgeCancel StreamStatus",
+    " UpdateModelName UpdateMetadata Heartbeat Cancel AcknowledgeCancel StreamStatus",
     "AdminService": "ReconcileOrphans Delete GetServerInfo",
 }
 #: Fields that most watch messages carry: their tags are to take one byte.

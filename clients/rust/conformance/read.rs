@@ -98,6 +98,7 @@ pub fn set_status(json: &Value) -> SetStatusRequest {
         error: optional(json, "error"),
         worker_id: optional(json, "worker_id"),
         lease_ttl: duration(json, "lease_ttl_ms"),
+        ..SetStatusRequest::default()
     }
 }
 
@@ -108,6 +109,7 @@ pub fn complete(json: &Value) -> CompleteRequest {
         error: optional(json, "error"),
         progress: progress(json),
         worker_id: optional(json, "worker_id"),
+        ..CompleteRequest::default()
     }
 }
 
@@ -145,6 +147,7 @@ pub fn acknowledge_cancel(json: &Value) -> AcknowledgeCancelRequest {
         run_id: text(json, "run_id"),
         worker_id: optional(json, "worker_id"),
         progress: progress(json),
+        ..AcknowledgeCancelRequest::default()
     }
 }
 
@@ -185,6 +188,7 @@ pub fn progress(json: &Value) -> Option<Progress> {
             last_ai_message: optional(json, "last_ai_message"),
             first_human_message: optional(json, "first_human_message"),
             r#final: json["final"].as_bool(),
+            ..Progress::default()
         }
     })
 }

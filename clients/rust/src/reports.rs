@@ -169,7 +169,12 @@ impl<'a> Reports<'a> {
 
     async fn send_acknowledgement(&self, progress: Option<Progress>) -> Result<Run, RunError> {
         let worker_id = self.options.worker_id.clone();
-        let request = AcknowledgeCancelRequest { run_id: self.run_id.into(), worker_id, progress };
+        let request = AcknowledgeCancelRequest {
+            run_id: self.run_id.into(),
+            worker_id,
+            progress,
+            ..AcknowledgeCancelRequest::default()
+        };
         self.retry(request, |client: RunClient, request| async move {
             Ok(client.acknowledge_cancel(request).await?.run.unwrap_or_default())
         })

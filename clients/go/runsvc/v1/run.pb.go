@@ -411,10 +411,11 @@ const (
 	StatusEvent_STATUS_EVENT_SNAPSHOT StatusEvent = 1
 	// The snapshot is complete as of `revision`.
 	StatusEvent_STATUS_EVENT_SNAPSHOT_END StatusEvent = 2
-	// One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
+	// One change of a run: its creation, a new status, the acknowledgement of a cancel, or final usage that arrived after
+	// the end. None is skipped or repeated.
 	StatusEvent_STATUS_EVENT_CHANGED StatusEvent = 3
-	// The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
-	// include_progress.
+	// The latest progress and metadata of a run; intermediate reports may be omitted, and the log does not hold any. Sent
+	// only with include_progress.
 	StatusEvent_STATUS_EVENT_PROGRESS StatusEvent = 4
 	// No new change: every matching change up to `revision` has been sent.
 	StatusEvent_STATUS_EVENT_HEARTBEAT StatusEvent = 5
@@ -483,7 +484,8 @@ type Run struct {
 	Status RunStatus `protobuf:"varint,3,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
 	// Why the run has this status. Unset when the executor itself reported the status.
 	StatusReason StatusReason `protobuf:"varint,4,opt,name=status_reason,json=statusReason,proto3,enum=runsvc.v1.StatusReason" json:"status_reason,omitempty"`
-	// Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+	// Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+	// progress that arrives after the end.
 	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
 	AssistantId *string `protobuf:"bytes,6,opt,name=assistant_id,json=assistantId,proto3,oneof" json:"assistant_id,omitempty"`
@@ -497,7 +499,8 @@ type Run struct {
 	EndedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	// Token counts and previews reported by the executor. Unset before the first report.
 	Progress *Progress `protobuf:"bytes,11,opt,name=progress,proto3" json:"progress,omitempty"`
-	// JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+	// JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+	// integers beyond 2^53 lose digits.
 	Metadata *structpb.Struct `protobuf:"bytes,12,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
 	WorkerId *string `protobuf:"bytes,13,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
@@ -507,7 +510,7 @@ type Run struct {
 	MultitaskStrategy MultitaskStrategy `protobuf:"varint,15,opt,name=multitask_strategy,json=multitaskStrategy,proto3,enum=runsvc.v1.MultitaskStrategy" json:"multitask_strategy,omitempty"`
 	// The model in use, without surrounding white space. Set at creation or with UpdateModelName.
 	ModelName *string `protobuf:"bytes,16,opt,name=model_name,json=modelName,proto3,oneof" json:"model_name,omitempty"`
-	// The error, as reported by the executor or set by the server.
+	// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
 	Error *string `protobuf:"bytes,17,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// Present once the run has been cancelled or displaced.
 	Cancellation *Cancellation `protobuf:"bytes,18,opt,name=cancellation,proto3" json:"cancellation,omitempty"`
@@ -523,7 +526,12 @@ type Run struct {
 	// The run that displaced this one. Unset unless status_reason is SUPERSEDED.
 	SupersededBy *string `protobuf:"bytes,23,opt,name=superseded_by,json=supersededBy,proto3,oneof" json:"superseded_by,omitempty"`
 	// The authenticated user that created the run. Empty when the server runs without authentication.
-	Owner         string `protobuf:"bytes,24,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner string `protobuf:"bytes,24,opt,name=owner,proto3" json:"owner,omitempty"`
+	// What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+	// the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+	Result *structpb.Struct `protobuf:"bytes,25,opt,name=result,proto3" json:"result,omitempty"`
+	// Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+	StopReason    *string `protobuf:"bytes,26,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -726,6 +734,20 @@ func (x *Run) GetOwner() string {
 	return ""
 }
 
+func (x *Run) GetResult() *structpb.Struct {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *Run) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 // The properties of a run to create.
 type RunSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -888,7 +910,10 @@ type Progress struct {
 	// Preview of the first question, cut at 2,000 characters.
 	FirstHumanMessage *string `protobuf:"bytes,10,opt,name=first_human_message,json=firstHumanMessage,proto3,oneof" json:"first_human_message,omitempty"`
 	// Set by the server once these are the final figures; ignored in requests.
-	Final         *bool `protobuf:"varint,11,opt,name=final,proto3,oneof" json:"final,omitempty"`
+	Final *bool `protobuf:"varint,11,opt,name=final,proto3,oneof" json:"final,omitempty"`
+	// Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+	// models. A report merges the models that it names, and of each the fields that are set.
+	ByModel       map[string]*ModelUsage `protobuf:"bytes,12,rep,name=by_model,json=byModel,proto3" json:"by_model,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1025,95 @@ func (x *Progress) GetFinal() bool {
 	return false
 }
 
+func (x *Progress) GetByModel() map[string]*ModelUsage {
+	if x != nil {
+		return x.ByModel
+	}
+	return nil
+}
+
+// The usage of one model. Unset and zero differ, and no figure is negative.
+type ModelUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tokens sent to the model.
+	InputTokens *int64 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3,oneof" json:"input_tokens,omitempty"`
+	// Tokens received from the model.
+	OutputTokens *int64 `protobuf:"varint,2,opt,name=output_tokens,json=outputTokens,proto3,oneof" json:"output_tokens,omitempty"`
+	// Input tokens that the model's provider read from a cache.
+	CacheReadTokens *int64 `protobuf:"varint,3,opt,name=cache_read_tokens,json=cacheReadTokens,proto3,oneof" json:"cache_read_tokens,omitempty"`
+	// Tokens that the model spent on reasoning.
+	ReasoningTokens *int64 `protobuf:"varint,4,opt,name=reasoning_tokens,json=reasoningTokens,proto3,oneof" json:"reasoning_tokens,omitempty"`
+	// Calls to the model.
+	Calls         *int64 `protobuf:"varint,5,opt,name=calls,proto3,oneof" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelUsage) Reset() {
+	*x = ModelUsage{}
+	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelUsage) ProtoMessage() {}
+
+func (x *ModelUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelUsage.ProtoReflect.Descriptor instead.
+func (*ModelUsage) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ModelUsage) GetInputTokens() int64 {
+	if x != nil && x.InputTokens != nil {
+		return *x.InputTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetOutputTokens() int64 {
+	if x != nil && x.OutputTokens != nil {
+		return *x.OutputTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetCacheReadTokens() int64 {
+	if x != nil && x.CacheReadTokens != nil {
+		return *x.CacheReadTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetReasoningTokens() int64 {
+	if x != nil && x.ReasoningTokens != nil {
+		return *x.ReasoningTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetCalls() int64 {
+	if x != nil && x.Calls != nil {
+		return *x.Calls
+	}
+	return 0
+}
+
 // A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
 // When it expires, the run becomes ERROR. Only time in which the server could accept renewals counts: after a restart,
 // an outage of the store or a forward jump of the clock, every lease has its whole ttl again.
@@ -1016,7 +1130,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	mi := &file_runsvc_v1_run_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1142,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	mi := &file_runsvc_v1_run_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1155,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Lease) GetTtl() *durationpb.Duration {
@@ -1075,7 +1189,7 @@ type Cancellation struct {
 
 func (x *Cancellation) Reset() {
 	*x = Cancellation{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[4]
+	mi := &file_runsvc_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1201,7 @@ func (x *Cancellation) String() string {
 func (*Cancellation) ProtoMessage() {}
 
 func (x *Cancellation) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[4]
+	mi := &file_runsvc_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1214,7 @@ func (x *Cancellation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancellation.ProtoReflect.Descriptor instead.
 func (*Cancellation) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Cancellation) GetAction() CancelAction {
@@ -1142,7 +1256,7 @@ type AllRuns struct {
 
 func (x *AllRuns) Reset() {
 	*x = AllRuns{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[5]
+	mi := &file_runsvc_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1268,7 @@ func (x *AllRuns) String() string {
 func (*AllRuns) ProtoMessage() {}
 
 func (x *AllRuns) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[5]
+	mi := &file_runsvc_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1281,7 @@ func (x *AllRuns) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllRuns.ProtoReflect.Descriptor instead.
 func (*AllRuns) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AllRuns) GetAssistantId() string {
@@ -1181,7 +1295,8 @@ var File_runsvc_v1_run_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13runsvc/v1/run.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\t\n" +
+	"\x13runsvc/v1/run.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\n" +
+	"\n" +
 	"\x03Run\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tthread_id\x18\x02 \x01(\tR\bthreadId\x12,\n" +
@@ -1211,13 +1326,17 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\rstart_timeout\x18\x15 \x01(\v2\x19.google.protobuf.DurationR\fstartTimeout\x123\n" +
 	"\atimeout\x18\x16 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12(\n" +
 	"\rsuperseded_by\x18\x17 \x01(\tH\x04R\fsupersededBy\x88\x01\x01\x12\x14\n" +
-	"\x05owner\x18\x18 \x01(\tR\x05ownerB\x0f\n" +
+	"\x05owner\x18\x18 \x01(\tR\x05owner\x12/\n" +
+	"\x06result\x18\x19 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
+	"\vstop_reason\x18\x1a \x01(\tH\x05R\n" +
+	"stopReason\x88\x01\x01B\x0f\n" +
 	"\r_assistant_idB\f\n" +
 	"\n" +
 	"_worker_idB\r\n" +
 	"\v_model_nameB\b\n" +
 	"\x06_errorB\x10\n" +
-	"\x0e_superseded_by\"\xe2\x04\n" +
+	"\x0e_superseded_byB\x0e\n" +
+	"\f_stop_reason\"\xe2\x04\n" +
 	"\aRunSpec\x12\x1b\n" +
 	"\tthread_id\x18\x01 \x01(\tR\bthreadId\x12&\n" +
 	"\fassistant_id\x18\x02 \x01(\tH\x00R\vassistantId\x88\x01\x01\x12>\n" +
@@ -1235,7 +1354,7 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\r_assistant_idB\r\n" +
 	"\v_model_nameB\f\n" +
 	"\n" +
-	"_worker_id\"\xd8\x05\n" +
+	"_worker_id\"\xe8\x06\n" +
 	"\bProgress\x121\n" +
 	"\x12total_input_tokens\x18\x01 \x01(\x03H\x00R\x10totalInputTokens\x88\x01\x01\x123\n" +
 	"\x13total_output_tokens\x18\x02 \x01(\x03H\x01R\x11totalOutputTokens\x88\x01\x01\x12&\n" +
@@ -1249,7 +1368,11 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x13first_human_message\x18\n" +
 	" \x01(\tH\tR\x11firstHumanMessage\x88\x01\x01\x12\x19\n" +
 	"\x05final\x18\v \x01(\bH\n" +
-	"R\x05final\x88\x01\x01B\x15\n" +
+	"R\x05final\x88\x01\x01\x12;\n" +
+	"\bby_model\x18\f \x03(\v2 .runsvc.v1.Progress.ByModelEntryR\abyModel\x1aQ\n" +
+	"\fByModelEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.runsvc.v1.ModelUsageR\x05value:\x028\x01B\x15\n" +
 	"\x13_total_input_tokensB\x16\n" +
 	"\x14_total_output_tokensB\x0f\n" +
 	"\r_total_tokensB\x11\n" +
@@ -1260,7 +1383,19 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x0e_message_countB\x12\n" +
 	"\x10_last_ai_messageB\x16\n" +
 	"\x14_first_human_messageB\b\n" +
-	"\x06_final\"o\n" +
+	"\x06_final\"\xb2\x02\n" +
+	"\n" +
+	"ModelUsage\x12&\n" +
+	"\finput_tokens\x18\x01 \x01(\x03H\x00R\vinputTokens\x88\x01\x01\x12(\n" +
+	"\routput_tokens\x18\x02 \x01(\x03H\x01R\foutputTokens\x88\x01\x01\x12/\n" +
+	"\x11cache_read_tokens\x18\x03 \x01(\x03H\x02R\x0fcacheReadTokens\x88\x01\x01\x12.\n" +
+	"\x10reasoning_tokens\x18\x04 \x01(\x03H\x03R\x0freasoningTokens\x88\x01\x01\x12\x19\n" +
+	"\x05calls\x18\x05 \x01(\x03H\x04R\x05calls\x88\x01\x01B\x0f\n" +
+	"\r_input_tokensB\x10\n" +
+	"\x0e_output_tokensB\x14\n" +
+	"\x12_cache_read_tokensB\x13\n" +
+	"\x11_reasoning_tokensB\b\n" +
+	"\x06_calls\"o\n" +
 	"\x05Lease\x12+\n" +
 	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x129\n" +
 	"\n" +
@@ -1333,7 +1468,7 @@ func file_runsvc_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_runsvc_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_runsvc_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_runsvc_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_runsvc_v1_run_proto_goTypes = []any{
 	(RunStatus)(0),                // 0: runsvc.v1.RunStatus
 	(StatusReason)(0),             // 1: runsvc.v1.StatusReason
@@ -1345,46 +1480,51 @@ var file_runsvc_v1_run_proto_goTypes = []any{
 	(*Run)(nil),                   // 7: runsvc.v1.Run
 	(*RunSpec)(nil),               // 8: runsvc.v1.RunSpec
 	(*Progress)(nil),              // 9: runsvc.v1.Progress
-	(*Lease)(nil),                 // 10: runsvc.v1.Lease
-	(*Cancellation)(nil),          // 11: runsvc.v1.Cancellation
-	(*AllRuns)(nil),               // 12: runsvc.v1.AllRuns
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 14: google.protobuf.Struct
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*ModelUsage)(nil),            // 10: runsvc.v1.ModelUsage
+	(*Lease)(nil),                 // 11: runsvc.v1.Lease
+	(*Cancellation)(nil),          // 12: runsvc.v1.Cancellation
+	(*AllRuns)(nil),               // 13: runsvc.v1.AllRuns
+	nil,                           // 14: runsvc.v1.Progress.ByModelEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 16: google.protobuf.Struct
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
 }
 var file_runsvc_v1_run_proto_depIdxs = []int32{
 	0,  // 0: runsvc.v1.Run.status:type_name -> runsvc.v1.RunStatus
 	1,  // 1: runsvc.v1.Run.status_reason:type_name -> runsvc.v1.StatusReason
-	13, // 2: runsvc.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	13, // 3: runsvc.v1.Run.updated_at:type_name -> google.protobuf.Timestamp
-	13, // 4: runsvc.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	13, // 5: runsvc.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	15, // 2: runsvc.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	15, // 3: runsvc.v1.Run.updated_at:type_name -> google.protobuf.Timestamp
+	15, // 4: runsvc.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	15, // 5: runsvc.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
 	9,  // 6: runsvc.v1.Run.progress:type_name -> runsvc.v1.Progress
-	14, // 7: runsvc.v1.Run.metadata:type_name -> google.protobuf.Struct
+	16, // 7: runsvc.v1.Run.metadata:type_name -> google.protobuf.Struct
 	4,  // 8: runsvc.v1.Run.on_disconnect:type_name -> runsvc.v1.DisconnectMode
 	5,  // 9: runsvc.v1.Run.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
-	11, // 10: runsvc.v1.Run.cancellation:type_name -> runsvc.v1.Cancellation
-	14, // 11: runsvc.v1.Run.kwargs:type_name -> google.protobuf.Struct
-	10, // 12: runsvc.v1.Run.lease:type_name -> runsvc.v1.Lease
-	15, // 13: runsvc.v1.Run.start_timeout:type_name -> google.protobuf.Duration
-	15, // 14: runsvc.v1.Run.timeout:type_name -> google.protobuf.Duration
-	4,  // 15: runsvc.v1.RunSpec.on_disconnect:type_name -> runsvc.v1.DisconnectMode
-	14, // 16: runsvc.v1.RunSpec.metadata:type_name -> google.protobuf.Struct
-	14, // 17: runsvc.v1.RunSpec.kwargs:type_name -> google.protobuf.Struct
-	5,  // 18: runsvc.v1.RunSpec.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
-	15, // 19: runsvc.v1.RunSpec.lease_ttl:type_name -> google.protobuf.Duration
-	15, // 20: runsvc.v1.RunSpec.start_timeout:type_name -> google.protobuf.Duration
-	15, // 21: runsvc.v1.RunSpec.timeout:type_name -> google.protobuf.Duration
-	15, // 22: runsvc.v1.Lease.ttl:type_name -> google.protobuf.Duration
-	13, // 23: runsvc.v1.Lease.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 24: runsvc.v1.Cancellation.action:type_name -> runsvc.v1.CancelAction
-	13, // 25: runsvc.v1.Cancellation.requested_at:type_name -> google.protobuf.Timestamp
-	13, // 26: runsvc.v1.Cancellation.acknowledged_at:type_name -> google.protobuf.Timestamp
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	12, // 10: runsvc.v1.Run.cancellation:type_name -> runsvc.v1.Cancellation
+	16, // 11: runsvc.v1.Run.kwargs:type_name -> google.protobuf.Struct
+	11, // 12: runsvc.v1.Run.lease:type_name -> runsvc.v1.Lease
+	17, // 13: runsvc.v1.Run.start_timeout:type_name -> google.protobuf.Duration
+	17, // 14: runsvc.v1.Run.timeout:type_name -> google.protobuf.Duration
+	16, // 15: runsvc.v1.Run.result:type_name -> google.protobuf.Struct
+	4,  // 16: runsvc.v1.RunSpec.on_disconnect:type_name -> runsvc.v1.DisconnectMode
+	16, // 17: runsvc.v1.RunSpec.metadata:type_name -> google.protobuf.Struct
+	16, // 18: runsvc.v1.RunSpec.kwargs:type_name -> google.protobuf.Struct
+	5,  // 19: runsvc.v1.RunSpec.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
+	17, // 20: runsvc.v1.RunSpec.lease_ttl:type_name -> google.protobuf.Duration
+	17, // 21: runsvc.v1.RunSpec.start_timeout:type_name -> google.protobuf.Duration
+	17, // 22: runsvc.v1.RunSpec.timeout:type_name -> google.protobuf.Duration
+	14, // 23: runsvc.v1.Progress.by_model:type_name -> runsvc.v1.Progress.ByModelEntry
+	17, // 24: runsvc.v1.Lease.ttl:type_name -> google.protobuf.Duration
+	15, // 25: runsvc.v1.Lease.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 26: runsvc.v1.Cancellation.action:type_name -> runsvc.v1.CancelAction
+	15, // 27: runsvc.v1.Cancellation.requested_at:type_name -> google.protobuf.Timestamp
+	15, // 28: runsvc.v1.Cancellation.acknowledged_at:type_name -> google.protobuf.Timestamp
+	10, // 29: runsvc.v1.Progress.ByModelEntry.value:type_name -> runsvc.v1.ModelUsage
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_proto_init() }
@@ -1395,15 +1535,16 @@ func file_runsvc_v1_run_proto_init() {
 	file_runsvc_v1_run_proto_msgTypes[0].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[1].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[2].OneofWrappers = []any{}
-	file_runsvc_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
+	file_runsvc_v1_run_proto_msgTypes[3].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[5].OneofWrappers = []any{}
+	file_runsvc_v1_run_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_proto_rawDesc), len(file_runsvc_v1_run_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -84,7 +85,7 @@ func (x *CreateRequest) GetSpec() *RunSpec {
 // The run that was created.
 type CreateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs; with the result if an earlier call created the run and it has ended.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -194,7 +195,7 @@ func (x *CreateOrRejectRequest) GetSpec() *RunSpec {
 // The run that was admitted.
 type CreateOrRejectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs; with the result if an earlier call created the run and it has ended.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// True when an earlier call with the same request_id created the run; this call then changed nothing.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -305,7 +306,7 @@ func (x *GetRequest) GetRunId() string {
 // The run.
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// With kwargs.
+	// With kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -426,7 +427,7 @@ func (x *ListByThreadRequest) GetStatuses() []RunStatus {
 // A page of runs.
 type ListByThreadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first by (created_at, run_id), without kwargs.
+	// Newest first by (created_at, run_id), without kwargs and result.
 	Runs []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -586,14 +587,19 @@ type SetStatusRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// The error, at most 16 KiB; only with a terminal status. Unset: none.
+	// The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+	// none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
 	// holder.
 	WorkerId *string `protobuf:"bytes,4,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// Only with RUNNING: the length of the lease, 1 second to 1 hour. Needs worker_id. The holder of a run that is
 	// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
-	LeaseTtl      *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	LeaseTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// As in CompleteRequest.
+	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
+	// As in CompleteRequest; only with a terminal status.
+	StopReason    *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,12 +669,26 @@ func (x *SetStatusRequest) GetLeaseTtl() *durationpb.Duration {
 	return nil
 }
 
+func (x *SetStatusRequest) GetResult() *structpb.Struct {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SetStatusRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 // The run after the report.
 type SetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// False when the run already had that status.
+	// False when the run already had that status and no cancel was acknowledged.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -725,13 +745,19 @@ type CompleteRequest struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required, terminal.
 	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=runsvc.v1.RunStatus" json:"status,omitempty"`
-	// The error, at most 16 KiB. Unset: none.
+	// The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
 	// follow with UpdateProgress(final).
 	Progress *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
 	// The reporting executor. Required for a run that has a holder.
-	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	WorkerId *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	// What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+	// from the report that ends the run. Unset: none.
+	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
+	// Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+	// the run or acknowledges its cancel. Unset or blank: none.
+	StopReason    *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,12 +827,26 @@ func (x *CompleteRequest) GetWorkerId() string {
 	return ""
 }
 
+func (x *CompleteRequest) GetResult() *structpb.Struct {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *CompleteRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 // The run after the report.
 type CompleteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// False when neither status nor progress changed.
+	// False when neither status nor progress changed and no cancel was acknowledged.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -943,7 +983,7 @@ func (x *UpdateProgressRequest) GetWorkerId() string {
 // The run after the report.
 type UpdateProgressResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// False when nothing changed.
 	Applied       bool `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
@@ -1053,7 +1093,7 @@ func (x *UpdateModelNameRequest) GetModelName() string {
 // The run with its new model name.
 type UpdateModelNameResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1096,6 +1136,127 @@ func (x *UpdateModelNameResponse) GetRun() *Run {
 	return nil
 }
 
+// Request to change the metadata.
+type UpdateMetadataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Top-level keys and their new values, which replace the present ones whole; no NaN, no infinity. The metadata may
+	// have at most 64 KiB serialized and 16 levels after the change.
+	Set *structpb.Struct `protobuf:"bytes,2,opt,name=set,proto3" json:"set,omitempty"`
+	// Top-level keys to remove; a key that the metadata does not have is ignored. No key may be in both fields, and one
+	// of the fields is required.
+	Remove        []string `protobuf:"bytes,3,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMetadataRequest) Reset() {
+	*x = UpdateMetadataRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMetadataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMetadataRequest) ProtoMessage() {}
+
+func (x *UpdateMetadataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMetadataRequest.ProtoReflect.Descriptor instead.
+func (*UpdateMetadataRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UpdateMetadataRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *UpdateMetadataRequest) GetSet() *structpb.Struct {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *UpdateMetadataRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+// The run with its new metadata.
+type UpdateMetadataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without kwargs and result.
+	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// False when the metadata already had these values.
+	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMetadataResponse) Reset() {
+	*x = UpdateMetadataResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMetadataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMetadataResponse) ProtoMessage() {}
+
+func (x *UpdateMetadataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMetadataResponse.ProtoReflect.Descriptor instead.
+func (*UpdateMetadataResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UpdateMetadataResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *UpdateMetadataResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
 // Request to renew a lease.
 type HeartbeatRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1109,7 +1270,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1282,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[18]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1295,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{18}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HeartbeatRequest) GetRunId() string {
@@ -1154,7 +1315,7 @@ func (x *HeartbeatRequest) GetWorkerId() string {
 // The run with its renewed lease.
 type HeartbeatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1162,7 +1323,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1335,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[19]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1348,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{19}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HeartbeatResponse) GetRun() *Run {
@@ -1212,7 +1373,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1385,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[20]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1398,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{20}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelRequest) GetRunId() string {
@@ -1264,7 +1425,7 @@ func (x *CancelRequest) GetNote() string {
 // The outcome of the cancel.
 type CancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// Whether this call cancelled the run.
 	Outcome       CancelOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=runsvc.v1.CancelOutcome" json:"outcome,omitempty"`
@@ -1274,7 +1435,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1447,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[21]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1460,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{21}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelResponse) GetRun() *Run {
@@ -1324,14 +1485,16 @@ type AcknowledgeCancelRequest struct {
 	// The reporting executor. Required for a run that has a holder.
 	WorkerId *string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// The final usage; merged unless final progress was reported before. Unset: none.
-	Progress      *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Why the run stopped, as in CompleteRequest.
+	StopReason    *string `protobuf:"bytes,4,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcknowledgeCancelRequest) Reset() {
 	*x = AcknowledgeCancelRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1506,7 @@ func (x *AcknowledgeCancelRequest) String() string {
 func (*AcknowledgeCancelRequest) ProtoMessage() {}
 
 func (x *AcknowledgeCancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[22]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1519,7 @@ func (x *AcknowledgeCancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeCancelRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeCancelRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{22}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcknowledgeCancelRequest) GetRunId() string {
@@ -1380,10 +1543,17 @@ func (x *AcknowledgeCancelRequest) GetProgress() *Progress {
 	return nil
 }
 
+func (x *AcknowledgeCancelRequest) GetStopReason() string {
+	if x != nil && x.StopReason != nil {
+		return *x.StopReason
+	}
+	return ""
+}
+
 // The run after the report.
 type AcknowledgeCancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without kwargs.
+	// Without kwargs and result.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
 	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
@@ -1393,7 +1563,7 @@ type AcknowledgeCancelResponse struct {
 
 func (x *AcknowledgeCancelResponse) Reset() {
 	*x = AcknowledgeCancelResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1575,7 @@ func (x *AcknowledgeCancelResponse) String() string {
 func (*AcknowledgeCancelResponse) ProtoMessage() {}
 
 func (x *AcknowledgeCancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[23]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1588,7 @@ func (x *AcknowledgeCancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeCancelResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeCancelResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{23}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcknowledgeCancelResponse) GetRun() *Run {
@@ -1467,7 +1637,7 @@ type StreamStatusRequest struct {
 
 func (x *StreamStatusRequest) Reset() {
 	*x = StreamStatusRequest{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1649,7 @@ func (x *StreamStatusRequest) String() string {
 func (*StreamStatusRequest) ProtoMessage() {}
 
 func (x *StreamStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[24]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1662,7 @@ func (x *StreamStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatusRequest.ProtoReflect.Descriptor instead.
 func (*StreamStatusRequest) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{24}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StreamStatusRequest) GetTarget() isStreamStatusRequest_Target {
@@ -1603,8 +1773,8 @@ type StreamStatusResponse struct {
 	Event StatusEvent `protobuf:"varint,1,opt,name=event,proto3,enum=runsvc.v1.StatusEvent" json:"event,omitempty"`
 	// The stream's position, to resume from. 0 on SNAPSHOT and PROGRESS.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-	// SNAPSHOT_END and HEARTBEAT.
+	// The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+	// on SNAPSHOT_END and HEARTBEAT.
 	Run *Run `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
 	// On CHANGED: the previous status, UNSPECIFIED at creation.
 	PreviousStatus RunStatus `protobuf:"varint,4,opt,name=previous_status,json=previousStatus,proto3,enum=runsvc.v1.RunStatus" json:"previous_status,omitempty"`
@@ -1618,7 +1788,7 @@ type StreamStatusResponse struct {
 
 func (x *StreamStatusResponse) Reset() {
 	*x = StreamStatusResponse{}
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1800,7 @@ func (x *StreamStatusResponse) String() string {
 func (*StreamStatusResponse) ProtoMessage() {}
 
 func (x *StreamStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_service_proto_msgTypes[25]
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1813,7 @@ func (x *StreamStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatusResponse.ProtoReflect.Descriptor instead.
 func (*StreamStatusResponse) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{25}
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamStatusResponse) GetEvent() StatusEvent {
@@ -1692,7 +1862,7 @@ var File_runsvc_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x13runsvc/v1/run.proto\"V\n" +
+	"\x1brunsvc/v1/run_service.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x13runsvc/v1/run.proto\"V\n" +
 	"\rCreateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
@@ -1728,28 +1898,36 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tthread_id\x18\x01 \x01(\tR\bthreadId\"Q\n" +
 	"\x13HasInflightResponse\x12!\n" +
 	"\fhas_inflight\x18\x01 \x01(\bR\vhasInflight\x12\x17\n" +
-	"\arun_ids\x18\x02 \x03(\tR\x06runIds\"\xe4\x01\n" +
+	"\arun_ids\x18\x02 \x03(\tR\x06runIds\"\xcb\x02\n" +
 	"\x10SetStatusRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12 \n" +
 	"\tworker_id\x18\x04 \x01(\tH\x01R\bworkerId\x88\x01\x01\x126\n" +
-	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtlB\b\n" +
+	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12/\n" +
+	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
+	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
+	"stopReason\x88\x01\x01B\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_id\"O\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reason\"O\n" +
 	"\x11SetStatusResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xdc\x01\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\xc3\x02\n" +
 	"\x0fCompleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
 	"\x05error\x18\x03 \x01(\tH\x00R\x05error\x88\x01\x01\x12/\n" +
 	"\bprogress\x18\x04 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12 \n" +
-	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01B\b\n" +
+	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12/\n" +
+	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
+	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
+	"stopReason\x88\x01\x01B\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
-	"_worker_id\"N\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reason\"N\n" +
 	"\x10CompleteResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\"\xd3\x01\n" +
@@ -1771,7 +1949,14 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"model_name\x18\x02 \x01(\tH\x00R\tmodelName\x88\x01\x01B\r\n" +
 	"\v_model_name\";\n" +
 	"\x17UpdateModelNameResponse\x12 \n" +
-	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"F\n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"q\n" +
+	"\x15UpdateMetadataRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12)\n" +
+	"\x03set\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x03set\x12\x16\n" +
+	"\x06remove\x18\x03 \x03(\tR\x06remove\"T\n" +
+	"\x16UpdateMetadataResponse\x12 \n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"F\n" +
 	"\x10HeartbeatRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tworker_id\x18\x02 \x01(\tR\bworkerId\"5\n" +
@@ -1784,13 +1969,16 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x05_note\"f\n" +
 	"\x0eCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x122\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\x92\x01\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xc8\x01\n" +
 	"\x18AcknowledgeCancelRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n" +
 	"\tworker_id\x18\x02 \x01(\tH\x00R\bworkerId\x88\x01\x01\x12/\n" +
-	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogressB\f\n" +
+	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12$\n" +
+	"\vstop_reason\x18\x04 \x01(\tH\x01R\n" +
+	"stopReason\x88\x01\x01B\f\n" +
 	"\n" +
-	"_worker_id\"W\n" +
+	"_worker_idB\x0e\n" +
+	"\f_stop_reason\"W\n" +
 	"\x19AcknowledgeCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\"\x95\x03\n" +
@@ -1812,7 +2000,7 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x03run\x18\x03 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12=\n" +
 	"\x0fprevious_status\x18\x04 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x0epreviousStatus\x12\x12\n" +
 	"\x04more\x18\x05 \x01(\bR\x04more\x12\x19\n" +
-	"\bstore_id\x18\x06 \x01(\tR\astoreId2\xa1\b\n" +
+	"\bstore_id\x18\x06 \x01(\tR\astoreId2\xfd\b\n" +
 	"\n" +
 	"RunService\x12=\n" +
 	"\x06Create\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n" +
@@ -1823,7 +2011,8 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tSetStatus\x12\x1b.runsvc.v1.SetStatusRequest\x1a\x1c.runsvc.v1.SetStatusResponse\"\x03\x90\x02\x02\x12H\n" +
 	"\bComplete\x12\x1a.runsvc.v1.CompleteRequest\x1a\x1b.runsvc.v1.CompleteResponse\"\x03\x90\x02\x02\x12U\n" +
 	"\x0eUpdateProgress\x12 .runsvc.v1.UpdateProgressRequest\x1a!.runsvc.v1.UpdateProgressResponse\x12]\n" +
-	"\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12K\n" +
+	"\x0fUpdateModelName\x12!.runsvc.v1.UpdateModelNameRequest\x1a\".runsvc.v1.UpdateModelNameResponse\"\x03\x90\x02\x02\x12Z\n" +
+	"\x0eUpdateMetadata\x12 .runsvc.v1.UpdateMetadataRequest\x1a!.runsvc.v1.UpdateMetadataResponse\"\x03\x90\x02\x02\x12K\n" +
 	"\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\x06Cancel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12c\n" +
 	"\x11AcknowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n" +
@@ -1842,7 +2031,7 @@ func file_runsvc_v1_run_service_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_run_service_proto_rawDescData
 }
 
-var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*CreateRequest)(nil),             // 0: runsvc.v1.CreateRequest
 	(*CreateResponse)(nil),            // 1: runsvc.v1.CreateResponse
@@ -1862,84 +2051,93 @@ var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*UpdateProgressResponse)(nil),    // 15: runsvc.v1.UpdateProgressResponse
 	(*UpdateModelNameRequest)(nil),    // 16: runsvc.v1.UpdateModelNameRequest
 	(*UpdateModelNameResponse)(nil),   // 17: runsvc.v1.UpdateModelNameResponse
-	(*HeartbeatRequest)(nil),          // 18: runsvc.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),         // 19: runsvc.v1.HeartbeatResponse
-	(*CancelRequest)(nil),             // 20: runsvc.v1.CancelRequest
-	(*CancelResponse)(nil),            // 21: runsvc.v1.CancelResponse
-	(*AcknowledgeCancelRequest)(nil),  // 22: runsvc.v1.AcknowledgeCancelRequest
-	(*AcknowledgeCancelResponse)(nil), // 23: runsvc.v1.AcknowledgeCancelResponse
-	(*StreamStatusRequest)(nil),       // 24: runsvc.v1.StreamStatusRequest
-	(*StreamStatusResponse)(nil),      // 25: runsvc.v1.StreamStatusResponse
-	(*RunSpec)(nil),                   // 26: runsvc.v1.RunSpec
-	(*Run)(nil),                       // 27: runsvc.v1.Run
-	(RunStatus)(0),                    // 28: runsvc.v1.RunStatus
-	(*durationpb.Duration)(nil),       // 29: google.protobuf.Duration
-	(*Progress)(nil),                  // 30: runsvc.v1.Progress
-	(CancelAction)(0),                 // 31: runsvc.v1.CancelAction
-	(CancelOutcome)(0),                // 32: runsvc.v1.CancelOutcome
-	(*AllRuns)(nil),                   // 33: runsvc.v1.AllRuns
-	(StatusEvent)(0),                  // 34: runsvc.v1.StatusEvent
+	(*UpdateMetadataRequest)(nil),     // 18: runsvc.v1.UpdateMetadataRequest
+	(*UpdateMetadataResponse)(nil),    // 19: runsvc.v1.UpdateMetadataResponse
+	(*HeartbeatRequest)(nil),          // 20: runsvc.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),         // 21: runsvc.v1.HeartbeatResponse
+	(*CancelRequest)(nil),             // 22: runsvc.v1.CancelRequest
+	(*CancelResponse)(nil),            // 23: runsvc.v1.CancelResponse
+	(*AcknowledgeCancelRequest)(nil),  // 24: runsvc.v1.AcknowledgeCancelRequest
+	(*AcknowledgeCancelResponse)(nil), // 25: runsvc.v1.AcknowledgeCancelResponse
+	(*StreamStatusRequest)(nil),       // 26: runsvc.v1.StreamStatusRequest
+	(*StreamStatusResponse)(nil),      // 27: runsvc.v1.StreamStatusResponse
+	(*RunSpec)(nil),                   // 28: runsvc.v1.RunSpec
+	(*Run)(nil),                       // 29: runsvc.v1.Run
+	(RunStatus)(0),                    // 30: runsvc.v1.RunStatus
+	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
+	(*structpb.Struct)(nil),           // 32: google.protobuf.Struct
+	(*Progress)(nil),                  // 33: runsvc.v1.Progress
+	(CancelAction)(0),                 // 34: runsvc.v1.CancelAction
+	(CancelOutcome)(0),                // 35: runsvc.v1.CancelOutcome
+	(*AllRuns)(nil),                   // 36: runsvc.v1.AllRuns
+	(StatusEvent)(0),                  // 37: runsvc.v1.StatusEvent
 }
 var file_runsvc_v1_run_service_proto_depIdxs = []int32{
-	26, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
-	27, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
-	26, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
-	27, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
-	27, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
-	27, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
-	28, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
-	27, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
-	28, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
-	29, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
-	27, // 10: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
-	28, // 11: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
-	30, // 12: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 13: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
-	30, // 14: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 15: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
-	27, // 16: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
-	27, // 17: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
-	31, // 18: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
-	27, // 19: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
-	32, // 20: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
-	30, // 21: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
-	27, // 22: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
-	33, // 23: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
-	29, // 24: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	34, // 25: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
-	27, // 26: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
-	28, // 27: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
-	0,  // 28: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
-	2,  // 29: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
-	4,  // 30: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
-	6,  // 31: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
-	8,  // 32: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
-	10, // 33: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
-	12, // 34: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
-	14, // 35: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
-	16, // 36: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
-	18, // 37: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
-	20, // 38: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
-	22, // 39: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
-	24, // 40: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
-	1,  // 41: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
-	3,  // 42: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
-	5,  // 43: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
-	7,  // 44: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
-	9,  // 45: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
-	11, // 46: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
-	13, // 47: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
-	15, // 48: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
-	17, // 49: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
-	19, // 50: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
-	21, // 51: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
-	23, // 52: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
-	25, // 53: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
-	41, // [41:54] is the sub-list for method output_type
-	28, // [28:41] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	28, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
+	29, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
+	28, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
+	29, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
+	29, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
+	29, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
+	30, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
+	29, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
+	30, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
+	31, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
+	32, // 10: runsvc.v1.SetStatusRequest.result:type_name -> google.protobuf.Struct
+	29, // 11: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
+	30, // 12: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
+	33, // 13: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
+	32, // 14: runsvc.v1.CompleteRequest.result:type_name -> google.protobuf.Struct
+	29, // 15: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
+	33, // 16: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
+	29, // 17: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
+	29, // 18: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
+	32, // 19: runsvc.v1.UpdateMetadataRequest.set:type_name -> google.protobuf.Struct
+	29, // 20: runsvc.v1.UpdateMetadataResponse.run:type_name -> runsvc.v1.Run
+	29, // 21: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
+	34, // 22: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
+	29, // 23: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
+	35, // 24: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
+	33, // 25: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
+	29, // 26: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
+	36, // 27: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
+	31, // 28: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	37, // 29: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
+	29, // 30: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
+	30, // 31: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
+	0,  // 32: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
+	2,  // 33: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
+	4,  // 34: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
+	6,  // 35: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
+	8,  // 36: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
+	10, // 37: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
+	12, // 38: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
+	14, // 39: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
+	16, // 40: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
+	18, // 41: runsvc.v1.RunService.UpdateMetadata:input_type -> runsvc.v1.UpdateMetadataRequest
+	20, // 42: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
+	22, // 43: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
+	24, // 44: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
+	26, // 45: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
+	1,  // 46: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
+	3,  // 47: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
+	5,  // 48: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
+	7,  // 49: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
+	9,  // 50: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
+	11, // 51: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
+	13, // 52: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
+	15, // 53: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
+	17, // 54: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
+	19, // 55: runsvc.v1.RunService.UpdateMetadata:output_type -> runsvc.v1.UpdateMetadataResponse
+	21, // 56: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
+	23, // 57: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
+	25, // 58: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
+	27, // 59: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
+	46, // [46:60] is the sub-list for method output_type
+	32, // [32:46] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_service_proto_init() }
@@ -1952,9 +2150,9 @@ func file_runsvc_v1_run_service_proto_init() {
 	file_runsvc_v1_run_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[16].OneofWrappers = []any{}
-	file_runsvc_v1_run_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[22].OneofWrappers = []any{}
-	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{
+	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{}
+	file_runsvc_v1_run_service_proto_msgTypes[26].OneofWrappers = []any{
 		(*StreamStatusRequest_RunId)(nil),
 		(*StreamStatusRequest_ThreadId)(nil),
 		(*StreamStatusRequest_All)(nil),
@@ -1965,7 +2163,7 @@ func file_runsvc_v1_run_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_service_proto_rawDesc), len(file_runsvc_v1_run_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,7 @@ const (
 	RunService_Complete_FullMethodName          = "/runsvc.v1.RunService/Complete"
 	RunService_UpdateProgress_FullMethodName    = "/runsvc.v1.RunService/UpdateProgress"
 	RunService_UpdateModelName_FullMethodName   = "/runsvc.v1.RunService/UpdateModelName"
+	RunService_UpdateMetadata_FullMethodName    = "/runsvc.v1.RunService/UpdateMetadata"
 	RunService_Heartbeat_FullMethodName         = "/runsvc.v1.RunService/Heartbeat"
 	RunService_Cancel_FullMethodName            = "/runsvc.v1.RunService/Cancel"
 	RunService_AcknowledgeCancel_FullMethodName = "/runsvc.v1.RunService/AcknowledgeCancel"
@@ -65,17 +66,23 @@ type RunServiceClient interface {
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
 	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+	// a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
 	SetStatus(ctx context.Context, in *SetStatusRequest, opts ...grpc.CallOption) (*SetStatusResponse, error)
-	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-	// yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+	// Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+	// progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+	// in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(ctx context.Context, in *CompleteRequest, opts ...grpc.CallOption) (*CompleteResponse, error)
 	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
 	// is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-	// Never changes status or revision. NOT_HOLDER.
+	// Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+	// progress has none. NOT_HOLDER.
 	UpdateProgress(ctx context.Context, in *UpdateProgressRequest, opts ...grpc.CallOption) (*UpdateProgressResponse, error)
 	// Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
 	UpdateModelName(ctx context.Context, in *UpdateModelNameRequest, opts ...grpc.CallOption) (*UpdateModelNameResponse, error)
+	// Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+	// lease. Has no revision; watches with include_progress receive it as PROGRESS.
+	UpdateMetadata(ctx context.Context, in *UpdateMetadataRequest, opts ...grpc.CallOption) (*UpdateMetadataResponse, error)
 	// Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
 	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
 	// otherwise INVALID_TRANSITION. NOT_HOLDER.
@@ -89,7 +96,8 @@ type RunServiceClient interface {
 	// Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 	//
 	// A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+	// final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
 	// REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
 	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
 	// cancel the run unless it was opened with `attach`.
@@ -194,6 +202,16 @@ func (c *runServiceClient) UpdateModelName(ctx context.Context, in *UpdateModelN
 	return out, nil
 }
 
+func (c *runServiceClient) UpdateMetadata(ctx context.Context, in *UpdateMetadataRequest, opts ...grpc.CallOption) (*UpdateMetadataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateMetadataResponse)
+	err := c.cc.Invoke(ctx, RunService_UpdateMetadata_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *runServiceClient) Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HeartbeatResponse)
@@ -272,17 +290,23 @@ type RunServiceServer interface {
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
 	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+	// current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+	// a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
 	SetStatus(context.Context, *SetStatusRequest) (*SetStatusResponse, error)
-	// Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-	// yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+	// Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+	// progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+	// in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
 	Complete(context.Context, *CompleteRequest) (*CompleteResponse, error)
 	// Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
 	// is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-	// Never changes status or revision. NOT_HOLDER.
+	// Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+	// progress has none. NOT_HOLDER.
 	UpdateProgress(context.Context, *UpdateProgressRequest) (*UpdateProgressResponse, error)
 	// Sets or clears the model name of an active run. INVALID_TRANSITION after the run has ended.
 	UpdateModelName(context.Context, *UpdateModelNameRequest) (*UpdateModelNameResponse, error)
+	// Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+	// lease. Has no revision; watches with include_progress receive it as PROGRESS.
+	UpdateMetadata(context.Context, *UpdateMetadataRequest) (*UpdateMetadataResponse, error)
 	// Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
 	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
 	// otherwise INVALID_TRANSITION. NOT_HOLDER.
@@ -296,7 +320,8 @@ type RunServiceServer interface {
 	// Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
 	//
 	// A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+	// it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+	// final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
 	// REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
 	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
 	// cancel the run unless it was opened with `attach`.
@@ -337,6 +362,9 @@ func (UnimplementedRunServiceServer) UpdateProgress(context.Context, *UpdateProg
 }
 func (UnimplementedRunServiceServer) UpdateModelName(context.Context, *UpdateModelNameRequest) (*UpdateModelNameResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateModelName not implemented")
+}
+func (UnimplementedRunServiceServer) UpdateMetadata(context.Context, *UpdateMetadataRequest) (*UpdateMetadataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateMetadata not implemented")
 }
 func (UnimplementedRunServiceServer) Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Heartbeat not implemented")
@@ -533,6 +561,24 @@ func _RunService_UpdateModelName_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunService_UpdateMetadata_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateMetadataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunServiceServer).UpdateMetadata(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunService_UpdateMetadata_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunServiceServer).UpdateMetadata(ctx, req.(*UpdateMetadataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RunService_Heartbeat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HeartbeatRequest)
 	if err := dec(in); err != nil {
@@ -640,6 +686,10 @@ var RunService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateModelName",
 			Handler:    _RunService_UpdateModelName_Handler,
+		},
+		{
+			MethodName: "UpdateMetadata",
+			Handler:    _RunService_UpdateMetadata_Handler,
 		},
 		{
 			MethodName: "Heartbeat",

@@ -16,7 +16,8 @@ pub struct Run {
     /// Why the run has this status. Unset when the executor itself reported the status.
     #[prost(enumeration="StatusReason", tag="4")]
     pub status_reason: i32,
-    /// Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+    /// Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+    /// progress that arrives after the end.
     #[prost(uint64, tag="5")]
     pub revision: u64,
     /// The assistant that the run executes. Set by the caller at creation; unset when the platform has none.
@@ -37,7 +38,8 @@ pub struct Run {
     /// Token counts and previews reported by the executor. Unset before the first report.
     #[prost(message, optional, tag="11")]
     pub progress: ::core::option::Option<Progress>,
-    /// JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+    /// JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+    /// integers beyond 2^53 lose digits.
     #[prost(message, optional, tag="12")]
     pub metadata: ::core::option::Option<::prost_types::Struct>,
     /// The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
@@ -52,7 +54,7 @@ pub struct Run {
     /// The model in use, without surrounding white space. Set at creation or with UpdateModelName.
     #[prost(string, optional, tag="16")]
     pub model_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// The error, as reported by the executor or set by the server.
+    /// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
     #[prost(string, optional, tag="17")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
     /// Present once the run has been cancelled or displaced.
@@ -77,6 +79,13 @@ pub struct Run {
     /// The authenticated user that created the run. Empty when the server runs without authentication.
     #[prost(string, tag="24")]
     pub owner: ::prost::alloc::string::String,
+    /// What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+    /// the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+    #[prost(message, optional, tag="25")]
+    pub result: ::core::option::Option<::prost_types::Struct>,
+    /// Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+    #[prost(string, optional, tag="26")]
+    pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The properties of a run to create.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -118,7 +127,7 @@ pub struct RunSpec {
     pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Progress {
     /// Tokens sent to models. Not negative, like all counters here.
     #[prost(int64, optional, tag="1")]
@@ -153,6 +162,29 @@ pub struct Progress {
     /// Set by the server once these are the final figures; ignored in requests.
     #[prost(bool, optional, tag="11")]
     pub r#final: ::core::option::Option<bool>,
+    /// Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+    /// models. A report merges the models that it names, and of each the fields that are set.
+    #[prost(map="string, message", tag="12")]
+    pub by_model: ::std::collections::HashMap<::prost::alloc::string::String, ModelUsage>,
+}
+/// The usage of one model. Unset and zero differ, and no figure is negative.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelUsage {
+    /// Tokens sent to the model.
+    #[prost(int64, optional, tag="1")]
+    pub input_tokens: ::core::option::Option<i64>,
+    /// Tokens received from the model.
+    #[prost(int64, optional, tag="2")]
+    pub output_tokens: ::core::option::Option<i64>,
+    /// Input tokens that the model's provider read from a cache.
+    #[prost(int64, optional, tag="3")]
+    pub cache_read_tokens: ::core::option::Option<i64>,
+    /// Tokens that the model spent on reasoning.
+    #[prost(int64, optional, tag="4")]
+    pub reasoning_tokens: ::core::option::Option<i64>,
+    /// Calls to the model.
+    #[prost(int64, optional, tag="5")]
+    pub calls: ::core::option::Option<i64>,
 }
 /// A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
 /// When it expires, the run becomes ERROR. Only time in which the server could accept renewals counts: after a restart,
@@ -455,10 +487,11 @@ pub enum StatusEvent {
     Snapshot = 1,
     /// The snapshot is complete as of `revision`.
     SnapshotEnd = 2,
-    /// One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
+    /// One change of a run: its creation, a new status, the acknowledgement of a cancel, or final usage that arrived after
+    /// the end. None is skipped or repeated.
     Changed = 3,
-    /// The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
-    /// include_progress.
+    /// The latest progress and metadata of a run; intermediate reports may be omitted, and the log does not hold any. Sent
+    /// only with include_progress.
     Progress = 4,
     /// No new change: every matching change up to `revision` has been sent.
     Heartbeat = 5,
@@ -685,7 +718,7 @@ pub struct CreateRequest {
 /// The run that was created.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateResponse {
-    /// With kwargs.
+    /// With kwargs; with the result if an earlier call created the run and it has ended.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
     /// True when an earlier call with the same request_id created the run; this call then changed nothing.
@@ -705,7 +738,7 @@ pub struct CreateOrRejectRequest {
 /// The run that was admitted.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateOrRejectResponse {
-    /// With kwargs.
+    /// With kwargs; with the result if an earlier call created the run and it has ended.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
     /// True when an earlier call with the same request_id created the run; this call then changed nothing.
@@ -726,7 +759,7 @@ pub struct GetRequest {
 /// The run.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetResponse {
-    /// With kwargs.
+    /// With kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
 }
@@ -751,7 +784,7 @@ pub struct ListByThreadRequest {
 /// A page of runs.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListByThreadResponse {
-    /// Newest first by (created_at, run_id), without kwargs.
+    /// Newest first by (created_at, run_id), without kwargs and result.
     #[prost(message, repeated, tag="1")]
     pub runs: ::prost::alloc::vec::Vec<Run>,
     /// Empty on the last page.
@@ -776,7 +809,7 @@ pub struct HasInflightResponse {
     pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An executor's report of a status.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetStatusRequest {
     /// Required.
     #[prost(string, tag="1")]
@@ -784,7 +817,8 @@ pub struct SetStatusRequest {
     /// Required.
     #[prost(enumeration="RunStatus", tag="2")]
     pub status: i32,
-    /// The error, at most 16 KiB; only with a terminal status. Unset: none.
+    /// The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+    /// none.
     #[prost(string, optional, tag="3")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
     /// The reporting executor. With RUNNING it becomes the holder of a run that has none. Required for a run that has a
@@ -795,19 +829,25 @@ pub struct SetStatusRequest {
     /// already RUNNING may set it too, for example after a restart. Unset: the run keeps its lease, if it has one.
     #[prost(message, optional, tag="5")]
     pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
+    /// As in CompleteRequest.
+    #[prost(message, optional, tag="6")]
+    pub result: ::core::option::Option<::prost_types::Struct>,
+    /// As in CompleteRequest; only with a terminal status.
+    #[prost(string, optional, tag="7")]
+    pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetStatusResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
-    /// False when the run already had that status.
+    /// False when the run already had that status and no cancel was acknowledged.
     #[prost(bool, tag="2")]
     pub changed: bool,
 }
 /// An executor's last report.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompleteRequest {
     /// Required.
     #[prost(string, tag="1")]
@@ -815,7 +855,7 @@ pub struct CompleteRequest {
     /// Required, terminal.
     #[prost(enumeration="RunStatus", tag="2")]
     pub status: i32,
-    /// The error, at most 16 KiB. Unset: none.
+    /// The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
     #[prost(string, optional, tag="3")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
     /// The final usage; the fields that are set are merged, unless final progress was reported before. Unset: none; it may
@@ -825,19 +865,27 @@ pub struct CompleteRequest {
     /// The reporting executor. Required for a run that has a holder.
     #[prost(string, optional, tag="5")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+    /// from the report that ends the run. Unset: none.
+    #[prost(message, optional, tag="6")]
+    pub result: ::core::option::Option<::prost_types::Struct>,
+    /// Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+    /// the run or acknowledges its cancel. Unset or blank: none.
+    #[prost(string, optional, tag="7")]
+    pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompleteResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
-    /// False when neither status nor progress changed.
+    /// False when neither status nor progress changed and no cancel was acknowledged.
     #[prost(bool, tag="2")]
     pub changed: bool,
 }
 /// An executor's report of its usage.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgressRequest {
     /// Required.
     #[prost(string, tag="1")]
@@ -860,7 +908,7 @@ pub struct UpdateProgressRequest {
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgressResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
     /// False when nothing changed.
@@ -880,9 +928,34 @@ pub struct UpdateModelNameRequest {
 /// The run with its new model name.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateModelNameResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
+}
+/// Request to change the metadata.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateMetadataRequest {
+    /// Required.
+    #[prost(string, tag="1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Top-level keys and their new values, which replace the present ones whole; no NaN, no infinity. The metadata may
+    /// have at most 64 KiB serialized and 16 levels after the change.
+    #[prost(message, optional, tag="2")]
+    pub set: ::core::option::Option<::prost_types::Struct>,
+    /// Top-level keys to remove; a key that the metadata does not have is ignored. No key may be in both fields, and one
+    /// of the fields is required.
+    #[prost(string, repeated, tag="3")]
+    pub remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The run with its new metadata.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateMetadataResponse {
+    /// Without kwargs and result.
+    #[prost(message, optional, tag="1")]
+    pub run: ::core::option::Option<Run>,
+    /// False when the metadata already had these values.
+    #[prost(bool, tag="2")]
+    pub changed: bool,
 }
 /// Request to renew a lease.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -897,7 +970,7 @@ pub struct HeartbeatRequest {
 /// The run with its renewed lease.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HeartbeatResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
 }
@@ -917,7 +990,7 @@ pub struct CancelRequest {
 /// The outcome of the cancel.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
     /// Whether this call cancelled the run.
@@ -925,7 +998,7 @@ pub struct CancelResponse {
     pub outcome: i32,
 }
 /// An executor's report that it has stopped.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AcknowledgeCancelRequest {
     /// Required.
     #[prost(string, tag="1")]
@@ -936,11 +1009,14 @@ pub struct AcknowledgeCancelRequest {
     /// The final usage; merged unless final progress was reported before. Unset: none.
     #[prost(message, optional, tag="3")]
     pub progress: ::core::option::Option<Progress>,
+    /// Why the run stopped, as in CompleteRequest.
+    #[prost(string, optional, tag="4")]
+    pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AcknowledgeCancelResponse {
-    /// Without kwargs.
+    /// Without kwargs and result.
     #[prost(message, optional, tag="1")]
     pub run: ::core::option::Option<Run>,
     /// False when nothing changed: the cancel had been acknowledged before, and no usage was missing.
@@ -1000,8 +1076,8 @@ pub struct StreamStatusResponse {
     /// The stream's position, to resume from. 0 on SNAPSHOT and PROGRESS.
     #[prost(uint64, tag="2")]
     pub revision: u64,
-    /// The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-    /// SNAPSHOT_END and HEARTBEAT.
+    /// The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+    /// on SNAPSHOT_END and HEARTBEAT.
     #[prost(message, optional, tag="3")]
     pub run: ::core::option::Option<Run>,
     /// On CHANGED: the previous status, UNSPECIFIED at creation.

@@ -459,6 +459,30 @@ pub mod run_service_client {
                 .insert(GrpcMethod::new("runsvc.v1.RunService", "UpdateModelName"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn update_metadata(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateMetadataRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateMetadataResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/runsvc.v1.RunService/UpdateMetadata",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("runsvc.v1.RunService", "UpdateMetadata"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn heartbeat(
             &mut self,
             request: impl tonic::IntoRequest<super::HeartbeatRequest>,

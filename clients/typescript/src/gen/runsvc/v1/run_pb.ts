@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file runsvc/v1/run.proto.
  */
 export const file_runsvc_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChNydW5zdmMvdjEvcnVuLnByb3RvEglydW5zdmMudjEiuAcKA1J1bhIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEiQKBnN0YXR1cxgDIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSLgoNc3RhdHVzX3JlYXNvbhgEIAEoDjIXLnJ1bnN2Yy52MS5TdGF0dXNSZWFzb24SEAoIcmV2aXNpb24YBSABKAQSGQoMYXNzaXN0YW50X2lkGAYgASgJSACIAQESLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKCHByb2dyZXNzGAsgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEikKCG1ldGFkYXRhGAwgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCgl3b3JrZXJfaWQYDSABKAlIAYgBARIwCg1vbl9kaXNjb25uZWN0GA4gASgOMhkucnVuc3ZjLnYxLkRpc2Nvbm5lY3RNb2RlEjgKEm11bHRpdGFza19zdHJhdGVneRgPIAEoDjIcLnJ1bnN2Yy52MS5NdWx0aXRhc2tTdHJhdGVneRIXCgptb2RlbF9uYW1lGBAgASgJSAKIAQESEgoFZXJyb3IYESABKAlIA4gBARItCgxjYW5jZWxsYXRpb24YEiABKAsyFy5ydW5zdmMudjEuQ2FuY2VsbGF0aW9uEicKBmt3YXJncxgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoFbGVhc2UYFCABKAsyEC5ydW5zdmMudjEuTGVhc2USMAoNc3RhcnRfdGltZW91dBgVIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDXN1cGVyc2VkZWRfYnkYFyABKAlIBIgBARINCgVvd25lchgYIAEoCUIPCg1fYXNzaXN0YW50X2lkQgwKCl93b3JrZXJfaWRCDQoLX21vZGVsX25hbWVCCAoGX2Vycm9yQhAKDl9zdXBlcnNlZGVkX2J5IuIDCgdSdW5TcGVjEhEKCXRocmVhZF9pZBgBIAEoCRIZCgxhc3Npc3RhbnRfaWQYAiABKAlIAIgBARIwCg1vbl9kaXNjb25uZWN0GAMgASgOMhkucnVuc3ZjLnYxLkRpc2Nvbm5lY3RNb2RlEikKCG1ldGFkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgZrd2FyZ3MYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EjgKEm11bHRpdGFza19zdHJhdGVneRgGIAEoDjIcLnJ1bnN2Yy52MS5NdWx0aXRhc2tTdHJhdGVneRIXCgptb2RlbF9uYW1lGAcgASgJSAGIAQESFgoJd29ya2VyX2lkGAggASgJSAKIAQESLAoJbGVhc2VfdHRsGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDXN0YXJ0X3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fYXNzaXN0YW50X2lkQg0KC19tb2RlbF9uYW1lQgwKCl93b3JrZXJfaWQirgQKCFByb2dyZXNzEh8KEnRvdGFsX2lucHV0X3Rva2VucxgBIAEoA0gAiAEBEiAKE3RvdGFsX291dHB1dF90b2tlbnMYAiABKANIAYgBARIZCgx0b3RhbF90b2tlbnMYAyABKANIAogBARIbCg5sbG1fY2FsbF9jb3VudBgEIAEoA0gDiAEBEh4KEWxlYWRfYWdlbnRfdG9rZW5zGAUgASgDSASIAQESHAoPc3ViYWdlbnRfdG9rZW5zGAYgASgDSAWIAQESHgoRbWlkZGxld2FyZV90b2tlbnMYByABKANIBogBARIaCg1tZXNzYWdlX2NvdW50GAggASgDSAeIAQESHAoPbGFzdF9haV9tZXNzYWdlGAkgASgJSAiIAQESIAoTZmlyc3RfaHVtYW5fbWVzc2FnZRgKIAEoCUgJiAEBEhIKBWZpbmFsGAsgASgISAqIAQFCFQoTX3RvdGFsX2lucHV0X3Rva2Vuc0IWChRfdG90YWxfb3V0cHV0X3Rva2Vuc0IPCg1fdG90YWxfdG9rZW5zQhEKD19sbG1fY2FsbF9jb3VudEIUChJfbGVhZF9hZ2VudF90b2tlbnNCEgoQX3N1YmFnZW50X3Rva2Vuc0IUChJfbWlkZGxld2FyZV90b2tlbnNCEAoOX21lc3NhZ2VfY291bnRCEgoQX2xhc3RfYWlfbWVzc2FnZUIWChRfZmlyc3RfaHVtYW5fbWVzc2FnZUIICgZfZmluYWwiXwoFTGVhc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIroBCgxDYW5jZWxsYXRpb24SJwoGYWN0aW9uGAEgASgOMhcucnVuc3ZjLnYxLkNhbmNlbEFjdGlvbhIRCgRub3RlGAIgASgJSACIAQESMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9hY2tub3dsZWRnZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9ub3RlIjUKB0FsbFJ1bnMSGQoMYXNzaXN0YW50X2lkGAEgASgJSACIAQFCDwoNX2Fzc2lzdGFudF9pZCq5AQoJUnVuU3RhdHVzEhoKFlJVTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJSVU5fU1RBVFVTX1BFTkRJTkcQARIWChJSVU5fU1RBVFVTX1JVTk5JTkcQAhIWChJSVU5fU1RBVFVTX1NVQ0NFU1MQAxIUChBSVU5fU1RBVFVTX0VSUk9SEAQSFgoSUlVOX1NUQVRVU19USU1FT1VUEAUSGgoWUlVOX1NUQVRVU19JTlRFUlJVUFRFRBAGKqECCgxTdGF0dXNSZWFzb24SHQoZU1RBVFVTX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHlNUQVRVU19SRUFTT05fQ0FOQ0VMX1JFUVVFU1RFRBABEhwKGFNUQVRVU19SRUFTT05fU1VQRVJTRURFRBACEiUKIVNUQVRVU19SRUFTT05fQ0xJRU5UX0RJU0NPTk5FQ1RFRBADEh8KG1NUQVRVU19SRUFTT05fTEVBU0VfRVhQSVJFRBAEEhoKFlNUQVRVU19SRUFTT05fT1JQSEFORUQQBRIiCh5TVEFUVVNfUkVBU09OX1RJTUVPVVRfRVhDRUVERUQQBhIoCiRTVEFUVVNfUkVBU09OX1NUQVJUX1RJTUVPVVRfRVhDRUVERUQQBypmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKpgBCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfQ0FOQ0VMTEVEEAESJAogQ0FOQ0VMX09VVENPTUVfQUxSRUFEWV9DQU5DRUxMRUQQAhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAMqawoORGlzY29ubmVjdE1vZGUSHwobRElTQ09OTkVDVF9NT0RFX1VOU1BFQ0lGSUVEEAASGgoWRElTQ09OTkVDVF9NT0RFX0NBTkNFTBABEhwKGERJU0NPTk5FQ1RfTU9ERV9DT05USU5VRRACKrkBChFNdWx0aXRhc2tTdHJhdGVneRIiCh5NVUxUSVRBU0tfU1RSQVRFR1lfVU5TUEVDSUZJRUQQABIdChlNVUxUSVRBU0tfU1RSQVRFR1lfUkVKRUNUEAESIAocTVVMVElUQVNLX1NUUkFURUdZX0lOVEVSUlVQVBACEh8KG01VTFRJVEFTS19TVFJBVEVHWV9ST0xMQkFDSxADEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAQq0AEKC1N0YXR1c0V2ZW50EhwKGFNUQVRVU19FVkVOVF9VTlNQRUNJRklFRBAAEhkKFVNUQVRVU19FVkVOVF9TTkFQU0hPVBABEh0KGVNUQVRVU19FVkVOVF9TTkFQU0hPVF9FTkQQAhIYChRTVEFUVVNfRVZFTlRfQ0hBTkdFRBADEhkKFVNUQVRVU19FVkVOVF9QUk9HUkVTUxAEEhoKFlNUQVRVU19FVkVOVF9IRUFSVEJFQVQQBRIYChRTVEFUVVNfRVZFTlRfREVMRVRFRBAGQlkKE2lvLmdpdGh1Yi5ydW5zdmMudjFCCFJ1blByb3RvUAFaNmdpdGh1Yi5jb20vcnVuc3ZjL3J1bnN2Yy9jbGllbnRzL2dvL3J1bnN2Yy92MTtydW5zdmN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChNydW5zdmMvdjEvcnVuLnByb3RvEglydW5zdmMudjEiiwgKA1J1bhIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEiQKBnN0YXR1cxgDIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSLgoNc3RhdHVzX3JlYXNvbhgEIAEoDjIXLnJ1bnN2Yy52MS5TdGF0dXNSZWFzb24SEAoIcmV2aXNpb24YBSABKAQSGQoMYXNzaXN0YW50X2lkGAYgASgJSACIAQESLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKCHByb2dyZXNzGAsgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEikKCG1ldGFkYXRhGAwgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCgl3b3JrZXJfaWQYDSABKAlIAYgBARIwCg1vbl9kaXNjb25uZWN0GA4gASgOMhkucnVuc3ZjLnYxLkRpc2Nvbm5lY3RNb2RlEjgKEm11bHRpdGFza19zdHJhdGVneRgPIAEoDjIcLnJ1bnN2Yy52MS5NdWx0aXRhc2tTdHJhdGVneRIXCgptb2RlbF9uYW1lGBAgASgJSAKIAQESEgoFZXJyb3IYESABKAlIA4gBARItCgxjYW5jZWxsYXRpb24YEiABKAsyFy5ydW5zdmMudjEuQ2FuY2VsbGF0aW9uEicKBmt3YXJncxgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoFbGVhc2UYFCABKAsyEC5ydW5zdmMudjEuTGVhc2USMAoNc3RhcnRfdGltZW91dBgVIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDXN1cGVyc2VkZWRfYnkYFyABKAlIBIgBARINCgVvd25lchgYIAEoCRInCgZyZXN1bHQYGSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhgKC3N0b3BfcmVhc29uGBogASgJSAWIAQFCDwoNX2Fzc2lzdGFudF9pZEIMCgpfd29ya2VyX2lkQg0KC19tb2RlbF9uYW1lQggKBl9lcnJvckIQCg5fc3VwZXJzZWRlZF9ieUIOCgxfc3RvcF9yZWFzb24i4gMKB1J1blNwZWMSEQoJdGhyZWFkX2lkGAEgASgJEhkKDGFzc2lzdGFudF9pZBgCIAEoCUgAiAEBEjAKDW9uX2Rpc2Nvbm5lY3QYAyABKA4yGS5ydW5zdmMudjEuRGlzY29ubmVjdE1vZGUSKQoIbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBmt3YXJncxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSOAoSbXVsdGl0YXNrX3N0cmF0ZWd5GAYgASgOMhwucnVuc3ZjLnYxLk11bHRpdGFza1N0cmF0ZWd5EhcKCm1vZGVsX25hbWUYByABKAlIAYgBARIWCgl3b3JrZXJfaWQYCCABKAlIAogBARIsCglsZWFzZV90dGwYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNc3RhcnRfdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg8KDV9hc3Npc3RhbnRfaWRCDQoLX21vZGVsX25hbWVCDAoKX3dvcmtlcl9pZCKpBQoIUHJvZ3Jlc3MSHwoSdG90YWxfaW5wdXRfdG9rZW5zGAEgASgDSACIAQESIAoTdG90YWxfb3V0cHV0X3Rva2VucxgCIAEoA0gBiAEBEhkKDHRvdGFsX3Rva2VucxgDIAEoA0gCiAEBEhsKDmxsbV9jYWxsX2NvdW50GAQgASgDSAOIAQESHgoRbGVhZF9hZ2VudF90b2tlbnMYBSABKANIBIgBARIcCg9zdWJhZ2VudF90b2tlbnMYBiABKANIBYgBARIeChFtaWRkbGV3YXJlX3Rva2VucxgHIAEoA0gGiAEBEhoKDW1lc3NhZ2VfY291bnQYCCABKANIB4gBARIcCg9sYXN0X2FpX21lc3NhZ2UYCSABKAlICIgBARIgChNmaXJzdF9odW1hbl9tZXNzYWdlGAogASgJSAmIAQESEgoFZmluYWwYCyABKAhICogBARIyCghieV9tb2RlbBgMIAMoCzIgLnJ1bnN2Yy52MS5Qcm9ncmVzcy5CeU1vZGVsRW50cnkaRQoMQnlNb2RlbEVudHJ5EgsKA2tleRgBIAEoCRIkCgV2YWx1ZRgCIAEoCzIVLnJ1bnN2Yy52MS5Nb2RlbFVzYWdlOgI4AUIVChNfdG90YWxfaW5wdXRfdG9rZW5zQhYKFF90b3RhbF9vdXRwdXRfdG9rZW5zQg8KDV90b3RhbF90b2tlbnNCEQoPX2xsbV9jYWxsX2NvdW50QhQKEl9sZWFkX2FnZW50X3Rva2Vuc0ISChBfc3ViYWdlbnRfdG9rZW5zQhQKEl9taWRkbGV3YXJlX3Rva2Vuc0IQCg5fbWVzc2FnZV9jb3VudEISChBfbGFzdF9haV9tZXNzYWdlQhYKFF9maXJzdF9odW1hbl9tZXNzYWdlQggKBl9maW5hbCLuAQoKTW9kZWxVc2FnZRIZCgxpbnB1dF90b2tlbnMYASABKANIAIgBARIaCg1vdXRwdXRfdG9rZW5zGAIgASgDSAGIAQESHgoRY2FjaGVfcmVhZF90b2tlbnMYAyABKANIAogBARIdChByZWFzb25pbmdfdG9rZW5zGAQgASgDSAOIAQESEgoFY2FsbHMYBSABKANIBIgBAUIPCg1faW5wdXRfdG9rZW5zQhAKDl9vdXRwdXRfdG9rZW5zQhQKEl9jYWNoZV9yZWFkX3Rva2Vuc0ITChFfcmVhc29uaW5nX3Rva2Vuc0IICgZfY2FsbHMiXwoFTGVhc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIroBCgxDYW5jZWxsYXRpb24SJwoGYWN0aW9uGAEgASgOMhcucnVuc3ZjLnYxLkNhbmNlbEFjdGlvbhIRCgRub3RlGAIgASgJSACIAQESMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9hY2tub3dsZWRnZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9ub3RlIjUKB0FsbFJ1bnMSGQoMYXNzaXN0YW50X2lkGAEgASgJSACIAQFCDwoNX2Fzc2lzdGFudF9pZCq5AQoJUnVuU3RhdHVzEhoKFlJVTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJSVU5fU1RBVFVTX1BFTkRJTkcQARIWChJSVU5fU1RBVFVTX1JVTk5JTkcQAhIWChJSVU5fU1RBVFVTX1NVQ0NFU1MQAxIUChBSVU5fU1RBVFVTX0VSUk9SEAQSFgoSUlVOX1NUQVRVU19USU1FT1VUEAUSGgoWUlVOX1NUQVRVU19JTlRFUlJVUFRFRBAGKqECCgxTdGF0dXNSZWFzb24SHQoZU1RBVFVTX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHlNUQVRVU19SRUFTT05fQ0FOQ0VMX1JFUVVFU1RFRBABEhwKGFNUQVRVU19SRUFTT05fU1VQRVJTRURFRBACEiUKIVNUQVRVU19SRUFTT05fQ0xJRU5UX0RJU0NPTk5FQ1RFRBADEh8KG1NUQVRVU19SRUFTT05fTEVBU0VfRVhQSVJFRBAEEhoKFlNUQVRVU19SRUFTT05fT1JQSEFORUQQBRIiCh5TVEFUVVNfUkVBU09OX1RJTUVPVVRfRVhDRUVERUQQBhIoCiRTVEFUVVNfUkVBU09OX1NUQVJUX1RJTUVPVVRfRVhDRUVERUQQBypmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKpgBCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfQ0FOQ0VMTEVEEAESJAogQ0FOQ0VMX09VVENPTUVfQUxSRUFEWV9DQU5DRUxMRUQQAhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAMqawoORGlzY29ubmVjdE1vZGUSHwobRElTQ09OTkVDVF9NT0RFX1VOU1BFQ0lGSUVEEAASGgoWRElTQ09OTkVDVF9NT0RFX0NBTkNFTBABEhwKGERJU0NPTk5FQ1RfTU9ERV9DT05USU5VRRACKrkBChFNdWx0aXRhc2tTdHJhdGVneRIiCh5NVUxUSVRBU0tfU1RSQVRFR1lfVU5TUEVDSUZJRUQQABIdChlNVUxUSVRBU0tfU1RSQVRFR1lfUkVKRUNUEAESIAocTVVMVElUQVNLX1NUUkFURUdZX0lOVEVSUlVQVBACEh8KG01VTFRJVEFTS19TVFJBVEVHWV9ST0xMQkFDSxADEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAQq0AEKC1N0YXR1c0V2ZW50EhwKGFNUQVRVU19FVkVOVF9VTlNQRUNJRklFRBAAEhkKFVNUQVRVU19FVkVOVF9TTkFQU0hPVBABEh0KGVNUQVRVU19FVkVOVF9TTkFQU0hPVF9FTkQQAhIYChRTVEFUVVNfRVZFTlRfQ0hBTkdFRBADEhkKFVNUQVRVU19FVkVOVF9QUk9HUkVTUxAEEhoKFlNUQVRVU19FVkVOVF9IRUFSVEJFQVQQBRIYChRTVEFUVVNfRVZFTlRfREVMRVRFRBAGQlkKE2lvLmdpdGh1Yi5ydW5zdmMudjFCCFJ1blByb3RvUAFaNmdpdGh1Yi5jb20vcnVuc3ZjL3J1bnN2Yy9jbGllbnRzL2dvL3J1bnN2Yy92MTtydW5zdmN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One execution of an assistant on a thread.
@@ -52,7 +52,8 @@ export type Run = Message<"runsvc.v1.Run"> & {
   statusReason: StatusReason;
 
   /**
-   * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+   * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+   * progress that arrives after the end.
    *
    * @generated from field: uint64 revision = 5;
    */
@@ -101,7 +102,8 @@ export type Run = Message<"runsvc.v1.Run"> & {
   progress?: Progress | undefined;
 
   /**
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    *
    * @generated from field: google.protobuf.Struct metadata = 12;
    */
@@ -136,7 +138,7 @@ export type Run = Message<"runsvc.v1.Run"> & {
   modelName?: string | undefined;
 
   /**
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    *
    * @generated from field: optional string error = 17;
    */
@@ -191,6 +193,21 @@ export type Run = Message<"runsvc.v1.Run"> & {
    * @generated from field: string owner = 24;
    */
   owner: string;
+
+  /**
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   *
+   * @generated from field: google.protobuf.Struct result = 25;
+   */
+  result?: JsonObject | undefined;
+
+  /**
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   *
+   * @generated from field: optional string stop_reason = 26;
+   */
+  stopReason?: string | undefined;
 };
 
 /**
@@ -375,6 +392,14 @@ export type Progress = Message<"runsvc.v1.Progress"> & {
    * @generated from field: optional bool final = 11;
    */
   final?: boolean | undefined;
+
+  /**
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   *
+   * @generated from field: map<string, runsvc.v1.ModelUsage> by_model = 12;
+   */
+  byModel: { [key: string]: ModelUsage };
 };
 
 /**
@@ -383,6 +408,55 @@ export type Progress = Message<"runsvc.v1.Progress"> & {
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run, 2);
+
+/**
+ * The usage of one model. Unset and zero differ, and no figure is negative.
+ *
+ * @generated from message runsvc.v1.ModelUsage
+ */
+export type ModelUsage = Message<"runsvc.v1.ModelUsage"> & {
+  /**
+   * Tokens sent to the model.
+   *
+   * @generated from field: optional int64 input_tokens = 1;
+   */
+  inputTokens?: bigint | undefined;
+
+  /**
+   * Tokens received from the model.
+   *
+   * @generated from field: optional int64 output_tokens = 2;
+   */
+  outputTokens?: bigint | undefined;
+
+  /**
+   * Input tokens that the model's provider read from a cache.
+   *
+   * @generated from field: optional int64 cache_read_tokens = 3;
+   */
+  cacheReadTokens?: bigint | undefined;
+
+  /**
+   * Tokens that the model spent on reasoning.
+   *
+   * @generated from field: optional int64 reasoning_tokens = 4;
+   */
+  reasoningTokens?: bigint | undefined;
+
+  /**
+   * Calls to the model.
+   *
+   * @generated from field: optional int64 calls = 5;
+   */
+  calls?: bigint | undefined;
+};
+
+/**
+ * Describes the message runsvc.v1.ModelUsage.
+ * Use `create(ModelUsageSchema)` to create a new message.
+ */
+export const ModelUsageSchema: GenMessage<ModelUsage> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run, 3);
 
 /**
  * A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
@@ -413,7 +487,7 @@ export type Lease = Message<"runsvc.v1.Lease"> & {
  * Use `create(LeaseSchema)` to create a new message.
  */
 export const LeaseSchema: GenMessage<Lease> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 3);
+  messageDesc(file_runsvc_v1_run, 4);
 
 /**
  * When and how a run was cancelled or displaced.
@@ -455,7 +529,7 @@ export type Cancellation = Message<"runsvc.v1.Cancellation"> & {
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 4);
+  messageDesc(file_runsvc_v1_run, 5);
 
 /**
  * Selects every run of the caller.
@@ -476,7 +550,7 @@ export type AllRuns = Message<"runsvc.v1.AllRuns"> & {
  * Use `create(AllRunsSchema)` to create a new message.
  */
 export const AllRunsSchema: GenMessage<AllRuns> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 5);
+  messageDesc(file_runsvc_v1_run, 6);
 
 /**
  * The status of a run. PENDING and RUNNING are active; the others are terminal and final.
@@ -803,15 +877,16 @@ export enum StatusEvent {
   SNAPSHOT_END = 2,
 
   /**
-   * One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
+   * One change of a run: its creation, a new status, the acknowledgement of a cancel, or final usage that arrived after
+   * the end. None is skipped or repeated.
    *
    * @generated from enum value: STATUS_EVENT_CHANGED = 3;
    */
   CHANGED = 3,
 
   /**
-   * The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
-   * include_progress.
+   * The latest progress and metadata of a run; intermediate reports may be omitted, and the log does not hold any. Sent
+   * only with include_progress.
    *
    * @generated from enum value: STATUS_EVENT_PROGRESS = 4;
    */

@@ -7,16 +7,16 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { AllRuns, CancelAction, CancelOutcome, Progress, Run, RunSpec, RunStatus, StatusEvent } from "./run_pb.js";
 import { file_runsvc_v1_run } from "./run_pb.js";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file runsvc/v1/run_service.proto.
  */
 export const file_runsvc_v1_run_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtydW5zdmMvdjEvcnVuX3NlcnZpY2UucHJvdG8SCXJ1bnN2Yy52MSJFCg1DcmVhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjIj8KDkNyZWF0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SEAoIcmVwbGF5ZWQYAiABKAgiTQoVQ3JlYXRlT3JSZWplY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjImsKFkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIQCghyZXBsYXllZBgCIAEoCBIiCgpzdXBlcnNlZGVkGAMgAygLMg4ucnVuc3ZjLnYxLlJ1biIcCgpHZXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIqCgtHZXRSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuIncKE0xpc3RCeVRocmVhZFJlcXVlc3QSEQoJdGhyZWFkX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEiYKCHN0YXR1c2VzGAQgAygOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cyJNChRMaXN0QnlUaHJlYWRSZXNwb25zZRIcCgRydW5zGAEgAygLMg4ucnVuc3ZjLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSSGFzSW5mbGlnaHRSZXF1ZXN0EhEKCXRocmVhZF9pZBgBIAEoCSI8ChNIYXNJbmZsaWdodFJlc3BvbnNlEhQKDGhhc19pbmZsaWdodBgBIAEoCBIPCgdydW5faWRzGAIgAygJIroBChBTZXRTdGF0dXNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESFgoJd29ya2VyX2lkGAQgASgJSAGIAQESLAoJbGVhc2VfdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQggKBl9lcnJvckIMCgpfd29ya2VyX2lkIkEKEVNldFN0YXR1c1Jlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCKyAQoPQ29tcGxldGVSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESJQoIcHJvZ3Jlc3MYBCABKAsyEy5ydW5zdmMudjEuUHJvZ3Jlc3MSFgoJd29ya2VyX2lkGAUgASgJSAGIAQFCCAoGX2Vycm9yQgwKCl93b3JrZXJfaWQiQAoQQ29tcGxldGVSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2NoYW5nZWQYAiABKAgipwEKFVVwZGF0ZVByb2dyZXNzUmVxdWVzdBIOCgZydW5faWQYASABKAkSJQoIcHJvZ3Jlc3MYAiABKAsyEy5ydW5zdmMudjEuUHJvZ3Jlc3MSFQoIc2VxdWVuY2UYAyABKARIAIgBARINCgVmaW5hbBgEIAEoCBIWCgl3b3JrZXJfaWQYBSABKAlIAYgBAUILCglfc2VxdWVuY2VCDAoKX3dvcmtlcl9pZCJGChZVcGRhdGVQcm9ncmVzc1Jlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHYXBwbGllZBgCIAEoCCJQChZVcGRhdGVNb2RlbE5hbWVSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIXCgptb2RlbF9uYW1lGAIgASgJSACIAQFCDQoLX21vZGVsX25hbWUiNgoXVXBkYXRlTW9kZWxOYW1lUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biI1ChBIZWFydGJlYXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIRCgl3b3JrZXJfaWQYAiABKAkiMAoRSGVhcnRiZWF0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJkCg1DYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRInCgZhY3Rpb24YAiABKA4yFy5ydW5zdmMudjEuQ2FuY2VsQWN0aW9uEhEKBG5vdGUYAyABKAlIAIgBAUIHCgVfbm90ZSJYCg5DYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEikKB291dGNvbWUYAiABKA4yGC5ydW5zdmMudjEuQ2FuY2VsT3V0Y29tZSJ3ChhBY2tub3dsZWRnZUNhbmNlbFJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhYKCXdvcmtlcl9pZBgCIAEoCUgAiAEBEiUKCHByb2dyZXNzGAMgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzQgwKCl93b3JrZXJfaWQiSQoZQWNrbm93bGVkZ2VDYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2NoYW5nZWQYAiABKAgiqAIKE1N0cmVhbVN0YXR1c1JlcXVlc3QSEAoGcnVuX2lkGAEgASgJSAASEwoJdGhyZWFkX2lkGAIgASgJSAASIQoDYWxsGAMgASgLMhIucnVuc3ZjLnYxLkFsbFJ1bnNIABIbCg5hZnRlcl9yZXZpc2lvbhgEIAEoBEgBiAEBEhAKCHN0b3JlX2lkGAUgASgJEhgKEGluY2x1ZGVfcHJvZ3Jlc3MYBiABKAgSNQoSaGVhcnRiZWF0X2ludGVydmFsGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmF0dGFjaBgIIAEoCBIaChJ1bnRpbF9hY2tub3dsZWRnZWQYCSABKAhCCAoGdGFyZ2V0QhEKD19hZnRlcl9yZXZpc2lvbiK7AQoUU3RyZWFtU3RhdHVzUmVzcG9uc2USJQoFZXZlbnQYASABKA4yFi5ydW5zdmMudjEuU3RhdHVzRXZlbnQSEAoIcmV2aXNpb24YAiABKAQSGwoDcnVuGAMgASgLMg4ucnVuc3ZjLnYxLlJ1bhItCg9wcmV2aW91c19zdGF0dXMYBCABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEgwKBG1vcmUYBSABKAgSEAoIc3RvcmVfaWQYBiABKAkyoQgKClJ1blNlcnZpY2USPQoGQ3JlYXRlEhgucnVuc3ZjLnYxLkNyZWF0ZVJlcXVlc3QaGS5ydW5zdmMudjEuQ3JlYXRlUmVzcG9uc2USVQoOQ3JlYXRlT3JSZWplY3QSIC5ydW5zdmMudjEuQ3JlYXRlT3JSZWplY3RSZXF1ZXN0GiEucnVuc3ZjLnYxLkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USOQoDR2V0EhUucnVuc3ZjLnYxLkdldFJlcXVlc3QaFi5ydW5zdmMudjEuR2V0UmVzcG9uc2UiA5ACARJUCgxMaXN0QnlUaHJlYWQSHi5ydW5zdmMudjEuTGlzdEJ5VGhyZWFkUmVxdWVzdBofLnJ1bnN2Yy52MS5MaXN0QnlUaHJlYWRSZXNwb25zZSIDkAIBElEKC0hhc0luZmxpZ2h0Eh0ucnVuc3ZjLnYxLkhhc0luZmxpZ2h0UmVxdWVzdBoeLnJ1bnN2Yy52MS5IYXNJbmZsaWdodFJlc3BvbnNlIgOQAgESSwoJU2V0U3RhdHVzEhsucnVuc3ZjLnYxLlNldFN0YXR1c1JlcXVlc3QaHC5ydW5zdmMudjEuU2V0U3RhdHVzUmVzcG9uc2UiA5ACAhJICghDb21wbGV0ZRIaLnJ1bnN2Yy52MS5Db21wbGV0ZVJlcXVlc3QaGy5ydW5zdmMudjEuQ29tcGxldGVSZXNwb25zZSIDkAICElUKDlVwZGF0ZVByb2dyZXNzEiAucnVuc3ZjLnYxLlVwZGF0ZVByb2dyZXNzUmVxdWVzdBohLnJ1bnN2Yy52MS5VcGRhdGVQcm9ncmVzc1Jlc3BvbnNlEl0KD1VwZGF0ZU1vZGVsTmFtZRIhLnJ1bnN2Yy52MS5VcGRhdGVNb2RlbE5hbWVSZXF1ZXN0GiIucnVuc3ZjLnYxLlVwZGF0ZU1vZGVsTmFtZVJlc3BvbnNlIgOQAgISSwoJSGVhcnRiZWF0EhsucnVuc3ZjLnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC5ydW5zdmMudjEuSGVhcnRiZWF0UmVzcG9uc2UiA5ACAhJCCgZDYW5jZWwSGC5ydW5zdmMudjEuQ2FuY2VsUmVxdWVzdBoZLnJ1bnN2Yy52MS5DYW5jZWxSZXNwb25zZSIDkAICEmMKEUFja25vd2xlZGdlQ2FuY2VsEiMucnVuc3ZjLnYxLkFja25vd2xlZGdlQ2FuY2VsUmVxdWVzdBokLnJ1bnN2Yy52MS5BY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlIgOQAgISVgoMU3RyZWFtU3RhdHVzEh4ucnVuc3ZjLnYxLlN0cmVhbVN0YXR1c1JlcXVlc3QaHy5ydW5zdmMudjEuU3RyZWFtU3RhdHVzUmVzcG9uc2UiA5ACATABQmAKE2lvLmdpdGh1Yi5ydW5zdmMudjFCD1J1blNlcnZpY2VQcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_runsvc_v1_run]);
+  fileDesc("ChtydW5zdmMvdjEvcnVuX3NlcnZpY2UucHJvdG8SCXJ1bnN2Yy52MSJFCg1DcmVhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjIj8KDkNyZWF0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SEAoIcmVwbGF5ZWQYAiABKAgiTQoVQ3JlYXRlT3JSZWplY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjImsKFkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIQCghyZXBsYXllZBgCIAEoCBIiCgpzdXBlcnNlZGVkGAMgAygLMg4ucnVuc3ZjLnYxLlJ1biIcCgpHZXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIqCgtHZXRSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuIncKE0xpc3RCeVRocmVhZFJlcXVlc3QSEQoJdGhyZWFkX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEiYKCHN0YXR1c2VzGAQgAygOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cyJNChRMaXN0QnlUaHJlYWRSZXNwb25zZRIcCgRydW5zGAEgAygLMg4ucnVuc3ZjLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSSGFzSW5mbGlnaHRSZXF1ZXN0EhEKCXRocmVhZF9pZBgBIAEoCSI8ChNIYXNJbmZsaWdodFJlc3BvbnNlEhQKDGhhc19pbmZsaWdodBgBIAEoCBIPCgdydW5faWRzGAIgAygJIo0CChBTZXRTdGF0dXNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESFgoJd29ya2VyX2lkGAQgASgJSAGIAQESLAoJbGVhc2VfdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBnJlc3VsdBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoLc3RvcF9yZWFzb24YByABKAlIAogBAUIICgZfZXJyb3JCDAoKX3dvcmtlcl9pZEIOCgxfc3RvcF9yZWFzb24iQQoRU2V0U3RhdHVzUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIoUCCg9Db21wbGV0ZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEiQKBnN0YXR1cxgCIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSEgoFZXJyb3IYAyABKAlIAIgBARIlCghwcm9ncmVzcxgEIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIWCgl3b3JrZXJfaWQYBSABKAlIAYgBARInCgZyZXN1bHQYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhgKC3N0b3BfcmVhc29uGAcgASgJSAKIAQFCCAoGX2Vycm9yQgwKCl93b3JrZXJfaWRCDgoMX3N0b3BfcmVhc29uIkAKEENvbXBsZXRlUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIqcBChVVcGRhdGVQcm9ncmVzc1JlcXVlc3QSDgoGcnVuX2lkGAEgASgJEiUKCHByb2dyZXNzGAIgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEhUKCHNlcXVlbmNlGAMgASgESACIAQESDQoFZmluYWwYBCABKAgSFgoJd29ya2VyX2lkGAUgASgJSAGIAQFCCwoJX3NlcXVlbmNlQgwKCl93b3JrZXJfaWQiRgoWVXBkYXRlUHJvZ3Jlc3NSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2FwcGxpZWQYAiABKAgiUAoWVXBkYXRlTW9kZWxOYW1lUmVxdWVzdBIOCgZydW5faWQYASABKAkSFwoKbW9kZWxfbmFtZRgCIAEoCUgAiAEBQg0KC19tb2RlbF9uYW1lIjYKF1VwZGF0ZU1vZGVsTmFtZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4iXQoVVXBkYXRlTWV0YWRhdGFSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgNzZXQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBnJlbW92ZRgDIAMoCSJGChZVcGRhdGVNZXRhZGF0YVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCI1ChBIZWFydGJlYXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIRCgl3b3JrZXJfaWQYAiABKAkiMAoRSGVhcnRiZWF0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJkCg1DYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRInCgZhY3Rpb24YAiABKA4yFy5ydW5zdmMudjEuQ2FuY2VsQWN0aW9uEhEKBG5vdGUYAyABKAlIAIgBAUIHCgVfbm90ZSJYCg5DYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEikKB291dGNvbWUYAiABKA4yGC5ydW5zdmMudjEuQ2FuY2VsT3V0Y29tZSKhAQoYQWNrbm93bGVkZ2VDYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIWCgl3b3JrZXJfaWQYAiABKAlIAIgBARIlCghwcm9ncmVzcxgDIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIYCgtzdG9wX3JlYXNvbhgEIAEoCUgBiAEBQgwKCl93b3JrZXJfaWRCDgoMX3N0b3BfcmVhc29uIkkKGUFja25vd2xlZGdlQ2FuY2VsUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIqgCChNTdHJlYW1TdGF0dXNSZXF1ZXN0EhAKBnJ1bl9pZBgBIAEoCUgAEhMKCXRocmVhZF9pZBgCIAEoCUgAEiEKA2FsbBgDIAEoCzISLnJ1bnN2Yy52MS5BbGxSdW5zSAASGwoOYWZ0ZXJfcmV2aXNpb24YBCABKARIAYgBARIQCghzdG9yZV9pZBgFIAEoCRIYChBpbmNsdWRlX3Byb2dyZXNzGAYgASgIEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZhdHRhY2gYCCABKAgSGgoSdW50aWxfYWNrbm93bGVkZ2VkGAkgASgIQggKBnRhcmdldEIRCg9fYWZ0ZXJfcmV2aXNpb24iuwEKFFN0cmVhbVN0YXR1c1Jlc3BvbnNlEiUKBWV2ZW50GAEgASgOMhYucnVuc3ZjLnYxLlN0YXR1c0V2ZW50EhAKCHJldmlzaW9uGAIgASgEEhsKA3J1bhgDIAEoCzIOLnJ1bnN2Yy52MS5SdW4SLQoPcHJldmlvdXNfc3RhdHVzGAQgASgOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cxIMCgRtb3JlGAUgASgIEhAKCHN0b3JlX2lkGAYgASgJMv0ICgpSdW5TZXJ2aWNlEj0KBkNyZWF0ZRIYLnJ1bnN2Yy52MS5DcmVhdGVSZXF1ZXN0GhkucnVuc3ZjLnYxLkNyZWF0ZVJlc3BvbnNlElUKDkNyZWF0ZU9yUmVqZWN0EiAucnVuc3ZjLnYxLkNyZWF0ZU9yUmVqZWN0UmVxdWVzdBohLnJ1bnN2Yy52MS5DcmVhdGVPclJlamVjdFJlc3BvbnNlEjkKA0dldBIVLnJ1bnN2Yy52MS5HZXRSZXF1ZXN0GhYucnVuc3ZjLnYxLkdldFJlc3BvbnNlIgOQAgESVAoMTGlzdEJ5VGhyZWFkEh4ucnVuc3ZjLnYxLkxpc3RCeVRocmVhZFJlcXVlc3QaHy5ydW5zdmMudjEuTGlzdEJ5VGhyZWFkUmVzcG9uc2UiA5ACARJRCgtIYXNJbmZsaWdodBIdLnJ1bnN2Yy52MS5IYXNJbmZsaWdodFJlcXVlc3QaHi5ydW5zdmMudjEuSGFzSW5mbGlnaHRSZXNwb25zZSIDkAIBEksKCVNldFN0YXR1cxIbLnJ1bnN2Yy52MS5TZXRTdGF0dXNSZXF1ZXN0GhwucnVuc3ZjLnYxLlNldFN0YXR1c1Jlc3BvbnNlIgOQAgISSAoIQ29tcGxldGUSGi5ydW5zdmMudjEuQ29tcGxldGVSZXF1ZXN0GhsucnVuc3ZjLnYxLkNvbXBsZXRlUmVzcG9uc2UiA5ACAhJVCg5VcGRhdGVQcm9ncmVzcxIgLnJ1bnN2Yy52MS5VcGRhdGVQcm9ncmVzc1JlcXVlc3QaIS5ydW5zdmMudjEuVXBkYXRlUHJvZ3Jlc3NSZXNwb25zZRJdCg9VcGRhdGVNb2RlbE5hbWUSIS5ydW5zdmMudjEuVXBkYXRlTW9kZWxOYW1lUmVxdWVzdBoiLnJ1bnN2Yy52MS5VcGRhdGVNb2RlbE5hbWVSZXNwb25zZSIDkAICEloKDlVwZGF0ZU1ldGFkYXRhEiAucnVuc3ZjLnYxLlVwZGF0ZU1ldGFkYXRhUmVxdWVzdBohLnJ1bnN2Yy52MS5VcGRhdGVNZXRhZGF0YVJlc3BvbnNlIgOQAgISSwoJSGVhcnRiZWF0EhsucnVuc3ZjLnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC5ydW5zdmMudjEuSGVhcnRiZWF0UmVzcG9uc2UiA5ACAhJCCgZDYW5jZWwSGC5ydW5zdmMudjEuQ2FuY2VsUmVxdWVzdBoZLnJ1bnN2Yy52MS5DYW5jZWxSZXNwb25zZSIDkAICEmMKEUFja25vd2xlZGdlQ2FuY2VsEiMucnVuc3ZjLnYxLkFja25vd2xlZGdlQ2FuY2VsUmVxdWVzdBokLnJ1bnN2Yy52MS5BY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlIgOQAgISVgoMU3RyZWFtU3RhdHVzEh4ucnVuc3ZjLnYxLlN0cmVhbVN0YXR1c1JlcXVlc3QaHy5ydW5zdmMudjEuU3RyZWFtU3RhdHVzUmVzcG9uc2UiA5ACATABQmAKE2lvLmdpdGh1Yi5ydW5zdmMudjFCD1J1blNlcnZpY2VQcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_runsvc_v1_run]);
 
 /**
  * Request to create a run unconditionally.
@@ -55,7 +55,7 @@ export const CreateRequestSchema: GenMessage<CreateRequest> = /*@__PURE__*/
  */
 export type CreateResponse = Message<"runsvc.v1.CreateResponse"> & {
   /**
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -111,7 +111,7 @@ export const CreateOrRejectRequestSchema: GenMessage<CreateOrRejectRequest> = /*
  */
 export type CreateOrRejectResponse = Message<"runsvc.v1.CreateOrRejectResponse"> & {
   /**
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -168,7 +168,7 @@ export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
  */
 export type GetResponse = Message<"runsvc.v1.GetResponse"> & {
   /**
-   * With kwargs.
+   * With kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -233,7 +233,7 @@ export const ListByThreadRequestSchema: GenMessage<ListByThreadRequest> = /*@__P
  */
 export type ListByThreadResponse = Message<"runsvc.v1.ListByThreadResponse"> & {
   /**
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    *
    * @generated from field: repeated runsvc.v1.Run runs = 1;
    */
@@ -324,7 +324,8 @@ export type SetStatusRequest = Message<"runsvc.v1.SetStatusRequest"> & {
   status: RunStatus;
 
   /**
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    *
    * @generated from field: optional string error = 3;
    */
@@ -345,6 +346,20 @@ export type SetStatusRequest = Message<"runsvc.v1.SetStatusRequest"> & {
    * @generated from field: google.protobuf.Duration lease_ttl = 5;
    */
   leaseTtl?: Duration | undefined;
+
+  /**
+   * As in CompleteRequest.
+   *
+   * @generated from field: google.protobuf.Struct result = 6;
+   */
+  result?: JsonObject | undefined;
+
+  /**
+   * As in CompleteRequest; only with a terminal status.
+   *
+   * @generated from field: optional string stop_reason = 7;
+   */
+  stopReason?: string | undefined;
 };
 
 /**
@@ -361,14 +376,14 @@ export const SetStatusRequestSchema: GenMessage<SetStatusRequest> = /*@__PURE__*
  */
 export type SetStatusResponse = Message<"runsvc.v1.SetStatusResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
   run?: Run | undefined;
 
   /**
-   * False when the run already had that status.
+   * False when the run already had that status and no cancel was acknowledged.
    *
    * @generated from field: bool changed = 2;
    */
@@ -403,7 +418,7 @@ export type CompleteRequest = Message<"runsvc.v1.CompleteRequest"> & {
   status: RunStatus;
 
   /**
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    *
    * @generated from field: optional string error = 3;
    */
@@ -423,6 +438,22 @@ export type CompleteRequest = Message<"runsvc.v1.CompleteRequest"> & {
    * @generated from field: optional string worker_id = 5;
    */
   workerId?: string | undefined;
+
+  /**
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   *
+   * @generated from field: google.protobuf.Struct result = 6;
+   */
+  result?: JsonObject | undefined;
+
+  /**
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   *
+   * @generated from field: optional string stop_reason = 7;
+   */
+  stopReason?: string | undefined;
 };
 
 /**
@@ -439,14 +470,14 @@ export const CompleteRequestSchema: GenMessage<CompleteRequest> = /*@__PURE__*/
  */
 export type CompleteResponse = Message<"runsvc.v1.CompleteResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
   run?: Run | undefined;
 
   /**
-   * False when neither status nor progress changed.
+   * False when neither status nor progress changed and no cancel was acknowledged.
    *
    * @generated from field: bool changed = 2;
    */
@@ -518,7 +549,7 @@ export const UpdateProgressRequestSchema: GenMessage<UpdateProgressRequest> = /*
  */
 export type UpdateProgressResponse = Message<"runsvc.v1.UpdateProgressResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -574,7 +605,7 @@ export const UpdateModelNameRequestSchema: GenMessage<UpdateModelNameRequest> = 
  */
 export type UpdateModelNameResponse = Message<"runsvc.v1.UpdateModelNameResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -587,6 +618,71 @@ export type UpdateModelNameResponse = Message<"runsvc.v1.UpdateModelNameResponse
  */
 export const UpdateModelNameResponseSchema: GenMessage<UpdateModelNameResponse> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run_service, 17);
+
+/**
+ * Request to change the metadata.
+ *
+ * @generated from message runsvc.v1.UpdateMetadataRequest
+ */
+export type UpdateMetadataRequest = Message<"runsvc.v1.UpdateMetadataRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * Top-level keys and their new values, which replace the present ones whole; no NaN, no infinity. The metadata may
+   * have at most 64 KiB serialized and 16 levels after the change.
+   *
+   * @generated from field: google.protobuf.Struct set = 2;
+   */
+  set?: JsonObject | undefined;
+
+  /**
+   * Top-level keys to remove; a key that the metadata does not have is ignored. No key may be in both fields, and one
+   * of the fields is required.
+   *
+   * @generated from field: repeated string remove = 3;
+   */
+  remove: string[];
+};
+
+/**
+ * Describes the message runsvc.v1.UpdateMetadataRequest.
+ * Use `create(UpdateMetadataRequestSchema)` to create a new message.
+ */
+export const UpdateMetadataRequestSchema: GenMessage<UpdateMetadataRequest> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 18);
+
+/**
+ * The run with its new metadata.
+ *
+ * @generated from message runsvc.v1.UpdateMetadataResponse
+ */
+export type UpdateMetadataResponse = Message<"runsvc.v1.UpdateMetadataResponse"> & {
+  /**
+   * Without kwargs and result.
+   *
+   * @generated from field: runsvc.v1.Run run = 1;
+   */
+  run?: Run | undefined;
+
+  /**
+   * False when the metadata already had these values.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message runsvc.v1.UpdateMetadataResponse.
+ * Use `create(UpdateMetadataResponseSchema)` to create a new message.
+ */
+export const UpdateMetadataResponseSchema: GenMessage<UpdateMetadataResponse> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 19);
 
 /**
  * Request to renew a lease.
@@ -614,7 +710,7 @@ export type HeartbeatRequest = Message<"runsvc.v1.HeartbeatRequest"> & {
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 18);
+  messageDesc(file_runsvc_v1_run_service, 20);
 
 /**
  * The run with its renewed lease.
@@ -623,7 +719,7 @@ export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*
  */
 export type HeartbeatResponse = Message<"runsvc.v1.HeartbeatResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -635,7 +731,7 @@ export type HeartbeatResponse = Message<"runsvc.v1.HeartbeatResponse"> & {
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 19);
+  messageDesc(file_runsvc_v1_run_service, 21);
 
 /**
  * Request to cancel a run.
@@ -670,7 +766,7 @@ export type CancelRequest = Message<"runsvc.v1.CancelRequest"> & {
  * Use `create(CancelRequestSchema)` to create a new message.
  */
 export const CancelRequestSchema: GenMessage<CancelRequest> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 20);
+  messageDesc(file_runsvc_v1_run_service, 22);
 
 /**
  * The outcome of the cancel.
@@ -679,7 +775,7 @@ export const CancelRequestSchema: GenMessage<CancelRequest> = /*@__PURE__*/
  */
 export type CancelResponse = Message<"runsvc.v1.CancelResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -698,7 +794,7 @@ export type CancelResponse = Message<"runsvc.v1.CancelResponse"> & {
  * Use `create(CancelResponseSchema)` to create a new message.
  */
 export const CancelResponseSchema: GenMessage<CancelResponse> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 21);
+  messageDesc(file_runsvc_v1_run_service, 23);
 
 /**
  * An executor's report that it has stopped.
@@ -726,6 +822,13 @@ export type AcknowledgeCancelRequest = Message<"runsvc.v1.AcknowledgeCancelReque
    * @generated from field: runsvc.v1.Progress progress = 3;
    */
   progress?: Progress | undefined;
+
+  /**
+   * Why the run stopped, as in CompleteRequest.
+   *
+   * @generated from field: optional string stop_reason = 4;
+   */
+  stopReason?: string | undefined;
 };
 
 /**
@@ -733,7 +836,7 @@ export type AcknowledgeCancelRequest = Message<"runsvc.v1.AcknowledgeCancelReque
  * Use `create(AcknowledgeCancelRequestSchema)` to create a new message.
  */
 export const AcknowledgeCancelRequestSchema: GenMessage<AcknowledgeCancelRequest> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 22);
+  messageDesc(file_runsvc_v1_run_service, 24);
 
 /**
  * The run after the report.
@@ -742,7 +845,7 @@ export const AcknowledgeCancelRequestSchema: GenMessage<AcknowledgeCancelRequest
  */
 export type AcknowledgeCancelResponse = Message<"runsvc.v1.AcknowledgeCancelResponse"> & {
   /**
-   * Without kwargs.
+   * Without kwargs and result.
    *
    * @generated from field: runsvc.v1.Run run = 1;
    */
@@ -761,7 +864,7 @@ export type AcknowledgeCancelResponse = Message<"runsvc.v1.AcknowledgeCancelResp
  * Use `create(AcknowledgeCancelResponseSchema)` to create a new message.
  */
 export const AcknowledgeCancelResponseSchema: GenMessage<AcknowledgeCancelResponse> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 23);
+  messageDesc(file_runsvc_v1_run_service, 25);
 
 /**
  * Request for a stream of changes.
@@ -851,7 +954,7 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
  * Use `create(StreamStatusRequestSchema)` to create a new message.
  */
 export const StreamStatusRequestSchema: GenMessage<StreamStatusRequest> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 24);
+  messageDesc(file_runsvc_v1_run_service, 26);
 
 /**
  * One event of a watch.
@@ -874,8 +977,8 @@ export type StreamStatusResponse = Message<"runsvc.v1.StreamStatusResponse"> & {
   revision: bigint;
 
   /**
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    *
    * @generated from field: runsvc.v1.Run run = 3;
    */
@@ -908,7 +1011,7 @@ export type StreamStatusResponse = Message<"runsvc.v1.StreamStatusResponse"> & {
  * Use `create(StreamStatusResponseSchema)` to create a new message.
  */
 export const StreamStatusResponseSchema: GenMessage<StreamStatusResponse> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run_service, 25);
+  messageDesc(file_runsvc_v1_run_service, 27);
 
 /**
  * Creates, executes, cancels and watches runs.
@@ -980,7 +1083,8 @@ export const RunService: GenService<{
   /**
    * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
    * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-   * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+   * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+   * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
    *
    * @generated from rpc runsvc.v1.RunService.SetStatus
    */
@@ -990,8 +1094,9 @@ export const RunService: GenService<{
     output: typeof SetStatusResponseSchema;
   },
   /**
-   * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-   * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+   * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+   * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+   * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
    *
    * @generated from rpc runsvc.v1.RunService.Complete
    */
@@ -1003,7 +1108,8 @@ export const RunService: GenService<{
   /**
    * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
    * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-   * Never changes status or revision. NOT_HOLDER.
+   * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+   * progress has none. NOT_HOLDER.
    *
    * @generated from rpc runsvc.v1.RunService.UpdateProgress
    */
@@ -1021,6 +1127,17 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof UpdateModelNameRequestSchema;
     output: typeof UpdateModelNameResponseSchema;
+  },
+  /**
+   * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+   * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+   *
+   * @generated from rpc runsvc.v1.RunService.UpdateMetadata
+   */
+  updateMetadata: {
+    methodKind: "unary";
+    input: typeof UpdateMetadataRequestSchema;
+    output: typeof UpdateMetadataResponseSchema;
   },
   /**
    * Renews the holder's lease, as every other report does too; changes nothing on a run without a lease. On an
@@ -1060,7 +1177,8 @@ export const RunService: GenService<{
    * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
    *
    * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-   * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+   * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+   * final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
    * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
    * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
    * cancel the run unless it was opened with `attach`.

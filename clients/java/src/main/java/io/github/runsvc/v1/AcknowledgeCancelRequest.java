@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private AcknowledgeCancelRequest() {
     runId_ = "";
     workerId_ = "";
+    stopReason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -194,6 +195,65 @@ private static final long serialVersionUID = 0L;
     return progress_ == null ? io.github.runsvc.v1.Progress.getDefaultInstance() : progress_;
   }
 
+  public static final int STOP_REASON_FIELD_NUMBER = 4;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00000004) != 0);
+  }
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -217,6 +277,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       output.writeMessage(3, getProgress());
     }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 4, stopReason_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -235,6 +298,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(3, getProgress());
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(4, stopReason_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -263,6 +329,11 @@ private static final long serialVersionUID = 0L;
       if (!getProgress()
           .equals(other.getProgress())) return false;
     }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -283,6 +354,10 @@ private static final long serialVersionUID = 0L;
     if (hasProgress()) {
       hash = (37 * hash) + PROGRESS_FIELD_NUMBER;
       hash = (53 * hash) + getProgress().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -432,6 +507,7 @@ private static final long serialVersionUID = 0L;
         progressBuilder_.dispose();
         progressBuilder_ = null;
       }
+      stopReason_ = "";
       return this;
     }
 
@@ -479,6 +555,10 @@ private static final long serialVersionUID = 0L;
             : progressBuilder_.build();
         to_bitField0_ |= 0x00000002;
       }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.stopReason_ = stopReason_;
+        to_bitField0_ |= 0x00000004;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -506,6 +586,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasProgress()) {
         mergeProgress(other.getProgress());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x00000008;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -550,6 +635,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 26
+            case 34: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 34
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -917,6 +1007,109 @@ private static final long serialVersionUID = 0L;
         progress_ = null;
       }
       return progressBuilder_;
+    }
+
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x00000008);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, as in CompleteRequest.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.AcknowledgeCancelRequest)

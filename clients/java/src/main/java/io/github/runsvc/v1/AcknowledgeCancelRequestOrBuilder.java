@@ -85,4 +85,33 @@ public interface AcknowledgeCancelRequestOrBuilder extends
    * <code>.runsvc.v1.Progress progress = 3 [json_name = "progress"];</code>
    */
   io.github.runsvc.v1.ProgressOrBuilder getProgressOrBuilder();
+
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  boolean hasStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  java.lang.String getStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, as in CompleteRequest.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 4 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  com.google.protobuf.ByteString
+      getStopReasonBytes();
 }

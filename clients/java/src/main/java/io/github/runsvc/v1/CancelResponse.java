@@ -53,7 +53,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -65,7 +65,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -77,7 +77,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -459,7 +459,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -470,7 +470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -505,7 +505,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -523,7 +523,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -565,7 +565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -577,7 +577,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>

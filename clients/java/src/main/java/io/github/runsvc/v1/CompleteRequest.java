@@ -36,6 +36,7 @@ private static final long serialVersionUID = 0L;
     status_ = 0;
     error_ = "";
     workerId_ = "";
+    stopReason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -130,7 +131,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -142,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -163,7 +164,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -284,6 +285,109 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int RESULT_FIELD_NUMBER = 6;
+  private com.google.protobuf.Struct result_;
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  @java.lang.Override
+  public boolean hasResult() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return The result.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Struct getResult() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+
+  public static final int STOP_REASON_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00000010) != 0);
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -313,6 +417,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, workerId_);
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(6, getResult());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 7, stopReason_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -338,6 +448,13 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, workerId_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(6, getResult());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, stopReason_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -372,6 +489,16 @@ private static final long serialVersionUID = 0L;
       if (!getWorkerId()
           .equals(other.getWorkerId())) return false;
     }
+    if (hasResult() != other.hasResult()) return false;
+    if (hasResult()) {
+      if (!getResult()
+          .equals(other.getResult())) return false;
+    }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -398,6 +525,14 @@ private static final long serialVersionUID = 0L;
     if (hasWorkerId()) {
       hash = (37 * hash) + WORKER_ID_FIELD_NUMBER;
       hash = (53 * hash) + getWorkerId().hashCode();
+    }
+    if (hasResult()) {
+      hash = (37 * hash) + RESULT_FIELD_NUMBER;
+      hash = (53 * hash) + getResult().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -534,6 +669,7 @@ private static final long serialVersionUID = 0L;
       if (com.google.protobuf.GeneratedMessage
               .alwaysUseFieldBuilders) {
         internalGetProgressFieldBuilder();
+        internalGetResultFieldBuilder();
       }
     }
     @java.lang.Override
@@ -549,6 +685,12 @@ private static final long serialVersionUID = 0L;
         progressBuilder_ = null;
       }
       workerId_ = "";
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      stopReason_ = "";
       return this;
     }
 
@@ -603,6 +745,16 @@ private static final long serialVersionUID = 0L;
         result.workerId_ = workerId_;
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.result_ = resultBuilder_ == null
+            ? result_
+            : resultBuilder_.build();
+        to_bitField0_ |= 0x00000008;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.stopReason_ = stopReason_;
+        to_bitField0_ |= 0x00000010;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -637,6 +789,14 @@ private static final long serialVersionUID = 0L;
       if (other.hasWorkerId()) {
         workerId_ = other.workerId_;
         bitField0_ |= 0x00000010;
+        onChanged();
+      }
+      if (other.hasResult()) {
+        mergeResult(other.getResult());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x00000040;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -692,6 +852,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 50: {
+              input.readMessage(
+                  internalGetResultFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
+            case 58: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -875,7 +1047,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -886,7 +1058,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -906,7 +1078,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -927,7 +1099,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -944,7 +1116,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -958,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB. Unset: none.
+     * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -1240,6 +1412,281 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       workerId_ = value;
       bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Struct result_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> resultBuilder_;
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     * @return Whether the result field is set.
+     */
+    public boolean hasResult() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     * @return The result.
+     */
+    public com.google.protobuf.Struct getResult() {
+      if (resultBuilder_ == null) {
+        return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+      } else {
+        return resultBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder setResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        result_ = value;
+      } else {
+        resultBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder setResult(
+        com.google.protobuf.Struct.Builder builderForValue) {
+      if (resultBuilder_ == null) {
+        result_ = builderForValue.build();
+      } else {
+        resultBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder mergeResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (((bitField0_ & 0x00000020) != 0) &&
+          result_ != null &&
+          result_ != com.google.protobuf.Struct.getDefaultInstance()) {
+          getResultBuilder().mergeFrom(value);
+        } else {
+          result_ = value;
+        }
+      } else {
+        resultBuilder_.mergeFrom(value);
+      }
+      if (result_ != null) {
+        bitField0_ |= 0x00000020;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder clearResult() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.Struct.Builder getResultBuilder() {
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return internalGetResultFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+      if (resultBuilder_ != null) {
+        return resultBuilder_.getMessageOrBuilder();
+      } else {
+        return result_ == null ?
+            com.google.protobuf.Struct.getDefaultInstance() : result_;
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+     * from the report that ends the run. Unset: none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> 
+        internalGetResultFieldBuilder() {
+      if (resultBuilder_ == null) {
+        resultBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder>(
+                getResult(),
+                getParentForChildren(),
+                isClean());
+        result_ = null;
+      }
+      return resultBuilder_;
+    }
+
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x00000040) != 0);
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+     * the run or acknowledges its cancel. Unset or blank: none.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x00000040;
       onChanged();
       return this;
     }

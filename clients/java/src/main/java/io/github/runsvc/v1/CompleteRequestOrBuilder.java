@@ -51,7 +51,7 @@ public interface CompleteRequestOrBuilder extends
 
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -60,7 +60,7 @@ public interface CompleteRequestOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -69,7 +69,7 @@ public interface CompleteRequestOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * The error, at most 16 KiB. Unset: none.
+   * The error. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset: none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -136,4 +136,66 @@ public interface CompleteRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getWorkerIdBytes();
+
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  boolean hasResult();
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return The result.
+   */
+  com.google.protobuf.Struct getResult();
+  /**
+   * <pre>
+   * What the run produced; only with SUCCESS. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity. Kept
+   * from the report that ends the run. Unset: none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   */
+  com.google.protobuf.StructOrBuilder getResultOrBuilder();
+
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  boolean hasStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  java.lang.String getStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
+   * the run or acknowledges its cancel. Unset or blank: none.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  com.google.protobuf.ByteString
+      getStopReasonBytes();
 }

@@ -12,7 +12,7 @@ public interface CompleteResponseOrBuilder extends
 
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -21,7 +21,7 @@ public interface CompleteResponseOrBuilder extends
   boolean hasRun();
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -30,7 +30,7 @@ public interface CompleteResponseOrBuilder extends
   io.github.runsvc.v1.Run getRun();
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -39,7 +39,7 @@ public interface CompleteResponseOrBuilder extends
 
   /**
    * <pre>
-   * False when neither status nor progress changed.
+   * False when neither status nor progress changed and no cancel was acknowledged.
    * </pre>
    *
    * <code>bool changed = 2 [json_name = "changed"];</code>

@@ -53,7 +53,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -65,7 +65,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -77,7 +77,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -589,7 +589,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -600,7 +600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -635,7 +635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -653,7 +653,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -678,7 +678,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -695,7 +695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -722,7 +722,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs; with the result if an earlier call created the run and it has ended.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>

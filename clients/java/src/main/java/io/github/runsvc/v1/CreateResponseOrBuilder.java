@@ -12,7 +12,7 @@ public interface CreateResponseOrBuilder extends
 
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -21,7 +21,7 @@ public interface CreateResponseOrBuilder extends
   boolean hasRun();
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -30,7 +30,7 @@ public interface CreateResponseOrBuilder extends
   io.github.runsvc.v1.Run getRun();
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs; with the result if an earlier call created the run and it has ended.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>

@@ -52,7 +52,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -64,7 +64,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -76,7 +76,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With kwargs.
+   * With kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -410,7 +410,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -436,7 +436,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -456,7 +456,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -474,7 +474,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -516,7 +516,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -528,7 +528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -543,7 +543,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With kwargs.
+     * With kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>

@@ -12,7 +12,7 @@ public interface HeartbeatResponseOrBuilder extends
 
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -21,7 +21,7 @@ public interface HeartbeatResponseOrBuilder extends
   boolean hasRun();
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -30,7 +30,7 @@ public interface HeartbeatResponseOrBuilder extends
   io.github.runsvc.v1.Run getRun();
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>

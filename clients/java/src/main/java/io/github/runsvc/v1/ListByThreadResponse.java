@@ -54,7 +54,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<io.github.runsvc.v1.Run> runs_;
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -65,7 +65,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -77,7 +77,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -88,7 +88,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -541,7 +541,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -569,7 +569,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -583,7 +583,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -604,7 +604,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -622,7 +622,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -642,7 +642,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -681,7 +681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -752,7 +752,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -763,7 +763,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -777,7 +777,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -792,7 +792,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -803,7 +803,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -815,7 +815,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Newest first by (created_at, run_id), without kwargs.
+     * Newest first by (created_at, run_id), without kwargs and result.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>

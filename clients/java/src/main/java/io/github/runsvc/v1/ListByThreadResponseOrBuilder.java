@@ -12,7 +12,7 @@ public interface ListByThreadResponseOrBuilder extends
 
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -21,7 +21,7 @@ public interface ListByThreadResponseOrBuilder extends
       getRunsList();
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -29,7 +29,7 @@ public interface ListByThreadResponseOrBuilder extends
   io.github.runsvc.v1.Run getRuns(int index);
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -37,7 +37,7 @@ public interface ListByThreadResponseOrBuilder extends
   int getRunsCount();
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -46,7 +46,7 @@ public interface ListByThreadResponseOrBuilder extends
       getRunsOrBuilderList();
   /**
    * <pre>
-   * Newest first by (created_at, run_id), without kwargs.
+   * Newest first by (created_at, run_id), without kwargs and result.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>

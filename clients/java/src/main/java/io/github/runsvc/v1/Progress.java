@@ -41,6 +41,18 @@ private static final long serialVersionUID = 0L;
     return io.github.runsvc.v1.RunProto.internal_static_runsvc_v1_Progress_descriptor;
   }
 
+  @SuppressWarnings({"rawtypes"})
+  @java.lang.Override
+  protected com.google.protobuf.MapFieldReflectionAccessor internalGetMapFieldReflection(
+      int number) {
+    switch (number) {
+      case 12:
+        return internalGetByModel();
+      default:
+        throw new RuntimeException(
+            "Invalid map field number: " + number);
+    }
+  }
   @java.lang.Override
   protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internalGetFieldAccessorTable() {
@@ -411,6 +423,105 @@ private static final long serialVersionUID = 0L;
     return final_;
   }
 
+  public static final int BY_MODEL_FIELD_NUMBER = 12;
+  private static final class ByModelDefaultEntryHolder {
+    static final com.google.protobuf.MapEntry<
+        java.lang.String, io.github.runsvc.v1.ModelUsage> defaultEntry =
+            com.google.protobuf.MapEntry
+            .<java.lang.String, io.github.runsvc.v1.ModelUsage>newDefaultInstance(
+                io.github.runsvc.v1.RunProto.internal_static_runsvc_v1_Progress_ByModelEntry_descriptor, 
+                com.google.protobuf.WireFormat.FieldType.STRING,
+                "",
+                com.google.protobuf.WireFormat.FieldType.MESSAGE,
+                io.github.runsvc.v1.ModelUsage.getDefaultInstance());
+  }
+  @SuppressWarnings("serial")
+  private com.google.protobuf.MapField<
+      java.lang.String, io.github.runsvc.v1.ModelUsage> byModel_;
+  private com.google.protobuf.MapField<java.lang.String, io.github.runsvc.v1.ModelUsage>
+  internalGetByModel() {
+    if (byModel_ == null) {
+      return com.google.protobuf.MapField.emptyMapField(
+          ByModelDefaultEntryHolder.defaultEntry);
+    }
+    return byModel_;
+  }
+  public int getByModelCount() {
+    return internalGetByModel().getMap().size();
+  }
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  @java.lang.Override
+  public boolean containsByModel(
+      java.lang.String key) {
+    if (key == null) { throw new NullPointerException("map key"); }
+    return internalGetByModel().getMap().containsKey(key);
+  }
+  /**
+   * Use {@link #getByModelMap()} instead.
+   */
+  @java.lang.Override
+  @java.lang.Deprecated
+  public java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> getByModel() {
+    return getByModelMap();
+  }
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  @java.lang.Override
+  public java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> getByModelMap() {
+    return internalGetByModel().getMap();
+  }
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  @java.lang.Override
+  public /* nullable */
+io.github.runsvc.v1.ModelUsage getByModelOrDefault(
+      java.lang.String key,
+      /* nullable */
+io.github.runsvc.v1.ModelUsage defaultValue) {
+    if (key == null) { throw new NullPointerException("map key"); }
+    java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> map =
+        internalGetByModel().getMap();
+    return map.containsKey(key) ? map.get(key) : defaultValue;
+  }
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.ModelUsage getByModelOrThrow(
+      java.lang.String key) {
+    if (key == null) { throw new NullPointerException("map key"); }
+    java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> map =
+        internalGetByModel().getMap();
+    if (!map.containsKey(key)) {
+      throw new java.lang.IllegalArgumentException();
+    }
+    return map.get(key);
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -458,6 +569,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000400) != 0)) {
       output.writeBool(11, final_);
     }
+    com.google.protobuf.GeneratedMessage
+      .serializeStringMapTo(
+        output,
+        internalGetByModel(),
+        ByModelDefaultEntryHolder.defaultEntry,
+        12);
     getUnknownFields().writeTo(output);
   }
 
@@ -508,6 +625,16 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000400) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeBoolSize(11, final_);
+    }
+    for (java.util.Map.Entry<java.lang.String, io.github.runsvc.v1.ModelUsage> entry
+         : internalGetByModel().getMap().entrySet()) {
+      com.google.protobuf.MapEntry<java.lang.String, io.github.runsvc.v1.ModelUsage>
+      byModel__ = ByModelDefaultEntryHolder.defaultEntry.newBuilderForType()
+          .setKey(entry.getKey())
+          .setValue(entry.getValue())
+          .build();
+      size += com.google.protobuf.CodedOutputStream
+          .computeMessageSize(12, byModel__);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -579,6 +706,8 @@ private static final long serialVersionUID = 0L;
       if (getFinal()
           != other.getFinal()) return false;
     }
+    if (!internalGetByModel().equals(
+        other.internalGetByModel())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -642,6 +771,10 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + FINAL_FIELD_NUMBER;
       hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
           getFinal());
+    }
+    if (!internalGetByModel().getMap().isEmpty()) {
+      hash = (37 * hash) + BY_MODEL_FIELD_NUMBER;
+      hash = (53 * hash) + internalGetByModel().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -756,6 +889,28 @@ private static final long serialVersionUID = 0L;
       return io.github.runsvc.v1.RunProto.internal_static_runsvc_v1_Progress_descriptor;
     }
 
+    @SuppressWarnings({"rawtypes"})
+    protected com.google.protobuf.MapFieldReflectionAccessor internalGetMapFieldReflection(
+        int number) {
+      switch (number) {
+        case 12:
+          return internalGetByModel();
+        default:
+          throw new RuntimeException(
+              "Invalid map field number: " + number);
+      }
+    }
+    @SuppressWarnings({"rawtypes"})
+    protected com.google.protobuf.MapFieldReflectionAccessor internalGetMutableMapFieldReflection(
+        int number) {
+      switch (number) {
+        case 12:
+          return internalGetMutableByModel();
+        default:
+          throw new RuntimeException(
+              "Invalid map field number: " + number);
+      }
+    }
     @java.lang.Override
     protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
         internalGetFieldAccessorTable() {
@@ -789,6 +944,7 @@ private static final long serialVersionUID = 0L;
       lastAiMessage_ = "";
       firstHumanMessage_ = "";
       final_ = false;
+      internalGetMutableByModel().clear();
       return this;
     }
 
@@ -867,6 +1023,9 @@ private static final long serialVersionUID = 0L;
         result.final_ = final_;
         to_bitField0_ |= 0x00000400;
       }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.byModel_ = internalGetByModel().build(ByModelDefaultEntryHolder.defaultEntry);
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -919,6 +1078,9 @@ private static final long serialVersionUID = 0L;
       if (other.hasFinal()) {
         setFinal(other.getFinal());
       }
+      internalGetMutableByModel().mergeFrom(
+          other.internalGetByModel());
+      bitField0_ |= 0x00000800;
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1000,6 +1162,15 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000400;
               break;
             } // case 88
+            case 98: {
+              com.google.protobuf.MapEntry<java.lang.String, io.github.runsvc.v1.ModelUsage>
+              byModel__ = input.readMessage(
+                  ByModelDefaultEntryHolder.defaultEntry.getParserForType(), extensionRegistry);
+              internalGetMutableByModel().ensureBuilderMap().put(
+                  byModel__.getKey(), byModel__.getValue());
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 98
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1725,6 +1896,201 @@ private static final long serialVersionUID = 0L;
       final_ = false;
       onChanged();
       return this;
+    }
+
+    private static final class ByModelConverter implements com.google.protobuf.MapFieldBuilder.Converter<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder, io.github.runsvc.v1.ModelUsage> {
+      @java.lang.Override
+      public io.github.runsvc.v1.ModelUsage build(io.github.runsvc.v1.ModelUsageOrBuilder val) {
+        if (val instanceof io.github.runsvc.v1.ModelUsage) { return (io.github.runsvc.v1.ModelUsage) val; }
+        return ((io.github.runsvc.v1.ModelUsage.Builder) val).build();
+      }
+
+      @java.lang.Override
+      public com.google.protobuf.MapEntry<java.lang.String, io.github.runsvc.v1.ModelUsage> defaultEntry() {
+        return ByModelDefaultEntryHolder.defaultEntry;
+      }
+    };
+    private static final ByModelConverter byModelConverter = new ByModelConverter();
+
+    private com.google.protobuf.MapFieldBuilder<
+        java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder, io.github.runsvc.v1.ModelUsage, io.github.runsvc.v1.ModelUsage.Builder> byModel_;
+    private com.google.protobuf.MapFieldBuilder<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder, io.github.runsvc.v1.ModelUsage, io.github.runsvc.v1.ModelUsage.Builder>
+        internalGetByModel() {
+      if (byModel_ == null) {
+        return new com.google.protobuf.MapFieldBuilder<>(byModelConverter);
+      }
+      return byModel_;
+    }
+    private com.google.protobuf.MapFieldBuilder<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder, io.github.runsvc.v1.ModelUsage, io.github.runsvc.v1.ModelUsage.Builder>
+        internalGetMutableByModel() {
+      if (byModel_ == null) {
+        byModel_ = new com.google.protobuf.MapFieldBuilder<>(byModelConverter);
+      }
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return byModel_;
+    }
+    public int getByModelCount() {
+      return internalGetByModel().ensureBuilderMap().size();
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    @java.lang.Override
+    public boolean containsByModel(
+        java.lang.String key) {
+      if (key == null) { throw new NullPointerException("map key"); }
+      return internalGetByModel().ensureBuilderMap().containsKey(key);
+    }
+    /**
+     * Use {@link #getByModelMap()} instead.
+     */
+    @java.lang.Override
+    @java.lang.Deprecated
+    public java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> getByModel() {
+      return getByModelMap();
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    @java.lang.Override
+    public java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> getByModelMap() {
+      return internalGetByModel().getImmutableMap();
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    @java.lang.Override
+    public /* nullable */
+io.github.runsvc.v1.ModelUsage getByModelOrDefault(
+        java.lang.String key,
+        /* nullable */
+io.github.runsvc.v1.ModelUsage defaultValue) {
+      if (key == null) { throw new NullPointerException("map key"); }
+      java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder> map = internalGetMutableByModel().ensureBuilderMap();
+      return map.containsKey(key) ? byModelConverter.build(map.get(key)) : defaultValue;
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    @java.lang.Override
+    public io.github.runsvc.v1.ModelUsage getByModelOrThrow(
+        java.lang.String key) {
+      if (key == null) { throw new NullPointerException("map key"); }
+      java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder> map = internalGetMutableByModel().ensureBuilderMap();
+      if (!map.containsKey(key)) {
+        throw new java.lang.IllegalArgumentException();
+      }
+      return byModelConverter.build(map.get(key));
+    }
+    public Builder clearByModel() {
+      bitField0_ = (bitField0_ & ~0x00000800);
+      internalGetMutableByModel().clear();
+      return this;
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    public Builder removeByModel(
+        java.lang.String key) {
+      if (key == null) { throw new NullPointerException("map key"); }
+      internalGetMutableByModel().ensureBuilderMap()
+          .remove(key);
+      return this;
+    }
+    /**
+     * Use alternate mutation accessors instead.
+     */
+    @java.lang.Deprecated
+    public java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage>
+        getMutableByModel() {
+      bitField0_ |= 0x00000800;
+      return internalGetMutableByModel().ensureMessageMap();
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    public Builder putByModel(
+        java.lang.String key,
+        io.github.runsvc.v1.ModelUsage value) {
+      if (key == null) { throw new NullPointerException("map key"); }
+      if (value == null) { throw new NullPointerException("map value"); }
+      internalGetMutableByModel().ensureBuilderMap()
+          .put(key, value);
+      bitField0_ |= 0x00000800;
+      return this;
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    public Builder putAllByModel(
+        java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage> values) {
+      for (java.util.Map.Entry<java.lang.String, io.github.runsvc.v1.ModelUsage> e : values.entrySet()) {
+        if (e.getKey() == null || e.getValue() == null) {
+          throw new NullPointerException();
+        }
+      }
+      internalGetMutableByModel().ensureBuilderMap()
+          .putAll(values);
+      bitField0_ |= 0x00000800;
+      return this;
+    }
+    /**
+     * <pre>
+     * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+     * models. A report merges the models that it names, and of each the fields that are set.
+     * </pre>
+     *
+     * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+     */
+    public io.github.runsvc.v1.ModelUsage.Builder putByModelBuilderIfAbsent(
+        java.lang.String key) {
+      java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsageOrBuilder> builderMap = internalGetMutableByModel().ensureBuilderMap();
+      io.github.runsvc.v1.ModelUsageOrBuilder entry = builderMap.get(key);
+      if (entry == null) {
+        entry = io.github.runsvc.v1.ModelUsage.newBuilder();
+        builderMap.put(key, entry);
+      }
+      if (entry instanceof io.github.runsvc.v1.ModelUsage) {
+        entry = ((io.github.runsvc.v1.ModelUsage) entry).toBuilder();
+        builderMap.put(key, entry);
+      }
+      return (io.github.runsvc.v1.ModelUsage.Builder) entry;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.Progress)

@@ -238,4 +238,63 @@ public interface ProgressOrBuilder extends
    * @return The final.
    */
   boolean getFinal();
+
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  int getByModelCount();
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  boolean containsByModel(
+      java.lang.String key);
+  /**
+   * Use {@link #getByModelMap()} instead.
+   */
+  @java.lang.Deprecated
+  java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage>
+  getByModel();
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  java.util.Map<java.lang.String, io.github.runsvc.v1.ModelUsage>
+  getByModelMap();
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  /* nullable */
+io.github.runsvc.v1.ModelUsage getByModelOrDefault(
+      java.lang.String key,
+      /* nullable */
+io.github.runsvc.v1.ModelUsage defaultValue);
+  /**
+   * <pre>
+   * Usage by the name of the model. A name has 1 to 128 characters, without white space around it; a run has at most 32
+   * models. A report merges the models that it names, and of each the fields that are set.
+   * </pre>
+   *
+   * <code>map&lt;string, .runsvc.v1.ModelUsage&gt; by_model = 12 [json_name = "byModel"];</code>
+   */
+  io.github.runsvc.v1.ModelUsage getByModelOrThrow(
+      java.lang.String key);
 }

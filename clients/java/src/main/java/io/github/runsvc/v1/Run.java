@@ -44,6 +44,7 @@ private static final long serialVersionUID = 0L;
     error_ = "";
     supersededBy_ = "";
     owner_ = "";
+    stopReason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -212,7 +213,8 @@ private static final long serialVersionUID = 0L;
   private long revision_ = 0L;
   /**
    * <pre>
-   * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+   * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+   * progress that arrives after the end.
    * </pre>
    *
    * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -476,7 +478,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Struct metadata_;
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -488,7 +491,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -500,7 +504,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -685,7 +690,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -697,7 +702,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -718,7 +723,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -1038,6 +1043,106 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int RESULT_FIELD_NUMBER = 25;
+  private com.google.protobuf.Struct result_;
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  @java.lang.Override
+  public boolean hasResult() {
+    return ((bitField0_ & 0x00010000) != 0);
+  }
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return The result.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Struct getResult() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+
+  public static final int STOP_REASON_FIELD_NUMBER = 26;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00020000) != 0);
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -1123,6 +1228,12 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(owner_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 24, owner_);
+    }
+    if (((bitField0_ & 0x00010000) != 0)) {
+      output.writeMessage(25, getResult());
+    }
+    if (((bitField0_ & 0x00020000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 26, stopReason_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -1220,6 +1331,13 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(owner_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(24, owner_);
+    }
+    if (((bitField0_ & 0x00010000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(25, getResult());
+    }
+    if (((bitField0_ & 0x00020000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(26, stopReason_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -1328,6 +1446,16 @@ private static final long serialVersionUID = 0L;
     }
     if (!getOwner()
         .equals(other.getOwner())) return false;
+    if (hasResult() != other.hasResult()) return false;
+    if (hasResult()) {
+      if (!getResult()
+          .equals(other.getResult())) return false;
+    }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1420,6 +1548,14 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + OWNER_FIELD_NUMBER;
     hash = (53 * hash) + getOwner().hashCode();
+    if (hasResult()) {
+      hash = (37 * hash) + RESULT_FIELD_NUMBER;
+      hash = (53 * hash) + getResult().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1565,6 +1701,7 @@ private static final long serialVersionUID = 0L;
         internalGetLeaseFieldBuilder();
         internalGetStartTimeoutFieldBuilder();
         internalGetTimeoutFieldBuilder();
+        internalGetResultFieldBuilder();
       }
     }
     @java.lang.Override
@@ -1639,6 +1776,12 @@ private static final long serialVersionUID = 0L;
       }
       supersededBy_ = "";
       owner_ = "";
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      stopReason_ = "";
       return this;
     }
 
@@ -1783,6 +1926,16 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00800000) != 0)) {
         result.owner_ = owner_;
       }
+      if (((from_bitField0_ & 0x01000000) != 0)) {
+        result.result_ = resultBuilder_ == null
+            ? result_
+            : resultBuilder_.build();
+        to_bitField0_ |= 0x00010000;
+      }
+      if (((from_bitField0_ & 0x02000000) != 0)) {
+        result.stopReason_ = stopReason_;
+        to_bitField0_ |= 0x00020000;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1884,6 +2037,14 @@ private static final long serialVersionUID = 0L;
       if (!other.getOwner().isEmpty()) {
         owner_ = other.owner_;
         bitField0_ |= 0x00800000;
+        onChanged();
+      }
+      if (other.hasResult()) {
+        mergeResult(other.getResult());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x02000000;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -2054,6 +2215,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00800000;
               break;
             } // case 194
+            case 202: {
+              input.readMessage(
+                  internalGetResultFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x01000000;
+              break;
+            } // case 202
+            case 210: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x02000000;
+              break;
+            } // case 210
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2405,7 +2578,8 @@ private static final long serialVersionUID = 0L;
     private long revision_ ;
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -2417,7 +2591,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -2433,7 +2608,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+     * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+     * progress that arrives after the end.
      * </pre>
      *
      * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -3339,7 +3515,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> metadataBuilder_;
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3350,7 +3527,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3365,7 +3543,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3385,7 +3564,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3403,7 +3583,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3428,7 +3609,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3445,7 +3627,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3457,7 +3640,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3472,7 +3656,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+     * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+     * integers beyond 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -3842,7 +4027,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3853,7 +4038,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3873,7 +4058,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3894,7 +4079,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3911,7 +4096,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -3925,7 +4110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4927,6 +5112,275 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       owner_ = value;
       bitField0_ |= 0x00800000;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Struct result_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> resultBuilder_;
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     * @return Whether the result field is set.
+     */
+    public boolean hasResult() {
+      return ((bitField0_ & 0x01000000) != 0);
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     * @return The result.
+     */
+    public com.google.protobuf.Struct getResult() {
+      if (resultBuilder_ == null) {
+        return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+      } else {
+        return resultBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder setResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        result_ = value;
+      } else {
+        resultBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder setResult(
+        com.google.protobuf.Struct.Builder builderForValue) {
+      if (resultBuilder_ == null) {
+        result_ = builderForValue.build();
+      } else {
+        resultBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder mergeResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (((bitField0_ & 0x01000000) != 0) &&
+          result_ != null &&
+          result_ != com.google.protobuf.Struct.getDefaultInstance()) {
+          getResultBuilder().mergeFrom(value);
+        } else {
+          result_ = value;
+        }
+      } else {
+        resultBuilder_.mergeFrom(value);
+      }
+      if (result_ != null) {
+        bitField0_ |= 0x01000000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public Builder clearResult() {
+      bitField0_ = (bitField0_ & ~0x01000000);
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.Struct.Builder getResultBuilder() {
+      bitField0_ |= 0x01000000;
+      onChanged();
+      return internalGetResultFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+      if (resultBuilder_ != null) {
+        return resultBuilder_.getMessageOrBuilder();
+      } else {
+        return result_ == null ?
+            com.google.protobuf.Struct.getDefaultInstance() : result_;
+      }
+    }
+    /**
+     * <pre>
+     * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+     * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> 
+        internalGetResultFieldBuilder() {
+      if (resultBuilder_ == null) {
+        resultBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder>(
+                getResult(),
+                getParentForChildren(),
+                isClean());
+        result_ = null;
+      }
+      return resultBuilder_;
+    }
+
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x02000000) != 0);
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x02000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x02000000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x02000000;
       onChanged();
       return this;
     }

@@ -92,7 +92,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Store-wide revision of this run's newest change. Progress and heartbeats do not move it.
+   * Store-wide revision of this run's newest change. Heartbeats, metadata and progress do not move it, except final
+   * progress that arrives after the end.
    * </pre>
    *
    * <code>uint64 revision = 5 [json_name = "revision"];</code>
@@ -266,7 +267,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -275,7 +277,8 @@ public interface RunOrBuilder extends
   boolean hasMetadata();
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -284,7 +287,8 @@ public interface RunOrBuilder extends
   com.google.protobuf.Struct getMetadata();
   /**
    * <pre>
-   * JSON for filtering and display, as given at creation. Numbers are doubles: integers beyond 2^53 lose digits.
+   * JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
+   * integers beyond 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Struct metadata = 12 [json_name = "metadata"];</code>
@@ -389,7 +393,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -398,7 +402,7 @@ public interface RunOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -407,7 +411,7 @@ public interface RunOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -602,4 +606,63 @@ public interface RunOrBuilder extends
    */
   com.google.protobuf.ByteString
       getOwnerBytes();
+
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  boolean hasResult();
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   * @return The result.
+   */
+  com.google.protobuf.Struct getResult();
+  /**
+   * <pre>
+   * What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
+   * the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 25 [json_name = "result"];</code>
+   */
+  com.google.protobuf.StructOrBuilder getResultOrBuilder();
+
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  boolean hasStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  java.lang.String getStopReason();
+  /**
+   * <pre>
+   * Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 26 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  com.google.protobuf.ByteString
+      getStopReasonBytes();
 }

@@ -42,6 +42,16 @@ public final class RunProto {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_Progress_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_Progress_ByModelEntry_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_Progress_ByModelEntry_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ModelUsage_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ModelUsage_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_runsvc_v1_Lease_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -68,7 +78,7 @@ public final class RunProto {
       "\n\023runsvc/v1/run.proto\022\trunsvc.v1\032\036google" +
       "/protobuf/duration.proto\032\034google/protobu" +
       "f/struct.proto\032\037google/protobuf/timestam" +
-      "p.proto\"\272\t\n\003Run\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033" +
+      "p.proto\"\241\n\n\003Run\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033" +
       "\n\tthread_id\030\002 \001(\tR\010threadId\022,\n\006status\030\003 " +
       "\001(\0162\024.runsvc.v1.RunStatusR\006status\022<\n\rsta" +
       "tus_reason\030\004 \001(\0162\027.runsvc.v1.StatusReaso" +
@@ -96,87 +106,100 @@ public final class RunProto {
       "otobuf.DurationR\014startTimeout\0223\n\007timeout" +
       "\030\026 \001(\0132\031.google.protobuf.DurationR\007timeo" +
       "ut\022(\n\rsuperseded_by\030\027 \001(\tH\004R\014supersededB" +
-      "y\210\001\001\022\024\n\005owner\030\030 \001(\tR\005ownerB\017\n\r_assistant" +
-      "_idB\014\n\n_worker_idB\r\n\013_model_nameB\010\n\006_err" +
-      "orB\020\n\016_superseded_by\"\342\004\n\007RunSpec\022\033\n\tthre" +
-      "ad_id\030\001 \001(\tR\010threadId\022&\n\014assistant_id\030\002 " +
-      "\001(\tH\000R\013assistantId\210\001\001\022>\n\ron_disconnect\030\003" +
-      " \001(\0162\031.runsvc.v1.DisconnectModeR\014onDisco" +
-      "nnect\0223\n\010metadata\030\004 \001(\0132\027.google.protobu" +
-      "f.StructR\010metadata\022/\n\006kwargs\030\005 \001(\0132\027.goo" +
-      "gle.protobuf.StructR\006kwargs\022K\n\022multitask" +
-      "_strategy\030\006 \001(\0162\034.runsvc.v1.MultitaskStr" +
-      "ategyR\021multitaskStrategy\022\"\n\nmodel_name\030\007" +
-      " \001(\tH\001R\tmodelName\210\001\001\022 \n\tworker_id\030\010 \001(\tH" +
-      "\002R\010workerId\210\001\001\0226\n\tlease_ttl\030\t \001(\0132\031.goog" +
-      "le.protobuf.DurationR\010leaseTtl\022>\n\rstart_" +
-      "timeout\030\n \001(\0132\031.google.protobuf.Duration" +
-      "R\014startTimeout\0223\n\007timeout\030\013 \001(\0132\031.google" +
-      ".protobuf.DurationR\007timeoutB\017\n\r_assistan" +
-      "t_idB\r\n\013_model_nameB\014\n\n_worker_id\"\330\005\n\010Pr" +
-      "ogress\0221\n\022total_input_tokens\030\001 \001(\003H\000R\020to" +
-      "talInputTokens\210\001\001\0223\n\023total_output_tokens" +
-      "\030\002 \001(\003H\001R\021totalOutputTokens\210\001\001\022&\n\014total_" +
-      "tokens\030\003 \001(\003H\002R\013totalTokens\210\001\001\022)\n\016llm_ca" +
-      "ll_count\030\004 \001(\003H\003R\014llmCallCount\210\001\001\022/\n\021lea" +
-      "d_agent_tokens\030\005 \001(\003H\004R\017leadAgentTokens\210" +
-      "\001\001\022,\n\017subagent_tokens\030\006 \001(\003H\005R\016subagentT" +
-      "okens\210\001\001\0220\n\021middleware_tokens\030\007 \001(\003H\006R\020m" +
-      "iddlewareTokens\210\001\001\022(\n\rmessage_count\030\010 \001(" +
-      "\003H\007R\014messageCount\210\001\001\022+\n\017last_ai_message\030" +
-      "\t \001(\tH\010R\rlastAiMessage\210\001\001\0223\n\023first_human" +
-      "_message\030\n \001(\tH\tR\021firstHumanMessage\210\001\001\022\031" +
-      "\n\005final\030\013 \001(\010H\nR\005final\210\001\001B\025\n\023_total_inpu" +
-      "t_tokensB\026\n\024_total_output_tokensB\017\n\r_tot" +
-      "al_tokensB\021\n\017_llm_call_countB\024\n\022_lead_ag" +
-      "ent_tokensB\022\n\020_subagent_tokensB\024\n\022_middl" +
-      "eware_tokensB\020\n\016_message_countB\022\n\020_last_" +
-      "ai_messageB\026\n\024_first_human_messageB\010\n\006_f" +
-      "inal\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google.prot" +
-      "obuf.DurationR\003ttl\0229\n\nexpires_at\030\002 \001(\0132\032" +
-      ".google.protobuf.TimestampR\texpiresAt\"\345\001" +
-      "\n\014Cancellation\022/\n\006action\030\001 \001(\0162\027.runsvc." +
-      "v1.CancelActionR\006action\022\027\n\004note\030\002 \001(\tH\000R" +
-      "\004note\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.google." +
-      "protobuf.TimestampR\013requestedAt\022C\n\017ackno" +
-      "wledged_at\030\004 \001(\0132\032.google.protobuf.Times" +
-      "tampR\016acknowledgedAtB\007\n\005_note\"B\n\007AllRuns" +
-      "\022&\n\014assistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001" +
-      "B\017\n\r_assistant_id*\271\001\n\tRunStatus\022\032\n\026RUN_S" +
-      "TATUS_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDIN" +
-      "G\020\001\022\026\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATU" +
-      "S_SUCCESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN" +
-      "_STATUS_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUP" +
-      "TED\020\006*\241\002\n\014StatusReason\022\035\n\031STATUS_REASON_" +
-      "UNSPECIFIED\020\000\022\"\n\036STATUS_REASON_CANCEL_RE" +
-      "QUESTED\020\001\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022" +
-      "%\n!STATUS_REASON_CLIENT_DISCONNECTED\020\003\022\037" +
-      "\n\033STATUS_REASON_LEASE_EXPIRED\020\004\022\032\n\026STATU" +
-      "S_REASON_ORPHANED\020\005\022\"\n\036STATUS_REASON_TIM" +
-      "EOUT_EXCEEDED\020\006\022(\n$STATUS_REASON_START_T" +
-      "IMEOUT_EXCEEDED\020\007*f\n\014CancelAction\022\035\n\031CAN" +
-      "CEL_ACTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTIO" +
-      "N_INTERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020" +
-      "\002*\230\001\n\rCancelOutcome\022\036\n\032CANCEL_OUTCOME_UN" +
-      "SPECIFIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020" +
-      "\001\022$\n CANCEL_OUTCOME_ALREADY_CANCELLED\020\002\022" +
-      "#\n\037CANCEL_OUTCOME_ALREADY_FINISHED\020\003*k\n\016" +
-      "DisconnectMode\022\037\n\033DISCONNECT_MODE_UNSPEC" +
-      "IFIED\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030D" +
-      "ISCONNECT_MODE_CONTINUE\020\002*\271\001\n\021MultitaskS" +
-      "trategy\022\"\n\036MULTITASK_STRATEGY_UNSPECIFIE" +
-      "D\020\000\022\035\n\031MULTITASK_STRATEGY_REJECT\020\001\022 \n\034MU" +
-      "LTITASK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULTITAS" +
-      "K_STRATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_STRAT" +
-      "EGY_ENQUEUE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_" +
-      "EVENT_UNSPECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAP" +
-      "SHOT\020\001\022\035\n\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n" +
-      "\024STATUS_EVENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_" +
-      "PROGRESS\020\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030" +
-      "\n\024STATUS_EVENT_DELETED\020\006BY\n\023io.github.ru" +
-      "nsvc.v1B\010RunProtoP\001Z6github.com/runsvc/r" +
-      "unsvc/clients/go/runsvc/v1;runsvcv1b\006pro" +
-      "to3"
+      "y\210\001\001\022\024\n\005owner\030\030 \001(\tR\005owner\022/\n\006result\030\031 \001" +
+      "(\0132\027.google.protobuf.StructR\006result\022$\n\013s" +
+      "top_reason\030\032 \001(\tH\005R\nstopReason\210\001\001B\017\n\r_as" +
+      "sistant_idB\014\n\n_worker_idB\r\n\013_model_nameB" +
+      "\010\n\006_errorB\020\n\016_superseded_byB\016\n\014_stop_rea" +
+      "son\"\342\004\n\007RunSpec\022\033\n\tthread_id\030\001 \001(\tR\010thre" +
+      "adId\022&\n\014assistant_id\030\002 \001(\tH\000R\013assistantI" +
+      "d\210\001\001\022>\n\ron_disconnect\030\003 \001(\0162\031.runsvc.v1." +
+      "DisconnectModeR\014onDisconnect\0223\n\010metadata" +
+      "\030\004 \001(\0132\027.google.protobuf.StructR\010metadat" +
+      "a\022/\n\006kwargs\030\005 \001(\0132\027.google.protobuf.Stru" +
+      "ctR\006kwargs\022K\n\022multitask_strategy\030\006 \001(\0162\034" +
+      ".runsvc.v1.MultitaskStrategyR\021multitaskS" +
+      "trategy\022\"\n\nmodel_name\030\007 \001(\tH\001R\tmodelName" +
+      "\210\001\001\022 \n\tworker_id\030\010 \001(\tH\002R\010workerId\210\001\001\0226\n" +
+      "\tlease_ttl\030\t \001(\0132\031.google.protobuf.Durat" +
+      "ionR\010leaseTtl\022>\n\rstart_timeout\030\n \001(\0132\031.g" +
+      "oogle.protobuf.DurationR\014startTimeout\0223\n" +
+      "\007timeout\030\013 \001(\0132\031.google.protobuf.Duratio" +
+      "nR\007timeoutB\017\n\r_assistant_idB\r\n\013_model_na" +
+      "meB\014\n\n_worker_id\"\350\006\n\010Progress\0221\n\022total_i" +
+      "nput_tokens\030\001 \001(\003H\000R\020totalInputTokens\210\001\001" +
+      "\0223\n\023total_output_tokens\030\002 \001(\003H\001R\021totalOu" +
+      "tputTokens\210\001\001\022&\n\014total_tokens\030\003 \001(\003H\002R\013t" +
+      "otalTokens\210\001\001\022)\n\016llm_call_count\030\004 \001(\003H\003R" +
+      "\014llmCallCount\210\001\001\022/\n\021lead_agent_tokens\030\005 " +
+      "\001(\003H\004R\017leadAgentTokens\210\001\001\022,\n\017subagent_to" +
+      "kens\030\006 \001(\003H\005R\016subagentTokens\210\001\001\0220\n\021middl" +
+      "eware_tokens\030\007 \001(\003H\006R\020middlewareTokens\210\001" +
+      "\001\022(\n\rmessage_count\030\010 \001(\003H\007R\014messageCount" +
+      "\210\001\001\022+\n\017last_ai_message\030\t \001(\tH\010R\rlastAiMe" +
+      "ssage\210\001\001\0223\n\023first_human_message\030\n \001(\tH\tR" +
+      "\021firstHumanMessage\210\001\001\022\031\n\005final\030\013 \001(\010H\nR\005" +
+      "final\210\001\001\022;\n\010by_model\030\014 \003(\0132 .runsvc.v1.P" +
+      "rogress.ByModelEntryR\007byModel\032Q\n\014ByModel" +
+      "Entry\022\020\n\003key\030\001 \001(\tR\003key\022+\n\005value\030\002 \001(\0132\025" +
+      ".runsvc.v1.ModelUsageR\005value:\0028\001B\025\n\023_tot" +
+      "al_input_tokensB\026\n\024_total_output_tokensB" +
+      "\017\n\r_total_tokensB\021\n\017_llm_call_countB\024\n\022_" +
+      "lead_agent_tokensB\022\n\020_subagent_tokensB\024\n" +
+      "\022_middleware_tokensB\020\n\016_message_countB\022\n" +
+      "\020_last_ai_messageB\026\n\024_first_human_messag" +
+      "eB\010\n\006_final\"\262\002\n\nModelUsage\022&\n\014input_toke" +
+      "ns\030\001 \001(\003H\000R\013inputTokens\210\001\001\022(\n\routput_tok" +
+      "ens\030\002 \001(\003H\001R\014outputTokens\210\001\001\022/\n\021cache_re" +
+      "ad_tokens\030\003 \001(\003H\002R\017cacheReadTokens\210\001\001\022.\n" +
+      "\020reasoning_tokens\030\004 \001(\003H\003R\017reasoningToke" +
+      "ns\210\001\001\022\031\n\005calls\030\005 \001(\003H\004R\005calls\210\001\001B\017\n\r_inp" +
+      "ut_tokensB\020\n\016_output_tokensB\024\n\022_cache_re" +
+      "ad_tokensB\023\n\021_reasoning_tokensB\010\n\006_calls" +
+      "\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google.protobuf" +
+      ".DurationR\003ttl\0229\n\nexpires_at\030\002 \001(\0132\032.goo" +
+      "gle.protobuf.TimestampR\texpiresAt\"\345\001\n\014Ca" +
+      "ncellation\022/\n\006action\030\001 \001(\0162\027.runsvc.v1.C" +
+      "ancelActionR\006action\022\027\n\004note\030\002 \001(\tH\000R\004not" +
+      "e\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.google.prot" +
+      "obuf.TimestampR\013requestedAt\022C\n\017acknowled" +
+      "ged_at\030\004 \001(\0132\032.google.protobuf.Timestamp" +
+      "R\016acknowledgedAtB\007\n\005_note\"B\n\007AllRuns\022&\n\014" +
+      "assistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r" +
+      "_assistant_id*\271\001\n\tRunStatus\022\032\n\026RUN_STATU" +
+      "S_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022" +
+      "\026\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SU" +
+      "CCESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STA" +
+      "TUS_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020" +
+      "\006*\241\002\n\014StatusReason\022\035\n\031STATUS_REASON_UNSP" +
+      "ECIFIED\020\000\022\"\n\036STATUS_REASON_CANCEL_REQUES" +
+      "TED\020\001\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022%\n!S" +
+      "TATUS_REASON_CLIENT_DISCONNECTED\020\003\022\037\n\033ST" +
+      "ATUS_REASON_LEASE_EXPIRED\020\004\022\032\n\026STATUS_RE" +
+      "ASON_ORPHANED\020\005\022\"\n\036STATUS_REASON_TIMEOUT" +
+      "_EXCEEDED\020\006\022(\n$STATUS_REASON_START_TIMEO" +
+      "UT_EXCEEDED\020\007*f\n\014CancelAction\022\035\n\031CANCEL_" +
+      "ACTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTION_IN" +
+      "TERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020\002*\230\001" +
+      "\n\rCancelOutcome\022\036\n\032CANCEL_OUTCOME_UNSPEC" +
+      "IFIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020\001\022$\n" +
+      " CANCEL_OUTCOME_ALREADY_CANCELLED\020\002\022#\n\037C" +
+      "ANCEL_OUTCOME_ALREADY_FINISHED\020\003*k\n\016Disc" +
+      "onnectMode\022\037\n\033DISCONNECT_MODE_UNSPECIFIE" +
+      "D\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030DISCO" +
+      "NNECT_MODE_CONTINUE\020\002*\271\001\n\021MultitaskStrat" +
+      "egy\022\"\n\036MULTITASK_STRATEGY_UNSPECIFIED\020\000\022" +
+      "\035\n\031MULTITASK_STRATEGY_REJECT\020\001\022 \n\034MULTIT" +
+      "ASK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULTITASK_ST" +
+      "RATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_STRATEGY_" +
+      "ENQUEUE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVEN" +
+      "T_UNSPECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT" +
+      "\020\001\022\035\n\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STA" +
+      "TUS_EVENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROG" +
+      "RESS\020\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024ST" +
+      "ATUS_EVENT_DELETED\020\006BY\n\023io.github.runsvc" +
+      ".v1B\010RunProtoP\001Z6github.com/runsvc/runsv" +
+      "c/clients/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -190,7 +213,7 @@ public final class RunProto {
     internal_static_runsvc_v1_Run_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Run_descriptor,
-        new java.lang.String[] { "RunId", "ThreadId", "Status", "StatusReason", "Revision", "AssistantId", "CreatedAt", "UpdatedAt", "StartedAt", "EndedAt", "Progress", "Metadata", "WorkerId", "OnDisconnect", "MultitaskStrategy", "ModelName", "Error", "Cancellation", "Kwargs", "Lease", "StartTimeout", "Timeout", "SupersededBy", "Owner", });
+        new java.lang.String[] { "RunId", "ThreadId", "Status", "StatusReason", "Revision", "AssistantId", "CreatedAt", "UpdatedAt", "StartedAt", "EndedAt", "Progress", "Metadata", "WorkerId", "OnDisconnect", "MultitaskStrategy", "ModelName", "Error", "Cancellation", "Kwargs", "Lease", "StartTimeout", "Timeout", "SupersededBy", "Owner", "Result", "StopReason", });
     internal_static_runsvc_v1_RunSpec_descriptor =
       getDescriptor().getMessageTypes().get(1);
     internal_static_runsvc_v1_RunSpec_fieldAccessorTable = new
@@ -202,21 +225,33 @@ public final class RunProto {
     internal_static_runsvc_v1_Progress_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Progress_descriptor,
-        new java.lang.String[] { "TotalInputTokens", "TotalOutputTokens", "TotalTokens", "LlmCallCount", "LeadAgentTokens", "SubagentTokens", "MiddlewareTokens", "MessageCount", "LastAiMessage", "FirstHumanMessage", "Final", });
-    internal_static_runsvc_v1_Lease_descriptor =
+        new java.lang.String[] { "TotalInputTokens", "TotalOutputTokens", "TotalTokens", "LlmCallCount", "LeadAgentTokens", "SubagentTokens", "MiddlewareTokens", "MessageCount", "LastAiMessage", "FirstHumanMessage", "Final", "ByModel", });
+    internal_static_runsvc_v1_Progress_ByModelEntry_descriptor =
+      internal_static_runsvc_v1_Progress_descriptor.getNestedTypes().get(0);
+    internal_static_runsvc_v1_Progress_ByModelEntry_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_Progress_ByModelEntry_descriptor,
+        new java.lang.String[] { "Key", "Value", });
+    internal_static_runsvc_v1_ModelUsage_descriptor =
       getDescriptor().getMessageTypes().get(3);
+    internal_static_runsvc_v1_ModelUsage_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ModelUsage_descriptor,
+        new java.lang.String[] { "InputTokens", "OutputTokens", "CacheReadTokens", "ReasoningTokens", "Calls", });
+    internal_static_runsvc_v1_Lease_descriptor =
+      getDescriptor().getMessageTypes().get(4);
     internal_static_runsvc_v1_Lease_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Lease_descriptor,
         new java.lang.String[] { "Ttl", "ExpiresAt", });
     internal_static_runsvc_v1_Cancellation_descriptor =
-      getDescriptor().getMessageTypes().get(4);
+      getDescriptor().getMessageTypes().get(5);
     internal_static_runsvc_v1_Cancellation_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Cancellation_descriptor,
         new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", });
     internal_static_runsvc_v1_AllRuns_descriptor =
-      getDescriptor().getMessageTypes().get(5);
+      getDescriptor().getMessageTypes().get(6);
     internal_static_runsvc_v1_AllRuns_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AllRuns_descriptor,

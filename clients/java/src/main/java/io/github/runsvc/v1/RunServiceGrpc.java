@@ -305,6 +305,38 @@ public final class RunServiceGrpc {
     return getUpdateModelNameMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.UpdateMetadataRequest,
+      io.github.runsvc.v1.UpdateMetadataResponse> getUpdateMetadataMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "UpdateMetadata",
+      requestType = io.github.runsvc.v1.UpdateMetadataRequest.class,
+      responseType = io.github.runsvc.v1.UpdateMetadataResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.github.runsvc.v1.UpdateMetadataRequest,
+      io.github.runsvc.v1.UpdateMetadataResponse> getUpdateMetadataMethod() {
+    io.grpc.MethodDescriptor<io.github.runsvc.v1.UpdateMetadataRequest, io.github.runsvc.v1.UpdateMetadataResponse> getUpdateMetadataMethod;
+    if ((getUpdateMetadataMethod = RunServiceGrpc.getUpdateMetadataMethod) == null) {
+      synchronized (RunServiceGrpc.class) {
+        if ((getUpdateMetadataMethod = RunServiceGrpc.getUpdateMetadataMethod) == null) {
+          RunServiceGrpc.getUpdateMetadataMethod = getUpdateMetadataMethod =
+              io.grpc.MethodDescriptor.<io.github.runsvc.v1.UpdateMetadataRequest, io.github.runsvc.v1.UpdateMetadataResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "UpdateMetadata"))
+              .setIdempotent(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.UpdateMetadataRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.UpdateMetadataResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RunServiceMethodDescriptorSupplier("UpdateMetadata"))
+              .build();
+        }
+      }
+    }
+    return getUpdateMetadataMethod;
+  }
+
   private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.HeartbeatRequest,
       io.github.runsvc.v1.HeartbeatResponse> getHeartbeatMethod;
 
@@ -562,7 +594,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
      * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+     * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
      * </pre>
      */
     default void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -572,8 +605,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+     * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+     * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     default void complete(io.github.runsvc.v1.CompleteRequest request,
@@ -585,7 +619,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
      * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-     * Never changes status or revision. NOT_HOLDER.
+     * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+     * progress has none. NOT_HOLDER.
      * </pre>
      */
     default void updateProgress(io.github.runsvc.v1.UpdateProgressRequest request,
@@ -601,6 +636,17 @@ public final class RunServiceGrpc {
     default void updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request,
         io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateModelNameResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getUpdateModelNameMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+     * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+     * </pre>
+     */
+    default void updateMetadata(io.github.runsvc.v1.UpdateMetadataRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateMetadataResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getUpdateMetadataMethod(), responseObserver);
     }
 
     /**
@@ -641,7 +687,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
      * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+     * final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
      * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
      * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
      * cancel the run unless it was opened with `attach`.
@@ -759,7 +806,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
      * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+     * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
      * </pre>
      */
     public void setStatus(io.github.runsvc.v1.SetStatusRequest request,
@@ -770,8 +818,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+     * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+     * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public void complete(io.github.runsvc.v1.CompleteRequest request,
@@ -784,7 +833,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
      * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-     * Never changes status or revision. NOT_HOLDER.
+     * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+     * progress has none. NOT_HOLDER.
      * </pre>
      */
     public void updateProgress(io.github.runsvc.v1.UpdateProgressRequest request,
@@ -802,6 +852,18 @@ public final class RunServiceGrpc {
         io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateModelNameResponse> responseObserver) {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getUpdateModelNameMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+     * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+     * </pre>
+     */
+    public void updateMetadata(io.github.runsvc.v1.UpdateMetadataRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateMetadataResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getUpdateMetadataMethod(), getCallOptions()), request, responseObserver);
     }
 
     /**
@@ -845,7 +907,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
      * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+     * final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
      * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
      * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
      * cancel the run unless it was opened with `attach`.
@@ -940,7 +1003,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
      * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+     * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) throws io.grpc.StatusException {
@@ -950,8 +1014,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+     * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+     * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public io.github.runsvc.v1.CompleteResponse complete(io.github.runsvc.v1.CompleteRequest request) throws io.grpc.StatusException {
@@ -963,7 +1028,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
      * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-     * Never changes status or revision. NOT_HOLDER.
+     * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+     * progress has none. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateProgressResponse updateProgress(io.github.runsvc.v1.UpdateProgressRequest request) throws io.grpc.StatusException {
@@ -979,6 +1045,17 @@ public final class RunServiceGrpc {
     public io.github.runsvc.v1.UpdateModelNameResponse updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request) throws io.grpc.StatusException {
       return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
           getChannel(), getUpdateModelNameMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+     * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+     * </pre>
+     */
+    public io.github.runsvc.v1.UpdateMetadataResponse updateMetadata(io.github.runsvc.v1.UpdateMetadataRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getUpdateMetadataMethod(), getCallOptions(), request);
     }
 
     /**
@@ -1019,7 +1096,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
      * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+     * final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
      * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
      * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
      * cancel the run unless it was opened with `attach`.
@@ -1115,7 +1193,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
      * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+     * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
      * </pre>
      */
     public io.github.runsvc.v1.SetStatusResponse setStatus(io.github.runsvc.v1.SetStatusRequest request) {
@@ -1125,8 +1204,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+     * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+     * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public io.github.runsvc.v1.CompleteResponse complete(io.github.runsvc.v1.CompleteRequest request) {
@@ -1138,7 +1218,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
      * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-     * Never changes status or revision. NOT_HOLDER.
+     * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+     * progress has none. NOT_HOLDER.
      * </pre>
      */
     public io.github.runsvc.v1.UpdateProgressResponse updateProgress(io.github.runsvc.v1.UpdateProgressRequest request) {
@@ -1154,6 +1235,17 @@ public final class RunServiceGrpc {
     public io.github.runsvc.v1.UpdateModelNameResponse updateModelName(io.github.runsvc.v1.UpdateModelNameRequest request) {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getUpdateModelNameMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+     * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+     * </pre>
+     */
+    public io.github.runsvc.v1.UpdateMetadataResponse updateMetadata(io.github.runsvc.v1.UpdateMetadataRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getUpdateMetadataMethod(), getCallOptions(), request);
     }
 
     /**
@@ -1194,7 +1286,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Streams changes in revision order, none skipped, none repeated, from a snapshot or from after_revision on.
      * A client that lost its stream resumes with the revision of its last SNAPSHOT_END, CHANGED, DELETED or HEARTBEAT; if
-     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change.
+     * it lost the stream during the snapshot, it starts over. A stream of one run ends with OK after its terminal change;
+     * final usage that arrives later is sent to a stream that begins after that change, and to streams of more runs.
      * REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
      * reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
      * cancel the run unless it was opened with `attach`.
@@ -1294,7 +1387,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
      * another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
-     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set.
+     * current status again only renews the holder's lease, which takes the length lease_ttl if that is set. INTERRUPTED on
+     * a run that was cancelled or displaced acknowledges the cancel, as AcknowledgeCancel does.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.SetStatusResponse> setStatus(
@@ -1305,8 +1399,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Reports the end: status, error and usage in one write. On a run that already has that status and no final progress
-     * yet, the progress is merged. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
+     * Reports the end: status, error, result and usage in one write. On a run that already has that status and no final
+     * progress yet, the progress is merged, as a change with a revision of its own. INTERRUPTED acknowledges a cancel, as
+     * in SetStatus. NOT_HOLDER, INVALID_TRANSITION as in SetStatus.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CompleteResponse> complete(
@@ -1319,7 +1414,8 @@ public final class RunServiceGrpc {
      * <pre>
      * Merges the progress fields that are set, while the run is RUNNING. On any other run nothing changes and `applied`
      * is false; the response carries the run, so that an executor learns of a cancel here. Renews the lease either way.
-     * Never changes status or revision. NOT_HOLDER.
+     * Never changes the status. Final progress of a run that has ended is a change with a revision of its own; other
+     * progress has none. NOT_HOLDER.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.UpdateProgressResponse> updateProgress(
@@ -1337,6 +1433,18 @@ public final class RunServiceGrpc {
         io.github.runsvc.v1.UpdateModelNameRequest request) {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getUpdateModelNameMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Sets and removes top-level keys of a run's metadata, at any time, also after the end. Needs no holder and renews no
+     * lease. Has no revision; watches with include_progress receive it as PROGRESS.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.UpdateMetadataResponse> updateMetadata(
+        io.github.runsvc.v1.UpdateMetadataRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getUpdateMetadataMethod(), getCallOptions()), request);
     }
 
     /**
@@ -1386,10 +1494,11 @@ public final class RunServiceGrpc {
   private static final int METHODID_COMPLETE = 6;
   private static final int METHODID_UPDATE_PROGRESS = 7;
   private static final int METHODID_UPDATE_MODEL_NAME = 8;
-  private static final int METHODID_HEARTBEAT = 9;
-  private static final int METHODID_CANCEL = 10;
-  private static final int METHODID_ACKNOWLEDGE_CANCEL = 11;
-  private static final int METHODID_STREAM_STATUS = 12;
+  private static final int METHODID_UPDATE_METADATA = 9;
+  private static final int METHODID_HEARTBEAT = 10;
+  private static final int METHODID_CANCEL = 11;
+  private static final int METHODID_ACKNOWLEDGE_CANCEL = 12;
+  private static final int METHODID_STREAM_STATUS = 13;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -1443,6 +1552,10 @@ public final class RunServiceGrpc {
         case METHODID_UPDATE_MODEL_NAME:
           serviceImpl.updateModelName((io.github.runsvc.v1.UpdateModelNameRequest) request,
               (io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateModelNameResponse>) responseObserver);
+          break;
+        case METHODID_UPDATE_METADATA:
+          serviceImpl.updateMetadata((io.github.runsvc.v1.UpdateMetadataRequest) request,
+              (io.grpc.stub.StreamObserver<io.github.runsvc.v1.UpdateMetadataResponse>) responseObserver);
           break;
         case METHODID_HEARTBEAT:
           serviceImpl.heartbeat((io.github.runsvc.v1.HeartbeatRequest) request,
@@ -1542,6 +1655,13 @@ public final class RunServiceGrpc {
               io.github.runsvc.v1.UpdateModelNameResponse>(
                 service, METHODID_UPDATE_MODEL_NAME)))
         .addMethod(
+          getUpdateMetadataMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.github.runsvc.v1.UpdateMetadataRequest,
+              io.github.runsvc.v1.UpdateMetadataResponse>(
+                service, METHODID_UPDATE_METADATA)))
+        .addMethod(
           getHeartbeatMethod(),
           io.grpc.stub.ServerCalls.asyncUnaryCall(
             new MethodHandlers<
@@ -1626,6 +1746,7 @@ public final class RunServiceGrpc {
               .addMethod(getCompleteMethod())
               .addMethod(getUpdateProgressMethod())
               .addMethod(getUpdateModelNameMethod())
+              .addMethod(getUpdateMetadataMethod())
               .addMethod(getHeartbeatMethod())
               .addMethod(getCancelMethod())
               .addMethod(getAcknowledgeCancelMethod())

@@ -117,6 +117,16 @@ public final class RunServiceProto {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_UpdateModelNameResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_UpdateMetadataRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_UpdateMetadataRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_UpdateMetadataResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_UpdateMetadataResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_runsvc_v1_HeartbeatRequest_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -166,122 +176,138 @@ public final class RunServiceProto {
   static {
     java.lang.String[] descriptorData = {
       "\n\033runsvc/v1/run_service.proto\022\trunsvc.v1" +
-      "\032\036google/protobuf/duration.proto\032\023runsvc" +
-      "/v1/run.proto\"V\n\rCreateRequest\022\035\n\nreques" +
-      "t_id\030\001 \001(\tR\trequestId\022&\n\004spec\030\002 \001(\0132\022.ru" +
-      "nsvc.v1.RunSpecR\004spec\"N\n\016CreateResponse\022" +
-      " \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\032\n\010rep" +
-      "layed\030\002 \001(\010R\010replayed\"^\n\025CreateOrRejectR" +
-      "equest\022\035\n\nrequest_id\030\001 \001(\tR\trequestId\022&\n" +
-      "\004spec\030\002 \001(\0132\022.runsvc.v1.RunSpecR\004spec\"\206\001" +
-      "\n\026CreateOrRejectResponse\022 \n\003run\030\001 \001(\0132\016." +
-      "runsvc.v1.RunR\003run\022\032\n\010replayed\030\002 \001(\010R\010re" +
-      "played\022.\n\nsuperseded\030\003 \003(\0132\016.runsvc.v1.R" +
-      "unR\nsuperseded\"#\n\nGetRequest\022\025\n\006run_id\030\001" +
-      " \001(\tR\005runId\"/\n\013GetResponse\022 \n\003run\030\001 \001(\0132" +
-      "\016.runsvc.v1.RunR\003run\"\240\001\n\023ListByThreadReq" +
-      "uest\022\033\n\tthread_id\030\001 \001(\tR\010threadId\022\033\n\tpag" +
-      "e_size\030\002 \001(\005R\010pageSize\022\035\n\npage_token\030\003 \001" +
-      "(\tR\tpageToken\0220\n\010statuses\030\004 \003(\0162\024.runsvc" +
-      ".v1.RunStatusR\010statuses\"b\n\024ListByThreadR" +
-      "esponse\022\"\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004r" +
-      "uns\022&\n\017next_page_token\030\002 \001(\tR\rnextPageTo" +
-      "ken\"1\n\022HasInflightRequest\022\033\n\tthread_id\030\001" +
-      " \001(\tR\010threadId\"Q\n\023HasInflightResponse\022!\n" +
-      "\014has_inflight\030\001 \001(\010R\013hasInflight\022\027\n\007run_" +
-      "ids\030\002 \003(\tR\006runIds\"\344\001\n\020SetStatusRequest\022\025" +
-      "\n\006run_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024." +
-      "runsvc.v1.RunStatusR\006status\022\031\n\005error\030\003 \001" +
-      "(\tH\000R\005error\210\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010wor" +
-      "kerId\210\001\001\0226\n\tlease_ttl\030\005 \001(\0132\031.google.pro" +
-      "tobuf.DurationR\010leaseTtlB\010\n\006_errorB\014\n\n_w" +
-      "orker_id\"O\n\021SetStatusResponse\022 \n\003run\030\001 \001" +
-      "(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(\010" +
-      "R\007changed\"\334\001\n\017CompleteRequest\022\025\n\006run_id\030" +
-      "\001 \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1" +
-      ".RunStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R\005err" +
-      "or\210\001\001\022/\n\010progress\030\004 \001(\0132\023.runsvc.v1.Prog" +
-      "ressR\010progress\022 \n\tworker_id\030\005 \001(\tH\001R\010wor" +
-      "kerId\210\001\001B\010\n\006_errorB\014\n\n_worker_id\"N\n\020Comp" +
-      "leteResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.Ru" +
-      "nR\003run\022\030\n\007changed\030\002 \001(\010R\007changed\"\323\001\n\025Upd" +
-      "ateProgressRequest\022\025\n\006run_id\030\001 \001(\tR\005runI" +
-      "d\022/\n\010progress\030\002 \001(\0132\023.runsvc.v1.Progress" +
-      "R\010progress\022\037\n\010sequence\030\003 \001(\004H\000R\010sequence" +
-      "\210\001\001\022\024\n\005final\030\004 \001(\010R\005final\022 \n\tworker_id\030\005" +
-      " \001(\tH\001R\010workerId\210\001\001B\013\n\t_sequenceB\014\n\n_wor" +
-      "ker_id\"T\n\026UpdateProgressResponse\022 \n\003run\030" +
-      "\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007applied\030\002 " +
-      "\001(\010R\007applied\"b\n\026UpdateModelNameRequest\022\025" +
-      "\n\006run_id\030\001 \001(\tR\005runId\022\"\n\nmodel_name\030\002 \001(" +
-      "\tH\000R\tmodelName\210\001\001B\r\n\013_model_name\";\n\027Upda" +
-      "teModelNameResponse\022 \n\003run\030\001 \001(\0132\016.runsv" +
-      "c.v1.RunR\003run\"F\n\020HeartbeatRequest\022\025\n\006run" +
-      "_id\030\001 \001(\tR\005runId\022\033\n\tworker_id\030\002 \001(\tR\010wor" +
-      "kerId\"5\n\021HeartbeatResponse\022 \n\003run\030\001 \001(\0132" +
-      "\016.runsvc.v1.RunR\003run\"y\n\rCancelRequest\022\025\n" +
-      "\006run_id\030\001 \001(\tR\005runId\022/\n\006action\030\002 \001(\0162\027.r" +
-      "unsvc.v1.CancelActionR\006action\022\027\n\004note\030\003 " +
-      "\001(\tH\000R\004note\210\001\001B\007\n\005_note\"f\n\016CancelRespons" +
-      "e\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\0222\n\007o" +
-      "utcome\030\002 \001(\0162\030.runsvc.v1.CancelOutcomeR\007" +
-      "outcome\"\222\001\n\030AcknowledgeCancelRequest\022\025\n\006" +
-      "run_id\030\001 \001(\tR\005runId\022 \n\tworker_id\030\002 \001(\tH\000" +
-      "R\010workerId\210\001\001\022/\n\010progress\030\003 \001(\0132\023.runsvc" +
-      ".v1.ProgressR\010progressB\014\n\n_worker_id\"W\n\031" +
-      "AcknowledgeCancelResponse\022 \n\003run\030\001 \001(\0132\016" +
-      ".runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(\010R\007ch" +
-      "anged\"\225\003\n\023StreamStatusRequest\022\027\n\006run_id\030" +
-      "\001 \001(\tH\000R\005runId\022\035\n\tthread_id\030\002 \001(\tH\000R\010thr" +
-      "eadId\022&\n\003all\030\003 \001(\0132\022.runsvc.v1.AllRunsH\000" +
-      "R\003all\022*\n\016after_revision\030\004 \001(\004H\001R\rafterRe" +
-      "vision\210\001\001\022\031\n\010store_id\030\005 \001(\tR\007storeId\022)\n\020" +
-      "include_progress\030\006 \001(\010R\017includeProgress\022" +
-      "H\n\022heartbeat_interval\030\007 \001(\0132\031.google.pro" +
-      "tobuf.DurationR\021heartbeatInterval\022\026\n\006att" +
-      "ach\030\010 \001(\010R\006attach\022-\n\022until_acknowledged\030" +
-      "\t \001(\010R\021untilAcknowledgedB\010\n\006targetB\021\n\017_a" +
-      "fter_revision\"\360\001\n\024StreamStatusResponse\022," +
-      "\n\005event\030\001 \001(\0162\026.runsvc.v1.StatusEventR\005e" +
-      "vent\022\032\n\010revision\030\002 \001(\004R\010revision\022 \n\003run\030" +
-      "\003 \001(\0132\016.runsvc.v1.RunR\003run\022=\n\017previous_s" +
-      "tatus\030\004 \001(\0162\024.runsvc.v1.RunStatusR\016previ" +
-      "ousStatus\022\022\n\004more\030\005 \001(\010R\004more\022\031\n\010store_i" +
-      "d\030\006 \001(\tR\007storeId2\241\010\n\nRunService\022=\n\006Creat" +
-      "e\022\030.runsvc.v1.CreateRequest\032\031.runsvc.v1." +
-      "CreateResponse\022U\n\016CreateOrReject\022 .runsv" +
-      "c.v1.CreateOrRejectRequest\032!.runsvc.v1.C" +
-      "reateOrRejectResponse\0229\n\003Get\022\025.runsvc.v1" +
-      ".GetRequest\032\026.runsvc.v1.GetResponse\"\003\220\002\001" +
-      "\022T\n\014ListByThread\022\036.runsvc.v1.ListByThrea" +
-      "dRequest\032\037.runsvc.v1.ListByThreadRespons" +
-      "e\"\003\220\002\001\022Q\n\013HasInflight\022\035.runsvc.v1.HasInf" +
-      "lightRequest\032\036.runsvc.v1.HasInflightResp" +
-      "onse\"\003\220\002\001\022K\n\tSetStatus\022\033.runsvc.v1.SetSt" +
-      "atusRequest\032\034.runsvc.v1.SetStatusRespons" +
-      "e\"\003\220\002\002\022H\n\010Complete\022\032.runsvc.v1.CompleteR" +
-      "equest\032\033.runsvc.v1.CompleteResponse\"\003\220\002\002" +
-      "\022U\n\016UpdateProgress\022 .runsvc.v1.UpdatePro" +
-      "gressRequest\032!.runsvc.v1.UpdateProgressR" +
-      "esponse\022]\n\017UpdateModelName\022!.runsvc.v1.U" +
-      "pdateModelNameRequest\032\".runsvc.v1.Update" +
-      "ModelNameResponse\"\003\220\002\002\022K\n\tHeartbeat\022\033.ru" +
-      "nsvc.v1.HeartbeatRequest\032\034.runsvc.v1.Hea" +
-      "rtbeatResponse\"\003\220\002\002\022B\n\006Cancel\022\030.runsvc.v" +
-      "1.CancelRequest\032\031.runsvc.v1.CancelRespon" +
-      "se\"\003\220\002\002\022c\n\021AcknowledgeCancel\022#.runsvc.v1" +
-      ".AcknowledgeCancelRequest\032$.runsvc.v1.Ac" +
-      "knowledgeCancelResponse\"\003\220\002\002\022V\n\014StreamSt" +
-      "atus\022\036.runsvc.v1.StreamStatusRequest\032\037.r" +
-      "unsvc.v1.StreamStatusResponse\"\003\220\002\0010\001B`\n\023" +
-      "io.github.runsvc.v1B\017RunServiceProtoP\001Z6" +
-      "github.com/runsvc/runsvc/clients/go/runs" +
-      "vc/v1;runsvcv1b\006proto3"
+      "\032\036google/protobuf/duration.proto\032\034google" +
+      "/protobuf/struct.proto\032\023runsvc/v1/run.pr" +
+      "oto\"V\n\rCreateRequest\022\035\n\nrequest_id\030\001 \001(\t" +
+      "R\trequestId\022&\n\004spec\030\002 \001(\0132\022.runsvc.v1.Ru" +
+      "nSpecR\004spec\"N\n\016CreateResponse\022 \n\003run\030\001 \001" +
+      "(\0132\016.runsvc.v1.RunR\003run\022\032\n\010replayed\030\002 \001(" +
+      "\010R\010replayed\"^\n\025CreateOrRejectRequest\022\035\n\n" +
+      "request_id\030\001 \001(\tR\trequestId\022&\n\004spec\030\002 \001(" +
+      "\0132\022.runsvc.v1.RunSpecR\004spec\"\206\001\n\026CreateOr" +
+      "RejectResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1." +
+      "RunR\003run\022\032\n\010replayed\030\002 \001(\010R\010replayed\022.\n\n" +
+      "superseded\030\003 \003(\0132\016.runsvc.v1.RunR\nsupers" +
+      "eded\"#\n\nGetRequest\022\025\n\006run_id\030\001 \001(\tR\005runI" +
+      "d\"/\n\013GetResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v" +
+      "1.RunR\003run\"\240\001\n\023ListByThreadRequest\022\033\n\tth" +
+      "read_id\030\001 \001(\tR\010threadId\022\033\n\tpage_size\030\002 \001" +
+      "(\005R\010pageSize\022\035\n\npage_token\030\003 \001(\tR\tpageTo" +
+      "ken\0220\n\010statuses\030\004 \003(\0162\024.runsvc.v1.RunSta" +
+      "tusR\010statuses\"b\n\024ListByThreadResponse\022\"\n" +
+      "\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004runs\022&\n\017nex" +
+      "t_page_token\030\002 \001(\tR\rnextPageToken\"1\n\022Has" +
+      "InflightRequest\022\033\n\tthread_id\030\001 \001(\tR\010thre" +
+      "adId\"Q\n\023HasInflightResponse\022!\n\014has_infli" +
+      "ght\030\001 \001(\010R\013hasInflight\022\027\n\007run_ids\030\002 \003(\tR" +
+      "\006runIds\"\313\002\n\020SetStatusRequest\022\025\n\006run_id\030\001" +
+      " \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1." +
+      "RunStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R\005erro" +
+      "r\210\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010workerId\210\001\001\0226" +
+      "\n\tlease_ttl\030\005 \001(\0132\031.google.protobuf.Dura" +
+      "tionR\010leaseTtl\022/\n\006result\030\006 \001(\0132\027.google." +
+      "protobuf.StructR\006result\022$\n\013stop_reason\030\007" +
+      " \001(\tH\002R\nstopReason\210\001\001B\010\n\006_errorB\014\n\n_work" +
+      "er_idB\016\n\014_stop_reason\"O\n\021SetStatusRespon" +
+      "se\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007" +
+      "changed\030\002 \001(\010R\007changed\"\303\002\n\017CompleteReque" +
+      "st\022\025\n\006run_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(" +
+      "\0162\024.runsvc.v1.RunStatusR\006status\022\031\n\005error" +
+      "\030\003 \001(\tH\000R\005error\210\001\001\022/\n\010progress\030\004 \001(\0132\023.r" +
+      "unsvc.v1.ProgressR\010progress\022 \n\tworker_id" +
+      "\030\005 \001(\tH\001R\010workerId\210\001\001\022/\n\006result\030\006 \001(\0132\027." +
+      "google.protobuf.StructR\006result\022$\n\013stop_r" +
+      "eason\030\007 \001(\tH\002R\nstopReason\210\001\001B\010\n\006_errorB\014" +
+      "\n\n_worker_idB\016\n\014_stop_reason\"N\n\020Complete" +
+      "Response\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003r" +
+      "un\022\030\n\007changed\030\002 \001(\010R\007changed\"\323\001\n\025UpdateP" +
+      "rogressRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\022/\n" +
+      "\010progress\030\002 \001(\0132\023.runsvc.v1.ProgressR\010pr" +
+      "ogress\022\037\n\010sequence\030\003 \001(\004H\000R\010sequence\210\001\001\022" +
+      "\024\n\005final\030\004 \001(\010R\005final\022 \n\tworker_id\030\005 \001(\t" +
+      "H\001R\010workerId\210\001\001B\013\n\t_sequenceB\014\n\n_worker_" +
+      "id\"T\n\026UpdateProgressResponse\022 \n\003run\030\001 \001(" +
+      "\0132\016.runsvc.v1.RunR\003run\022\030\n\007applied\030\002 \001(\010R" +
+      "\007applied\"b\n\026UpdateModelNameRequest\022\025\n\006ru" +
+      "n_id\030\001 \001(\tR\005runId\022\"\n\nmodel_name\030\002 \001(\tH\000R" +
+      "\tmodelName\210\001\001B\r\n\013_model_name\";\n\027UpdateMo" +
+      "delNameResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1" +
+      ".RunR\003run\"q\n\025UpdateMetadataRequest\022\025\n\006ru" +
+      "n_id\030\001 \001(\tR\005runId\022)\n\003set\030\002 \001(\0132\027.google." +
+      "protobuf.StructR\003set\022\026\n\006remove\030\003 \003(\tR\006re" +
+      "move\"T\n\026UpdateMetadataResponse\022 \n\003run\030\001 " +
+      "\001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(" +
+      "\010R\007changed\"F\n\020HeartbeatRequest\022\025\n\006run_id" +
+      "\030\001 \001(\tR\005runId\022\033\n\tworker_id\030\002 \001(\tR\010worker" +
+      "Id\"5\n\021HeartbeatResponse\022 \n\003run\030\001 \001(\0132\016.r" +
+      "unsvc.v1.RunR\003run\"y\n\rCancelRequest\022\025\n\006ru" +
+      "n_id\030\001 \001(\tR\005runId\022/\n\006action\030\002 \001(\0162\027.runs" +
+      "vc.v1.CancelActionR\006action\022\027\n\004note\030\003 \001(\t" +
+      "H\000R\004note\210\001\001B\007\n\005_note\"f\n\016CancelResponse\022 " +
+      "\n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\0222\n\007outc" +
+      "ome\030\002 \001(\0162\030.runsvc.v1.CancelOutcomeR\007out" +
+      "come\"\310\001\n\030AcknowledgeCancelRequest\022\025\n\006run" +
+      "_id\030\001 \001(\tR\005runId\022 \n\tworker_id\030\002 \001(\tH\000R\010w" +
+      "orkerId\210\001\001\022/\n\010progress\030\003 \001(\0132\023.runsvc.v1" +
+      ".ProgressR\010progress\022$\n\013stop_reason\030\004 \001(\t" +
+      "H\001R\nstopReason\210\001\001B\014\n\n_worker_idB\016\n\014_stop" +
+      "_reason\"W\n\031AcknowledgeCancelResponse\022 \n\003" +
+      "run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007change" +
+      "d\030\002 \001(\010R\007changed\"\225\003\n\023StreamStatusRequest" +
+      "\022\027\n\006run_id\030\001 \001(\tH\000R\005runId\022\035\n\tthread_id\030\002" +
+      " \001(\tH\000R\010threadId\022&\n\003all\030\003 \001(\0132\022.runsvc.v" +
+      "1.AllRunsH\000R\003all\022*\n\016after_revision\030\004 \001(\004" +
+      "H\001R\rafterRevision\210\001\001\022\031\n\010store_id\030\005 \001(\tR\007" +
+      "storeId\022)\n\020include_progress\030\006 \001(\010R\017inclu" +
+      "deProgress\022H\n\022heartbeat_interval\030\007 \001(\0132\031" +
+      ".google.protobuf.DurationR\021heartbeatInte" +
+      "rval\022\026\n\006attach\030\010 \001(\010R\006attach\022-\n\022until_ac" +
+      "knowledged\030\t \001(\010R\021untilAcknowledgedB\010\n\006t" +
+      "argetB\021\n\017_after_revision\"\360\001\n\024StreamStatu" +
+      "sResponse\022,\n\005event\030\001 \001(\0162\026.runsvc.v1.Sta" +
+      "tusEventR\005event\022\032\n\010revision\030\002 \001(\004R\010revis" +
+      "ion\022 \n\003run\030\003 \001(\0132\016.runsvc.v1.RunR\003run\022=\n" +
+      "\017previous_status\030\004 \001(\0162\024.runsvc.v1.RunSt" +
+      "atusR\016previousStatus\022\022\n\004more\030\005 \001(\010R\004more" +
+      "\022\031\n\010store_id\030\006 \001(\tR\007storeId2\375\010\n\nRunServi" +
+      "ce\022=\n\006Create\022\030.runsvc.v1.CreateRequest\032\031" +
+      ".runsvc.v1.CreateResponse\022U\n\016CreateOrRej" +
+      "ect\022 .runsvc.v1.CreateOrRejectRequest\032!." +
+      "runsvc.v1.CreateOrRejectResponse\0229\n\003Get\022" +
+      "\025.runsvc.v1.GetRequest\032\026.runsvc.v1.GetRe" +
+      "sponse\"\003\220\002\001\022T\n\014ListByThread\022\036.runsvc.v1." +
+      "ListByThreadRequest\032\037.runsvc.v1.ListByTh" +
+      "readResponse\"\003\220\002\001\022Q\n\013HasInflight\022\035.runsv" +
+      "c.v1.HasInflightRequest\032\036.runsvc.v1.HasI" +
+      "nflightResponse\"\003\220\002\001\022K\n\tSetStatus\022\033.runs" +
+      "vc.v1.SetStatusRequest\032\034.runsvc.v1.SetSt" +
+      "atusResponse\"\003\220\002\002\022H\n\010Complete\022\032.runsvc.v" +
+      "1.CompleteRequest\032\033.runsvc.v1.CompleteRe" +
+      "sponse\"\003\220\002\002\022U\n\016UpdateProgress\022 .runsvc.v" +
+      "1.UpdateProgressRequest\032!.runsvc.v1.Upda" +
+      "teProgressResponse\022]\n\017UpdateModelName\022!." +
+      "runsvc.v1.UpdateModelNameRequest\032\".runsv" +
+      "c.v1.UpdateModelNameResponse\"\003\220\002\002\022Z\n\016Upd" +
+      "ateMetadata\022 .runsvc.v1.UpdateMetadataRe" +
+      "quest\032!.runsvc.v1.UpdateMetadataResponse" +
+      "\"\003\220\002\002\022K\n\tHeartbeat\022\033.runsvc.v1.Heartbeat" +
+      "Request\032\034.runsvc.v1.HeartbeatResponse\"\003\220" +
+      "\002\002\022B\n\006Cancel\022\030.runsvc.v1.CancelRequest\032\031" +
+      ".runsvc.v1.CancelResponse\"\003\220\002\002\022c\n\021Acknow" +
+      "ledgeCancel\022#.runsvc.v1.AcknowledgeCance" +
+      "lRequest\032$.runsvc.v1.AcknowledgeCancelRe" +
+      "sponse\"\003\220\002\002\022V\n\014StreamStatus\022\036.runsvc.v1." +
+      "StreamStatusRequest\032\037.runsvc.v1.StreamSt" +
+      "atusResponse\"\003\220\002\0010\001B`\n\023io.github.runsvc." +
+      "v1B\017RunServiceProtoP\001Z6github.com/runsvc" +
+      "/runsvc/clients/go/runsvc/v1;runsvcv1b\006p" +
+      "roto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
           com.google.protobuf.DurationProto.getDescriptor(),
+          com.google.protobuf.StructProto.getDescriptor(),
           io.github.runsvc.v1.RunProto.getDescriptor(),
         });
     internal_static_runsvc_v1_CreateRequest_descriptor =
@@ -349,7 +375,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_SetStatusRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_SetStatusRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", });
+        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", "Result", "StopReason", });
     internal_static_runsvc_v1_SetStatusResponse_descriptor =
       getDescriptor().getMessageTypes().get(11);
     internal_static_runsvc_v1_SetStatusResponse_fieldAccessorTable = new
@@ -361,7 +387,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_CompleteRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CompleteRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", });
+        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", "Result", "StopReason", });
     internal_static_runsvc_v1_CompleteResponse_descriptor =
       getDescriptor().getMessageTypes().get(13);
     internal_static_runsvc_v1_CompleteResponse_fieldAccessorTable = new
@@ -392,56 +418,69 @@ public final class RunServiceProto {
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_UpdateModelNameResponse_descriptor,
         new java.lang.String[] { "Run", });
-    internal_static_runsvc_v1_HeartbeatRequest_descriptor =
+    internal_static_runsvc_v1_UpdateMetadataRequest_descriptor =
       getDescriptor().getMessageTypes().get(18);
+    internal_static_runsvc_v1_UpdateMetadataRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_UpdateMetadataRequest_descriptor,
+        new java.lang.String[] { "RunId", "Set", "Remove", });
+    internal_static_runsvc_v1_UpdateMetadataResponse_descriptor =
+      getDescriptor().getMessageTypes().get(19);
+    internal_static_runsvc_v1_UpdateMetadataResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_UpdateMetadataResponse_descriptor,
+        new java.lang.String[] { "Run", "Changed", });
+    internal_static_runsvc_v1_HeartbeatRequest_descriptor =
+      getDescriptor().getMessageTypes().get(20);
     internal_static_runsvc_v1_HeartbeatRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HeartbeatRequest_descriptor,
         new java.lang.String[] { "RunId", "WorkerId", });
     internal_static_runsvc_v1_HeartbeatResponse_descriptor =
-      getDescriptor().getMessageTypes().get(19);
+      getDescriptor().getMessageTypes().get(21);
     internal_static_runsvc_v1_HeartbeatResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HeartbeatResponse_descriptor,
         new java.lang.String[] { "Run", });
     internal_static_runsvc_v1_CancelRequest_descriptor =
-      getDescriptor().getMessageTypes().get(20);
+      getDescriptor().getMessageTypes().get(22);
     internal_static_runsvc_v1_CancelRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CancelRequest_descriptor,
         new java.lang.String[] { "RunId", "Action", "Note", });
     internal_static_runsvc_v1_CancelResponse_descriptor =
-      getDescriptor().getMessageTypes().get(21);
+      getDescriptor().getMessageTypes().get(23);
     internal_static_runsvc_v1_CancelResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CancelResponse_descriptor,
         new java.lang.String[] { "Run", "Outcome", });
     internal_static_runsvc_v1_AcknowledgeCancelRequest_descriptor =
-      getDescriptor().getMessageTypes().get(22);
+      getDescriptor().getMessageTypes().get(24);
     internal_static_runsvc_v1_AcknowledgeCancelRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AcknowledgeCancelRequest_descriptor,
-        new java.lang.String[] { "RunId", "WorkerId", "Progress", });
+        new java.lang.String[] { "RunId", "WorkerId", "Progress", "StopReason", });
     internal_static_runsvc_v1_AcknowledgeCancelResponse_descriptor =
-      getDescriptor().getMessageTypes().get(23);
+      getDescriptor().getMessageTypes().get(25);
     internal_static_runsvc_v1_AcknowledgeCancelResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AcknowledgeCancelResponse_descriptor,
         new java.lang.String[] { "Run", "Changed", });
     internal_static_runsvc_v1_StreamStatusRequest_descriptor =
-      getDescriptor().getMessageTypes().get(24);
+      getDescriptor().getMessageTypes().get(26);
     internal_static_runsvc_v1_StreamStatusRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_StreamStatusRequest_descriptor,
         new java.lang.String[] { "RunId", "ThreadId", "All", "AfterRevision", "StoreId", "IncludeProgress", "HeartbeatInterval", "Attach", "UntilAcknowledged", "Target", });
     internal_static_runsvc_v1_StreamStatusResponse_descriptor =
-      getDescriptor().getMessageTypes().get(25);
+      getDescriptor().getMessageTypes().get(27);
     internal_static_runsvc_v1_StreamStatusResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_StreamStatusResponse_descriptor,
         new java.lang.String[] { "Event", "Revision", "Run", "PreviousStatus", "More", "StoreId", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();
+    com.google.protobuf.StructProto.getDescriptor();
     io.github.runsvc.v1.RunProto.getDescriptor();
   }
 

@@ -36,6 +36,7 @@ private static final long serialVersionUID = 0L;
     status_ = 0;
     error_ = "";
     workerId_ = "";
+    stopReason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -130,7 +131,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -142,7 +144,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -163,7 +166,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -287,6 +291,103 @@ private static final long serialVersionUID = 0L;
     return leaseTtl_ == null ? com.google.protobuf.Duration.getDefaultInstance() : leaseTtl_;
   }
 
+  public static final int RESULT_FIELD_NUMBER = 6;
+  private com.google.protobuf.Struct result_;
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  @java.lang.Override
+  public boolean hasResult() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return The result.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Struct getResult() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+    return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+  }
+
+  public static final int STOP_REASON_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object stopReason_ = "";
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  @java.lang.Override
+  public boolean hasStopReason() {
+    return ((bitField0_ & 0x00000010) != 0);
+  }
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  @java.lang.Override
+  public java.lang.String getStopReason() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      stopReason_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStopReasonBytes() {
+    java.lang.Object ref = stopReason_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      stopReason_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -316,6 +417,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(5, getLeaseTtl());
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(6, getResult());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 7, stopReason_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -341,6 +448,13 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(5, getLeaseTtl());
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(6, getResult());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, stopReason_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -375,6 +489,16 @@ private static final long serialVersionUID = 0L;
       if (!getLeaseTtl()
           .equals(other.getLeaseTtl())) return false;
     }
+    if (hasResult() != other.hasResult()) return false;
+    if (hasResult()) {
+      if (!getResult()
+          .equals(other.getResult())) return false;
+    }
+    if (hasStopReason() != other.hasStopReason()) return false;
+    if (hasStopReason()) {
+      if (!getStopReason()
+          .equals(other.getStopReason())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -401,6 +525,14 @@ private static final long serialVersionUID = 0L;
     if (hasLeaseTtl()) {
       hash = (37 * hash) + LEASE_TTL_FIELD_NUMBER;
       hash = (53 * hash) + getLeaseTtl().hashCode();
+    }
+    if (hasResult()) {
+      hash = (37 * hash) + RESULT_FIELD_NUMBER;
+      hash = (53 * hash) + getResult().hashCode();
+    }
+    if (hasStopReason()) {
+      hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
+      hash = (53 * hash) + getStopReason().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -537,6 +669,7 @@ private static final long serialVersionUID = 0L;
       if (com.google.protobuf.GeneratedMessage
               .alwaysUseFieldBuilders) {
         internalGetLeaseTtlFieldBuilder();
+        internalGetResultFieldBuilder();
       }
     }
     @java.lang.Override
@@ -552,6 +685,12 @@ private static final long serialVersionUID = 0L;
         leaseTtlBuilder_.dispose();
         leaseTtlBuilder_ = null;
       }
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      stopReason_ = "";
       return this;
     }
 
@@ -606,6 +745,16 @@ private static final long serialVersionUID = 0L;
             : leaseTtlBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.result_ = resultBuilder_ == null
+            ? result_
+            : resultBuilder_.build();
+        to_bitField0_ |= 0x00000008;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.stopReason_ = stopReason_;
+        to_bitField0_ |= 0x00000010;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -641,6 +790,14 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasLeaseTtl()) {
         mergeLeaseTtl(other.getLeaseTtl());
+      }
+      if (other.hasResult()) {
+        mergeResult(other.getResult());
+      }
+      if (other.hasStopReason()) {
+        stopReason_ = other.stopReason_;
+        bitField0_ |= 0x00000040;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -695,6 +852,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 50: {
+              input.readMessage(
+                  internalGetResultFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
+            case 58: {
+              stopReason_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -878,7 +1047,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -889,7 +1059,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -909,7 +1080,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -930,7 +1102,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -947,7 +1120,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -961,7 +1135,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, at most 16 KiB; only with a terminal status. Unset: none.
+     * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+     * none.
      * </pre>
      *
      * <code>optional string error = 3 [json_name = "error"];</code>
@@ -1251,6 +1426,266 @@ private static final long serialVersionUID = 0L;
         leaseTtl_ = null;
       }
       return leaseTtlBuilder_;
+    }
+
+    private com.google.protobuf.Struct result_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> resultBuilder_;
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     * @return Whether the result field is set.
+     */
+    public boolean hasResult() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     * @return The result.
+     */
+    public com.google.protobuf.Struct getResult() {
+      if (resultBuilder_ == null) {
+        return result_ == null ? com.google.protobuf.Struct.getDefaultInstance() : result_;
+      } else {
+        return resultBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder setResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        result_ = value;
+      } else {
+        resultBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder setResult(
+        com.google.protobuf.Struct.Builder builderForValue) {
+      if (resultBuilder_ == null) {
+        result_ = builderForValue.build();
+      } else {
+        resultBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder mergeResult(com.google.protobuf.Struct value) {
+      if (resultBuilder_ == null) {
+        if (((bitField0_ & 0x00000020) != 0) &&
+          result_ != null &&
+          result_ != com.google.protobuf.Struct.getDefaultInstance()) {
+          getResultBuilder().mergeFrom(value);
+        } else {
+          result_ = value;
+        }
+      } else {
+        resultBuilder_.mergeFrom(value);
+      }
+      if (result_ != null) {
+        bitField0_ |= 0x00000020;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public Builder clearResult() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      result_ = null;
+      if (resultBuilder_ != null) {
+        resultBuilder_.dispose();
+        resultBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.Struct.Builder getResultBuilder() {
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return internalGetResultFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    public com.google.protobuf.StructOrBuilder getResultOrBuilder() {
+      if (resultBuilder_ != null) {
+        return resultBuilder_.getMessageOrBuilder();
+      } else {
+        return result_ == null ?
+            com.google.protobuf.Struct.getDefaultInstance() : result_;
+      }
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest.
+     * </pre>
+     *
+     * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> 
+        internalGetResultFieldBuilder() {
+      if (resultBuilder_ == null) {
+        resultBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder>(
+                getResult(),
+                getParentForChildren(),
+                isClean());
+        result_ = null;
+      }
+      return resultBuilder_;
+    }
+
+    private java.lang.Object stopReason_ = "";
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return Whether the stopReason field is set.
+     */
+    public boolean hasStopReason() {
+      return ((bitField0_ & 0x00000040) != 0);
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return The stopReason.
+     */
+    public java.lang.String getStopReason() {
+      java.lang.Object ref = stopReason_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        stopReason_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return The bytes for stopReason.
+     */
+    public com.google.protobuf.ByteString
+        getStopReasonBytes() {
+      java.lang.Object ref = stopReason_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        stopReason_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @param value The stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReason(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      stopReason_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStopReason() {
+      stopReason_ = getDefaultInstance().getStopReason();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in CompleteRequest; only with a terminal status.
+     * </pre>
+     *
+     * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+     * @param value The bytes for stopReason to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStopReasonBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      stopReason_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.SetStatusRequest)

@@ -51,7 +51,8 @@ public interface SetStatusRequestOrBuilder extends
 
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -60,7 +61,8 @@ public interface SetStatusRequestOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -69,7 +71,8 @@ public interface SetStatusRequestOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * The error, at most 16 KiB; only with a terminal status. Unset: none.
+   * The error; only with a terminal status. More than 16 KiB are cut, and the text then ends in " … (cut)". Unset:
+   * none.
    * </pre>
    *
    * <code>optional string error = 3 [json_name = "error"];</code>
@@ -139,4 +142,60 @@ public interface SetStatusRequestOrBuilder extends
    * <code>.google.protobuf.Duration lease_ttl = 5 [json_name = "leaseTtl"];</code>
    */
   com.google.protobuf.DurationOrBuilder getLeaseTtlOrBuilder();
+
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return Whether the result field is set.
+   */
+  boolean hasResult();
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   * @return The result.
+   */
+  com.google.protobuf.Struct getResult();
+  /**
+   * <pre>
+   * As in CompleteRequest.
+   * </pre>
+   *
+   * <code>.google.protobuf.Struct result = 6 [json_name = "result"];</code>
+   */
+  com.google.protobuf.StructOrBuilder getResultOrBuilder();
+
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return Whether the stopReason field is set.
+   */
+  boolean hasStopReason();
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The stopReason.
+   */
+  java.lang.String getStopReason();
+  /**
+   * <pre>
+   * As in CompleteRequest; only with a terminal status.
+   * </pre>
+   *
+   * <code>optional string stop_reason = 7 [json_name = "stopReason"];</code>
+   * @return The bytes for stopReason.
+   */
+  com.google.protobuf.ByteString
+      getStopReasonBytes();
 }

@@ -41,7 +41,8 @@ public enum StatusEvent
   STATUS_EVENT_SNAPSHOT_END(2),
   /**
    * <pre>
-   * One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
+   * One change of a run: its creation, a new status, the acknowledgement of a cancel, or final usage that arrived after
+   * the end. None is skipped or repeated.
    * </pre>
    *
    * <code>STATUS_EVENT_CHANGED = 3;</code>
@@ -49,8 +50,8 @@ public enum StatusEvent
   STATUS_EVENT_CHANGED(3),
   /**
    * <pre>
-   * The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
-   * include_progress.
+   * The latest progress and metadata of a run; intermediate reports may be omitted, and the log does not hold any. Sent
+   * only with include_progress.
    * </pre>
    *
    * <code>STATUS_EVENT_PROGRESS = 4;</code>
@@ -110,7 +111,8 @@ public enum StatusEvent
   public static final int STATUS_EVENT_SNAPSHOT_END_VALUE = 2;
   /**
    * <pre>
-   * One change of a run: its creation, a new status, or the acknowledgement of a cancel. None is skipped or repeated.
+   * One change of a run: its creation, a new status, the acknowledgement of a cancel, or final usage that arrived after
+   * the end. None is skipped or repeated.
    * </pre>
    *
    * <code>STATUS_EVENT_CHANGED = 3;</code>
@@ -118,8 +120,8 @@ public enum StatusEvent
   public static final int STATUS_EVENT_CHANGED_VALUE = 3;
   /**
    * <pre>
-   * The latest progress of a run; intermediate reports may be omitted, and the log does not hold any. Sent only with
-   * include_progress.
+   * The latest progress and metadata of a run; intermediate reports may be omitted, and the log does not hold any. Sent
+   * only with include_progress.
    * </pre>
    *
    * <code>STATUS_EVENT_PROGRESS = 4;</code>

@@ -96,8 +96,8 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -109,8 +109,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -122,8 +122,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -776,8 +776,8 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -788,8 +788,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -804,8 +804,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -825,8 +825,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -844,8 +844,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -870,8 +870,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -888,8 +888,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -901,8 +901,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -917,8 +917,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-     * SNAPSHOT_END and HEARTBEAT.
+     * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+     * on SNAPSHOT_END and HEARTBEAT.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>

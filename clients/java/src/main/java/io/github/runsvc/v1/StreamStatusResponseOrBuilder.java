@@ -41,8 +41,8 @@ public interface StreamStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -51,8 +51,8 @@ public interface StreamStatusResponseOrBuilder extends
   boolean hasRun();
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>
@@ -61,8 +61,8 @@ public interface StreamStatusResponseOrBuilder extends
   io.github.runsvc.v1.Run getRun();
   /**
    * <pre>
-   * The run as of this event, without kwargs. Only ids and statuses if the run has since been removed. Unset on
-   * SNAPSHOT_END and HEARTBEAT.
+   * The run as of this event, without kwargs and result. Only ids and statuses if the run has since been removed. Unset
+   * on SNAPSHOT_END and HEARTBEAT.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 3 [json_name = "run"];</code>

@@ -52,7 +52,7 @@ private static final long serialVersionUID = 0L;
   private io.github.runsvc.v1.Run run_;
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -64,7 +64,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -76,7 +76,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Without kwargs.
+   * Without kwargs and result.
    * </pre>
    *
    * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -449,7 +449,7 @@ private static final long serialVersionUID = 0L;
         io.github.runsvc.v1.Run, io.github.runsvc.v1.Run.Builder, io.github.runsvc.v1.RunOrBuilder> runBuilder_;
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -460,7 +460,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -495,7 +495,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -513,7 +513,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -538,7 +538,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -567,7 +567,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Without kwargs.
+     * Without kwargs and result.
      * </pre>
      *
      * <code>.runsvc.v1.Run run = 1 [json_name = "run"];</code>
