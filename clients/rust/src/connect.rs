@@ -9,10 +9,10 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use crate::SettingsError;
 use crate::settings::DEFAULT_TARGET;
 
-/// The PEM files of a connection with TLS.
+/// The PEM files of a connection with TLS. Without any, the connection is not encrypted.
 #[derive(Default)]
 pub(crate) struct TlsFiles {
-    /// The certificates to trust. None: no TLS.
+    /// The certificates to trust. None: those of the operating system.
     pub(crate) ca: Option<PathBuf>,
     /// The client's own certificate and its key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
@@ -51,21 +51,14 @@ pub(crate) fn endpoint_of(target: &str, files: TlsFiles) -> Result<Endpoint, Set
 }
 
 fn tls_of(files: &TlsFiles) -> Result<Option<ClientTlsConfig>, SettingsError> {
-    let Some(ca) = &files.ca else {
-        return if files.identity.is_none() { Ok(None) } else { Err(without_ca()) };
+    let config = match &files.ca {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => ClientTlsConfig::new().with_native_roots(),
     };
-    let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
-    Ok(Some(match &files.identity {
-        Some((cert, key)) => config.identity(Identity::from_pem(read(cert)?, read(key)?)),
-        None => config,
-    }))
-}
-
-fn without_ca() -> SettingsError {
-    SettingsError(
-        "The client has a certificate but no TLS; set the certificates to trust too (RUNSVC_TLS_CA)"
-            .into(),
-    )
+    Ok(match &files.identity {
+        Some((cert, key)) => Some(config.identity(Identity::from_pem(read(cert)?, read(key)?))),
+        None => files.ca.is_some().then_some(config),
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {

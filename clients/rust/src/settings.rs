@@ -17,18 +17,11 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct RunClientBuilder {
     target: Option<Option<String>>,
-    token: Option<Token>,
+    token: Option<Credential>,
     tls_ca: Option<Option<PathBuf>>,
     tls_identity: Option<Option<(PathBuf, PathBuf)>>,
     timeout: Option<Option<Duration>>,
     channel: Option<Channel>,
-}
-
-enum Token {
-    None,
-    Fixed(String),
-    File(PathBuf),
-    Function(Box<dyn Fn() -> String + Send + Sync>),
 }
 
 impl RunClientBuilder {
@@ -46,7 +39,8 @@ impl RunClientBuilder {
     /// Variable: `RUNSVC_TOKEN`. Default: no token is sent.
     #[must_use]
     pub fn token(mut self, token: Option<&str>) -> Self {
-        self.token = Some(token.map_or(Token::None, |token| Token::Fixed(token.to_owned())));
+        self.token =
+            Some(token.map_or(Credential::None, |token| Credential::Fixed(token.to_owned())));
         self
     }
 
@@ -56,7 +50,7 @@ impl RunClientBuilder {
     /// Variable: `RUNSVC_TOKEN_FILE`.
     #[must_use]
     pub fn token_file(mut self, path: &Path) -> Self {
-        self.token = Some(Token::File(path.to_owned()));
+        self.token = Some(Credential::File(TokenFile::new(path.to_owned())));
         self
     }
 
@@ -64,7 +58,7 @@ impl RunClientBuilder {
     /// before a call that was refused as UNAUTHENTICATED is repeated. It must not block for long.
     #[must_use]
     pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.token = Some(Token::Function(Box::new(token)));
+        self.token = Some(Credential::Function(Box::new(token)));
         self
     }
 
@@ -77,7 +71,8 @@ impl RunClientBuilder {
         self
     }
 
-    /// Sets the client's own certificate and its private key, two PEM files. Needs [`RunClientBuilder::tls_ca`].
+    /// Sets the client's own certificate and its private key, two PEM files, and uses TLS.
+    /// Without [`RunClientBuilder::tls_ca`], the certificates of the operating system are trusted.
     ///
     /// Variables: `RUNSVC_TLS_CERT` and `RUNSVC_TLS_KEY`. Default: none is presented to the server.
     #[must_use]
@@ -107,8 +102,7 @@ impl RunClientBuilder {
     ///
     /// # Errors
     ///
-    /// The target is not an address, the timeout is not a positive number, or the certificates or the token file cannot
-    /// be read.
+    /// The target is not an address, the timeout is not a positive number, or the certificates cannot be read.
     pub fn build(self) -> Result<RunClient, SettingsError> {
         self.build_in(|name| env::var(name).ok())
     }
@@ -127,7 +121,7 @@ impl RunClientBuilder {
             return Err(SettingsError("The timeout is 0; set it above 0".into()));
         }
         let token = self.token.map_or_else(|| token_of(&variable), Ok)?;
-        let bearer = Bearer::new(credential_of(token)?);
+        let bearer = Bearer::new(token);
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
         if let Some(channel) = self.channel {
             return Ok(RunClient::new(channel, None, bearer, timeout));
@@ -145,32 +139,15 @@ impl RunClientBuilder {
 }
 
 /// Returns the token of the environment.
-fn token_of(variable: &impl Fn(&str) -> Option<String>) -> Result<Token, SettingsError> {
+fn token_of(variable: &impl Fn(&str) -> Option<String>) -> Result<Credential, SettingsError> {
     match (variable("RUNSVC_TOKEN"), variable("RUNSVC_TOKEN_FILE")) {
         (Some(_), Some(_)) => Err(SettingsError(
             "RUNSVC_TOKEN and RUNSVC_TOKEN_FILE are both set; unset one of them".into(),
         )),
-        (Some(token), None) => Ok(Token::Fixed(token)),
-        (None, Some(path)) => Ok(Token::File(path.into())),
-        (None, None) => Ok(Token::None),
+        (Some(token), None) => Ok(Credential::Fixed(token)),
+        (None, Some(path)) => Ok(Credential::File(TokenFile::new(path.into()))),
+        (None, None) => Ok(Credential::None),
     }
-}
-
-fn credential_of(token: Token) -> Result<Credential, SettingsError> {
-    Ok(match token {
-        Token::None => Credential::None,
-        Token::Fixed(token) => Credential::Fixed(token),
-        Token::Function(token) => Credential::Function(token),
-        Token::File(path) => {
-            let unreadable = |error| {
-                SettingsError(format!(
-                    "Cannot read a token from {}: {error}; write it there, or set RUNSVC_TOKEN",
-                    path.display()
-                ))
-            };
-            Credential::File(TokenFile::open(path.clone()).map_err(unreadable)?)
-        }
-    })
 }
 
 /// Returns the files of the client's own certificate and key.

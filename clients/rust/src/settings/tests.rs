@@ -55,12 +55,11 @@ async fn the_token_comes_from_one_variable() {
     assert!(error.contains("RUNSVC_TOKEN and RUNSVC_TOKEN_FILE are both set"), "{error}");
     assert!(builder().token(Some("t")).build_in(both).is_ok());
     assert!(builder().token(None).build_in(both).is_ok());
-    let error = build(RunClient::builder(), "RUNSVC_TOKEN_FILE", "/nowhere/token").unwrap_err();
-    assert!(error.to_string().contains("/nowhere/token"));
+    assert!(build(RunClient::builder(), "RUNSVC_TOKEN_FILE", "/nowhere/token").is_ok());
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_client_needs_its_key_and_tls() {
+async fn a_certificate_of_the_client_needs_its_key() {
     for alone in ["RUNSVC_TLS_CERT", "RUNSVC_TLS_KEY"] {
         let error = build(RunClient::builder(), alone, "/nowhere/file.pem").unwrap_err();
         assert!(error.to_string().contains("belong together"));
@@ -68,7 +67,7 @@ async fn a_certificate_of_the_client_needs_its_key_and_tls() {
     let file = Path::new("/nowhere/file.pem");
     let builder = RunClient::builder().tls_identity(Some((file, file)));
     let error = build(builder, "", "").unwrap_err();
-    assert!(error.to_string().contains("RUNSVC_TLS_CA"));
+    assert!(error.to_string().contains("/nowhere/file.pem"));
 }
 
 #[tokio::test]
