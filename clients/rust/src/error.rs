@@ -193,7 +193,7 @@ impl fmt::Display for RunError {
         }
         write!(f, ": {}", self.0.message)?;
         if !self.0.request_id.is_empty() {
-            write!(f, " (request {})", self.0.request_id)?;
+            write!(f, " (request id {})", self.0.request_id)?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ import type {
   UpdateProgressOptions,
   WithRun,
 } from "./options.js";
-import { type ClientOptions, settingsOf } from "./settings.js";
+import { type ClientOptions, type Settings, settingsOf } from "./settings.js";
 import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.js";
 
 /**
@@ -53,6 +53,8 @@ export class RunClient implements Disposable {
   /** Default deadline of a call in milliseconds; 0 means none. */
   readonly timeoutMs: number;
   readonly #connection: Connection;
+  readonly #settings: Settings;
+  readonly #isView: boolean;
 
   /**
    * Create a client.
@@ -60,20 +62,40 @@ export class RunClient implements Disposable {
    * @param target The address of the server, as `host:port`. Default: `RUNSVC_TARGET`, or {@link DEFAULT_TARGET}.
    * `null` ignores the variable.
    * @param options Other settings, such as the token.
-   * @throws RangeError if the target or the timeout is invalid; the error of `readFileSync` if the certificates cannot
-   * be read.
+   * @throws RangeError if the target or the timeout is invalid, or options contradict each other; the error of
+   * `readFileSync` if the certificates cannot be read.
    */
-  constructor(target?: string | null, options: ClientOptions = {}) {
-    const settings = settingsOf(target, options, process.env);
-    this.timeoutMs = settings.timeoutMs;
-    this.#connection = new Connection(settings);
+  constructor(target?: string | null, options?: ClientOptions);
+  /** @internal */
+  constructor(view: Connection, settings: Settings);
+  constructor(target?: string | null | Connection, options: ClientOptions | Settings = {}) {
+    this.#isView = target instanceof Connection;
+    this.#settings =
+      target instanceof Connection
+        ? (options as Settings)
+        : settingsOf(target, options as ClientOptions, process.env);
+    this.timeoutMs = this.#settings.timeoutMs;
+    this.#connection = target instanceof Connection ? target : new Connection(this.#settings);
     this.stub = createClient(RunService, this.#connection);
     this.admin = createClient(AdminService, this.#connection);
   }
 
-  /** Close the connection. Open calls and watches fail, and so do later calls. */
+  /**
+   * This client for the runs of one owner, on the same connections. A caller who may act for several owners narrows its
+   * calls and watches in this way; an empty name means the runs of the platform itself. To close the view has no effect.
+   *
+   * @throws RangeError if the name has characters that a header cannot carry.
+   */
+  forOwner(owner: string): RunClient {
+    if (!/^[!-~]*$/.test(owner)) {
+      throw new RangeError(`the owner ${JSON.stringify(owner)} has characters other than visible ASCII`);
+    }
+    return new RunClient(this.#connection.forOwner(this.#settings, owner), this.#settings);
+  }
+
+  /** Close the connections. Open calls and watches fail, and so do later calls. */
   close(): void {
-    this.#connection.close();
+    if (!this.#isView) this.#connection.close();
   }
 
   /** Close the client at the end of a `using` block. */
@@ -191,7 +213,7 @@ export class RunClient implements Disposable {
    * the server.
    */
   watch(target: WatchTarget, options: WatchOptions = {}): Watch {
-    return watch(this.stub, target, options);
+    return watch(this.stub, this.#connection, target, options);
   }
 
   /**

@@ -16,7 +16,15 @@ import type {
   SetStatusOptions,
   UpdateProgressOptions,
 } from "./options.js";
-import { errorText, isRefusal, isTransient, orRefusal, retryReport, withShortPreviews } from "./report.js";
+import {
+  errorText,
+  isOutage,
+  isRefusal,
+  isTransient,
+  orRefusal,
+  retryReport,
+  withShortPreviews,
+} from "./report.js";
 import { isTerminal } from "./status.js";
 import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
 import { newWorkerId } from "./workerId.js";
@@ -52,7 +60,7 @@ export async function execute(
   if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
   const began = performance.now();
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
-  const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
+  const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY, isTransient);
   const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
   const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS), began);
   const finished = new AbortController();
@@ -121,7 +129,7 @@ class RunningExecution implements Execution {
     } catch (thrown) {
       const error = RunError.from(thrown);
       if (isRefusal(error)) this.#stopFor(error);
-      else if (!isTransient(error)) throw error;
+      else if (!isOutage(error)) throw error;
     }
     merge(ProgressSchema, this.#usage, total);
     return applied;

@@ -6,6 +6,7 @@
 export { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 export { Code } from "@connectrpc/connect";
 export { RunClient } from "./client.js";
+export type { Token } from "./credential.js";
 export type { Violation } from "./details.js";
 export {
   FailedPreconditionError,
@@ -46,6 +47,6 @@ export type {
   UpdateProgressOptions,
   WithRun,
 } from "./options.js";
-export { type ClientOptions, DEFAULT_TARGET, type Token } from "./settings.js";
+export { type ClientOptions, DEFAULT_TARGET } from "./settings.js";
 export { isTerminal } from "./status.js";
 export type { Watch, WatchOptions, WatchTarget } from "./watch.js";

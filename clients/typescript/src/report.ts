@@ -7,8 +7,12 @@ import type { Progress } from "./gen/runsvc/v1/run_pb.js";
 
 const MAX_ERROR_BYTES = 16 * 1024;
 
-/** Send a report, and retry it after transient errors for the given time. */
-export async function retryReport<T>(send: () => Promise<T>, retryMs: number): Promise<T> {
+/** Send a report, and retry it after temporary errors for the given time. */
+export async function retryReport<T>(
+  send: () => Promise<T>,
+  retryMs: number,
+  isTemporary = isOutage,
+): Promise<T> {
   const backoff = new Backoff();
   const end = performance.now() + retryMs;
   for (;;) {
@@ -17,7 +21,7 @@ export async function retryReport<T>(send: () => Promise<T>, retryMs: number): P
     } catch (thrown) {
       const error = RunError.from(thrown);
       const milliseconds = backoff.pauseAfter(error);
-      if (!isTransient(error) || performance.now() + milliseconds > end) throw error;
+      if (!isTemporary(error) || performance.now() + milliseconds > end) throw error;
       await pause(milliseconds);
     }
   }
@@ -42,6 +46,11 @@ export function isRefusal({ code }: RunError): boolean {
 /** Whether the error does not concern the run itself, so that the same report may succeed later. */
 export function isTransient({ code }: RunError): boolean {
   return TRANSIENT.has(code);
+}
+
+/** Whether the same report may succeed later while a run is in progress: an expired token may be replaced. */
+export function isOutage(error: RunError): boolean {
+  return isTransient(error) || error.code === Code.Unauthenticated;
 }
 
 const TRANSIENT: ReadonlySet<Code> = new Set([

@@ -85,7 +85,7 @@ async fn a_watch_fails_if_the_new_token_is_refused_too() {
     let (server, client) = client_of(vec![refused(), refused()]).await;
     let error = client.watch("r").next().await.unwrap_err();
     assert_eq!((error.code(), error.request_id()), (Code::Unauthenticated, "q"));
-    assert!(error.to_string().ends_with("(request q)"), "{error}");
+    assert!(error.to_string().ends_with("(request id q)"), "{error}");
     assert_eq!(server.calls().len(), 2);
 }
 
