@@ -6,9 +6,9 @@ mod write;
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Duration;
+use std::{env, fs};
 
 use execution_task::ExecutionTask;
 use runsvc_client::{RunClient, RunError, Watch};
@@ -23,7 +23,10 @@ struct Driver {
 /// Reads commands on this thread, while the other threads of the runtime serve the connection.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = RunClient::connect()?;
+    let mut client = RunClient::connect()?;
+    if let Ok(owner) = env::var("RUNSVC_TEST_OWNER") {
+        client = client.for_owner(&owner);
+    }
     let mut driver = Driver { client, watches: HashMap::new(), executions: HashMap::new() };
     for line in stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
@@ -122,6 +125,11 @@ impl Driver {
             }
             "update_model_name" => {
                 client.update_model_name(read::update_model_name(command)).await.map(write::only)
+            }
+            "update_metadata" => {
+                client.update_metadata(read::update_metadata(command)).await.map(|response| {
+                    json!({"run": write::optional(response.run), "changed": response.changed})
+                })
             }
             "heartbeat" => client.heartbeat(read::heartbeat(command)).await.map(write::only),
             "cancel" => client.cancel(read::cancel(command)).await.map(write::cancelled),

@@ -1,9 +1,11 @@
 //! Converts commands of the suite to requests.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use prost_types::value::Kind as Shape;
+use runsvc_client::Outcome;
 use runsvc_client::v1::stream_status_request::Target;
 use runsvc_client::v1::*;
 use serde_json::Value;
@@ -98,7 +100,8 @@ pub fn set_status(json: &Value) -> SetStatusRequest {
         error: optional(json, "error"),
         worker_id: optional(json, "worker_id"),
         lease_ttl: duration(json, "lease_ttl_ms"),
-        ..SetStatusRequest::default()
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
     }
 }
 
@@ -109,7 +112,8 @@ pub fn complete(json: &Value) -> CompleteRequest {
         error: optional(json, "error"),
         progress: progress(json),
         worker_id: optional(json, "worker_id"),
-        ..CompleteRequest::default()
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
     }
 }
 
@@ -130,6 +134,15 @@ pub fn update_model_name(json: &Value) -> UpdateModelNameRequest {
     }
 }
 
+pub fn update_metadata(json: &Value) -> UpdateMetadataRequest {
+    let keys = json["remove"].as_array().into_iter().flatten();
+    UpdateMetadataRequest {
+        run_id: text(json, "run_id"),
+        set: structure(&json["set"]),
+        remove: keys.filter_map(Value::as_str).map(str::to_owned).collect(),
+    }
+}
+
 pub fn heartbeat(json: &Value) -> HeartbeatRequest {
     HeartbeatRequest { run_id: text(json, "run_id"), worker_id: text(json, "worker_id") }
 }
@@ -147,7 +160,7 @@ pub fn acknowledge_cancel(json: &Value) -> AcknowledgeCancelRequest {
         run_id: text(json, "run_id"),
         worker_id: optional(json, "worker_id"),
         progress: progress(json),
-        ..AcknowledgeCancelRequest::default()
+        stop_reason: optional(json, "stop_reason"),
     }
 }
 
@@ -188,9 +201,33 @@ pub fn progress(json: &Value) -> Option<Progress> {
             last_ai_message: optional(json, "last_ai_message"),
             first_human_message: optional(json, "first_human_message"),
             r#final: json["final"].as_bool(),
-            ..Progress::default()
+            by_model: by_model(&json["by_model"]),
         }
     })
+}
+
+fn by_model(json: &Value) -> HashMap<String, ModelUsage> {
+    let models = json.as_object().into_iter().flatten();
+    models
+        .map(|(name, json)| {
+            let usage = ModelUsage {
+                input_tokens: integer(json, "input_tokens"),
+                output_tokens: integer(json, "output_tokens"),
+                cache_read_tokens: integer(json, "cache_read_tokens"),
+                reasoning_tokens: integer(json, "reasoning_tokens"),
+                calls: integer(json, "calls"),
+            };
+            (name.clone(), usage)
+        })
+        .collect()
+}
+
+pub fn outcome(json: &Value) -> Outcome {
+    Outcome {
+        progress: progress(json),
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
+    }
 }
 
 fn structure(json: &Value) -> Option<prost_types::Struct> {

@@ -1,5 +1,6 @@
 //! Converts messages and errors to answers for the suite.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use prost_types::value::Kind as Shape;
@@ -132,6 +133,7 @@ fn run_fields(run: Run) -> Fields {
         .text("model_name", run.model_name())
         .text("error", run.error())
         .text("superseded_by", run.superseded_by())
+        .text("stop_reason", run.stop_reason())
         .text("owner", &run.owner)
         .object("progress", run.progress.as_ref().map(progress))
         .object("cancellation", run.cancellation.as_ref().map(cancellation));
@@ -152,6 +154,7 @@ fn run_fields(run: Run) -> Fields {
     .duration("timeout_ms", run.timeout)
     .object("metadata", run.metadata.map(structure))
     .object("kwargs", run.kwargs.map(structure))
+    .object("result", run.result.map(structure))
 }
 
 fn progress(progress: &Progress) -> Fields {
@@ -167,6 +170,20 @@ fn progress(progress: &Progress) -> Fields {
         .text("last_ai_message", progress.last_ai_message())
         .text("first_human_message", progress.first_human_message())
         .put("final", progress.r#final.map(Value::from))
+        .object("by_model", (!progress.by_model.is_empty()).then(|| by_model(&progress.by_model)))
+}
+
+fn by_model(models: &HashMap<String, ModelUsage>) -> Fields {
+    let usage = |usage: &ModelUsage| {
+        let fields = Fields::default()
+            .count("input_tokens", usage.input_tokens)
+            .count("output_tokens", usage.output_tokens)
+            .count("cache_read_tokens", usage.cache_read_tokens)
+            .count("reasoning_tokens", usage.reasoning_tokens)
+            .count("calls", usage.calls);
+        Value::from(fields.0)
+    };
+    Fields(models.iter().map(|(name, figures)| (name.clone(), usage(figures))).collect())
 }
 
 fn cancellation(cancellation: &Cancellation) -> Fields {

@@ -155,7 +155,8 @@ impl RunClient {
         call!(self, true, has_inflight, request).await
     }
 
-    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder.
+    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder. INTERRUPTED acknowledges a
+    /// cancel.
     pub async fn set_status(
         &self,
         request: SetStatusRequest,
@@ -163,7 +164,7 @@ impl RunClient {
         call!(self, false, set_status, request).await
     }
 
-    /// Reports the end of a run: status, error and final usage.
+    /// Reports the end of a run: status, error, result, stop reason and final usage. INTERRUPTED acknowledges a cancel.
     pub async fn complete(&self, request: CompleteRequest) -> Result<CompleteResponse, RunError> {
         call!(self, false, complete, request).await
     }
@@ -184,6 +185,14 @@ impl RunClient {
         call!(self, false, update_model_name, request)
             .await
             .map(|response| response.run.unwrap_or_default())
+    }
+
+    /// Sets and removes keys of a run's metadata, at any time.
+    pub async fn update_metadata(
+        &self,
+        request: UpdateMetadataRequest,
+    ) -> Result<UpdateMetadataResponse, RunError> {
+        call!(self, false, update_metadata, request).await
     }
 
     /// Renews the lease of the holder. If the returned run is INTERRUPTED, it was cancelled.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::outcome::End;
 use crate::panics;
 use crate::reports::Reports;
 use crate::supervision::supervise;
-use crate::v1::{Progress, Run};
+use crate::v1::Run;
 use crate::worker_ids::new_worker_id;
-use crate::{Execution, RunClient, RunError};
+use crate::{Execution, Outcome, RunClient, RunError};
 
 /// Configures an execution.
 #[derive(Clone, Debug)]
@@ -77,9 +78,9 @@ impl std::error::Error for ExecuteError {}
 impl RunClient {
     /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and reports the end.
     ///
-    /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
-    /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
-    /// the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
+    /// The result of the handler decides the status. `Ok` makes the run SUCCESS, with an [`Outcome`], or with the final
+    /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error. Returns the run as
+    /// reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
@@ -96,15 +97,17 @@ impl RunClient {
     ///
     /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder;
     /// or if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
-    /// final usage, for instance because it is negative, the run has ended as ERROR without this usage.
-    pub async fn execute<F, E>(
+    /// final usage or the stop reason, for instance because a number is negative, the run has ended without it; if it
+    /// rejected the result, as ERROR.
+    pub async fn execute<F, O, E>(
         &self,
         run_id: impl Into<String>,
         options: ExecuteOptions,
         handler: impl FnOnce(Execution) -> F,
     ) -> Result<Run, ExecuteError>
     where
-        F: Future<Output = Result<Option<Progress>, E>>,
+        F: Future<Output = Result<O, E>>,
+        O: Into<Outcome>,
         E: fmt::Display,
     {
         let run_id = run_id.into();
@@ -124,12 +127,13 @@ impl RunClient {
             let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
             let outcome = panics::catch(async { handler(execution.clone()).await }).await;
             let reason = *stop.borrow();
-            let (last, error, panic) = match outcome {
-                Ok(Ok(last)) => (last, None, None),
-                Ok(Err(error)) => (None, Some(panics::error_text(error)), None),
-                Err(panic) => (None, Some(panics::panic_text(&*panic)), Some(panic)),
+            let (outcome, error, panic) = match outcome {
+                Ok(Ok(outcome)) => (outcome.into(), None, None),
+                Ok(Err(error)) => (Outcome::default(), Some(panics::error_text(error)), None),
+                Err(panic) => (Outcome::default(), Some(panics::panic_text(&*panic)), Some(panic)),
             };
-            let answer = reports.finish(reason, execution.final_usage(last), error).await;
+            let end = End { outcome: execution.complete(outcome), error };
+            let answer = reports.finish(reason, end).await;
             if let Some(panic) = panic {
                 resume_unwind(panic);
             }

@@ -1,12 +1,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
-use prost::Message;
 use tokio::sync::{self, watch};
 
-use crate::reports::truncated;
+use crate::outcome::merged;
 use crate::v1::{Progress, Run, RunStatus, UpdateProgressRequest};
-use crate::{RunClient, RunError};
+use crate::{Outcome, RunClient, RunError};
 
 /// A run in progress, as its handler sees it. Clones share their state.
 #[derive(Clone, Debug)]
@@ -23,11 +22,12 @@ pub struct Execution {
     sending: Arc<sync::Mutex<()>>,
 }
 
-/// The progress reported so far, and the sequence number of the last report.
+/// The progress reported so far, the reason of the end, and the sequence number of the last report.
 #[derive(Debug)]
 struct Reported {
     sequence: u64,
     progress: Progress,
+    stop_reason: Option<String>,
 }
 
 /// The reason why the handler should stop.
@@ -49,7 +49,11 @@ impl Execution {
         // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let sequence = u64::try_from(age.as_nanos()).unwrap_or_default();
-        let reported = Arc::new(Mutex::new(Reported { sequence, progress: Progress::default() }));
+        let reported = Arc::new(Mutex::new(Reported {
+            sequence,
+            progress: Progress::default(),
+            stop_reason: None,
+        }));
         let (stopped, stop) = (stop.subscribe(), Arc::downgrade(stop));
         let sending = Arc::default();
         Self { client, worker_id, run, stopped, stop, reported, sending }
@@ -71,8 +75,14 @@ impl Execution {
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
     }
 
-    /// Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
-    /// calls.
+    /// Sets why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. It is
+    /// reported with any end.
+    pub fn set_stop_reason(&self, reason: impl Into<String>) {
+        self.reported().stop_reason = Some(reason.into());
+    }
+
+    /// Reports usage. The fields that are set replace the values reported before, for each model of `by_model` too;
+    /// reports are sent in the order of the calls.
     ///
     /// Returns false if the report was not applied: the run has ended, or no server answered. After an outage the next
     /// report, at the latest that of the end, contains this progress too.
@@ -127,23 +137,16 @@ impl Execution {
         }
     }
 
-    /// Returns the final usage. None if there is no usage.
-    pub(crate) fn final_usage(&self, last: Option<Progress>) -> Option<Progress> {
-        let usage = merged(&self.reported().progress, last.as_ref());
-        Some(usage).filter(|usage| *usage != Progress::default())
+    /// Returns the outcome with all usage, and with the stop reason that was set. No usage is None.
+    pub(crate) fn complete(&self, outcome: Outcome) -> Outcome {
+        let reported = self.reported();
+        let usage = merged(&reported.progress, outcome.progress.as_ref());
+        Outcome {
+            progress: Some(usage).filter(|usage| *usage != Progress::default()),
+            stop_reason: outcome.stop_reason.or_else(|| reported.stop_reason.clone()),
+            result: outcome.result,
+        }
     }
-}
-
-/// Merges progress. Its previews are truncated, so that it always fits into a message: the server keeps less of them.
-fn merged(progress: &Progress, more: Option<&Progress>) -> Progress {
-    let mut bytes = progress.encode_to_vec();
-    bytes.extend(more.map(Message::encode_to_vec).unwrap_or_default());
-    let mut merged =
-        Progress::decode(bytes.as_slice()).expect("concatenated messages decode to their merge");
-    for preview in [&mut merged.last_ai_message, &mut merged.first_human_message] {
-        *preview = preview.take().map(truncated);
-    }
-    merged
 }
 
 /// Stops the handler if there is a reason. The first reason stays.

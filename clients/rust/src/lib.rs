@@ -30,6 +30,7 @@ mod error;
 mod execute;
 mod execution;
 mod lengths;
+mod outcome;
 mod pages;
 mod panics;
 mod reports;
@@ -54,12 +55,15 @@ pub use client::{AdminStub, RunClient, RunStub};
 pub use error::{Kind, RunError, Violation};
 pub use execute::{ExecuteError, ExecuteOptions};
 pub use execution::Execution;
+pub use outcome::Outcome;
 pub use pages::RunPages;
 /// The crate of the types `Struct`, `Duration` and `Timestamp` in the generated code.
 pub use prost_types;
 pub use settings::{RunClientBuilder, SettingsError};
 pub use tonic::Code;
 pub use watch::Watch;
+
+use reports::truncated;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -5,11 +5,12 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::Backoff;
 use crate::execution::StopReason;
 use crate::lengths;
+use crate::outcome::End;
 use crate::v1::{
     AcknowledgeCancelRequest, CompleteRequest, Progress, Run, RunStatus, SetStatusRequest,
     UpdateProgressRequest,
 };
-use crate::{ExecuteError, ExecuteOptions, Kind, RunClient, RunError};
+use crate::{ExecuteError, ExecuteOptions, RunClient, RunError};
 
 /// The shortest time for which a report of the end is retried.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(60);
@@ -70,7 +71,8 @@ impl<'a> Reports<'a> {
     ) -> Result<Run, ExecuteError> {
         let reason = if error.is_refusal() { Some(StopReason::Lost) } else { reason };
         let text = format!("The kwargs of the run could not be read: {error}");
-        let run = self.finish(reason, None, Some(text)).await?;
+        let end = End { error: Some(text), ..End::default() };
+        let run = self.finish(reason, end).await?;
         if reason.is_some() { Ok(run) } else { Err(error.into()) }
     }
 
@@ -78,14 +80,16 @@ impl<'a> Reports<'a> {
     pub(crate) async fn finish(
         &self,
         reason: Option<StopReason>,
-        usage: Option<Progress>,
-        error: Option<String>,
+        end: End,
     ) -> Result<Run, ExecuteError> {
+        let usage = end.outcome.progress.clone();
         let answer = match reason {
             Some(StopReason::Lost) => Err(ExecuteError::Lost),
-            Some(StopReason::Fenced) => Ok(self.complete(usage.clone(), Some(FENCED.into())).await),
-            Some(StopReason::Cancelled) => Ok(self.acknowledge(usage.clone()).await),
-            None => Ok(self.complete(usage.clone(), error).await),
+            Some(StopReason::Fenced) => {
+                Ok(self.complete(End { error: Some(FENCED.into()), ..end }).await)
+            }
+            Some(StopReason::Cancelled) => Ok(self.acknowledge(end).await),
+            None => Ok(self.complete(end).await),
         };
         match answer {
             Ok(Ok(run))
@@ -118,33 +122,32 @@ impl<'a> Reports<'a> {
     }
 
     /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead. If the server
-    /// rejects the usage, reports ERROR without usage.
-    async fn complete(
-        &self,
-        progress: Option<Progress>,
-        error: Option<String>,
-    ) -> Result<Run, RunError> {
-        match self.send_end(progress.clone(), error.clone()).await {
-            Err(refusal) if is_of_cancelled_run(&refusal) => self.acknowledge(progress).await,
-            Err(refusal) if rejects_usage(&refusal, progress.as_ref()) => {
-                let handler_failed = error.is_some();
-                let text = error.unwrap_or_else(|| format!("The usage was rejected: {refusal}"));
-                let answer = Box::pin(self.complete(None, Some(text))).await;
-                if handler_failed { answer } else { Err(refusal) }
+    /// rejects a part of the report, reports the end without it.
+    async fn complete(&self, mut end: End) -> Result<Run, RunError> {
+        let handler_failed = end.error.is_some();
+        let mut rejection = end.unsendable().filter(|rejection| end.drop_rejected(rejection));
+        loop {
+            match self.send_end(&end).await {
+                Ok(run) => return rejection.filter(|_| !handler_failed).map_or(Ok(run), Err),
+                Err(refusal) if is_of_cancelled_run(&refusal) => {
+                    return self.acknowledge(end).await;
+                }
+                Err(refusal) if end.drop_rejected(&refusal) => {
+                    rejection = rejection.or(Some(refusal))
+                }
+                Err(error) => return Err(error),
             }
-            answer => answer,
         }
     }
 
-    async fn send_end(
-        &self,
-        progress: Option<Progress>,
-        error: Option<String>,
-    ) -> Result<Run, RunError> {
+    async fn send_end(&self, end: &End) -> Result<Run, RunError> {
+        let End { outcome, error } = end.clone();
         let status = if error.is_none() { RunStatus::Success } else { RunStatus::Error };
         let mut request = CompleteRequest {
             run_id: self.run_id.into(),
-            progress,
+            progress: outcome.progress,
+            result: outcome.result.filter(|_| error.is_none()),
+            stop_reason: outcome.stop_reason,
             error: error.map(truncated),
             worker_id: self.options.worker_id.clone(),
             ..CompleteRequest::default()
@@ -156,24 +159,28 @@ impl<'a> Reports<'a> {
         .await
     }
 
-    /// Reports that the handler of a cancelled run has stopped. If the server rejects the usage, reports it without.
-    async fn acknowledge(&self, progress: Option<Progress>) -> Result<Run, RunError> {
-        match self.send_acknowledgement(progress.clone()).await {
-            Err(refusal) if rejects_usage(&refusal, progress.as_ref()) => {
-                self.send_acknowledgement(None).await?;
-                Err(refusal)
+    /// Reports that the handler of a cancelled run has stopped. If the server rejects a part of the report, reports it
+    /// without.
+    async fn acknowledge(&self, mut end: End) -> Result<Run, RunError> {
+        end.outcome.result = None;
+        let mut rejection = end.unsendable().filter(|rejection| end.drop_rejected(rejection));
+        loop {
+            match self.send_acknowledgement(&end).await {
+                Ok(run) => return rejection.map_or(Ok(run), Err),
+                Err(refusal) if end.drop_rejected(&refusal) => {
+                    rejection = rejection.or(Some(refusal))
+                }
+                Err(error) => return Err(error),
             }
-            answer => answer,
         }
     }
 
-    async fn send_acknowledgement(&self, progress: Option<Progress>) -> Result<Run, RunError> {
-        let worker_id = self.options.worker_id.clone();
+    async fn send_acknowledgement(&self, end: &End) -> Result<Run, RunError> {
         let request = AcknowledgeCancelRequest {
             run_id: self.run_id.into(),
-            worker_id,
-            progress,
-            ..AcknowledgeCancelRequest::default()
+            worker_id: self.options.worker_id.clone(),
+            progress: end.outcome.progress.clone(),
+            stop_reason: end.outcome.stop_reason.clone(),
         };
         self.retry(request, |client: RunClient, request| async move {
             Ok(client.acknowledge_cancel(request).await?.run.unwrap_or_default())
@@ -209,10 +216,6 @@ impl<'a> Reports<'a> {
 
 fn is_of_cancelled_run(refusal: &RunError) -> bool {
     refusal.metadata().get("from").is_some_and(|from| from == "INTERRUPTED")
-}
-
-fn rejects_usage(refusal: &RunError, usage: Option<&Progress>) -> bool {
-    usage.is_some() && refusal.kind() == Kind::InvalidArgument
 }
 
 /// Truncates a text to the length of an error text that the server accepts, between two characters.

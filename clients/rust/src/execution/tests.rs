@@ -40,7 +40,7 @@ async fn a_report_that_is_not_polled_does_not_delay_the_final_usage() {
     let progress = Progress { total_tokens: Some(3), ..Progress::default() };
     let mut report = Box::pin(execution.report(progress.clone()));
     tokio::time::timeout(Duration::ZERO, &mut report).await.unwrap_err();
-    assert_eq!(execution.final_usage(None), Some(progress));
+    assert_eq!(execution.complete(Outcome::default()).progress, Some(progress));
 }
 
 #[test]
