@@ -7,7 +7,9 @@ import { executionsOf } from "./executions.js";
 import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
 
-const client = new RunClient();
+const base = new RunClient();
+const owner = process.env.RUNSVC_TEST_OWNER;
+const client = owner === undefined ? base : base.forOwner(owner);
 const commands: Readonly<Record<string, Command>> = {
   hello: () => ({ language: "typescript" }),
   resources: () => {
@@ -15,7 +17,7 @@ const commands: Readonly<Record<string, Command>> = {
     return { handles: process.getActiveResourcesInfo().length };
   },
   quit: () => {
-    client.close();
+    base.close();
     return {};
   },
   ...callsOf(client),
@@ -30,7 +32,7 @@ for await (const line of lines) {
   if (fields.cmd === "quit") break;
 }
 lines.close();
-client.close();
+base.close();
 
 async function answer({ cmd, ...fields }: Fields): Promise<Fields> {
   const command = commands[cmd as string];

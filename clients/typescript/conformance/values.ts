@@ -97,6 +97,11 @@ function codeOf(code: Code): string {
 function writeField(field: DescField, value: unknown): Fields {
   if (field.fieldKind === "message") return writeMessage(field.name, field.message, value);
   if (field.fieldKind === "enum") return { [field.name]: nameOf(field.enum, value as number) };
+  if (field.fieldKind === "map" && field.mapKind === "message") {
+    const { message } = field;
+    const entries = Object.entries(value as Record<string, MessageShape<DescMessage>>);
+    return { [field.name]: Object.fromEntries(entries.map(([key, each]) => [key, write(message, each)])) };
+  }
   if (typeof value === "bigint") return { [field.name]: writeInteger(value) };
   return value === "" ? {} : { [field.name]: value as Json };
 }
@@ -127,6 +132,11 @@ function readField(field: DescField, fields: Fields): unknown {
   if (field.fieldKind === "enum") return numberOf(field.enum, value);
   if (field.fieldKind === "list" && field.listKind === "enum")
     return (value as Json[]).map((each) => numberOf(field.enum, each));
+  if (field.fieldKind === "map" && field.mapKind === "message") {
+    const { message } = field;
+    const entries = Object.entries(value as Record<string, Fields>);
+    return Object.fromEntries(entries.map(([key, each]) => [key, read(message, each)]));
+  }
   if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
     return read(field.message, value as Fields);
   }

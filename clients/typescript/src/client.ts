@@ -16,6 +16,7 @@ import {
   type HasInflightResponse,
   RunService,
   type SetStatusResponse,
+  type UpdateMetadataResponse,
   type UpdateProgressResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
 import { checkLength, durationOf } from "./lengths.js";
@@ -26,6 +27,7 @@ import type {
   CompleteOptions,
   CreationOptions,
   ListOptions,
+  MetadataChange,
   ProgressInit,
   RunSpecInit,
   SetStatusOptions,
@@ -144,26 +146,29 @@ export class RunClient implements Disposable {
     return callUnary(this.stub.hasInflight, { threadId }, options);
   }
 
-  /** Report the status of a run. RUNNING starts the run and makes the executor its holder. */
+  /**
+   * Report the status of a run. RUNNING starts the run and makes the executor its holder; INTERRUPTED
+   * acknowledges a cancel.
+   */
   async setStatus(
     runId: string,
     status: RunStatus,
     options: SetStatusOptions = {},
   ): Promise<WithRun<SetStatusResponse>> {
-    const { workerId, error, leaseTtlMs } = options;
+    const { workerId, error, result, stopReason, leaseTtlMs } = options;
     const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
-    const request = { runId, status, workerId, error, leaseTtl };
+    const request = { runId, status, workerId, error, result, stopReason, leaseTtl };
     return withRun(await callUnary(this.stub.setStatus, request, options));
   }
 
-  /** Report the end of a run: a terminal status, an error text, and the final usage. */
+  /** Report the end of a run: a terminal status, with an error text or a result, a stop reason and the final usage. */
   async complete(
     runId: string,
     status: RunStatus,
     options: CompleteOptions = {},
   ): Promise<WithRun<CompleteResponse>> {
-    const { workerId, error, progress } = options;
-    const request = { runId, status, workerId, error, progress };
+    const { workerId, error, result, stopReason, progress } = options;
+    const request = { runId, status, workerId, error, result, stopReason, progress };
     return withRun(await callUnary(this.stub.complete, request, options));
   }
 
@@ -187,6 +192,15 @@ export class RunClient implements Disposable {
     return withRun(await callUnary(this.stub.updateModelName, { runId, modelName }, options)).run;
   }
 
+  /** Set and remove top-level keys of a run's metadata, at any time, also after its end. */
+  async updateMetadata(
+    runId: string,
+    change: MetadataChange,
+    options: CallOptions = {},
+  ): Promise<WithRun<UpdateMetadataResponse>> {
+    return withRun(await callUnary(this.stub.updateMetadata, { runId, ...change }, options));
+  }
+
   /** Renew the lease of the holder. If the returned run is INTERRUPTED, it was cancelled. */
   async heartbeat(runId: string, workerId: string, options: CallOptions = {}): Promise<Run> {
     return withRun(await callUnary(this.stub.heartbeat, { runId, workerId }, options)).run;
@@ -203,8 +217,9 @@ export class RunClient implements Disposable {
     runId: string,
     options: AcknowledgeCancelOptions = {},
   ): Promise<WithRun<AcknowledgeCancelResponse>> {
-    const { workerId, progress } = options;
-    return withRun(await callUnary(this.stub.acknowledgeCancel, { runId, workerId, progress }, options));
+    const { workerId, progress, stopReason } = options;
+    const request = { runId, workerId, progress, stopReason };
+    return withRun(await callUnary(this.stub.acknowledgeCancel, request, options));
   }
 
   /**
@@ -219,7 +234,8 @@ export class RunClient implements Disposable {
   /**
    * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the end.
    *
-   * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
+   * What the handler returns is reported as result, stop reason and final usage of a SUCCESS, an error that it throws as
+   * an ERROR. When others
    * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
    *
    * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the

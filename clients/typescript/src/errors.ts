@@ -53,10 +53,13 @@ export class RunError extends Error {
   }
 
   /** Convert an error of a generated stub, or any other thrown value. */
-  static from(error: unknown): RunError {
+  static from(error: unknown): RunError;
+  /** @internal */
+  static from(error: unknown, violations?: readonly Violation[]): RunError;
+  static from(error: unknown, violations?: readonly Violation[]): RunError {
     if (error instanceof RunError) return error;
     const cause = ConnectError.from(error);
-    const details = detailsOf(cause);
+    const details = { ...detailsOf(cause), ...(violations && { violations }) };
     const Kind = BY_REASON.get(details.reason) ?? BY_CODE.get(cause.code) ?? RunError;
     return new Kind(cause, details);
   }

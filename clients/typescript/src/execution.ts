@@ -1,5 +1,6 @@
 // The types of an execution: its options, its handler, and its result.
 
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { RunError } from "./errors.js";
 import type { Run } from "./gen/runsvc/v1/run_pb.js";
 import type { ProgressInit } from "./options.js";
@@ -26,11 +27,27 @@ export interface ExecuteOptions {
   fence?: boolean;
 }
 
+/** What a handler returns if it has more than its final usage to report. */
+export interface Outcome {
+  /** The final usage, on top of the usage that was reported before. */
+  progress?: ProgressInit;
+  /**
+   * What the run produced, at most 1 MiB and 16 levels deep. Reported if the handler does not throw. A result that cannot
+   * be stored makes the run ERROR.
+   */
+  result?: JsonObject;
+  /**
+   * Why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. Default: the
+   * one of {@link Execution.setStopReason}.
+   */
+  stopReason?: string;
+}
+
 /**
- * The function that does the work of a run. It returns the final usage, on top of the usage that it reported before. If
- * it throws, the run ends as ERROR.
+ * The function that does the work of a run. It returns an {@link Outcome}, or the final usage alone, on top of the usage
+ * that it reported before. If it throws, the run ends as ERROR.
  */
-export type Handler = (execution: Execution) => Promise<ProgressInit | undefined> | Promise<void>;
+export type Handler = (execution: Execution) => Promise<Outcome | ProgressInit | undefined> | Promise<void>;
 
 /** A run in progress, as its handler sees it. */
 export interface Execution {
@@ -44,7 +61,12 @@ export interface Execution {
    */
   readonly ended: Run | undefined;
   /**
-   * Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
+   * Sets why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. It is
+   * reported with any end.
+   */
+  readonly setStopReason: (reason: string) => void;
+  /**
+   * Reports usage. The fields that are set replace the values reported before, for each model of `byModel` too; reports are sent in the order of the
    * calls. Resolves to false if the report was not applied: the run has ended, or no server answered. After an outage
    * the next report, at the latest that of the end, contains this progress too.
    *
@@ -55,9 +77,12 @@ export interface Execution {
 
 /** The result of an execution. */
 export type Executed =
-  /** The run ended as SUCCESS. */
-  | { outcome: "completed"; run: Run }
-  /** The run ended as ERROR. `error`: the error that the handler threw. */
+  /** The run ended as SUCCESS. `rejection`: the server rejected the usage or the stop reason, and did not store it. */
+  | { outcome: "completed"; run: Run; rejection?: RunError }
+  /**
+   * The run ended as ERROR. `error`: the error that the handler threw, or the {@link InvalidArgumentError} for a result
+   * that cannot be stored.
+   */
   | { outcome: "failed"; run: Run; error: unknown }
   /**
    * The run was cancelled or displaced by a newer run. `error`: the error that the handler threw when it was stopped.

@@ -17,13 +17,14 @@ export {
   ThreadBusyError,
   UnavailableError,
 } from "./errors.js";
-export type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
+export type { Executed, ExecuteOptions, Execution, Handler, Outcome } from "./execution.js";
 export {
   CancelAction,
   type Cancellation,
   CancelOutcome,
   DisconnectMode,
   type Lease,
+  type ModelUsage,
   MultitaskStrategy,
   type Progress,
   type Run,
@@ -39,7 +40,9 @@ export type {
   CancelOptions,
   CompleteOptions,
   CreationOptions,
+  EndOptions,
   ListOptions,
+  MetadataChange,
   ProgressInit,
   ReportOptions,
   RunSpecInit,

@@ -1,6 +1,6 @@
 // The types of the arguments and results of calls.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { CancelAction, ProgressSchema, Run, RunSpecSchema, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 
 /** The specification of a run to be created. Only `threadId` is required. */
@@ -43,18 +43,24 @@ export interface ReportOptions extends CallOptions {
   workerId?: string;
 }
 
-/** Options of {@link RunClient.setStatus}. */
-export interface SetStatusOptions extends ReportOptions {
+/** What a report of the end can contain beside the status. */
+export interface EndOptions extends ReportOptions {
   /** The error text of a run that failed. */
   error?: string;
+  /** What the run produced, at most 1 MiB and 16 levels deep. Only with SUCCESS. */
+  result?: JsonObject;
+  /** Why the run stopped, in a word of the executor's own, of at most 128 characters. */
+  stopReason?: string;
+}
+
+/** Options of {@link RunClient.setStatus}. */
+export interface SetStatusOptions extends EndOptions {
   /** Lease in milliseconds, from 1 second to 1 hour. See {@link ExecuteOptions.leaseTtlMs}. */
   leaseTtlMs?: number;
 }
 
 /** Options of {@link RunClient.complete}. */
-export interface CompleteOptions extends ReportOptions {
-  /** The error text of a run that failed. */
-  error?: string;
+export interface CompleteOptions extends EndOptions {
   /** The final usage. */
   progress?: ProgressInit;
 }
@@ -65,6 +71,14 @@ export interface UpdateProgressOptions extends ReportOptions {
   sequence?: bigint;
   /** Marks the usage as final. */
   final?: boolean;
+}
+
+/** A change of the metadata of a run. */
+export interface MetadataChange {
+  /** Top-level keys and their new values, which replace the present ones. */
+  set?: JsonObject;
+  /** Top-level keys to remove. */
+  remove?: string[];
 }
 
 /** Options of {@link RunClient.cancel}. */
@@ -79,4 +93,6 @@ export interface CancelOptions extends CallOptions {
 export interface AcknowledgeCancelOptions extends ReportOptions {
   /** The final usage. */
   progress?: ProgressInit;
+  /** Why the run stopped, as in {@link EndOptions}. */
+  stopReason?: string;
 }

@@ -156,15 +156,15 @@ test("usage that the server rejects does not prevent the report of the end", asy
       return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
     },
   });
-  const failed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
-  assert(failed.outcome === "failed" && failed.error instanceof RunError);
+  const completed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
+  assert(completed.outcome === "completed" && completed.rejection instanceof RunError);
   const cancelled = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.INTERRUPTED);
     await untilStopped(execution).catch(() => {});
     return { totalTokens: -1n };
   });
   assert(cancelled.outcome === "cancelled" && cancelled.error instanceof RunError);
-  assert.deepEqual(reports, ["complete ERROR", "acknowledge"]);
+  assert.deepEqual(reports, ["complete SUCCESS", "acknowledge"]);
 });
 
 test("a preview always fits into a message", async (test) => {
