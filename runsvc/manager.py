@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
 from runsvc.core import admission, lifecycle
 from runsvc.core.errors import RunNotFound
+from runsvc.core.model import RunStatus
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
         CancelAction,
         CancelOutcome,
         Progress,
+        Report,
         Request,
         Run,
         RunSpec,
-        RunStatus,
         Stamp,
     )
     from runsvc.store.base import Codec, ReadingStore, Record
@@ -49,6 +50,8 @@ class Created(NamedTuple):
     replayed: bool = False
     #: The displaced runs, oldest first.
     superseded: Sequence[Run] = ()
+    #: Of a replayed run that has ended with one.
+    result: bytes | None = None
 
 
 class Reported(NamedTuple):
@@ -105,7 +108,7 @@ class RunManager:
             run_id = tx.new_run_id()
             return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
 
-        return await self._writer.submit(_creation(decide, room, spec, request))
+        return await self._create(_creation(decide, room, spec, request))
 
     async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
         """Admit a run according to its strategy. Raise ThreadBusy, UnsupportedStrategy, RequestIdReused."""
@@ -118,18 +121,10 @@ class RunManager:
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
-        command = _creation(decide, query, spec, request)
-        while (created := await self._writer.submit(command)).replayed:
-            # A transaction cannot read the runs that an earlier one displaced, so the whole answer is read now.
-            records = await self._store.with_displaced(created.run.run_id)
-            # Otherwise the run was removed in between, and its request_id with it.
-            if records and records[0].run_id == created.run.run_id:
-                run, *displaced = map(self._codec.decode, records)
-                return Created(run, replayed=True, superseded=displaced)
-        return created
+        return await self._create(_creation(decide, query, spec, request))
 
     async def get(self, owner: str, run_id: str) -> Record:
-        """Return a run with its kwargs. Raise RunNotFound."""
+        """Return a run with its kwargs and its result. Raise RunNotFound."""
         record = await self._store.get(run_id)
         if record is None or record.owner != owner:
             raise RunNotFound(run_id)
@@ -165,41 +160,24 @@ class RunManager:
         """Return the ids of a thread's active runs, newest first."""
         return await self._store.active_on_thread(owner, thread_id)
 
-    async def set_status(
-        self,
-        owner: str,
-        run_id: str,
-        to: RunStatus,
-        *,
-        error: str | None,
-        worker_id: str | None,
-        lease_ttl: timedelta | None = None,
+    async def report_status(
+        self, owner: str, run_id: str, to: RunStatus, report: Report
     ) -> Reported:
-        """Apply a status that the executor reports. Raise NotHolder, InvalidTransition."""
-        return await self._report(
-            owner,
-            run_id,
-            lambda run, at: lifecycle.report(run, to, at, worker_id=worker_id, error=error),
-            lease_ttl=lease_ttl,
-        )
-
-    async def complete(
-        self,
-        owner: str,
-        run_id: str,
-        to: RunStatus,
-        *,
-        error: str | None,
-        progress: Progress | None,
-        worker_id: str | None,
-    ) -> Reported:
-        """Apply the executor's last report: status, error and usage. Raise NotHolder, InvalidTransition."""
+        """Apply a status that the executor reports. Raise NotHolder, InvalidTransition, InvalidRequest."""
         return await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.complete(
-                run, to, at, worker_id=worker_id, error=error, progress=progress
+                run,
+                to,
+                at,
+                worker_id=report.worker_id,
+                error=report.error,
+                stop_reason=report.stop_reason,
+                progress=report.progress,
             ),
+            lease_ttl=report.lease_ttl,
+            result=report.result,
         )
 
     async def update_progress(
@@ -212,7 +190,7 @@ class RunManager:
         final: bool,
         worker_id: str | None,
     ) -> Reported:
-        """Apply the usage that the executor reports. Raise NotHolder."""
+        """Apply the usage that the executor reports. Raise NotHolder, InvalidRequest."""
         return await self._report(
             owner,
             run_id,
@@ -223,13 +201,25 @@ class RunManager:
 
     async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Run:
         """Set or clear the model name. Raise RunEnded."""
-        query = ById(run_id)
+        renamed = await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.rename_model(run, model_name, at),
+            renews=False,
+        )
+        return renamed.run
 
-        def decide(tx: Transaction) -> Run:
-            before = tx.run(query, owner)
-            return tx.save(before, lifecycle.rename_model(before, model_name, tx.stamp()))
-
-        return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
+    async def update_metadata(
+        self, owner: str, run_id: str, change: Callable[[bytes], bytes], size: int
+    ) -> Reported:
+        """Replace the metadata, which adds at most `size` bytes. Raise InvalidRequest if it would be too large."""
+        return await self._report(
+            owner,
+            run_id,
+            lambda run, at: lifecycle.replace_metadata(run, change(run.metadata), at),
+            renews=False,
+            size=size,
+        )
 
     async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
         """Renew the lease of a living executor. Raise NotHolder, RunEnded."""
@@ -255,16 +245,39 @@ class RunManager:
         return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def acknowledge_cancel(
-        self, owner: str, run_id: str, *, worker_id: str | None, progress: Progress | None
+        self,
+        owner: str,
+        run_id: str,
+        *,
+        worker_id: str | None,
+        progress: Progress | None,
+        stop_reason: str | None = None,
     ) -> Reported:
-        """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled."""
+        """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled, InvalidRequest."""
         return await self._report(
             owner,
             run_id,
             lambda run, at: lifecycle.acknowledge_cancel(
-                run, at, worker_id=worker_id, progress=progress
+                run, at, worker_id=worker_id, stop_reason=stop_reason, progress=progress
             ),
         )
+
+    async def _create(self, command: Command[Created]) -> Created:
+        """Carry out a creation. A replay is read from the store: a transaction has no displaced runs and no result."""
+        while (created := await self._writer.submit(command)).replayed:
+            # Otherwise the run was removed in between, and its request_id with it.
+            if (replay := await self._replay(created.run.run_id)) is not None:
+                return replay
+        return created
+
+    async def _replay(self, run_id: str) -> Created | None:
+        records, record = await self._store.with_displaced(run_id), await self._store.get(run_id)
+        if record is None or not records or records[0].run_id != run_id:
+            return None
+        run, *displaced = map(self._codec.decode, records)
+        # `record` is the later read. A result is there as soon as the run is SUCCESS, and never changes.
+        result = record.result if run.status is RunStatus.SUCCESS else None
+        return Created(run, replayed=True, superseded=displaced, result=result)
 
     async def _report(
         self,
@@ -273,22 +286,28 @@ class RunManager:
         advance: Callable[[Run, Stamp], Run],
         *,
         lease_ttl: timedelta | None = None,
+        result: bytes | None = None,
+        renews: bool = True,
+        size: int = 0,
         is_heartbeat: bool = False,
     ) -> Reported:
-        """Apply a report of the run's holder. Every report renews the lease.
+        """Apply a report. Every report of the run's holder renews the lease.
 
-        A heartbeat may wait for its batch to fill, and takes effect even if its caller gives up.
+        A result is kept from the report that ends the run. A heartbeat may wait for its batch to fill, and takes
+        effect even if its caller gives up.
         """
         query = ById(run_id)
 
         def decide(tx: Transaction) -> Reported:
             before, at = tx.run(query, owner), tx.stamp()
             after = advance(before, at)
-            renewed = tx.save(before, lifecycle.renew(after, at, ttl=lease_ttl))
-            return Reported(renewed, after is not before)
+            saved = lifecycle.renew(after, at, ttl=lease_ttl) if renews else after
+            tx.save(before, saved, None if before.status.terminal else result)
+            return Reported(saved, after is not before)
 
         kind = DeferrableCommand if is_heartbeat else Command
-        return await self._writer.submit(kind(decide, (query,), COMMAND_COST))
+        size += COMMAND_COST + len(result or b"")
+        return await self._writer.submit(kind(decide, (query,), size))
 
 
 def _creation(

@@ -9,12 +9,12 @@ import itertools
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.client.error import FailedPrecondition, NotFound, RunError
 from runsvc.client.fence import Fence, RunFenced
 from runsvc.client.lengths import duration, patience
-from runsvc.client.outcome import fitted
+from runsvc.client.outcome import fitted, merge
 from runsvc.client.resume import OUTAGE, TERMINAL
 from runsvc.client.worker_id import new_worker_id
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus, StatusReason
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from google.protobuf.struct_pb2 import Struct
+
+    from runsvc.client.structs import JsonObject
 
 _log: Final = logging.getLogger("runsvc.client")
 
@@ -147,7 +149,7 @@ class KnownRun:
         total = Progress()
         total.CopyFrom(self.progress)
         if progress is not None:
-            total.MergeFrom(progress)
+            merge(total, progress)
         return fitted(total)
 
     @property
@@ -175,6 +177,10 @@ class ExecutionState:
         duration(lease_ttl, "lease_ttl")
         self._outage = None if outage is None else patience(outage)
         self._is_fenced = fence
+        self.result: JsonObject | None = None
+        """What the run produced, a JSON object. Set it in the block: it is reported with SUCCESS. At most 1 MiB."""
+        self.stop_reason: str | None = None
+        """Why the work stopped, such as token_capped. Set it in the block: it is reported with the end."""
         #: None until the run is started, and without a lease or fence.
         self._fence: Fence | None = None
         #: None until the run is started.
@@ -243,6 +249,15 @@ class ExecutionState:
         if self._fence is not None and self._fence.time_left <= 0 and not self._left:
             self._known.fenced = True
             self._stop()
+
+    def _contents(self, status: RunStatus) -> dict[str, Any]:
+        """Return the contents of the report of the end, besides its status and error."""
+        is_success = status == RunStatus.RUN_STATUS_SUCCESS
+        return {
+            "progress": self._known.usage,
+            "stop_reason": self.stop_reason,
+            "result": self.result if is_success else None,
+        }
 
     def _end_of_block(self, failure: BaseException | None) -> BaseException | None:
         """Return the failure that is reported."""

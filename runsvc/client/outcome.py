@@ -9,8 +9,8 @@ from runsvc.v1.run_pb2 import Progress, RunStatus
 
 _log: Final = logging.getLogger("runsvc.client")
 
-#: Maximum length of an error text, in bytes. The server rejects a longer one.
-_ERROR_BYTES: Final = 16 << 10
+#: Longest error text that is sent, in bytes. The server keeps 16 KiB of it, and marks the cut.
+_ERROR_BYTES: Final = 64 << 10
 #: Characters of `last_ai_message` that the server keeps.
 _MESSAGE_CHARACTERS: Final = 2_000
 _STOPPED: Final = "The work was stopped before the run had ended."
@@ -19,18 +19,15 @@ BARE_ERROR: Final = "The work failed. Its error could not be reported."
 
 
 def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
-    """Return the final status and error text of a block that ended with `failure`. Cut the text to the maximum."""
+    """Return the final status and error text of a block that ended with `failure`, cut if it is long."""
     if failure is None:
         return RunStatus.RUN_STATUS_SUCCESS, None
     if not isinstance(failure, Exception):
         return RunStatus.RUN_STATUS_ERROR, _STOPPED
     text = _text_of(failure)
     # A character has at least one byte, so a huge text is not encoded as a whole.
-    encoded = text[: _ERROR_BYTES + 1].encode(errors="replace")
-    if len(encoded) > _ERROR_BYTES:
-        encoded = encoded[: _ERROR_BYTES - len("…".encode())]
-        return RunStatus.RUN_STATUS_ERROR, encoded.decode(errors="ignore") + "…"
-    return RunStatus.RUN_STATUS_ERROR, encoded.decode()
+    encoded = text[:_ERROR_BYTES].encode(errors="replace")
+    return RunStatus.RUN_STATUS_ERROR, encoded[:_ERROR_BYTES].decode(errors="ignore")
 
 
 def _text_of(failure: Exception) -> str:
@@ -55,6 +52,18 @@ def fitted(progress: Progress) -> Progress:
     cut.CopyFrom(progress)
     cut.last_ai_message = progress.last_ai_message[:_MESSAGE_CHARACTERS]
     return cut
+
+
+def merge(total: Progress, progress: Progress) -> None:
+    """Merge the fields that are set into `total`, and of each model the figures that are set."""
+    known = {name: total.by_model[name] for name in progress.by_model if name in total.by_model}
+    merged = Progress()
+    for name, figures in known.items():
+        merged.by_model[name].CopyFrom(figures)
+        merged.by_model[name].MergeFrom(progress.by_model[name])
+    # Replaces whole entries of the map.
+    total.MergeFrom(progress)
+    total.MergeFrom(merged)
 
 
 def note(failure: BaseException, text: str) -> None:

@@ -34,7 +34,7 @@ class Committed(NamedTuple):
 
     outcomes: Sequence[Outcome]
     entries: Sequence[LogEntry] = ()
-    #: Runs whose progress changed without a log entry.
+    #: Runs whose progress or metadata changed without a log entry.
     progressed: Sequence[Run] = ()
     #: The outcome of a commit is unknown: the store may hold changes that are missing from `entries`.
     unsettled: bool = False

@@ -67,7 +67,7 @@ class Transaction:
         self._keeps_time = False
         self._attachments: list[AttachmentChange] = []
         self._staged = _Staged(now.time, now.revision)
-        #: Runs whose progress changed without a log entry.
+        #: Runs whose progress or metadata changed without a log entry.
         self.progressed: dict[str, Run] = {}
 
     def apply(self, decide: Callable[..., T]) -> T:
@@ -149,21 +149,28 @@ class Transaction:
         self._stage(run, None, Creation(spec.kwargs, request))
         return run
 
-    def save(self, before: Run, after: Run) -> Run:
-        """Save a run if it changed."""
+    def save(self, before: Run, after: Run, result: bytes | None = None) -> Run:
+        """Save a run if it changed, with its result if it has ended with one."""
         if after is not before:
-            self._stage(after, before, None)
+            self._stage(after, before, None, result)
         return after
 
     def attach(self, *changes: AttachmentChange) -> None:
         """Change attachments. Queries of this transaction do not see the change."""
         self._staged.attachments += changes
 
-    def _stage(self, run: Run, before: Run | None, creation: Creation | None) -> None:
+    def _stage(
+        self,
+        run: Run,
+        before: Run | None,
+        creation: Creation | None,
+        result: bytes | None = None,
+    ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
         only_activity = before is not None and encoded.body is self._codec.encode(before).body
-        staged.changes.append(_Change(Saved(run, encoded, creation, only_activity), before))
+        saved = Saved(run, encoded, creation, only_activity, result)
+        staged.changes.append(_Change(saved, before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 
@@ -180,13 +187,13 @@ class Transaction:
                 self._keep(change)
 
     def _keep(self, change: _Change) -> None:
-        (run, encoded, creation, only_activity), before = change
+        (run, encoded, creation, only_activity, result), before = change
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         self._growth[run.owner, run.thread_id] += growth
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
-        elif run.progress != before.progress:
+        elif run.progress != before.progress or run.metadata != before.metadata:
             self.progressed[run.run_id] = run
         if creation is not None:
             self._created.setdefault((run.owner, run.thread_id), []).append(run.run_id)
@@ -195,7 +202,8 @@ class Transaction:
         elif (earlier := self._saved.get(run.run_id)) is not None:
             creation = earlier.creation
             only_activity &= earlier.only_activity
-        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity)
+            result = earlier.result if result is None else result
+        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
 
     def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(

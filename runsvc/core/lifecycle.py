@@ -1,7 +1,7 @@
 """The life of a run: pure functions that take a run, a report and a stamp, and return the run after the report.
 
-A report without effect returns the same object. A change of status and an acknowledgement get a new revision; any other
-change keeps the revision.
+A report without effect returns the same object. A change of status, an acknowledgement and final usage after the end
+get a new revision; any other change keeps the revision.
 """
 
 from __future__ import annotations
@@ -72,16 +72,17 @@ def report(
     *,
     worker_id: str | None,
     error: str | None = None,
+    stop_reason: str | None = None,
 ) -> Run:
     """Apply the status that the executor reports; RUNNING makes the worker the holder.
 
-    Raise NotHolder, InvalidTransition.
+    INTERRUPTED acknowledges the cancel of a run. Raise NotHolder, InvalidTransition.
     """
     _check_holder(run, worker_id)
     if run.status is to:
-        return run
+        return _acknowledge(run, at, error=error, stop_reason=stop_reason)
     holder = worker_id if to is RunStatus.RUNNING else None
-    return _advance(run, to, at, error=error, worker_id=holder)
+    return _advance(run, to, at, error=error, stop_reason=stop_reason, worker_id=holder)
 
 
 def complete(
@@ -91,10 +92,14 @@ def complete(
     *,
     worker_id: str | None,
     error: str | None = None,
+    stop_reason: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Apply the end that the executor reports, with the final usage. Raise NotHolder, InvalidTransition."""
-    ended = report(run, to, at, worker_id=worker_id, error=error)
+    """Apply the end that the executor reports, with the final usage.
+
+    Raise NotHolder, InvalidTransition, InvalidRequest.
+    """
+    ended = report(run, to, at, worker_id=worker_id, error=error, stop_reason=stop_reason)
     return add_final_progress(ended, progress, at)
 
 
@@ -107,12 +112,14 @@ def report_progress(
     sequence: int | None = None,
     final: bool = False,
 ) -> Run:
-    """Apply a report of usage, unless it is stale or no longer accepted. Raise NotHolder."""
+    """Apply a report of usage, unless it is stale or no longer accepted. Raise NotHolder, InvalidRequest."""
     _check_holder(run, worker_id)
     if is_stale(run, sequence) or not accepts_progress(run, final=final):
         return run
     return evolve(
         run,
+        # Watchers who count the usage of runs that are over find it in the log.
+        revision=at.revision if run.status.terminal else run.revision,
         progress=merge_progress(run.progress, progress, final=final),
         progress_sequence=run.progress_sequence if sequence is None else sequence,
         updated_at=at.time,
@@ -150,24 +157,21 @@ def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str) -> Run:
 
 
 def acknowledge_cancel(
-    run: Run, at: Stamp, *, worker_id: str | None, progress: Progress | None = None
+    run: Run,
+    at: Stamp,
+    *,
+    worker_id: str | None,
+    stop_reason: str | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Record that the executor of a cancelled run has stopped, with the final usage.
 
-    A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled.
+    A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled, InvalidRequest.
     """
     _check_holder(run, worker_id)
     if run.cancellation is None:
         raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
-    if run.cancellation.acknowledged_at is not None:
-        return add_final_progress(run, progress, at)
-    acknowledged = evolve(
-        run,
-        revision=at.revision,
-        updated_at=at.time,
-        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
-    )
-    return add_final_progress(acknowledged, progress, at)
+    return add_final_progress(_acknowledge(run, at, stop_reason=stop_reason), progress, at)
 
 
 def heartbeat(run: Run, *, worker_id: str | None) -> Run:
@@ -245,6 +249,13 @@ def rename_model(run: Run, model_name: str | None, at: Stamp) -> Run:
     return evolve(run, model_name=model_name, updated_at=at.time)
 
 
+def replace_metadata(run: Run, metadata: bytes, at: Stamp) -> Run:
+    """Replace the metadata, in any status."""
+    if run.metadata == metadata:
+        return run
+    return evolve(run, metadata=metadata, updated_at=at.time)
+
+
 def check_deletable(run_id: str, status: RunStatus) -> None:
     """Raise RunActive if the status is active. Takes no Run, because a corrupt run must be deletable too."""
     if not status.terminal:
@@ -269,6 +280,22 @@ def _check_holder(run: Run, worker_id: str | None) -> None:
         raise NotHolder(run.run_id)
 
 
+def _acknowledge(
+    run: Run, at: Stamp, *, error: str | None = None, stop_reason: str | None = None
+) -> Run:
+    """Record that the executor of a cancelled run has stopped. Any other run stays as it is."""
+    if run.cancellation is None or run.cancellation.acknowledged_at is not None:
+        return run
+    return evolve(
+        run,
+        revision=at.revision,
+        updated_at=at.time,
+        error=error,
+        stop_reason=stop_reason,
+        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
+    )
+
+
 def _advance(
     run: Run,
     to: RunStatus,
@@ -276,6 +303,7 @@ def _advance(
     *,
     reason: StatusReason = StatusReason.UNSPECIFIED,
     error: str | None = None,
+    stop_reason: str | None = None,
     worker_id: str | None = None,
     cancellation: Cancellation | None = None,
     superseded_by: str | None = None,
@@ -291,6 +319,7 @@ def _advance(
         started_at=at.time if to is RunStatus.RUNNING else run.started_at,
         ended_at=at.time if to.terminal else None,
         error=error,
+        stop_reason=stop_reason,
         worker_id=worker_id or run.worker_id,
         cancellation=cancellation,
         superseded_by=superseded_by,

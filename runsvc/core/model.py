@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
-    Value = TypeVar("Value", "Run", "Progress", "Cancellation")
+    Value = TypeVar("Value", "Run", "Progress", "ModelUsage", "Cancellation")
 
 
 class RunStatus(IntEnum):
@@ -92,6 +92,17 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUsage:
+    """The usage of one model; None means unset."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """The usage and messages that an executor reported; None means unset."""
 
@@ -105,7 +116,24 @@ class Progress:
     message_count: int | None = None
     last_ai_message: str | None = None
     first_human_message: str | None = None
+    #: By the name of the model. Never empty.
+    by_model: Mapping[str, ModelUsage] | None = None
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The contents of an executor's report of a status, besides the status; None means unset."""
+
+    worker_id: str | None = None
+    #: With RUNNING only. The others are for the end of a run.
+    lease_ttl: timedelta | None = None
+    error: str | None = None
+    stop_reason: str | None = None
+    #: The final usage.
+    progress: Progress | None = None
+    #: An encoded JSON object, opaque below the wire layer; with SUCCESS only.
+    result: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +197,10 @@ class _Encodable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(_Encodable):
-    """One execution of an assistant on a thread. The store keeps the executor's input (kwargs) separately."""
+    """One execution of an assistant on a thread.
+
+    The store keeps the executor's input (kwargs) and its result separately.
+    """
 
     run_id: str
     owner: str
@@ -184,6 +215,7 @@ class Run(_Encodable):
     assistant_id: str | None = None
     model_name: str | None = None
     error: str | None = None
+    stop_reason: str | None = None
     cancellation: Cancellation | None = None
     metadata: bytes = field(default=b"", repr=False)
     progress: Progress | None = None

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runsvc.core.lines import end_line
 from runsvc.core.model import Progress
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
-from runsvc.wire.answer import record_field, run_field
+from runsvc.wire.answer import record_field, run_field, with_result
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
+from runsvc.wire.metadata import metadata_change
+from runsvc.wire.report import complete, set_status
 from runsvc.wire.validation import Check
 from runsvc.wire.watch_request import watch_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
     from runsvc.core.model import Request, Run, RunSpec
@@ -26,10 +30,13 @@ if TYPE_CHECKING:
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
+    from runsvc.wire.report import StatusReport
+
+    Report = TypeVar("Report", pb.SetStatusRequest, pb.CompleteRequest)
 
 #: The owner of all runs, as long as there is no authentication.
 OWNER: Final = ""
-#: Creations above this size in bytes are checked on a thread, so that they do not delay other calls.
+#: Creations and results above this size in bytes are checked on a thread, so that they do not delay other calls.
 LARGE: Final = 64 << 10
 
 
@@ -53,17 +60,18 @@ class RunServicer:
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
         spec, repeatable = await _creation(request, "Create")
-        run, replayed, _ = await self._manager.create(OWNER, spec, repeatable)
-        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs)
+        run, replayed, _, result = await self._manager.create(OWNER, spec, repeatable)
+        return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs, result)
 
     async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
         spec, repeatable = await _creation(request, "CreateOrReject")
-        run, replayed, displaced = await self._manager.create_or_reject(OWNER, spec, repeatable)
+        created = await self._manager.create_or_reject(OWNER, spec, repeatable)
+        run, replayed, displaced, result = created
         if displaced and not replayed:
             self._audit.record(context, *map(end_line, displaced))
         superseded = fitting(map(to_message, displaced))
         rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
-        return self._answer(run, rest, spec.kwargs)
+        return self._answer(run, rest, spec.kwargs, result)
 
     async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
         with Check() as check:
@@ -96,27 +104,13 @@ class RunServicer:
         return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
 
     async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> bytes:
-        with Check() as check:
-            run_id = check.run_id(request.run_id)
-            status = check.status(request.status)
-            error = check.error(request, status)
-            worker_id = check.optional_worker_id(request)
-            lease_ttl = check.start_lease_ttl(request, worker_id, status)
-        run, changed = await self._manager.set_status(
-            OWNER, run_id, status, error=error, worker_id=worker_id, lease_ttl=lease_ttl
-        )
+        report = await _checked(set_status, request)
+        run, changed = await self._manager.report_status(OWNER, *report)
         return self._answer(run, pb.SetStatusResponse(changed=changed))
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> bytes:
-        with Check() as check:
-            run_id = check.run_id(request.run_id)
-            status = check.terminal_status(request.status)
-            error = check.error(request, status)
-            progress = check.progress(request)
-            worker_id = check.optional_worker_id(request)
-        run, changed = await self._manager.complete(
-            OWNER, run_id, status, error=error, progress=progress, worker_id=worker_id
-        )
+        report = await _checked(complete, request)
+        run, changed = await self._manager.report_status(OWNER, *report)
         return self._answer(run, pb.CompleteResponse(changed=changed))
 
     async def UpdateProgress(self, request: pb.UpdateProgressRequest, context: Any) -> bytes:
@@ -136,6 +130,13 @@ class RunServicer:
             model_name = check.model_name(request)
         run = await self._manager.update_model_name(OWNER, run_id, model_name)
         return self._answer(run, pb.UpdateModelNameResponse())
+
+    async def UpdateMetadata(self, request: pb.UpdateMetadataRequest, context: Any) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            change = metadata_change(check, request)
+        run, changed = await self._manager.update_metadata(OWNER, run_id, change.apply, change.size)
+        return self._answer(run, pb.UpdateMetadataResponse(changed=changed))
 
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> bytes:
         with Check() as check:
@@ -160,8 +161,9 @@ class RunServicer:
             run_id = check.run_id(request.run_id)
             worker_id = check.optional_worker_id(request)
             progress = check.progress(request)
+            stop_reason = check.stop_reason(request)
         run, changed = await self._manager.acknowledge_cancel(
-            OWNER, run_id, worker_id=worker_id, progress=progress
+            OWNER, run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
         )
         return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
 
@@ -176,9 +178,12 @@ class RunServicer:
                 for event in await watch.proceed():
                     await context.write(self._encode(event))
 
-    def _answer(self, run: Run, rest: Message, kwargs: bytes = b"") -> bytes:
-        """The answer: a run, with kwargs if given, followed by the other fields."""
-        return run_field(*self._encode_run(run), kwargs) + rest.SerializeToString()
+    def _answer(
+        self, run: Run, rest: Message, kwargs: bytes = b"", result: bytes | None = None
+    ) -> bytes:
+        """The answer: a run, with kwargs and result if given, followed by the other fields."""
+        body, activity = self._encode_run(run)
+        return run_field(body, with_result(activity, result), kwargs) + rest.SerializeToString()
 
 
 async def _creation(
@@ -187,3 +192,9 @@ async def _creation(
     if request.ByteSize() > LARGE:
         return await asyncio.to_thread(creation, request, owner=OWNER, method=method)
     return creation(request, owner=OWNER, method=method)
+
+
+async def _checked(check: Callable[[Report], StatusReport], request: Report) -> StatusReport:
+    if request.HasField("result") and request.result.ByteSize() > LARGE:
+        return await asyncio.to_thread(check, request)
+    return check(request)

@@ -40,10 +40,12 @@ class Record(NamedTuple):
     activity: bytes
     #: None if a read leaves it out.
     kwargs: bytes | None = None
+    #: None if the run has none, or if a read leaves it out, as it does with kwargs.
+    result: bytes | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of the encoded run, without kwargs."""
+        """Bytes of the encoded run, without kwargs and result."""
         return len(self.body) + len(self.activity)
 
 
@@ -79,7 +81,7 @@ class Codec(Protocol):
     """Encodes and decodes runs. A store treats the bytes as opaque."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
 
         If only the activity differs from `before`, the body is the same bytes object as the body of `before`.
         """
@@ -94,7 +96,7 @@ class Codec(Protocol):
         """
 
     def check(self, record: Record) -> None:
-        """Raise CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns."""
+        """Raise CorruptRow if the run, its kwargs or its result cannot be parsed, or do not match the columns."""
 
 
 class TopicKind(Enum):
@@ -149,6 +151,8 @@ class Saved(NamedTuple):
     creation: Creation | None
     #: Only the activity differs from the stored run.
     only_activity: bool = False
+    #: Stored once, with the end of the run; None keeps the present state.
+    result: bytes | None = None
 
 
 class Changes(NamedTuple):
@@ -236,10 +240,10 @@ class ReadingStore(Protocol):
     """
 
     async def get(self, run_id: str) -> Record | None:
-        """The run with its kwargs. Raise CorruptRow if the record does not pass Codec.check."""
+        """The run with its kwargs and its result. Raise CorruptRow if the record does not pass Codec.check."""
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:
-        """The run without its kwargs."""
+        """The run without its kwargs and result."""
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         """Ids of the thread's active runs, newest first."""
@@ -262,7 +266,7 @@ class ReadingStore(Protocol):
     async def recall(self, states: Sequence[RunState]) -> Sequence[Record | LogEntry]:
         """The runs as of these revisions, in this order, without those removed since.
 
-        A run that has not changed since is its record, without kwargs; any other is its log entry. Raise
+        A run that has not changed since is its record, without kwargs and result; any other is its log entry. Raise
         RevisionCompacted if the log no longer has the entry of a run that still exists.
         """
 

@@ -46,7 +46,7 @@ CONSTANT: Final = (
     "spec_hash",
     "kwargs",
 )
-#: Columns of a record, in the order of its fields. kwargs may follow.
+#: Columns of a record, in the order of its fields. Those of INPUT_AND_RESULT may follow.
 RECORD: Final = (
     "run_id",
     "owner",
@@ -60,8 +60,12 @@ RECORD: Final = (
     "runs.body",
     "activity.body",
 )
+#: Large columns of a record, which most reads leave out.
+INPUT_AND_RESULT: Final = ("kwargs", "result")
 #: Columns of a log entry, in the order of its fields.
 LOG: Final = LogEntry._fields
+
+_NONE: Final = (None, None)
 
 
 def microseconds(time: datetime) -> int:
@@ -108,7 +112,7 @@ def activity_values(saved: Saved) -> Row:
 
 def constant_values(saved: Saved) -> Row:
     """The values of CONSTANT."""
-    run, _, creation, _ = saved
+    run, creation = saved.run, saved.creation
     request = creation.request if creation else None
     return (
         run.run_id,
@@ -124,7 +128,7 @@ def constant_values(saved: Saved) -> Row:
 
 
 def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
-    """The record of a run that is being saved, without kwargs."""
+    """The record of a run that is being saved, without kwargs and result."""
     return Record(
         run_id=run.run_id,
         owner=run.owner,
@@ -141,13 +145,13 @@ def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """The record in a row of RECORD, with kwargs if they follow. Raise CorruptRow if a column has no valid value."""
-    kwargs = row[len(RECORD)] if len(row) > len(RECORD) else None
+    """The record in a row of RECORD, perhaps with INPUT_AND_RESULT. Raise CorruptRow for an invalid column."""
     try:
         status, time = _STATUSES[row[4]], from_microseconds(row[5])
     except (KeyError, OverflowError) as error:
         raise CorruptRow(row[0]) from error
-    return Record._make((*row[:4], status, time, *row[6 : len(RECORD)], kwargs))
+    large = row[len(RECORD) :] or _NONE
+    return Record._make((*row[:4], status, time, *row[6 : len(RECORD)], *large))
 
 
 def to_raw_record(row: Sequence[Any]) -> Record:

@@ -42,6 +42,7 @@ def _tag(message: type[Message], field: str) -> bytes:
 #: The tag is the same in every answer with a run, and in a page of runs.
 _RUN: Final = _tag(run_service_pb2.GetResponse, "run")
 _KWARGS: Final = _tag(run_pb2.Run, "kwargs")
+_RESULT: Final = _tag(run_pb2.Run, "result")
 
 
 def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> bytes:
@@ -54,6 +55,13 @@ def run_field(body: bytes, activity: bytes, kwargs: bytes | None = None) -> byte
     return b"".join((_RUN, _varint(length), body, activity, _KWARGS, size, kwargs))
 
 
+def with_result(activity: bytes, result: bytes | None) -> bytes:
+    """The activity of a run, followed by its result if it has one. An empty result is one."""
+    if result is None:
+        return activity
+    return b"".join((activity, _RESULT, _varint(len(result)), result))
+
+
 def record_field(record: Record) -> bytes:
-    """A record as the first field of an answer, with kwargs if it has them."""
-    return run_field(record.body, record.activity, record.kwargs)
+    """A record as the first field of an answer, with kwargs and result if it has them."""
+    return run_field(record.body, with_result(record.activity, record.result), record.kwargs)

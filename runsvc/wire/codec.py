@@ -30,7 +30,7 @@ class RunCodec:
     """Encodes runs for a store, and decodes them."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
 
         A run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
         """
@@ -87,10 +87,12 @@ class RunCodec:
         return run
 
     def check(self, record: Record) -> None:
-        """Raise CorruptRow if the encoded run or the kwargs cannot be parsed, or do not match the columns.
+        """Raise CorruptRow if the run, its kwargs or its result cannot be parsed, or do not match the columns.
 
         Costs about a tenth of `decode`.
         """
         merge_stored(run_pb2.Run(), record, record.body, record.activity)
         if record.kwargs:
             merge(Struct(), record.kwargs, record.run_id)
+        if record.result:
+            merge(Struct(), record.result, record.run_id)

@@ -25,6 +25,7 @@ from runsvc.core.model import (
 )
 from runsvc.store.base import LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
+from runsvc.wire import usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,11 +47,13 @@ _ACTIONS: Final = {int(member): member for member in CancelAction}
 _MODES: Final = {int(member): member for member in DisconnectMode}
 _STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
 
-_REPORTED: Final = tuple(field.name for field in fields(Progress) if field.name != "final")
+_REPORTED: Final = tuple(
+    field.name for field in fields(Progress) if field.name not in ("by_model", "final")
+)
 
 
 def to_message(run: Run) -> run_pb2.Run:
-    """The message of a run, without kwargs."""
+    """The message of a run, without kwargs and result."""
     message = body_message(run)
     _set_activity(message, run)
     return message
@@ -64,7 +67,7 @@ def activity_message(run: Run) -> run_pb2.Run:
 
 
 def body_message(run: Run) -> run_pb2.Run:
-    """The message of a run without its activity and kwargs."""
+    """The message of a run without its activity, kwargs and result."""
     # The stubs type enum fields by generated types; the domain's enums are numbers too.
     message: Any = run_pb2.Run()
     message.run_id = run.run_id
@@ -151,6 +154,8 @@ def _set_optional_texts(message: run_pb2.Run, run: Run) -> None:
         message.model_name = run.model_name
     if run.error is not None:
         message.error = run.error
+    if run.stop_reason is not None:
+        message.stop_reason = run.stop_reason
     if run.worker_id is not None:
         message.worker_id = run.worker_id
     if run.superseded_by is not None:
@@ -181,6 +186,8 @@ def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
     for name in _REPORTED:
         if (value := getattr(progress, name)) is not None:
             setattr(message, name, value)
+    if progress.by_model is not None:
+        usage.write(message.by_model, progress.by_model)
     if progress.final:
         message.final = True
 
@@ -263,6 +270,7 @@ def to_run(message: run_pb2.Run, progress_sequence: int | None) -> Run:
         assistant_id=message.assistant_id or None,
         model_name=message.model_name or None,
         error=message.error or None,
+        stop_reason=message.stop_reason or None,
         cancellation=_to_cancellation(message.cancellation) if has("cancellation") else None,
         metadata=message.metadata.SerializeToString() if has("metadata") else b"",
         progress=_to_progress(message.progress) if has("progress") else None,
@@ -283,7 +291,10 @@ def _to_progress(message: run_pb2.Progress) -> Progress:
 
 def _reported(message: run_pb2.Progress) -> dict[str, Any]:
     # Field names equal those of the domain, and most reports set few of them.
-    return {field.name: value for field, value in message.ListFields()}
+    reported = {field.name: value for field, value in message.ListFields()}
+    if "by_model" in reported:
+        reported["by_model"] = usage.read(message.by_model)
+    return reported
 
 
 def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:

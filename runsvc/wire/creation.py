@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.core.model import DisconnectMode, MultitaskStrategy, Request, RequestKey, RunSpec
+from runsvc.wire import structs
 from runsvc.wire.fields import MOMENT, Lengths
-from runsvc.wire.spec_hash import StructFault, plain, spec_hash
+from runsvc.wire.spec_hash import spec_hash
 from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from google.protobuf.struct_pb2 import Struct
 
     from runsvc.v1 import run_service_pb2
     from runsvc.wire.spec_hash import Json
@@ -76,16 +75,6 @@ def draft_of(check: Check, request: CreationRequest) -> Draft:
             metadata=spec.metadata.SerializeToString(),
             kwargs=spec.kwargs.SerializeToString(),
         ),
-        _struct(check, "spec.metadata", spec.metadata, METADATA_BYTES),
-        _struct(check, "spec.kwargs", spec.kwargs, KWARGS_BYTES),
+        structs.checked(check, "spec.metadata", spec.metadata, METADATA_BYTES),
+        structs.checked(check, "spec.kwargs", spec.kwargs, KWARGS_BYTES),
     )
-
-
-def _struct(check: Check, field: str, struct: Struct, limit: int) -> Mapping[str, Json]:
-    if not check.size(field, struct.ByteSize(), limit):
-        return {}
-    try:
-        return plain(struct)
-    except StructFault as fault:
-        check.fault(field, str(fault))
-        return {}

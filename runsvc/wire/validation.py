@@ -10,16 +10,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.model import CancelAction, Progress, RunStatus
+from runsvc.core.progress import FIGURES, MODELS_LIMIT
 from runsvc.wire import page_token
 from runsvc.wire.convert import progress_from, to_datetime
 from runsvc.wire.fields import Fields, Lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from google.protobuf.message import Message
 
+    from runsvc.core.model import ModelUsage
     from runsvc.store.queries import PageKey
     from runsvc.v1 import run_service_pb2
 
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 ERROR_BYTES: Final = 16 << 10
 NOTE_BYTES: Final = 1 << 10
 MODEL_NAME_LENGTH: Final = 128
+STOP_REASON_LENGTH: Final = 128
+
+#: The end of a text that was cut.
+CUT: Final = " … (cut)"
+_NAME_FAULT: Final = "a name must not be empty, nor have white space around it"
 
 PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 500
@@ -56,6 +63,14 @@ _COUNTERS: Final = (
     "middleware_tokens",
     "message_count",
 )
+
+
+def _cut(text: str) -> str:
+    """The text within ERROR_BYTES. A longer one is cut at a character and says so."""
+    # A character has 1 to 4 bytes.
+    if len(text) * 4 <= ERROR_BYTES or len(encoded := text.encode()) <= ERROR_BYTES:
+        return text
+    return encoded[: ERROR_BYTES - len(CUT.encode())].decode(errors="ignore") + CUT
 
 
 class Check(Fields):
@@ -104,18 +119,23 @@ class Check(Fields):
         return self.member("action", number, CancelAction.INTERRUPT)
 
     def error(self, request: Message, status: RunStatus) -> str | None:
-        """The error text of a terminal status."""
-        error = self.optional_text(request, "error", ERROR_BYTES)
+        """The error text of a terminal status, cut: an end is never refused because its text is long."""
+        error: str = request.error  # type: ignore[attr-defined]
         if error and not status.terminal:
             self.fault("error", "needs a terminal status")
-        return error
+        return _cut(error) or None
+
+    def stop_reason(self, request: Message) -> str | None:
+        """The executor's word for the end, trimmed; None if empty."""
+        word: str = request.stop_reason.strip()  # type: ignore[attr-defined]
+        return self.line("stop_reason", word, STOP_REASON_LENGTH) or None
 
     def note(self, request: Message) -> str | None:
         """The reason for a cancel."""
         return self.optional_text(request, "note", NOTE_BYTES)
 
     def orphan_error(self, value: str, default: str) -> str:
-        """The error text of reconciled runs."""
+        """The error text of reconciled runs. A long one is refused: an operator can shorten it and repeat the call."""
         self.size("error", len(value.encode()), ERROR_BYTES)
         return value or default
 
@@ -132,7 +152,21 @@ class Check(Fields):
         for name in _COUNTERS:
             if (getattr(progress, name) or 0) < 0:
                 self.fault(f"progress.{name}", "must not be negative")
+        if progress.by_model is not None:
+            self._by_model(progress.by_model)
         return progress
+
+    def _by_model(self, by_model: Mapping[str, ModelUsage]) -> None:
+        field = "progress.by_model"
+        if len(by_model) > MODELS_LIMIT:
+            self.fault(field, f"has {len(by_model)} models; the limit is {MODELS_LIMIT}")
+            return
+        for name, usage in sorted(by_model.items()):
+            if not name or name != name.strip():
+                self.fault(field, f"has the name {name[:MODEL_NAME_LENGTH]!r}: {_NAME_FAULT}")
+            self.line(field, name, MODEL_NAME_LENGTH)
+            if any((getattr(usage, figure) or 0) < 0 for figure in FIGURES):
+                self.fault(field, f"has a negative figure for {name[:MODEL_NAME_LENGTH]!r}")
 
     def sequence(self, request: run_service_pb2.UpdateProgressRequest) -> int | None:
         """The sequence number of a progress report; None if unset."""

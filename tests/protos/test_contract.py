@@ -179,8 +179,9 @@ def test_enums_of_the_model_have_the_numbers_of_the_protos(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "unsent", "unmodelled"),
     [
-        (model.Run, {"progress_sequence"}, {"kwargs"}),
+        (model.Run, {"progress_sequence"}, {"kwargs", "result"}),
         (model.Progress, set(), set()),
+        (model.ModelUsage, set(), set()),
         (model.Lease, set(), set()),
         (model.Cancellation, set(), set()),
     ],

@@ -26,6 +26,7 @@ from runsvc.core.model import (
     CancelOutcome,
     MultitaskStrategy,
     Progress,
+    Report,
     Request,
     RequestKey,
     Run,
@@ -82,7 +83,7 @@ async def created(manager: RunManager, **facts: Any) -> Run:
 
 async def running(manager: RunManager, worker_id: str | None = None) -> Run:
     run = await created(manager)
-    answer = await manager.set_status("o", run.run_id, RUNNING, error=None, worker_id=worker_id)
+    answer = await manager.report_status("o", run.run_id, RUNNING, Report(worker_id=worker_id))
     return answer.run
 
 
@@ -134,7 +135,7 @@ async def test_enqueue_is_refused_before_anything_is_written(
 
 async def test_a_create_with_the_same_request_is_replayed(manager: RunManager) -> None:
     run = (await manager.create("o", a_spec(), a_request())).run
-    await manager.set_status("o", run.run_id, RUNNING, error=None, worker_id=None)
+    await manager.report_status("o", run.run_id, RUNNING, Report())
     again = await manager.create("o", a_spec(), a_request())
     assert again.replayed
     assert (again.run.run_id, again.run.status) == (run.run_id, RUNNING)
@@ -172,7 +173,7 @@ async def test_a_displacing_run_supersedes_every_active_one(
 ) -> None:
     old, new = await running(manager), await created(manager)
     ended = await created(manager)
-    await manager.set_status("o", ended.run_id, SUCCESS, error=None, worker_id=None)
+    await manager.report_status("o", ended.run_id, SUCCESS, Report())
     spec = a_spec(multitask_strategy=strategy)
     answer = await manager.create_or_reject("o", spec, a_request())
     assert [run.run_id for run in answer.superseded] == [old.run_id, new.run_id]
@@ -275,28 +276,24 @@ def test_a_page_has_at_most_a_mebibyte() -> None:
 async def test_a_report_changes_the_run_once(manager: RunManager) -> None:
     run = await created(manager)
     for changed in (True, False):
-        answer = await manager.set_status("o", run.run_id, RUNNING, error=None, worker_id="w")
+        answer = await manager.report_status("o", run.run_id, RUNNING, Report(worker_id="w"))
         assert (answer.run.status, answer.changed) == (RUNNING, changed)
     with pytest.raises(NotHolder):
-        await manager.set_status("o", run.run_id, SUCCESS, error=None, worker_id="other")
-    ended = await manager.set_status("o", run.run_id, ERROR, error="why", worker_id="w")
+        await manager.report_status("o", run.run_id, SUCCESS, Report(worker_id="other"))
+    ended = await manager.report_status("o", run.run_id, ERROR, Report(error="why", worker_id="w"))
     assert (ended.run.error, ended.changed) == ("why", True)
     with pytest.raises(InvalidTransition):
-        await manager.set_status("o", run.run_id, SUCCESS, error=None, worker_id="w")
+        await manager.report_status("o", run.run_id, SUCCESS, Report(worker_id="w"))
     assert await stored(manager, run) == ended.run
 
 
 async def test_complete_applies_the_end_and_the_usage_together(manager: RunManager) -> None:
     run = await running(manager)
     usage = Progress(total_tokens=7)
-    answer = await manager.complete(
-        "o", run.run_id, SUCCESS, error=None, progress=usage, worker_id=None
-    )
+    answer = await manager.report_status("o", run.run_id, SUCCESS, Report(progress=usage))
     assert answer.changed
     assert answer.run.progress == Progress(total_tokens=7, final=True)
-    again = await manager.complete(
-        "o", run.run_id, SUCCESS, error=None, progress=usage, worker_id=None
-    )
+    again = await manager.report_status("o", run.run_id, SUCCESS, Report(progress=usage))
     assert not again.changed
     assert await stored(manager, run) == answer.run
 
@@ -349,7 +346,7 @@ async def test_a_cancel_returns_its_outcome(manager: RunManager) -> None:
     second = await manager.cancel("o", run.run_id, CancelAction.INTERRUPT, "again")
     assert second == (first.run, CancelOutcome.ALREADY_CANCELLED)
     ended = await created(manager)
-    await manager.set_status("o", ended.run_id, SUCCESS, error=None, worker_id=None)
+    await manager.report_status("o", ended.run_id, SUCCESS, Report())
     late = await manager.cancel("o", ended.run_id, CancelAction.INTERRUPT, None)
     assert late.outcome is CancelOutcome.ALREADY_FINISHED
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runsvc.client.aio.admin import AsyncAdminCalls
 from runsvc.client.lengths import duration
 from runsvc.client.resume import OUTAGE, Resumption, watch_request
+from runsvc.client.structs import struct
 from runsvc.v1.run_service_pb2 import (
     AcknowledgeCancelRequest,
     AcknowledgeCancelResponse,
@@ -25,6 +26,8 @@ from runsvc.v1.run_service_pb2 import (
     ListByThreadResponse,
     SetStatusRequest,
     SetStatusResponse,
+    UpdateMetadataRequest,
+    UpdateMetadataResponse,
     UpdateModelNameRequest,
     UpdateProgressRequest,
     UpdateProgressResponse,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from runsvc.client.aio.watch import AsyncWatch
     from runsvc.client.error import RunError
+    from runsvc.client.structs import JsonObject
     from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
 
 
@@ -67,7 +71,7 @@ class AsyncRunCalls(AsyncAdminCalls):
         return await self._call(self.stub.CreateOrReject, request, timeout)
 
     async def get(self, run_id: str, *, timeout: float | None = None) -> Run:
-        """Return a run with its kwargs. Raises `NotFound`."""
+        """Return a run with its kwargs and its result. Raises `NotFound`."""
         answer = await self._call(self.stub.Get, GetRequest(run_id=run_id), timeout)
         return answer.run
 
@@ -111,12 +115,15 @@ class AsyncRunCalls(AsyncAdminCalls):
         error: str | None = None,
         worker_id: str | None = None,
         lease_ttl: float | None = None,
+        result: JsonObject | None = None,
+        stop_reason: str | None = None,
         timeout: float | None = None,
     ) -> SetStatusResponse:
         """Report a status. RUNNING starts the run and makes the worker its holder.
 
         `lease_ttl`, in seconds, gives the run a lease: the run ends as ERROR unless a report or a heartbeat arrives
-        within each such period. `error` is the error text of a terminal status.
+        within each such period. `error` is the error text of a terminal status; `result` and `stop_reason` are as in
+        `complete`. INTERRUPTED acknowledges the cancel of a run.
 
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION or NOT_HOLDER.
         """
@@ -126,6 +133,8 @@ class AsyncRunCalls(AsyncAdminCalls):
             error=error,
             worker_id=worker_id,
             lease_ttl=duration(lease_ttl, "lease_ttl"),
+            result=struct(result, "result"),
+            stop_reason=stop_reason,
         )
         return await self._call(self.stub.SetStatus, request, timeout)
 
@@ -137,14 +146,25 @@ class AsyncRunCalls(AsyncAdminCalls):
         error: str | None = None,
         progress: Progress | None = None,
         worker_id: str | None = None,
+        result: JsonObject | None = None,
+        stop_reason: str | None = None,
         timeout: float | None = None,
     ) -> CompleteResponse:
         """Report the end of a run: a terminal status, an error text and the final usage, in one write.
 
+        `result` is what the run produced, with SUCCESS: a JSON object of at most 1 MiB. `stop_reason` is the
+        executor's word for the end, such as token_capped. The server cuts an error of more than 16 KiB.
+
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION or NOT_HOLDER.
         """
         request = CompleteRequest(
-            run_id=run_id, status=status, error=error, progress=progress, worker_id=worker_id
+            run_id=run_id,
+            status=status,
+            error=error,
+            progress=progress,
+            worker_id=worker_id,
+            result=struct(result, "result"),
+            stop_reason=stop_reason,
         )
         return await self._call(self.stub.Complete, request, timeout)
 
@@ -181,6 +201,25 @@ class AsyncRunCalls(AsyncAdminCalls):
         answer = await self._call(self.stub.UpdateModelName, request, timeout)
         return answer.run
 
+    async def update_metadata(
+        self,
+        run_id: str,
+        changes: JsonObject | None = None,
+        *,
+        remove: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> UpdateMetadataResponse:
+        """Set the top-level keys of `changes` in a run's metadata, and remove the keys in `remove`.
+
+        It works in every status, also after the end. A value replaces the present one whole.
+
+        Raises `NotFound`, and `InvalidArgument` if the metadata would have more than 64 KiB.
+        """
+        request = UpdateMetadataRequest(
+            run_id=run_id, set=struct(changes, "changes"), remove=remove
+        )
+        return await self._call(self.stub.UpdateMetadata, request, timeout)
+
     async def heartbeat(self, run_id: str, worker_id: str, *, timeout: float | None = None) -> Run:
         """Renew the holder's lease. The returned run shows whether it was cancelled.
 
@@ -214,13 +253,16 @@ class AsyncRunCalls(AsyncAdminCalls):
         *,
         worker_id: str | None = None,
         progress: Progress | None = None,
+        stop_reason: str | None = None,
         timeout: float | None = None,
     ) -> AcknowledgeCancelResponse:
-        """Report that the executor of a cancelled run has stopped, with the final usage.
+        """Report that the executor of a cancelled run has stopped, with the final usage and its word for the end.
 
         Raises `NotFound`, and `FailedPrecondition` with INVALID_TRANSITION if the run was not cancelled, or NOT_HOLDER.
         """
-        request = AcknowledgeCancelRequest(run_id=run_id, worker_id=worker_id, progress=progress)
+        request = AcknowledgeCancelRequest(
+            run_id=run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
+        )
         return await self._call(self.stub.AcknowledgeCancel, request, timeout)
 
     def watch(
@@ -252,7 +294,7 @@ class AsyncRunCalls(AsyncAdminCalls):
         - `resnapshot` starts over with a snapshot if the log does not reach back to the revision, or the store was
           restored or replaced. The new snapshot replaces all earlier knowledge of active runs. Without `resnapshot`
           such a watch fails with REVISION_COMPACTED or REVISION_UNKNOWN.
-        - `include_progress` adds usage reports.
+        - `include_progress` adds usage reports and changed metadata.
         - `attach` counts the watch as a client of the run; see DisconnectMode in the protos.
         - `heartbeat_interval` is the longest silence of the server, in seconds: 1 to 300, default 15.
         - `outage` is the time in seconds without a server after which the watch fails with the last error.

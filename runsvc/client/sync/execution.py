@@ -170,16 +170,18 @@ class Execution(ExecutionState):
         known = self._known
         status, error = outcome(failure)
 
-        def complete(error: str | None, progress: Progress | None) -> Any:
+        def complete(error: str | None, **contents: Any) -> Any:
             return self._client.complete(
-                known.run_id, status, error=error, progress=progress, worker_id=self._worker_id
+                known.run_id, status, error=error, worker_id=self._worker_id, **contents
             )
 
         def complete_bare() -> Any:
-            return complete(None if error is None else BARE_ERROR, None)
+            return complete(None if error is None else BARE_ERROR)
 
         try:
-            answer = self._report(lambda: complete(error, known.usage), complete_bare, outage)
+            answer = self._report(
+                lambda: complete(error, **self._contents(status)), complete_bare, outage
+            )
             known.replace(answer.run)
         except RunError as refusal:
             known.record_refusal(refusal)
@@ -187,14 +189,16 @@ class Execution(ExecutionState):
     def _acknowledge(self, outage: float) -> None:
         known = self._known
 
-        def acknowledge(progress: Progress | None) -> Any:
+        def acknowledge(**contents: Any) -> Any:
             return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, progress=progress
+                known.run_id, worker_id=self._worker_id, **contents
             )
 
         try:
             answer = self._report(
-                lambda: acknowledge(known.usage), lambda: acknowledge(None), outage
+                lambda: acknowledge(progress=known.usage, stop_reason=self.stop_reason),
+                acknowledge,
+                outage,
             )
             known.update(answer.run)
         except RunError as refusal:

@@ -28,6 +28,11 @@ class MemoryRow(NamedTuple):
     request: Request | None
 
 
+def without_large(record: Record) -> Record:
+    """The record without kwargs and result."""
+    return record._replace(kwargs=None, result=None)
+
+
 class MemoryData:
     """Runs, log, attachments and clock, with the searches that both parts use."""
 
@@ -57,12 +62,12 @@ class MemoryData:
         return Clock(self.store_id, self.revision, oldest)
 
     def search(self, matches: Callable[[Run], bool]) -> Sequence[Record]:
-        """The runs that match, oldest first, without kwargs."""
+        """The runs that match, oldest first, without kwargs and result."""
         self.check_open()
         with self.lock:
             found = [row.record for row in self.rows.values() if matches(row.run)]
         found.sort(key=lambda record: (record.created_at, record.run_id))
-        return [record._replace(kwargs=None) for record in found]
+        return list(map(without_large, found))
 
     def active_on_thread(self, owner: str, thread_id: str) -> Sequence[Record]:
         """The active runs of a thread, newest first, without kwargs."""

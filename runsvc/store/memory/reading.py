@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE
 from runsvc.store.base import Census, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.memory.data import without_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ class MemoryReading:
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:
         record = await self.get(run_id)
-        return record and record._replace(kwargs=None)
+        return record and without_large(record)
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         self._data.check_open()
@@ -86,7 +87,7 @@ class MemoryReading:
         for run_id, revision in states:
             row, entry = self._data.rows.get(run_id), log.get(revision)
             if row is not None and row.record.revision == revision:
-                found.append(row.record._replace(kwargs=None))
+                found.append(without_large(row.record))
             elif entry is None and row is not None:
                 raise RevisionCompacted(clock.oldest_revision, clock.revision)
             elif entry is not None and entry.body is not None:

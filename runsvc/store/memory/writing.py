@@ -9,7 +9,7 @@ from runsvc.core.model import ACTIVE
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded, Now
-from runsvc.store.memory.data import MemoryRow
+from runsvc.store.memory.data import MemoryRow, without_large
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -100,7 +100,7 @@ class MemoryWriting:
                 return self._data.search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 return [
-                    row.record._replace(kwargs=None)
+                    without_large(row.record)
                     for row in self._data.rows.values()
                     if row.request and row.request.key == key
                 ]
@@ -153,8 +153,10 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
 
 
 def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:
-    run, encoded, creation, _ = saved
+    run, encoded, creation, _, result = saved
     request = creation.request if creation else before and before.request
     record = rows.record_of(run, encoded, request.spec_hash if request else None)
     kwargs = creation.kwargs if creation else before and before.record.kwargs
-    return MemoryRow(record._replace(kwargs=kwargs), run, request)
+    if result is None and before is not None:
+        result = before.record.result
+    return MemoryRow(record._replace(kwargs=kwargs, result=result), run, request)

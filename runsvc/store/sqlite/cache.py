@@ -33,11 +33,13 @@ THREADS: Final = 512
 class CachedRun(NamedTuple):
     """The cached data of a run. Optional parts are None until they have been read or written here."""
 
-    #: Without kwargs.
+    #: Without kwargs and result.
     record: Record
     kwargs: bytes | None = None
     #: The decoded run.
     run: Run | None = None
+    #: Known if kwargs are; None if the run has none.
+    result: bytes | None = None
 
 
 class ThreadKey(NamedTuple):
@@ -154,4 +156,5 @@ class RunCache:
 
 def _cost(cached: CachedRun) -> int:
     # Twice the encoded run, because the decoded run has metadata and texts once more.
-    return ENTRY_COST + 2 * cached.record.size + len(cached.kwargs or b"")
+    large = len(cached.kwargs or b"") + len(cached.result or b"")
+    return ENTRY_COST + 2 * cached.record.size + large

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runsvc.store.queries import PageKey, PageQuery
     from runsvc.store.sqlite.cache import RunCache
 
+_INPUT_AND_RESULT: Final = ", ".join(rows.INPUT_AND_RESULT)
 _LOG: Final = ", ".join(rows.LOG)
 #: Records that are checked at once on the event loop.
 _CHUNK: Final = 128
@@ -82,15 +83,16 @@ class SqliteReading:
     async def get(self, run_id: str) -> Record | None:
         cached = self._cached(run_id)
         if cached is not None and cached.kwargs is not None:
-            return cached.record._replace(kwargs=cached.kwargs)
+            return cached.record._replace(kwargs=cached.kwargs, result=cached.result)
         generation = self._cache.generation()
-        statement = f"SELECT {RECORD}, kwargs FROM {RUNS} WHERE run_id = ?"
+        statement = f"SELECT {RECORD}, {_INPUT_AND_RESULT} FROM {RUNS} WHERE run_id = ?"
         found = self._fetch_on_loop(statement, (run_id,))
         if not found:
             return None
         record = rows.to_record(found[0])
         self._codec.check(record)
-        self._cache.fill(generation, CachedRun(record._replace(kwargs=None), record.kwargs))
+        bare = record._replace(kwargs=None, result=None)
+        self._cache.fill(generation, CachedRun(bare, record.kwargs, result=record.result))
         return record
 
     async def get_without_kwargs(self, run_id: str) -> Record | None:

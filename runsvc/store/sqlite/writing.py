@@ -48,6 +48,7 @@ INSERT_ACTIVITY: Final = (
 _UPDATE: Final = (
     f"UPDATE runs SET {', '.join(f'{column} = ?' for column in rows.CHANGING)} WHERE run_id = ?"
 )
+_SET_RESULT: Final = "UPDATE runs SET result = ? WHERE run_id = ?"
 _UPDATE_ACTIVITY: Final = (
     f"UPDATE activity SET {', '.join(f'{column} = ?' for column in rows.ACTIVITY[:-1])} "
     f"WHERE {rows.ACTIVITY[-1]} = ?"
@@ -282,6 +283,9 @@ class SqliteWriting:
                 _UPDATE, ((*rows.changing_values(new), new.run.run_id) for new in with_body)
             )
             self._run_many(_UPDATE_ACTIVITY, map(rows.activity_values, changed))
+        for saved in runs:
+            if saved.result is not None:
+                self._run(_SET_RESULT, saved.result, saved.run.run_id)
 
     def _run(self, statement: str, *parameters: object) -> None:
         self._connected().execute(statement, parameters)
@@ -324,16 +328,17 @@ class SqliteWriting:
 def _committed(changes: Changes, before: Mapping[str, CachedRun]) -> list[CachedRun]:
     """The cache entries of committed runs. A changed run that was not cached before lacks columns, and is left out."""
     committed = []
-    for run, encoded, creation, _ in changes.runs:
+    for run, encoded, creation, _, result in changes.runs:
         if run.run_id in changes.deleted:
             continue
         if creation is not None:
             spec_hash = creation.request.spec_hash if creation.request else None
             record = rows.record_of(run, encoded, spec_hash)
-            committed.append(CachedRun(record, creation.kwargs, run))
+            committed.append(CachedRun(record, creation.kwargs, run, result))
         elif (known := before.get(run.run_id)) is not None:
             record = rows.record_of(run, encoded, known.record.spec_hash)
-            committed.append(CachedRun(record, known.kwargs, run))
+            result = known.result if result is None else result
+            committed.append(CachedRun(record, known.kwargs, run, result))
     return committed
 
 

@@ -333,6 +333,8 @@ def test_progress_is_accepted_while_running_and_as_final_after_any_end(
         return
     assert after == replace(
         run,
+        # Usage that arrives after the end is a change.
+        revision=AT.revision if status in ENDINGS else run.revision,
         progress=Progress(total_tokens=1, final=final),
         progress_sequence=4,
         updated_at=AT.time,
@@ -373,7 +375,8 @@ def test_a_repeated_end_adds_missing_usage(progress: Progress | None) -> None:
     if progress is None:
         assert after is run
         return
-    assert after == replace(run, progress=replace(progress, final=True), updated_at=AT.time)
+    final = replace(progress, final=True)
+    assert after == replace(run, revision=AT.revision, progress=final, updated_at=AT.time)
 
 
 def test_a_different_end_is_refused_with_its_usage() -> None:
@@ -510,7 +513,13 @@ sequences = st.none() | st.integers(0, 5)
 
 #: Any call on a run, valid or not.
 calls: st.SearchStrategy[Advance] = st.one_of(
-    calls_of(report, to=st.sampled_from(RunStatus), worker_id=workers, error=previews),
+    calls_of(
+        report,
+        to=st.sampled_from(RunStatus),
+        worker_id=workers,
+        error=previews,
+        stop_reason=previews,
+    ),
     calls_of(
         complete,
         to=st.sampled_from(sorted(ENDINGS)),
@@ -524,7 +533,12 @@ calls: st.SearchStrategy[Advance] = st.one_of(
         sequence=sequences,
         final=st.booleans(),
     ),
-    calls_of(acknowledge_cancel, worker_id=workers, progress=st.none() | progresses),
+    calls_of(
+        acknowledge_cancel,
+        worker_id=workers,
+        progress=st.none() | progresses,
+        stop_reason=previews,
+    ),
     calls_of(cancel_alone, action=actions),
     calls_of(supersede, action=actions, by=st.just("n")),
     calls_of(rename_model, model_name=previews),
@@ -552,6 +566,7 @@ def assert_step(before: Run, after: Run, at: Stamp) -> None:
     assert not moved or (before.status, after.status) in ALLOWED
     assert (after.ended_at is not None) == (after.status in ENDINGS)
     marked = moved or acknowledged_at(before) != acknowledged_at(after)
+    marked |= before.status in ENDINGS and before.progress != after.progress
     assert after.revision == (at.revision if marked else before.revision)
     assert after.updated_at == (before.updated_at if after is before else at.time)
     assert after is before or after != before
@@ -568,6 +583,8 @@ def assert_step(before: Run, after: Run, at: Stamp) -> None:
 
 def settled(run: Run) -> Run:
     """The part of an ended run that never changes: all but its progress and the acknowledgement."""
+    if run.cancellation is not None:
+        run = replace(run, error=None, stop_reason=None)
     return replace(
         run,
         revision=0,

@@ -18,6 +18,7 @@ from runsvc.core.model import (
     Cancellation,
     DisconnectMode,
     Lease,
+    ModelUsage,
     MultitaskStrategy,
     Progress,
     Run,
@@ -37,14 +38,18 @@ times = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.jus
 lengths = st.timedeltas(timedelta(microseconds=1), timedelta(days=30))
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 counters = st.integers(0, 2**63 - 1)
+model_usages = st.builds(
+    ModelUsage, **{field.name: st.none() | counters for field in fields(ModelUsage)}
+)
 progresses = st.builds(
     Progress,
     **{
         field.name: st.none()
         | (texts if "message" in field.name and "_count" not in field.name else counters)
         for field in fields(Progress)
-        if field.name != "final"
+        if field.name not in ("by_model", "final")
     },
+    by_model=st.none() | st.dictionaries(texts, model_usages, min_size=1, max_size=3),
     final=st.booleans(),
 )
 runs = st.builds(
@@ -62,6 +67,7 @@ runs = st.builds(
     assistant_id=st.none() | texts,
     model_name=st.none() | texts,
     error=st.none() | texts,
+    stop_reason=st.none() | texts,
     cancellation=st.none()
     | st.builds(
         Cancellation, st.sampled_from(CancelAction), st.none() | texts, times, st.none() | times

@@ -123,13 +123,26 @@ def test_an_error_needs_a_terminal_status() -> None:
 def test_texts_are_measured_in_bytes() -> None:
     faults = Faults()
     with faults as check:
-        check.error(CompleteRequest(error="e" * 16_384), RunStatus.ERROR)
         check.note(CancelRequest(note="n" * 1_024))
         check.orphan_error("o" * 16_384, "")
-        check.error(CompleteRequest(error="é" * 8_193), RunStatus.ERROR)
         check.note(CancelRequest(note="é" * 513))
         check.orphan_error("é" * 8_193, "")
-    assert faults.fields == ["error", "note", "error"]
+    assert faults.fields == ["note", "error"]
+
+
+@pytest.mark.parametrize("letter", ["e", "é", "€", "😀"])
+def test_an_error_that_is_too_long_is_cut_at_a_character_and_says_so(letter: str) -> None:
+    size = len(letter.encode())
+    with Check() as check:
+        whole = letter * (16_384 // size)
+        assert check.error(CompleteRequest(error=whole), RunStatus.ERROR) == whole
+        for more in (whole + letter, whole * 9):
+            cut = check.error(CompleteRequest(error=more), RunStatus.ERROR) or ""
+            assert cut.endswith(" … (cut)")
+            assert 16_384 - size < len(cut.encode()) <= 16_384
+            assert set(cut.removesuffix(" … (cut)")) == {letter}
+            # A repeated report stores the same text.
+            assert check.error(CompleteRequest(error=cut), RunStatus.ERROR) == cut
 
 
 def test_empty_texts_give_the_defaults() -> None:
