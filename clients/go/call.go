@@ -30,8 +30,11 @@ const (
 // requestIDHeader is in the trailers of every error that a runsvc server returns.
 const requestIDHeader = "x-request-id"
 
-// callPolicy adds a deadline, retries and our errors to every unary call.
-type callPolicy struct{ timeout time.Duration }
+// callPolicy adds a deadline, a token, retries and our errors to every unary call.
+type callPolicy struct {
+	timeout time.Duration
+	tokens  tokenSource
+}
 
 func (p callPolicy) intercept(
 	ctx context.Context, method string, request, response any,
@@ -44,7 +47,9 @@ func (p callPolicy) intercept(
 	}
 	var pauses backoffPauses
 	for attempt := 1; ; attempt++ {
-		err := attemptCall(ctx, method, request, response, conn, invoke, options)
+		err := authorize(ctx, p.tokens, func(ctx context.Context) error {
+			return attemptCall(ctx, method, request, response, conn, invoke, options)
+		})
 		retry := isWorthRetry(err) && attempt < maxAttempts && isRepeatable(method, request)
 		if !retry || pauses.wait(ctx, err) != nil {
 			return err
@@ -65,7 +70,7 @@ func attemptCall(
 	if !ok {
 		return err
 	}
-	failure.fromServer = failure.isFromServer(trailer)
+	failure.addTrailer(trailer)
 	if ctx.Err() != nil || conn.GetState() == connectivity.Shutdown {
 		return err
 	}
@@ -92,11 +97,20 @@ func isRepeatable(method string, request any) bool {
 	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
-// interceptStream makes streams return our errors.
-func interceptStream(
+// streamPolicy adds a token to streams, unless they have one, and our errors.
+type streamPolicy struct{ tokens tokenSource }
+
+func (p streamPolicy) intercept(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
 	method string, open grpc.Streamer, options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
+	if ctx.Value(tokenKey{}) == nil {
+		token, err := p.tokens.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ctx = withToken(ctx, token)
+	}
 	opened, err := open(ctx, desc, conn, method, options...)
 	if err != nil {
 		return nil, translate(err)
@@ -109,7 +123,7 @@ type translatedStream struct{ grpc.ClientStream }
 func (s translatedStream) RecvMsg(message any) error {
 	err := translate(s.ClientStream.RecvMsg(message))
 	if failure, ok := err.(*Error); ok {
-		failure.fromServer = failure.isFromServer(s.Trailer())
+		failure.addTrailer(s.Trailer())
 	}
 	return err
 }

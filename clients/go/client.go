@@ -24,7 +24,7 @@ package runsvc
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -50,23 +50,28 @@ const (
 	maxTimeout = float64(unlimited / time.Second)
 )
 
-// Client calls one server over one connection, which it opens with the first call. It is safe for use by several
-// goroutines.
+// Client calls one server. It opens a connection with the first call, and further ones for many watches. It is safe for
+// use by several goroutines.
 type Client struct {
 	// RunServiceClient has every RPC of RunService. Their errors are *Error.
 	runsvcv1.RunServiceClient
 	// Admin has every RPC of AdminService, for operators.
 	Admin runsvcv1.AdminServiceClient
 
-	conn    *grpc.ClientConn
+	conns   *connections
 	timeout time.Duration
+	tokens  tokenSource
+	// The owner that is sent with every call. Nil: none.
+	owner *string
 }
 
 type settings struct {
 	timeout time.Duration
-	token   func(context.Context) (string, error)
-	tls     *tls.Config
-	dial    []grpc.DialOption
+	tokens  tokenSource
+	// The variables of the environment that contradict each other.
+	conflict error
+	tls      *tls.Config
+	dial     []grpc.DialOption
 }
 
 // Option configures a Client.
@@ -79,15 +84,27 @@ func WithTimeout(timeout time.Duration) Option {
 
 // WithToken sends a bearer token with every call and every watch. The empty token sends none.
 func WithToken(token string) Option {
-	if token == "" {
-		return WithTokenSource(nil)
-	}
-	return WithTokenSource(func(context.Context) (string, error) { return token, nil })
+	return withTokens(fixedToken(token))
 }
 
-// WithTokenSource calls the function for a bearer token before each call and each stream. A nil function sends none.
+// WithTokenFile sends the bearer token in a file, without the white space around it. The file is read again when it has
+// changed; while it cannot be read, the last token stays. A call or watch that the server refuses with UNAUTHENTICATED
+// is repeated once if the file has another token by then.
+func WithTokenFile(path string) Option {
+	return func(s *settings) { s.tokens, s.conflict = &fileToken{path: path}, nil }
+}
+
+// WithTokenSource calls the function for a bearer token before each call and each stream, and once more if the server
+// refuses the token with UNAUTHENTICATED. The empty token and a nil function send none.
 func WithTokenSource(token func(context.Context) (string, error)) Option {
-	return func(s *settings) { s.token = token }
+	if token == nil {
+		return WithToken("")
+	}
+	return withTokens(functionToken(token))
+}
+
+func withTokens(tokens tokenSource) Option {
+	return func(s *settings) { s.tokens, s.conflict = tokens, nil }
 }
 
 // WithTLS encrypts the connection. With a nil config, as without this option, the connection is plain text.
@@ -101,40 +118,45 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// New returns a client of the server at target, such as "127.0.0.1:50051". It does not connect yet. It fails if a
-// timeout is not positive.
+// New returns a client of the server at target, such as "127.0.0.1:50051" or "unix:/run/runsvc.sock". It does not
+// connect yet. It fails if a timeout is not positive.
 func New(target string, options ...Option) (*Client, error) {
-	s := settings{timeout: DefaultTimeout}
+	s := settings{timeout: DefaultTimeout, tokens: fixedToken("")}
 	for _, option := range options {
 		option(&s)
 	}
 	if s.timeout <= 0 {
 		return nil, fmt.Errorf("the timeout must be positive, but is %s; change WithTimeout or RUNSVC_TIMEOUT", s.timeout)
 	}
-	conn, err := grpc.NewClient(target, append(s.dialOptions(), s.dial...)...)
+	if s.conflict != nil {
+		return nil, s.conflict
+	}
+	conns, err := newConnections(func() (*grpc.ClientConn, error) {
+		return grpc.NewClient(target, append(s.dialOptions(), s.dial...)...)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
-		RunServiceClient: runsvcv1.NewRunServiceClient(conn),
-		Admin:            runsvcv1.NewAdminServiceClient(conn),
-		conn:             conn,
+		RunServiceClient: runsvcv1.NewRunServiceClient(conns.first),
+		Admin:            runsvcv1.NewAdminServiceClient(conns.first),
+		conns:            conns,
 		timeout:          s.timeout,
+		tokens:           s.tokens,
 	}, nil
 }
 
 // FromEnv returns a client configured by the environment: RUNSVC_TARGET (the server's address), RUNSVC_TOKEN (a
-// bearer token), RUNSVC_TLS_CA (a PEM file of trusted certificate authorities; it turns encryption on) and
-// RUNSVC_TIMEOUT (seconds per call). Options override the environment.
+// bearer token) or RUNSVC_TOKEN_FILE (a file with one), RUNSVC_TLS_CA (a PEM file of trusted certificate authorities),
+// RUNSVC_TLS_CERT and RUNSVC_TLS_KEY (PEM files of a client certificate and its key), and RUNSVC_TIMEOUT (seconds per
+// call). A file for TLS turns encryption on. Options override the environment.
 func FromEnv(options ...Option) (*Client, error) {
-	fromEnv := []Option{WithToken(os.Getenv("RUNSVC_TOKEN"))}
-	if file := os.Getenv("RUNSVC_TLS_CA"); file != "" {
-		config, err := tlsConfig(file)
-		if err != nil {
-			return nil, fmt.Errorf("RUNSVC_TLS_CA: %w", err)
-		}
-		fromEnv = append(fromEnv, WithTLS(config))
+	fromEnv := []Option{tokenFromEnv()}
+	config, err := tlsFromEnv()
+	if err != nil {
+		return nil, err
 	}
+	fromEnv = append(fromEnv, WithTLS(config))
 	if text := os.Getenv("RUNSVC_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(seconds > 0 && seconds <= maxTimeout) {
@@ -149,33 +171,48 @@ func FromEnv(options ...Option) (*Client, error) {
 	return New(target, append(fromEnv, options...)...)
 }
 
-// Close closes the connection. Calls and watches in progress fail.
-func (c *Client) Close() error { return c.conn.Close() }
-
-// Conn returns the connection, for other stubs. Calls over it have the client's deadlines, retries and errors too.
-func (c *Client) Conn() *grpc.ClientConn { return c.conn }
-
-func tlsConfig(file string) (*tls.Config, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+func tokenFromEnv() Option {
+	token, file := os.Getenv("RUNSVC_TOKEN"), os.Getenv("RUNSVC_TOKEN_FILE")
+	switch {
+	case token != "" && file != "":
+		return func(s *settings) {
+			s.conflict = errors.New("RUNSVC_TOKEN and RUNSVC_TOKEN_FILE are both set; unset one of them")
+		}
+	case file != "":
+		return WithTokenFile(file)
 	}
-	authorities := x509.NewCertPool()
-	if !authorities.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s contains no certificate in PEM format", file)
-	}
-	return &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}, nil
+	return WithToken(token)
 }
+
+// tlsFromEnv returns nil if no variable turns encryption on.
+func tlsFromEnv() (*tls.Config, error) {
+	authorities, certificate, key := os.Getenv("RUNSVC_TLS_CA"), os.Getenv("RUNSVC_TLS_CERT"), os.Getenv("RUNSVC_TLS_KEY")
+	if authorities == "" && certificate == "" && key == "" {
+		return nil, nil
+	}
+	config, err := TLSConfig(authorities, certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("RUNSVC_TLS_CA, RUNSVC_TLS_CERT, RUNSVC_TLS_KEY: %w", err)
+	}
+	return config, nil
+}
+
+// Close closes the connections. Calls and watches in progress fail.
+func (c *Client) Close() error { return c.conns.close() }
+
+// Conn returns the connection, for other stubs. Calls over it have the client's deadlines, retries, tokens and errors
+// too, but not the owner of a view.
+func (c *Client) Conn() *grpc.ClientConn { return c.conns.first }
 
 func (s *settings) dialOptions() []grpc.DialOption {
 	transport := insecure.NewCredentials()
 	if s.tls != nil {
 		transport = credentials.NewTLS(s.tls)
 	}
-	options := []grpc.DialOption{
+	return []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		grpc.WithChainUnaryInterceptor(callPolicy{timeout: s.timeout}.intercept),
-		grpc.WithChainStreamInterceptor(interceptStream),
+		grpc.WithChainUnaryInterceptor(callPolicy{timeout: s.timeout, tokens: s.tokens}.intercept),
+		grpc.WithChainStreamInterceptor(streamPolicy{tokens: s.tokens}.intercept),
 		// Reconnect within two seconds of a server's return; gRPC's default allows two minutes.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: minPause, Multiplier: 2, Jitter: 0.2, MaxDelay: maxPause},
@@ -184,22 +221,4 @@ func (s *settings) dialOptions() []grpc.DialOption {
 		// Detect an unresponsive peer within about 40 seconds, also on a watch without events.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
-	if s.token != nil {
-		options = append(options, grpc.WithPerRPCCredentials(bearerToken(s.token)))
-	}
-	return options
 }
-
-// bearerToken sends a token as call credentials, also in plain text: the operator who configures the server decides
-// on encryption.
-type bearerToken func(context.Context) (string, error)
-
-func (token bearerToken) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
-	text, err := token(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"authorization": "Bearer " + text}, nil
-}
-
-func (bearerToken) RequireTransportSecurity() bool { return false }

@@ -106,7 +106,7 @@ func TestTokenIsSentWithCallsAndWatches(t *testing.T) {
 			return nil
 		},
 	}
-	t.Setenv("RUNSVC_TARGET", s.start(t))
+	t.Setenv("RUNSVC_TARGET", s.listen(t))
 	t.Setenv("RUNSVC_TOKEN", "secret")
 	for _, options := range [][]runsvc.Option{nil, {runsvc.WithToken("")}} {
 		client, err := runsvc.FromEnv(options...)

@@ -44,8 +44,12 @@ type Error struct {
 	Violations []Violation
 	// RetryAfter is the server's advice how long to wait before a retry. It is zero if the server gave none.
 	RetryAfter time.Duration
+	// RequestID is the server's id of the call, which its log names too. It is empty if no server answered.
+	RequestID string
 
 	status *status.Status
+	// The error for which the call was not sent.
+	cause error
 	// Some transports report a lost connection as INTERNAL or CANCELLED. A watch resumes after such an error, unless a server sent
 	// it.
 	fromServer bool
@@ -54,13 +58,21 @@ type Error struct {
 // Violation is an invalid field of a request. Description is a text for people.
 type Violation struct{ Field, Description string }
 
-// Error returns the reason, or the code if there is no reason, and the message.
+// Error returns the reason, or the code if there is no reason, the message and the request id.
 func (e *Error) Error() string {
+	text := "runsvc: " + e.Reason
 	if e.Reason == "" {
-		return fmt.Sprintf("runsvc: %s: %s", e.Code, e.Message)
+		text += e.Code.String()
 	}
-	return fmt.Sprintf("runsvc: %s: %s", e.Reason, e.Message)
+	text += ": " + e.Message
+	if e.RequestID != "" {
+		text += fmt.Sprintf(" (request id %s)", e.RequestID)
+	}
+	return text
 }
+
+// Unwrap returns the error of the token's source, for a call that was not sent because it had no token.
+func (e *Error) Unwrap() error { return e.cause }
 
 // GRPCStatus returns the status that the error was made from, for status.FromError and status.Code.
 func (e *Error) GRPCStatus() *status.Status { return e.status }
@@ -86,9 +98,12 @@ func (e *Error) Is(kind error) bool {
 	return false
 }
 
-// isFromServer reports whether a runsvc server sent the error.
-func (e *Error) isFromServer(trailer metadata.MD) bool {
-	return e.Reason != "" || len(trailer.Get(requestIDHeader)) > 0
+// addTrailer takes the request id. It shows, as a reason does, that a runsvc server sent the error.
+func (e *Error) addTrailer(trailer metadata.MD) {
+	if ids := trailer.Get(requestIDHeader); len(ids) > 0 {
+		e.RequestID = ids[0]
+	}
+	e.fromServer = e.Reason != "" || e.RequestID != ""
 }
 
 // uncancelled returns the error of a call that the caller has not cancelled. If the transport has, it is Unavailable.
@@ -160,6 +175,10 @@ func isTransient(err error) bool {
 	}
 	return false
 }
+
+// isOutage reports whether a report of an execution may succeed later: its failure is transient, or the credential has
+// expired and there will be another one.
+func isOutage(err error) bool { return isTransient(err) || isUnauthenticated(err) }
 
 // endsExecution reports whether an error means that the run ended, was removed, or is held by another executor.
 func endsExecution(err error) bool {

@@ -69,6 +69,7 @@ type Execution struct {
 	sequence  uint64
 	// The usage so far.
 	progress *runsvcv1.Progress
+	outcome  outcome
 }
 
 // Execute executes a run: it starts the run, reads its input, calls the handler, renews the lease, ends the handler's
@@ -76,9 +77,9 @@ type Execution struct {
 // read, the run ends as ERROR.
 //
 // It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
-// otherwise it is the error of the start or of the report. If the server rejects the usage, Execute reports the end
-// without it, and returns the run and ErrInvalidArgument. If the handler panics, Execute reports ERROR and panics
-// with the same value.
+// otherwise it is the error of the start or of the report. If the server rejects the usage or the stop reason, Execute
+// reports the end without it, and returns the run and ErrInvalidArgument. If it rejects the result, the run ends as
+// ERROR, likewise. If the handler panics, Execute reports ERROR and panics with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
 // answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end for as long as the lease, and
@@ -157,7 +158,7 @@ func (e *Execution) perform(ctx context.Context, handler Handler) (*runsvcv1.Pro
 	return nil, fmt.Errorf("cannot read the input of the run: %w", err)
 }
 
-// Report sends progress. The fields that are set replace those of earlier reports.
+// Report sends progress. The fields that are set replace those of earlier reports, for each model of ByModel too.
 //
 // It returns false if the server did not apply the report, because the run has ended or the server is unavailable. In
 // the second case the next report, at the latest that of the end, includes this one. It returns an error if the
@@ -178,7 +179,7 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 		e.observe(answer.GetRun())
 	case endsExecution(err):
 		e.stop(ErrLost)
-	case isTransient(err):
+	case isOutage(err):
 	case errors.Is(err, context.Canceled):
 		// The tokens are spent, although the caller did not wait for the answer.
 		e.progress = total
@@ -194,7 +195,7 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 // too large: gRPC would return a code that looks transient.
 func (e *Execution) merge(progress *runsvcv1.Progress) (*runsvcv1.Progress, error) {
 	total := proto.CloneOf(e.progress)
-	proto.Merge(total, progress)
+	mergeProgress(total, progress)
 	encoded, err := proto.Marshal(total)
 	if err == nil && len(encoded) > maxUsage {
 		err = fmt.Errorf("the progress has %d bytes, but at most %d can be sent; shorten its texts", len(encoded), maxUsage)
@@ -237,7 +238,7 @@ func (e *Execution) start(ctx context.Context, runID string) error {
 		e.renewed = time.Now()
 		return e.client.SetStatus(ctx, request, options...)
 	}
-	answer, err := repeat(ctx, e.client.timeout, request, send)
+	answer, err := repeatWhile(ctx, isTransient, e.client.timeout, request, send)
 	e.Run = answer.GetRun()
 	if e.lease = e.options.Lease; e.lease <= 0 {
 		e.lease = e.Run.GetLease().GetTtl().AsDuration()

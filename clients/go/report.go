@@ -2,7 +2,6 @@ package runsvc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,15 +14,23 @@ import (
 // maxUsage is the largest usage that fits into a report of the end, in bytes: the server accepts messages of 4 MiB.
 const maxUsage = 4<<20 - 32<<10
 
-// repeat sends a report until it succeeds, fails with a lasting error, or retryTime is over. Reports are idempotent.
+// repeat sends a report of an execution until it succeeds, fails with a lasting error, or retryTime is over. Reports
+// are idempotent.
 func repeat[Q, A any](
 	ctx context.Context, retryTime time.Duration, request Q,
+	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+) (A, error) {
+	return repeatWhile(ctx, isOutage, retryTime, request, send)
+}
+
+func repeatWhile[Q, A any](
+	ctx context.Context, isWorthRetry func(error) bool, retryTime time.Duration, request Q,
 	send func(context.Context, Q, ...grpc.CallOption) (A, error),
 ) (A, error) {
 	var pauses backoffPauses
 	for began := time.Now(); ; {
 		answer, err := send(ctx, request)
-		if !isTransient(err) {
+		if !isWorthRetry(err) {
 			return answer, err
 		}
 		limited, cancel := context.WithTimeout(ctx, retryTime-time.Since(began))
@@ -63,24 +70,28 @@ func (e *Execution) acknowledge(
 	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.AcknowledgeCancelRequest{
-		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress,
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress, StopReason: e.set().stopReason,
 	}
-	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel)
+	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel, nil)
 }
 
 func (e *Execution) complete(
 	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress, failure error,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.CompleteRequest{
-		RunId:    e.Run.GetRunId(),
-		Status:   runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
-		WorkerId: e.workerID(),
-		Progress: progress,
+		RunId:      e.Run.GetRunId(),
+		Status:     runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
+		WorkerId:   e.workerID(),
+		Progress:   progress,
+		StopReason: e.set().stopReason,
 	}
+	var unsent error
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
+	} else if request.Result = e.set().result; request.Result != nil {
+		unsent = unsendable(request.Result, progress)
 	}
-	done, err := sendEnd(ctx, retryTime, request, e.client.Complete)
+	done, err := sendEnd(ctx, retryTime, request, e.client.Complete, unsent)
 	// The run was cancelled after the handler had returned.
 	refusal, ok := err.(*Error)
 	if ok && refusal.Reason == "INVALID_TRANSITION" && refusal.Metadata["from"] == "INTERRUPTED" {
@@ -89,26 +100,27 @@ func (e *Execution) complete(
 	return done, err
 }
 
-// sendEnd repeats a report of the end. If the server rejects its usage, sendEnd reports the end without usage, and
-// returns the rejection beside the run: the run must end in any case.
-func sendEnd[Q interface {
-	proto.Message
-	GetProgress() *runsvcv1.Progress
-}, A interface{ GetRun() *runsvcv1.Run }](
+// sendEnd repeats a report of the end. If the server rejects an optional field, or rejected is such an error, sendEnd
+// reports the end without the field, and returns the rejection beside the run: the run must end in any case.
+func sendEnd[Q proto.Message, A interface{ GetRun() *runsvcv1.Run }](
 	ctx context.Context, retryTime time.Duration, request Q,
-	send func(context.Context, Q, ...grpc.CallOption) (A, error),
+	send func(context.Context, Q, ...grpc.CallOption) (A, error), rejected error,
 ) (*runsvcv1.Run, error) {
-	answer, rejected := repeat(ctx, retryTime, request, send)
-	if request.GetProgress() == nil || !errors.Is(rejected, ErrInvalidArgument) {
-		return answer.GetRun(), rejected
+	if rejected != nil {
+		dropRejected(request, rejected)
 	}
-	fields := request.ProtoReflect()
-	fields.Clear(fields.Descriptor().Fields().ByName("progress"))
-	answer, err := repeat(ctx, retryTime, request, send)
-	if err != nil {
-		return nil, err
+	for {
+		answer, err := repeat(ctx, retryTime, request, send)
+		switch {
+		case err == nil:
+			return answer.GetRun(), rejected
+		case !dropRejected(request, err):
+			return nil, err
+		}
+		if rejected == nil {
+			rejected = err
+		}
 	}
-	return answer.GetRun(), rejected
 }
 
 // reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts

@@ -107,7 +107,7 @@ func (s *server) AcknowledgeCancel(_ context.Context, request *runsvcv1.Acknowle
 // client starts the server and returns a client of it.
 func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
 	t.Helper()
-	client, err := runsvc.New(s.start(t), options...)
+	client, err := runsvc.New(s.listen(t), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +115,14 @@ func (s *server) client(t *testing.T, options ...runsvc.Option) *runsvc.Client {
 	return client
 }
 
-func (s *server) start(t *testing.T) string {
+// listen starts the server and returns its address.
+func (s *server) listen(t *testing.T, options ...grpc.ServerOption) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	grpcServer := grpc.NewServer()
+	grpcServer := grpc.NewServer(options...)
 	runsvcv1.RegisterRunServiceServer(grpcServer, s)
 	go func() { _ = grpcServer.Serve(listener) }()
 	t.Cleanup(grpcServer.Stop)

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"time"
 
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/protobuf/proto"
 
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
@@ -80,6 +79,11 @@ type watch struct {
 	outageBegan time.Time
 	// The watched run has reached its final state.
 	final bool
+	// The token of the present stream, or, if it was renewed, of the next one.
+	token   string
+	renewed bool
+	// The server refused the token, and has sent nothing since.
+	refused bool
 	// The final state was yielded, and the snapshot is complete: no event can follow.
 	complete bool
 }
@@ -96,8 +100,16 @@ func (w *watch) readStreams(ctx context.Context) error {
 		if err == io.EOF || err == errLoopLeft {
 			return nil
 		}
-		closed := w.client.conn.GetState() == connectivity.Shutdown
-		if ctx.Err() != nil || closed || !isConnectionLoss(err) {
+		if ctx.Err() != nil || w.client.conns.isClosed() {
+			return err
+		}
+		if isUnauthenticated(err) && !w.refused {
+			if err := w.renewToken(ctx, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if !isConnectionLoss(err) {
 			return err
 		}
 		if w.complete && !w.outageBegan.IsZero() {
@@ -121,10 +133,44 @@ func (w *watch) isOutageOver() bool {
 	return time.Since(w.outageBegan) >= w.outage
 }
 
+// renewToken fetches the token for a stream in place of the one that the server refused. It returns an error if that
+// cannot succeed.
+func (w *watch) renewToken(ctx context.Context, refusal error) error {
+	w.refused = true
+	renewed, isWorthRetry, err := w.client.tokens.renewed(ctx, w.token)
+	if err != nil {
+		return err
+	}
+	if !isWorthRetry {
+		return refusal
+	}
+	w.token, w.renewed = renewed, true
+	return nil
+}
+
+// nextToken returns the token for the next stream.
+func (w *watch) nextToken(ctx context.Context) (string, error) {
+	if w.renewed {
+		w.renewed = false
+		return w.token, nil
+	}
+	return w.client.tokens.token(ctx)
+}
+
 func (w *watch) readStream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := w.client.StreamStatus(ctx, w.request)
+	var err error
+	if w.token, err = w.nextToken(ctx); err != nil {
+		return err
+	}
+	line, err := w.client.conns.take()
+	if err != nil {
+		return translate(err)
+	}
+	defer w.client.conns.giveBack(line)
+	service := runsvcv1.NewRunServiceClient(w.client.watchConn(line.conn))
+	stream, err := service.StreamStatus(withToken(ctx, w.token), w.request)
 	for err == nil {
 		var event *runsvcv1.StreamStatusResponse
 		if event, err = stream.Recv(); err == nil {
@@ -136,7 +182,7 @@ func (w *watch) readStream(ctx context.Context) error {
 
 // accept moves the position and yields the event.
 func (w *watch) accept(event *runsvcv1.StreamStatusResponse) error {
-	w.outageBegan, w.pauses = time.Time{}, backoffPauses{}
+	w.outageBegan, w.pauses, w.refused = time.Time{}, backoffPauses{}, false
 	if event.GetRevision() > 0 || event.GetEvent() == runsvcv1.StatusEvent_STATUS_EVENT_SNAPSHOT_END {
 		w.request.AfterRevision = proto.Uint64(event.GetRevision())
 	}

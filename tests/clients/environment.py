@@ -108,17 +108,24 @@ class Environment(AsyncExitStack):
         script: ScenarioScript,
         certificate: LeafCert | None = None,
         options: tuple[tuple[str, int], ...] = (),
+        clients: CA | None = None,
     ) -> None:
-        """Start a server that plays the script; with a certificate, it accepts encrypted connections."""
+        """Start a server that plays the script.
+
+        With a certificate, it accepts encrypted connections; with an authority, of its clients only.
+        """
         self._target = self.enter_context(
-            scripted(script, _credentials(certificate), options=options)
+            scripted(script, _credentials(certificate, clients), options=options)
         )
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of this scenario."""
+        return str(self._folder / name)
 
     def file(self, name: str, authority: CA) -> str:
         """Write an authority's certificate to a file and return its path."""
-        path = self._folder / name
-        path.write_bytes(authority.cert_pem.bytes())
-        return str(path)
+        authority.cert_pem.write_to_path(self.path(name))
+        return self.path(name)
 
     @asynccontextmanager
     async def part(self) -> AsyncIterator[Environment]:
@@ -149,11 +156,15 @@ class Environment(AsyncExitStack):
         self.names.add_store(info.store_id)
 
 
-def _credentials(certificate: LeafCert | None) -> grpc.ServerCredentials | None:
+def _credentials(certificate: LeafCert | None, clients: CA | None) -> grpc.ServerCredentials | None:
     if certificate is None:
         return None
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
-    return grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
+    return grpc.ssl_server_credentials(
+        [(certificate.private_key_pem.bytes(), chain)],
+        root_certificates=None if clients is None else clients.cert_pem.bytes(),
+        require_client_auth=clients is not None,
+    )
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

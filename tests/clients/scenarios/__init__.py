@@ -8,6 +8,8 @@ from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
     attaching,
     calls,
+    connections,
+    credentials,
     leases,
     leaving,
     newer,
@@ -29,9 +31,11 @@ TOPICS: Final = {
     "watches": watches,
     "resuming": resuming,
     "leaving": leaving,
+    "many watches": connections,
     "attaching": attaching,
     "newer servers": newer,
     "tokens, TLS": security,
+    "credentials, owners": credentials,
     "leases": leases,
     "executors": workers,
 }

@@ -29,6 +29,8 @@ func (d *driver) call(ctx context.Context, command object) (object, error) {
 		return call(ctx, d.client.UpdateProgress, &runsvcv1.UpdateProgressRequest{}, command)
 	case "update_model_name":
 		return call(ctx, d.client.UpdateModelName, &runsvcv1.UpdateModelNameRequest{}, command)
+	case "update_metadata":
+		return call(ctx, d.client.UpdateMetadata, &runsvcv1.UpdateMetadataRequest{}, command)
 	case "heartbeat":
 		return call(ctx, d.client.Heartbeat, &runsvcv1.HeartbeatRequest{}, command)
 	case "cancel":

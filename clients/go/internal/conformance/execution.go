@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	runsvc "github.com/runsvc/runsvc/clients/go"
 	runsvcv1 "github.com/runsvc/runsvc/clients/go/runsvc/v1"
 )
@@ -18,11 +20,34 @@ type execution struct {
 	result  chan result
 }
 
-// end is the result that the handler returns.
+// end is the outcome that the handler sets and returns.
 type end struct {
-	progress *runsvcv1.Progress
-	failure  error
+	progress   *runsvcv1.Progress
+	result     *structpb.Struct
+	stopReason string
+	failure    error
 }
+
+// endOf returns the command's outcome.
+func endOf(command object) end {
+	ended := end{progress: progress(command)}
+	if result, ok := command["result"]; ok {
+		ended.result = message(&runsvcv1.CompleteRequest{}, object{"result": result}).GetResult()
+	}
+	ended.stopReason, _ = command["stop_reason"].(string)
+	if text, ok := command["error"].(string); ok {
+		ended.failure = errors.New(text)
+	}
+	if command["throws"] == "no_text" {
+		ended.failure = (*noText)(nil)
+	}
+	return ended
+}
+
+// noText is an error whose text cannot be read.
+type noText struct{ text string }
+
+func (e *noText) Error() string { return e.text }
 
 // result is the result of Execute.
 type result struct {
@@ -51,15 +76,16 @@ func (d *driver) execute(command object) (object, error) {
 	case "stopped":
 		<-e.ctx.Done()
 	}
-	ended := end{progress: progress(command)}
-	if text, ok := command["error"].(string); ok {
-		ended.failure = errors.New(text)
-	}
-	e.end <- ended
+	e.end <- endOf(command)
 	delete(d.executions, k)
 	reported := <-e.result
 	if command["cmd"] == "finish" {
-		return object{"run": encode(reported.run.ProtoReflect())}, reported.err
+		run := encode(reported.run.ProtoReflect())
+		if command["throws"] != nil {
+			// The text names the type, which differs by language.
+			delete(run, "error")
+		}
+		return object{"run": run}, reported.err
 	}
 	return stopped(reported)
 }
@@ -93,6 +119,12 @@ func (e *execution) handle(ctx context.Context, run *runsvc.Execution) (*runsvcv
 	e.run, e.ctx = run, ctx
 	close(e.started)
 	ended := <-e.end
+	if ended.result != nil {
+		run.SetResult(ended.result)
+	}
+	if ended.stopReason != "" {
+		run.SetStopReason(ended.stopReason)
+	}
 	return ended.progress, ended.failure
 }
 

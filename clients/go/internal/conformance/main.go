@@ -35,6 +35,10 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
+	defer client.Close()
+	if owner, ok := os.LookupEnv("RUNSVC_TEST_OWNER"); ok {
+		client = client.ForOwner(owner)
+	}
 	d := &driver{client: client, watches: map[string]watch{}, executions: map[string]*execution{}}
 	lines := bufio.NewReader(os.Stdin)
 	answers := json.NewEncoder(os.Stdout)
@@ -53,9 +57,6 @@ func main() {
 	}
 	for _, watch := range d.watches {
 		watch.stop()
-	}
-	if err := client.Close(); err != nil {
-		fatal(err)
 	}
 }
 

@@ -50,6 +50,12 @@ func fill(m protoreflect.Message, values object) {
 		field := m.Descriptor().Fields().ByName(protoreflect.Name(strings.TrimSuffix(name, "_ms")))
 		switch {
 		case field == nil:
+		case field.IsMap():
+			entries := m.Mutable(field).Map()
+			for key, entry := range value.(map[string]any) {
+				key := protoreflect.ValueOfString(key).MapKey()
+				fill(entries.Mutable(key).Message(), entry.(map[string]any))
+			}
 		case field.IsList():
 			list := m.Mutable(field).List()
 			for _, item := range value.([]any) {
@@ -137,6 +143,13 @@ func encode(m protoreflect.Message) object {
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := string(field.Name())
 		switch {
+		case field.IsMap():
+			entries := object{}
+			value.Map().Range(func(key protoreflect.MapKey, entry protoreflect.Value) bool {
+				entries[key.String()] = encode(entry.Message())
+				return true
+			})
+			written[name] = entries
 		case field.IsList():
 			items := []any{}
 			for i := range value.List().Len() {

@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 final class Attempts {
   private static final int MAX = 4;
 
-  private final Connection connection;
+  private final Connections connections;
   private final Deadline deadline;
   private final boolean repeatable;
   private final Backoff backoff = new Backoff();
@@ -20,8 +20,8 @@ final class Attempts {
    *
    * @param repeatable whether the call may be sent twice; otherwise there is one attempt
    */
-  Attempts(Connection connection, Duration timeout, boolean repeatable) {
-    this.connection = connection;
+  Attempts(Connections connections, Duration timeout, boolean repeatable) {
+    this.connections = connections;
     this.deadline = Deadline.after(Lengths.nanos(timeout), TimeUnit.NANOSECONDS);
     this.repeatable = repeatable;
   }
@@ -30,12 +30,37 @@ final class Attempts {
   <T> T make(Call<T> call) {
     while (true) {
       try {
-        return call.send(deadline);
-      } catch (StatusException status) {
-        boolean isOwn = connection.isClosed() || Thread.currentThread().isInterrupted();
-        RunException failure = RunException.of(status);
-        pauseAfter(isOwn ? failure : failure.uncancelled());
+        return authorized(call);
+      } catch (RunException failure) {
+        pauseAfter(failure);
       }
+    }
+  }
+
+  /**
+   * Sends the call with a token. If the server refuses the token, it has done nothing: if there may
+   * be a better token, sends the call once more.
+   */
+  private <T> T authorized(Call<T> call) {
+    String token = connections.tokens.token();
+    try {
+      return send(call, token);
+    } catch (RunException refusal) {
+      String renewed = refusal.isUnauthenticated() ? connections.tokens.renewed(token) : null;
+      if (renewed == null) {
+        throw refusal;
+      }
+      return send(call, renewed);
+    }
+  }
+
+  private <T> T send(Call<T> call, String token) {
+    try {
+      return call.send(deadline, token);
+    } catch (StatusException status) {
+      boolean isOwn = connections.isClosed() || Thread.currentThread().isInterrupted();
+      RunException failure = RunException.of(status);
+      throw isOwn ? failure : failure.uncancelled();
     }
   }
 
@@ -50,7 +75,7 @@ final class Attempts {
     }
     try {
       TimeUnit.NANOSECONDS.sleep(pause.toNanos());
-      connection.retryNow();
+      connections.retryNow();
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
       throw failure;
@@ -59,6 +84,6 @@ final class Attempts {
 
   /** One attempt. */
   interface Call<T> {
-    T send(Deadline deadline) throws StatusException;
+    T send(Deadline deadline, String token) throws StatusException;
   }
 }

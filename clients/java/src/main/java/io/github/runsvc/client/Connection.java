@@ -9,12 +9,13 @@ import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
 /** A channel to the server, and stubs that send the token. */
-final class Connection implements AutoCloseable {
+final class Connection {
   final RunServiceBlockingV2Stub runs;
   final AdminServiceBlockingV2Stub admin;
 
@@ -23,8 +24,8 @@ final class Connection implements AutoCloseable {
 
   private final ManagedChannel channel;
 
-  Connection(ManagedChannel channel, BearerToken token) {
-    Channel authorized = ClientInterceptors.intercept(channel, token);
+  Connection(ManagedChannel channel, TokenSource tokens) {
+    Channel authorized = ClientInterceptors.intercept(channel, new Credentials(tokens));
     this.runs = RunServiceGrpc.newBlockingV2Stub(authorized);
     this.admin = AdminServiceGrpc.newBlockingV2Stub(authorized);
     this.channel = channel;
@@ -61,12 +62,18 @@ final class Connection implements AutoCloseable {
     return channel.isShutdown();
   }
 
-  /** Ends calls in progress, and waits up to 5 seconds until the connection is closed. */
-  @Override
-  public void close() {
+  /** Ends calls in progress. */
+  void shutdown() {
     channel.shutdownNow();
+  }
+
+  /** Waits up to 5 seconds until all connections are closed. */
+  static void awaitClosed(List<Connection> connections) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
     try {
-      channel.awaitTermination(5, TimeUnit.SECONDS);
+      for (Connection connection : connections) {
+        connection.channel.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+      }
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
     }

@@ -20,14 +20,14 @@ import java.util.function.Predicate;
  *
  * @param reason the name of an ErrorReason without its prefix, or empty
  * @param retryAfter null if the server gave no advice
- * @param fromTransport true if no runsvc server sent the error
+ * @param requestId the server's id of the call, or empty
  */
 record ErrorDetails(
     String reason,
     Map<String, String> metadata,
     List<Violation> violations,
     Duration retryAfter,
-    boolean fromTransport)
+    String requestId)
     implements Serializable {
   private static final String DOMAIN = "runsvc";
   private static final Metadata.Key<byte[]> DETAILS =
@@ -49,7 +49,22 @@ record ErrorDetails(
             .map(ErrorDetails::violations)
             .orElse(List.of()),
         find(details, RetryInfo.class, found -> true).map(ErrorDetails::delay).orElse(null),
-        trailers == null || !trailers.containsKey(REQUEST_ID));
+        requestId(trailers));
+  }
+
+  /** Returns the details of a field that the client itself rejects. */
+  static ErrorDetails of(Violation violation) {
+    return new ErrorDetails("", Map.of(), List.of(violation), null, "");
+  }
+
+  private static String requestId(Metadata trailers) {
+    String id = trailers == null ? null : trailers.get(REQUEST_ID);
+    return id == null ? "" : id;
+  }
+
+  /** Whether no runsvc server sent the error. */
+  boolean fromTransport() {
+    return requestId.isEmpty();
   }
 
   private static List<Any> details(Metadata trailers) {

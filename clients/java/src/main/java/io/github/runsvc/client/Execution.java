@@ -1,5 +1,6 @@
 package io.github.runsvc.client;
 
+import com.google.protobuf.Struct;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.UpdateProgressRequest;
@@ -10,9 +11,6 @@ import java.util.concurrent.TimeUnit;
 
 /** A run while its {@link Handler} executes it. */
 public final class Execution {
-  /** The largest usage that fits into a report, in bytes: the server accepts messages of 4 MiB. */
-  private static final int MAX_USAGE = (4 << 20) - (32 << 10);
-
   private static final String FENCED_TEXT =
       "The lease may have expired: no renewal was confirmed in time";
 
@@ -27,6 +25,8 @@ public final class Execution {
   private long sequence = nanosSinceEpoch();
 
   private Progress usage = Progress.getDefaultInstance();
+  private Struct result;
+  private String stopReason;
   private volatile Run run;
   private Stop stop;
   private boolean done;
@@ -108,7 +108,10 @@ public final class Execution {
           why == Stop.FENCED && failure instanceof InterruptedException
               ? new IllegalStateException(FENCED_TEXT, failure)
               : failure;
-      return reportEnd(reports, why, finalUsage(last), reported);
+      if (interrupted) {
+        reports.hurry();
+      }
+      return reportEnd(reports, why, outcome(last), reported);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -116,12 +119,16 @@ public final class Execution {
     }
   }
 
-  private static Run reportEnd(Reports reports, Stop why, Progress usage, Throwable failure) {
+  private Run reportEnd(Reports reports, Stop why, Outcome outcome, Throwable failure) {
     boolean rethrows = failure != null && !(failure instanceof Exception);
     try {
-      Run run = reports.finish(why, usage, failure);
+      Run reported =
+          Uninterrupted.call(
+              "report " + run.getRunId(),
+              () -> reports.finish(why, outcome, failure),
+              reports::hurry);
       if (!rethrows) {
-        return run;
+        return reported;
       }
     } catch (RunException | RunLostException unreported) {
       if (!rethrows) {
@@ -155,7 +162,8 @@ public final class Execution {
   }
 
   /**
-   * Reports usage. The fields that are set replace those of earlier reports.
+   * Reports usage. The fields that are set replace those of earlier reports, for each model of
+   * by_model too.
    *
    * @return false if the server did not apply the report, because the run has ended or the server
    *     is unavailable. In the second case the next report, at the latest that of the end, includes
@@ -198,29 +206,52 @@ public final class Execution {
     } catch (RunException failure) {
       if (failure.endsExecution()) {
         stop(Stop.LOST);
-      } else if (!failure.isTransient()) {
+      } else if (!failure.isOutage()) {
         throw failure;
       }
       return false;
     }
   }
 
-  /** Returns the final usage, or null if none is known. */
-  private Progress finalUsage(Progress last) {
+  /**
+   * Sets what the run produced, at most 1 MiB and 16 levels deep. It is reported if the handler
+   * returns. If it cannot be stored, the run ends as ERROR.
+   */
+  public void setResult(Struct result) {
+    synchronized (reporting) {
+      this.result = result;
+    }
+  }
+
+  /**
+   * Sets why the run stopped, in a word of the executor's own such as token_capped, of at most 128
+   * characters. It is reported with any end.
+   */
+  public void setStopReason(String reason) {
+    synchronized (reporting) {
+      this.stopReason = reason;
+    }
+  }
+
+  /** Returns the outcome with the given usage merged, which may be null. */
+  private Outcome outcome(Progress last) {
     Progress total = merged(last);
-    return total.equals(Progress.getDefaultInstance()) ? null : total;
+    boolean isKnown = !total.equals(Progress.getDefaultInstance());
+    synchronized (reporting) {
+      return new Outcome(isKnown ? total : null, result, stopReason);
+    }
   }
 
   /** Returns the usage so far with the given progress merged, which may be null. */
   private Progress merged(Progress progress) {
     synchronized (reporting) {
-      return progress == null ? usage : usage.toBuilder().mergeFrom(progress).build();
+      return progress == null ? usage : Outcome.merge(usage, progress);
     }
   }
 
   /** Rejects usage that no report can carry: the server's answer would look transient. */
   private static void checkSize(Progress total) {
-    if (total.getSerializedSize() > MAX_USAGE) {
+    if (total.getSerializedSize() > Outcome.MAX_SIZE) {
       throw new UsageTooLarge(total.getSerializedSize());
     }
   }
@@ -231,7 +262,7 @@ public final class Execution {
     UsageTooLarge(int size) {
       super(
           "The progress has %d bytes, but at most %d can be sent; shorten its texts"
-              .formatted(size, MAX_USAGE));
+              .formatted(size, Outcome.MAX_SIZE));
     }
   }
 

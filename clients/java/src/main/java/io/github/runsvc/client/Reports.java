@@ -1,5 +1,6 @@
 package io.github.runsvc.client;
 
+import com.google.protobuf.Message;
 import io.github.runsvc.client.Execution.Stop;
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.CompleteRequest;
@@ -30,6 +31,11 @@ final class Reports {
   /** When the accepted start was sent. */
   private long startSent;
 
+  private boolean isStarted;
+
+  /** When to give up because the caller waits for the end; by {@link System#nanoTime}. */
+  private volatile Long hurriedUntil;
+
   Reports(RunClient client, ExecuteOptions options, String runId) {
     this.client = client;
     this.options = options;
@@ -51,7 +57,15 @@ final class Reports {
             });
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
     retryTime = lease.compareTo(MIN_RETRY_TIME) > 0 ? lease : MIN_RETRY_TIME;
+    isStarted = true;
     return run;
+  }
+
+  /** Limits the time in which reports are repeated to the timeout of a call from now on. */
+  void hurry() {
+    if (hurriedUntil == null) {
+      hurriedUntil = System.nanoTime() + Lengths.nanos(client.timeout());
+    }
   }
 
   /** Returns the time by {@link System#nanoTime} at which the accepted start was sent. */
@@ -64,11 +78,11 @@ final class Reports {
    *
    * @param why the reason for which the handler was stopped, or null
    */
-  Run finish(Stop why, Progress usage, Throwable failure) {
+  Run finish(Stop why, Outcome outcome, Throwable failure) {
     RunException refusal = null;
     try {
       if (why != Stop.LOST) {
-        return why == Stop.CANCELLED ? acknowledge(usage) : complete(usage, failure);
+        return why == Stop.CANCELLED ? acknowledge(outcome) : complete(outcome, failure);
       }
     } catch (RunException refused) {
       if (!refused.endsExecution()) {
@@ -76,7 +90,7 @@ final class Reports {
       }
       refusal = refused;
     }
-    sendLostUsage(usage);
+    sendLostUsage(outcome.usage());
     throw new RunLostException(runId, refusal);
   }
 
@@ -95,57 +109,75 @@ final class Reports {
     }
   }
 
-  /** Reports the handler's result. If the run was cancelled meanwhile, acknowledges the cancel. */
-  private Run complete(Progress usage, Throwable failure) {
+  /** Reports the handler's outcome. If the run was cancelled meanwhile, acknowledges the cancel. */
+  private Run complete(Outcome outcome, Throwable failure) {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
+    options.workerId().ifPresent(request::setWorkerId);
+    if (outcome.usage() != null) {
+      request.setProgress(outcome.usage());
+    }
+    if (outcome.stopReason() != null) {
+      request.setStopReason(outcome.stopReason());
+    }
+    RunException.InvalidArgument unsent = null;
     if (failure != null) {
       request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.of(failure));
+    } else if (outcome.result() != null) {
+      request.setResult(outcome.result());
+      unsent = outcome.unsendable();
     }
-    if (usage != null) {
-      request.setProgress(usage);
-    }
-    options.workerId().ifPresent(request::setWorkerId);
     try {
-      return repeatEnd(
-          () -> client.complete(request.build()).getRun(),
-          request.hasProgress() ? request::clearProgress : null);
+      return repeatEnd(request, () -> client.complete(request.build()).getRun(), unsent);
     } catch (RunException.FailedPrecondition refused) {
       if ("INTERRUPTED".equals(refused.metadata().get("from"))) {
-        return acknowledge(usage);
+        return acknowledge(outcome);
       }
       throw refused;
     }
   }
 
   /** Reports that the handler of a cancelled run has stopped. */
-  private Run acknowledge(Progress usage) {
+  private Run acknowledge(Outcome outcome) {
     AcknowledgeCancelRequest.Builder request =
         AcknowledgeCancelRequest.newBuilder().setRunId(runId);
-    if (usage != null) {
-      request.setProgress(usage);
-    }
     options.workerId().ifPresent(request::setWorkerId);
-    return repeatEnd(
-        () -> client.acknowledgeCancel(request.build()).getRun(),
-        request.hasProgress() ? request::clearProgress : null);
+    if (outcome.usage() != null) {
+      request.setProgress(outcome.usage());
+    }
+    if (outcome.stopReason() != null) {
+      request.setStopReason(outcome.stopReason());
+    }
+    return repeatEnd(request, () -> client.acknowledgeCancel(request.build()).getRun(), null);
   }
 
   /**
-   * Reports the end. If the server rejects the usage, reports the end without it, and throws the
-   * rejection: the run must end in any case.
+   * Reports the end. If the server rejects an optional field, reports the end without it, and
+   * throws the rejection: the run must end in any case.
    *
-   * @param dropUsage null if the report has no usage
+   * @param rejection such an error that is known before; null if there is none
    */
-  private Run repeatEnd(Supplier<Run> report, Runnable dropUsage) {
-    try {
-      return repeat(report);
-    } catch (RunException.InvalidArgument rejection) {
-      if (dropUsage != null) {
-        dropUsage.run();
-        repeat(report);
+  private Run repeatEnd(
+      Message.Builder request, Supplier<Run> send, RunException.InvalidArgument rejection) {
+    RunException.InvalidArgument rejected = rejection;
+    if (rejected != null) {
+      Outcome.dropRejected(request, rejected);
+    }
+    while (true) {
+      Run run;
+      try {
+        run = repeat(send);
+      } catch (RunException.InvalidArgument failure) {
+        if (!Outcome.dropRejected(request, failure)) {
+          throw failure;
+        }
+        rejected = rejected == null ? failure : rejected;
+        continue;
       }
-      throw rejection;
+      if (rejected != null) {
+        throw rejected;
+      }
+      return run;
     }
   }
 
@@ -158,14 +190,19 @@ final class Reports {
         return report.get();
       } catch (RunException failure) {
         Duration pause = backoff.pause(failure);
-        long end = System.nanoTime() - began + pause.toNanos();
-        if (!failure.isTransient() || end >= Lengths.nanos(retryTime)) {
+        boolean isWorthRetry = isStarted ? failure.isOutage() : failure.isTransient();
+        if (!isWorthRetry || isOver(began, System.nanoTime() + pause.toNanos())) {
           throw failure;
         }
         sleep(pause, failure);
         client.retryNow();
       }
     }
+  }
+
+  private boolean isOver(long began, long time) {
+    Long hurried = hurriedUntil;
+    return time - began >= Lengths.nanos(retryTime) || hurried != null && time - hurried >= 0;
   }
 
   private static void sleep(Duration pause, RunException failure) {

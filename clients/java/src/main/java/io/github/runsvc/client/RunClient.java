@@ -27,10 +27,16 @@ import io.github.runsvc.v1.RunSpec;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.SetStatusResponse;
 import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.UpdateMetadataRequest;
+import io.github.runsvc.v1.UpdateMetadataResponse;
 import io.github.runsvc.v1.UpdateModelNameRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
+import io.grpc.Deadline;
+import io.grpc.Metadata;
 import io.grpc.StatusException;
+import io.grpc.stub.AbstractStub;
+import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 
@@ -54,18 +60,41 @@ import java.util.function.LongSupplier;
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
 
-  private final Connection connection;
+  private static final Metadata.Key<String> OWNER =
+      Metadata.Key.of("runsvc-owner", Metadata.ASCII_STRING_MARSHALLER);
+
+  private final Connections connections;
   private final Duration timeout;
 
-  RunClient(Connection connection, Duration timeout) {
-    this.connection = connection;
+  /** The owner that is sent with every call; null sends none. */
+  private final String owner;
+
+  private final RunServiceBlockingV2Stub runs;
+  private final AdminServiceBlockingV2Stub admin;
+
+  RunClient(Connections connections, Duration timeout, String owner) {
+    this.connections = connections;
     this.timeout = timeout;
+    this.owner = owner;
+    this.runs = owned(connections.first.runs);
+    this.admin = owned(connections.first.admin);
+  }
+
+  /** Returns the stub with the owner of this client. */
+  private <S extends AbstractStub<S>> S owned(S stub) {
+    if (owner == null) {
+      return stub;
+    }
+    Metadata headers = new Metadata();
+    headers.put(OWNER, owner);
+    return stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
   /**
    * Returns a client configured by the environment variables RUNSVC_TARGET, RUNSVC_TOKEN,
-   * RUNSVC_TLS_CA and RUNSVC_TIMEOUT; see {@link RunClientBuilder}. The default is a server on this
-   * machine. The client connects with its first call.
+   * RUNSVC_TOKEN_FILE, RUNSVC_TLS_CA, RUNSVC_TLS_CERT, RUNSVC_TLS_KEY and RUNSVC_TIMEOUT; see
+   * {@link RunClientBuilder}. The default is a server on this machine. The client connects with its
+   * first call.
    */
   public static RunClient connect() {
     return builder().build();
@@ -88,7 +117,23 @@ public final class RunClient implements AutoCloseable {
    * @throws IllegalArgumentException if the timeout is not positive
    */
   public RunClient withTimeout(Duration timeout) {
-    return new RunClient(connection, Lengths.timeout(timeout));
+    return new RunClient(connections, Lengths.timeout(timeout), owner);
+  }
+
+  /**
+   * Returns a view of this client that works on the runs of one owner: it sends the owner with
+   * every call and every watch. The server refuses it, with PERMISSION_DENIED, to a caller that
+   * belongs to another owner. Both clients share their connections: closing either closes them.
+   *
+   * @throws IllegalArgumentException if the owner has characters other than printable ASCII
+   */
+  public RunClient forOwner(String owner) {
+    // HTTP/2 would trim a blank at either end, and so name another owner.
+    if (!TokenFile.isPrintable(owner)) {
+      throw new IllegalArgumentException(
+          "The owner '" + owner + "' has a character that is no printable ASCII; correct it");
+    }
+    return new RunClient(connections, timeout, owner);
   }
 
   /** Creates a run beside any active runs of its thread. */
@@ -161,6 +206,11 @@ public final class RunClient implements AutoCloseable {
     return call(false, stub -> stub.updateProgress(request));
   }
 
+  /** Sets and removes top-level keys of a run's metadata, also after the run has ended. */
+  public UpdateMetadataResponse updateMetadata(UpdateMetadataRequest request) {
+    return call(false, stub -> stub.updateMetadata(request));
+  }
+
   /** Sets or clears the model name of an active run. */
   public Run updateModelName(UpdateModelNameRequest request) {
     return call(false, stub -> stub.updateModelName(request)).getRun();
@@ -227,7 +277,7 @@ public final class RunClient implements AutoCloseable {
   }
 
   Watch watch(StreamStatusRequest request, Duration outage, LongSupplier clock) {
-    return new Watch(connection, request, outage, clock);
+    return new Watch(connections, this::owned, request, outage, clock);
   }
 
   /**
@@ -249,8 +299,10 @@ public final class RunClient implements AutoCloseable {
    *
    * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
    * the caller interrupts the thread, the end is still reported, and the thread is interrupted
-   * again afterwards. If the server rejects the usage, the end is reported without it, and {@link
-   * RunException.InvalidArgument} is thrown.
+   * again afterwards; the report is then repeated for the timeout of a call. If the server rejects
+   * the usage or the stop reason, the end is reported without it, and {@link
+   * RunException.InvalidArgument} is thrown. If it rejects the result, the run ends as ERROR,
+   * likewise.
    *
    * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
    *     INTERRUPTED if it was cancelled
@@ -264,18 +316,18 @@ public final class RunClient implements AutoCloseable {
 
   /** Returns the generated stub. It sends the token, but has no deadline and no retries. */
   public RunServiceBlockingV2Stub stub() {
-    return connection.runs;
+    return runs;
   }
 
   /** Returns the generated stub for operators; see {@link #stub}. */
   public AdminServiceBlockingV2Stub adminStub() {
-    return connection.admin;
+    return admin;
   }
 
   /** Ends calls and watches in progress, and closes the connection. */
   @Override
   public void close() {
-    connection.close();
+    connections.close();
   }
 
   Duration timeout() {
@@ -283,17 +335,21 @@ public final class RunClient implements AutoCloseable {
   }
 
   void retryNow() {
-    connection.retryNow();
+    connections.retryNow();
   }
 
   private <T> T call(boolean repeatable, Call<RunServiceBlockingV2Stub, T> call) {
-    return new Attempts(connection, timeout, repeatable)
-        .make(deadline -> call.on(connection.runs.withDeadline(deadline)));
+    return new Attempts(connections, timeout, repeatable)
+        .make((deadline, token) -> call.on(prepared(runs, deadline, token)));
   }
 
   private <T> T adminCall(boolean repeatable, Call<AdminServiceBlockingV2Stub, T> call) {
-    return new Attempts(connection, timeout, repeatable)
-        .make(deadline -> call.on(connection.admin.withDeadline(deadline)));
+    return new Attempts(connections, timeout, repeatable)
+        .make((deadline, token) -> call.on(prepared(admin, deadline, token)));
+  }
+
+  private static <S extends AbstractStub<S>> S prepared(S stub, Deadline deadline, String token) {
+    return stub.withDeadline(deadline).withOption(Credentials.TOKEN, token);
   }
 
   private interface Call<S, T> {

@@ -19,7 +19,7 @@ public class RunException extends RuntimeException {
   private final ErrorDetails details;
 
   private RunException(StatusException cause, ErrorDetails details) {
-    super(describe(cause.getStatus(), details.reason()), cause);
+    super(describe(cause.getStatus(), details), cause);
     this.code = cause.getStatus().getCode();
     this.details = details;
   }
@@ -43,9 +43,19 @@ public class RunException extends RuntimeException {
     };
   }
 
-  private static String describe(Status status, String reason) {
-    String kind = status.getCode() + (reason.isEmpty() ? "" : " " + reason);
-    return status.getDescription() == null ? kind : kind + ": " + status.getDescription();
+  /** Returns the rejection of a field that cannot be sent. */
+  static InvalidArgument invalid(String field, String description) {
+    Status status = Status.INVALID_ARGUMENT.withDescription(field + ": " + description);
+    return new InvalidArgument(
+        status.asException(), ErrorDetails.of(new Violation(field, description)));
+  }
+
+  private static String describe(Status status, ErrorDetails details) {
+    String kind = status.getCode() + (details.reason().isEmpty() ? "" : " " + details.reason());
+    String text = status.getDescription();
+    return kind
+        + (text == null ? "" : ": " + text)
+        + (details.requestId().isEmpty() ? "" : " (request id " + details.requestId() + ")");
   }
 
   /** Returns the gRPC code. */
@@ -71,6 +81,11 @@ public class RunException extends RuntimeException {
     return details.violations();
   }
 
+  /** Returns the server's id of the call, which its log names too. It is empty if none answered. */
+  public String requestId() {
+    return details.requestId();
+  }
+
   /** Returns the server's advice how long to wait before a retry, if it gave any. */
   public Optional<Duration> retryAfter() {
     return Optional.ofNullable(details.retryAfter());
@@ -84,10 +99,14 @@ public class RunException extends RuntimeException {
     if (code != Status.Code.CANCELLED || !fromTransport() || !reason().isEmpty()) {
       return this;
     }
-    StatusException cause = (StatusException) getCause();
-    String text = cause.getStatus().getDescription();
-    Status lost = Status.UNAVAILABLE.withDescription(text).withCause(cause);
+    String text = status().getDescription();
+    Status lost = Status.UNAVAILABLE.withDescription(text).withCause(getCause());
     return new Unavailable(lost.asException(), details);
+  }
+
+  /** Returns the status of the call. */
+  Status status() {
+    return ((StatusException) getCause()).getStatus();
   }
 
   /** Whether the same call may succeed soon: no server answered, or it asks for a pause. */
@@ -106,6 +125,19 @@ public class RunException extends RuntimeException {
       case UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL -> true;
       default -> false;
     };
+  }
+
+  /** Whether the server refused the credentials. It has then done nothing. */
+  boolean isUnauthenticated() {
+    return code == Status.Code.UNAUTHENTICATED;
+  }
+
+  /**
+   * Whether a report of an execution may succeed later: the failure is transient, or the credential
+   * has expired and there will be another one.
+   */
+  boolean isOutage() {
+    return isTransient() || isUnauthenticated();
   }
 
   /** Whether the run ended, was removed, or is held by another executor. */

@@ -1,5 +1,6 @@
 package io.github.runsvc.client;
 
+import io.github.runsvc.v1.RunServiceGrpc.RunServiceBlockingV2Stub;
 import io.github.runsvc.v1.StatusEvent;
 import io.github.runsvc.v1.StreamStatusRequest;
 import io.github.runsvc.v1.StreamStatusResponse;
@@ -13,6 +14,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.function.UnaryOperator;
 
 /**
  * An iteration over the events of a watch, in revision order, without a gap and without a repeated
@@ -34,7 +36,8 @@ public final class Watch
    */
   private static final Duration MIN_CONNECTED = Duration.ofSeconds(10);
 
-  private final Connection connection;
+  private final Connections connections;
+  private final UnaryOperator<RunServiceBlockingV2Stub> view;
   private final Duration outage;
 
   /** Nanoseconds from an arbitrary origin. */
@@ -48,6 +51,20 @@ public final class Watch
 
   /** The open stream, or null. Guarded by this, because any thread may close the watch. */
   private BlockingClientCall<?, StreamStatusResponse> stream;
+
+  /** The connection of the open stream, or null. Guarded by this. */
+  private Connections.Line line;
+
+  /** The token of the present stream. */
+  private String token;
+
+  /**
+   * The token for the next stream, in place of one that the server refused; null if there is none.
+   */
+  private String renewed;
+
+  /** The server refused the token, and has sent nothing since. */
+  private boolean refused;
 
   private StreamStatusResponse next;
   private boolean ended;
@@ -64,8 +81,14 @@ public final class Watch
   /** When the present outage began, by the clock; null if there is none. */
   private Long outageBegan;
 
-  Watch(Connection connection, StreamStatusRequest request, Duration outage, LongSupplier clock) {
-    this.connection = connection;
+  Watch(
+      Connections connections,
+      UnaryOperator<RunServiceBlockingV2Stub> view,
+      StreamStatusRequest request,
+      Duration outage,
+      LongSupplier clock) {
+    this.connections = connections;
+    this.view = view;
     this.request = request.toBuilder();
     this.outage = outage;
     this.clock = clock;
@@ -130,6 +153,7 @@ public final class Watch
     if (stream != null) {
       stream.cancel("The watch was left", null);
     }
+    giveBack();
   }
 
   private void receive() throws InterruptedException {
@@ -137,24 +161,50 @@ public final class Watch
       StreamStatusResponse event = isLeft() ? null : open().read();
       if (event == null) {
         ended = true;
+        giveBack();
       } else {
         accept(event);
       }
     } catch (StatusException status) {
       recover(RunException.of(status));
+    } catch (RunException noToken) {
+      recover(noToken);
     }
   }
 
-  private synchronized BlockingClientCall<?, StreamStatusResponse> open() {
-    if (stream == null) {
-      opened = clock.getAsLong();
-      stream = connection.runs.streamStatus(request.build());
+  private BlockingClientCall<?, StreamStatusResponse> open() {
+    synchronized (this) {
+      if (stream != null) {
+        return stream;
+      }
     }
-    return stream;
+    opened = clock.getAsLong();
+    token = renewed == null ? connections.tokens.token() : renewed;
+    renewed = null;
+    synchronized (this) {
+      line = connections.take();
+      stream =
+          view.apply(line.connection.runs)
+              .withOption(Credentials.TOKEN, token)
+              .streamStatus(request.build());
+      if (isLeft()) {
+        close();
+      }
+      return stream;
+    }
+  }
+
+  /** Gives up the place on the connection. */
+  private synchronized void giveBack() {
+    if (line != null) {
+      connections.giveBack(line);
+      line = null;
+    }
   }
 
   private void accept(StreamStatusResponse event) {
     outageBegan = null;
+    refused = false;
     backoff.reset();
     if (event.getEvent() == StatusEvent.STATUS_EVENT_HEARTBEAT) {
       moveTo(event);
@@ -193,19 +243,39 @@ public final class Watch
   private void recover(RunException failure) throws InterruptedException {
     synchronized (this) {
       stream = null;
+      giveBack();
     }
     // If so, the client has asked a second time for the end of the stream.
     boolean isRepeated = outageBegan != null;
+    boolean isClosed = connections.isClosed();
+    if (!isClosed && !isLeft() && isRenewed(failure)) {
+      return;
+    }
     long remaining = remainingOutage();
     if (isLeft() || complete && isRepeated && isConnectionLoss(failure)) {
       ended = true;
-    } else if (remaining <= 0 || !isConnectionLoss(failure) || connection.isClosed()) {
+    } else if (remaining <= 0 || !isConnectionLoss(failure) || isClosed) {
       ended = true;
-      throw connection.isClosed() ? failure : failure.uncancelled();
+      throw isClosed ? failure : failure.uncancelled();
     } else {
       left.await(Math.min(backoff.pause(failure).toNanos(), remaining), TimeUnit.NANOSECONDS);
-      connection.retryNow();
+      connections.retryNow();
     }
+  }
+
+  /** Fetches a token in place of one that the server refused. Returns false if there is none. */
+  private boolean isRenewed(RunException failure) {
+    if (!failure.isUnauthenticated() || refused) {
+      return false;
+    }
+    refused = true;
+    try {
+      renewed = connections.tokens.renewed(token == null ? "" : token);
+    } catch (RunException noToken) {
+      ended = true;
+      throw noToken;
+    }
+    return renewed != null;
   }
 
   /** Records the failure of a stream, and returns the nanoseconds until the watch gives up. */

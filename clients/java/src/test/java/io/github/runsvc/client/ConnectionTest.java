@@ -18,7 +18,7 @@ class ConnectionTest {
   @Test
   void reconnectsWhileThereIsNoServer() throws InterruptedException {
     UnconnectedChannel channel = new UnconnectedChannel();
-    new Connection(channel, new BearerToken(() -> ""));
+    new Connection(channel, TokenSource.of(""));
     assertEquals(ConnectivityState.IDLE, channel.awaited.poll(20, TimeUnit.SECONDS));
     channel.state = ConnectivityState.TRANSIENT_FAILURE;
     channel.changed.run();

@@ -15,6 +15,7 @@ import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.grpc.Status.Code;
 import java.io.IOException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -61,6 +62,18 @@ class HandlerFailureTest {
     }
   }
 
+  /** A failure whose message never arrives. */
+  private static final class BlockingException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String getMessage() {
+      while (true) {
+        LockSupport.park();
+      }
+    }
+  }
+
   /** A failure that is neither an Exception nor an Error. */
   private static final class OtherThrowable extends Throwable {
     private static final long serialVersionUID = 1L;
@@ -86,6 +99,16 @@ class HandlerFailureTest {
     CompleteRequest report = runs.last(CompleteRequest.class);
     assertEquals(RunStatus.RUN_STATUS_ERROR, report.getStatus());
     assertEquals(failure.getClass().getName(), report.getError());
+  }
+
+  @Test
+  void classStandsForMessageThatNeverArrives() {
+    Handler handler =
+        execution -> {
+          throw new BlockingException();
+        };
+    runs.client.execute("r", OPTIONS, handler);
+    assertEquals(BlockingException.class.getName(), runs.last(CompleteRequest.class).getError());
   }
 
   @SuppressWarnings("unchecked")

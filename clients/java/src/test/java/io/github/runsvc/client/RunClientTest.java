@@ -160,7 +160,8 @@ class RunClientTest {
           server.answers.add(Answers.refuses(code, "SOME_NEWER_REASON"));
           RunException failure = assertThrows(RunException.class, () -> client.get("r"));
           assertEquals(kind, failure.getClass());
-          assertEquals(code + " SOME_NEWER_REASON: reported", failure.getMessage());
+          assertEquals(code + " SOME_NEWER_REASON: reported (request id q)", failure.getMessage());
+          assertEquals("q", failure.requestId());
           assertEquals(Map.of("run_id", "r"), failure.metadata());
         });
   }

@@ -23,8 +23,8 @@ final class DrivenExecution {
   /** Completed when the handler is interrupted. */
   private final CompletableFuture<Void> stopped = new CompletableFuture<>();
 
-  /** The usage that the interrupted handler returns. */
-  private final CompletableFuture<Optional<Progress>> usage = new CompletableFuture<>();
+  /** The end of the interrupted handler. */
+  private final CompletableFuture<Callable<Progress>> stopping = new CompletableFuture<>();
 
   DrivenExecution(JsonObject command, RunClient runs) {
     Optional<String> id =
@@ -55,7 +55,7 @@ final class DrivenExecution {
       return ending.get().call();
     } catch (InterruptedException interrupted) {
       stopped.complete(null);
-      return usage.get().orElse(null);
+      return stopping.get().call();
     }
   }
 
@@ -72,22 +72,42 @@ final class DrivenExecution {
     return !execution().isStopped() && !reported.isDone();
   }
 
-  /** Ends the handler, with an exception unless the error is empty, and returns the run. */
-  Run finished(Progress last, String error) {
-    ending.complete(
-        () -> {
-          if (error.isEmpty()) {
-            return last;
-          }
-          throw new IllegalStateException(error);
-        });
+  /** Ends the handler as the command says, and returns the run. */
+  Run finished(JsonObject command) {
+    ending.complete(() -> end(command));
     return result(reported);
   }
 
+  private Progress end(JsonObject command) throws NoText {
+    if (command.has("result")) {
+      execution().setResult(Json.struct(command.getAsJsonObject("result")));
+    }
+    if (command.has("stop_reason")) {
+      execution().setStopReason(command.get("stop_reason").getAsString());
+    }
+    if (command.has("throws")) {
+      throw new NoText();
+    }
+    if (command.has("error")) {
+      throw new IllegalStateException(command.get("error").getAsString());
+    }
+    return Driver.progress(command);
+  }
+
+  /** An exception whose message cannot be read. */
+  private static final class NoText extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String getMessage() {
+      throw new IllegalStateException("no text");
+    }
+  }
+
   /** Waits until the handler is interrupted, ends it, and returns the reason and the run. */
-  JsonObject stopped(Progress last) {
+  JsonObject stopped(JsonObject command) {
     result(stopped);
-    usage.complete(Optional.ofNullable(last));
+    stopping.complete(() -> end(command));
     JsonObject json = new JsonObject();
     try {
       json.add("run", Json.of(result(reported)));

@@ -18,6 +18,7 @@ import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.StreamStatusRequest;
+import io.github.runsvc.v1.UpdateMetadataRequest;
 import io.github.runsvc.v1.UpdateModelNameRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import java.io.BufferedReader;
@@ -50,7 +51,8 @@ final class Driver {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     PrintStream answers = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     try (RunClient client = RunClient.connect()) {
-      Driver driver = new Driver(client);
+      String owner = System.getenv("RUNSVC_TEST_OWNER");
+      Driver driver = new Driver(owner == null ? client : client.forOwner(owner));
       String line;
       while ((line = commands.readLine()) != null) {
         JsonObject command = JsonParser.parseString(line).getAsJsonObject();
@@ -130,6 +132,11 @@ final class Driver {
           run(
               runs.updateModelName(
                   Json.read(UpdateModelNameRequest.newBuilder(), command).build()));
+      case "update_metadata" -> {
+        var response =
+            runs.updateMetadata(Json.read(UpdateMetadataRequest.newBuilder(), command).build());
+        yield with(run(response.getRun()), "changed", response.getChanged());
+      }
       case "heartbeat" ->
           run(runs.heartbeat(Json.read(HeartbeatRequest.newBuilder(), command).build()));
       case "cancel" -> Json.of(runs.cancel(Json.read(CancelRequest.newBuilder(), command).build()));
@@ -163,11 +170,20 @@ final class Driver {
       }
       case "report" -> object("applied", execution(command).execution().report(progress(command)));
       case "executing" -> object("executing", execution(command).isExecuting());
-      case "finish" -> run(execution(command).finished(progress(command), text(command, "error")));
-      case "stopped" -> execution(command).stopped(progress(command));
+      case "finish" -> finish(execution(command), command);
+      case "stopped" -> execution(command).stopped(command);
       case "resources" -> resources();
       default -> null;
     };
+  }
+
+  private static JsonObject finish(DrivenExecution execution, JsonObject command) {
+    JsonObject run = Json.of(execution.finished(command));
+    if (command.has("throws")) {
+      // The text names the class, which differs by language.
+      run.remove("error");
+    }
+    return object("run", run);
   }
 
   private DrivenExecution execution(JsonObject command) {
@@ -175,7 +191,7 @@ final class Driver {
   }
 
   /** Returns the command's progress, or null if it has none. */
-  private static Progress progress(JsonObject command) {
+  static Progress progress(JsonObject command) {
     return command.has("progress")
         ? Json.read(Progress.newBuilder(), command.getAsJsonObject("progress")).build()
         : null;

@@ -10,6 +10,7 @@ import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.MapEntry;
 import com.google.protobuf.Message;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Timestamp;
@@ -18,7 +19,9 @@ import com.google.protobuf.util.JsonFormat;
 import io.github.runsvc.v1.Cancellation;
 import io.github.runsvc.v1.Lease;
 import java.math.BigInteger;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Encodes and decodes messages by their descriptors. clients/conformance/README.md specifies the
@@ -53,9 +56,21 @@ final class Json {
       if (field.getContainingType() == Cancellation.getDescriptor() && name.startsWith("ack")) {
         json.addProperty("acknowledged", true);
       }
+    } else if (field.isMapField()) {
+      json.add(name, entries((List<?>) value));
     } else if (!isEmpty(value)) {
       json.add(name, value(field, value));
     }
+  }
+
+  /** Writes a map of messages by text. */
+  private static JsonObject entries(List<?> entries) {
+    JsonObject json = new JsonObject();
+    for (Object item : entries) {
+      MapEntry<?, ?> entry = (MapEntry<?, ?>) item;
+      json.add((String) entry.getKey(), of((Message) entry.getValue()));
+    }
+    return json;
   }
 
   private static boolean isEmpty(Object value) {
@@ -108,7 +123,11 @@ final class Json {
       if (value == null) {
         continue;
       }
-      if (field.isRepeated()) {
+      if (field.isMapField()) {
+        for (Map.Entry<String, JsonElement> item : value.getAsJsonObject().entrySet()) {
+          builder.addRepeatedField(field, entry(builder, field, item));
+        }
+      } else if (field.isRepeated()) {
         value
             .getAsJsonArray()
             .forEach(item -> builder.addRepeatedField(field, read(builder, field, item)));
@@ -117,6 +136,16 @@ final class Json {
       }
     }
     return builder;
+  }
+
+  private static Message entry(
+      Message.Builder builder, FieldDescriptor field, Map.Entry<String, JsonElement> item) {
+    Message.Builder entry = builder.newBuilderForField(field);
+    FieldDescriptor content = field.getMessageType().findFieldByName("value");
+    return entry
+        .setField(field.getMessageType().findFieldByName("key"), item.getKey())
+        .setField(content, read(entry, content, item.getValue()))
+        .build();
   }
 
   private static Object read(Message.Builder builder, FieldDescriptor field, JsonElement value) {
@@ -150,7 +179,7 @@ final class Json {
         : type.findValueByName(prefix(type) + value.getAsString().toUpperCase(Locale.ROOT));
   }
 
-  private static Struct struct(JsonObject json) {
+  static Struct struct(JsonObject json) {
     Struct.Builder struct = Struct.newBuilder();
     try {
       JsonFormat.parser().merge(json.toString(), struct);

@@ -1,0 +1,228 @@
+"""Credentials that expire or do not suffice, client certificates, and calls for one owner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
+from runsvc.v1.run_service_pb2 import (
+    CompleteResponse,
+    CreateResponse,
+    GetResponse,
+    HeartbeatResponse,
+    SetStatusResponse,
+    StreamStatusRequest,
+    StreamStatusResponse,
+)
+from tests.clients.scenario import scenario
+from tests.clients.scenario_script import NO_ANSWER, ScenarioScript
+from tests.support.scripted import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.clients.environment import Environment, RecordedDriver
+
+RUN: Final = Run(run_id="r", status=RunStatus.RUN_STATUS_RUNNING, revision=2)
+EXPIRED: Final = Refusal(grpc.StatusCode.UNAUTHENTICATED, "", "UNAUTHENTICATED")
+
+
+class TokenFile:
+    """A file with a token, which is replaced as a whole."""
+
+    def __init__(self, env: Environment, token: str) -> None:
+        self.path = env.path("token")
+        self.replace(token)
+
+    def replace(self, token: str) -> None:
+        """Give the file another content, in another inode."""
+        fresh = Path(self.path + ".fresh")
+        fresh.write_text(token)
+        fresh.rename(self.path)
+
+    def before(self, answer: Any, token: str) -> Callable[[], Any]:
+        """Return an answer to a call, before which the file gets another token."""
+
+        def replace() -> Any:
+            self.replace(token)
+            return answer
+
+        return replace
+
+
+def _record(env: Environment, script: ScenarioScript, *names: str) -> None:
+    """Record these metadata of each call, and the position of each watch."""
+    for request, metadata in zip(script.asked, script.metadata, strict=True):
+        asked = {name.replace("-", "_"): metadata.get(name) for name in names}
+        if isinstance(request, StreamStatusRequest) and request.HasField("after_revision"):
+            asked["after_revision"] = request.after_revision
+        env.record(server="asked", **asked)
+
+
+def _changed(revision: int) -> StreamStatusResponse:
+    run = Run(run_id="r", status=RunStatus.RUN_STATUS_RUNNING, revision=revision)
+    return StreamStatusResponse(event=StatusEvent.STATUS_EVENT_CHANGED, revision=revision, run=run)
+
+
+@scenario
+async def a_call_is_repeated_with_the_token_that_replaced_an_expired_one(env: Environment) -> None:
+    file, script = TokenFile(env, " one\n"), ScenarioScript()
+    script.will("Get", GetResponse(run=RUN), GetResponse(run=RUN), file.before(EXPIRED, "three"))
+    script.will("Get", GetResponse(run=RUN))
+    script.will("Create", file.before(EXPIRED, "four"), CreateResponse(run=RUN))
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("get", run_id="r")
+    file.replace("two")
+    await a.do("get", run_id="r")
+    await a.do("get", run_id="r")
+    await a.do("create", spec={"thread_id": "t"})
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_call_that_is_refused_again_fails(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+    script.will("Get", file.before(EXPIRED, "two"), EXPIRED, EXPIRED)
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("get", run_id="r")
+    # The file has no other token: a second attempt could not succeed.
+    await a.do("get", run_id="r")
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_missing_role_is_not_asked_again(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+    denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "", "PERMISSION_DENIED")
+    script.will("Get", file.before(denied, "two"))
+    script.will("StreamStatus", [denied])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, run_id="r")
+    await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_token_file_that_is_missing(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("Get", GetResponse(run=RUN))
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=env.path("absent"))
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, run_id="r")
+    await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_watch_resumes_with_a_new_token_at_its_position(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+
+    def expires() -> Iterator[Any]:
+        yield _changed(5)
+        file.replace("two")
+        yield EXPIRED
+
+    script.will("StreamStatus", expires(), [_changed(6)])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("watch", w=1, thread_id="t")
+    for _ in range(3):
+        await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_watch_that_is_refused_again_fails(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+
+    def expires() -> Iterator[Any]:
+        yield _changed(5)
+        file.replace("two")
+        yield EXPIRED
+
+    script.will("StreamStatus", expires(), [EXPIRED])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("watch", w=1, thread_id="t")
+    await a.do("next", w=1)
+    await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def an_expired_token_loses_no_run(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("SetStatus", SetStatusResponse(run=RUN))
+    script.will("Get", EXPIRED, GetResponse(run=RUN))
+    script.will("StreamStatus", [NO_ANSWER])
+    script.will("Heartbeat", *[HeartbeatResponse(run=RUN)] * 100)
+    script.will("UpdateProgress", EXPIRED)
+    done = Run(run_id="r", status=RunStatus.RUN_STATUS_SUCCESS, revision=3)
+    script.will("Complete", EXPIRED, EXPIRED, CompleteResponse(run=done))
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN="one")
+    await a.do("work", k=1, run_id="r", worker_id="w1", lease_ttl_ms=60_000)
+    await a.do("report", k=1, progress={"total_tokens": 3})
+    await a.do("finish", k=1)
+
+
+@scenario
+async def an_owner_goes_with_every_call_and_watch(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("Get", GetResponse(run=RUN))
+    script.will("Create", CreateResponse(run=RUN))
+    script.will("StreamStatus", [])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TEST_OWNER="ann")
+    await _make_each_kind_of_call(a)
+    _record(env, script, "runsvc-owner")
+
+
+async def _make_each_kind_of_call(a: RecordedDriver) -> None:
+    await a.do("get", run_id="r")
+    await a.do("create", spec={"thread_id": "t"})
+    await a.do("watch", w=1, run_id="r")
+    await a.do("next", w=1)
+
+
+@scenario
+async def a_client_certificate(env: Environment) -> None:
+    authority = trustme.CA()
+    script = ScenarioScript()
+    script.will("Get", GetResponse(run=RUN))
+    await env.serve_script(
+        script, authority.issue_cert("127.0.0.1", "localhost"), clients=authority
+    )
+    ca, (cert, key) = env.file("ca.pem", authority), _client_files(env, authority)
+    a = await env.driver(RUNSVC_TLS_CA=ca, RUNSVC_TLS_CERT=cert, RUNSVC_TLS_KEY=key)
+    await a.do("get", run_id="r")
+    stranger = await env.driver("without a certificate", RUNSVC_TLS_CA=ca)
+    await stranger.do("get", run_id="r")
+
+
+def _client_files(env: Environment, authority: trustme.CA) -> tuple[str, str]:
+    """Write a client certificate and its key, and return the paths."""
+    certificate = authority.issue_cert("client")
+    chain, key = Path(env.path("cert.pem")), Path(env.path("key.pem"))
+    chain.write_bytes(b"".join(each.bytes() for each in certificate.cert_chain_pems))
+    key.write_bytes(_pkcs8(certificate.private_key_pem.bytes()))
+    return str(chain), str(key)
+
+
+def _pkcs8(pem: bytes) -> bytes:
+    """Return a key in the format that every language reads."""
+    return serialization.load_pem_private_key(pem, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
