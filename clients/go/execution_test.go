@@ -60,12 +60,12 @@ func TestExecuteReportsResultOfHandler(t *testing.T) {
 		t.Fatal(done, err, report)
 	}
 	// The report must not fail because of the error's text.
-	text := strings.Repeat("ü", 10_000) + "\xff"
+	text := strings.Repeat("ü", 40_000) + "\xff"
 	_, err = client.Execute(t.Context(), "r", runsvc.ExecuteOptions{}, func(context.Context, *runsvc.Execution) (*runsvcv1.Progress, error) {
 		return nil, errors.New(text)
 	})
 	report := s.last().(*runsvcv1.CompleteRequest)
-	if err != nil || report.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || len(report.GetError()) != 16<<10 {
+	if err != nil || report.GetStatus() != runsvcv1.RunStatus_RUN_STATUS_ERROR || len(report.GetError()) != 64<<10 {
 		t.Fatal(err, report.GetStatus(), len(report.GetError()))
 	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxErrorText is the longest error text that the server accepts, in bytes.
-	maxErrorText = 16 << 10
+	// maxErrorText is the longest error text that is sent, in bytes. The server keeps 16 KiB of it and marks the cut.
+	maxErrorText = 64 << 10
 	// maxTextTime limits the time in which a failure returns its text.
 	maxTextTime = time.Second
 )

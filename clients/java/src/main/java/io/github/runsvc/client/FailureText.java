@@ -13,8 +13,8 @@ import java.util.concurrent.TimeoutException;
 
 /** The text of a handler's failure: a report must not fail because of it. */
 final class FailureText {
-  /** The longest error text that the server accepts, in bytes. */
-  private static final int MAX_BYTES = 16 << 10;
+  /** The longest error text that is sent, in bytes. The server keeps 16 KiB, and marks the cut. */
+  private static final int MAX_BYTES = 64 << 10;
 
   /** The longest time in which a failure returns its message. */
   private static final Duration MAX_TIME = Duration.ofSeconds(1);

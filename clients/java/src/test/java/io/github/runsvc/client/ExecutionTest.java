@@ -142,8 +142,8 @@ class ExecutionTest {
   @Test
   void limitsErrorText() {
     assertEquals(NullPointerException.class.getName(), FailureText.of(new NullPointerException()));
-    String text = FailureText.of(new IOException("x" + "ü\uD83D\uDE00".repeat(5000) + "\uD83D"));
-    assertEquals(16 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
+    String text = FailureText.of(new IOException("x" + "ü\uD83D\uDE00".repeat(20_000) + "\uD83D"));
+    assertEquals(64 << 10, text.getBytes(StandardCharsets.UTF_8).length, 4);
     assertFalse(text.contains("\uFFFD"));
   }
 
