@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from runsvc.cli.json_object import ByModel, JsonObject
 from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.render import word
 from runsvc.client import DEFAULT_TARGET
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 #: Key in a context's meta: whether answers and errors are printed as JSON.
 AS_JSON: Final = "runsvc.json"
 
-#: The fields of Progress that a report may set. The server sets `final`.
-_PROGRESS: Final = tuple(each for each in Progress.DESCRIPTOR.fields if each.name != "final")
+#: The fields of Progress with an option of their own. The server sets `final`.
+_PROGRESS: Final = tuple(
+    each for each in Progress.DESCRIPTOR.fields if each.name not in ("by_model", "final")
+)
 
 _MAX_INT64: Final = 2**63 - 1
 
@@ -142,11 +145,28 @@ def require_worker(worker: str | None, lease_ttl: timedelta | None) -> None:
         raise click.UsageError("--lease-ttl needs --worker.")
 
 
-error_option: Final = option("--error", metavar="TEXT", help="Error text.")
+error_option: Final = option(
+    "--error", metavar="TEXT", help="Error text. More than 16 KiB are cut."
+)
+result_option: Final = option(
+    "--result",
+    type=JsonObject(),
+    metavar="JSON",
+    help="With success: JSON object that the run produced. @FILE reads it from a file, - from standard input.",
+)
+stop_reason_option: Final = option(
+    "--stop-reason", metavar="WORD", help="Why the run stopped, such as token_capped."
+)
 
 
 def progress_options(command: Command) -> Command:
     """Add one option for each field of Progress that a report may set."""
+    command = option(
+        "--by-model",
+        type=ByModel(),
+        metavar="JSON",
+        help='Usage by model, such as {"gpt": {"input_tokens": 5, "calls": 1}}. @FILE and - too.',
+    )(command)
     for each in reversed(_PROGRESS):
         text = each.cpp_type == each.CPPTYPE_STRING
         kind: Any = str if text else Count(min=0, max=_MAX_INT64)
@@ -163,4 +183,10 @@ def progress_options(command: Command) -> Command:
 def progress_from(fields: Mapping[str, Any]) -> Progress | None:
     """Return the progress that the options give. None if none was given."""
     given = {name: value for name, value in fields.items() if value is not None}
-    return Progress(**given) if given else None
+    if not given:
+        return None
+    by_model = given.pop("by_model", None)
+    progress = Progress(**given)
+    if by_model is not None:
+        progress.MergeFrom(by_model)
+    return progress

@@ -18,7 +18,7 @@ from runsvc.cli.arguments import (
     require_worker,
 )
 from runsvc.cli.errors import CallFailed
-from runsvc.cli.json_object import JsonObject
+from runsvc.cli.json_object import JsonObject, KeyAndValue
 from runsvc.cli.lengths import Duration
 from runsvc.cli.next_command import repeated_command
 from runsvc.cli.session import Session, unary_command
@@ -213,11 +213,43 @@ def cancel(session: Session, run_id: str | None, thread: str | None, **options: 
     session.print_answer(answer, headline, render.details(answer.run))
 
 
+@click.command(short_help="Set and remove keys of a run's metadata.")
+@click.argument("run_id")
+@option(
+    "--set",
+    "changes",
+    type=KeyAndValue(),
+    multiple=True,
+    envvar="RUNSVC_METADATA_SET",
+    metavar="KEY=JSON",
+    help="Set a top-level key. May be repeated.",
+)
+@option("--remove", multiple=True, metavar="KEY", help="Remove a top-level key. May be repeated.")
+@unary_command
+def metadata(
+    session: Session, run_id: str, changes: tuple[tuple[str, Any], ...], remove: tuple[str, ...]
+) -> None:
+    """Change the metadata of the run RUN_ID, which may have ended. Keys that are not named stay.
+
+    \b
+    Examples:
+      runsvc metadata RUN_ID --set priority=2 --set 'title="My chat"'
+      runsvc metadata RUN_ID --remove title
+    """
+    if not changes and not remove:
+        raise click.UsageError("Nothing to change. Give --set or --remove.")
+    answer = session.client.update_metadata(run_id, dict(changes), remove=remove)
+    state = "has changed" if answer.changed else "already had these values"
+    headline = Text(f"The metadata of run {render.clean(answer.run.run_id)} {state}.")
+    session.print_answer(answer, headline, render.details(answer.run))
+
+
 COMMANDS: Final = (
     create,
     get,
     list_runs,
     cancel,
+    metadata,
 )
 
 

@@ -16,6 +16,7 @@ _PARAMETERS: Final = {
     "heartbeat_interval": "heartbeat",
     "after_revision": "after",
     "thread_id": "thread",
+    "set": "changes",
 }
 
 

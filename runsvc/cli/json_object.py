@@ -6,11 +6,17 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+
+from runsvc.cli.render import clean
+from runsvc.v1.run_pb2 import Progress
+
+_M = TypeVar("_M", bound=Message)
 
 #: The server stores numbers as doubles. A larger integer would lose digits.
 _EXACT: Final = 2**53
@@ -33,20 +39,60 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]
             )
         except UnicodeDecodeError:
             self.fail(f"{value} is not valid UTF-8.", param, ctx)
+        parsed = self.parsed(text, param, ctx)
+        if not isinstance(parsed, dict):
+            self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
+        return self.message(parsed, Struct(), param, ctx)
+
+    def parsed(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value of a JSON text."""
         try:
-            parsed = json.loads(
+            return json.loads(
                 text, parse_constant=_reject_constant, parse_int=_integer, parse_float=_float
             )
         except _InexactError as error:
             self.fail(str(error), param, ctx)
         except (ValueError, RecursionError) as error:
             self.fail(f"The text is not valid JSON: {error}.", param, ctx)
-        if not isinstance(parsed, dict):
-            self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
+
+    def message(
+        self, parsed: Any, made: _M, param: click.Parameter | None, ctx: click.Context | None
+    ) -> _M:
+        """Return the message `made` with the fields of a JSON object."""
         try:
-            return json_format.ParseDict(parsed, Struct())
+            return json_format.ParseDict(parsed, made)
         except (json_format.ParseError, ValueError) as error:
             self.fail(f"The object cannot be sent: {error}.", param, ctx)
+
+
+class ByModel(JsonObject):
+    """The usage of each model as a JSON object, converted to a Progress."""
+
+    def convert(  # type: ignore[override]
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Progress:
+        by_model = json_format.MessageToDict(super().convert(value, param, ctx))
+        return self.message({"by_model": by_model}, Progress(), param, ctx)
+
+
+class KeyAndValue(JsonObject):
+    """A key and its JSON value, as KEY=JSON."""
+
+    name = "key=json"
+
+    def convert(  # type: ignore[override]
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        key, separator, text = str(value).partition("=")
+        if not separator:
+            self.fail(f"{value!r} is not KEY=JSON, such as priority=2.", param, ctx)
+        try:
+            return key, super().parsed(text, param, ctx)
+        except click.BadParameter as error:
+            hint = f"""A text is written as '{clean(key)}="text"', with both kinds of quotes."""
+            raise click.BadParameter(f"{error.message} {hint}", ctx, param) from error
 
 
 class _InexactError(ValueError):

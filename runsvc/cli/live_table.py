@@ -62,10 +62,12 @@ class LiveTable:
         run = event.run
         if not event.HasField("run"):
             return
-        if event.event == StatusEvent.STATUS_EVENT_PROGRESS and run.run_id in self._active:
-            # Keep its row: rows that move with every token are unreadable.
-            self._active[run.run_id] = self._active[run.run_id]._replace(run=run)
-            return
+        if event.event == StatusEvent.STATUS_EVENT_PROGRESS:
+            for kept in (self._active, self._ended):
+                if run.run_id in kept:
+                    # Keep its row: rows that move with every token are unreadable.
+                    kept[run.run_id] = kept[run.run_id]._replace(run=run)
+                    return
         self._active.pop(run.run_id, None)
         self._ended.pop(run.run_id, None)
         if event.event != StatusEvent.STATUS_EVENT_DELETED:

@@ -115,6 +115,9 @@ def _fact(field: Any, value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, _word(field.enum_type, value)
     elif field.message_type is None:
         yield name, str(value)
+    elif field.message_type.GetOptions().map_entry:
+        for key in sorted(value):
+            yield from facts(value[key], f"{name}.{key}.")
     elif field.message_type.full_name == "google.protobuf.Struct":
         # Sorted: the fields of a Struct have no order.
         fields = _with_integers(json_format.MessageToDict(value))

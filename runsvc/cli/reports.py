@@ -18,6 +18,8 @@ from runsvc.cli.arguments import (
     progress_from,
     progress_options,
     require_worker,
+    result_option,
+    stop_reason_option,
     worker_option,
 )
 from runsvc.cli.session import Session, unary_command
@@ -25,6 +27,8 @@ from runsvc.v1.run_service_pb2 import HeartbeatResponse, UpdateModelNameResponse
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from google.protobuf.struct_pb2 import Struct
 
     from runsvc.v1.run_pb2 import Run, RunStatus
 
@@ -35,6 +39,8 @@ _MAX_UINT64: Final = 2**64 - 1
 @click.argument("run_id")
 @click.argument("status", type=STATUS, metavar="STATUS")
 @error_option
+@result_option
+@stop_reason_option
 @worker_option
 @lease_option
 @unary_command
@@ -124,6 +130,8 @@ def progress(
 @click.argument("run_id")
 @click.argument("status", type=TERMINAL, metavar="STATUS")
 @error_option
+@result_option
+@stop_reason_option
 @worker_option
 @progress_options
 @unary_command
@@ -132,17 +140,28 @@ def complete(
     run_id: str,
     status: RunStatus,
     error: str | None,
+    result: Struct | None,
+    stop_reason: str | None,
     worker: str | None,
     **fields: Any,
 ) -> None:
-    """Report the end of the run RUN_ID: STATUS (success, error, timeout or interrupted) and the final usage.
+    """Report the end of the run RUN_ID: STATUS (success, error, timeout or interrupted), result and final usage.
+
+    `interrupted` acknowledges the cancel of a run that was cancelled.
 
     \b
-    Example:
-      runsvc complete RUN_ID success --total-tokens 4096 --worker w1
+    Examples:
+      runsvc complete RUN_ID success --result '{"answer": 42}' --worker w1
+      runsvc complete RUN_ID success --total-tokens 4096 --stop-reason token_capped --worker w1
     """
     answer = session.client.complete(
-        run_id, status, error=error, progress=progress_from(fields), worker_id=worker
+        run_id,
+        status,
+        error=error,
+        progress=progress_from(fields),
+        worker_id=worker,
+        result=result,
+        stop_reason=stop_reason,
     )
     session.print_answer(
         answer, _report_headline(answer.run, answer.changed), render.details(answer.run)
@@ -151,11 +170,12 @@ def complete(
 
 @click.command(short_help="Report that a cancelled run has stopped.")
 @click.argument("run_id")
+@stop_reason_option
 @worker_option
 @unary_command
-def acknowledge(session: Session, run_id: str, worker: str | None) -> None:
+def acknowledge(session: Session, run_id: str, worker: str | None, stop_reason: str | None) -> None:
     """Report that the executor of the cancelled run RUN_ID has stopped."""
-    answer = session.client.acknowledge_cancel(run_id, worker_id=worker)
+    answer = session.client.acknowledge_cancel(run_id, worker_id=worker, stop_reason=stop_reason)
     state = "is" if answer.changed else "was already"
     headline = _headline(answer.run, f"the cancel {state} acknowledged")
     session.print_answer(answer, headline, render.details(answer.run))

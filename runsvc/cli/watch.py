@@ -107,8 +107,10 @@ def line_of(event: StreamStatusResponse) -> str:
         _transition(event),
         f"revision={event.revision}" if event.revision else "",
         f"error={run.error}" if run.error else "",
+        f"stop_reason={run.stop_reason}" if run.stop_reason else "",
     ]
-    if event.event == StatusEvent.STATUS_EVENT_PROGRESS:
+    # A change without a new status is an acknowledgement, or usage that arrived after the end.
+    if event.event == StatusEvent.STATUS_EVENT_PROGRESS or event.previous_status == run.status:
         parts += [f"{name}={value}" for name, value in render.facts(run.progress)]
     return render.clean(" ".join(filter(None, parts)))
 

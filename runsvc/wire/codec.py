@@ -44,7 +44,7 @@ class RunCodec:
                 body = self.encode(before).body
             else:
                 body = body_message(run).SerializeToString()
-            encoded = Encoded(body, activity_message(run).SerializeToString())
+            encoded = Encoded(body, activity_message(run).SerializeToString(deterministic=True))
             object.__setattr__(run, "encoded", encoded)
         return encoded
 
@@ -59,7 +59,7 @@ class RunCodec:
             if body.HasField(name):
                 getattr(activity, name).CopyFrom(getattr(body, name))
             body.ClearField(name)
-        return Encoded(body.SerializeToString(), activity.SerializeToString())
+        return Encoded(body.SerializeToString(), activity.SerializeToString(deterministic=True))
 
     def decode(self, subject: Record | LogEntry) -> Run:
         """Decode the run of a record, or of a log entry that has a body.

@@ -10,10 +10,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clients.python.conformance.driven_execution import DrivenExecution
+from clients.python.conformance.driven_execution import DrivenExecution, End
 from clients.python.conformance.values import error_form, form, full_form, message, number
 from runsvc.client import OUTAGE, AsyncRunClient, RunError
-from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus, StatusEvent
+from runsvc.v1.run_pb2 import CancelAction, Progress, RunSpec, RunStatus, StatusEvent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,14 +89,14 @@ class Driver:
 
     async def do_set_status(self, command: Command) -> Answer:
         status = number(_STATUS, command.get("status", 0))
-        settings = _given(command, "error", "worker_id", "lease_ttl_ms")
+        settings = _given(command, "error", "worker_id", "lease_ttl_ms", "result", "stop_reason")
         return full_form(
             await self._client.set_status(command.get("run_id", ""), status, **settings)
         )
 
     async def do_complete(self, command: Command) -> Answer:
         status = number(_STATUS, command.get("status", 0))
-        settings = _given(command, "error", "worker_id", "progress")
+        settings = _given(command, "error", "worker_id", "progress", "result", "stop_reason")
         return full_form(await self._client.complete(command.get("run_id", ""), status, **settings))
 
     async def do_update_progress(self, command: Command) -> Answer:
@@ -110,6 +110,14 @@ class Driver:
         )
         return {"run": form(run)}
 
+    async def do_update_metadata(self, command: Command) -> Answer:
+        settings = _given(command, "remove")
+        return full_form(
+            await self._client.update_metadata(
+                command.get("run_id", ""), command.get("set"), **settings
+            )
+        )
+
     async def do_heartbeat(self, command: Command) -> Answer:
         worker_id = command.get("worker_id", "")
         run = await self._client.heartbeat(command.get("run_id", ""), worker_id, **_given(command))
@@ -120,7 +128,7 @@ class Driver:
         return full_form(await self._client.cancel(command.get("run_id", ""), **settings))
 
     async def do_acknowledge_cancel(self, command: Command) -> Answer:
-        settings = _given(command, "worker_id", "progress")
+        settings = _given(command, "worker_id", "progress", "stop_reason")
         return full_form(
             await self._client.acknowledge_cancel(command.get("run_id", ""), **settings)
         )
@@ -164,10 +172,10 @@ class Driver:
 
     async def do_work(self, command: Command) -> Answer:
         execution = self._client.execute(
-            # A run instead of its id: the work needs no kwargs, and no Get is made.
-            Run(run_id=command.get("run_id", "")),
+            command.get("run_id", ""),
             worker_id=command.get("worker_id"),
             lease_ttl=_seconds(command.get("lease_ttl_ms")),
+            fence=command.get("fence", False),
         )
         driven = DrivenExecution(execution)
         run = await driven.started()
@@ -182,16 +190,33 @@ class Driver:
         return {"executing": self._executions[command["k"]].is_executing}
 
     async def do_finish(self, command: Command) -> Answer:
-        progress = message(Progress, command.get("progress", {}))
-        run = await self._executions.pop(command["k"]).finish(progress, command.get("error"))
-        return {"run": form(run)}
+        end = _end(command)
+        run = form(await self._executions.pop(command["k"]).finish(end))
+        if end.has_no_text:
+            # It names the type of the exception.
+            run.pop("error")
+        return {"run": run}
 
     async def do_stopped(self, command: Command) -> Answer:
-        progress = message(Progress, command.get("progress", {}))
-        execution = await self._executions.pop(command["k"]).stopped(progress)
+        execution = await self._executions.pop(command["k"]).stopped(_end(command))
         if execution.lost:
             return {"why": "lost"}
-        return {"why": "cancelled", "run": form(execution.run)}
+        run = form(execution.run)
+        if execution.fenced:
+            # Its text differs by language.
+            run.pop("error")
+            return {"why": "fenced", "run": run}
+        return {"why": "cancelled", "run": run}
+
+
+def _end(command: Command) -> End:
+    return End(
+        message(Progress, command.get("progress", {})),
+        command.get("error"),
+        command.get("result"),
+        command.get("stop_reason"),
+        has_no_text=command.get("throws") == "no_text",
+    )
 
 
 def _given(command: Command, *names: str) -> dict[str, Any]:

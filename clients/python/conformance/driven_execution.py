@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from runsvc.client import AsyncExecution
     from runsvc.v1.run_pb2 import Progress, Run
 
 
-class _End(NamedTuple):
+class End(NamedTuple):
+    """How the suite ends the block."""
+
     progress: Progress
     error: str | None = None
+    result: dict[str, Any] | None = None
+    stop_reason: str | None = None
+    #: The block fails with an exception whose text cannot be read.
+    has_no_text: bool = False
+
+
+class _NoText(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
 
 
 class DrivenExecution:
@@ -22,7 +33,7 @@ class DrivenExecution:
         self._execution = execution
         self._started, self._stop_seen = asyncio.Event(), asyncio.Event()
         #: How the suite ends the block.
-        self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
+        self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._execute())
 
     async def _execute(self) -> None:
@@ -32,9 +43,11 @@ class DrivenExecution:
                 end = await asyncio.shield(self._end)
             except asyncio.CancelledError:
                 self._stop_seen.set()
-                execution.progress.MergeFrom((await self._end).progress)
+                _apply(execution, await self._end)
                 raise
-            execution.progress.MergeFrom(end.progress)
+            _apply(execution, end)
+            if end.has_no_text:
+                raise _NoText
             if end.error is not None:
                 raise RuntimeError(end.error)
 
@@ -52,18 +65,20 @@ class DrivenExecution:
         """Whether the block runs and was not stopped."""
         return not self._task.done() and not self._stop_seen.is_set()
 
-    async def finish(self, progress: Progress, error: str | None) -> Run:
-        """Leave the block, with `error` as an exception if given. Return the run."""
-        self._end.set_result(_End(progress, error))
+    async def finish(self, end: End) -> Run:
+        """Leave the block, with its error as an exception if given. Return the run."""
+        self._end.set_result(end)
         await asyncio.wait([self._task])
-        if error is None or str(self._task.exception()) != error:
+        failure = self._task.exception()
+        is_own = isinstance(failure, _NoText) if end.has_no_text else str(failure) == end.error
+        if not is_own:
             await self._task
         return self._execution.run
 
-    async def stopped(self, progress: Progress) -> AsyncExecution:
+    async def stopped(self, end: End) -> AsyncExecution:
         """Wait until the block is stopped, leave it, and return the execution."""
         await self._wait_for(self._stop_seen)
-        self._end.set_result(_End(progress))
+        self._end.set_result(end)
         await self._task
         return self._execution
 
@@ -74,3 +89,8 @@ class DrivenExecution:
         waiting.cancel()
         if not event.is_set():
             await self._task
+
+
+def _apply(execution: AsyncExecution, end: End) -> None:
+    execution.progress.MergeFrom(end.progress)
+    execution.result, execution.stop_reason = end.result, end.stop_reason

@@ -45,9 +45,17 @@ def message(kind: type[_M], values: Mapping[str, Any]) -> _M:
 
 def _set(made: Message, field: Any, value: Any) -> None:
     if field.message_type is None:
-        setattr(made, field.name, scalar(field, value))
+        if field.is_repeated:
+            getattr(made, field.name).extend(value)
+        else:
+            setattr(made, field.name, scalar(field, value))
         return
     inner = getattr(made, field.name)
+    if _is_map(field):
+        kind = field.message_type.fields_by_name["value"].message_type._concrete_class  # noqa: SLF001
+        for key, each in value.items():
+            inner[key].CopyFrom(message(kind, each))
+        return
     inner.SetInParent()
     if isinstance(inner, Duration):
         inner.FromMilliseconds(int(value))
@@ -90,13 +98,19 @@ def form(source: Message) -> dict[str, Any]:
     """Return a message in the form of the transcript."""
     written: dict[str, Any] = {}
     for field, value in source.ListFields():
-        if field.is_repeated:
+        if _is_map(field):
+            written[field.name] = {key: form(value[key]) for key in value}
+        elif field.is_repeated:
             written[field.name] = [_scalar_form(field, item) for item in value]
         elif field.message_type is not None:
             written |= _message_form(field.name, value)
         elif value != "" or isinstance(source, Progress):
             written[field.name] = _scalar_form(field, value)
     return written
+
+
+def _is_map(field: Any) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _message_form(name: str, value: Message) -> dict[str, Any]:
