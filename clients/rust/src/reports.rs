@@ -16,8 +16,8 @@ use crate::{ExecuteError, ExecuteOptions, RunClient, RunError};
 const MIN_RETRY_TIME: Duration = Duration::from_secs(60);
 /// The error text of a run whose handler the fence has stopped.
 const FENCED: &str = "The executor stopped: no heartbeat was confirmed for the length of the lease";
-/// The longest error text that the server accepts, in bytes.
-const MAX_ERROR_BYTES: usize = 16 << 10;
+/// The longest error text that is sent, in bytes. The server keeps 16 KiB of it and marks the cut.
+const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// The reports of an executor on one run. They are idempotent, and retried after transient errors.
 pub(crate) struct Reports<'a> {
@@ -218,7 +218,7 @@ fn is_of_cancelled_run(refusal: &RunError) -> bool {
     refusal.metadata().get("from").is_some_and(|from| from == "INTERRUPTED")
 }
 
-/// Truncates a text to the length of an error text that the server accepts, between two characters.
+/// Truncates a text to the length of an error text that is sent, between two characters.
 pub(crate) fn truncated(mut text: String) -> String {
     let end = (0..=MAX_ERROR_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or_default());

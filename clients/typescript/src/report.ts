@@ -5,7 +5,8 @@ import { Backoff, pause } from "./backoff.js";
 import { RunError } from "./errors.js";
 import type { Progress } from "./gen/runsvc/v1/run_pb.js";
 
-const MAX_ERROR_BYTES = 16 * 1024;
+/** The longest error text that is sent. The server keeps 16 KiB of it and marks the cut. */
+const MAX_ERROR_BYTES = 64 * 1024;
 
 /** Send a report, and retry it after temporary errors for the given time. */
 export async function retryReport<T>(
@@ -61,7 +62,7 @@ const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Internal,
 ]);
 
-/** The text of a thrown value, truncated to the length that the server accepts. Never throws. */
+/** The text of a thrown value, truncated to the length that is sent. Never throws. */
 export function errorText(error: unknown): string {
   try {
     const text = textOf(error);

@@ -46,5 +46,5 @@ async fn a_report_that_is_not_polled_does_not_delay_the_final_usage() {
 #[test]
 fn previews_always_fit_into_a_message() {
     let progress = Progress { last_ai_message: Some("ü".repeat(5 << 20)), ..Progress::default() };
-    assert_eq!(merged(&progress, None).last_ai_message.unwrap().len(), 16 << 10);
+    assert_eq!(merged(&progress, None).last_ai_message.unwrap().len(), 64 << 10);
 }
