@@ -16,6 +16,7 @@ Times are in seconds. Messages and enums are the generated ones of `runsvc.v1`.
 
 - `DEFAULT_TARGET` is the default address of the server.
 - `ENVIRONMENT` is the default of an argument that is read from its environment variable.
+- `JsonObject` is the type of a result and of changed metadata: a mapping of JSON values, or a Struct.
 - `LEASE_TTL` is the default lease of an execution, `OUTAGE` the default time for which a watch waits for a server.
 """
 
@@ -38,6 +39,7 @@ from runsvc.client.error import (
 from runsvc.client.execution import LEASE_TTL, RunStopped
 from runsvc.client.resume import OUTAGE
 from runsvc.client.settings import DEFAULT_TARGET, ENVIRONMENT
+from runsvc.client.structs import JsonObject
 from runsvc.client.sync.client import RunClient
 from runsvc.client.sync.execution import Execution
 from runsvc.client.sync.watch import Watch
@@ -57,6 +59,7 @@ __all__ = [
     "Execution",
     "FailedPrecondition",
     "InvalidArgument",
+    "JsonObject",
     "NotFound",
     "RunClient",
     "RunError",

@@ -15,7 +15,8 @@ CAPACITY: Final = 1_024
 class ProgressBacklog:
     """Runs with new progress, up to a capacity. After an overflow all active runs are scanned, one chunk at a time.
 
-    A run that has ended needs no scan: the change that ended it carries its final progress.
+    Runs that have ended are not scanned, as there may be any number of them: their changes carry their progress, and
+    only new metadata of an ended run can be missed.
     """
 
     __slots__ = ("_capacity", "_has_overflowed", "_marked", "_scanned_to")
