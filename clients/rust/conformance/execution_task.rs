@@ -85,7 +85,12 @@ impl ExecutionTask {
             self.execution.set_stop_reason(reason);
         }
         let _ = self.ending.send(failure.map_or(Ok(outcome), Err));
-        self.result.await.expect("no panic").map(write::only).map_err(call_error)
+        let mut run = self.result.await.expect("no panic").map_err(call_error)?;
+        if !command["throws"].is_null() {
+            // The text names the type, which differs by language.
+            run.error = None;
+        }
+        Ok(write::only(run))
     }
 
     /// Waits until the handler is stopped. Returns the reason, and the run as acknowledged.
@@ -96,6 +101,11 @@ impl ExecutionTask {
             Ok(run) => {
                 let mut answer = write::only(run);
                 answer["why"] = "cancelled".into();
+                Ok(answer)
+            }
+            Err(ExecuteError::Fenced(run)) => {
+                let mut answer = write::only(Run { error: None, ..*run });
+                answer["why"] = "fenced".into();
                 Ok(answer)
             }
             Err(ExecuteError::Lost) => Ok(json!({"why": "lost"})),

@@ -26,7 +26,7 @@ pub struct ExecuteOptions {
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
     /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
-    /// lease, by this machine's monotonic clock. The run is then reported as ERROR, and counts as lost. For work that
+    /// lease, by this machine's monotonic clock. The run is then reported as ERROR. For work that
     /// must not continue while another executor may have started. Needs a lease. Default: false.
     pub fence: bool,
 }
@@ -49,9 +49,10 @@ impl ExecuteOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExecuteError {
-    /// The run was ended by others without a cancel, was removed, or has another holder; or the fence stopped its
-    /// handler.
+    /// The run was ended by others without a cancel, was removed, or has another holder.
     Lost,
+    /// The fence stopped the handler, and the run was reported as ERROR: the run as of this report.
+    Fenced(Box<Run>),
     /// The report of the start or of the end failed.
     Call(RunError),
 }
@@ -65,9 +66,8 @@ impl From<RunError> for ExecuteError {
 impl fmt::Display for ExecuteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost => f.write_str(
-                "The run has ended, was removed, has another holder, or was stopped by its fence",
-            ),
+            Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
+            Self::Fenced(_) => f.write_str("The fence stopped the handler of the run"),
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -76,7 +76,8 @@ impl fmt::Display for ExecuteError {
 impl std::error::Error for ExecuteError {}
 
 impl RunClient {
-    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and reports the end.
+    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and
+    /// reports the end.
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS, with an [`Outcome`], or with the final
     /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error. Returns the run as
@@ -96,9 +97,9 @@ impl RunClient {
     /// # Errors
     ///
     /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder;
-    /// or if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
-    /// final usage or the stop reason, for instance because a number is negative, the run has ended without it; if it
-    /// rejected the result, as ERROR.
+    /// [`ExecuteError::Fenced`] if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a
+    /// report failed for another reason. If the server rejected the outcome, for instance because a number is negative,
+    /// the run has ended with its status, but without result, stop reason and final usage.
     pub async fn execute<F, O, E>(
         &self,
         run_id: impl Into<String>,
@@ -124,6 +125,7 @@ impl RunClient {
                     return reports.finish_unread(reason, error).await;
                 }
             };
+            let kwargs = run.kwargs.clone();
             let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
             let outcome = panics::catch(async { handler(execution.clone()).await }).await;
             let reason = *stop.borrow();
@@ -137,7 +139,7 @@ impl RunClient {
             if let Some(panic) = panic {
                 resume_unwind(panic);
             }
-            answer
+            answer.map(|run| Run { kwargs, ..run })
         };
         tokio::select! {
             run = handled => run,

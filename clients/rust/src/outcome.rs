@@ -20,8 +20,7 @@ const MAX_LEVELS: usize = 30;
 pub struct Outcome {
     /// The final usage, on top of the progress that was reported before.
     pub progress: Option<Progress>,
-    /// What the run produced, at most 1 MiB and 16 levels deep. Reported with SUCCESS only. A result that cannot be
-    /// stored makes the run ERROR.
+    /// What the run produced, at most 1 MiB and 16 levels deep. Reported with SUCCESS only.
     pub result: Option<Struct>,
     /// Why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. None:
     /// the one of [`Execution::set_stop_reason`](crate::Execution::set_stop_reason).
@@ -61,22 +60,15 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Removes the parts that the server has rejected, without which the end can be reported. An end without its result
-    /// is an error. Returns false if there are none.
+    /// Removes the parts without which the end can be reported, if the server has rejected the report. Returns false if
+    /// there are none.
     pub(crate) fn drop_rejected(&mut self, rejection: &RunError) -> bool {
-        if rejection.kind() != Kind::InvalidArgument {
-            return false;
+        let is_droppable = self.outcome != Outcome::default();
+        if is_droppable && rejection.kind() == Kind::InvalidArgument {
+            self.outcome = Outcome::default();
+            return true;
         }
-        let End { outcome, error } = self;
-        let (progress, reason) = (&mut outcome.progress, &mut outcome.stop_reason);
-        let mut dropped = concerns(rejection, "progress") && progress.take().is_some();
-        dropped |= concerns(rejection, "stop_reason") && reason.take().is_some();
-        if concerns(rejection, "result") && outcome.result.take().is_some() {
-            let text = || format!("The result could not be stored: {rejection}");
-            error.get_or_insert_with(text);
-            dropped = true;
-        }
-        dropped
+        false
     }
 
     /// Returns the rejection of the parts that are too large or too deep for a message.
@@ -98,17 +90,6 @@ impl End {
         (bytes > MAX_BYTES)
             .then(|| rejection("result", format!("has {bytes} bytes, more than {MAX_BYTES}")))
     }
-}
-
-/// Returns true if the rejection names this field or a part of it, or none of the fields that can be dropped.
-fn concerns(rejection: &RunError, field: &str) -> bool {
-    let names: Vec<_> = rejection
-        .violations()
-        .iter()
-        .map(|violation| violation.field.split('.').next().unwrap_or_default())
-        .collect();
-    let is_droppable = |name: &&str| ["progress", "result", "stop_reason"].contains(name);
-    names.contains(&field) || !names.iter().any(is_droppable)
 }
 
 fn is_deeper(structure: &Struct, levels: usize) -> bool {

@@ -95,7 +95,7 @@ impl<'a> Reports<'a> {
             Ok(Ok(run))
                 if reason == Some(StopReason::Fenced) && run.status() == RunStatus::Error =>
             {
-                Err(ExecuteError::Lost)
+                Err(ExecuteError::Fenced(Box::new(run)))
             }
             Ok(Ok(run)) => Ok(run),
             Ok(Err(error)) if !error.is_refusal() => Err(error.into()),
@@ -122,7 +122,7 @@ impl<'a> Reports<'a> {
     }
 
     /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead. If the server
-    /// rejects a part of the report, reports the end without it.
+    /// rejects the contents of the report, reports the end without them.
     async fn complete(&self, mut end: End) -> Result<Run, RunError> {
         let handler_failed = end.error.is_some();
         let mut rejection = end.unsendable().filter(|rejection| end.drop_rejected(rejection));
@@ -159,8 +159,8 @@ impl<'a> Reports<'a> {
         .await
     }
 
-    /// Reports that the handler of a cancelled run has stopped. If the server rejects a part of the report, reports it
-    /// without.
+    /// Reports that the handler of a cancelled run has stopped. If the server rejects the contents of the
+    /// report, reports it without them.
     async fn acknowledge(&self, mut end: End) -> Result<Run, RunError> {
         end.outcome.result = None;
         let mut rejection = end.unsendable().filter(|rejection| end.drop_rejected(rejection));

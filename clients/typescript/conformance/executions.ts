@@ -2,7 +2,6 @@
 
 import { once } from "node:events";
 import type { Executed, Execution, Outcome, ProgressInit, Run, RunClient } from "@runsvc/client";
-import { InvalidArgumentError } from "@runsvc/client";
 import { ProgressSchema } from "@runsvc/client/v1";
 import { type Command, type Fields, type Json, read, text, writeRun } from "./values.js";
 
@@ -36,7 +35,10 @@ export function executionsOf(client: RunClient): Record<string, Command> {
       if (fields.throws !== undefined) end.reject(withoutText());
       else if (fields.error !== undefined) end.reject(new Error(text(fields.error)));
       else end.resolve(outcomeOf(fields));
-      return { run: writeRun(runOf(await executed)) };
+      const run = writeRun(runOf(await executed));
+      // The text of an error without text names the type, which differs by language.
+      if (fields.throws !== undefined) delete run.error;
+      return { run };
     },
     stopped: async (fields): Promise<Json> => {
       const { execution, end, executed } = handlerOf(fields);
@@ -44,7 +46,9 @@ export function executionsOf(client: RunClient): Record<string, Command> {
       end.resolve(outcomeOf(fields));
       const result = await executed;
       if (result.outcome === "lost") return { why: "lost" };
-      return { why: result.outcome, run: writeRun(result.run) };
+      const run = writeRun(result.run);
+      if (result.outcome === "fenced") delete run.error;
+      return { why: result.outcome, run };
     },
   };
 }
@@ -67,8 +71,6 @@ function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
 function runOf(executed: Executed): Run {
   if (executed.outcome === "lost") throw executed.cause;
   if (executed.outcome === "completed" && executed.rejection) throw executed.rejection;
-  // The handlers of this driver throw no such error: the result could not be stored.
-  if (executed.outcome === "failed" && executed.error instanceof InvalidArgumentError) throw executed.error;
   return executed.run;
 }
 

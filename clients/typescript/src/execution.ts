@@ -21,7 +21,7 @@ export interface ExecuteOptions {
   leaseTtlMs?: number;
   /**
    * Stop the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
-   * lease, by the monotonic clock of this machine. The run is then reported as ERROR, and is lost. For work that must not
+   * lease, by the monotonic clock of this machine. The run is then reported as ERROR. For work that must not
    * continue while another executor may have started. Needs a lease. Default: false.
    */
   fence?: boolean;
@@ -32,8 +32,7 @@ export interface Outcome {
   /** The final usage, on top of the usage that was reported before. */
   progress?: ProgressInit;
   /**
-   * What the run produced, at most 1 MiB and 16 levels deep. Reported if the handler does not throw. A result that cannot
-   * be stored makes the run ERROR.
+   * What the run produced, at most 1 MiB and 16 levels deep. Reported if the handler does not throw.
    */
   result?: JsonObject;
   /**
@@ -77,19 +76,21 @@ export interface Execution {
 
 /** The result of an execution. */
 export type Executed =
-  /** The run ended as SUCCESS. `rejection`: the server rejected the usage or the stop reason, and did not store it. */
-  | { outcome: "completed"; run: Run; rejection?: RunError }
   /**
-   * The run ended as ERROR. `error`: the error that the handler threw, or the {@link InvalidArgumentError} for a result
-   * that cannot be stored.
+   * The run ended as SUCCESS. `rejection`: result, stop reason and final usage were not stored, because the server rejected
+   * them or no message can hold them.
    */
+  | { outcome: "completed"; run: Run; rejection?: RunError }
+  /** The run ended as ERROR. `error`: the error that the handler threw. */
   | { outcome: "failed"; run: Run; error: unknown }
   /**
    * The run was cancelled or displaced by a newer run. `error`: the error that the handler threw when it was stopped.
    */
   | { outcome: "cancelled"; run: Run; error?: unknown }
+  /** The fence stopped the handler, and the run ended as ERROR. `error`: the error that the handler threw then. */
+  | { outcome: "fenced"; run: Run; error?: unknown }
   /**
-   * The run ended otherwise, was removed, or has another holder, or the fence has stopped its handler. `cause`: the run as it ended, or the refusal of the
+   * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the
    * server.
    */
   | { outcome: "lost"; cause: Run | RunError; error?: unknown };

@@ -2,7 +2,6 @@
 
 import { clone, create, isFieldSet, type JsonObject, merge, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Violation } from "./details.js";
 import { RunError } from "./errors.js";
 import type { Outcome } from "./execution.js";
 import { ModelUsageSchema, type Progress, ProgressSchema } from "./gen/runsvc/v1/run_pb.js";
@@ -64,31 +63,15 @@ export function isEmpty(progress: Progress): boolean {
 }
 
 /**
- * Remove the parts that the server has rejected, without which the end can be reported. An end without its result is a
- * failure. Returns whether there were any.
+ * Remove the parts without which the end can be reported, if the server has rejected the report. Returns whether there
+ * were any.
  */
 export function dropRejected(end: End, rejection: RunError): boolean {
-  if (rejection.code !== Code.InvalidArgument) return false;
-  let dropped = false;
-  for (const [part, field] of PARTS) {
-    if (end[part] === undefined || !concerns(rejection.violations, field)) continue;
-    if (part === "result" && !("error" in end.failure)) end.failure = { error: rejection };
-    end[part] = undefined;
-    dropped = true;
-  }
-  return dropped;
-}
-
-const PARTS = [
-  ["progress", "progress"],
-  ["result", "result"],
-  ["stopReason", "stop_reason"],
-] as const;
-
-/** Whether the violations name this field or a part of it, or none of the fields that can be removed. */
-function concerns(violations: readonly Violation[], field: string): boolean {
-  const names = violations.map((violation) => violation.field.split(".", 1)[0]);
-  return names.includes(field) || !PARTS.some(([, other]) => names.includes(other));
+  const { progress, result, stopReason } = end;
+  const hasParts = progress !== undefined || result !== undefined || stopReason !== undefined;
+  if (!hasParts || rejection.code !== Code.InvalidArgument) return false;
+  Object.assign(end, { progress: undefined, result: undefined, stopReason: undefined });
+  return true;
 }
 
 /** The rejection of parts that no message can hold, or that are too large for one. */

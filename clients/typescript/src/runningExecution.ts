@@ -194,10 +194,7 @@ export class RunningExecution implements Execution {
     const ending = this.#fenced && !("error" in result) ? { error: this.signal.reason } : result;
     const end = this.#endOf(ending);
     const completed = this.#end ?? (await orRefusal(this.#complete(end)));
-    if ("outcome" in completed) {
-      const { run, outcome } = completed as Executed & { run: Run };
-      return this.#fenced && outcome === "failed" ? { outcome: "lost", cause: run, ...ending } : completed;
-    }
+    if ("outcome" in completed) return completed;
     const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(end)) : completed;
     if ("outcome" in cause) return cause;
     await this.#reportLostUsage();
@@ -222,10 +219,11 @@ export class RunningExecution implements Execution {
     };
   }
 
-  /** Report the end. If the server rejects a part of it, report the end without that. */
+  /** Report the end. If the server rejects its contents, report the end without them. */
   async #complete(end: End): Promise<Executed> {
     const send = () => this.#completeWith(end);
     const { run, rejection } = await this.#sendEnd(end, send);
+    if (this.#fenced) return { outcome: "fenced", run, ...end.failure };
     if ("error" in end.failure) return { outcome: "failed", run, error: end.failure.error };
     return { outcome: "completed", run, ...(rejection && { rejection }) };
   }
@@ -237,7 +235,7 @@ export class RunningExecution implements Execution {
     return this.#calls.complete(this.run.runId, status, { ...this.#options, ...parts, error });
   }
 
-  /** Acknowledge the cancel. If the server rejects a part of the report, acknowledge the cancel without that. */
+  /** Acknowledge the cancel. If the server rejects the contents, acknowledge the cancel without them. */
   async #acknowledge(end: End): Promise<Executed> {
     end.result = undefined;
     const send = () => {
@@ -254,6 +252,8 @@ export class RunningExecution implements Execution {
     for (;;) {
       try {
         const { run } = await retryReport(send, this.#retryMs);
+        // The response to a report omits them.
+        run.kwargs = this.run.kwargs;
         return { run, ...(rejection && { rejection }) };
       } catch (thrown) {
         const error = RunError.from(thrown);

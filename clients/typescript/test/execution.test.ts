@@ -304,7 +304,7 @@ for (const fence of [true, false]) {
         await once(beats, "beat", { signal }).catch(() => {});
       return { totalTokens: 3n };
     });
-    assert.equal(executed.outcome, fence ? "lost" : "completed");
+    assert.equal(executed.outcome, fence ? "fenced" : "completed");
     if (fence) assert.match(reports.at(-1) ?? "", /^complete ERROR run run-1 was stopped: no heartbeat/);
   });
 }
