@@ -76,10 +76,10 @@ type Execution struct {
 // context when the run ends elsewhere, and reports how the run ended. It blocks until then. If the input cannot be
 // read, the run ends as ERROR.
 //
-// It returns the run as reported: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
-// otherwise it is the error of the start or of the report. If the server rejects the usage or the stop reason, Execute
-// reports the end without it, and returns the run and ErrInvalidArgument. If it rejects the result, the run ends as
-// ERROR, likewise. If the handler panics, Execute reports ERROR and panics with the same value.
+// It returns the run as reported, with its kwargs: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
+// otherwise it is the error of the start or of the report. If the server rejects the usage, the result or the stop
+// reason, Execute reports the same end without the three, and returns the run and ErrInvalidArgument. If the handler
+// panics, Execute reports ERROR and panics with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
 // answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end for as long as the lease, and

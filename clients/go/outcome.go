@@ -1,7 +1,6 @@
 package runsvc
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -21,7 +20,7 @@ type outcome struct {
 }
 
 // SetResult sets what the run produced, at most 1 MiB and 16 levels deep. It is reported if the handler returns no
-// error. If it cannot be stored, the run ends as ERROR.
+// error. If the server rejects it, the run ends without it; see Execute.
 func (e *Execution) SetResult(result *structpb.Struct) {
 	e.reporting.Lock()
 	defer e.reporting.Unlock()
@@ -59,45 +58,16 @@ func unsendable(result *structpb.Struct, usage *runsvcv1.Progress) error {
 	}
 }
 
-// optional are the fields without which an end can be reported.
-var optional = []protoreflect.Name{"progress", "result", "stop_reason"}
-
-// dropRejected clears the optional fields of a report that the server has rejected, and reports whether there were any.
-// An end without its result is an ERROR.
-func dropRejected(report proto.Message, rejection error) bool {
-	var rejected *Error
-	if !errors.As(rejection, &rejected) || rejected.Code != codes.InvalidArgument {
-		return false
-	}
+// dropContents clears the fields without which an end can be reported, and reports whether there were any.
+func dropContents(report proto.Message) (dropped bool) {
 	fields := report.ProtoReflect()
-	dropped := false
-	for _, name := range optional {
-		field := fields.Descriptor().Fields().ByName(name)
-		if field != nil && fields.Has(field) && rejected.concerns(string(name)) {
+	for _, name := range []protoreflect.Name{"progress", "result", "stop_reason"} {
+		if field := fields.Descriptor().Fields().ByName(name); field != nil && fields.Has(field) {
 			fields.Clear(field)
 			dropped = true
-			if complete, ends := report.(*runsvcv1.CompleteRequest); ends && name == "result" {
-				complete.Status = runsvcv1.RunStatus_RUN_STATUS_ERROR
-				complete.Error = proto.String(errorText(errors.New(rejected.Message)))
-			}
 		}
 	}
 	return dropped
-}
-
-// concerns reports whether the rejection names a field or a part of it, or no optional field at all.
-func (e *Error) concerns(field string) bool {
-	namesAny := false
-	for _, violation := range e.Violations {
-		name, _, _ := strings.Cut(violation.Field, ".")
-		if name == field {
-			return true
-		}
-		for _, other := range optional {
-			namesAny = namesAny || name == string(other)
-		}
-	}
-	return !namesAny
 }
 
 // mergeProgress merges usage as the server does: by field, and by model the fields of each.

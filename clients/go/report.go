@@ -2,6 +2,7 @@ package runsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,9 @@ func (e *Execution) reportEnd(
 		return nil, fmt.Errorf("run %s: %w", e.Run.GetRunId(), ErrLost)
 	case cause == ErrCancelled:
 		return e.acknowledge(ctx, retryTime, usage)
+	case cause == ErrFenced && failure == nil:
+		// The work was stopped before its end.
+		failure = ErrFenced
 	case cause != nil && cause != ErrFenced:
 		// The caller ended the context, probably to stop the program: do not keep it waiting.
 		retryTime = e.client.timeout
@@ -100,27 +104,27 @@ func (e *Execution) complete(
 	return done, err
 }
 
-// sendEnd repeats a report of the end. If the server rejects an optional field, or rejected is such an error, sendEnd
-// reports the end without the field, and returns the rejection beside the run: the run must end in any case.
+// sendEnd repeats a report of the end. If the server rejects it, or rejected is such an error, sendEnd reports the end
+// without usage, result and stop reason, and returns the rejection beside the run: the run must end in any case.
 func sendEnd[Q proto.Message, A interface{ GetRun() *runsvcv1.Run }](
 	ctx context.Context, retryTime time.Duration, request Q,
 	send func(context.Context, Q, ...grpc.CallOption) (A, error), rejected error,
 ) (*runsvcv1.Run, error) {
-	if rejected != nil {
-		dropRejected(request, rejected)
-	}
-	for {
-		answer, err := repeat(ctx, retryTime, request, send)
-		switch {
-		case err == nil:
+	if rejected == nil {
+		var answer A
+		answer, rejected = repeat(ctx, retryTime, request, send)
+		if !errors.Is(rejected, ErrInvalidArgument) {
 			return answer.GetRun(), rejected
-		case !dropRejected(request, err):
-			return nil, err
-		}
-		if rejected == nil {
-			rejected = err
 		}
 	}
+	if !dropContents(request) {
+		return nil, rejected
+	}
+	answer, err := repeat(ctx, retryTime, request, send)
+	if err != nil {
+		return nil, err
+	}
+	return answer.GetRun(), rejected
 }
 
 // reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts

@@ -79,22 +79,29 @@ func (d *driver) execute(command object) (object, error) {
 	e.end <- endOf(command)
 	delete(d.executions, k)
 	reported := <-e.result
-	if command["cmd"] == "finish" {
-		run := encode(reported.run.ProtoReflect())
-		if command["throws"] != nil {
-			// The text names the type, which differs by language.
-			delete(run, "error")
-		}
-		return object{"run": run}, reported.err
+	if command["cmd"] == "stopped" {
+		return e.stopped(reported)
 	}
-	return stopped(reported)
+	// The text of an error without text names the type, which differs by language.
+	return object{"run": encodeRun(reported.run, command["throws"] == nil)}, reported.err
 }
 
-func stopped(reported result) (object, error) {
-	if errors.Is(reported.err, runsvc.ErrLost) {
+func (e *execution) stopped(reported result) (object, error) {
+	switch {
+	case errors.Is(reported.err, runsvc.ErrLost):
 		return object{"why": "lost"}, nil
+	case context.Cause(e.ctx) == runsvc.ErrFenced:
+		return object{"why": "fenced", "run": encodeRun(reported.run, false)}, reported.err
 	}
-	return object{"why": "cancelled", "run": encode(reported.run.ProtoReflect())}, reported.err
+	return object{"why": "cancelled", "run": encodeRun(reported.run, true)}, reported.err
+}
+
+func encodeRun(run *runsvcv1.Run, withError bool) object {
+	written := encode(run.ProtoReflect())
+	if !withError {
+		delete(written, "error")
+	}
+	return written
 }
 
 func (d *driver) start(command object) *execution {

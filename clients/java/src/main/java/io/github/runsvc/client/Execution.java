@@ -105,7 +105,7 @@ public final class Execution {
         Thread.interrupted() || why == null && failure instanceof InterruptedException;
     try {
       Throwable reported =
-          why == Stop.FENCED && failure instanceof InterruptedException
+          why == Stop.FENCED && (failure == null || failure instanceof InterruptedException)
               ? new IllegalStateException(FENCED_TEXT, failure)
               : failure;
       if (interrupted) {
@@ -128,7 +128,8 @@ public final class Execution {
               () -> reports.finish(why, outcome, failure),
               reports::hurry);
       if (!rethrows) {
-        return reported;
+        // Answers to reports do not contain the input.
+        return run.hasKwargs() ? reported.toBuilder().setKwargs(run.getKwargs()).build() : reported;
       }
     } catch (RunException | RunLostException unreported) {
       if (!rethrows) {
@@ -215,7 +216,8 @@ public final class Execution {
 
   /**
    * Sets what the run produced, at most 1 MiB and 16 levels deep. It is reported if the handler
-   * returns. If it cannot be stored, the run ends as ERROR.
+   * returns. If the server rejects it, the run ends without it; see {@link
+   * RunClient#execute(String, ExecuteOptions, Handler)}.
    */
   public void setResult(Struct result) {
     synchronized (reporting) {

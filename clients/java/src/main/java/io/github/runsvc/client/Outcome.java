@@ -3,10 +3,8 @@ package io.github.runsvc.client;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
 import com.google.protobuf.Struct;
-import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.ModelUsage;
 import io.github.runsvc.v1.Progress;
-import io.github.runsvc.v1.RunStatus;
 import java.util.List;
 import java.util.Map;
 
@@ -22,7 +20,7 @@ record Outcome(Progress usage, Struct result, String stopReason) {
   static final int MAX_SIZE = (4 << 20) - (32 << 10);
 
   /** The fields without which an end can be reported. */
-  private static final List<String> OPTIONAL = List.of("progress", "result", "stop_reason");
+  private static final List<String> CONTENTS = List.of("progress", "result", "stop_reason");
 
   /** Returns the rejection of a result that no report can carry beside the usage, or null. */
   RunException.InvalidArgument unsendable() {
@@ -39,39 +37,20 @@ record Outcome(Progress usage, Struct result, String stopReason) {
   }
 
   /**
-   * Clears the optional fields of a report that the server has rejected. An end without its result
-   * is an ERROR.
+   * Clears the fields without which an end can be reported.
    *
    * @return false if the report has none of them
    */
-  static boolean dropRejected(Message.Builder report, RunException.InvalidArgument rejection) {
+  static boolean drop(Message.Builder report) {
     boolean dropped = false;
-    for (String name : OPTIONAL) {
+    for (String name : CONTENTS) {
       FieldDescriptor field = report.getDescriptorForType().findFieldByName(name);
-      if (field != null && report.hasField(field) && concerns(rejection, name)) {
+      if (field != null && report.hasField(field)) {
         report.clearField(field);
         dropped = true;
-        if (name.equals("result") && report instanceof CompleteRequest.Builder end) {
-          end.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.cut(text(rejection)));
-        }
       }
     }
     return dropped;
-  }
-
-  private static String text(RunException rejection) {
-    String text = rejection.status().getDescription();
-    return text == null || text.isEmpty() ? "The server rejects the result" : text;
-  }
-
-  /** Whether the rejection names a field or a part of it, or no optional field at all. */
-  private static boolean concerns(RunException rejection, String name) {
-    List<String> named =
-        rejection.violations().stream()
-            .map(violation -> violation.field().split("\\.")[0])
-            .filter(OPTIONAL::contains)
-            .toList();
-    return named.isEmpty() || named.contains(name);
   }
 
   /** Merges usage as the server does: by field, and by model the fields of each. */

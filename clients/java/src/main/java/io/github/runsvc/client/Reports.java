@@ -152,32 +152,23 @@ final class Reports {
   }
 
   /**
-   * Reports the end. If the server rejects an optional field, reports the end without it, and
-   * throws the rejection: the run must end in any case.
+   * Reports the end. If the server rejects the report, reports the end without usage, result and
+   * stop reason, and throws the rejection: the run must end in any case.
    *
-   * @param rejection such an error that is known before; null if there is none
+   * @param known such a rejection that is known before; null if there is none
    */
   private Run repeatEnd(
-      Message.Builder request, Supplier<Run> send, RunException.InvalidArgument rejection) {
-    RunException.InvalidArgument rejected = rejection;
-    if (rejected != null) {
-      Outcome.dropRejected(request, rejected);
-    }
-    while (true) {
-      Run run;
-      try {
-        run = repeat(send);
-      } catch (RunException.InvalidArgument failure) {
-        if (!Outcome.dropRejected(request, failure)) {
-          throw failure;
-        }
-        rejected = rejected == null ? failure : rejected;
-        continue;
+      Message.Builder request, Supplier<Run> send, RunException.InvalidArgument known) {
+    try {
+      if (known != null) {
+        throw known;
       }
-      if (rejected != null) {
-        throw rejected;
+      return repeat(send);
+    } catch (RunException.InvalidArgument rejection) {
+      if (Outcome.drop(request)) {
+        repeat(send);
       }
-      return run;
+      throw rejection;
     }
   }
 

@@ -300,11 +300,10 @@ public final class RunClient implements AutoCloseable {
    * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
    * the caller interrupts the thread, the end is still reported, and the thread is interrupted
    * again afterwards; the report is then repeated for the timeout of a call. If the server rejects
-   * the usage or the stop reason, the end is reported without it, and {@link
-   * RunException.InvalidArgument} is thrown. If it rejects the result, the run ends as ERROR,
-   * likewise.
+   * the usage, the result or the stop reason, the same end is reported without the three, and
+   * {@link RunException.InvalidArgument} is thrown.
    *
-   * @return the run as reported: SUCCESS, ERROR with the message of the handler's exception, or
+   * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's exception, or
    *     INTERRUPTED if it was cancelled
    * @throws RunLostException if the run ended elsewhere, was removed, or is held by another
    *     executor

@@ -8,6 +8,7 @@ import io.github.runsvc.client.RunException;
 import io.github.runsvc.client.RunLostException;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -110,8 +111,10 @@ final class DrivenExecution {
     stopping.complete(() -> end(command));
     JsonObject json = new JsonObject();
     try {
-      json.add("run", Json.of(result(reported)));
-      json.addProperty("why", "cancelled");
+      Run run = result(reported);
+      boolean isCancelled = run.getStatus() == RunStatus.RUN_STATUS_INTERRUPTED;
+      json.add("run", Json.of(isCancelled ? run : run.toBuilder().clearError().build()));
+      json.addProperty("why", isCancelled ? "cancelled" : "fenced");
     } catch (RunLostException lost) {
       json.addProperty("why", "lost");
     }
