@@ -12,20 +12,24 @@ from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow
 from runsvc.core.lines import end_line
+from runsvc.core.model import ACTIVE
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
+    from typing import TypeAlias
 
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
-    from runsvc.core.model import Run
+    from runsvc.core.model import Run, RunStatus
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
     from runsvc.watch.hub import StatusHub
+
+    End: TypeAlias = Callable[[ExclusiveTransaction, Run], Run]
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,17 @@ class Reconciled(NamedTuple):
     runs: Sequence[Run]
     #: True if there are more orphans.
     more: bool
+
+
+class Selection(NamedTuple):
+    """The orphans that a reconciliation considers."""
+
+    #: Created at or before this time; None for any.
+    before: datetime | None = None
+    #: Some of the active statuses.
+    statuses: frozenset[RunStatus] = ACTIVE
+    #: None for every assistant, or none.
+    assistant_id: str | None = None
 
 
 class ServerInfo(NamedTuple):
@@ -75,17 +90,21 @@ class Admin:
         self._codec = codec
 
     async def reconcile_orphans(
-        self, *, error: str, before: datetime | None, limit: int
+        self, selection: Selection, *, error: str, limit: int, dry_run: bool = False
     ) -> Reconciled:
         """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
+
+        A dry run returns the runs that would end, as they are.
 
         A run with a valid lease is not an orphan, nor is one with a lease that has not had its full ttl since the
         last outage or delay of the service.
         """
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
-        query = Orphans(before, limit + 1, lapsed)
-        decide = partial(_end_orphans, query=query, error=error, limit=limit)
+        before, statuses, assistant_id = selection
+        query = Orphans(before, limit + 1, lapsed, statuses, assistant_id)
+        end = _kept if dry_run else partial(_ended, error=error)
+        decide = partial(_reconciled, query=query, end=end, limit=limit)
         return await self._writer.submit(timed_command(self._lease_clock, decide, (query,)))
 
     async def reconcile_all(self, error: str, *, limit: int = RECONCILE_LIMIT) -> int:
@@ -97,7 +116,7 @@ class Admin:
         count, more = 0, True
         while more:
             try:
-                ended, more = await self.reconcile_orphans(error=error, before=None, limit=limit)
+                ended, more = await self.reconcile_orphans(Selection(), error=error, limit=limit)
             except CorruptRow as corrupt:
                 _log.error("Reconciliation stopped: %s Then run `runsvc admin reconcile`.", corrupt)
                 break
@@ -138,14 +157,22 @@ class Admin:
         return False
 
 
-def _end_orphans(
-    tx: ExclusiveTransaction, reading: Reading, *, query: Orphans, error: str, limit: int
+def _reconciled(
+    tx: ExclusiveTransaction, reading: Reading, *, query: Orphans, end: End, limit: int
 ) -> Reconciled:
     found = tx.orphans(query)
     ended = [
-        tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
+        end(tx, run)
         for run in found[:limit]
         # A lease may seem over because of the outage.
         if run.lease is None or not reading.in_outage
     ]
     return Reconciled(ended, len(found) > limit)
+
+
+def _ended(tx: ExclusiveTransaction, run: Run, *, error: str) -> Run:
+    return tx.save(run, lifecycle.orphan(run, tx.stamp(), error=error))
+
+
+def _kept(_: ExclusiveTransaction, run: Run) -> Run:
+    return run

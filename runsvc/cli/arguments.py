@@ -33,11 +33,28 @@ _PROGRESS: Final = tuple(
 _MAX_INT64: Final = 2**63 - 1
 
 
+class Option(click.Option):
+    """An option whose errors name its environment variable only if the value came from there."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = click.Parameter.get_error_hint(self, ctx)
+        if ctx is None or ctx.get_parameter_source(self.name or "") is not _ENVIRONMENT:
+            return hint
+        return f"{hint} from the environment ({self.envvar or _variable(ctx, self)})"
+
+
+_ENVIRONMENT: Final = click.core.ParameterSource.ENVIRONMENT
+
+
+def _variable(context: click.Context, parameter: click.Parameter) -> str:
+    return f"{context.auto_envvar_prefix}_{parameter.name}".upper()
+
+
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """Return click's option. Its help shows the environment variable, and the default unless it is empty."""
     if settings.get("default") == "":
         settings.setdefault("show_default", False)
-    return click.option(*names, show_envvar=True, **settings)
+    return click.option(*names, cls=Option, show_envvar=True, **settings)
 
 
 class Count(click.IntRange):
@@ -94,8 +111,11 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         return stamp
 
 
+_ACTIVE: Final = ("pending", "running")
+_ENDED: Final = ("success", "error", "timeout", "interrupted")
 STATUS: Final = EnumChoice(RunStatus)
-TERMINAL: Final = EnumChoice(RunStatus, without=("pending", "running"))
+ACTIVE: Final = EnumChoice(RunStatus, without=_ENDED)
+TERMINAL: Final = EnumChoice(RunStatus, without=_ACTIVE)
 
 
 def _store_json_flag(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:

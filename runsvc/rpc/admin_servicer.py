@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runsvc.admin import Selection
 from runsvc.core.lines import end_line
 from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1 import admin_service_pb2 as pb
@@ -28,11 +29,21 @@ class AdminServicer(AdminServiceServicer):
     ) -> pb.ReconcileOrphansResponse:
         with Check() as check:
             error = check.orphan_error(request.error, ORPHAN_ERROR)
-            before = check.before(request)
+            selection = Selection(
+                before=check.before(request),
+                statuses=check.active_statuses(request.statuses),
+                assistant_id=check.optional_identifier(request, "assistant_id"),
+            )
             limit = check.limit(request.limit)
-        reconciled = self._admin.reconcile_orphans(error=error, before=before, limit=limit)
-        runs, more = await self._audit.attempt(context, "Reconciliation", reconciled)
-        self._audit.record(context, *map(end_line, runs))
+        dry_run = request.dry_run
+        reconciled = self._admin.reconcile_orphans(
+            selection, error=error, limit=limit, dry_run=dry_run
+        )
+        if dry_run:
+            runs, more = await reconciled
+        else:
+            runs, more = await self._audit.attempt(context, "Reconciliation", reconciled)
+            self._audit.record(context, *map(end_line, runs))
         return pb.ReconcileOrphansResponse(runs=fitting(map(to_message, runs)), more=more)
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:

@@ -34,8 +34,8 @@ class Guard(grpc.GenericRpcHandler):
     """Holds every method of the server, and guards its handler.
 
     The generated code adds services to it as to a server. It is not an interceptor, which the transport would query on
-    every call for an answer that never changes. Nor are methods registered with the transport: it waits for the next
-    call of each registered method, and re-registers every waiter on each call.
+    every call for an answer that never changes. Nor are methods registered with the transport, except one: it waits
+    for the next call of each registered method, and re-registers every waiter on each call.
     """
 
     def __init__(
@@ -62,6 +62,10 @@ class Guard(grpc.GenericRpcHandler):
         for name, handler in handlers.items():
             method = f"/{service}/{name}"
             self._handlers[method] = self._guard(method, handler)
+
+    def registered(self, service: str, method: str) -> dict[str, Handler]:
+        """A method to register with the transport, which then queues its calls apart from all others."""
+        return {method: self._handlers[f"/{service}/{method}"]}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """The guarded handler of a method."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Option = tuple[str, int]
 
+HEALTH: Final = "grpc.health.v1.Health"
 #: Most calls under way on one connection, watches included.
 MAX_STREAMS: Final = 250
 #: Options of the transport.
@@ -85,18 +86,17 @@ class GrpcServer:
         options = tuple(options)
         connections = _connections(dict(options), monotonic)
         audit = Audit()
-        self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers(
-            (
-                _guard(
-                    in_flight,
-                    connections,
-                    RunServicer(manager, watches, codec, connections, audit),
-                    AdminServicer(admin, audit),
-                    self._health,
-                ),
-            )
+        guard = _guard(
+            in_flight,
+            connections,
+            RunServicer(manager, watches, codec, connections, audit),
+            AdminServicer(admin, audit),
+            self._health,
         )
+        self._server = grpc.aio.server(options=options)
+        self._server.add_generic_rpc_handlers((guard,))
+        # Health checks do not wait behind other calls, and are not shed with them.
+        self._server.add_registered_method_handlers(HEALTH, guard.registered(HEALTH, "Check"))
 
     async def start(self, listen: str) -> str:
         """Listen; return the address with the port that was bound. Raise ListenRefused."""
@@ -146,7 +146,7 @@ def _guard(
     add_RunServiceServicer_to_server(servicer, services)
     add_AdminServiceServicer_to_server(admin, services)
     health_pb2_grpc.add_HealthServicer_to_server(health, services)
-    names = (*filter(None, SERVICES), "grpc.health.v1.Health", reflection.SERVICE_NAME)
+    names = (*filter(None, SERVICES), HEALTH, reflection.SERVICE_NAME)
     reflected = reflection.aio.ReflectionServicer(names)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         reflected, services

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from runsvc.core.model import ACTIVE
 from runsvc.store.attachments import Abandoned, AnyReleased
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ class Orphans:
     before: datetime | None
     limit: int
     lapsed: Lapsed | None = None
+    statuses: frozenset[RunStatus] = ACTIVE
+    #: None: of every assistant, or of none.
+    assistant_id: str | None = None
 
 
 Query = (

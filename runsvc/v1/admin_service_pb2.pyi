@@ -11,14 +11,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReconcileOrphansRequest(_message.Message):
-    __slots__ = ("error", "before", "limit")
+    __slots__ = ("error", "before", "limit", "dry_run", "statuses", "assistant_id")
     ERROR_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    ASSISTANT_ID_FIELD_NUMBER: _ClassVar[int]
     error: str
     before: _timestamp_pb2.Timestamp
     limit: int
-    def __init__(self, error: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limit: _Optional[int] = ...) -> None: ...
+    dry_run: bool
+    statuses: _containers.RepeatedScalarFieldContainer[_run_pb2.RunStatus]
+    assistant_id: str
+    def __init__(self, error: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limit: _Optional[int] = ..., dry_run: bool = ..., statuses: _Optional[_Iterable[_Union[_run_pb2.RunStatus, str]]] = ..., assistant_id: _Optional[str] = ...) -> None: ...
 
 class ReconcileOrphansResponse(_message.Message):
     __slots__ = ("runs", "more")

@@ -64,8 +64,8 @@ class AdminServiceServicer(object):
 
     def ReconcileOrphans(self, request, context):
         """Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-        reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-        ordinary changes.
+        reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+        finds nothing. Watchers receive ordinary changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,8 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ReconcileOrphans: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ReconcileOrphansRequest, _admin_service_pb2.ReconcileOrphansResponse]
     """Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-    reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-    ordinary changes.
+    reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+    finds nothing. Watchers receive ordinary changes.
     """
     Delete: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteRequest, _admin_service_pb2.DeleteResponse]
     """Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
@@ -61,8 +61,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReconcileOrphans: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReconcileOrphansRequest, _admin_service_pb2.ReconcileOrphansResponse]  # type: ignore[assignment]
     """Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-    reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-    ordinary changes.
+    reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+    finds nothing. Watchers receive ordinary changes.
     """
     Delete: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteRequest, _admin_service_pb2.DeleteResponse]  # type: ignore[assignment]
     """Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
@@ -86,8 +86,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ReconcileOrphansResponse, _abc.Awaitable[_admin_service_pb2.ReconcileOrphansResponse]]:
         """Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-        reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-        ordinary changes.
+        reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+        finds nothing. Watchers receive ordinary changes.
         """
 
     @_abc_1.abstractmethod

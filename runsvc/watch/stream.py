@@ -13,6 +13,7 @@ from runsvc.store.base import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.progress_rounds import ProgressRounds
 from runsvc.watch.run_end import OPEN, RunEnd
+from runsvc.watch.turns import FEW, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
     from runsvc.watch.cursor import Cursor
     from runsvc.watch.hub import StatusHub
+    from runsvc.watch.turns import Turn
 
 #: Default of the longest time without an event, in seconds.
 HEARTBEAT_INTERVAL: Final = 15.0
@@ -69,6 +71,7 @@ class Watches:
         lease_clock: LeaseClock,
         attachments: Attachments,
         tuning: WatchTuning | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.store = store
         self.hub = hub
@@ -76,6 +79,7 @@ class Watches:
         self.lease_clock = lease_clock
         self.attachments = attachments
         self.tuning = tuning or WatchTuning()
+        self.turns = turns or Turns()
 
     def open(
         self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
@@ -99,6 +103,7 @@ class Watch:
     __slots__ = (
         "_attachment",
         "_cursor",
+        "_is_behind",
         "_loop",
         "_may_be_ended",
         "_next_heartbeat",
@@ -108,6 +113,7 @@ class Watch:
         "_run_end",
         "_snapshot",
         "_store_id",
+        "_turn",
         "_watches",
         "over",
     )
@@ -127,6 +133,10 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
         self._progress = _progress_rounds(watches, cursor) if request.include_progress else None
+        #: Much is to be sent: most of a snapshot, or changes that follow many others.
+        self._is_behind = False
+        #: Held while a chunk of it is sent.
+        self._turn: Turn | None = None
         #: Unsent runs of the snapshot; None without a snapshot, or once all of it is sent.
         self._snapshot: deque[RunState] | None = None
         #: Of a watch of one run.
@@ -145,6 +155,8 @@ class Watch:
 
     def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> None:
         self._watches.hub.close(self._cursor)
+        if self._turn is not None:
+            self._turn.end()
         if self._attachment is not None:
             # Any other end, above all a cancelled call, means that the client left, unless the connection aged out.
             ended_here = isinstance(error, RunsvcError) or self._may_be_ended()
@@ -168,13 +180,20 @@ class Watch:
 
         Empty if the watch is over without a further event.
         """
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
+        if self._is_behind:
+            self._turn = await self._watches.turns.take()
         if self._snapshot is not None:
             return await self._snapshot_events(self._snapshot)
+        self._is_behind = False
         cursor, progress = self._cursor, self._progress
         while True:
             if changes := await cursor.read():
                 # Changes carry a position, as a heartbeat does: they postpone it.
                 self._next_heartbeat = _UNSET
+                self._is_behind = len(changes) > FEW
                 return self._up_to_the_end(changes)
             now = self._loop.time()
             if progress and progress.due_at() <= now and (events := await progress.read(now)):
@@ -195,6 +214,7 @@ class Watch:
         if self._run_end and not states:
             raise RunNotFound(topic.key)
         self._snapshot = deque(states)
+        self._is_behind = len(states) > FEW
         self._cursor.seek(revision)
 
     async def _snapshot_events(self, unsent: deque[RunState]) -> Sequence[Event]:

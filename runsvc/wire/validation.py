@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core.model import CancelAction, Progress, RunStatus
+from runsvc.core.model import ACTIVE, CancelAction, Progress, RunStatus
 from runsvc.core.progress import FIGURES, MODELS_LIMIT
 from runsvc.wire import page_token
 from runsvc.wire.convert import progress_from, to_datetime
@@ -113,6 +113,13 @@ class Check(Fields):
         if not wanted <= _STATUSES.keys():
             self.fault("statuses", "has a number that is not a status")
         return frozenset(_STATUSES[number] for number in wanted & _STATUSES.keys())
+
+    def active_statuses(self, numbers: Collection[int]) -> frozenset[RunStatus]:
+        """The statuses of orphans; both active ones if empty."""
+        wanted = self.statuses(numbers) or ACTIVE
+        if not wanted <= ACTIVE:
+            self.fault("statuses", "must be PENDING or RUNNING: all other runs have ended")
+        return wanted & ACTIVE
 
     def action(self, number: int) -> CancelAction:
         """The treatment of a cancelled run's state; INTERRUPT if unset."""

@@ -137,10 +137,15 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def unary(
-        self, method: str, message: bytes, extra: tuple[tuple[str, str], ...] = ()
+        self,
+        method: str,
+        message: bytes,
+        extra: tuple[tuple[str, str], ...] = (),
+        *,
+        compressed: bool = False,
     ) -> asyncio.Future[Reply]:
         """Start a call and return a future of its end, which raises ConnectionLost if the connection breaks."""
-        return self._start(method, message, None, extra).ended
+        return self._start(method, message, None, extra, compressed).ended
 
     def stream(
         self, method: str, message: bytes, on_message: Callable[[bytes], None]
@@ -168,13 +173,14 @@ class Connection(asyncio.Protocol):
         message: bytes,
         on_message: Callable[[bytes], None] | None,
         extra: tuple[tuple[str, str], ...] = (),
+        compressed: bool = False,
     ) -> _Stream:
         if self._transport is None:
             raise ConnectionLost
         number, self._next = self._next, self._next + 2
         stream = self._streams[number] = _Stream(on_message)
         headers = _frame(_HEADERS, _END_HEADERS, number, request_headers(method, extra))
-        body = struct.pack(">BI", 0, len(message)) + message
+        body = struct.pack(">BI", compressed, len(message)) + message
         if len(body) > self._stream_window:
             raise ValueError("the request is larger than the server's window of a stream")
         self._queued[number] = headers + _data_frames(number, body), len(body)
@@ -214,6 +220,8 @@ class Connection(asyncio.Protocol):
         for stream in streams.values():
             if not stream.ended.done():
                 stream.ended.set_exception(ConnectionLost())
+                # Not every caller waits for the end, and no one misses it.
+                stream.ended.exception()
 
     def data_received(self, data: bytes) -> None:
         unread = self._unread

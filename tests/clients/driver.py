@@ -37,17 +37,22 @@ class Driver:
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         await self._process.stdin.drain()
 
-    async def answer(self) -> dict[str, Any]:
-        """Return the next answer."""
+    async def answer(self, limit: float = LIMIT) -> dict[str, Any]:
+        """Return the next answer, which arrives within `limit` seconds."""
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(limit):
                 line = await self._process.stdout.readline()
         except TimeoutError:
             line = b""
         assert line, f"the {self.language} driver did not answer:\n{self.log.read_text()}"
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    async def kill(self) -> None:
+        """Kill the process, as a crash would."""
+        self._process.kill()
+        await self._process.wait()
 
     async def quit(self) -> None:
         """Send `quit`, and check the answer and the exit status."""
@@ -80,7 +85,7 @@ class Driver:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self._process.returncode is None:
                 await self.quit()
         finally:
             if self._process.returncode is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.core import lifecycle
 from runsvc.store.queries import DueLeases, DueTimeouts, Lapsed, Orphans
-from tests.conformance.driver import CODEC, RUNNING, SUCCESS, Driver
+from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,3 +132,19 @@ def test_a_run_with_a_lapsed_lease_is_an_orphan_on_request(driver: Driver) -> No
     assert found(driver, Orphans(None, 9, in_grace)) == ids(free)
     later = Lapsed(expires_at(holding), EVER)
     assert found(driver, Orphans(None, 9, later)) == ids(lapsed, free, holding)
+
+
+def test_orphans_are_selected_by_status_and_assistant(driver: Driver) -> None:
+    pending, running = driver.create(assistant_id="a"), started(driver, driver.create())
+    other = started(driver, driver.create(assistant_id="b"))
+    lapsed = started(driver, leased(driver, 5))
+    due = Lapsed(expires_at(lapsed), EVER)
+
+    def selected(**selection: Any) -> Sequence[str]:
+        return found(driver, Orphans(None, 9, due, **selection))
+
+    assert selected(statuses=frozenset({PENDING})) == ids(pending)
+    assert selected(statuses=frozenset({RUNNING})) == ids(running, other, lapsed)
+    assert selected(assistant_id="a") == ids(pending)
+    assert selected(assistant_id="b", statuses=frozenset({RUNNING})) == ids(other)
+    assert selected(assistant_id="a", statuses=frozenset({RUNNING})) == []

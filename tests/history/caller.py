@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.history.recording import End, Method
 
 THREADS: Final = 5
+#: Calls of a caller on the same threads. A thread with all calls of a long recording would take long to check.
+EPOCH: Final = 200
 CALLERS: Final = 4
 _METHODS: Final[tuple[Method, ...]] = ("create", "set_status", "cancel", "get", "page", "inflight")
 _WEIGHTS: Final = (6, 4, 2, 4, 6, 3)
@@ -36,6 +38,7 @@ class Caller:
         self._name = name
         self._chance = Random(name)
         self._known: list[str] = []
+        self._calls = 0
 
     async def make(self, calls: int) -> None:
         """Make some calls. A server that is down is waited for."""
@@ -47,7 +50,8 @@ class Caller:
                 await asyncio.sleep(0.05)
 
     async def _call(self, method: Method, name: str) -> End:
-        thread_id = f"t{self._chance.randrange(THREADS)}"
+        thread_id = f"t{self._calls // EPOCH}-{self._chance.randrange(THREADS)}"
+        self._calls += 1
         size = self._chance.choice((2, 20, 200))
         request = self._request(method, name, thread_id, size)
         deadline = 10 * self._chance.random() ** 4

@@ -1,17 +1,20 @@
-"""Recorded histories of several processes, over a server that is killed and stopped."""
+"""Recorded histories of several processes, over a server that is killed and stopped, and whose disk fails."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.history.caller import CALLERS
 from tests.history.checker import violations
 from tests.history.recording import Operation, Seen, Write, operations_in, writes_in
-from tests.support.server import Process
+from tests.support.torment import Torment
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -30,12 +33,31 @@ def lines_in(files: list[Path]) -> list[str]:
     ]
 
 
+class Counted:
+    """The lines of files that grow, without reading them again."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files = dict.fromkeys(files, 0)
+        self._lines = 0
+
+    def lines(self) -> int:
+        for file, offset in self._files.items():
+            if file.exists():
+                with file.open("rb") as opened:
+                    opened.seek(offset)
+                    added = opened.read()
+                self._files[file] += len(added)
+                self._lines += added.count(b"\n")
+        return self._lines
+
+
 async def record(
     folder: Path, seed: str, calls: int, disturbances: int
 ) -> tuple[list[Operation], list[Write]]:
-    """Have some processes make calls, and kill or stop the server as many times meanwhile."""
+    """Have some processes make calls, and disturb the server as many times meanwhile."""
     files = [folder / f"{seed}-{number}.jsonl" for number in range(PROCESSES)]
-    async with Process(folder / "runs.db", "--log-keep", "100000000") as process:
+    torment = Torment(folder, "--log-keep", "100000000")
+    async with torment.server as process:
         programs = [
             await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -49,11 +71,12 @@ async def record(
             for file in files
         ]
         ends = asyncio.gather(*(program.wait() for program in programs))
-        for number in range(disturbances):
-            seen = len(lines_in(files))
-            await until(lambda seen=seen: ends.done() or len(lines_in(files)) > seen + 100, 300)  # type: ignore[misc]
-            await (process.stop() if number % 2 else process.kill())
-            await process.start_again()
+        counted, pause = Counted(files), calls * CALLERS * PROCESSES // (disturbances + 1)
+        for number, disturb in enumerate(islice(cycle(torment.disturbances), disturbances), 1):
+            due = number * pause
+            await until(lambda due=due: ends.done() or counted.lines() >= due, 300)  # type: ignore[misc]
+            if not ends.done():
+                await disturb()
         assert set(await ends) == {0}
         assert await process.stop() == 0
     return operations_in(lines_in(files)), writes_in(folder / "runs.db")
@@ -62,14 +85,17 @@ async def record(
 @pytest.mark.parametrize(
     ("calls", "disturbances"),
     [
-        pytest.param(100, 2, id="short"),
-        pytest.param(20_000, 60, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]),
+        pytest.param(100, 10, id="short"),
+        # Some ten minutes.
+        pytest.param(50_000, 200, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]),
     ],
 )
 async def test_every_answer_is_one_moment_between_call_and_return(
     tmp_path: Path, calls: int, disturbances: int
 ) -> None:
     operations, writes = await record(tmp_path, "caller", calls, disturbances)
+    ends = Counter(each.outcome for each in operations)
+    print(f"{len(operations):,} calls, {len(writes):,} changes, {dict(ends)}")
     assert violations(operations, writes) == []
     answered = {each.method for each in operations if each.outcome == "answered"}
     assert answered == {"create", "set_status", "cancel", "get", "page", "inflight"}

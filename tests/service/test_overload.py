@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tests.bench.http2 import RESET
+from tests.bench.http2 import RESET, Connection
 from tests.support.overload import HEALTH, Callers, Outcomes
 from tests.support.server import Process
 
@@ -29,7 +29,14 @@ async def test_calls_beyond_a_short_queue_end_at_once_and_have_no_effect(tmp_pat
     async with Process(db) as process:
         callers = await Callers.open(process.address, connections=CALLS // 100, deadline=60.0)
         before, outcomes = runs_in(db), Outcomes()
-        await asyncio.gather(*(callers.call(number, outcomes) for number in range(CALLS)))
+        probe = await Connection.open(process.address)
+        calls = asyncio.gather(*(callers.call(number, outcomes) for number in range(CALLS)))
+        probes = 0
+        while not calls.done():
+            assert (await probe.unary(HEALTH, b"")).status == OK
+            probes += 1
+        assert probes > 1
+        probe.close()
         assert outcomes.ends.keys() <= {OK, CANCELLED, RESOURCE_EXHAUSTED, RESET}
         assert outcomes.ends[CANCELLED] + outcomes.ends[RESET] > 0
         assert outcomes.answered > 0

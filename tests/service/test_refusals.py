@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.client import error_of
-from tests.support.calls import RUNNING, SUCCESS, call, created, refused
+from tests.support.calls import PENDING, RUNNING, SUCCESS, call, created, refused
 
 if TYPE_CHECKING:
     from tests.support.server import Client
@@ -104,6 +104,9 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("Cancel", {"run_id": "r", "action": 3}, "action"),
     ("Cancel", {"run_id": "r", "note": "n" * 1_025}, "note"),
     ("ReconcileOrphans", {"limit": -1}, "limit"),
+    ("ReconcileOrphans", {"statuses": [PENDING, SUCCESS]}, "statuses"),
+    ("ReconcileOrphans", {"statuses": [99]}, "statuses"),
+    ("ReconcileOrphans", {"assistant_id": ""}, "assistant_id"),
     ("ReconcileOrphans", {"error": "e" * 16_385}, "error"),
     ("ReconcileOrphans", {"before": {"seconds": 2**62}}, "before"),
     ("Delete", {"run_id": "\x00"}, "run_id"),

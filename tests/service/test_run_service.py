@@ -332,6 +332,22 @@ async def test_orphans_are_reconciled_oldest_first_until_there_are_none(client: 
     assert not (await call(client, "ReconcileOrphans")).runs
 
 
+async def test_orphans_are_selected_and_shown_before_they_end(client: Client) -> None:
+    runs = [await created(client, f"t{n}", assistant_id=f"a{n % 2}") for n in range(4)]
+    await call(client, "SetStatus", run_id=runs[3].run_id, status=RUNNING)
+    mine = {"assistant_id": "a1", "statuses": [PENDING]}
+    before = await call(client, "GetServerInfo")
+    dry = await call(client, "ReconcileOrphans", dry_run=True, **mine)
+    assert [run.run_id for run in dry.runs] == [runs[1].run_id]
+    assert dry.runs[0].status == PENDING
+    assert await call(client, "GetServerInfo") == before
+    ended = await call(client, "ReconcileOrphans", **mine)
+    assert [(run.run_id, run.status) for run in ended.runs] == [(runs[1].run_id, ERROR)]
+    rest = await call(client, "ReconcileOrphans", dry_run=True, limit=2)
+    assert [run.run_id for run in rest.runs] == [runs[0].run_id, runs[2].run_id]
+    assert rest.more
+
+
 @pytest.mark.parametrize(("orphans", "status"), [("keep", PENDING), ("fail", ERROR)])
 async def test_active_runs_are_kept_or_failed_at_start(
     tmp_path: Path, orphans: str, status: int

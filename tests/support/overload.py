@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.v1 import run_pb2, run_service_pb2
 from tests.bench.http2 import Connection, ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.bench.http2 import Reply
 
 CREATE: Final = "/runsvc.v1.RunService/CreateOrReject"
 GET: Final = "/runsvc.v1.RunService/Get"
@@ -39,9 +42,26 @@ class Outcomes:
     def answered(self) -> int:
         return len(self.latencies)
 
+    def note(self, begin: float, created: int, ended: asyncio.Future[Reply]) -> None:
+        """Note the end of a call that was not given up."""
+        if ended.cancelled():
+            return
+        end = LOST if ended.exception() else ended.result().status
+        self.ends[end] += 1
+        if end == 0:
+            self.latencies.append(time.perf_counter() - begin)
+            self.created += created
+
     def p99(self) -> float:
         """The latency in seconds that 99 % of the answered calls did not exceed."""
         return sorted(self.latencies)[int(0.99 * (self.answered - 1))] if self.latencies else 0.0
+
+
+class _Waiting(NamedTuple):
+    until: float
+    connection: Connection
+    stream: int
+    ended: asyncio.Future[Reply]
 
 
 class Callers:
@@ -86,14 +106,36 @@ class Callers:
             outcomes.created += number % 2
 
     async def at_rate(self, rate: float, seconds: float) -> Outcomes:
-        """Make calls at a fixed rate."""
-        outcomes, calls = Outcomes(), set[asyncio.Task[None]]()
+        """Make calls at a fixed rate, without a task for each: the load must not limit itself."""
+        outcomes, waiting = Outcomes(), deque[_Waiting]()
         async for number in _ticks(rate, seconds):
-            task = asyncio.create_task(self.call(number, outcomes))
-            calls.add(task)
-            task.add_done_callback(calls.discard)
-        await asyncio.gather(*calls)
+            self._give_up(waiting, outcomes)
+            self._begin(number, waiting, outcomes)
+        while waiting:
+            await asyncio.sleep(0.01)
+            self._give_up(waiting, outcomes)
         return outcomes
+
+    def _begin(self, number: int, waiting: deque[_Waiting], outcomes: Outcomes) -> None:
+        connection = self.connections[number % len(self.connections)]
+        method, message = (CREATE, creation()) if number % 2 else (GET, self._get)
+        begin, stream = time.perf_counter(), connection.next_stream
+        try:
+            ended = connection.unary(method, message, self._headers)
+        except ConnectionLost:
+            outcomes.ends[LOST] += 1
+            return
+        ended.add_done_callback(partial(outcomes.note, begin, number % 2))
+        waiting.append(_Waiting(begin + self._deadline, connection, stream, ended))
+
+    def _give_up(self, waiting: deque[_Waiting], outcomes: Outcomes) -> None:
+        """Cancel the calls whose deadline is over. All have the same deadline, so the first call ends first."""
+        now = time.perf_counter()
+        while waiting and (waiting[0].until < now or waiting[0].ended.done()):
+            _, connection, stream, ended = waiting.popleft()
+            if not ended.done():
+                outcomes.ends[OVERDUE] += 1
+                connection.cancel(stream)
 
     async def closed_loop(self, callers: int, seconds: float) -> Outcomes:
         """Make calls from some callers, each of which waits for its answer before its next call."""

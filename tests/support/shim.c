@@ -2,6 +2,8 @@
 
    SHIM_SYNC_FAILS names a file. While it exists, a flush of a -wal file fails with EIO; if it contains "once", it is
    removed by the first failure.
+   SHIM_WRITE_FAILS does the same for a write to a -wal file, which fails with ENOSPC after its first half.
+   SHIM_SLOW names a file. While it exists, each flush takes 0.2 seconds longer.
    SHIM_NO_TEMPORARY: SQLite's temporary files cannot be created.
    SHIM_KILL_AT=N with SHIM_FILES=PREFIX: the process is killed in its Nth change of a file whose path begins with the
    prefix. A write is cut in half. */
@@ -43,10 +45,30 @@ static void end(void) {
   pause();
 }
 
+/* True if the file that a variable names makes a change of this -wal file fail. */
+static int fails(const char *variable, int fd) {
+  char path[4096], content[8] = "";
+  const char *flag = getenv(variable);
+  if (!flag) return 0;
+  size_t length = strlen(path_of(fd, path, sizeof path));
+  if (length < 4 || strcmp(path + length - 4, "-wal")) return 0;
+  int file = syscall(SYS_openat, AT_FDCWD, flag, O_RDONLY, 0);
+  if (file < 0) return 0;
+  syscall(SYS_read, file, content, sizeof content - 1);
+  syscall(SYS_close, file);
+  if (!strncmp(content, "once", 4)) syscall(SYS_unlinkat, AT_FDCWD, flag, 0);
+  return 1;
+}
+
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
   if (is_last_of(fd)) {
     syscall(SYS_pwrite64, fd, data, size / 2, offset);
     end();
+  }
+  if (fails("SHIM_WRITE_FAILS", fd)) {
+    syscall(SYS_pwrite64, fd, data, size / 2, offset);
+    errno = ENOSPC;
+    return -1;
   }
   return syscall(SYS_pwrite64, fd, data, size, offset);
 }
@@ -78,29 +100,20 @@ int rename(const char *from, const char *to) {
   return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
-static int sync_fails(int fd) {
-  char path[4096], content[8] = "";
-  const char *flag = getenv("SHIM_SYNC_FAILS");
-  size_t length = strlen(path_of(fd, path, sizeof path));
-  if (!flag || length < 4 || strcmp(path + length - 4, "-wal")) return 0;
-  int file = syscall(SYS_openat, AT_FDCWD, flag, O_RDONLY, 0);
-  if (file < 0) return 0;
-  syscall(SYS_read, file, content, sizeof content - 1);
-  syscall(SYS_close, file);
-  if (!strncmp(content, "once", 4)) syscall(SYS_unlinkat, AT_FDCWD, flag, 0);
-  errno = EIO;
-  return 1;
+static int flush(int fd, long number) {
+  const char *slow = getenv("SHIM_SLOW");
+  if (is_last_of(fd)) end();
+  if (slow && !syscall(SYS_faccessat, AT_FDCWD, slow, F_OK)) usleep(200000);
+  if (fails("SHIM_SYNC_FAILS", fd)) {
+    errno = EIO;
+    return -1;
+  }
+  return syscall(number, fd);
 }
 
-int fdatasync(int fd) {
-  if (is_last_of(fd)) end();
-  return sync_fails(fd) ? -1 : syscall(SYS_fdatasync, fd);
-}
+int fdatasync(int fd) { return flush(fd, SYS_fdatasync); }
 
-int fsync(int fd) {
-  if (is_last_of(fd)) end();
-  return sync_fails(fd) ? -1 : syscall(SYS_fsync, fd);
-}
+int fsync(int fd) { return flush(fd, SYS_fsync); }
 
 static int opened(const char *path, int flags, mode_t mode) {
   if (getenv("SHIM_NO_TEMPORARY") && strstr(path, "etilqs_")) {

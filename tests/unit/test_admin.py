@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc import __version__
-from runsvc.admin import Admin, Reconciled
+from runsvc.admin import Admin, Reconciled, Selection
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import CorruptRow, RunActive, RunNotFound
@@ -73,7 +73,7 @@ async def test_reconciling_ends_active_runs_oldest_first(server: Server) -> None
     old, ended, new = (server.driver.create(owner=owner) for owner in "abc")
     server.driver.report(old, RUNNING)
     server.driver.report(ended, SUCCESS)
-    answer = await server.admin.reconcile_orphans(error="gone", before=None, limit=9)
+    answer = await server.admin.reconcile_orphans(Selection(), error="gone", limit=9)
     assert [run.run_id for run in answer.runs] == [old.run_id, new.run_id]
     assert not answer.more
     for run in answer.runs:
@@ -88,18 +88,38 @@ async def test_reconciling_is_complete_when_there_are_no_more_orphans(server: Se
     counts = []
     more = True
     while more:
-        runs, more = await server.admin.reconcile_orphans(error="gone", before=None, limit=2)
+        runs, more = await server.admin.reconcile_orphans(Selection(), error="gone", limit=2)
         counts.append(len(runs))
     assert counts == [2, 2, 1]
-    again = await server.admin.reconcile_orphans(error="gone", before=None, limit=2)
+    again = await server.admin.reconcile_orphans(Selection(), error="gone", limit=2)
     assert again == Reconciled([], more=False)
 
 
 async def test_reconciling_does_not_end_younger_runs(server: Server) -> None:
     old, new = server.driver.create(), server.driver.create()
-    await server.admin.reconcile_orphans(error="gone", before=old.created_at, limit=9)
+    await server.admin.reconcile_orphans(Selection(old.created_at), error="gone", limit=9)
     assert await server.status(old) is ERROR
     assert await server.status(new) is not ERROR
+
+
+async def test_a_dry_run_ends_nothing(server: Server) -> None:
+    runs = [server.driver.create() for _ in range(3)]
+    clock = (await server.admin.server_info()).clock
+    dry = await server.admin.reconcile_orphans(Selection(), error="gone", limit=2, dry_run=True)
+    assert (list(dry.runs), dry.more) == (runs[:2], True)
+    assert (await server.admin.server_info()).clock == clock
+    ended = await server.admin.reconcile_orphans(Selection(), error="gone", limit=2)
+    assert [run.run_id for run in ended.runs] == [run.run_id for run in dry.runs]
+
+
+async def test_reconciling_ends_selected_runs_only(server: Server) -> None:
+    mine, other = (server.driver.create(assistant_id=name) for name in ("mine", "other"))
+    started = server.driver.report(server.driver.create(assistant_id="mine"), RUNNING)
+    selection = Selection(statuses=frozenset({RUNNING}), assistant_id="mine")
+    answer = await server.admin.reconcile_orphans(selection, error="gone", limit=9)
+    assert [run.run_id for run in answer.runs] == [started.run_id]
+    for run in (mine, other):
+        assert await server.status(run) is RunStatus.PENDING
 
 
 async def test_reconciling_ends_a_run_whose_lease_is_over(server: Server) -> None:
@@ -107,7 +127,7 @@ async def test_reconciling_ends_a_run_whose_lease_is_over(server: Server) -> Non
     held = server.driver.create(worker_id="w", lease_ttl=timedelta(hours=1))
 
     async def reconciled() -> list[str]:
-        answer = await server.admin.reconcile_orphans(error="gone", before=None, limit=9)
+        answer = await server.admin.reconcile_orphans(Selection(), error="gone", limit=9)
         return [run.run_id for run in answer.runs]
 
     # The time for which renewals have been accepted is unknown before the first beat.
@@ -125,7 +145,7 @@ async def test_an_outage_that_begins_after_the_submission_protects_leases(server
     orphan = server.driver.create()
     server.beat()
     reconciling = asyncio.create_task(
-        server.admin.reconcile_orphans(error="gone", before=None, limit=9)
+        server.admin.reconcile_orphans(Selection(), error="gone", limit=9)
     )
     server.writer._busy = True
     # The command is in the queue with a query for lapsed leases.
@@ -160,7 +180,7 @@ async def test_a_corrupt_row_stops_reconcile_all_and_is_logged(
     assert f"Stored run {corrupt.run_id} is corrupt and cannot be read" in record.message
     assert "runsvc admin reconcile" in record.message
     with pytest.raises(CorruptRow):
-        await server.admin.reconcile_orphans(error="gone", before=None, limit=9)
+        await server.admin.reconcile_orphans(Selection(), error="gone", limit=9)
     await server.admin.delete(corrupt.run_id)
     assert await server.admin.reconcile_all("gone", limit=1) == 1
 

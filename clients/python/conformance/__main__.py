@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clients.python.conformance.driven_execution import DrivenExecution, End
+from clients.python.conformance.failures import execute_all
 from clients.python.conformance.values import error_form, form, full_form, message, number
 from runsvc.client import OUTAGE, AsyncRunClient, RunError
 from runsvc.v1.run_pb2 import CancelAction, Progress, RunSpec, RunStatus, StatusEvent
@@ -181,6 +182,12 @@ class Driver:
         run = await driven.started()
         self._executions[command["k"]] = driven
         return {"run": form(run)}
+
+    async def do_execute_all(self, command: Command) -> Answer:
+        lease_ttl, work = (command[name] / 1_000 for name in ("lease_ttl_ms", "work_ms"))
+        run_ids, first = command["run_ids"], command["first"]
+        await execute_all(self._client, run_ids, first, lease_ttl=lease_ttl, work=work)
+        return {}
 
     async def do_report(self, command: Command) -> Answer:
         progress = message(Progress, command.get("progress", {}))

@@ -1,6 +1,7 @@
 //! The driver for the conformance suite. clients/conformance/README.md describes its commands.
 
 mod execution_task;
+mod failures;
 mod read;
 mod write;
 
@@ -68,6 +69,7 @@ impl Driver {
             "executing" => Ok(json!({"executing": self.execution(command).is_executing()})),
             "finish" => self.take_execution(command).finish(command).await,
             "stopped" => self.take_execution(command).stopped(command).await,
+            "execute_all" => Ok(failures::execute_all(&self.client, command).await),
             "resources" => Ok(resources()),
             name => {
                 let Some(result) = self.call(name, command).await else {

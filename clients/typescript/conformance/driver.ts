@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { RunClient, RunError } from "@runsvc/client";
 import { callsOf } from "./calls.js";
 import { executionsOf } from "./executions.js";
+import { failuresOf } from "./failures.js";
 import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
 
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...callsOf(client),
   ...watchesOf(client),
   ...executionsOf(client),
+  ...failuresOf(client),
 };
 
 const lines = createInterface({ input: process.stdin });

@@ -1,13 +1,13 @@
 // The end of a handler, as it is reported.
 
-import { clone, create, isFieldSet, type JsonObject, merge, toBinary } from "@bufbuild/protobuf";
+import { clone, create, isFieldSet, type JsonObject, type JsonValue, merge, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { RunError } from "./errors.js";
 import type { Outcome } from "./execution.js";
 import { ModelUsageSchema, type Progress, ProgressSchema } from "./gen/runsvc/v1/run_pb.js";
 import { CompleteRequestSchema } from "./gen/runsvc/v1/run_service_pb.js";
 import type { ProgressInit } from "./options.js";
-import { withShortPreviews } from "./report.js";
+import { errorText, withShortPreviews } from "./report.js";
 
 /** The largest usage and result that fit into a report of the end, in bytes: the server accepts messages of 4 MiB. */
 const MAX_BYTES = 4 * 1024 * 1024 - 32 * 1024;
@@ -74,28 +74,33 @@ export function dropRejected(end: End, rejection: RunError): boolean {
   return true;
 }
 
-/** The rejection of parts that no message can hold, or that are too large for one. */
-export function unsendable({ progress, result }: End): RunError | undefined {
-  const usage = progress ? toBinary(ProgressSchema, progress).length : 0;
+/**
+ * The rejection of parts that no message can hold, or that are too large for one. The result is replaced by a copy, whose
+ * properties can be read without a failure.
+ */
+export function unsendable(end: End): RunError | undefined {
+  const usage = end.progress ? toBinary(ProgressSchema, end.progress).length : 0;
   if (usage > MAX_BYTES) return rejection("progress", `has ${usage} bytes, more than ${MAX_BYTES}`);
-  if (result === undefined) return undefined;
-  const fault = faultOf(result, MAX_LEVELS);
-  if (fault) return rejection("result", fault);
-  const bytes = usage + toBinary(CompleteRequestSchema, create(CompleteRequestSchema, { result })).length;
-  return bytes > MAX_BYTES ? rejection("result", `has ${bytes} bytes, more than ${MAX_BYTES}`) : undefined;
+  if (end.result === undefined) return undefined;
+  try {
+    end.result = copied(end.result, MAX_LEVELS) as JsonObject;
+    const request = create(CompleteRequestSchema, { result: end.result });
+    const bytes = usage + toBinary(CompleteRequestSchema, request).length;
+    return bytes > MAX_BYTES ? rejection("result", `has ${bytes} bytes, more than ${MAX_BYTES}`) : undefined;
+  } catch (error) {
+    return rejection("result", errorText(error));
+  }
 }
 
-/** What prevents a value from being sent: its depth, or a part that is not JSON. */
-function faultOf(value: unknown, levels: number): string | undefined {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return undefined;
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : `contains ${value}`;
-  if (typeof value !== "object") return `contains a value of type ${typeof value}, which is not JSON`;
-  if (levels === 0) return `has more than ${MAX_LEVELS} levels`;
-  for (const inner of Object.values(value)) {
-    const fault = faultOf(inner, levels - 1);
-    if (fault) return fault;
-  }
-  return undefined;
+/** A copy of a JSON value. Throws if it is too deep, or not JSON. */
+function copied(value: unknown, levels: number): JsonValue {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value === "number") throw new RangeError(`contains ${value}`);
+  if (typeof value !== "object") throw new TypeError(`contains a ${typeof value}, which is not JSON`);
+  if (levels === 0) throw new RangeError(`has more than ${MAX_LEVELS} levels`);
+  if (Array.isArray(value)) return value.map((inner) => copied(inner, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copied(inner, levels - 1)]));
 }
 
 /** An error as the server sends it. */

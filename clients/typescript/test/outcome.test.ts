@@ -86,6 +86,12 @@ const unsendable = {
   "too large": { text: "x".repeat(5_000_000) },
   NaN: { number: Number.NaN },
   "not JSON": { number: 1n },
+  unreadable: Object.defineProperty({}, "broken", {
+    enumerable: true,
+    get() {
+      throw new Error("no value");
+    },
+  }),
   circular: Object.assign({}, { self: {} }),
 };
 (unsendable.circular.self as object) = unsendable.circular;

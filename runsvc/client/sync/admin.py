@@ -16,9 +16,12 @@ from runsvc.v1.admin_service_pb2 import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from google.protobuf.timestamp_pb2 import Timestamp
+
+    from runsvc.v1.run_pb2 import RunStatus
 
 
 class AdminCalls(Calls):
@@ -30,15 +33,27 @@ class AdminCalls(Calls):
         error: str = "",
         before: datetime | Timestamp | None = None,
         limit: int = 0,
+        dry_run: bool = False,
+        statuses: Sequence[RunStatus] = (),
+        assistant_id: str | None = None,
         timeout: float | None = None,
     ) -> ReconcileOrphansResponse:
         """End every active run without a live lease, PENDING runs included. Call again while `more` is true.
 
         The runs end as ERROR. `error` is their error text; empty selects the server's default. `before` limits the
         call to runs created no later; None is now; a datetime needs a time zone. `limit` is the maximum number of
-        runs to end; 0 is 1,000.
+        runs to end; 0 is 1,000. `statuses`, PENDING or RUNNING, and `assistant_id` limit it further. With `dry_run` it
+        returns the runs that it would end, and ends none. Servers of version 0.1 ignore these three: they end every
+        run that the others select.
         """
-        request = ReconcileOrphansRequest(error=error, before=moment(before), limit=limit)
+        request = ReconcileOrphansRequest(
+            error=error,
+            before=moment(before),
+            limit=limit,
+            dry_run=dry_run,
+            statuses=statuses,
+            assistant_id=assistant_id,
+        )
         return self._call(self.admin_stub.ReconcileOrphans, request, timeout)
 
     def delete(self, run_id: str, *, timeout: float | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runsvc.core import terms
@@ -117,14 +118,8 @@ class MemoryWriting:
             case Abandoned():
                 run_ids = self._data.attachments.abandoned(query)
                 return self._data.search(lambda run: run.run_id in run_ids)
-            case Orphans(before, limit, lapsed):
-                return self._data.search(
-                    lambda run: (
-                        run.status in ACTIVE
-                        and (run.lease is None or _is_due(lapsed, run))
-                        and (before is None or run.created_at <= before)
-                    )
-                )[:limit]
+            case Orphans():
+                return self._data.search(partial(_is_orphan, query))[: query.limit]
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
         """The due runs that ended first, within the bounds of the query."""
@@ -150,6 +145,15 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
         return False
     end = _end(query, run)
     return end is not None and end <= query.at
+
+
+def _is_orphan(query: Orphans, run: Run) -> bool:
+    return (
+        run.status in ACTIVE & query.statuses
+        and (run.lease is None or _is_due(query.lapsed, run))
+        and (query.before is None or run.created_at <= query.before)
+        and query.assistant_id in (None, run.assistant_id)
+    )
 
 
 def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:

@@ -147,11 +147,16 @@ class Loading:
                 return self._select(attachments.ABANDONED, *abandoned, read=read)
 
     def _orphans(self, query: Orphans) -> Sequence[Record]:
-        where = f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
+        # IS_ACTIVE stays beside a narrower condition: the index is of active runs.
+        statuses = ", ".join(str(int(status)) for status in sorted(query.statuses))
+        where = (
+            f"WHERE {IS_ACTIVE} AND (lease_expires_at IS NULL OR {_LEASE_IS_DUE})"
+            f" AND status IN ({statuses}) AND assistant_id IS coalesce(?, assistant_id)"
+        )
         at = _END_OF_TIME if query.before is None else rows.microseconds(query.before)
         lapsed = _lease_parameters(query.lapsed) if query.lapsed else _NEVER
         rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
-        return self._select(rest, *lapsed, at, query.limit)
+        return self._select(rest, *lapsed, query.assistant_id, at, query.limit)
 
     def _count(self, query: ActiveCount) -> int:
         statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"

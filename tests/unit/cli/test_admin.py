@@ -82,23 +82,75 @@ def test_info_shows_zeros_too(cli: Cli) -> None:
     assert ["active_runs", "0"] in [line.split() for line in lines]
 
 
+NEW, OLD = (admin.GetServerInfoResponse(version=version) for version in ("0.2.0", "0.1.0"))
+
+
+def test_a_dry_run_shows_the_runs_that_would_end(cli: Cli) -> None:
+    cli.script.will("GetServerInfo", NEW)
+    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse(runs=[RUN], more=True))
+    arguments = ("--status", "running", "--status", "pending", "--assistant", "writer")
+    result = cli("admin", "reconcile", "--dry-run", *arguments)
+    assert cli.last_request == admin.ReconcileOrphansRequest(
+        dry_run=True, statuses=["RUN_STATUS_RUNNING", "RUN_STATUS_PENDING"], assistant_id="writer"
+    )
+    assert result.stdout.splitlines()[0] == "Would end 1 run as ERROR. There are more."
+    assert "r1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "option", [("--dry-run",), ("--status", "running"), ("--assistant", "writer")]
+)
+def test_a_server_that_would_ignore_an_option_is_not_asked(
+    cli: Cli, option: tuple[str, ...]
+) -> None:
+    cli.script.will("GetServerInfo", OLD)
+    result = cli("admin", "reconcile", *option)
+    assert result.exit_code == 1
+    assert "has version 0.1.0" in result.stderr
+    assert cli.script.asked == [admin.GetServerInfoRequest()]
+
+
+def test_only_an_active_status_can_be_selected(cli: Cli) -> None:
+    result = cli("admin", "reconcile", "--status", "success")
+    assert (result.exit_code, cli.script.asked) == (2, [])
+    assert "Invalid value for '--status': 'success' is not one of pending, running." in (
+        result.stderr
+    )
+
+
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person who can be asked."""
-    monkeypatch.setattr("runsvc.cli.admin.is_terminal", lambda: True)
+    monkeypatch.setattr("runsvc.cli.reconcile.is_terminal", lambda: True)
 
 
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
 def test_reconcile_asks_on_a_terminal(cli: Cli, answer: str, status: int) -> None:
-    cli.script.will("GetServerInfo", admin.GetServerInfoResponse(active_runs=1_234))
-    cli.script.will("ReconcileOrphans", admin.ReconcileOrphansResponse())
+    found = admin.ReconcileOrphansResponse(runs=[RUN, Run(status="RUN_STATUS_PENDING")], more=True)
+    cli.script.will("GetServerInfo", NEW)
+    cli.script.will("ReconcileOrphans", found, admin.ReconcileOrphansResponse())
     arguments = ["admin", "reconcile", "--before", "1970-01-01T00:01:00Z", "--target", cli.target]
     result = CliRunner().invoke(main, arguments, input=answer)
     assert result.exit_code == status
-    assert "created by 1970-01-01 00:01:00Z" in result.stderr
-    assert f"1,234 runs are active at {cli.target}" in result.stderr
-    assert isinstance(cli.last_request, admin.ReconcileOrphansRequest) is (status == 0)
+    question = (
+        f"{cli.target} has 2 runs without a live lease: 1 PENDING, 1 RUNNING. There are more."
+    )
+    assert question in result.stderr
+    dry, ending = (
+        admin.ReconcileOrphansRequest(before=Timestamp(seconds=60), dry_run=dry)
+        for dry in (True, False)
+    )
+    assert cli.script.asked[1:] == ([dry] if status else [dry, ending])
+
+
+@pytest.mark.usefixtures("terminal")
+def test_reconcile_does_not_ask_when_there_is_nothing_to_end(cli: Cli) -> None:
+    cli.script.will("GetServerInfo", NEW)
+    cli.script.will("ReconcileOrphans", *[admin.ReconcileOrphansResponse()] * 2)
+    result = cli("admin", "reconcile")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "Ended 0 runs as ERROR. None are left.\n"
 
 
 @pytest.mark.usefixtures("terminal")

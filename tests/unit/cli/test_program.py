@@ -59,6 +59,31 @@ def test_invalid_timeout_is_a_usage_error(seconds: str) -> None:
     assert invoke("get", "r", "--timeout", seconds).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "env", "place"),
+    [
+        (["--status", "new"], {}, "'--status':"),
+        (["--status", "new"], {"RUNSVC_LIST_STATUS": "error"}, "'--status':"),
+        (
+            [],
+            {"RUNSVC_LIST_STATUS": "new"},
+            "'--status' from the environment (RUNSVC_LIST_STATUS):",
+        ),
+        (
+            [],
+            {"RUNSVC_LIST_PAGE_SIZE": "new"},
+            "'--page-size' from the environment (RUNSVC_LIST_PAGE_SIZE):",
+        ),
+    ],
+)
+def test_an_error_names_a_variable_only_if_the_value_came_from_it(
+    arguments: list[str], env: dict[str, str], place: str
+) -> None:
+    result = CliRunner().invoke(main, ["list", "t", *arguments], env=env, prog_name="runsvc")
+    assert result.exit_code == 2
+    assert f"Invalid value for {place} 'new' is not" in result.stderr
+
+
 def test_help_shows_exit_codes_and_variables() -> None:
     assert "Exit codes:" in invoke("--help").stdout
     assert "RUNSVC_TARGET" in invoke("get", "--help").stdout

@@ -91,6 +91,14 @@ GONE = Refusal(grpc.StatusCode.UNAVAILABLE, "gone")
             admin.ReconcileOrphansResponse(runs=[RUN], more=True),
         ),
         (
+            "reconcile_orphans",
+            {"dry_run": True, "statuses": ["RUN_STATUS_RUNNING"], "assistant_id": "a"},
+            admin.ReconcileOrphansRequest(
+                dry_run=True, statuses=["RUN_STATUS_RUNNING"], assistant_id="a"
+            ),
+            admin.ReconcileOrphansResponse(runs=[RUN]),
+        ),
+        (
             "get_server_info",
             {},
             admin.GetServerInfoRequest(),

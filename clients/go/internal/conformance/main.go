@@ -107,6 +107,8 @@ func (d *driver) do(command object) (object, error) {
 		return object{}, nil
 	case "watch_and_leave":
 		return d.watchAndLeave(command)
+	case "execute_all":
+		return d.executeAll(command)
 	case "work", "report", "executing", "finish", "stopped":
 		return d.execute(command)
 	}

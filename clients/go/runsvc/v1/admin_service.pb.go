@@ -32,7 +32,14 @@ type ReconcileOrphansRequest struct {
 	// Only runs created at or before this time. Unset: now.
 	Before *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
-	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+	// the fields below.
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+	Statuses []RunStatus `protobuf:"varint,5,rep,packed,name=statuses,proto3,enum=runsvc.v1.RunStatus" json:"statuses,omitempty"`
+	// Only runs of this assistant. Unset: of every assistant, or of none.
+	AssistantId   *string `protobuf:"bytes,6,opt,name=assistant_id,json=assistantId,proto3,oneof" json:"assistant_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -88,13 +95,34 @@ func (x *ReconcileOrphansRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *ReconcileOrphansRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ReconcileOrphansRequest) GetStatuses() []RunStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ReconcileOrphansRequest) GetAssistantId() string {
+	if x != nil && x.AssistantId != nil {
+		return *x.AssistantId
+	}
+	return ""
+}
+
 // The runs that were ended.
 type ReconcileOrphansResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-	// model_name and error.
+	// The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+	// 1 MiB lack metadata, progress, model_name and error.
 	Runs []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
-	// True when more orphans remain: call again.
+	// True when more orphans remain: call again. A dry run returns the same runs again.
 	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -387,11 +415,15 @@ var File_runsvc_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1drunsvc/v1/admin_service.proto\x12\trunsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13runsvc/v1/run.proto\"y\n" +
+	"\x1drunsvc/v1/admin_service.proto\x12\trunsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13runsvc/v1/run.proto\"\xfd\x01\n" +
 	"\x17ReconcileOrphansRequest\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x122\n" +
 	"\x06before\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\x05R\x05limit\"R\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x120\n" +
+	"\bstatuses\x18\x05 \x03(\x0e2\x14.runsvc.v1.RunStatusR\bstatuses\x12&\n" +
+	"\fassistant_id\x18\x06 \x01(\tH\x00R\vassistantId\x88\x01\x01B\x0f\n" +
+	"\r_assistant_id\"R\n" +
 	"\x18ReconcileOrphansResponse\x12\"\n" +
 	"\x04runs\x18\x01 \x03(\v2\x0e.runsvc.v1.RunR\x04runs\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\"&\n" +
@@ -438,22 +470,24 @@ var file_runsvc_v1_admin_service_proto_goTypes = []any{
 	(*GetServerInfoRequest)(nil),     // 4: runsvc.v1.GetServerInfoRequest
 	(*GetServerInfoResponse)(nil),    // 5: runsvc.v1.GetServerInfoResponse
 	(*timestamppb.Timestamp)(nil),    // 6: google.protobuf.Timestamp
-	(*Run)(nil),                      // 7: runsvc.v1.Run
+	(RunStatus)(0),                   // 7: runsvc.v1.RunStatus
+	(*Run)(nil),                      // 8: runsvc.v1.Run
 }
 var file_runsvc_v1_admin_service_proto_depIdxs = []int32{
 	6, // 0: runsvc.v1.ReconcileOrphansRequest.before:type_name -> google.protobuf.Timestamp
-	7, // 1: runsvc.v1.ReconcileOrphansResponse.runs:type_name -> runsvc.v1.Run
-	0, // 2: runsvc.v1.AdminService.ReconcileOrphans:input_type -> runsvc.v1.ReconcileOrphansRequest
-	2, // 3: runsvc.v1.AdminService.Delete:input_type -> runsvc.v1.DeleteRequest
-	4, // 4: runsvc.v1.AdminService.GetServerInfo:input_type -> runsvc.v1.GetServerInfoRequest
-	1, // 5: runsvc.v1.AdminService.ReconcileOrphans:output_type -> runsvc.v1.ReconcileOrphansResponse
-	3, // 6: runsvc.v1.AdminService.Delete:output_type -> runsvc.v1.DeleteResponse
-	5, // 7: runsvc.v1.AdminService.GetServerInfo:output_type -> runsvc.v1.GetServerInfoResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	7, // 1: runsvc.v1.ReconcileOrphansRequest.statuses:type_name -> runsvc.v1.RunStatus
+	8, // 2: runsvc.v1.ReconcileOrphansResponse.runs:type_name -> runsvc.v1.Run
+	0, // 3: runsvc.v1.AdminService.ReconcileOrphans:input_type -> runsvc.v1.ReconcileOrphansRequest
+	2, // 4: runsvc.v1.AdminService.Delete:input_type -> runsvc.v1.DeleteRequest
+	4, // 5: runsvc.v1.AdminService.GetServerInfo:input_type -> runsvc.v1.GetServerInfoRequest
+	1, // 6: runsvc.v1.AdminService.ReconcileOrphans:output_type -> runsvc.v1.ReconcileOrphansResponse
+	3, // 7: runsvc.v1.AdminService.Delete:output_type -> runsvc.v1.DeleteResponse
+	5, // 8: runsvc.v1.AdminService.GetServerInfo:output_type -> runsvc.v1.GetServerInfoResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_admin_service_proto_init() }
@@ -462,6 +496,7 @@ func file_runsvc_v1_admin_service_proto_init() {
 		return
 	}
 	file_runsvc_v1_run_proto_init()
+	file_runsvc_v1_admin_service_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -36,8 +36,8 @@ const (
 // The errors are those of RunService.
 type AdminServiceClient interface {
 	// Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-	// reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-	// ordinary changes.
+	// reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+	// finds nothing. Watchers receive ordinary changes.
 	ReconcileOrphans(ctx context.Context, in *ReconcileOrphansRequest, opts ...grpc.CallOption) (*ReconcileOrphansResponse, error)
 	// Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
 	// Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not
@@ -95,8 +95,8 @@ func (c *adminServiceClient) GetServerInfo(ctx context.Context, in *GetServerInf
 // The errors are those of RunService.
 type AdminServiceServer interface {
 	// Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-	// reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-	// ordinary changes.
+	// reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+	// finds nothing. Watchers receive ordinary changes.
 	ReconcileOrphans(context.Context, *ReconcileOrphansRequest) (*ReconcileOrphansResponse, error)
 	// Removes a terminal run, its request id, and the payload of its log entries. INVALID_TRANSITION for an active run.
 	// Also removes a run that cannot be read (CORRUPT_ROW). A late report for a removed run is RUN_NOT_FOUND and does not

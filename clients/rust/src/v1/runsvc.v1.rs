@@ -540,15 +540,25 @@ pub struct ReconcileOrphansRequest {
     /// The maximum number of runs: 0 means 1,000, more than 1,000 means 1,000; a negative number is rejected.
     #[prost(int32, tag="3")]
     pub limit: i32,
+    /// Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+    /// the fields below.
+    #[prost(bool, tag="4")]
+    pub dry_run: bool,
+    /// Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+    #[prost(enumeration="RunStatus", repeated, tag="5")]
+    pub statuses: ::prost::alloc::vec::Vec<i32>,
+    /// Only runs of this assistant. Unset: of every assistant, or of none.
+    #[prost(string, optional, tag="6")]
+    pub assistant_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The runs that were ended.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReconcileOrphansResponse {
-    /// The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-    /// model_name and error.
+    /// The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+    /// 1 MiB lack metadata, progress, model_name and error.
     #[prost(message, repeated, tag="1")]
     pub runs: ::prost::alloc::vec::Vec<Run>,
-    /// True when more orphans remain: call again.
+    /// True when more orphans remain: call again. A dry run returns the same runs again.
     #[prost(bool, tag="2")]
     pub more: bool,
 }

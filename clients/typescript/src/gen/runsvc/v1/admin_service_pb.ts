@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Run } from "./run_pb.js";
+import type { Run, RunStatus } from "./run_pb.js";
 import { file_runsvc_v1_run } from "./run_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file runsvc/v1/admin_service.proto.
  */
 export const file_runsvc_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ydW5zdmMvdjEvYWRtaW5fc2VydmljZS5wcm90bxIJcnVuc3ZjLnYxImMKF1JlY29uY2lsZU9ycGhhbnNSZXF1ZXN0Eg0KBWVycm9yGAEgASgJEioKBmJlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGltaXQYAyABKAUiRgoYUmVjb25jaWxlT3JwaGFuc1Jlc3BvbnNlEhwKBHJ1bnMYASADKAsyDi5ydW5zdmMudjEuUnVuEgwKBG1vcmUYAiABKAgiHwoNRGVsZXRlUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUmVzcG9uc2UiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi3AEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCnN0b3JlX2tpbmQYAiABKAkSEAoIc3RvcmVfaWQYAyABKAkSGAoQY3VycmVudF9yZXZpc2lvbhgEIAEoBBIXCg9vbGRlc3RfcmV2aXNpb24YBSABKAQSEwoLYWN0aXZlX3J1bnMYBiABKAMSEAoId2F0Y2hlcnMYByABKAMSEwoLYXR0YWNobWVudHMYCCABKAMSHQoVd3JpdGVfYWhlYWRfbG9nX2J5dGVzGAkgASgDMogCCgxBZG1pblNlcnZpY2USYAoQUmVjb25jaWxlT3JwaGFucxIiLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBojLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVzcG9uc2UiA5ACAhI9CgZEZWxldGUSGC5ydW5zdmMudjEuRGVsZXRlUmVxdWVzdBoZLnJ1bnN2Yy52MS5EZWxldGVSZXNwb25zZRJXCg1HZXRTZXJ2ZXJJbmZvEh8ucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiAucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXNwb25zZSIDkAIBQmIKE2lvLmdpdGh1Yi5ydW5zdmMudjFCEUFkbWluU2VydmljZVByb3RvUAFaNmdpdGh1Yi5jb20vcnVuc3ZjL3J1bnN2Yy9jbGllbnRzL2dvL3J1bnN2Yy92MTtydW5zdmN2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_runsvc_v1_run]);
+  fileDesc("Ch1ydW5zdmMvdjEvYWRtaW5fc2VydmljZS5wcm90bxIJcnVuc3ZjLnYxIsgBChdSZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBINCgVlcnJvchgBIAEoCRIqCgZiZWZvcmUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAMgASgFEg8KB2RyeV9ydW4YBCABKAgSJgoIc3RhdHVzZXMYBSADKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhkKDGFzc2lzdGFudF9pZBgGIAEoCUgAiAEBQg8KDV9hc3Npc3RhbnRfaWQiRgoYUmVjb25jaWxlT3JwaGFuc1Jlc3BvbnNlEhwKBHJ1bnMYASADKAsyDi5ydW5zdmMudjEuUnVuEgwKBG1vcmUYAiABKAgiHwoNRGVsZXRlUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUmVzcG9uc2UiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi3AEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCnN0b3JlX2tpbmQYAiABKAkSEAoIc3RvcmVfaWQYAyABKAkSGAoQY3VycmVudF9yZXZpc2lvbhgEIAEoBBIXCg9vbGRlc3RfcmV2aXNpb24YBSABKAQSEwoLYWN0aXZlX3J1bnMYBiABKAMSEAoId2F0Y2hlcnMYByABKAMSEwoLYXR0YWNobWVudHMYCCABKAMSHQoVd3JpdGVfYWhlYWRfbG9nX2J5dGVzGAkgASgDMogCCgxBZG1pblNlcnZpY2USYAoQUmVjb25jaWxlT3JwaGFucxIiLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBojLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVzcG9uc2UiA5ACAhI9CgZEZWxldGUSGC5ydW5zdmMudjEuRGVsZXRlUmVxdWVzdBoZLnJ1bnN2Yy52MS5EZWxldGVSZXNwb25zZRJXCg1HZXRTZXJ2ZXJJbmZvEh8ucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiAucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXNwb25zZSIDkAIBQmIKE2lvLmdpdGh1Yi5ydW5zdmMudjFCEUFkbWluU2VydmljZVByb3RvUAFaNmdpdGh1Yi5jb20vcnVuc3ZjL3J1bnN2Yy9jbGllbnRzL2dvL3J1bnN2Yy92MTtydW5zdmN2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_runsvc_v1_run]);
 
 /**
  * Request to end orphaned runs.
@@ -44,6 +44,28 @@ export type ReconcileOrphansRequest = Message<"runsvc.v1.ReconcileOrphansRequest
    * @generated from field: int32 limit = 3;
    */
   limit: number;
+
+  /**
+   * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+   * the fields below.
+   *
+   * @generated from field: bool dry_run = 4;
+   */
+  dryRun: boolean;
+
+  /**
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   *
+   * @generated from field: repeated runsvc.v1.RunStatus statuses = 5;
+   */
+  statuses: RunStatus[];
+
+  /**
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   *
+   * @generated from field: optional string assistant_id = 6;
+   */
+  assistantId?: string | undefined;
 };
 
 /**
@@ -60,15 +82,15 @@ export const ReconcileOrphansRequestSchema: GenMessage<ReconcileOrphansRequest> 
  */
 export type ReconcileOrphansResponse = Message<"runsvc.v1.ReconcileOrphansResponse"> & {
   /**
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    *
    * @generated from field: repeated runsvc.v1.Run runs = 1;
    */
   runs: Run[];
 
   /**
-   * True when more orphans remain: call again.
+   * True when more orphans remain: call again. A dry run returns the same runs again.
    *
    * @generated from field: bool more = 2;
    */
@@ -222,8 +244,8 @@ export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*
 export const AdminService: GenService<{
   /**
    * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-   * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-   * ordinary changes.
+   * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+   * finds nothing. Watchers receive ordinary changes.
    *
    * @generated from rpc runsvc.v1.AdminService.ReconcileOrphans
    */

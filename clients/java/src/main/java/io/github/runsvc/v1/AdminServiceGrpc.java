@@ -183,8 +183,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     default void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -255,8 +255,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public void reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request,
@@ -314,8 +314,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) throws io.grpc.StatusException {
@@ -370,8 +370,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public io.github.runsvc.v1.ReconcileOrphansResponse reconcileOrphans(io.github.runsvc.v1.ReconcileOrphansRequest request) {
@@ -426,8 +426,8 @@ public final class AdminServiceGrpc {
     /**
      * <pre>
      * Ends active runs that no living executor holds: a run without a lease, or with an expired one, becomes ERROR with
-     * reason ORPHANED, oldest first. Repeat the call while `more` is true; after that it finds nothing. Watchers receive
-     * ordinary changes.
+     * reason ORPHANED, oldest first. PENDING runs are among them. Repeat the call while `more` is true; after that it
+     * finds nothing. Watchers receive ordinary changes.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ReconcileOrphansResponse> reconcileOrphans(

@@ -67,32 +67,35 @@ public final class AdminServiceProto {
     java.lang.String[] descriptorData = {
       "\n\035runsvc/v1/admin_service.proto\022\trunsvc." +
       "v1\032\037google/protobuf/timestamp.proto\032\023run" +
-      "svc/v1/run.proto\"y\n\027ReconcileOrphansRequ" +
-      "est\022\024\n\005error\030\001 \001(\tR\005error\0222\n\006before\030\002 \001(" +
-      "\0132\032.google.protobuf.TimestampR\006before\022\024\n" +
-      "\005limit\030\003 \001(\005R\005limit\"R\n\030ReconcileOrphansR" +
-      "esponse\022\"\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004r" +
-      "uns\022\022\n\004more\030\002 \001(\010R\004more\"&\n\rDeleteRequest" +
-      "\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016DeleteRespons" +
-      "e\"\026\n\024GetServerInfoRequest\"\321\002\n\025GetServerI" +
-      "nfoResponse\022\030\n\007version\030\001 \001(\tR\007version\022\035\n" +
-      "\nstore_kind\030\002 \001(\tR\tstoreKind\022\031\n\010store_id" +
-      "\030\003 \001(\tR\007storeId\022)\n\020current_revision\030\004 \001(" +
-      "\004R\017currentRevision\022\'\n\017oldest_revision\030\005 " +
-      "\001(\004R\016oldestRevision\022\037\n\013active_runs\030\006 \001(\003" +
-      "R\nactiveRuns\022\032\n\010watchers\030\007 \001(\003R\010watchers" +
-      "\022 \n\013attachments\030\010 \001(\003R\013attachments\0221\n\025wr" +
-      "ite_ahead_log_bytes\030\t \001(\003R\022writeAheadLog" +
-      "Bytes2\210\002\n\014AdminService\022`\n\020ReconcileOrpha" +
-      "ns\022\".runsvc.v1.ReconcileOrphansRequest\032#" +
-      ".runsvc.v1.ReconcileOrphansResponse\"\003\220\002\002" +
-      "\022=\n\006Delete\022\030.runsvc.v1.DeleteRequest\032\031.r" +
-      "unsvc.v1.DeleteResponse\022W\n\rGetServerInfo" +
-      "\022\037.runsvc.v1.GetServerInfoRequest\032 .runs" +
-      "vc.v1.GetServerInfoResponse\"\003\220\002\001Bb\n\023io.g" +
-      "ithub.runsvc.v1B\021AdminServiceProtoP\001Z6gi" +
-      "thub.com/runsvc/runsvc/clients/go/runsvc" +
-      "/v1;runsvcv1b\006proto3"
+      "svc/v1/run.proto\"\375\001\n\027ReconcileOrphansReq" +
+      "uest\022\024\n\005error\030\001 \001(\tR\005error\0222\n\006before\030\002 \001" +
+      "(\0132\032.google.protobuf.TimestampR\006before\022\024" +
+      "\n\005limit\030\003 \001(\005R\005limit\022\027\n\007dry_run\030\004 \001(\010R\006d" +
+      "ryRun\0220\n\010statuses\030\005 \003(\0162\024.runsvc.v1.RunS" +
+      "tatusR\010statuses\022&\n\014assistant_id\030\006 \001(\tH\000R" +
+      "\013assistantId\210\001\001B\017\n\r_assistant_id\"R\n\030Reco" +
+      "ncileOrphansResponse\022\"\n\004runs\030\001 \003(\0132\016.run" +
+      "svc.v1.RunR\004runs\022\022\n\004more\030\002 \001(\010R\004more\"&\n\r" +
+      "DeleteRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016" +
+      "DeleteResponse\"\026\n\024GetServerInfoRequest\"\321" +
+      "\002\n\025GetServerInfoResponse\022\030\n\007version\030\001 \001(" +
+      "\tR\007version\022\035\n\nstore_kind\030\002 \001(\tR\tstoreKin" +
+      "d\022\031\n\010store_id\030\003 \001(\tR\007storeId\022)\n\020current_" +
+      "revision\030\004 \001(\004R\017currentRevision\022\'\n\017oldes" +
+      "t_revision\030\005 \001(\004R\016oldestRevision\022\037\n\013acti" +
+      "ve_runs\030\006 \001(\003R\nactiveRuns\022\032\n\010watchers\030\007 " +
+      "\001(\003R\010watchers\022 \n\013attachments\030\010 \001(\003R\013atta" +
+      "chments\0221\n\025write_ahead_log_bytes\030\t \001(\003R\022" +
+      "writeAheadLogBytes2\210\002\n\014AdminService\022`\n\020R" +
+      "econcileOrphans\022\".runsvc.v1.ReconcileOrp" +
+      "hansRequest\032#.runsvc.v1.ReconcileOrphans" +
+      "Response\"\003\220\002\002\022=\n\006Delete\022\030.runsvc.v1.Dele" +
+      "teRequest\032\031.runsvc.v1.DeleteResponse\022W\n\r" +
+      "GetServerInfo\022\037.runsvc.v1.GetServerInfoR" +
+      "equest\032 .runsvc.v1.GetServerInfoResponse" +
+      "\"\003\220\002\001Bb\n\023io.github.runsvc.v1B\021AdminServi" +
+      "ceProtoP\001Z6github.com/runsvc/runsvc/clie" +
+      "nts/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -105,7 +108,7 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_ReconcileOrphansRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ReconcileOrphansRequest_descriptor,
-        new java.lang.String[] { "Error", "Before", "Limit", });
+        new java.lang.String[] { "Error", "Before", "Limit", "DryRun", "Statuses", "AssistantId", });
     internal_static_runsvc_v1_ReconcileOrphansResponse_descriptor =
       getDescriptor().getMessageTypes().get(1);
     internal_static_runsvc_v1_ReconcileOrphansResponse_fieldAccessorTable = new

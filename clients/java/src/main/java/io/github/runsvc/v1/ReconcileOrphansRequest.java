@@ -33,6 +33,8 @@ private static final long serialVersionUID = 0L;
   }
   private ReconcileOrphansRequest() {
     error_ = "";
+    statuses_ = emptyIntList();
+    assistantId_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -149,6 +151,160 @@ private static final long serialVersionUID = 0L;
     return limit_;
   }
 
+  public static final int DRY_RUN_FIELD_NUMBER = 4;
+  private boolean dryRun_ = false;
+  /**
+   * <pre>
+   * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+   * the fields below.
+   * </pre>
+   *
+   * <code>bool dry_run = 4 [json_name = "dryRun"];</code>
+   * @return The dryRun.
+   */
+  @java.lang.Override
+  public boolean getDryRun() {
+    return dryRun_;
+  }
+
+  public static final int STATUSES_FIELD_NUMBER = 5;
+  @SuppressWarnings("serial")
+  private com.google.protobuf.Internal.IntList statuses_ =
+      emptyIntList();
+  private static final     com.google.protobuf.Internal.IntListAdapter.IntConverter<
+      io.github.runsvc.v1.RunStatus> statuses_converter_ =
+          new com.google.protobuf.Internal.IntListAdapter.IntConverter<
+              io.github.runsvc.v1.RunStatus>() {
+            public io.github.runsvc.v1.RunStatus convert(int from) {
+              io.github.runsvc.v1.RunStatus result = io.github.runsvc.v1.RunStatus.forNumber(from);
+              return result == null ? io.github.runsvc.v1.RunStatus.UNRECOGNIZED : result;
+            }
+          };
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return A list containing the statuses.
+   */
+  @java.lang.Override
+  public java.util.List<io.github.runsvc.v1.RunStatus> getStatusesList() {
+    return new com.google.protobuf.Internal.IntListAdapter<
+        io.github.runsvc.v1.RunStatus>(statuses_, statuses_converter_);
+  }
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return The count of statuses.
+   */
+  @java.lang.Override
+  public int getStatusesCount() {
+    return statuses_.size();
+  }
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @param index The index of the element to return.
+   * @return The statuses at the given index.
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.RunStatus getStatuses(int index) {
+    return statuses_converter_.convert(statuses_.getInt(index));
+  }
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return A list containing the enum numeric values on the wire for statuses.
+   */
+  @java.lang.Override
+  public java.util.List<java.lang.Integer>
+  getStatusesValueList() {
+    return statuses_;
+  }
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @param index The index of the value to return.
+   * @return The enum numeric value on the wire of statuses at the given index.
+   */
+  @java.lang.Override
+  public int getStatusesValue(int index) {
+    return statuses_.getInt(index);
+  }
+  private int statusesMemoizedSerializedSize;
+
+  public static final int ASSISTANT_ID_FIELD_NUMBER = 6;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object assistantId_ = "";
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return Whether the assistantId field is set.
+   */
+  @java.lang.Override
+  public boolean hasAssistantId() {
+    return ((bitField0_ & 0x00000002) != 0);
+  }
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return The assistantId.
+   */
+  @java.lang.Override
+  public java.lang.String getAssistantId() {
+    java.lang.Object ref = assistantId_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      assistantId_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return The bytes for assistantId.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getAssistantIdBytes() {
+    java.lang.Object ref = assistantId_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      assistantId_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -163,6 +319,7 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
+    getSerializedSize();
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(error_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 1, error_);
     }
@@ -171,6 +328,19 @@ private static final long serialVersionUID = 0L;
     }
     if (limit_ != 0) {
       output.writeInt32(3, limit_);
+    }
+    if (dryRun_ != false) {
+      output.writeBool(4, dryRun_);
+    }
+    if (getStatusesList().size() > 0) {
+      output.writeUInt32NoTag(42);
+      output.writeUInt32NoTag(statusesMemoizedSerializedSize);
+    }
+    for (int i = 0; i < statuses_.size(); i++) {
+      output.writeEnumNoTag(statuses_.getInt(i));
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 6, assistantId_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -191,6 +361,25 @@ private static final long serialVersionUID = 0L;
     if (limit_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(3, limit_);
+    }
+    if (dryRun_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(4, dryRun_);
+    }
+    {
+      int dataSize = 0;
+      for (int i = 0; i < statuses_.size(); i++) {
+        dataSize += com.google.protobuf.CodedOutputStream
+          .computeEnumSizeNoTag(statuses_.getInt(i));
+      }
+      size += dataSize;
+      if (!getStatusesList().isEmpty()) {  size += 1;
+        size += com.google.protobuf.CodedOutputStream
+          .computeUInt32SizeNoTag(dataSize);
+      }statusesMemoizedSerializedSize = dataSize;
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(6, assistantId_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -216,6 +405,14 @@ private static final long serialVersionUID = 0L;
     }
     if (getLimit()
         != other.getLimit()) return false;
+    if (getDryRun()
+        != other.getDryRun()) return false;
+    if (!statuses_.equals(other.statuses_)) return false;
+    if (hasAssistantId() != other.hasAssistantId()) return false;
+    if (hasAssistantId()) {
+      if (!getAssistantId()
+          .equals(other.getAssistantId())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -235,6 +432,17 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + LIMIT_FIELD_NUMBER;
     hash = (53 * hash) + getLimit();
+    hash = (37 * hash) + DRY_RUN_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getDryRun());
+    if (getStatusesCount() > 0) {
+      hash = (37 * hash) + STATUSES_FIELD_NUMBER;
+      hash = (53 * hash) + statuses_.hashCode();
+    }
+    if (hasAssistantId()) {
+      hash = (37 * hash) + ASSISTANT_ID_FIELD_NUMBER;
+      hash = (53 * hash) + getAssistantId().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -383,6 +591,9 @@ private static final long serialVersionUID = 0L;
         beforeBuilder_ = null;
       }
       limit_ = 0;
+      dryRun_ = false;
+      statuses_ = emptyIntList();
+      assistantId_ = "";
       return this;
     }
 
@@ -429,6 +640,17 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000004) != 0)) {
         result.limit_ = limit_;
       }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.dryRun_ = dryRun_;
+      }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        statuses_.makeImmutable();
+        result.statuses_ = statuses_;
+      }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.assistantId_ = assistantId_;
+        to_bitField0_ |= 0x00000002;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -454,6 +676,25 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getLimit() != 0) {
         setLimit(other.getLimit());
+      }
+      if (other.getDryRun() != false) {
+        setDryRun(other.getDryRun());
+      }
+      if (!other.statuses_.isEmpty()) {
+        if (statuses_.isEmpty()) {
+          statuses_ = other.statuses_;
+          statuses_.makeImmutable();
+          bitField0_ |= 0x00000010;
+        } else {
+          ensureStatusesIsMutable();
+          statuses_.addAll(other.statuses_);
+        }
+        onChanged();
+      }
+      if (other.hasAssistantId()) {
+        assistantId_ = other.assistantId_;
+        bitField0_ |= 0x00000020;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -498,6 +739,32 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 24
+            case 32: {
+              dryRun_ = input.readBool();
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 32
+            case 40: {
+              int tmpRaw = input.readEnum();
+              ensureStatusesIsMutable();
+              statuses_.addInt(tmpRaw);
+              break;
+            } // case 40
+            case 42: {
+              int length = input.readRawVarint32();
+              int limit = input.pushLimit(length);
+              ensureStatusesIsMutable();
+              while (input.getBytesUntilLimit() > 0) {
+                statuses_.addInt(input.readEnum());
+              }
+              input.popLimit(limit);
+              break;
+            } // case 42
+            case 50: {
+              assistantId_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -804,6 +1071,340 @@ private static final long serialVersionUID = 0L;
     public Builder clearLimit() {
       bitField0_ = (bitField0_ & ~0x00000004);
       limit_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean dryRun_ ;
+    /**
+     * <pre>
+     * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+     * the fields below.
+     * </pre>
+     *
+     * <code>bool dry_run = 4 [json_name = "dryRun"];</code>
+     * @return The dryRun.
+     */
+    @java.lang.Override
+    public boolean getDryRun() {
+      return dryRun_;
+    }
+    /**
+     * <pre>
+     * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+     * the fields below.
+     * </pre>
+     *
+     * <code>bool dry_run = 4 [json_name = "dryRun"];</code>
+     * @param value The dryRun to set.
+     * @return This builder for chaining.
+     */
+    public Builder setDryRun(boolean value) {
+
+      dryRun_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+     * the fields below.
+     * </pre>
+     *
+     * <code>bool dry_run = 4 [json_name = "dryRun"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearDryRun() {
+      bitField0_ = (bitField0_ & ~0x00000008);
+      dryRun_ = false;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Internal.IntList statuses_ = emptyIntList();
+    private void ensureStatusesIsMutable() {
+      if (!statuses_.isModifiable()) {
+        statuses_ = makeMutableCopy(statuses_);
+      }
+      bitField0_ |= 0x00000010;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @return A list containing the statuses.
+     */
+    public java.util.List<io.github.runsvc.v1.RunStatus> getStatusesList() {
+      return new com.google.protobuf.Internal.IntListAdapter<
+          io.github.runsvc.v1.RunStatus>(statuses_, statuses_converter_);
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @return The count of statuses.
+     */
+    public int getStatusesCount() {
+      return statuses_.size();
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param index The index of the element to return.
+     * @return The statuses at the given index.
+     */
+    public io.github.runsvc.v1.RunStatus getStatuses(int index) {
+      return statuses_converter_.convert(statuses_.getInt(index));
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param index The index to set the value at.
+     * @param value The statuses to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStatuses(
+        int index, io.github.runsvc.v1.RunStatus value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureStatusesIsMutable();
+      statuses_.setInt(index, value.getNumber());
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param value The statuses to add.
+     * @return This builder for chaining.
+     */
+    public Builder addStatuses(io.github.runsvc.v1.RunStatus value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureStatusesIsMutable();
+      statuses_.addInt(value.getNumber());
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param values The statuses to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllStatuses(
+        java.lang.Iterable<? extends io.github.runsvc.v1.RunStatus> values) {
+      ensureStatusesIsMutable();
+      for (io.github.runsvc.v1.RunStatus value : values) {
+        statuses_.addInt(value.getNumber());
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStatuses() {
+      statuses_ = emptyIntList();
+      bitField0_ = (bitField0_ & ~0x00000010);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @return A list containing the enum numeric values on the wire for statuses.
+     */
+    public java.util.List<java.lang.Integer>
+    getStatusesValueList() {
+      statuses_.makeImmutable();
+      return statuses_;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param index The index of the value to return.
+     * @return The enum numeric value on the wire of statuses at the given index.
+     */
+    public int getStatusesValue(int index) {
+      return statuses_.getInt(index);
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param index The index to set the value at.
+     * @param value The enum numeric value on the wire for statuses to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStatusesValue(
+        int index, int value) {
+      ensureStatusesIsMutable();
+      statuses_.setInt(index, value);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param value The enum numeric value on the wire for statuses to add.
+     * @return This builder for chaining.
+     */
+    public Builder addStatusesValue(int value) {
+      ensureStatusesIsMutable();
+      statuses_.addInt(value);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+     * </pre>
+     *
+     * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+     * @param values The enum numeric values on the wire for statuses to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllStatusesValue(
+        java.lang.Iterable<java.lang.Integer> values) {
+      ensureStatusesIsMutable();
+      for (int value : values) {
+        statuses_.addInt(value);
+      }
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object assistantId_ = "";
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @return Whether the assistantId field is set.
+     */
+    public boolean hasAssistantId() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @return The assistantId.
+     */
+    public java.lang.String getAssistantId() {
+      java.lang.Object ref = assistantId_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        assistantId_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @return The bytes for assistantId.
+     */
+    public com.google.protobuf.ByteString
+        getAssistantIdBytes() {
+      java.lang.Object ref = assistantId_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        assistantId_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @param value The assistantId to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAssistantId(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      assistantId_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAssistantId() {
+      assistantId_ = getDefaultInstance().getAssistantId();
+      bitField0_ = (bitField0_ & ~0x00000020);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only runs of this assistant. Unset: of every assistant, or of none.
+     * </pre>
+     *
+     * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+     * @param value The bytes for assistantId to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAssistantIdBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      assistantId_ = value;
+      bitField0_ |= 0x00000020;
       onChanged();
       return this;
     }

@@ -66,4 +66,93 @@ public interface ReconcileOrphansRequestOrBuilder extends
    * @return The limit.
    */
   int getLimit();
+
+  /**
+   * <pre>
+   * Only return the runs that the call would end, as they are, and end none. Servers of version 0.1 ignore this field and
+   * the fields below.
+   * </pre>
+   *
+   * <code>bool dry_run = 4 [json_name = "dryRun"];</code>
+   * @return The dryRun.
+   */
+  boolean getDryRun();
+
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return A list containing the statuses.
+   */
+  java.util.List<io.github.runsvc.v1.RunStatus> getStatusesList();
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return The count of statuses.
+   */
+  int getStatusesCount();
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @param index The index of the element to return.
+   * @return The statuses at the given index.
+   */
+  io.github.runsvc.v1.RunStatus getStatuses(int index);
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @return A list containing the enum numeric values on the wire for statuses.
+   */
+  java.util.List<java.lang.Integer>
+  getStatusesValueList();
+  /**
+   * <pre>
+   * Only runs with one of these statuses, PENDING and RUNNING. Empty: both.
+   * </pre>
+   *
+   * <code>repeated .runsvc.v1.RunStatus statuses = 5 [json_name = "statuses"];</code>
+   * @param index The index of the value to return.
+   * @return The enum numeric value on the wire of statuses at the given index.
+   */
+  int getStatusesValue(int index);
+
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return Whether the assistantId field is set.
+   */
+  boolean hasAssistantId();
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return The assistantId.
+   */
+  java.lang.String getAssistantId();
+  /**
+   * <pre>
+   * Only runs of this assistant. Unset: of every assistant, or of none.
+   * </pre>
+   *
+   * <code>optional string assistant_id = 6 [json_name = "assistantId"];</code>
+   * @return The bytes for assistantId.
+   */
+  com.google.protobuf.ByteString
+      getAssistantIdBytes();
 }

@@ -53,8 +53,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<io.github.runsvc.v1.Run> runs_;
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -65,8 +65,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -78,8 +78,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -90,8 +90,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -102,8 +102,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -118,7 +118,7 @@ private static final long serialVersionUID = 0L;
   private boolean more_ = false;
   /**
    * <pre>
-   * True when more orphans remain: call again.
+   * True when more orphans remain: call again. A dry run returns the same runs again.
    * </pre>
    *
    * <code>bool more = 2 [json_name = "more"];</code>
@@ -513,8 +513,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -528,8 +528,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -543,8 +543,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -558,8 +558,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -580,8 +580,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -599,8 +599,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -620,8 +620,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -642,8 +642,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -661,8 +661,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -680,8 +680,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -700,8 +700,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -718,8 +718,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -736,8 +736,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -748,8 +748,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -763,8 +763,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -779,8 +779,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -791,8 +791,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -804,8 +804,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-     * model_name and error.
+     * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+     * 1 MiB lack metadata, progress, model_name and error.
      * </pre>
      *
      * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -832,7 +832,7 @@ private static final long serialVersionUID = 0L;
     private boolean more_ ;
     /**
      * <pre>
-     * True when more orphans remain: call again.
+     * True when more orphans remain: call again. A dry run returns the same runs again.
      * </pre>
      *
      * <code>bool more = 2 [json_name = "more"];</code>
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when more orphans remain: call again.
+     * True when more orphans remain: call again. A dry run returns the same runs again.
      * </pre>
      *
      * <code>bool more = 2 [json_name = "more"];</code>
@@ -860,7 +860,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True when more orphans remain: call again.
+     * True when more orphans remain: call again. A dry run returns the same runs again.
      * </pre>
      *
      * <code>bool more = 2 [json_name = "more"];</code>

@@ -12,8 +12,8 @@ public interface ReconcileOrphansResponseOrBuilder extends
 
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -22,8 +22,8 @@ public interface ReconcileOrphansResponseOrBuilder extends
       getRunsList();
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -31,8 +31,8 @@ public interface ReconcileOrphansResponseOrBuilder extends
   io.github.runsvc.v1.Run getRuns(int index);
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -40,8 +40,8 @@ public interface ReconcileOrphansResponseOrBuilder extends
   int getRunsCount();
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -50,8 +50,8 @@ public interface ReconcileOrphansResponseOrBuilder extends
       getRunsOrBuilderList();
   /**
    * <pre>
-   * The runs that became ERROR, oldest first, without kwargs. Runs that do not fit into 1 MiB lack metadata, progress,
-   * model_name and error.
+   * The runs that became ERROR, oldest first, without kwargs; for a dry run those that would. Runs that do not fit into
+   * 1 MiB lack metadata, progress, model_name and error.
    * </pre>
    *
    * <code>repeated .runsvc.v1.Run runs = 1 [json_name = "runs"];</code>
@@ -61,7 +61,7 @@ public interface ReconcileOrphansResponseOrBuilder extends
 
   /**
    * <pre>
-   * True when more orphans remain: call again.
+   * True when more orphans remain: call again. A dry run returns the same runs again.
    * </pre>
    *
    * <code>bool more = 2 [json_name = "more"];</code>

@@ -172,6 +172,7 @@ final class Driver {
       case "executing" -> object("executing", execution(command).isExecuting());
       case "finish" -> finish(execution(command), command);
       case "stopped" -> execution(command).stopped(command);
+      case "execute_all" -> Failures.executeAll(command, runs);
       case "resources" -> resources();
       default -> null;
     };
