@@ -1,6 +1,14 @@
 // The end of a handler, as it is reported.
 
-import { clone, create, isFieldSet, type JsonObject, type JsonValue, merge, toBinary } from "@bufbuild/protobuf";
+import {
+  clone,
+  create,
+  isFieldSet,
+  type JsonObject,
+  type JsonValue,
+  merge,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { RunError } from "./errors.js";
 import type { Outcome } from "./execution.js";
