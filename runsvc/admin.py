@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
 from runsvc.core import lifecycle
-from runsvc.core.errors import CorruptRow
+from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.core.lines import end_line
 from runsvc.core.model import ACTIVE
+from runsvc.core.owners import covers
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run, RunStatus
+    from runsvc.core.owners import Scope
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
@@ -90,9 +92,15 @@ class Admin:
         self._codec = codec
 
     async def reconcile_orphans(
-        self, selection: Selection, *, error: str, limit: int, dry_run: bool = False
+        self,
+        selection: Selection,
+        *,
+        error: str,
+        limit: int,
+        dry_run: bool = False,
+        scope: Scope = None,
     ) -> Reconciled:
-        """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
+        """End some active runs in the scope that no living executor holds, oldest first. Raise CorruptRow.
 
         A dry run returns the runs that would end, as they are.
 
@@ -102,7 +110,7 @@ class Admin:
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
         before, statuses, assistant_id = selection
-        query = Orphans(before, limit + 1, lapsed, statuses, assistant_id)
+        query = Orphans(before, limit + 1, lapsed, statuses, assistant_id, scope)
         end = _kept if dry_run else partial(_ended, error=error)
         decide = partial(_reconciled, query=query, end=end, limit=limit)
         return await self._writer.submit(timed_command(self._lease_clock, decide, (query,)))
@@ -125,12 +133,14 @@ class Admin:
             count += len(ended)
         return count
 
-    async def delete(self, run_id: str) -> None:
-        """Remove a run that has ended or is corrupt. Raise RunNotFound, RunActive."""
+    async def delete(self, run_id: str, scope: Scope = None) -> None:
+        """Remove a run in the scope that has ended or is corrupt. Raise RunNotFound, RunActive."""
         query = RawById(run_id)
 
         def decide(tx: ExclusiveTransaction) -> None:
             record = tx.raw(query)
+            if not covers(scope, record.owner):
+                raise RunNotFound(run_id)
             if self._is_readable(record):
                 lifecycle.check_deletable(run_id, record.status)
             tx.delete(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
+from runsvc.commit.owner_room import OwnerRoom
 from runsvc.core import admission, lifecycle
 from runsvc.core.errors import RunNotFound
 from runsvc.core.model import RunStatus
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         RunSpec,
         Stamp,
     )
+    from runsvc.core.owners import Scope
     from runsvc.store.base import Codec, ReadingStore, Record
     from runsvc.store.queries import Count, Query
 
@@ -77,7 +79,11 @@ class Page(NamedTuple):
 
 
 class RunManager:
-    """Creates, reads, updates and cancels runs. Every run belongs to an owner; other owners get RunNotFound."""
+    """Creates, reads, updates and cancels runs.
+
+    Every run belongs to an owner, and every thread too. Calls on one run take a scope, outside of which a run does not
+    exist: RunNotFound. Calls on a thread, and creations, take the owner.
+    """
 
     def __init__(
         self,
@@ -86,47 +92,58 @@ class RunManager:
         codec: Codec,
         *,
         max_active_per_thread: int,
+        max_active_per_owner: int | None = None,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._writer = writer
         self._store = store
         self._codec = codec
         self._max_active_per_thread = max_active_per_thread
+        self._owner_room = OwnerRoom(max_active_per_owner, max_active_per_thread)
         self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
         """Admit a run beside the active runs of its thread.
 
-        Raise ThreadFull, UnsupportedStrategy, RequestIdReused.
+        Raise ThreadFull, OwnerFull, UnsupportedStrategy, RequestIdReused.
         """
         admission.check_supported(spec.multitask_strategy)
         room = ActiveCount(owner, spec.thread_id)
+        reads: tuple[Query | Count, ...] = (room, *self._owner_room.reads(owner))
 
         def decide(tx: Transaction) -> Created:
             active = tx.count_active(room)
             admission.check_room(spec.thread_id, active, self._max_active_per_thread)
+            self._owner_room.check(tx, owner)
             run_id = tx.new_run_id()
             return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
 
-        return await self._create(_creation(decide, room, spec, request))
+        return await self._create(_creation(decide, reads, spec, request))
 
-    async def create_or_reject(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run according to its strategy. Raise ThreadBusy, UnsupportedStrategy, RequestIdReused."""
+    async def create_or_reject(
+        self, owner: str, spec: RunSpec, request: Request | None, *, requested_by: str = ""
+    ) -> Created:
+        """Admit a run according to its strategy. `requested_by` is the name of the principal.
+
+        Raise ThreadBusy, OwnerFull, UnsupportedStrategy, RequestIdReused.
+        """
         admission.check_supported(spec.multitask_strategy)
         query = _active_query(owner, spec)
+        reads: tuple[Query | Count, ...] = (query, *self._owner_room.reads(owner))
 
         def decide(tx: Transaction) -> Created:
             run_id = tx.new_run_id()
-            superseded = _displace(tx, query, spec, run_id)
+            superseded = _displace(tx, query, spec, by=run_id, requested_by=requested_by)
+            self._owner_room.check(tx, owner, freed=len(superseded))
             run = tx.create(spec, run_id=run_id, owner=owner, request=request)
             return Created(run, superseded=superseded)
 
-        return await self._create(_creation(decide, query, spec, request))
+        return await self._create(_creation(decide, reads, spec, request))
 
-    async def get(self, owner: str, run_id: str) -> Record:
+    async def get(self, scope: Scope, run_id: str) -> Record:
         """Return a run with its kwargs and its result. Raise RunNotFound."""
-        record = await self._store.get(run_id)
-        if record is None or record.owner != owner:
+        record = await self._store.get(run_id, scope)
+        if record is None:
             raise RunNotFound(run_id)
         return record
 
@@ -161,11 +178,11 @@ class RunManager:
         return await self._store.active_on_thread(owner, thread_id)
 
     async def report_status(
-        self, owner: str, run_id: str, to: RunStatus, report: Report
+        self, scope: Scope, run_id: str, to: RunStatus, report: Report
     ) -> Reported:
         """Apply a status that the executor reports. Raise NotHolder, InvalidTransition, InvalidRequest."""
         return await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.complete(
                 run,
@@ -182,7 +199,7 @@ class RunManager:
 
     async def update_progress(
         self,
-        owner: str,
+        scope: Scope,
         run_id: str,
         progress: Progress,
         *,
@@ -192,17 +209,17 @@ class RunManager:
     ) -> Reported:
         """Apply the usage that the executor reports. Raise NotHolder, InvalidRequest."""
         return await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.report_progress(
                 run, progress, at, worker_id=worker_id, sequence=sequence, final=final
             ),
         )
 
-    async def update_model_name(self, owner: str, run_id: str, model_name: str | None) -> Run:
+    async def update_model_name(self, scope: Scope, run_id: str, model_name: str | None) -> Run:
         """Set or clear the model name. Raise RunEnded."""
         renamed = await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.rename_model(run, model_name, at),
             renews=False,
@@ -210,21 +227,21 @@ class RunManager:
         return renamed.run
 
     async def update_metadata(
-        self, owner: str, run_id: str, change: Callable[[bytes], bytes], size: int
+        self, scope: Scope, run_id: str, change: Callable[[bytes], bytes], size: int
     ) -> Reported:
         """Replace the metadata, which adds at most `size` bytes. Raise InvalidRequest if it would be too large."""
         return await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.replace_metadata(run, change(run.metadata), at),
             renews=False,
             size=size,
         )
 
-    async def heartbeat(self, owner: str, run_id: str, worker_id: str) -> Run:
+    async def heartbeat(self, scope: Scope, run_id: str, worker_id: str) -> Run:
         """Renew the lease of a living executor. Raise NotHolder, RunEnded."""
         reported = await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
             is_heartbeat=True,
@@ -232,21 +249,29 @@ class RunManager:
         return reported.run
 
     async def cancel(
-        self, owner: str, run_id: str, action: CancelAction, note: str | None
+        self,
+        scope: Scope,
+        run_id: str,
+        action: CancelAction,
+        note: str | None,
+        *,
+        requested_by: str = "",
     ) -> Cancelled:
-        """Cancel a run, unless it has ended."""
-        query = ById(run_id)
+        """Cancel a run, unless it has ended. `requested_by` is the name of the principal."""
+        query = ById(run_id, scope)
 
         def decide(tx: Transaction) -> Cancelled:
-            before = tx.run(query, owner)
-            after, outcome = lifecycle.cancel(before, action, tx.stamp(), note=note)
+            before = tx.run(query)
+            after, outcome = lifecycle.cancel(
+                before, action, tx.stamp(), note=note, requested_by=requested_by
+            )
             return Cancelled(tx.save(before, after), outcome)
 
         return await self._writer.submit(Command(decide, (query,), COMMAND_COST))
 
     async def acknowledge_cancel(
         self,
-        owner: str,
+        scope: Scope,
         run_id: str,
         *,
         worker_id: str | None,
@@ -255,7 +280,7 @@ class RunManager:
     ) -> Reported:
         """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled, InvalidRequest."""
         return await self._report(
-            owner,
+            scope,
             run_id,
             lambda run, at: lifecycle.acknowledge_cancel(
                 run, at, worker_id=worker_id, stop_reason=stop_reason, progress=progress
@@ -271,7 +296,10 @@ class RunManager:
         return created
 
     async def _replay(self, run_id: str) -> Created | None:
-        records, record = await self._store.with_displaced(run_id), await self._store.get(run_id)
+        records, record = (
+            await self._store.with_displaced(run_id),
+            await self._store.get(run_id, None),
+        )
         if record is None or not records or records[0].run_id != run_id:
             return None
         run, *displaced = map(self._codec.decode, records)
@@ -281,7 +309,7 @@ class RunManager:
 
     async def _report(
         self,
-        owner: str,
+        scope: Scope,
         run_id: str,
         advance: Callable[[Run, Stamp], Run],
         *,
@@ -296,10 +324,10 @@ class RunManager:
         A result is kept from the report that ends the run. A heartbeat may wait for its batch to fill, and takes
         effect even if its caller gives up.
         """
-        query = ById(run_id)
+        query = ById(run_id, scope)
 
         def decide(tx: Transaction) -> Reported:
-            before, at = tx.run(query, owner), tx.stamp()
+            before, at = tx.run(query), tx.stamp()
             after = advance(before, at)
             saved = lifecycle.renew(after, at, ttl=lease_ttl) if renews else after
             tx.save(before, saved, None if before.status.terminal else result)
@@ -312,20 +340,20 @@ class RunManager:
 
 def _creation(
     decide: Callable[[Transaction], Created],
-    thread: Query | Count,
+    reads: tuple[Query | Count, ...],
     spec: RunSpec,
     request: Request | None,
 ) -> Command[Created]:
     size = COMMAND_COST + len(spec.metadata) + len(spec.kwargs)
     if request is None:
-        return Command(decide, (thread,), size)
+        return Command(decide, reads, size)
     query, spec_hash = ByRequest(request.key), request.spec_hash
 
     def decide_once(tx: Transaction) -> Created:
         earlier = tx.replay(query, spec_hash)
         return decide(tx) if earlier is None else Created(earlier, replayed=True)
 
-    return Command(decide_once, (thread, query), size)
+    return Command(decide_once, (*reads, query), size)
 
 
 def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
@@ -336,7 +364,12 @@ def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
 
 
 def _displace(
-    tx: Transaction, query: ActiveOnThread | NewestActive, spec: RunSpec, run_id: str
+    tx: Transaction,
+    query: ActiveOnThread | NewestActive,
+    spec: RunSpec,
+    *,
+    by: str,
+    requested_by: str,
 ) -> list[Run]:
     """Displace the active runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
     if isinstance(query, NewestActive):
@@ -344,7 +377,7 @@ def _displace(
         return []
     action = admission.DISPLACING[spec.multitask_strategy]
     return [
-        tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=run_id))
+        tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=by, requested_by=requested_by))
         for run in reversed(tx.active(query))
     ]
 

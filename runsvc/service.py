@@ -27,7 +27,9 @@ from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
-from runsvc.rpc.listen import check_free, check_listen
+from runsvc.rpc.limits import LimitSettings
+from runsvc.rpc.listen import addresses
+from runsvc.rpc.security import Security
 from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
@@ -61,7 +63,8 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once (see StopSignals).
 
-    Call `ready` with the address once the server answers. Raise StoreRefused, ListenRefused, StoreUnavailable.
+    Call `ready` with the addresses once the server answers. Raise StoreRefused, ListenRefused, FileRefused,
+    StoreUnavailable.
     """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(settings, ready))
@@ -73,17 +76,16 @@ async def running(
     timekeeper: Timekeeper | None = None,
     options: Iterable[Option] = OPTIONS,
 ) -> AsyncIterator[str]:
-    """Run a server for the duration of the block; yield its address. Errors as in serve."""
-    check_listen(settings.listen, insecure=settings.insecure_listen)
+    """Run a server for the duration of the block; yield its addresses, with commas between them. Errors as in serve."""
     # Before the store, which would be created although nothing is served.
-    check_free(settings.listen)
+    security = Security.of(settings)
     timekeeper = timekeeper or Timekeeper()
     # Parts stop in the reverse order of their start, also when one of them fails to start.
     async with AsyncExitStack() as stack:
         store = open_store(settings, timekeeper)
         await store.open()
         stack.push_async_callback(store.close)
-        yield await _start(store, settings, timekeeper, options, stack)
+        yield ",".join(await _start(store, settings, timekeeper, options, stack, security))
 
 
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
@@ -118,7 +120,8 @@ async def _start(
     timekeeper: Timekeeper,
     options: Iterable[Option],
     stack: AsyncExitStack,
-) -> str:
+    security: Security,
+) -> list[str]:
     codec, in_flight = RunCodec(), InFlight()
     hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
@@ -140,19 +143,41 @@ async def _start(
         logger.info("Ended %d active runs without a lease as ERROR", count)
 
     manager = RunManager(
-        writer, store.reading, codec, max_active_per_thread=settings.max_active_per_thread
+        writer,
+        store.reading,
+        codec,
+        max_active_per_thread=settings.max_active_per_thread,
+        max_active_per_owner=settings.max_active_per_owner,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
-    door = GrpcServer(manager, admin, watches, codec, in_flight, timekeeper.monotonic, options)
+    limits = LimitSettings(
+        max_calls=settings.max_calls,
+        max_rate_per_owner=settings.max_rate_per_owner,
+        max_watches_per_owner=settings.max_watches_per_owner,
+    )
+    door = GrpcServer(
+        manager,
+        admin,
+        watches,
+        codec,
+        in_flight,
+        timekeeper.monotonic,
+        options,
+        security.authenticator,
+        tls=security.tls,
+        reflect=not settings.no_reflection,
+        limits=limits,
+    )
     store_health.report = door.report_store
-    address = await door.start(settings.listen)
+    listening = await door.start(addresses(settings.listen))
 
     stack.push_async_callback(drain, door, hub, settings.grace)
     # Started last and stopped first: a lease expires only while the server takes renewals.
-    sweeper = Sweeper(_jobs(settings, writer, store, lease_clock, attachments))
+    jobs = _jobs(settings, writer, store, lease_clock, attachments)
+    sweeper = Sweeper([*jobs, *security.jobs])
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
-    return address
+    return listening
 
 
 async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:

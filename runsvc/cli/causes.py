@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 #: Part of the transport's message, and the cause for people.
 _CAUSES: Final = (
-    ("WRONG_VERSION_NUMBER", "The server does not use TLS, which RUNSVC_TLS_CA enables."),
-    ("CERTIFICATE_VERIFY_FAILED", "RUNSVC_TLS_CA does not hold the authority of its certificate."),
+    ("WRONG_VERSION_NUMBER", "The server does not use TLS, which --ca (RUNSVC_TLS_CA) enables."),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "--ca (RUNSVC_TLS_CA) does not hold the authority of its certificate.",
+    ),
     ("Hostname Verification", "Its certificate is for another host name."),
-    ("security handshaker", "RUNSVC_TLS_CA holds no valid certificate."),
+    ("security handshaker", "A file of --ca, --cert or --key holds no valid certificate or key."),
     ("resolving", "The host name cannot be resolved."),
     ("DNS resolution failed", "The host name cannot be resolved."),
     (
@@ -26,11 +29,11 @@ _CAUSES: Final = (
     ),
     (
         "Socket closed",
-        "The connection was closed at once: the server may use TLS. Set RUNSVC_TLS_CA.",
+        "The connection was closed at once: the server may use TLS, or need a certificate. See --ca and --cert.",
     ),
     (
         "Connection reset",
-        "The connection was closed at once: the server may use TLS. Set RUNSVC_TLS_CA.",
+        "The connection was closed at once: the server may use TLS, or need a certificate. See --ca and --cert.",
     ),
     ("No route to host", "The network has no route to the host."),
     ("Network is unreachable", "The network is unreachable."),

@@ -50,11 +50,14 @@ _HINTS: Final = {
     "REVISION_COMPACTED": ("Start the watch again{without_after}",),
     "REVISION_UNKNOWN": ("Start the watch again{without_after}",),
     "OUTCOME_UNKNOWN": ("Repeat it with the same --request-id, or list the runs of the thread",),
+    "UNAUTHENTICATED": (
+        "Send a token with --token-file FILE or RUNSVC_TOKEN; an operator makes one with: {runsvc} token new",
+    ),
     "CORRUPT_ROW": ("Remove the run: {runsvc} admin delete {run_id}{target}",),
 }
 
 _OTHER_ADDRESS: Final = "If the server has another address, set --target HOST:PORT or RUNSVC_TARGET"
-_TLS: Final = "RUNSVC_TLS_CA enables TLS. Unset it if the server does not use TLS"
+_TLS: Final = "--ca (RUNSVC_TLS_CA) enables TLS. Omit it if the server does not use TLS"
 
 _LOOPBACK: Final = ("127.", "localhost:", "[::1]:")
 #: A host, or an IPv6 address in brackets, and a port. A scheme of grpc may precede it.
@@ -175,7 +178,7 @@ def _connection_hints(target: str) -> list[str]:
 
 
 def _uses_tls() -> bool:
-    return bool(os.environ.get("RUNSVC_TLS_CA"))
+    return bool(os.environ.get("RUNSVC_TLS_CA")) or _is_given("ca")
 
 
 def is_address(target: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from runsvc.cli.credentials import credentials_arguments
 from runsvc.client import DEFAULT_TARGET
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def program_name(program: str | None = None) -> str:
 
 
 def target_argument(target: str) -> str:
-    """Return the option that selects the server. Empty if it is the default."""
+    """Return the options that select the server, and TLS and the token if they were given. Empty for the defaults."""
+    return _target_option(target) + credentials_arguments()
+
+
+def _target_option(target: str) -> str:
     default = os.environ.get("RUNSVC_TARGET", DEFAULT_TARGET)
     if target in ("", DEFAULT_TARGET) and default == DEFAULT_TARGET:
         return ""
@@ -51,7 +56,7 @@ def repeated_command(*more: str, target: str = "") -> str:
     has_target = any(word.partition("=")[0] == _TARGET for word in words)
     # Words after "--" are arguments.
     end = words.index("--") if "--" in words else len(words)
-    options = shlex.join(more) + ("" if has_target else target_argument(target))
+    options = shlex.join(more) + ("" if has_target else _target_option(target))
     command = " ".join(
         filter(None, (program_name(), shlex.join(words[:end]), options, shlex.join(words[end:])))
     )

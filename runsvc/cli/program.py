@@ -15,11 +15,13 @@ from runsvc import __version__
 from runsvc.cli import calls, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
+from runsvc.cli.dev_certs import dev_certs
 from runsvc.cli.errors import CallFailed
 from runsvc.cli.groups import CommandGroup
 from runsvc.cli.next_command import WORDS
 from runsvc.cli.serve import serve
 from runsvc.cli.standard_streams import open_closed_streams
+from runsvc.cli.token import token
 from runsvc.cli.watch import watch
 from runsvc.client import RunError
 
@@ -38,8 +40,8 @@ Examples:
   runsvc cancel --thread chat-1             cancel its newest active run
 
 Every option can be set by an environment variable, which the command's --help shows. RUNSVC_TARGET and RUNSVC_JSON
-apply to all commands except serve, RUNSVC_TIMEOUT to all except serve and watch. RUNSVC_TOKEN is sent as a bearer
-token. RUNSVC_TLS_CA, a file of trusted certificates, enables TLS.
+apply to all commands except serve, RUNSVC_TIMEOUT to all except serve and watch. RUNSVC_TOKEN, or the content of the
+file RUNSVC_TOKEN_FILE, is sent as a bearer token. RUNSVC_TLS_CA, a file of trusted certificates, enables TLS.
 
 \b
 Exit codes:
@@ -149,5 +151,5 @@ def main() -> None:
     """Run the command line. The help text is `_HELP`."""
 
 
-for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin):
+for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin, token, dev_certs):
     main.add_command(_command)

@@ -18,6 +18,7 @@ from runsvc.cli.lengths import Duration, Seconds
 from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
+from runsvc.cli.security_options import security_options
 from runsvc.core.errors import RunsvcError
 from runsvc.settings import Settings
 
@@ -41,8 +42,8 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 @option(
     "--listen",
     default=Settings.listen,
-    metavar="HOST:PORT",
-    help="Address to listen on. Port 0 selects a free port.",
+    metavar="ADDRESS,…",
+    help="Addresses to listen on, as HOST:PORT or unix:PATH. Port 0 selects a free port.",
 )
 @option(
     "--db",
@@ -92,6 +93,34 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="Maximum number of active runs per thread.",
 )
 @option(
+    "--max-active-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of active runs per owner.",
+)
+@option(
+    "--max-calls",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of calls under way, watches aside.",
+)
+@option(
+    "--max-rate-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of calls per second of one owner.",
+)
+@option(
+    "--max-watches-per-owner",
+    type=Count(min=1),
+    show_default="no limit",
+    metavar="N",
+    help="Maximum number of open watches of one owner.",
+)
+@option(
     "--attach-grace",
     type=Seconds(zero=True, longest=timedelta(days=1)),
     default=f"{Settings.attach_grace:g}s",
@@ -103,6 +132,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     is_flag=True,
     help="Allow --listen on addresses that other machines reach, without encryption.",
 )
+@security_options
 @option(
     "--grace",
     type=Seconds(zero=True),
@@ -123,7 +153,8 @@ def serve(log_level: str, **settings: Any) -> None:
     Examples:
       runsvc serve
       runsvc serve --db /var/lib/runsvc/runs.db --orphans fail
-      runsvc serve --listen 0.0.0.0:50051 --insecure-listen
+      runsvc serve --listen 127.0.0.1:50051,unix:/run/runsvc/runsvc.sock
+      runsvc serve --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key --auth-tokens tokens.txt
     """
     _log_to_stderr(log_level.upper())
     warn_of_unknown_variables((*settings, "log_level"))
@@ -135,8 +166,8 @@ def serve(log_level: str, **settings: Any) -> None:
 
 
 def announce(address: str, db: Path) -> None:
-    """Print the server's address, and on a terminal commands to try next."""
-    click.echo(f"runsvc {__version__} serves on {address} ({db})")
+    """Print the server's addresses, and on a terminal commands to try next."""
+    click.echo(f"runsvc {__version__} serves on {address.replace(',', ' and ')} ({db})")
     if not is_terminal():
         # The output goes to the log of a service.
         return
@@ -163,7 +194,8 @@ def warn_of_unknown_variables(known: Iterable[str]) -> None:
             _log.warning("%s is no variable of runsvc serve, and has no effect. %s", name, advice)
 
 
-def _client_target(address: str) -> str:
+def _client_target(addresses: str) -> str:
+    address = addresses.partition(",")[0]
     host, _, port = address.rpartition(":")
     return f"{_CLIENT_HOSTS.get(host, host)}:{port}"
 

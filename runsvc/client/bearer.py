@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Token: TypeAlias = str | Callable[[], str]
 #: The same for asyncio. The function may be a coroutine function.
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
+#: The same, or a file that holds a token. It is read before every call.
+TokenOrFile: TypeAlias = Token | os.PathLike[str]
+AsyncTokenOrFile: TypeAlias = AsyncToken | os.PathLike[str]
 
 
 #: Longest wait of a thread for the event loop to produce a token, in seconds.

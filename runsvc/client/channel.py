@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from runsvc.client import bearer
-from runsvc.client.settings import DEFAULT_TARGET, certificates_of
+from runsvc.client.settings import DEFAULT_TARGET, certificates_of, identity_of, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
-    from runsvc.client.bearer import AsyncToken, Token
+    from runsvc.client.bearer import AsyncTokenOrFile, TokenOrFile
     from runsvc.client.settings import Certificates
 
     #: A client interceptor of grpc, for unary calls or for streams.
@@ -41,14 +41,16 @@ _OPTIONS: Final = (
 def connect(
     target: str = DEFAULT_TARGET,
     *,
-    token: Token | None = None,
+    token: TokenOrFile | None = None,
     tls_ca: Certificates | None = None,
+    tls_cert: Certificates | None = None,
+    tls_key: Certificates | None = None,
     interceptors: Sequence[Interceptor] = (),
 ) -> grpc.Channel:
     """Return a channel for threads. It connects with the first call. Close it after use."""
-    every = [*(() if token is None else bearer.interceptors(token)), *interceptors]
+    every = [*(() if token is None else bearer.interceptors(token_of(token))), *interceptors]
     options = _options(target)
-    if (credentials := _credentials(tls_ca)) is None:
+    if (credentials := _credentials(tls_ca, tls_cert, tls_key)) is None:
         channel = grpc.insecure_channel(target, options=options)
     else:
         channel = grpc.secure_channel(target, credentials, options=options)
@@ -58,28 +60,37 @@ def connect(
 def aconnect(
     target: str = DEFAULT_TARGET,
     *,
-    token: AsyncToken | None = None,
+    token: AsyncTokenOrFile | None = None,
     tls_ca: Certificates | None = None,
+    tls_cert: Certificates | None = None,
+    tls_key: Certificates | None = None,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
     """Return a channel for asyncio, created inside the running event loop. Close it after use."""
     options = _options(target)
-    every = [*(() if token is None else bearer.async_interceptors(token)), *interceptors]
-    if (credentials := _credentials(tls_ca)) is None:
+    every = [
+        *(() if token is None else bearer.async_interceptors(token_of(token))),
+        *interceptors,
+    ]
+    if (credentials := _credentials(tls_ca, tls_cert, tls_key)) is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=every)
     return grpc.aio.secure_channel(target, credentials, options=options, interceptors=every)
 
 
-def _credentials(tls_ca: Certificates | None) -> grpc.ChannelCredentials | None:
+def _credentials(
+    tls_ca: Certificates | None, tls_cert: Certificates | None, tls_key: Certificates | None
+) -> grpc.ChannelCredentials | None:
     """Return the credentials of a connection with TLS. Raise ValueError for another kind of file."""
     certificates = certificates_of(tls_ca)
+    cert, key = identity_of(tls_cert, tls_key, tls_ca) or (None, None)
     if certificates is None:
         return None
-    if b"-----BEGIN" not in certificates:
-        raise ValueError(
-            "tls_ca (RUNSVC_TLS_CA) holds no certificate in PEM, such as -----BEGIN CERTIFICATE-----"
-        )
-    return grpc.ssl_channel_credentials(certificates)
+    for name, content in (("tls_ca", certificates), ("tls_cert", cert)):
+        if content is not None and b"-----BEGIN" not in content:
+            raise ValueError(
+                f"{name} (RUNSVC_{name.upper()}) holds no certificate in PEM, such as -----BEGIN CERTIFICATE-----"
+            )
+    return grpc.ssl_channel_credentials(certificates, key, cert)
 
 
 def _options(target: str) -> tuple[tuple[str, int], ...]:

@@ -96,6 +96,10 @@ class Resumption:
         #: No further event can follow.
         self._complete = False
         self._backoff = Backoff()
+        #: Each stream has a new token: one that was refused, or has ended, is replaced.
+        self.renews = False
+        #: A token was refused, and no event has arrived since.
+        self._is_refused = False
         self._opened_at = 0.0
         #: When the outage began. None while the server answers.
         self._outage_began: float | None = None
@@ -113,6 +117,7 @@ class Resumption:
 
     def record(self, event: StreamStatusResponse) -> None:
         """Record an event that the caller receives."""
+        self._is_refused = False
         if self._outage_began is not None:
             self._outage_began = None
             self._backoff.reset()
@@ -130,6 +135,9 @@ class Resumption:
 
         Raise the error if it is not transient, or the outage has lasted too long.
         """
+        if error.code is StatusCode.UNAUTHENTICATED and self.renews and not self._is_refused:
+            self._is_refused = True
+            return 0.0
         # Without a revision, the snapshot took longer than the log reaches back: request another one.
         may_start_over = self._resnapshot or self.revision is None
         if may_start_over and error.reason in _NO_LOG:

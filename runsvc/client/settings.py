@@ -7,9 +7,10 @@ import os
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from runsvc.client.lengths import default_deadline
+from runsvc.client.token_file import TokenFile
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -37,17 +38,33 @@ DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = 10.0
 
 
+class TlsArguments(TypedDict):
+    """The arguments of a channel for TLS, in PEM."""
+
+    tls_ca: bytes | None
+    tls_cert: bytes | None
+    tls_key: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of a client."""
 
     target: str
-    #: The bearer token, or a function that returns it. None sends no token.
+    #: The bearer token, or a function that returns it, such as a TokenFile. None sends no token.
     token: Any = field(repr=False)
     #: Trusted certificates in PEM. None disables TLS.
     certificates: bytes | None
     #: Deadline of a call, in seconds.
     timeout: float
+    #: The client's certificate and its key, both in PEM. None sends no certificate.
+    identity: tuple[bytes, bytes] | None = field(default=None, repr=False)
+
+    @property
+    def tls(self) -> TlsArguments:
+        """The arguments of a channel for TLS."""
+        cert, key = self.identity or (None, None)
+        return TlsArguments(tls_ca=self.certificates, tls_cert=cert, tls_key=key)
 
     @classmethod
     def of(
@@ -56,19 +73,25 @@ class Settings:
         token: Any,
         tls_ca: Certificates | FromEnvironment | None,
         timeout: float | FromEnvironment | None,
+        tls_cert: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_key: Certificates | FromEnvironment | None = ENVIRONMENT,
     ) -> Settings:
-        """Return the given arguments, else RUNSVC_TARGET, _TOKEN, _TLS_CA and _TIMEOUT, else the defaults.
+        """Return the given arguments, else the environment variables RUNSVC_TARGET and so on, else the defaults.
 
-        Raise ValueError for an invalid timeout, and OSError for certificates that cannot be read.
+        Raise ValueError for an invalid timeout, a file without a token, and a certificate without its key or `tls_ca`.
+        Raise OSError for a file that cannot be read.
         """
         given = _given(target, "RUNSVC_TARGET")
         certificates = _given(tls_ca, "RUNSVC_TLS_CA")
         seconds = _seconds("RUNSVC_TIMEOUT") if timeout is ENVIRONMENT else timeout
         return cls(
             target=DEFAULT_TARGET if given is None else given,
-            token=_given(token, "RUNSVC_TOKEN"),
+            token=_token(token),
             certificates=certificates_of(certificates),
             timeout=DEFAULT_TIMEOUT if seconds is None else default_deadline(seconds),
+            identity=identity_of(
+                _given(tls_cert, "RUNSVC_TLS_CERT"), _given(tls_key, "RUNSVC_TLS_KEY"), certificates
+            ),
         )
 
 
@@ -77,6 +100,32 @@ def certificates_of(tls_ca: Certificates | None) -> bytes | None:
     if tls_ca is None or isinstance(tls_ca, bytes):
         return tls_ca
     return Path(tls_ca).read_bytes()
+
+
+def identity_of(
+    tls_cert: Certificates | None, tls_key: Certificates | None, tls_ca: Certificates | None
+) -> tuple[bytes, bytes] | None:
+    """Return the content of a client's certificate and of its key. Raise ValueError if one of the three is missing."""
+    cert, key = certificates_of(tls_cert), certificates_of(tls_key)
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise ValueError("tls_cert (RUNSVC_TLS_CERT) and tls_key (RUNSVC_TLS_KEY) need each other")
+    if tls_ca is None:
+        raise ValueError("tls_cert (RUNSVC_TLS_CERT) needs tls_ca (RUNSVC_TLS_CA)")
+    return cert, key
+
+
+def token_of(token: Any) -> Any:
+    """Return a token or a token function. A path names a file that holds the token."""
+    return TokenFile(token) if isinstance(token, os.PathLike) else token
+
+
+def _token(token: Any) -> Any:
+    if token is ENVIRONMENT:
+        file = _given(ENVIRONMENT, "RUNSVC_TOKEN_FILE")
+        return _given(ENVIRONMENT, "RUNSVC_TOKEN") or (TokenFile(file) if file else None)
+    return token_of(token)
 
 
 def _given(argument: Any, variable: str) -> Any:

@@ -11,6 +11,7 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runsvc.client.owner import Metadata
     from runsvc.v1.run_service_pb2 import StreamStatusRequest
 
 _Channel = TypeVar("_Channel")
@@ -38,11 +39,11 @@ class Streams(Generic[_Channel]):
         # Threads open watches at the same time.
         self._lock = threading.Lock()
 
-    def open(self, request: StreamStatusRequest) -> Any:
+    def open(self, request: StreamStatusRequest, metadata: Metadata = ()) -> Any:
         """Open a stream."""
         with self._lock:
             line = self._line_with_room()
-            stream = line.stub.StreamStatus(request)
+            stream = line.stub.StreamStatus(request, metadata=metadata)
             line.streams.add(stream)
             return stream
 

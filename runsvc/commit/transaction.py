@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from runsvc.core.model import Request, RequestKey, Run, RunSpec, RunStatus
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.base import Codec, Encoded, Loaded, Now, Record
-    from runsvc.store.queries import ActiveCount, ActiveOnThread, ById, ByRequest, NewestActive
+    from runsvc.store.queries import (
+        ActiveCount,
+        ActiveOnThread,
+        ById,
+        ByRequest,
+        NewestActive,
+        OwnerActiveCount,
+    )
 
 T = TypeVar("T")
 
@@ -60,6 +67,8 @@ class Transaction:
         self._created: dict[tuple[str, str], list[str]] = {}
         #: Growth in active runs, by thread.
         self._growth: Counter[tuple[str, str]] = Counter()
+        #: The same by owner.
+        self._owner_growth: Counter[str] = Counter()
         self._requests: dict[RequestKey, tuple[str, bytes]] = {}
         self._log: list[LogEntry] = []
         self._deleted: list[str] = []
@@ -102,11 +111,10 @@ class Transaction:
         """The revision and time of the next change. Saving a run advances both."""
         return Stamp(self._staged.revision + 1, self._staged.time + _TICK)
 
-    def run(self, query: ById, owner: str) -> Run:
-        """A run of this owner. Raise RunNotFound, also for another owner's run, or CorruptRow."""
+    def run(self, query: ById) -> Run:
+        """A run in the scope of the query. Raise RunNotFound, also for a run outside it, or CorruptRow."""
         for record in self._loaded[query]:
-            if record.owner == owner:
-                return self._current(record)
+            return self._current(record)
         raise RunNotFound(query.run_id)
 
     def active(self, query: ActiveOnThread) -> list[Run]:
@@ -129,6 +137,10 @@ class Transaction:
     def count_active(self, query: ActiveCount) -> int:
         """The number of a thread's active runs."""
         return self._counts[query] + self._growth[query.owner, query.thread_id]
+
+    def count_owner_active(self, query: OwnerActiveCount) -> int:
+        """The number of an owner's active runs, counted up to the limit of the query."""
+        return self._counts[query] + self._owner_growth[query.owner]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
         """The run that an earlier call with this request_id created, if any. Raise RequestIdReused."""
@@ -191,6 +203,7 @@ class Transaction:
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         self._growth[run.owner, run.thread_id] += growth
+        self._owner_growth[run.owner] += growth
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
         elif run.progress != before.progress or run.metadata != before.metadata:

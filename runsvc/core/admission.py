@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from runsvc.core.errors import ThreadBusy, ThreadFull, UnsupportedStrategy
+from runsvc.core.errors import OwnerFull, ThreadBusy, ThreadFull, UnsupportedStrategy
 from runsvc.core.model import CancelAction, MultitaskStrategy
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def check_room(thread_id: str, active: int, limit: int) -> None:
     """Raise ThreadFull if a thread has reached its limit of active runs."""
     if active >= limit:
         raise ThreadFull(thread_id)
+
+
+def check_owner_room(owner: str, active: int, limit: int) -> None:
+    """Raise OwnerFull if an owner has reached its limit of active runs."""
+    if active >= limit:
+        raise OwnerFull(owner, limit)
 
 
 def check_free(newest: ActiveRun | None) -> None:

@@ -17,8 +17,10 @@ RunsvcError
 ├── OutcomeUnknown
 ├── ServerDraining
 ├── Overloaded
+│   └── OwnerFull · TooManyCalls · TooManyWatches · RateExceeded
 ├── CorruptRow
-└── StoreRefused · ListenRefused
+├── Unauthenticated · PermissionDenied
+└── StoreRefused · ListenRefused · FileRefused
 """
 
 from __future__ import annotations
@@ -177,10 +179,55 @@ class Overloaded(RunsvcError):
 
 
 @dataclass(eq=False)
+class OwnerFull(Overloaded):
+    """Owner {owner!r} has {limit} active runs, the most that this server allows; end or cancel one of them first."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyCalls(Overloaded):
+    """The server has {limit} calls under way, the most that it allows; try again later."""
+
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyWatches(Overloaded):
+    """Owner {owner!r} has {limit} open watches, the most that this server allows; close one of them first."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class RateExceeded(Overloaded):
+    """Owner {owner!r} makes more than {limit} calls per second, the most that this server allows; try again later."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(eq=False)
+class PermissionDenied(RunsvcError):
+    """The caller may not make this call: {detail}."""
+
+    detail: str
+
+
+@dataclass(eq=False)
 class CorruptRow(RunsvcError):
     """Stored run {run_id} is corrupt and cannot be read; remove it with `runsvc admin delete`."""
 
     run_id: str
+
+
+@dataclass(eq=False)
+class Unauthenticated(RunsvcError):
+    """The call is not authenticated: {detail}."""
+
+    detail: str
 
 
 @dataclass(eq=False)
@@ -197,3 +244,16 @@ class ListenRefused(RunsvcError):
 
     address: str
     detail: str
+
+
+@dataclass(eq=False)
+class FileRefused(RunsvcError):
+    """Cannot use {place}: {detail}."""
+
+    #: A file, with a line if one is at fault: tokens.txt:3.
+    place: str
+    detail: str
+
+    def again(self) -> FileRefused:
+        """An equal error. One that was raised holds on to the frames that it passed."""
+        return FileRefused(self.place, self.detail)

@@ -127,7 +127,7 @@ def report_progress(
 
 
 def cancel(
-    run: Run, action: CancelAction, at: Stamp, *, note: str | None = None
+    run: Run, action: CancelAction, at: Stamp, *, note: str | None = None, requested_by: str = ""
 ) -> tuple[Run, CancelOutcome]:
     """Cancel an active run. Return the run and the outcome."""
     if run.status is RunStatus.INTERRUPTED:
@@ -139,19 +139,22 @@ def cancel(
         RunStatus.INTERRUPTED,
         at,
         reason=StatusReason.CANCEL_REQUESTED,
-        cancellation=Cancellation(action, note, at.time),
+        cancellation=Cancellation(action, note, at.time, requested_by=requested_by),
     )
     return cancelled, CancelOutcome.CANCELLED
 
 
-def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str) -> Run:
-    """End a run that the newer run `by` displaces. Raise InvalidTransition."""
+def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str, requested_by: str = "") -> Run:
+    """End a run that the newer run `by` displaces. Raise InvalidTransition.
+
+    `requested_by` is the name of the principal that created the newer run.
+    """
     return _advance(
         run,
         RunStatus.INTERRUPTED,
         at,
         reason=StatusReason.SUPERSEDED,
-        cancellation=Cancellation(action, None, at.time),
+        cancellation=Cancellation(action, None, at.time, requested_by=requested_by),
         superseded_by=by,
     )
 

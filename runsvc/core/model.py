@@ -152,6 +152,8 @@ class Cancellation:
     note: str | None
     requested_at: datetime
     acknowledged_at: datetime | None = None
+    #: Name of the principal whose call it was; empty for the server itself, and without authentication.
+    requested_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run
+    from runsvc.core.owners import Scope
     from runsvc.maintenance.elapsed import Elapsed
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.timekeeper import Timekeeper
@@ -142,13 +143,13 @@ class Attachments:
         """Number of attached streams of this server."""
         return len(self._held)
 
-    async def attach(self, owner: str, run_id: str) -> str:
+    async def attach(self, scope: Scope, run_id: str) -> str:
         """Attach a stream. Return the id for `leave`. Without effect on a run that has ended or does not exist."""
-        attachment_id, query = token_hex(8), ById(run_id)
+        attachment_id, query = token_hex(8), ById(run_id, scope)
 
         def decide(tx: Transaction) -> None:
             with suppress(RunNotFound):
-                if lifecycle.ends_without_clients(tx.run(query, owner)):
+                if lifecycle.ends_without_clients(tx.run(query)):
                     expires_at = tx.time + self._reconnect_grace + RENEWAL
                     tx.attach(Attach(attachment_id, run_id, self._server, expires_at))
 

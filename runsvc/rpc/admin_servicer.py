@@ -8,24 +8,24 @@ from runsvc.admin import Selection
 from runsvc.core.lines import end_line
 from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1 import admin_service_pb2 as pb
-from runsvc.v1.admin_service_pb2_grpc import AdminServiceServicer
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
     from runsvc.admin import Admin
+    from runsvc.auth.caller import Caller
     from runsvc.rpc.audit import Audit
 
 
-class AdminServicer(AdminServiceServicer):
-    """Serves AdminService."""
+class AdminServicer:
+    """Serves AdminService. The guard passes the caller of each call to its handler."""
 
     def __init__(self, admin: Admin, audit: Audit) -> None:
         self._admin = admin
         self._audit = audit
 
     async def ReconcileOrphans(
-        self, request: pb.ReconcileOrphansRequest, context: Any
+        self, request: pb.ReconcileOrphansRequest, context: Any, caller: Caller
     ) -> pb.ReconcileOrphansResponse:
         with Check() as check:
             error = check.orphan_error(request.error, ORPHAN_ERROR)
@@ -37,24 +37,27 @@ class AdminServicer(AdminServiceServicer):
             limit = check.limit(request.limit)
         dry_run = request.dry_run
         reconciled = self._admin.reconcile_orphans(
-            selection, error=error, limit=limit, dry_run=dry_run
+            selection, error=error, limit=limit, dry_run=dry_run, scope=caller.scope
         )
         if dry_run:
             runs, more = await reconciled
         else:
-            runs, more = await self._audit.attempt(context, "Reconciliation", reconciled)
-            self._audit.record(context, *map(end_line, runs))
+            runs, more = await self._audit.attempt(context, caller, "Reconciliation", reconciled)
+            self._audit.record(context, caller, *map(end_line, runs))
         return pb.ReconcileOrphansResponse(runs=fitting(map(to_message, runs)), more=more)
 
-    async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
+    async def Delete(
+        self, request: pb.DeleteRequest, context: Any, caller: Caller
+    ) -> pb.DeleteResponse:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        await self._audit.attempt(context, f"Deletion of run {run_id}", self._admin.delete(run_id))
-        self._audit.record(context, f"Run {run_id} deleted")
+        deletion = self._admin.delete(run_id, caller.scope)
+        await self._audit.attempt(context, caller, f"Deletion of run {run_id}", deletion)
+        self._audit.record(context, caller, f"Run {run_id} deleted")
         return pb.DeleteResponse()
 
     async def GetServerInfo(
-        self, request: pb.GetServerInfoRequest, context: Any
+        self, request: pb.GetServerInfoRequest, context: Any, caller: Caller
     ) -> pb.GetServerInfoResponse:
         info = await self._admin.server_info()
         return pb.GetServerInfoResponse(

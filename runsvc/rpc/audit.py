@@ -13,6 +13,8 @@ from runsvc.rpc.request_ids import KEY, RequestIds
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from runsvc.auth.caller import Caller
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ class Audit:
     def __init__(self) -> None:
         self._request_ids = RequestIds()
 
-    async def attempt(self, context: Any, subject: str, call: Awaitable[T]) -> T:
+    async def attempt(self, context: Any, caller: Caller, subject: str, call: Awaitable[T]) -> T:
         """Await a call. Write a line if it raises although it may have taken effect."""
         try:
             return await call
@@ -34,17 +36,18 @@ class Audit:
                 f"{subject}: the caller got no answer, it may have taken effect",
                 request_id,
                 context,
+                caller,
             )
             raise
 
-    def record(self, context: Any, *lines: str) -> None:
+    def record(self, context: Any, caller: Caller, *lines: str) -> None:
         """Write lines about one call, which has succeeded. The caller gets the request id as well."""
         if not lines:
             return
         request_id = self._request_ids.of(context)
         context.set_trailing_metadata(((KEY, request_id),))
         for line in lines:
-            _write(line, request_id, context)
+            _write(line, request_id, context, caller)
 
 
 def peer_of(context: Any) -> str:
@@ -52,9 +55,10 @@ def peer_of(context: Any) -> str:
     return unquote(context.peer())
 
 
-def _write(line: str, request_id: str, context: Any) -> None:
+def _write(line: str, request_id: str, context: Any, caller: Caller) -> None:
     if logger.isEnabledFor(logging.INFO):
         # Not logger.info, which searches the stack for a line number that the log does not show: half of its cost.
-        values = line, request_id, peer_of(context)
-        form = "%s, request %s, peer %s"
+        principal = f", principal {caller.name}" if caller.name else ""
+        values = line, principal, request_id, peer_of(context)
+        form = "%s%s, request %s, peer %s"
         logger.handle(logging.LogRecord(__name__, logging.INFO, "", 0, form, values, None))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The peer of every connection over a unix socket: the transport does not distinguish them.
+UNIX: Final = "unix:"
 #: Connections that are remembered. The age of any other is unknown.
 CAPACITY: Final = 20_000
 #: The transport varies the maximum age by up to a tenth, so that connections do not all end together.
@@ -46,7 +48,7 @@ class Connections:
 
     def may_be_aged_out(self, peer: str) -> bool:
         """True if the transport may have closed the peer's connection for its age."""
-        first = self._first_calls.get(peer)
+        first = None if peer == UNIX else self._first_calls.get(peer)
         return first is None or self._now() - first >= self._least_age
 
     def _oldest(self) -> float:

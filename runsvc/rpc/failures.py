@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from runsvc.core.errors import CorruptRow, OutcomeUnknown, StoreUnavailable
+from runsvc.core.errors import CorruptRow, OutcomeUnknown, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ _LEVELS: Final = (
     (StoreUnavailable, logging.WARNING),
     (OutcomeUnknown, logging.ERROR),
     (CorruptRow, logging.ERROR),
+    (Unauthenticated, logging.WARNING),
 )
 #: Least seconds between two lines about one kind of failure.
 INTERVAL: Final = 1.0

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 
+from runsvc.auth.caller import caller_of
+from runsvc.auth.permissions import check_role, roles_of
+from runsvc.auth.principal import PLATFORM, Principal
 from runsvc.core.errors import ServerDraining
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.call_log import logged
@@ -20,9 +23,12 @@ from runsvc.rpc.status import to_status
 from runsvc.rpc.untaken import READS, SMALL, Untaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from runsvc.auth.authenticator import Authenticator
+    from runsvc.auth.permissions import Roles
     from runsvc.rpc.connections import Connections
+    from runsvc.rpc.limits import Limits
     from runsvc.rpc.methods import Behavior, Handler
 
 #: Load balancers check health until the very end.
@@ -45,6 +51,8 @@ class Guard(grpc.GenericRpcHandler):
         failures: FailureLog | None = None,
         gc_calls: int = gc_schedule.CALLS,
         untaken: Untaken | None = None,
+        authenticator: Authenticator | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.in_flight = in_flight or InFlight()
         self._connections = connections
@@ -53,15 +61,17 @@ class Guard(grpc.GenericRpcHandler):
         self._failures = failures or FailureLog()
         self._request_ids = RequestIds()
         self._untaken = untaken or Untaken()
+        self._authenticator = authenticator
+        self._limits = limits
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: the generated code adds every method by name as well."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """Serve the methods of a service, by name."""
+        """Serve the methods of a service, by name. Raise LookupError for a method without permissions."""
         for name, handler in handlers.items():
             method = f"/{service}/{name}"
-            self._handlers[method] = self._guard(method, handler)
+            self._handlers[method] = self._guard(method, handler, roles_of(service, name))
 
     def registered(self, service: str, method: str) -> dict[str, Handler]:
         """A method to register with the transport, which then queues its calls apart from all others."""
@@ -71,27 +81,33 @@ class Guard(grpc.GenericRpcHandler):
         """The guarded handler of a method."""
         return self._handlers.get(handler_call_details.method)
 
-    def _guard(self, method: str, handler: Handler) -> Handler:
+    def _guard(self, method: str, handler: Handler, roles: Roles | None) -> Handler:
         if handler.unary_unary is not None:
             serialize = serializer(handler.response_serializer)
             return grpc.unary_unary_rpc_method_handler(
-                self._wrap(method, handler.unary_unary, handler, serialize)
+                self._wrap(method, handler.unary_unary, handler, serialize, roles)
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._wrap(method, handler.unary_stream, handler, nothing),
+                self._wrap(method, handler.unary_stream, handler, nothing, roles),
                 response_serializer=serializer(handler.response_serializer),
             )
         # Only reflection has bidirectional streams.
         return until_quiet(handler, self.in_flight)
 
     def _wrap(
-        self, method: str, behavior: Behavior, handler: Handler, serialize: Callable[[Any], Any]
+        self,
+        method: str,
+        behavior: Callable[..., Awaitable[Any]],
+        handler: Handler,
+        serialize: Callable[[Any], Any],
+        roles: Roles | None,
     ) -> Behavior:
         parse = parser(handler.request_deserializer)
         is_stream = serialize is nothing
         untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
+        authenticator, limits = self._authenticator, self._limits
 
         async def call(request: bytes, context: Any) -> Any:
             in_flight.arrived += 1
@@ -107,9 +123,19 @@ class Guard(grpc.GenericRpcHandler):
                 if context.time_remaining() == 0:
                     # The call waited until its caller gave up: it must have no effect.
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _OVERDUE)
+                if roles is None:
+                    return serialize(await behavior(parse(request), context))
+                metadata, principal = context.invocation_metadata(), PLATFORM
+                if authenticator is not None:
+                    found = authenticator.authenticate(metadata, context.auth_context)
+                    principal = found if isinstance(found, Principal) else await found
+                check_role(principal, roles, method)
+                caller = caller_of(principal, metadata)
+                if limits is not None:
+                    await limits.admit(caller, method, context, is_stream=is_stream)
                 if untaken.by_connection:
                     untaken.check(context.peer())
-                answer = serialize(await behavior(parse(request), context))
+                answer = serialize(await behavior(parse(request), context, caller))
                 if answer is not None and len(answer) > SMALL:
                     if method in READS:
                         # Any other call may have taken effect, so it gets its answer.

@@ -1,4 +1,4 @@
-"""The address to listen on: its form, its reach, and the cause when it cannot be bound."""
+"""Addresses to listen on: their form, their reach, and the cause when one cannot be bound."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import ListenRefused
+from runsvc.rpc import unix_socket
+from runsvc.rpc.unix_socket import is_unix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import grpc
+
+    from runsvc.rpc.tls import Tls
 
 _MAX_PORT: Final = 65_535
 
-_FORM: Final = "write it as HOST:PORT, such as 127.0.0.1:50051"
+_FORM: Final = "write it as HOST:PORT, such as 127.0.0.1:50051, or as unix:PATH"
+_REACHED: Final = (
+    "other machines can reach it and nothing is encrypted: set --tls-cert and --tls-key, listen on 127.0.0.1 or "
+    "unix:PATH, or add --insecure-listen"
+)
 _UNRESOLVED: Final = f"the host name does not resolve: {_FORM}"
 _CAUSES: Final = {
     errno.EADDRINUSE: "it is in use: choose another with --listen or RUNSVC_SERVE_LISTEN; 127.0.0.1:0 picks a free one",
@@ -23,8 +33,15 @@ _CAUSES: Final = {
 }
 
 
+def addresses(listen: str) -> list[str]:
+    """The addresses in a list with commas."""
+    return [each.strip() for each in listen.split(",")]
+
+
 def check_listen(listen: str, *, insecure: bool) -> None:
     """Refuse a malformed address, and one that other machines can reach unless `insecure`. Raise ListenRefused."""
+    if is_unix(listen):
+        return unix_socket.check(listen)
     host, port = split(listen)
     if not host or not (port.isascii() and port.isdecimal()):
         raise ListenRefused(listen, _FORM)
@@ -34,10 +51,8 @@ def check_listen(listen: str, *, insecure: bool) -> None:
     if not insecure and not _is_loopback(host):
         if not _addresses(host):
             raise ListenRefused(listen, _UNRESOLVED)
-        raise ListenRefused(
-            listen,
-            "other machines can reach it and nothing is encrypted: listen on 127.0.0.1, or add --insecure-listen",
-        )
+        raise ListenRefused(listen, _REACHED)
+    return None
 
 
 def check_free(listen: str) -> None:
@@ -53,10 +68,23 @@ def split(listen: str) -> tuple[str, str]:
     return host, port
 
 
-def bind(server: grpc.aio.Server, listen: str) -> str:
-    """Bind an address; return it with the port that was bound. ListenRefused with the cause."""
+def bind_all(server: grpc.aio.Server, listen: Sequence[str], tls: Tls | None) -> list[str]:
+    """Bind addresses; return them with the ports that were bound. ListenRefused with the cause."""
+    return [bind(server, each, tls) for each in listen]
+
+
+def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> str:
+    """Bind an address, with TLS unless it is a unix socket. ListenRefused with the cause."""
     try:
-        port = server.add_insecure_port(listen)
+        if is_unix(listen):
+            with unix_socket.for_owner_only():
+                server.add_insecure_port(listen)
+            return listen
+        port = (
+            server.add_secure_port(listen, tls.credentials())
+            if tls
+            else server.add_insecure_port(listen)
+        )
     except RuntimeError as error:
         # It may have become free in the meantime.
         raise ListenRefused(listen, _cause(listen) or _CAUSES[errno.EADDRINUSE]) from error
@@ -68,6 +96,8 @@ def _cause(listen: str) -> str | None:
 
     A name with several addresses can be bound if one of them can.
     """
+    if is_unix(listen):
+        return unix_socket.cause_of_refusal(listen)
     host, port = split(listen)
     cause: str | None = _UNRESOLVED
     for family, address in _addresses(host):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from runsvc.auth.caller import Caller
     from runsvc.core.model import Request, Run, RunSpec
     from runsvc.manager import RunManager
     from runsvc.rpc.audit import Audit
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
 
     Report = TypeVar("Report", pb.SetStatusRequest, pb.CompleteRequest)
 
-#: The owner of all runs, as long as there is no authentication.
-OWNER: Final = ""
 #: Creations and results above this size in bytes are checked on a thread, so that they do not delay other calls.
 LARGE: Final = 64 << 10
 
 
 class RunServicer:
-    """Serves RunService from the manager and the watches. It encodes answers that hold runs itself."""
+    """Serves RunService from the manager and the watches. It encodes answers that hold runs itself.
+
+    The guard passes the caller of each call to its handler, after the request and the context.
+    """
 
     def __init__(
         self,
@@ -58,119 +60,145 @@ class RunServicer:
         self._audit = audit
         self._encode = EventEncoder().encode
 
-    async def Create(self, request: pb.CreateRequest, context: Any) -> bytes:
-        spec, repeatable = await _creation(request, "Create")
-        run, replayed, _, result = await self._manager.create(OWNER, spec, repeatable)
+    async def Create(self, request: pb.CreateRequest, context: Any, caller: Caller) -> bytes:
+        spec, repeatable = await _creation(request, caller.owner, "Create")
+        run, replayed, _, result = await self._manager.create(caller.owner, spec, repeatable)
         return self._answer(run, pb.CreateResponse(replayed=replayed), spec.kwargs, result)
 
-    async def CreateOrReject(self, request: pb.CreateOrRejectRequest, context: Any) -> bytes:
-        spec, repeatable = await _creation(request, "CreateOrReject")
-        created = await self._manager.create_or_reject(OWNER, spec, repeatable)
+    async def CreateOrReject(
+        self, request: pb.CreateOrRejectRequest, context: Any, caller: Caller
+    ) -> bytes:
+        spec, repeatable = await _creation(request, caller.owner, "CreateOrReject")
+        created = await self._manager.create_or_reject(
+            caller.owner, spec, repeatable, requested_by=caller.name
+        )
         run, replayed, displaced, result = created
         if displaced and not replayed:
-            self._audit.record(context, *map(end_line, displaced))
+            self._audit.record(context, caller, *map(end_line, displaced))
         superseded = fitting(map(to_message, displaced))
         rest = pb.CreateOrRejectResponse(replayed=replayed, superseded=superseded)
         return self._answer(run, rest, spec.kwargs, result)
 
-    async def Get(self, request: pb.GetRequest, context: Any) -> bytes:
+    async def Get(self, request: pb.GetRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        return record_field(await self._manager.get(OWNER, run_id))
+        return record_field(await self._manager.get(caller.scope, run_id))
 
-    async def ListByThread(self, request: pb.ListByThreadRequest, context: Any) -> bytes:
+    async def ListByThread(
+        self, request: pb.ListByThreadRequest, context: Any, caller: Caller
+    ) -> bytes:
         with Check() as check:
             thread_id = check.thread_id(request.thread_id)
             statuses = check.statuses(request.statuses)
             page_size = check.page_size(request.page_size)
             after = check.page_token(
-                request.page_token, owner=OWNER, thread_id=thread_id, statuses=statuses
+                request.page_token, owner=caller.owner, thread_id=thread_id, statuses=statuses
             )
         page = await self._manager.list_by_thread(
-            OWNER, thread_id, statuses=statuses, after=after, page_size=page_size
+            caller.owner, thread_id, statuses=statuses, after=after, page_size=page_size
         )
         token = page.next and page_token.encode(
-            page.next, owner=OWNER, thread_id=thread_id, statuses=statuses
+            page.next, owner=caller.owner, thread_id=thread_id, statuses=statuses
         )
         rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
         return b"".join((*map(record_field, page.records), rest))
 
     async def HasInflight(
-        self, request: pb.HasInflightRequest, context: Any
+        self, request: pb.HasInflightRequest, context: Any, caller: Caller
     ) -> pb.HasInflightResponse:
         with Check() as check:
             thread_id = check.thread_id(request.thread_id)
-        run_ids = await self._manager.has_inflight(OWNER, thread_id)
+        run_ids = await self._manager.has_inflight(caller.owner, thread_id)
         return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
 
-    async def SetStatus(self, request: pb.SetStatusRequest, context: Any) -> bytes:
+    async def SetStatus(self, request: pb.SetStatusRequest, context: Any, caller: Caller) -> bytes:
         report = await _checked(set_status, request)
-        run, changed = await self._manager.report_status(OWNER, *report)
+        run, changed = await self._manager.report_status(caller.scope, *report)
         return self._answer(run, pb.SetStatusResponse(changed=changed))
 
-    async def Complete(self, request: pb.CompleteRequest, context: Any) -> bytes:
+    async def Complete(self, request: pb.CompleteRequest, context: Any, caller: Caller) -> bytes:
         report = await _checked(complete, request)
-        run, changed = await self._manager.report_status(OWNER, *report)
+        run, changed = await self._manager.report_status(caller.scope, *report)
         return self._answer(run, pb.CompleteResponse(changed=changed))
 
-    async def UpdateProgress(self, request: pb.UpdateProgressRequest, context: Any) -> bytes:
+    async def UpdateProgress(
+        self, request: pb.UpdateProgressRequest, context: Any, caller: Caller
+    ) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             progress = check.progress(request) or Progress()
             sequence = check.sequence(request)
             worker_id = check.optional_worker_id(request)
         run, applied = await self._manager.update_progress(
-            OWNER, run_id, progress, sequence=sequence, final=request.final, worker_id=worker_id
+            caller.scope,
+            run_id,
+            progress,
+            sequence=sequence,
+            final=request.final,
+            worker_id=worker_id,
         )
         return self._answer(run, pb.UpdateProgressResponse(applied=applied))
 
-    async def UpdateModelName(self, request: pb.UpdateModelNameRequest, context: Any) -> bytes:
+    async def UpdateModelName(
+        self, request: pb.UpdateModelNameRequest, context: Any, caller: Caller
+    ) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             model_name = check.model_name(request)
-        run = await self._manager.update_model_name(OWNER, run_id, model_name)
+        run = await self._manager.update_model_name(caller.scope, run_id, model_name)
         return self._answer(run, pb.UpdateModelNameResponse())
 
-    async def UpdateMetadata(self, request: pb.UpdateMetadataRequest, context: Any) -> bytes:
+    async def UpdateMetadata(
+        self, request: pb.UpdateMetadataRequest, context: Any, caller: Caller
+    ) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             change = metadata_change(check, request)
-        run, changed = await self._manager.update_metadata(OWNER, run_id, change.apply, change.size)
+        run, changed = await self._manager.update_metadata(
+            caller.scope, run_id, change.apply, change.size
+        )
         return self._answer(run, pb.UpdateMetadataResponse(changed=changed))
 
-    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> bytes:
+    async def Heartbeat(self, request: pb.HeartbeatRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.worker_id(request.worker_id)
-        run = await self._manager.heartbeat(OWNER, run_id, worker_id)
+        run = await self._manager.heartbeat(caller.scope, run_id, worker_id)
         return self._answer(run, pb.HeartbeatResponse())
 
-    async def Cancel(self, request: pb.CancelRequest, context: Any) -> bytes:
+    async def Cancel(self, request: pb.CancelRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             action = check.action(request.action)
             note = check.note(request)
         subject = f"Cancel of run {run_id}"
-        cancelled = self._manager.cancel(OWNER, run_id, action, note)
-        run, outcome = await self._audit.attempt(context, subject, cancelled)
-        self._audit.record(context, f"{subject}: {outcome.name}, action {action.name}")
+        cancelled = self._manager.cancel(
+            caller.scope, run_id, action, note, requested_by=caller.name
+        )
+        run, outcome = await self._audit.attempt(context, caller, subject, cancelled)
+        self._audit.record(context, caller, f"{subject}: {outcome.name}, action {action.name}")
         return self._answer(run, pb.CancelResponse(outcome=f"CANCEL_OUTCOME_{outcome.name}"))
 
-    async def AcknowledgeCancel(self, request: pb.AcknowledgeCancelRequest, context: Any) -> bytes:
+    async def AcknowledgeCancel(
+        self, request: pb.AcknowledgeCancelRequest, context: Any, caller: Caller
+    ) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.optional_worker_id(request)
             progress = check.progress(request)
             stop_reason = check.stop_reason(request)
         run, changed = await self._manager.acknowledge_cancel(
-            OWNER, run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
+            caller.scope, run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
         )
         return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
 
     # Writes instead of yielding: the cleanup of a generator may run late, in another task.
-    async def StreamStatus(self, request: pb.StreamStatusRequest, context: Any) -> None:
+    async def StreamStatus(
+        self, request: pb.StreamStatusRequest, context: Any, caller: Caller
+    ) -> None:
         may_be_aged_out = partial(self._connections.may_be_aged_out, context.peer())
-        with self._watches.open(watch_request(request, OWNER), may_be_aged_out) as watch:
+        asked = watch_request(request, caller.scope, caller.owner)
+        with self._watches.open(asked, may_be_aged_out, caller.credential_left) as watch:
             # The watch may stay open for days.
             del request
             await watch.begin()
@@ -187,11 +215,11 @@ class RunServicer:
 
 
 async def _creation(
-    request: pb.CreateRequest | pb.CreateOrRejectRequest, method: str
+    request: pb.CreateRequest | pb.CreateOrRejectRequest, owner: str, method: str
 ) -> tuple[RunSpec, Request | None]:
     if request.ByteSize() > LARGE:
-        return await asyncio.to_thread(creation, request, owner=OWNER, method=method)
-    return creation(request, owner=OWNER, method=method)
+        return await asyncio.to_thread(creation, request, owner=owner, method=method)
+    return creation(request, owner=owner, method=method)
 
 
 async def _checked(check: Callable[[Report], StatusReport], request: Report) -> StatusReport:

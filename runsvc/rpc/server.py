@@ -14,17 +14,21 @@ from runsvc.rpc.audit import Audit
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
-from runsvc.rpc.listen import bind
+from runsvc.rpc.limits import Limits
+from runsvc.rpc.listen import bind_all
 from runsvc.rpc.run_servicer import RunServicer
 from runsvc.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from runsvc.admin import Admin
+    from runsvc.auth.authenticator import Authenticator
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
+    from runsvc.rpc.limits import LimitSettings
+    from runsvc.rpc.tls import Tls
     from runsvc.store.base import Codec
     from runsvc.watch.stream import Watches
 
@@ -51,6 +55,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ("grpc.http.overload_protection", 0),
     # Only identity, bit 0: five megabytes of gzip can expand to gigabytes. A compressed request is UNIMPLEMENTED.
     ("grpc.compression_enabled_algorithms_bitset", 1),
+    # A connection on which nothing, or too little, arrives.
+    ("grpc.server_handshake_timeout_ms", 20_000),
     # A frozen client is noticed within half a minute. The timeout needs both settings.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -69,7 +75,7 @@ LAST_ANSWERS: Final = 1.0
 
 
 class GrpcServer:
-    """Serves both services, health and reflection on one address. Lives on the event loop."""
+    """Serves both services, health and reflection. Lives on the event loop."""
 
     def __init__(
         self,
@@ -80,7 +86,14 @@ class GrpcServer:
         in_flight: InFlight,
         monotonic: Callable[[], float],
         options: Iterable[Option] = OPTIONS,
+        authenticator: Authenticator | None = None,
+        *,
+        tls: Tls | None = None,
+        reflect: bool = True,
+        limits: LimitSettings | None = None,
     ) -> None:
+        """Without an authenticator, every caller is the platform. Without `reflect`, there is no reflection."""
+        self._tls = tls
         self._health = Health()
         self._in_flight = in_flight
         options = tuple(options)
@@ -92,17 +105,20 @@ class GrpcServer:
             RunServicer(manager, watches, codec, connections, audit),
             AdminServicer(admin, audit),
             self._health,
+            authenticator,
+            Limits(limits, in_flight, monotonic) if limits and limits.any else None,
+            reflect=reflect,
         )
         self._server = grpc.aio.server(options=options)
         self._server.add_generic_rpc_handlers((guard,))
         # Health checks do not wait behind other calls, and are not shed with them.
         self._server.add_registered_method_handlers(HEALTH, guard.registered(HEALTH, "Check"))
 
-    async def start(self, listen: str) -> str:
-        """Listen; return the address with the port that was bound. Raise ListenRefused."""
-        address = bind(self._server, listen)
+    async def start(self, listen: Sequence[str]) -> list[str]:
+        """Listen on each address; return them with the ports that were bound. Raise ListenRefused."""
+        addresses = bind_all(self._server, listen, self._tls)
         await self._server.start()
-        return address
+        return addresses
 
     def announce(self) -> None:
         """Report SERVING in health."""
@@ -139,19 +155,29 @@ def _guard(
     runs: RunServicer,
     admin: AdminServicer,
     health: Health,
+    authenticator: Authenticator | None,
+    limits: Limits | None,
+    *,
+    reflect: bool,
 ) -> Guard:
-    guard = Guard(connections, in_flight)
+    guard = Guard(connections, in_flight, authenticator=authenticator, limits=limits)
     services: Any = guard
-    servicer: Any = runs
-    add_RunServiceServicer_to_server(servicer, services)
-    add_AdminServiceServicer_to_server(admin, services)
+    # Their handlers take the caller as well.
+    servicers: tuple[Any, Any] = (runs, admin)
+    add_RunServiceServicer_to_server(servicers[0], services)
+    add_AdminServiceServicer_to_server(servicers[1], services)
     health_pb2_grpc.add_HealthServicer_to_server(health, services)
+    if reflect:
+        _add_reflection(services)
+    return guard
+
+
+def _add_reflection(services: Any) -> None:
     names = (*filter(None, SERVICES), HEALTH, reflection.SERVICE_NAME)
     reflected = reflection.aio.ReflectionServicer(names)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         reflected, services
     )
-    return guard
 
 
 def _connections(options: dict[str, int], monotonic: Callable[[], float]) -> Connections:

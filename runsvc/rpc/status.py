@@ -11,12 +11,14 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 
 from runsvc.core.errors import (
     CorruptRow,
+    FileRefused,
     InvalidRequest,
     InvalidTransition,
     ListenRefused,
     NotHolder,
     OutcomeUnknown,
     Overloaded,
+    PermissionDenied,
     RequestIdReused,
     RevisionCompacted,
     RevisionUnknown,
@@ -27,6 +29,7 @@ from runsvc.core.errors import (
     StoreUnavailable,
     ThreadBusy,
     ThreadFull,
+    Unauthenticated,
     UnsupportedStrategy,
 )
 from runsvc.rpc import request_ids
@@ -43,7 +46,7 @@ DOMAIN: Final = "runsvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 #: Raised only before a server serves, so that no client receives them.
-UNSENT: Final = frozenset({StoreRefused, ListenRefused})
+UNSENT: Final = frozenset({StoreRefused, ListenRefused, FileRefused})
 
 #: Seconds after which clients may retry.
 _RETRY_AFTER: Final = 1
@@ -148,6 +151,12 @@ TABLE: Final[Mapping[type, Mapped]] = {
         grpc.StatusCode.DATA_LOSS,
         ErrorReason.ERROR_REASON_CORRUPT_ROW,
         lambda error: {"run_id": error.run_id},
+    ),
+    Unauthenticated: Mapped(
+        grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED
+    ),
+    PermissionDenied: Mapped(
+        grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_PERMISSION_DENIED
     ),
 }
 

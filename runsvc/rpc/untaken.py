@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.core.errors import Overloaded
+from runsvc.rpc.connections import UNIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +37,8 @@ class Untaken:
 
     def check(self, peer: str, size: int = 0) -> None:
         """Raise Overloaded if the connection leaves too much untaken to get `size` more bytes."""
-        if self._bytes[peer] + size > self._per_connection or (
-            size and self._total + size > self._in_total
-        ):
+        limit = self._in_total if peer == UNIX else self._per_connection
+        if self._bytes[peer] + size > limit or (size and self._total + size > self._in_total):
             if not self._bytes[peer]:
                 del self._bytes[peer]
             raise Overloaded

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Request, Run, RunStatus
+    from runsvc.core.owners import Scope
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queries import Count, PageQuery, Query
 
@@ -109,10 +110,13 @@ class TopicKind(Enum):
 
 
 class Topic(NamedTuple):
-    """The subject of a watch: `key` is an id of the given kind, empty for ALL."""
+    """The subject of a watch: `key` is an id of the given kind, empty for ALL.
+
+    A THREAD topic has one owner: each owner has threads of its own.
+    """
 
     kind: TopicKind
-    owner: str
+    scope: Scope
     key: str = ""
 
 
@@ -239,11 +243,14 @@ class ReadingStore(Protocol):
     Each answer is the state after one commit: no commit is seen in part, and none that ended before the read is missed.
     """
 
-    async def get(self, run_id: str) -> Record | None:
-        """The run with its kwargs and its result. Raise CorruptRow if the record does not pass Codec.check."""
+    async def get(self, run_id: str, scope: Scope) -> Record | None:
+        """The run with its kwargs and its result, if its owner is in the scope. Raise CorruptRow as Codec.check does.
 
-    async def get_without_kwargs(self, run_id: str) -> Record | None:
-        """The run without its kwargs and result."""
+        A run outside the scope takes the same reads as an id that does not exist, also if it is corrupt.
+        """
+
+    async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
+        """The run without its kwargs and result, if its owner is in the scope."""
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
         """Ids of the thread's active runs, newest first."""

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from runsvc.core.model import RequestKey, RunStatus
+    from runsvc.core.owners import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """The run with this id, without kwargs: one record or none."""
+    """The run with this id, without kwargs, if its owner is in the scope: one record or none.
+
+    A run outside the scope takes the same reads as an id that does not exist.
+    """
 
     run_id: str
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class Orphans:
     statuses: frozenset[RunStatus] = ACTIVE
     #: None: of every assistant, or of none.
     assistant_id: str | None = None
+    scope: Scope = None
 
 
 Query = (
@@ -125,8 +131,16 @@ class ActiveCount:
     thread_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerActiveCount:
+    """The number of active runs of an owner, counted up to a limit."""
+
+    owner: str
+    limit: int
+
+
 #: Queries with a number as the answer.
-Count = ActiveCount | AnyReleased
+Count = ActiveCount | OwnerActiveCount | AnyReleased
 
 
 class PageKey(NamedTuple):

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AdminServiceStub(object):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """
@@ -57,7 +57,7 @@ class AdminServiceStub(object):
 
 class AdminServiceServicer(object):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """
@@ -115,7 +115,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class AdminServiceStub:
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """
@@ -53,7 +53,7 @@ class AdminServiceStub:
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """
@@ -74,7 +74,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-    the runs of every owner.
+    the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 
     The errors are those of RunService.
     """

@@ -49,7 +49,7 @@ class ProgressRounds:
         self._next_round = now + self._interval
         events = []
         for run_id in chunk:
-            record = await self._store.get_without_kwargs(run_id)
+            record = await self._store.get_without_kwargs(run_id, self._cursor.topic.scope)
             if record is None:
                 continue
             if record.revision > self._cursor.position:

@@ -23,25 +23,26 @@ _FEW: Final = 16
 
 
 def name_of(topic: Topic) -> str:
-    """A topic as one string. The garbage collector does not track strings, and there are many topics."""
-    return _name(topic.kind, topic.owner, topic.key)
+    """A topic as one string. The garbage collector does not track strings, and there are many topics.
+
+    A run has one name in every scope: a watch reads its changes only once the run was found in the scope.
+    """
+    scope = None if topic.kind is TopicKind.RUN else topic.scope
+    return f"{topic.kind.value}\0{topic.key}" + ("" if scope is None else f"\0{scope}")
 
 
 def names_of(subject: LogEntry | Run) -> list[str]:
     """The names of all topics that a change of this run belongs to."""
-    owner = subject.owner
+    owner, assistant_id = subject.owner, subject.assistant_id
     names = [
-        _name(TopicKind.RUN, owner, subject.run_id),
-        _name(TopicKind.THREAD, owner, subject.thread_id),
-        _name(TopicKind.ALL, owner),
+        f"run\0{subject.run_id}",
+        f"thread\0{subject.thread_id}\0{owner}",
+        f"all\0\0{owner}",
+        "all\0",
     ]
-    if subject.assistant_id is not None:
-        names.append(_name(TopicKind.ASSISTANT, owner, subject.assistant_id))
+    if assistant_id is not None:
+        names += (f"assistant\0{assistant_id}\0{owner}", f"assistant\0{assistant_id}")
     return names
-
-
-def _name(kind: TopicKind, owner: str, key: str = "") -> str:
-    return f"{kind.value}\0{owner}\0{key}"
 
 
 class RecentLog:

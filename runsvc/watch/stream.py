@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
-from runsvc.core.errors import RevisionCompacted, RevisionUnknown, RunNotFound, RunsvcError
+from runsvc.core.errors import (
+    RevisionCompacted,
+    RevisionUnknown,
+    RunNotFound,
+    RunsvcError,
+    Unauthenticated,
+)
 from runsvc.store.base import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.progress_rounds import ProgressRounds
@@ -82,26 +88,32 @@ class Watches:
         self.turns = turns or Turns()
 
     def open(
-        self, request: WatchRequest, may_be_ended: Callable[[], bool] = lambda: False
+        self,
+        request: WatchRequest,
+        may_be_ended: Callable[[], bool] = lambda: False,
+        credential_left: Callable[[], float] = lambda: inf,
     ) -> Watch:
         """A watch, to be used in a with block, which releases everything it holds. Raise ServerDraining.
 
         may_be_ended returns whether the transport itself may have ended the connection, because of its age.
+        credential_left returns the seconds until the watcher's credential ends; infinity if it does not end.
         """
         self.hub.check_open()
         # The cursor is opened before the snapshot is taken, so the watch misses no change in between.
         cursor = self.hub.open(request.topic, progress=request.include_progress)
-        return Watch(self, request, cursor, may_be_ended)
+        return Watch(self, request, cursor, may_be_ended, credential_left)
 
 
 class Watch:
     """One watch: call `begin`, then `proceed` until the watch is `over`.
 
-    Both methods raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining.
+    Both methods raise RunNotFound, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow, ServerDraining,
+    and Unauthenticated once the watcher's credential has ended.
     """
 
     __slots__ = (
         "_attachment",
+        "_credential_left",
         "_cursor",
         "_is_behind",
         "_loop",
@@ -124,11 +136,13 @@ class Watch:
         request: WatchRequest,
         cursor: Cursor,
         may_be_ended: Callable[[], bool],
+        credential_left: Callable[[], float],
     ) -> None:
         self._watches = watches
         self._request = request
         self._cursor = cursor
         self._may_be_ended = may_be_ended
+        self._credential_left = credential_left
         self._store_id = ""
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = _UNSET
@@ -173,13 +187,14 @@ class Watch:
             await self._resume(self._request.after_revision, clock)
         if self._request.attach:
             topic = self._request.topic
-            self._attachment = await self._watches.attachments.attach(topic.owner, topic.key)
+            self._attachment = await self._watches.attachments.attach(topic.scope, topic.key)
 
     async def proceed(self) -> Sequence[Event]:
         """Wait for the next events: first the snapshot, then changes, else progress, else a heartbeat.
 
         Empty if the watch is over without a further event.
         """
+        self._check_credential()
         if self._turn is not None:
             self._turn.end()
             self._turn = None
@@ -207,6 +222,11 @@ class Watch:
                 self._next_heartbeat = _UNSET
                 return [self._position(StatusEvent.HEARTBEAT)]
             await cursor.wait(self._next_deadline())
+            self._check_credential()
+
+    def _check_credential(self) -> None:
+        if self._credential_left() <= 0:
+            raise Unauthenticated("the credential that opened the stream has ended")
 
     async def _take_snapshot(self) -> None:
         topic = self._request.topic
@@ -239,8 +259,8 @@ class Watch:
         if not self._run_end:
             return
         topic = self._request.topic
-        record = await self._watches.store.get_without_kwargs(topic.key)
-        if record is not None and record.owner == topic.owner:
+        record = await self._watches.store.get_without_kwargs(topic.key, topic.scope)
+        if record is not None:
             if record.revision <= after:
                 self._outlook = self._run_end.outlook(record)
                 self.over = self._outlook.is_final
@@ -262,7 +282,8 @@ class Watch:
         """Whether the executor that has to acknowledge has been silent for longer than its lease."""
         if self._run_end is None or self._lease_left():
             return False
-        record = await self._watches.store.get_without_kwargs(self._request.topic.key)
+        topic = self._request.topic
+        record = await self._watches.store.get_without_kwargs(topic.key, topic.scope)
         if record is None or record.revision > self._cursor.position:
             # The change is committed and will be published.
             return False
@@ -278,6 +299,8 @@ class Watch:
     def _next_deadline(self) -> float:
         """The next time at which the watch has something to do, changes or not."""
         deadline = self._next_heartbeat
+        if (credential_left := self._credential_left()) < inf:
+            deadline = min(deadline, self._loop.time() + credential_left)
         if self._progress:
             deadline = min(deadline, self._progress.due_at())
         if self._outlook.lease is not None:

@@ -196,6 +196,7 @@ def _set_cancellation(message: Any, cancellation: Cancellation) -> None:
     message.action = cancellation.action
     if cancellation.note is not None:
         message.note = cancellation.note
+    message.requested_by = cancellation.requested_by
     _set_timestamp(message.requested_at, cancellation.requested_at)
     if cancellation.acknowledged_at is not None:
         _set_timestamp(message.acknowledged_at, cancellation.acknowledged_at)
@@ -305,6 +306,7 @@ def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:
         message.note or None,
         to_datetime(message.requested_at),
         to_datetime(message.acknowledged_at) if message.HasField("acknowledged_at") else None,
+        message.requested_by,
     )
 
 

@@ -86,10 +86,10 @@ class Driver:
         return self.carry_out(Command(decide))
 
     def change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Run:
-        query = ById(run.run_id)
+        query = ById(run.run_id, None)
 
         def decide(tx: Transaction) -> Run:
-            before = tx.run(query, run.owner)
+            before = tx.run(query)
             return tx.save(before, advance(before, tx.stamp()))
 
         return self.carry_out(Command(decide, (query,)))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
-    "get": lambda store: store.reading.get("r"),
-    "get_without_kwargs": lambda store: store.reading.get_without_kwargs("r"),
+    "get": lambda store: store.reading.get("r", None),
+    "get_without_kwargs": lambda store: store.reading.get_without_kwargs("r", None),
     "active_on_thread": lambda store: store.reading.active_on_thread("o", "t"),
     "page": lambda store: store.reading.page(
         PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
@@ -42,7 +42,7 @@ READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "census": lambda store: store.reading.census(),
 }
 QUERIES = {
-    "by id": ById("r"),
+    "by id": ById("r", None),
     "active on thread": ActiveOnThread("o", "t"),
     "newest active": NewestActive("o", "t", 1),
     "active count": ActiveCount("o", "t"),

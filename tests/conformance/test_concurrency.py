@@ -10,7 +10,7 @@ from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, RequestIdReused
 from runsvc.core.model import RunSpec, RunStatus
 from runsvc.store.queries import ById, ByRequest, PageQuery
-from tests.conformance.driver import ALL, ERROR, OWNER, SUCCESS, Driver, a_request
+from tests.conformance.driver import ALL, ERROR, SUCCESS, Driver, a_request
 
 if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
@@ -22,7 +22,7 @@ async def test_reads_run_concurrently(store: Store, driver: Driver) -> None:
     query = PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         for _ in range(20):
-            group.create_task(store.reading.get(run.run_id))
+            group.create_task(store.reading.get(run.run_id, None))
             group.create_task(store.reading.page(query))
             group.create_task(store.reading.snapshot(ALL))
             group.create_task(store.reading.log_since(ALL, 0, 9))
@@ -62,11 +62,11 @@ async def test_a_cancelled_read_leaves_the_store_usable(store: Store, driver: Dr
 
 def test_only_the_first_of_several_endings_in_a_batch_succeeds(driver: Driver) -> None:
     run = driver.create()
-    query = ById(run.run_id)
+    query = ById(run.run_id, None)
 
     def ending(status: RunStatus) -> Command[None]:
         def decide(tx: Transaction) -> None:
-            before = tx.run(query, OWNER)
+            before = tx.run(query)
             tx.save(before, lifecycle.report(before, status, tx.stamp(), worker_id=None))
 
         return Command(decide, (query,))

@@ -21,13 +21,13 @@ from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
 
 async def test_get_returns_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert record.kwargs == b"input"
 
 
 async def test_get_of_an_unknown_run_returns_none(store: Store) -> None:
-    assert await store.reading.get("unknown") is None
+    assert await store.reading.get("unknown", None) is None
 
 
 async def test_active_on_thread_returns_ids_newest_first(store: Store, driver: Driver) -> None:
@@ -51,9 +51,9 @@ async def test_count_active_counts_active_runs_of_every_owner(store: Store, driv
 
 def test_by_id_finds_one_record_without_kwargs_or_none(driver: Driver) -> None:
     run = driver.create(kwargs=b"input")
-    (record,) = driver.load(ById(run.run_id))
+    (record,) = driver.load(ById(run.run_id, None))
     assert (record.run_id, record.kwargs) == (run.run_id, None)
-    assert driver.load(ById("unknown")) == []
+    assert driver.load(ById("unknown", None)) == []
 
 
 def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> None:
@@ -137,8 +137,8 @@ def test_orphans_finds_active_runs_without_a_lease_oldest_first(
 def test_load_answers_each_query(store: Store, driver: Driver) -> None:
     run = driver.create()
     queries: list[Query] = [
-        ById(run.run_id),
-        ById("unknown"),
+        ById(run.run_id, None),
+        ById("unknown", None),
         ActiveOnThread("o", "t"),
         NewestActive("o", "t", 1),
         Orphans(None, 1),

@@ -78,7 +78,7 @@ def saved(run: Run, kwargs: bytes = b"", request: Request | None = None) -> Save
 
 async def test_extreme_values_are_stored_exactly(store: Store) -> None:
     save(store, saved(HARD, KWARGS, REQUEST))
-    record = await store.reading.get(HARD.run_id)
+    record = await store.reading.get(HARD.run_id, None)
     assert record == Record(
         run_id=HARD.run_id,
         owner=HARD.owner,
@@ -98,7 +98,7 @@ async def test_extreme_values_are_stored_exactly(store: Store) -> None:
 
 async def test_unset_fields_stay_unset(store: Store, driver: Driver) -> None:
     run = driver.create(owner="")
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert record.owner == ""
     assert (record.assistant_id, record.progress_sequence, record.spec_hash) == (None, None, None)
@@ -114,7 +114,7 @@ async def test_unset_fields_stay_unset(store: Store, driver: Driver) -> None:
 async def test_the_first_and_last_times_are_stored_exactly(store: Store, time: datetime) -> None:
     run = replace(HARD, created_at=time)
     save(store, saved(run))
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert record.created_at == time
 
@@ -125,7 +125,7 @@ async def test_ids_that_differ_only_by_case_are_two(store: Store, driver: Driver
             name, owner=name, run_id=name, assistant_id=name, request=a_request(name, owner=name)
         )
     for name in ("abc", "ABC"):
-        record = await store.reading.get(name)
+        record = await store.reading.get(name, None)
         assert record is not None
         assert (record.run_id, record.owner, record.thread_id) == (name, name, name)
         assert await store.reading.active_on_thread(name, name) == [name]
@@ -161,7 +161,7 @@ async def test_many_runs_are_inserted_in_one_transaction(store: Store) -> None:
     runs = [replace(HARD, run_id=f"r{number}", revision=number) for number in range(1, 201)]
     save(store, *map(saved, runs))
     for run in runs:
-        record = await store.reading.get(run.run_id)
+        record = await store.reading.get(run.run_id, None)
         assert record is not None
         assert record.revision == run.revision
 
@@ -183,7 +183,7 @@ async def test_a_run_created_and_changed_in_one_transaction_is_saved_once(
 async def test_a_change_keeps_the_columns_set_at_creation(store: Store, driver: Driver) -> None:
     run = driver.create(kwargs=KWARGS, request=a_request("once", b"hash"), assistant_id="a")
     driver.report(run, RUNNING)
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert (record.kwargs, record.spec_hash, record.assistant_id) == (KWARGS, b"hash", "a")
-    assert driver.load(ById(run.run_id)) == [record._replace(kwargs=None)]
+    assert driver.load(ById(run.run_id, None)) == [record._replace(kwargs=None)]

@@ -145,7 +145,7 @@ async def test_oldest_revision_of_an_empty_log_is_the_next_one(
 async def test_forgetting_entries_keeps_the_runs(store: Store, driver: Driver) -> None:
     run = driver.create()
     driver.forget(1)
-    assert await store.reading.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id, None) is not None
     driver.forget(1)
     assert (await store.reading.clock()).revision == 1
 

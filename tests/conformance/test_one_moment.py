@@ -127,5 +127,5 @@ async def test_a_read_sees_every_commit_that_ended_before_it(store: Store, drive
                 pages = await store.reading.page(a_page(limit))
                 assert pages[0].revision >= newest.revision
                 assert (await store.reading.census()).clock.revision >= pages[0].revision
-            record = await store.reading.get(newest.run_id)
+            record = await store.reading.get(newest.run_id, None)
             assert record is not None

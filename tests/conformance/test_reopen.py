@@ -29,14 +29,14 @@ async def test_committed_data_survives_reopening(
     gone = driver.create()
     driver.delete(driver.report(gone, SUCCESS))
     before = (
-        await store.reading.get(run.run_id),
+        await store.reading.get(run.run_id, None),
         await store.reading.clock(),
         await store.reading.snapshot(ALL),
         await store.reading.log_tail(99, 1 << 20),
     )
     again = await reopen()
     assert before == (
-        await again.reading.get(run.run_id),
+        await again.reading.get(run.run_id, None),
         await again.reading.clock(),
         await again.reading.snapshot(ALL),
         await again.reading.log_tail(99, 1 << 20),
@@ -69,5 +69,5 @@ async def test_a_closed_store_opens_again(store: Store, driver: Driver) -> None:
     run = driver.create()
     await store.close()
     await store.open()
-    assert await store.reading.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id, None) is not None
     assert driver.report(run, SUCCESS).revision == 2

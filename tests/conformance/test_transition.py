@@ -34,7 +34,7 @@ async def test_every_pair_of_statuses_follows_the_table(
     else:
         with pytest.raises(InvalidTransition):
             driver.report(run, after)
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert record.status is (after if allowed else before)
     assert record.revision == run.revision + allowed
@@ -60,7 +60,7 @@ async def test_each_transition_adds_one_log_entry(store: Store, driver: Driver) 
 async def test_progress_is_stored_without_a_log_entry(store: Store, driver: Driver) -> None:
     run = driver.report(driver.create(), RUNNING)
     driver.progress(run, 12, sequence=7)
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     assert record.progress_sequence == 7
     decoded = CODEC.decode(record)
@@ -105,7 +105,7 @@ async def test_rollback_leaves_nothing(store: Store, driver: Driver) -> None:
     assert changes is not None
     store.writing.save(changes)
     store.writing.rollback()
-    assert await store.reading.get("new") is None
+    assert await store.reading.get("new", None) is None
     assert await store.reading.active_on_thread("o", "t") == [run.run_id]
     assert len(await store.reading.log_tail(9, 1 << 20)) == 1
     assert (await store.reading.clock()).revision == 1
@@ -138,7 +138,7 @@ async def test_a_read_sees_only_committed_data(store: Store, driver: Driver) -> 
     changes = transaction.changes()
     assert changes is not None
     store.writing.save(changes)
-    assert await store.reading.get("new") is None
+    assert await store.reading.get("new", None) is None
     assert await store.reading.active_on_thread("o", "t") == [run.run_id]
     assert await store.reading.count_active() == 1
     assert (await store.reading.clock()).revision == 1

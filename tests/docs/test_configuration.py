@@ -16,7 +16,20 @@ WORDS = {
     "--orphan-error": "a sentence",
     "--log-keep-age": "any age",
     "--retain-runs": "for ever",
+    "--max-active-per-owner": "no limit",
+    "--max-calls": "no limit",
+    "--max-rate-per-owner": "no limit",
+    "--max-watches-per-owner": "no limit",
     "--insecure-listen": "off",
+    "--tls-cert": "no TLS",
+    "--tls-key": "no TLS",
+    "--tls-client-ca": "none",
+    "--auth-tokens": "none",
+    "--auth-certs": "none",
+    "--auth-jwks": "none",
+    "--auth-issuer": "none",
+    "--auth-audience": "none",
+    "--no-reflection": "off",
 }
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ TEXTS: Final = {page: page.read_text("utf-8") for page in PAGES}
 #: Seconds after which a block that needs Ctrl-C gets it, once it has printed something.
 PATIENCE: Final = 0.5
 PLACEHOLDER: Final = "the-id-that-create-printed"
+#: The port of a server that a page starts. A free one replaces it.
+PORT: Final = "50443"
 
 
 class Reader:
@@ -36,6 +39,8 @@ class Reader:
         self._server = server
         self._background: list[asyncio.subprocess.Process] = []
         self._run_id = ""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = str(free.getsockname()[1])
         for name in ("Makefile", "clients", "protos", "pyproject.toml", "runsvc"):
             (folder / name).symlink_to(ROOT / name)
         (folder / ".venv").symlink_to(sys.prefix)
@@ -65,6 +70,7 @@ class Reader:
             await shell.wait()
 
     async def _start(self, script: str) -> asyncio.subprocess.Process:
+        script = script.replace(PORT, self._port)
         if PLACEHOLDER in script:
             # As a reader does it: the id is known once the block's own creation has printed it.
             before, _, after = script.partition(f"RUN={PLACEHOLDER}\n")
@@ -126,6 +132,8 @@ async def reader(tmp_path: Path, server: Process) -> AsyncIterator[Reader]:
     await reader.close()
 
 
+# A page starts dozens of commands.
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 async def test_the_commands_of_a_page_end_as_stated(page: Path, reader: Reader) -> None:
     for block in blocks_of(TEXTS[page]):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def a_record(store: SqliteStore, driver: Driver) -> Record:
-    (record,) = driver.load(ById(driver.create().run_id))
+    (record,) = driver.load(ById(driver.create().run_id, None))
     return record
 
 

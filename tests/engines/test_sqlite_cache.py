@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def now(store: SqliteStore, run: Run) -> Record | None:
     """The record of Get. Callers that cannot await use this: the read never suspends."""
-    reading = store.reading.get(run.run_id)
+    reading = store.reading.get(run.run_id, None)
     try:
         reading.send(None)
     except StopIteration as found:
@@ -45,11 +45,11 @@ async def test_a_cached_run_is_not_read_again(
     store: SqliteStore, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = driver.create(kwargs=b"\x0a\x00")
-    fresh = await store.reading.get(run.run_id)
+    fresh = await store.reading.get(run.run_id, None)
     assert fresh is not None
     monkeypatch.setattr(store.reading, "_fetch_on_loop", None)
-    assert await store.reading.get(run.run_id) == fresh
-    assert await store.reading.get_without_kwargs(run.run_id) == fresh._replace(kwargs=None)
+    assert await store.reading.get(run.run_id, None) == fresh
+    assert await store.reading.get_without_kwargs(run.run_id, None) == fresh._replace(kwargs=None)
 
 
 async def test_a_cached_run_equals_the_run_in_the_file(store: SqliteStore, driver: Driver) -> None:
@@ -61,9 +61,12 @@ async def test_a_cached_run_equals_the_run_in_the_file(store: SqliteStore, drive
     ]
     for change in changes:
         change()
-        kept = await store.reading.get(run.run_id), driver.load(ById(run.run_id))
+        kept = await store.reading.get(run.run_id, None), driver.load(ById(run.run_id, None))
         clear_cache(store)
-        assert (await store.reading.get(run.run_id), driver.load(ById(run.run_id))) == kept
+        assert (
+            await store.reading.get(run.run_id, None),
+            driver.load(ById(run.run_id, None)),
+        ) == kept
 
 
 def test_a_read_that_a_commit_overtakes_does_not_fill_the_cache(
@@ -133,7 +136,7 @@ def test_after_a_commit_of_unknown_outcome_the_file_is_read(
 def test_a_rolled_back_change_is_not_cached(store: SqliteStore, driver: Driver) -> None:
     run = driver.create()
     begun = store.writing.begin()
-    assert store.writing.load([ById(run.run_id)]).records[ById(run.run_id)]
+    assert store.writing.load([ById(run.run_id, None)]).records[ById(run.run_id, None)]
     store.writing.rollback()
     assert status(store, run) == PENDING
     assert store.writing.begin().revision == begun.revision
@@ -145,7 +148,7 @@ def test_a_deleted_run_is_not_cached(store: SqliteStore, driver: Driver) -> None
     assert status(store, run) == SUCCESS
     driver.delete(run)
     assert now(store, run) is None
-    assert driver.load(ById(run.run_id)) == []
+    assert driver.load(ById(run.run_id, None)) == []
 
 
 def test_a_write_of_another_program_is_noticed_by_the_next_transaction(
@@ -156,7 +159,7 @@ def test_a_write_of_another_program_is_noticed_by_the_next_transaction(
         other.execute("UPDATE runs SET thread_id = 'elsewhere'")
         other.execute("UPDATE clock SET revision = revision + 10, commits = commits + 1")
         other.commit()
-    assert [record.thread_id for record in driver.load(ById(run.run_id))] == ["elsewhere"]
+    assert [record.thread_id for record in driver.load(ById(run.run_id, None))] == ["elsewhere"]
     found = now(store, run)
     assert found is not None
     assert found.thread_id == "elsewhere"
@@ -186,7 +189,7 @@ async def test_readers_see_every_committed_change(store: SqliteStore, driver: Dr
                 # Makes some reads go to the file.
                 clear_cache(store)
             least = committed[number]
-            record = await store.reading.get(run.run_id)
+            record = await store.reading.get(run.run_id, None)
             assert record is not None
             progress = CODEC.decode(record).progress
             assert ((progress and progress.total_tokens) or 0) >= least

@@ -118,7 +118,7 @@ async def test_a_page_changed_by_another_program_is_noticed_by_the_next_transact
     with closing(sqlite3.connect(tmp_path / "runs.db")) as other:
         other.execute("UPDATE runs SET thread_id = 't' WHERE run_id = ?", [elsewhere.run_id])
         other.commit()
-    driver.load(ById(runs[0].run_id))
+    driver.load(ById(runs[0].run_id, None))
     assert await ids(store, a_page()) == [each.run_id for each in (elsewhere, *runs[::-1])]
 
 

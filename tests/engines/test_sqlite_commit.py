@@ -25,7 +25,7 @@ async def test_a_commit_that_raised_but_took_effect_is_a_success(
     driver.create()
     fail_commits(store, happens=True)
     run = driver.create()
-    assert await store.reading.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id, None) is not None
     assert store.writing._connection is None
     assert driver.create().revision == 3
 

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUFFIXES = ("", "-wal", "-shm", ".lock")
+
+#: Turn a store into one of a release that left no mark.
+AGED: Final = (
+    "ALTER TABLE runs DROP COLUMN result",
+    "DROP INDEX log_by_owner",
+    "PRAGMA user_version = 3",
+)
 
 
 async def opened(path: Path) -> str:
@@ -148,13 +155,18 @@ async def test_a_renamed_folder_keeps_the_id(path: Path, tmp_path: Path) -> None
     assert await opened(tmp_path / "two" / "runs.db") == store_id
 
 
+def make_older(path: Path) -> None:
+    """Turn the file into one of a release without marks: the later migrations added a column and an index."""
+    execute(path, *AGED)
+
+
 async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:
     """Older releases left an empty lock file, or none."""
     store_id = await served(path)
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     Path(f"{path}.lock").write_bytes(b"")
     assert await opened(path) == store_id
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     Path(f"{path}.lock").unlink()
     assert await opened(path) == store_id
     assert await opened(path) == store_id
@@ -162,7 +174,7 @@ async def test_a_store_of_an_older_release_keeps_its_id(path: Path) -> None:
 
 async def test_a_backup_of_an_older_release_gets_another_id(path: Path, tmp_path: Path) -> None:
     store_id = await served(path)
-    execute(path, "PRAGMA user_version = 3")
+    make_older(path)
     vacuum_into(path, tmp_path / "copy.db")
     assert await opened(tmp_path / "copy.db") != store_id
 

@@ -39,7 +39,7 @@ async def test_a_row_with_damaged_columns_is_corrupt_and_can_be_removed(
     await store.open()
     execute(path, f"UPDATE runs SET created_at = {2**63 - 1} WHERE run_id = '{run.run_id}'")
     with pytest.raises(CorruptRow):
-        await store.reading.get(run.run_id)
+        await store.reading.get(run.run_id, None)
     with pytest.raises(CorruptRow):
         driver.report(run, SUCCESS)
     driver.delete(run)
@@ -87,7 +87,7 @@ async def test_a_damaged_body_is_a_corrupt_row(
     await store.close()
     await store.open()
     execute(path, "UPDATE runs SET body = x'ffff'", "UPDATE log SET body = x'ffff'")
-    record = await store.reading.get_without_kwargs(run.run_id)
+    record = await store.reading.get_without_kwargs(run.run_id, None)
     assert record is not None
     (entry,) = (await store.reading.log_since(ALL, 0, 9)).entries
     for subject in (record, entry):
@@ -115,7 +115,7 @@ async def test_a_corrupt_row_is_refused_each_time_it_is_read(
     execute(path, statement)
     for _ in range(2):
         with pytest.raises(CorruptRow, match=run.run_id):
-            await store.reading.get(run.run_id)
+            await store.reading.get(run.run_id, None)
 
 
 @pytest.mark.parametrize("limit", [9, 99])
@@ -156,5 +156,5 @@ async def test_a_record_is_checked_once_and_then_cached(
     checked.clear()
     for _ in range(2):
         # The kwargs were not read before.
-        assert await store.reading.get(runs[0].run_id) is not None
+        assert await store.reading.get(runs[0].run_id, None) is not None
     assert checked == [runs[0].run_id]

@@ -102,7 +102,7 @@ async def test_an_older_file_is_migrated_to_the_current_version(
     await store.open()
     assert pragma(store.writing._connection, "user_version") == len(scripts)
     assert (await store.reading.clock()).store_id == store_id
-    assert await store.reading.get(run.run_id) is not None
+    assert await store.reading.get(run.run_id, None) is not None
     await store.close()
     assert execute(path, "SELECT count(*) FROM more") == [(0,)]
 
@@ -161,20 +161,20 @@ def test_a_change_of_the_activity_alone_does_not_write_the_row_of_the_run(
 
 
 def progress_of(run: Run, tokens: int) -> Command[None]:
-    query, report = ById(run.run_id), Progress(total_tokens=tokens)
+    query, report = ById(run.run_id, None), Progress(total_tokens=tokens)
 
     def decide(tx: Transaction) -> None:
-        before = tx.run(query, run.owner)
+        before = tx.run(query)
         tx.save(before, lifecycle.report_progress(before, report, tx.stamp(), worker_id=None))
 
     return Command(decide, (query,))
 
 
 def model_name_of(run: Run, name: str) -> Command[None]:
-    query = ById(run.run_id)
+    query = ById(run.run_id, None)
 
     def decide(tx: Transaction) -> None:
-        before = tx.run(query, run.owner)
+        before = tx.run(query)
         tx.save(before, lifecycle.rename_model(before, name, tx.stamp()))
 
     return Command(decide, (query,))
@@ -189,7 +189,7 @@ async def test_changes_of_body_and_activity_in_one_batch_are_both_stored(
     committed = driver.batch(*(commands[number] for number in order))
     assert [outcome.error for outcome in committed.outcomes] == [None] * 3
     clear_cache(store)
-    record = await store.reading.get(run.run_id)
+    record = await store.reading.get(run.run_id, None)
     assert record is not None
     stored = CODEC.decode(record)
     assert stored.model_name == "m"

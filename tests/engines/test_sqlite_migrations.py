@@ -123,7 +123,7 @@ async def test_a_migrated_store_keeps_every_row(old: Path) -> None:
 async def test_a_migrated_log_is_read_as_before(old: Path) -> None:
     store = SqliteStore(old, CODEC)
     await store.open()
-    entries = (await store.reading.log_since(ALL._replace(owner=""), 0, 9)).entries
+    entries = (await store.reading.log_since(ALL._replace(scope=""), 0, 9)).entries
     assert [(entry.run_id, entry.status) for entry in entries] == [
         (SUCCEEDED, PENDING),
         (SUCCEEDED, RUNNING),
@@ -209,7 +209,7 @@ async def test_a_large_store_keeps_leases_progress_and_times(path: Path) -> None
     store = SqliteStore(path, CODEC)
     await store.open()
     for run in runs:
-        record = await store.reading.get(run.run_id)
+        record = await store.reading.get(run.run_id, None)
         assert record is not None
         assert (CODEC.decode(record), record.kwargs) == (run, KWARGS)
     found = Driver(store).load(DueLeases(BEGIN + timedelta(days=1), LEASE, 3_000))
@@ -251,7 +251,7 @@ async def test_a_corrupt_row_stays_corrupt_and_can_be_removed(path: Path, damage
         driver.cancel(damaged)
     driver.report(sound, RunStatus.SUCCESS, worker_id="w")
     driver.delete(damaged)
-    assert await store.reading.get(damaged.run_id) is None
+    assert await store.reading.get(damaged.run_id, None) is None
     await store.close()
 
 

@@ -42,10 +42,12 @@ class Servicer(pb_grpc.RunServiceServicer):
     def __init__(self) -> None:
         self.behavior: Callable[[Any, Any], Awaitable[Any]] = self._answer
 
-    async def Get(self, request: Any, context: Any) -> Any:
+    async def Get(self, request: Any, context: Any, caller: Any = None) -> Any:
         return await self.behavior(request, context)
 
-    async def StreamStatus(self, request: Any, context: Any) -> None:  # type: ignore[override]
+    async def StreamStatus(  # type: ignore[override]
+        self, request: Any, context: Any, caller: Any = None
+    ) -> None:
         await self.behavior(request, context)
 
     async def _answer(self, request: Any, context: Any) -> Any:

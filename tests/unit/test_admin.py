@@ -51,7 +51,7 @@ class Server:
         self.store.data.rows[run.run_id] = row._replace(record=row.record._replace(body=b"\xff"))
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.reading.get(run.run_id)
+        record = await self.store.reading.get(run.run_id, None)
         assert record is not None
         return record.status
 
@@ -194,7 +194,7 @@ async def test_an_ended_run_can_be_deleted(server: Server) -> None:
         await server.admin.delete(run.run_id)
     server.driver.report(run, SUCCESS)
     await server.admin.delete(run.run_id)
-    assert await server.store.reading.get(run.run_id) is None
+    assert await server.store.reading.get(run.run_id, None) is None
     # A late report does not restore it.
     with pytest.raises(RunNotFound):
         server.driver.progress(run, 1)
@@ -206,7 +206,7 @@ async def test_a_corrupt_active_run_can_be_deleted(server: Server) -> None:
     run = server.driver.create()
     server.corrupt(run)
     await server.admin.delete(run.run_id)
-    assert server.driver.load(ById(run.run_id)) == []
+    assert server.driver.load(ById(run.run_id, None)) == []
     assert (await server.store.reading.log_tail(1, 1 << 20))[0].deleted
 
 

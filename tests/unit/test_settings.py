@@ -53,3 +53,22 @@ def test_counts_are_at_least_one(name: str) -> None:
 def test_orphans_are_kept_or_failed() -> None:
     with pytest.raises(ValueError, match="keep"):
         settings(orphans="Fail")
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ("tls_cert", "--tls-key"),
+        ("tls_key", "--tls-cert"),
+        ("tls_client_ca", "--tls-cert"),
+        ("auth_certs", "--tls-client-ca"),
+        ("auth_jwks", "--auth-issuer"),
+        ("auth_issuer", "--auth-jwks"),
+        ("auth_audience", "--auth-jwks"),
+    ],
+)
+def test_some_settings_need_another(given: str, needed: str) -> None:
+    with pytest.raises(ValueError, match=f"--{given.replace('_', '-')} needs {needed}"):
+        settings(**{given: "x"})
+    with pytest.raises(ValueError, match="--auth-jwks needs --auth-audience"):
+        settings(auth_jwks="x", auth_issuer="x")

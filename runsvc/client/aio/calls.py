@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,9 +17,11 @@ from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.bearer import RememberedToken
 from runsvc.client.channel import aconnect
 from runsvc.client.error import RunError, error_of, unasked
+from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.client.streams import Streams
+from runsvc.client.token_file import TokenFile
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from runsvc.client.bearer import AsyncToken
+    from runsvc.client.bearer import AsyncTokenOrFile
+    from runsvc.client.owner import Metadata
     from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
@@ -48,8 +53,10 @@ class AsyncCalls:
         self,
         target: str | FromEnvironment | None = ENVIRONMENT,
         *,
-        token: AsyncToken | FromEnvironment | None = ENVIRONMENT,
+        token: AsyncTokenOrFile | FromEnvironment | None = ENVIRONMENT,
         tls_ca: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_cert: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_key: Certificates | FromEnvironment | None = ENVIRONMENT,
         timeout: float | FromEnvironment | None = ENVIRONMENT,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
@@ -57,22 +64,32 @@ class AsyncCalls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function, which may be a coroutine
           function, is called before each call and returns the token.
+          A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
+          a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
+        - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
+          They are read once.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
         Raises RuntimeError outside a running event loop. A client belongs to its loop, and fails in another one.
-        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
+        Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
+        Raises OSError for a file that cannot be read.
         """
         self._loop = _running_loop()
-        self._closed = False
+        #: Shared with the clients of `for_owner`.
+        self._closed = threading.Event()
+        #: Sent with every call.
+        self.metadata: Metadata = ()
         self._watches = WeakSet[AsyncWatch]()
-        settings = Settings.of(target, token, tls_ca, timeout)
-        if callable(settings.token):
+        settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
+        if callable(settings.token) and not isinstance(settings.token, TokenFile):
             settings = replace(settings, token=RememberedToken(settings.token))
+        #: Whether a refused token can be replaced by a new one.
+        self._renews = callable(settings.token)
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -81,7 +98,7 @@ class AsyncCalls:
             aconnect,
             settings.target,
             token=settings.token,
-            tls_ca=settings.certificates,
+            **settings.tls,
             interceptors=interceptors,
         )
         self.channel: grpc.aio.Channel = connect_again()
@@ -94,9 +111,23 @@ class AsyncCalls:
         self.admin_stub = AdminServiceStub(self.channel)
         """The generated stub of AdminService, likewise."""
 
+    def for_owner(self, owner: str) -> Self:
+        """Return a client over the same connection whose calls are for one owner, as of a gateway for its users.
+
+        A run of another owner does not exist for it, and the runs that it creates belong to the owner. The empty owner
+        is the platform itself. The client's credential must be for every owner, or for this one: otherwise calls raise
+        `RunError` with the reason PERMISSION_DENIED. Closing one of the two clients closes both. `stub` and
+        `admin_stub` stay without the owner.
+
+        Raises ValueError for a name that is not at most 128 printable ASCII characters without spaces.
+        """
+        view = copy(self)
+        view.metadata = owner_metadata(owner)
+        return view
+
     async def close(self) -> None:
         """Close the connection. Calls and watches in progress fail with CANCELLED."""
-        self._closed = True
+        self._closed.set()
         # Streams first: old releases of grpcio crash if a stream outlives its channel.
         for watch in tuple(self._watches):
             watch.drop_stream()
@@ -117,13 +148,15 @@ class AsyncCalls:
     ) -> _Answer:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(_OTHER_LOOP)
-        attempts = Attempts(request, self.timeout if timeout is None else timeout)
+        attempts = Attempts(
+            request, self.timeout if timeout is None else timeout, renews=self._renews
+        )
         while True:
             try:
-                return await method(request, timeout=attempts.time_left())
+                return await method(request, timeout=attempts.time_left(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                if not self._closed:
+                if not self._closed.is_set():
                     error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
@@ -133,6 +166,7 @@ class AsyncCalls:
     def _open_watch(
         self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
     ) -> AsyncWatch:
+        resumption.renews = self._renews
         watch = AsyncWatch(self._open_stream, resumption, on_reconnect)
         self._watches.add(watch)
         return watch
@@ -142,10 +176,10 @@ class AsyncCalls:
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(_OTHER_LOOP)
-        if self._closed:
+        if self._closed.is_set():
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
         stream: grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse] = (
-            self._streams.open(request)
+            self._streams.open(request, self.metadata)
         )
         return stream
 

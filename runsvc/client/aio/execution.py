@@ -261,7 +261,9 @@ class AsyncExecution(ExecutionState):
             self._background.append(asyncio.create_task(sending))
             return
         request = HeartbeatRequest(run_id=known.run_id, worker_id=worker_id)
-        self._heartbeat = Heartbeat(request, interval, timeout, self._heartbeat_answered)
+        self._heartbeat = Heartbeat(
+            request, interval, timeout, self._client.metadata, self._heartbeat_answered
+        )
         self._client.heartbeats.start(self._heartbeat, self._loop)
 
     def _heartbeat_answered(self, answer: Run | BaseException, sent: float) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
+    from runsvc.client.owner import Metadata
     from runsvc.client.settings import Settings
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import HeartbeatRequest
@@ -34,6 +35,7 @@ class Heartbeat:
         request: HeartbeatRequest,
         interval: float,
         timeout: float,
+        metadata: Metadata,
         record: Callable[[Run | BaseException, float], bool],
     ) -> None:
         """Create heartbeats. `record` is called in another thread with an answer or a failure, and the time of sending.
@@ -43,6 +45,7 @@ class Heartbeat:
         self.request = request
         self.interval = interval
         self.timeout = timeout
+        self.metadata = metadata
         self.record = record
         self.backoff = Backoff()
         self.is_ended = False
@@ -115,12 +118,14 @@ class Heartbeats:
         token, loop = self._settings.token, self._loop
         if isinstance(token, RememberedToken) and loop is not None:
             token = token.for_thread(loop)
-        return connect(self._settings.target, token=token, tls_ca=self._settings.certificates)
+        return connect(self._settings.target, token=token, **self._settings.tls)
 
     def _send(self, stub: RunServiceStub, heartbeat: Heartbeat) -> None:
         sent = now()
         try:
-            call: Any = stub.Heartbeat.future(heartbeat.request, timeout=heartbeat.timeout)
+            call: Any = stub.Heartbeat.future(
+                heartbeat.request, timeout=heartbeat.timeout, metadata=heartbeat.metadata
+            )
         except Exception as failure:  # noqa: BLE001 - the execution raises it.
             heartbeat.record(failure, sent)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
@@ -12,6 +13,7 @@ import grpc
 
 from runsvc.client.channel import connect
 from runsvc.client.error import RunError, error_of, unasked
+from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
 from runsvc.client.settings import ENVIRONMENT, Settings
 from runsvc.client.streams import Streams
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from runsvc.client.bearer import Token
+    from runsvc.client.bearer import TokenOrFile
     from runsvc.client.channel import Interceptor
+    from runsvc.client.owner import Metadata
     from runsvc.client.resume import Resumption
     from runsvc.client.settings import Certificates, FromEnvironment
     from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
@@ -42,8 +45,10 @@ class Calls:
         self,
         target: str | FromEnvironment | None = ENVIRONMENT,
         *,
-        token: Token | FromEnvironment | None = ENVIRONMENT,
+        token: TokenOrFile | FromEnvironment | None = ENVIRONMENT,
         tls_ca: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_cert: Certificates | FromEnvironment | None = ENVIRONMENT,
+        tls_key: Certificates | FromEnvironment | None = ENVIRONMENT,
         timeout: float | FromEnvironment | None = ENVIRONMENT,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
@@ -51,20 +56,30 @@ class Calls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function is called before each call and
           returns the token.
+          A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
+          a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
+        - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
+          They are read once.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
-        Raises ValueError for a timeout that is not above 0, and OSError for a file of certificates that cannot be read.
+        Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
+        Raises OSError for a file that cannot be read.
         """
-        self._closed = False
+        #: Shared with the clients of `for_owner`.
+        self._closed = threading.Event()
+        #: Sent with every call.
+        self.metadata: Metadata = ()
         self._watches = WeakSet[Watch]()
         # Held to change or list the watches: threads open watches while another one closes the client.
         self._watches_lock = threading.Lock()
-        settings = Settings.of(target, token, tls_ca, timeout)
+        settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
+        #: Whether a refused token can be replaced by a new one.
+        self._renews = callable(settings.token)
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -73,7 +88,7 @@ class Calls:
             connect,
             settings.target,
             token=settings.token,
-            tls_ca=settings.certificates,
+            **settings.tls,
             interceptors=interceptors,
         )
         self.channel: grpc.Channel = connect_again()
@@ -84,9 +99,23 @@ class Calls:
         self.admin_stub = AdminServiceStub(self.channel)
         """The generated stub of AdminService, likewise."""
 
+    def for_owner(self, owner: str) -> Self:
+        """Return a client over the same connection whose calls are for one owner, as of a gateway for its users.
+
+        A run of another owner does not exist for it, and the runs that it creates belong to the owner. The empty owner
+        is the platform itself. The client's credential must be for every owner, or for this one: otherwise calls raise
+        `RunError` with the reason PERMISSION_DENIED. Closing one of the two clients closes both. `stub` and
+        `admin_stub` stay without the owner.
+
+        Raises ValueError for a name that is not at most 128 printable ASCII characters without spaces.
+        """
+        view = copy(self)
+        view.metadata = owner_metadata(owner)
+        return view
+
     def close(self) -> None:
         """Close the connection. Calls and watches in progress fail with CANCELLED."""
-        self._closed = True
+        self._closed.set()
         # Streams first: old releases of grpcio crash if a stream outlives its channel.
         with self._watches_lock:
             watches = tuple(self._watches)
@@ -107,13 +136,15 @@ class Calls:
         request: _Request,
         timeout: float | None,
     ) -> _Answer:
-        attempts = Attempts(request, self.timeout if timeout is None else timeout)
+        attempts = Attempts(
+            request, self.timeout if timeout is None else timeout, renews=self._renews
+        )
         while True:
             try:
-                return method(request, timeout=attempts.time_left())
+                return method(request, timeout=attempts.time_left(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = error_of(failure)
-                if not self._closed:
+                if not self._closed.is_set():
                     error = unasked(error)
                 pause = attempts.pause_after(error)
                 if pause is None:
@@ -123,13 +154,14 @@ class Calls:
     def _open_watch(
         self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
     ) -> Watch:
+        resumption.renews = self._renews
         watch = Watch(self._open_stream, resumption, on_reconnect)
         with self._watches_lock:
             self._watches.add(watch)
         return watch
 
     def _open_stream(self, request: StreamStatusRequest) -> Iterator[StreamStatusResponse]:
-        if self._closed:
+        if self._closed.is_set():
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
-        stream: Iterator[StreamStatusResponse] = self._streams.open(request)
+        stream: Iterator[StreamStatusResponse] = self._streams.open(request, self.metadata)
         return stream

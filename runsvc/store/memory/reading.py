@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE
+from runsvc.core.owners import covers
 from runsvc.store.base import Census, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.memory.data import without_large
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
+    from runsvc.core.owners import Scope
     from runsvc.store.base import Clock, LogEntry, Record, Topic
     from runsvc.store.memory.data import MemoryData
     from runsvc.store.queries import PageQuery
@@ -25,14 +27,14 @@ class MemoryReading:
     def __init__(self, data: MemoryData) -> None:
         self._data = data
 
-    async def get(self, run_id: str) -> Record | None:
+    async def get(self, run_id: str, scope: Scope) -> Record | None:
         self._data.check_open()
         with self._data.lock:
             row = self._data.rows.get(run_id)
-        return row.record if row else None
+        return row.record if row and covers(scope, row.record.owner) else None
 
-    async def get_without_kwargs(self, run_id: str) -> Record | None:
-        record = await self.get(run_id)
+    async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
+        record = await self.get(run_id, scope)
         return record and without_large(record)
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
@@ -145,4 +147,4 @@ def _matches(topic: Topic, subject: Run | LogEntry) -> bool:
         TopicKind.ASSISTANT: subject.assistant_id,
         TopicKind.ALL: topic.key,
     }[topic.kind]
-    return subject.owner == topic.owner and key == topic.key
+    return covers(topic.scope, subject.owner) and key == topic.key

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runsvc.core import terms
 from runsvc.core.model import ACTIVE
+from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded, Now
@@ -21,6 +22,7 @@ from runsvc.store.queries import (
     Lapsed,
     NewestActive,
     Orphans,
+    OwnerActiveCount,
     RawById,
 )
 
@@ -56,6 +58,8 @@ class MemoryWriting:
             match query:
                 case ActiveCount(owner, thread_id):
                     counts[query] = len(self._data.active_on_thread(owner, thread_id))
+                case OwnerActiveCount(owner, limit):
+                    counts[query] = self._count_active(owner, limit)
                 case AnyReleased(server):
                     counts[query] = self._data.attachments.any_released(server)
                 case _:
@@ -97,7 +101,11 @@ class MemoryWriting:
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
-            case ById(run_id) | RawById(run_id):
+            case ById(run_id, scope):
+                return self._data.search(
+                    lambda run: run.run_id == run_id and covers(scope, run.owner)
+                )
+            case RawById(run_id):
                 return self._data.search(lambda run: run.run_id == run_id)
             case ByRequest(key):
                 return [
@@ -120,6 +128,10 @@ class MemoryWriting:
                 return self._data.search(lambda run: run.run_id in run_ids)
             case Orphans():
                 return self._data.search(partial(_is_orphan, query))[: query.limit]
+
+    def _count_active(self, owner: str, limit: int) -> int:
+        found = self._data.search(lambda run: run.status in ACTIVE and run.owner == owner)
+        return min(len(found), limit)
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
         """The due runs that ended first, within the bounds of the query."""
@@ -153,6 +165,7 @@ def _is_orphan(query: Orphans, run: Run) -> bool:
         and (run.lease is None or _is_due(query.lapsed, run))
         and (query.before is None or run.created_at <= query.before)
         and query.assistant_id in (None, run.assistant_id)
+        and covers(query.scope, run.owner)
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import CorruptRow
+from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded
@@ -19,11 +20,12 @@ from runsvc.store.queries import (
     Lapsed,
     NewestActive,
     Orphans,
+    OwnerActiveCount,
     RawById,
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import CachedRun
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS, by_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,6 +45,10 @@ _BARE: Final = (
 #: The source of RECORD for a search by lease, which starts in `activity`.
 _RUNS_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
 _ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
+#: Reads the index of active runs only, and no further than the limit.
+_COUNT_OF_OWNER: Final = (
+    f"SELECT count(*) FROM (SELECT 1 FROM runs WHERE owner = ? AND {IS_ACTIVE} LIMIT ?)"
+)
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
 #: Parameters of _LEASE_IS_DUE that no lease meets.
@@ -67,6 +73,8 @@ class Loading:
         for query in queries:
             if isinstance(query, AnyReleased):
                 self._counts[query] = attachments.any_released(self._connection, query)
+            elif isinstance(query, OwnerActiveCount):
+                self._counts[query] = self._count_of_owner(query)
             elif isinstance(query, ActiveCount):
                 is_busy = (query.owner, query.thread_id) in busy
                 self._counts[query] = self._count(query) if is_busy else 0
@@ -96,27 +104,30 @@ class Loading:
         )
         return frozenset(found.fetchall())
 
-    def _by_id(self, run_id: str) -> Sequence[Record]:
-        if (cached := self._cache.find(run_id)) is None:
-            return self._by_id_from_file(run_id)
+    def _by_id(self, query: ById) -> Sequence[Record]:
+        cached = self._cache.find(query.run_id)
+        if cached is None or not covers(query.scope, cached.record.owner):
+            # Also for a cached run outside the scope, which takes the reads of an unknown id.
+            return self._by_id_from_file(query)
         if cached.run is not None:
-            self._runs[run_id] = cached.run
+            self._runs[query.run_id] = cached.run
         return [cached.record]
 
-    def _by_id_from_file(self, run_id: str) -> Sequence[Record]:
+    def _by_id_from_file(self, query: ById) -> Sequence[Record]:
         generation = self._cache.generation()
-        found = self._select("WHERE run_id = ?", run_id)
+        where, parameters = by_id(query.run_id, query.scope)
+        found = self._select(where, *parameters)
         for record in found:
             # A corrupt row fails the command that needs it, not the whole batch.
             with suppress(CorruptRow):
-                run = self._runs[run_id] = self._codec.decode(record)
+                run = self._runs[query.run_id] = self._codec.decode(record)
                 self._cache.fill(generation, CachedRun(record, run=run))
         return found
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
-            case ById(run_id):
-                return self._by_id(run_id)
+            case ById():
+                return self._by_id(query)
             case RawById(run_id):
                 return self._select("WHERE run_id = ?", run_id, read=rows.to_raw_record)
             case ByRequest(key):
@@ -155,8 +166,13 @@ class Loading:
         )
         at = _END_OF_TIME if query.before is None else rows.microseconds(query.before)
         lapsed = _lease_parameters(query.lapsed) if query.lapsed else _NEVER
-        rest = f"{where} AND created_at <= ? ORDER BY created_at LIMIT ?"
-        return self._select(rest, *lapsed, query.assistant_id, at, query.limit)
+        where += " AND created_at <= ? AND coalesce(owner = ?, true)"
+        rest = f"{where} ORDER BY created_at LIMIT ?"
+        return self._select(rest, *lapsed, query.assistant_id, at, query.scope, query.limit)
+
+    def _count_of_owner(self, query: OwnerActiveCount) -> int:
+        found = self._connection.execute(_COUNT_OF_OWNER, (query.owner, query.limit)).fetchall()
+        return int(found[0][0])
 
     def _count(self, query: ActiveCount) -> int:
         statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"

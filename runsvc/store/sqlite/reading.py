@@ -14,13 +14,14 @@ import aiosqlite
 
 from runsvc.core.errors import RevisionCompacted, StoreUnavailable
 from runsvc.core.model import ACTIVE
+from runsvc.core.owners import covers
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
 from runsvc.store.base import Census, Clock, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite.cache import CachedRun, NewestRuns, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
 from runsvc.store.sqlite.read_thread import ReadThread
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS
+from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS, by_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from runsvc.core.owners import Scope
     from runsvc.store.base import Codec, LogEntry, Record, Topic
     from runsvc.store.queries import PageKey, PageQuery
     from runsvc.store.sqlite.cache import RunCache
@@ -40,16 +42,16 @@ _CHUNK: Final = 128
 _SHORT_PAGE: Final = 32
 _OLDEST: Final = "coalesce((SELECT min(revision) FROM log), revision + 1)"
 
-#: The condition for each kind of topic. Each has an index.
+#: The condition for each kind of topic, within every owner's runs.
 _MATCHES: Final = {
-    TopicKind.RUN: "owner = :owner AND run_id = :key",
-    TopicKind.THREAD: "owner = :owner AND thread_id = :key",
-    TopicKind.ASSISTANT: "owner = :owner AND assistant_id = :key",
-    TopicKind.ALL: "owner = :owner",
+    TopicKind.RUN: "run_id = :key",
+    TopicKind.THREAD: "thread_id = :key",
+    TopicKind.ASSISTANT: "assistant_id = :key",
+    TopicKind.ALL: "true",
 }
-#: For ALL, the order of the log itself serves as the index. The plus keeps SQLite from using another index, with which
-#: each read would find and sort all entries.
-_LOG_MATCHES: Final = {**_MATCHES, TopicKind.ALL: "+owner = :owner"}
+#: The log finds the entries of an owner and an assistant by the owner. The plus keeps SQLite from finding them by the
+#: assistant, which many owners may use.
+_LOG_MATCHES: Final = {**_MATCHES, TopicKind.ASSISTANT: "+assistant_id = :key"}
 
 
 class SqliteReading:
@@ -80,13 +82,12 @@ class SqliteReading:
             self._inline.close()
         self._inline = self._pages = self._log = None
 
-    async def get(self, run_id: str) -> Record | None:
-        cached = self._cached(run_id)
+    async def get(self, run_id: str, scope: Scope) -> Record | None:
+        cached = self._cached(run_id, scope)
         if cached is not None and cached.kwargs is not None:
             return cached.record._replace(kwargs=cached.kwargs, result=cached.result)
         generation = self._cache.generation()
-        statement = f"SELECT {RECORD}, {_INPUT_AND_RESULT} FROM {RUNS} WHERE run_id = ?"
-        found = self._fetch_on_loop(statement, (run_id,))
+        found = self._by_id(f"{RECORD}, {_INPUT_AND_RESULT}", run_id, scope)
         if not found:
             return None
         record = rows.to_record(found[0])
@@ -95,11 +96,10 @@ class SqliteReading:
         self._cache.fill(generation, CachedRun(bare, record.kwargs, result=record.result))
         return record
 
-    async def get_without_kwargs(self, run_id: str) -> Record | None:
-        if (cached := self._cached(run_id)) is not None:
+    async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
+        if (cached := self._cached(run_id, scope)) is not None:
             return cached.record
-        statement = f"SELECT {RECORD} FROM {RUNS} WHERE run_id = ?"
-        found = self._fetch_on_loop(statement, (run_id,))
+        found = self._by_id(RECORD, run_id, scope)
         return rows.to_record(found[0]) if found else None
 
     async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
@@ -161,7 +161,7 @@ class SqliteReading:
         return [row[0] for row in await self._page_reader().fetch(statement, parameters)]
 
     async def snapshot(self, topic: Topic) -> Snapshot:
-        matches = _MATCHES[topic.kind]
+        matches = _matches(_MATCHES, topic)
         if topic.kind is not TopicKind.RUN:
             matches += f" AND {IS_ACTIVE}"
         # The clock is part of each row, and alone in one if no run matches.
@@ -170,7 +170,7 @@ class SqliteReading:
               SELECT run_id, revision, created_at FROM runs WHERE {matches}
             ) AS found ORDER BY found.created_at, found.run_id
         """
-        found = await self._fetch(self._log, statement, {"owner": topic.owner, "key": topic.key})
+        found = await self._fetch(self._log, statement, _parameters(topic))
         states = [RunState(*row[1:]) for row in found if row[1] is not None]
         return Snapshot(states, found[0][0])
 
@@ -200,14 +200,14 @@ class SqliteReading:
             SELECT clock.revision, clock.oldest, found.* FROM (
               SELECT revision, {_OLDEST} AS oldest FROM clock
             ) AS clock LEFT JOIN (
-              SELECT {_LOG} FROM log WHERE {_LOG_MATCHES[topic.kind]} AND revision > :revision
+              SELECT {_LOG} FROM log WHERE {_matches(_LOG_MATCHES, topic)} AND revision > :revision
               ORDER BY revision LIMIT :limit
             ) AS found ORDER BY found.revision
         """
         found = await self._fetch(
             self._log,
             statement,
-            {"owner": topic.owner, "key": topic.key, "revision": revision, "limit": limit},
+            {**_parameters(topic), "revision": revision, "limit": limit},
         )
         current, oldest = found[0][:2]
         if revision < oldest - 1:
@@ -271,10 +271,16 @@ class SqliteReading:
             raise StoreUnavailable("it is closed")
         return self._pages
 
-    def _cached(self, run_id: str) -> CachedRun | None:
+    def _by_id(self, columns: str, run_id: str, scope: Scope) -> list[tuple[Any, ...]]:
+        """The row of a run in the scope. A run outside it takes the same statement as an unknown id."""
+        where, parameters = by_id(run_id, scope)
+        return self._fetch_on_loop(f"SELECT {columns} FROM {RUNS} {where}", parameters)
+
+    def _cached(self, run_id: str, scope: Scope) -> CachedRun | None:
         if self._inline is None:
             raise StoreUnavailable("it is closed")
-        return self._cache.find(run_id)
+        cached = self._cache.find(run_id)
+        return cached if cached is not None and covers(scope, cached.record.owner) else None
 
     def _fetch_on_loop(
         self, statement: str, parameters: Mapping[str, object] | Sequence[object] = ()
@@ -308,6 +314,17 @@ def _after_position(query: PageQuery, after: PageKey | None) -> tuple[str, dict[
         return where, parameters
     position = {"created_at": rows.microseconds(after.created_at), "run_id": after.run_id}
     return f"{where} AND (created_at, run_id) < (:created_at, :run_id)", parameters | position
+
+
+def _matches(conditions: Mapping[TopicKind, str], topic: Topic) -> str:
+    """The condition for a topic. Those of every owner have an index by their key."""
+    if topic.scope is None:
+        return _MATCHES[topic.kind]
+    return f"owner = :owner AND {conditions[topic.kind]}"
+
+
+def _parameters(topic: Topic) -> dict[str, object]:
+    return {"owner": topic.scope, "key": topic.key}
 
 
 def _cut(records: list[Record], max_bytes: int) -> list[Record]:

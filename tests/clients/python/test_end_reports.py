@@ -96,3 +96,34 @@ async def test_failure_that_takes_no_note_is_raised_without_server(
     await process.start_again()
     async with client_of(process.address) as others_again:
         assert (await current(others_again, run)).error == ""
+
+
+@pytest.mark.parametrize(
+    "result", [{"a": object()}, {"a": "x" * (2 << 20)}, {"a": "x" * (5 << 20)}, ["a"]]
+)
+async def test_a_result_that_cannot_be_sent_does_not_keep_the_end_from_being_stored(
+    client: Any, others: Client, result: Any
+) -> None:
+    run = await create(others)
+    work = Work(run)
+    executing = working(client, work)
+    await work.starts()
+    work.execution.result = result
+    work.end.set()
+    await asyncio.wait([executing])
+    assert "result" in str(executing.exception())
+    ended = (await call(others, "Get", run_id=run.run_id)).run
+    assert (ended.status, ended.HasField("result")) == (SUCCESS, False)
+
+
+async def test_a_result_and_a_stop_reason_are_stored(client: Any, others: Client) -> None:
+    run = await create(others)
+    work = Work(run)
+    executing = working(client, work)
+    await work.starts()
+    work.execution.result = {"answer": 42}
+    work.execution.stop_reason = "token_capped"
+    work.end.set()
+    await executing
+    ended = (await call(others, "Get", run_id=run.run_id)).run
+    assert (ended.result["answer"], ended.stop_reason) == (42, "token_capped")

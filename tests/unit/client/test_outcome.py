@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from runsvc.client.outcome import fitted, note, outcome
+from runsvc.client.outcome import fitted, merge, note, outcome
 from runsvc.v1.run_pb2 import Progress, RunStatus
 
 
@@ -53,14 +53,32 @@ def test_text_that_overrides_its_methods_is_read() -> None:
 
 
 def test_huge_text_is_cut_before_it_is_encoded() -> None:
-    reported = outcome(ValueError("☃" * 50_000_000))[1]
-    assert reported == "☃" * 5_460 + "…"
+    # More than the server keeps, so that the server marks the cut.
+    assert outcome(ValueError("☃" * 50_000_000))[1] == "☃" * 21_845
 
 
 def test_preview_is_cut_as_the_server_cuts_it() -> None:
     assert fitted(Progress(last_ai_message="☃" * 2_001, total_tokens=1)) == Progress(
         last_ai_message="☃" * 2_000, total_tokens=1
     )
+
+
+def test_usage_is_merged_by_model_and_by_figure() -> None:
+    total = Progress(total_tokens=1)
+    total.by_model["a"].calls = 1
+    total.by_model["a"].input_tokens = 5
+    total.by_model["b"].calls = 2
+    more = Progress(last_ai_message="x")
+    more.by_model["a"].calls = 0
+    more.by_model["c"].SetInParent()
+    merge(total, more)
+    assert (total.total_tokens, total.last_ai_message) == (1, "x")
+    assert {name: (each.calls, each.input_tokens) for name, each in total.by_model.items()} == {
+        "a": (0, 5),
+        "b": (2, 0),
+        "c": (0, 0),
+    }
+    assert more.by_model["a"].input_tokens == 0
 
 
 @dataclasses.dataclass(frozen=True)

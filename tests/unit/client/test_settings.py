@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VARIABLES = ("RUNSVC_TARGET", "RUNSVC_TOKEN", "RUNSVC_TLS_CA", "RUNSVC_TIMEOUT")
+
+
+@pytest.fixture(autouse=True)
+def _without_more_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUNSVC_TOKEN_FILE", "RUNSVC_TLS_CERT", "RUNSVC_TLS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 DEFAULTS = Settings(DEFAULT_TARGET, None, None, DEFAULT_TIMEOUT)
 
 
@@ -72,3 +80,16 @@ def test_certificates_are_a_file_or_its_content(environment: Path) -> None:
 
 def test_repr_hides_the_token() -> None:
     assert "secret" not in repr(settings(token="secret"))
+
+
+def test_a_certificate_has_its_key_and_an_authority(tmp_path: Path) -> None:
+    cert, key = tmp_path / "me.pem", tmp_path / "me.key"
+    cert.write_bytes(b"CERT")
+    key.write_bytes(b"KEY")
+    pair = Settings.of(None, None, b"CA", None, cert, key)
+    assert pair.tls == {"tls_ca": b"CA", "tls_cert": b"CERT", "tls_key": b"KEY"}
+    assert "KEY" not in repr(pair)
+    with pytest.raises(ValueError, match="need each other"):
+        Settings.of(None, None, b"CA", None, cert, None)
+    with pytest.raises(ValueError, match="needs tls_ca"):
+        Settings.of(None, None, None, None, cert, key)

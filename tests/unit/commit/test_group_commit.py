@@ -117,8 +117,8 @@ async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> 
 async def test_a_batch_that_changes_nothing_is_rolled_back(
     store: Faulty, group: GroupCommit
 ) -> None:
-    query = ById("r")
-    command = Command(lambda tx: tx.run(query, "o"), (query,))
+    query = ById("r", None)
+    command = Command(lambda tx: tx.run(query), (query,))
     (outcome,) = group.run([command]).outcomes
     assert isinstance(outcome.error, RunNotFound)
     assert store.writing.calls == ["begin", "rollback"]

@@ -81,10 +81,10 @@ def creating(run_id: str = "new", request: Request | None = None) -> Callable[[T
 
 
 def changing(run_id: str, advance: Callable[[Run, Stamp], Run]) -> Callable[[Transaction], Run]:
-    query = ById(run_id)
+    query = ById(run_id, None)
 
     def decide(tx: Transaction) -> Run:
-        before = tx.run(query, "o")
+        before = tx.run(query)
         return tx.save(before, advance(before, tx.stamp()))
 
     return decide
@@ -155,7 +155,7 @@ def test_all_entries_of_one_command_share_their_call_end() -> None:
 
 
 def test_a_log_entry_records_the_previous_status() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
     transaction.apply(changing("r", ended))
     changes = saved(transaction)
     assert changes.runs[0].creation is None
@@ -163,7 +163,7 @@ def test_a_log_entry_records_the_previous_status() -> None:
 
 
 def test_a_progress_change_is_saved_and_reported_but_not_logged() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
     run = transaction.apply(changing("r", reported))
     changes = saved(transaction)
     assert [found.run for found in changes.runs] == [run]
@@ -174,13 +174,13 @@ def test_a_progress_change_is_saved_and_reported_but_not_logged() -> None:
 
 
 def test_saving_an_unchanged_run_has_no_effect() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
     transaction.apply(changing("r", lambda run, at: run))
     assert transaction.changes() is None
 
 
 def test_a_run_changed_twice_is_saved_once_in_its_final_state() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
     transaction.apply(changing("r", reported))
     run = transaction.apply(changing("r", ended))
     assert run.progress is not None
@@ -205,19 +205,19 @@ def test_a_run_created_and_changed_in_one_batch_is_still_saved_as_new() -> None:
 
 
 def test_a_command_that_raises_has_no_effect() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
     transaction.apply(creating("before"))
 
     def decide(tx: Transaction) -> None:
         tx.create(RunSpec(thread_id="t"), run_id="bad", owner="o", request=REQUEST)
-        run = tx.run(ById("r"), "o")
+        run = tx.run(ById("r", None))
         tx.save(run, ended(run, tx.stamp()))
         raise LookupError
 
     with pytest.raises(LookupError):
         transaction.apply(decide)
     assert transaction.apply(lambda tx: tx.stamp()).revision == 12
-    assert transaction.apply(lambda tx: tx.run(ById("r"), "o")).status is RUNNING
+    assert transaction.apply(lambda tx: tx.run(ById("r", None))).status is RUNNING
     changes = saved(transaction)
     assert [found.run.run_id for found in changes.runs] == ["before"]
     assert len(changes.log) == 1
@@ -241,23 +241,22 @@ def test_a_removal_that_raises_has_no_effect(act: Callable[[ExclusiveTransaction
     assert transaction.changes() is None
 
 
-def test_a_run_of_another_owner_is_not_found() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())], ById("none"): []})
-    for run_id, owner in (("r", "another"), ("none", "o")):
-        with pytest.raises(RunNotFound) as caught:
-            transaction.run(ById(run_id), owner)
-        assert caught.value.run_id == run_id
-    assert transaction.run(ById("r"), "o") == a_run()
+def test_a_run_that_the_store_did_not_find_in_the_scope_is_not_found() -> None:
+    transaction = a_transaction({ById("r", "o"): [a_record(a_run())], ById("none", "o"): []})
+    with pytest.raises(RunNotFound) as caught:
+        transaction.run(ById("none", "o"))
+    assert caught.value.run_id == "none"
+    assert transaction.run(ById("r", "o")) == a_run()
 
 
 def test_a_query_that_the_command_did_not_declare_is_a_programming_error() -> None:
     with pytest.raises(KeyError):
-        a_transaction().run(ById("not loaded"), "o")
+        a_transaction().run(ById("not loaded", None))
 
 
 def test_a_run_is_decoded_once() -> None:
-    transaction = a_transaction({ById("r"): [a_record(a_run())]})
-    assert transaction.run(ById("r"), "o") is transaction.run(ById("r"), "o")
+    transaction = a_transaction({ById("r", None): [a_record(a_run())]})
+    assert transaction.run(ById("r", None)) is transaction.run(ById("r", None))
 
 
 def test_raw_returns_a_corrupt_record_undecoded() -> None:
@@ -271,7 +270,9 @@ def test_raw_returns_a_corrupt_record_undecoded() -> None:
 def test_active_runs_are_newest_first_and_include_those_of_the_batch() -> None:
     stored = [a_record(a_run("y")), a_record(a_run("x", PENDING))]
     bare = [record._replace(body=b"") for record in stored]
-    transaction = a_transaction({ById("y"): stored[:1], THREAD: stored, NEWEST: bare}, active=2)
+    transaction = a_transaction(
+        {ById("y", None): stored[:1], THREAD: stored, NEWEST: bare}, active=2
+    )
     for name in "abc":
         transaction.apply(creating(name))
     assert [run.run_id for run in transaction.active(THREAD)] == ["c", "b", "a", "y", "x"]
@@ -290,7 +291,9 @@ def test_active_runs_are_newest_first_and_include_those_of_the_batch() -> None:
 def test_the_newest_active_run_reflects_earlier_commands() -> None:
     stored = [a_record(a_run("y")), a_record(a_run("x"))]
     bare = [record._replace(body=b"") for record in stored]
-    transaction = a_transaction({ById("y"): stored[:1], ById("x"): stored[1:], NEWEST: bare})
+    transaction = a_transaction(
+        {ById("y", None): stored[:1], ById("x", None): stored[1:], NEWEST: bare}
+    )
 
     def newest() -> str | None:
         found = transaction.newest_active(NEWEST)
@@ -321,7 +324,7 @@ def test_a_command_that_raises_does_not_change_the_active_count() -> None:
 def test_orphans_are_returned_in_their_current_state() -> None:
     query = Orphans(None, 9)
     stored = [a_record(a_run("a")), a_record(a_run("b"))]
-    transaction = an_exclusive_transaction({ById("a"): stored[:1], query: stored})
+    transaction = an_exclusive_transaction({ById("a", None): stored[:1], query: stored})
     assert [run.run_id for run in transaction.orphans(query)] == ["a", "b"]
     transaction.apply(changing("a", ended))
     assert [run.status for run in transaction.orphans(query)] == [SUCCESS, RUNNING]

@@ -68,7 +68,7 @@ class Service:
         await self.attachments.update()
 
     async def current(self, run: Run) -> Run:
-        record = await self.store.reading.get_without_kwargs(run.run_id)
+        record = await self.store.reading.get_without_kwargs(run.run_id, None)
         assert record is not None
         return CODEC.decode(record)
 

@@ -78,7 +78,7 @@ class Service:
         self.driver.change(run, lifecycle.renew)
 
     async def status(self, run: Run) -> RunStatus:
-        record = await self.store.reading.get(run.run_id)
+        record = await self.store.reading.get(run.run_id, None)
         assert record is not None
         return record.status
 

@@ -78,7 +78,7 @@ async def test_a_run_is_removed_a_day_after_its_end_with_its_request_id(keeping:
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.reading.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id, None) is None
     assert keeping.driver.create(request=a_request("q")).run_id != run.run_id
     (entry,) = keeping.commits[-1].entries
     assert (entry.run_id, entry.deleted, entry.body) == (run.run_id, True, None)
@@ -92,7 +92,7 @@ async def test_retention_starts_at_the_end_of_a_run(keeping: Keeping) -> None:
     assert await keeping.retention.remove() == 0
     keeping.wait(days=1)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.reading.get(active.run_id) is not None
+    assert await keeping.store.reading.get(active.run_id, None) is not None
 
 
 async def test_many_runs_are_removed_in_batches(keeping: Keeping) -> None:
@@ -103,7 +103,7 @@ async def test_many_runs_are_removed_in_batches(keeping: Keeping) -> None:
     keeping.wait(days=2)
     assert await retention.remove() == 13
     assert keeping.batches() == [2, 2, 1, 2, 2, 1, 2, 1]
-    assert await keeping.store.reading.get(stays.run_id) is not None
+    assert await keeping.store.reading.get(stays.run_id, None) is not None
     assert await retention.remove() == 0
 
 
@@ -195,7 +195,7 @@ async def test_a_run_that_another_call_removes_first_is_skipped(
 
     monkeypatch.setattr(keeping.store.reading, "ended", found_and_removed)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.reading.get(other.run_id) is None
+    assert await keeping.store.reading.get(other.run_id, None) is None
 
 
 async def test_a_forward_step_of_the_clock_removes_no_run(keeping: Keeping) -> None:
@@ -209,7 +209,7 @@ async def test_a_forward_step_of_the_clock_removes_no_run(keeping: Keeping) -> N
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.reading.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id, None) is None
 
 
 async def test_a_retention_beyond_all_time_removes_no_run(keeping: Keeping) -> None:
@@ -236,4 +236,4 @@ async def test_a_step_forward_and_back_before_the_start_removes_no_run(
     assert await keeping.retention.remove() == 0
     keeping.wait(hours=2)
     assert await keeping.retention.remove() == 1
-    assert await keeping.store.reading.get(run.run_id) is None
+    assert await keeping.store.reading.get(run.run_id, None) is None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.core.errors import ListenRefused
-from runsvc.rpc.listen import bind, check_listen
+from runsvc.rpc.listen import addresses, bind, check_free, check_listen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def refusal(listen: str, *, insecure: bool = False) -> str:
@@ -89,3 +92,38 @@ def test_other_causes_are_named(monkeypatch: pytest.MonkeyPatch, number: int, to
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     assert obstacle("127.0.0.1:80").startswith(told)
+
+
+def test_a_list_of_addresses_has_commas() -> None:
+    assert addresses("127.0.0.1:1, unix:r.sock") == ["127.0.0.1:1", "unix:r.sock"]
+
+
+def test_a_unix_socket_needs_a_path_of_moderate_length() -> None:
+    check_listen("unix:/run/r.sock", insecure=False)
+    check_listen("unix:///run/r.sock", insecure=False)
+    assert refusal("unix:").startswith("write it as unix:PATH")
+    assert refusal("unix:/" + "a" * 107) == "the path is longer than 107 bytes"
+
+
+def free(listen: str) -> str:
+    try:
+        check_free(listen)
+    except ListenRefused as refused:
+        return refused.detail
+    return ""
+
+
+def test_a_socket_is_free_unless_a_process_listens_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    listen = f"unix:{path}"
+    assert free(listen) == ""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        # Not yet listening, or not any more.
+        assert free(listen) == ""
+        server.listen()
+        assert free(listen).startswith("it is in use")
+    assert free(listen) == ""
+    assert free(f"unix:{tmp_path}/none/r.sock") == f"the folder {tmp_path}/none does not exist"
+    (tmp_path / "file").touch()
+    assert "is no socket" in free(f"unix:{tmp_path}/file")

@@ -24,6 +24,9 @@ class Context:
     def peer(self) -> str:
         return "ipv4:127.0.0.1:1"
 
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
     def time_remaining(self) -> float | None:
         return self._time_left
 
@@ -38,7 +41,7 @@ class Servicer(pb_grpc.RunServiceServicer):
     def __init__(self) -> None:
         self.calls = 0
 
-    async def Create(self, request: Any, context: Any) -> Any:
+    async def Create(self, request: Any, context: Any, caller: Any = None) -> Any:
         self.calls += 1
         return pb.CreateResponse()
 

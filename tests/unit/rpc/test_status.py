@@ -17,8 +17,8 @@ from runsvc.rpc.request_ids import KEY
 from runsvc.rpc.status import DETAILS_KEY, TABLE, UNSENT, Status, to_status
 from runsvc.v1.error_reason_pb2 import ErrorReason
 
-#: Sent by a server with authentication only, or never.
-UNREACHABLE = {"UNSPECIFIED", "UNAUTHENTICATED", "PERMISSION_DENIED"}
+#: Not sent.
+UNREACHABLE = {"UNSPECIFIED"}
 
 texts = st.text(st.characters(codec="utf-8"), max_size=3_000)
 
@@ -108,6 +108,7 @@ def test_every_reason_is_reachable() -> None:
         (errors.ServerDraining(), "UNAVAILABLE", "SERVER_DRAINING", {}),
         (errors.Overloaded(), "RESOURCE_EXHAUSTED", "OVERLOADED", {}),
         (errors.CorruptRow("r"), "DATA_LOSS", "CORRUPT_ROW", {"run_id": "r"}),
+        (errors.Unauthenticated("send a token"), "UNAUTHENTICATED", "UNAUTHENTICATED", {}),
     ],
 )
 def test_a_failure_has_its_code_reason_and_metadata(

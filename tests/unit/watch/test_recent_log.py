@@ -50,11 +50,21 @@ def revisions(found: Sequence[LogEntry]) -> list[int]:
 # Topics.
 
 
-def test_a_change_belongs_to_its_run_thread_assistant_and_owner() -> None:
-    topics = [Topic(TopicKind.RUN, "o", "r"), thread_topic("t"), ALL]
-    assert names_of(entry(1)) == list(map(name_of, topics))
-    assistant = Topic(TopicKind.ASSISTANT, "o", "a")
-    assert names_of(entry(1, assistant_id="a")) == list(map(name_of, [*topics, assistant]))
+def test_a_change_belongs_to_topics_of_its_owner_and_of_every_owner() -> None:
+    run, thread = Topic(TopicKind.RUN, "o", "r"), thread_topic("t")
+    everything = Topic(TopicKind.ALL, None)
+    assert names_of(entry(1)) == list(map(name_of, [run, thread, ALL, everything]))
+    assistants = [Topic(TopicKind.ASSISTANT, scope, "a") for scope in ("o", None)]
+    names = list(map(name_of, [run, thread, ALL, everything, *assistants]))
+    assert names_of(entry(1, assistant_id="a")) == names
+    assert len(set(names)) == len(names)
+
+
+def test_topics_of_different_scopes_have_different_names_unless_they_are_of_one_run() -> None:
+    for kind in (TopicKind.ASSISTANT, TopicKind.ALL):
+        names = {name_of(Topic(kind, scope, "x")) for scope in ("", "o", None)}
+        assert len(names) == 3
+    assert len({name_of(Topic(TopicKind.RUN, scope, "r")) for scope in ("o", None)}) == 1
 
 
 # Entries.

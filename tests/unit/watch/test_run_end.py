@@ -38,7 +38,7 @@ def running(driver: Driver, lease_ttl: timedelta | None = None) -> Run:
 
 
 async def lease_of(store: MemoryStore, run: Run) -> Lease | None:
-    record = await store.reading.get_without_kwargs(run.run_id)
+    record = await store.reading.get_without_kwargs(run.run_id, None)
     assert record is not None
     return CODEC.decode(record).lease
 

@@ -22,7 +22,7 @@ from tests.support.faults import fields_of
 
 
 def test_a_watch_has_its_defaults() -> None:
-    watch = watch_request(StreamStatusRequest(run_id="r"), "ann")
+    watch = watch_request(StreamStatusRequest(run_id="r"), "ann", "ann")
     assert watch == WatchRequest(topic=Topic(TopicKind.RUN, "ann", "r"))
 
 
@@ -36,7 +36,13 @@ def test_a_watch_has_its_defaults() -> None:
     ],
 )
 def test_each_target_becomes_its_topic(target: dict[str, Any], topic: Topic) -> None:
-    assert watch_request(StreamStatusRequest(**target), "ann").topic == topic
+    assert watch_request(StreamStatusRequest(**target), "ann", "ann").topic == topic
+
+
+def test_a_watch_of_every_owner_has_one_owner_for_its_thread() -> None:
+    targets: tuple[dict[str, Any], ...] = ({"run_id": "r"}, {"thread_id": "t"}, {"all": AllRuns()})
+    topics = [watch_request(StreamStatusRequest(**each), None, "ann").topic for each in targets]
+    assert [topic.scope for topic in topics] == [None, "ann", None]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_each_target_becomes_its_topic(target: dict[str, Any], topic: Topic) -> 
 )
 def test_an_invalid_watch_is_refused(request_: StreamStatusRequest, fields: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        watch_request(request_, "ann")
+        watch_request(request_, "ann", "ann")
     assert fields_of(caught.value) == fields
 
 
@@ -62,7 +68,7 @@ def test_an_invalid_watch_is_refused(request_: StreamStatusRequest, fields: list
     [(0, 0), (5, 5), (MAX_INTEGER + 1, MAX_INTEGER), (2**64 - 1, MAX_INTEGER)],
 )
 def test_a_future_revision_stays_unknown(after: int, revision: int) -> None:
-    watch = watch_request(StreamStatusRequest(run_id="r", after_revision=after), "")
+    watch = watch_request(StreamStatusRequest(run_id="r", after_revision=after), "", "")
     assert watch.after_revision == revision
 
 
@@ -76,11 +82,11 @@ def test_a_future_revision_stays_unknown(after: int, revision: int) -> None:
     ],
 )
 def test_a_heartbeat_interval_is_clamped(interval: Duration, seconds: float) -> None:
-    watch = watch_request(StreamStatusRequest(run_id="r", heartbeat_interval=interval), "")
+    watch = watch_request(StreamStatusRequest(run_id="r", heartbeat_interval=interval), "", "")
     assert watch.heartbeat_interval == seconds
 
 
 @given(st.binary(max_size=100))
 def test_no_bytes_crash_a_watch(encoded: bytes) -> None:
     with suppress(DecodeError, InvalidRequest):
-        watch_request(StreamStatusRequest.FromString(encoded), "")
+        watch_request(StreamStatusRequest.FromString(encoded), "", "")

@@ -31,7 +31,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-// the runs of every owner.
+// the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 //
 // The errors are those of RunService.
 type AdminServiceClient interface {
@@ -90,7 +90,7 @@ func (c *adminServiceClient) GetServerInfo(ctx context.Context, in *GetServerInf
 // for forward compatibility.
 //
 // Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-// the runs of every owner.
+// the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
 //
 // The errors are those of RunService.
 type AdminServiceServer interface {

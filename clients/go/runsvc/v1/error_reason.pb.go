@@ -65,12 +65,14 @@ const (
 	// UNAVAILABLE. The server is shutting down; no change was made. A google.rpc.RetryInfo gives the delay before a
 	// retry.
 	ErrorReason_ERROR_REASON_SERVER_DRAINING ErrorReason = 13
-	// RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-	// retry.
+	// RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+	// message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 14
-	// UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+	// UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+	// resume the stream with a fresh one.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 15
-	// PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+	// PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+	// one in `runsvc-owner`.
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 16
 	// DATA_LOSS. The stored run cannot be read; Delete removes it. Metadata: run_id.
 	ErrorReason_ERROR_REASON_CORRUPT_ROW ErrorReason = 17

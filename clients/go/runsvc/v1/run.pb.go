@@ -525,7 +525,8 @@ type Run struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,22,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// The run that displaced this one. Unset unless status_reason is SUPERSEDED.
 	SupersededBy *string `protobuf:"bytes,23,opt,name=superseded_by,json=supersededBy,proto3,oneof" json:"superseded_by,omitempty"`
-	// The authenticated user that created the run. Empty when the server runs without authentication.
+	// Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+	// own. Owners do not see one another's runs.
 	Owner string `protobuf:"bytes,24,opt,name=owner,proto3" json:"owner,omitempty"`
 	// What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
 	// the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
@@ -1183,8 +1184,11 @@ type Cancellation struct {
 	RequestedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=requested_at,json=requestedAt,proto3" json:"requested_at,omitempty"`
 	// When the executor reported that it has stopped. Unset: it has not reported.
 	AcknowledgedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=acknowledged_at,json=acknowledgedAt,proto3" json:"acknowledged_at,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+	// ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+	RequestedBy   string `protobuf:"bytes,5,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cancellation) Reset() {
@@ -1245,7 +1249,14 @@ func (x *Cancellation) GetAcknowledgedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// Selects every run of the caller.
+func (x *Cancellation) GetRequestedBy() string {
+	if x != nil {
+		return x.RequestedBy
+	}
+	return ""
+}
+
+// Selects every run in the scope of the call.
 type AllRuns struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only runs of this assistant. Unset: of any assistant.
@@ -1399,12 +1410,13 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x05Lease\x12+\n" +
 	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xe5\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x88\x02\n" +
 	"\fCancellation\x12/\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x17.runsvc.v1.CancelActionR\x06action\x12\x17\n" +
 	"\x04note\x18\x02 \x01(\tH\x00R\x04note\x88\x01\x01\x12=\n" +
 	"\frequested_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12C\n" +
-	"\x0facknowledged_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0eacknowledgedAtB\a\n" +
+	"\x0facknowledged_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0eacknowledgedAt\x12!\n" +
+	"\frequested_by\x18\x05 \x01(\tR\vrequestedByB\a\n" +
 	"\x05_note\"B\n" +
 	"\aAllRuns\x12&\n" +
 	"\fassistant_id\x18\x01 \x01(\tH\x00R\vassistantId\x88\x01\x01B\x0f\n" +

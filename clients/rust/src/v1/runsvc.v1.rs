@@ -76,7 +76,8 @@ pub struct Run {
     /// The run that displaced this one. Unset unless status_reason is SUPERSEDED.
     #[prost(string, optional, tag="23")]
     pub superseded_by: ::core::option::Option<::prost::alloc::string::String>,
-    /// The authenticated user that created the run. Empty when the server runs without authentication.
+    /// Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+    /// own. Owners do not see one another's runs.
     #[prost(string, tag="24")]
     pub owner: ::prost::alloc::string::String,
     /// What the run produced, as reported by the executor with SUCCESS; opaque to the server. Present where kwargs are: in
@@ -214,8 +215,12 @@ pub struct Cancellation {
     /// When the executor reported that it has stopped. Unset: it has not reported.
     #[prost(message, optional, tag="4")]
     pub acknowledged_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+    /// ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+    #[prost(string, tag="5")]
+    pub requested_by: ::prost::alloc::string::String,
 }
-/// Selects every run of the caller.
+/// Selects every run in the scope of the call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AllRuns {
     /// Only runs of this assistant. Unset: of any assistant.
@@ -651,12 +656,14 @@ pub enum ErrorReason {
     /// UNAVAILABLE. The server is shutting down; no change was made. A google.rpc.RetryInfo gives the delay before a
     /// retry.
     ServerDraining = 13,
-    /// RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-    /// retry.
+    /// RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+    /// message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
     Overloaded = 14,
-    /// UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+    /// UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+    /// resume the stream with a fresh one.
     Unauthenticated = 15,
-    /// PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+    /// PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+    /// one in `runsvc-owner`.
     PermissionDenied = 16,
     /// DATA_LOSS. The stored run cannot be read; Delete removes it. Metadata: run_id.
     CorruptRow = 17,

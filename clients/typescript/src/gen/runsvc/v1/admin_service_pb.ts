@@ -235,7 +235,7 @@ export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*
 
 /**
  * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
- * the runs of every owner.
+ * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
  *
  * The errors are those of RunService.
  *

@@ -128,22 +128,24 @@ export enum ErrorReason {
   SERVER_DRAINING = 13,
 
   /**
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 14;
    */
   OVERLOADED = 14,
 
   /**
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    *
    * @generated from enum value: ERROR_REASON_UNAUTHENTICATED = 15;
    */
   UNAUTHENTICATED = 15,
 
   /**
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    *
    * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 16;
    */

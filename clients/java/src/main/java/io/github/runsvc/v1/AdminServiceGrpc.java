@@ -5,7 +5,7 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 /**
  * <pre>
  * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
- * the runs of every owner.
+ * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
  * The errors are those of RunService.
  * </pre>
  */
@@ -174,7 +174,7 @@ public final class AdminServiceGrpc {
   /**
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -219,7 +219,7 @@ public final class AdminServiceGrpc {
    * Base class for the server implementation of the service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -235,7 +235,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do asynchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -294,7 +294,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do synchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -350,7 +350,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do limited synchronous rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */
@@ -406,7 +406,7 @@ public final class AdminServiceGrpc {
    * A stub to allow clients to do ListenableFuture-style rpc calls to service AdminService.
    * <pre>
    * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
-   * the runs of every owner.
+   * the runs of every owner, or of the one in the metadata entry `runsvc-owner`.
    * The errors are those of RunService.
    * </pre>
    */

@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * Selects every run of the caller.
+ * Selects every run in the scope of the call.
  * </pre>
  *
  * Protobuf type {@code runsvc.v1.AllRuns}
@@ -271,7 +271,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Selects every run of the caller.
+   * Selects every run in the scope of the call.
    * </pre>
    *
    * Protobuf type {@code runsvc.v1.AllRuns}

@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private Cancellation() {
     action_ = 0;
     note_ = "";
+    requestedBy_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -211,6 +212,55 @@ private static final long serialVersionUID = 0L;
     return acknowledgedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : acknowledgedAt_;
   }
 
+  public static final int REQUESTED_BY_FIELD_NUMBER = 5;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object requestedBy_ = "";
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  @java.lang.Override
+  public java.lang.String getRequestedBy() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      requestedBy_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRequestedByBytes() {
+    java.lang.Object ref = requestedBy_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      requestedBy_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -237,6 +287,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(4, getAcknowledgedAt());
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 5, requestedBy_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -260,6 +313,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, getAcknowledgedAt());
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(5, requestedBy_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -292,6 +348,8 @@ private static final long serialVersionUID = 0L;
       if (!getAcknowledgedAt()
           .equals(other.getAcknowledgedAt())) return false;
     }
+    if (!getRequestedBy()
+        .equals(other.getRequestedBy())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -317,6 +375,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + ACKNOWLEDGED_AT_FIELD_NUMBER;
       hash = (53 * hash) + getAcknowledgedAt().hashCode();
     }
+    hash = (37 * hash) + REQUESTED_BY_FIELD_NUMBER;
+    hash = (53 * hash) + getRequestedBy().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -471,6 +531,7 @@ private static final long serialVersionUID = 0L;
         acknowledgedAtBuilder_.dispose();
         acknowledgedAtBuilder_ = null;
       }
+      requestedBy_ = "";
       return this;
     }
 
@@ -524,6 +585,9 @@ private static final long serialVersionUID = 0L;
             : acknowledgedAtBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.requestedBy_ = requestedBy_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -552,6 +616,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasAcknowledgedAt()) {
         mergeAcknowledgedAt(other.getAcknowledgedAt());
+      }
+      if (!other.getRequestedBy().isEmpty()) {
+        requestedBy_ = other.requestedBy_;
+        bitField0_ |= 0x00000010;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -603,6 +672,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 42: {
+              requestedBy_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 42
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1106,6 +1180,103 @@ private static final long serialVersionUID = 0L;
         acknowledgedAt_ = null;
       }
       return acknowledgedAtBuilder_;
+    }
+
+    private java.lang.Object requestedBy_ = "";
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The requestedBy.
+     */
+    public java.lang.String getRequestedBy() {
+      java.lang.Object ref = requestedBy_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        requestedBy_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return The bytes for requestedBy.
+     */
+    public com.google.protobuf.ByteString
+        getRequestedByBytes() {
+      java.lang.Object ref = requestedBy_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        requestedBy_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedBy(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRequestedBy() {
+      requestedBy_ = getDefaultInstance().getRequestedBy();
+      bitField0_ = (bitField0_ & ~0x00000010);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+     * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+     * </pre>
+     *
+     * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+     * @param value The bytes for requestedBy to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedByBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      requestedBy_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.Cancellation)

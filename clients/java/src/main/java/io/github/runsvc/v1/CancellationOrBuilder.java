@@ -111,4 +111,26 @@ public interface CancellationOrBuilder extends
    * <code>.google.protobuf.Timestamp acknowledged_at = 4 [json_name = "acknowledgedAt"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getAcknowledgedAtOrBuilder();
+
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The requestedBy.
+   */
+  java.lang.String getRequestedBy();
+  /**
+   * <pre>
+   * The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
+   * ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
+   * </pre>
+   *
+   * <code>string requested_by = 5 [json_name = "requestedBy"];</code>
+   * @return The bytes for requestedBy.
+   */
+  com.google.protobuf.ByteString
+      getRequestedByBytes();
 }

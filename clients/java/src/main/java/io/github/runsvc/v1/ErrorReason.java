@@ -139,8 +139,8 @@ public enum ErrorReason
   ERROR_REASON_SERVER_DRAINING(13),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -148,7 +148,8 @@ public enum ErrorReason
   ERROR_REASON_OVERLOADED(14),
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -156,7 +157,8 @@ public enum ErrorReason
   ERROR_REASON_UNAUTHENTICATED(15),
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>
@@ -303,8 +305,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_SERVER_DRAINING_VALUE = 13;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts. A google.rpc.RetryInfo gives the delay before a
-   * retry.
+   * RESOURCE_EXHAUSTED. More calls are waiting than the server accepts, or the owner has reached a limit that the
+   * message names. No change was made. A google.rpc.RetryInfo gives the delay before a retry.
    * </pre>
    *
    * <code>ERROR_REASON_OVERLOADED = 14;</code>
@@ -312,7 +314,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_OVERLOADED_VALUE = 14;
   /**
    * <pre>
-   * UNAUTHENTICATED. The caller is not authenticated. Not sent by this release, which has no authentication.
+   * UNAUTHENTICATED. The call has no valid credential. Also ends a stream when the credential that opened it ends:
+   * resume the stream with a fresh one.
    * </pre>
    *
    * <code>ERROR_REASON_UNAUTHENTICATED = 15;</code>
@@ -320,7 +323,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNAUTHENTICATED_VALUE = 15;
   /**
    * <pre>
-   * PERMISSION_DENIED. The caller may not make this call. Not sent by this release, which has no authentication.
+   * PERMISSION_DENIED. The caller's credential has no role that may make this call, or is for another owner than the
+   * one in `runsvc-owner`.
    * </pre>
    *
    * <code>ERROR_REASON_PERMISSION_DENIED = 16;</code>

@@ -1001,7 +1001,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object owner_ = "";
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -1022,7 +1023,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5027,7 +5029,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object owner_ = "";
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5047,7 +5050,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5068,7 +5072,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5085,7 +5090,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>
@@ -5099,7 +5105,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The authenticated user that created the run. Empty when the server runs without authentication.
+     * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+     * own. Owners do not see one another's runs.
      * </pre>
      *
      * <code>string owner = 24 [json_name = "owner"];</code>

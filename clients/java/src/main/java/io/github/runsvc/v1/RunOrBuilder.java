@@ -589,7 +589,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>
@@ -598,7 +599,8 @@ public interface RunOrBuilder extends
   java.lang.String getOwner();
   /**
    * <pre>
-   * The authenticated user that created the run. Empty when the server runs without authentication.
+   * Whose run it is: the owner of the credential that created it, or the one in `runsvc-owner`. Empty: the platform's
+   * own. Owners do not see one another's runs.
    * </pre>
    *
    * <code>string owner = 24 [json_name = "owner"];</code>

@@ -158,48 +158,49 @@ public final class RunProto {
       "ad_tokensB\023\n\021_reasoning_tokensB\010\n\006_calls" +
       "\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google.protobuf" +
       ".DurationR\003ttl\0229\n\nexpires_at\030\002 \001(\0132\032.goo" +
-      "gle.protobuf.TimestampR\texpiresAt\"\345\001\n\014Ca" +
+      "gle.protobuf.TimestampR\texpiresAt\"\210\002\n\014Ca" +
       "ncellation\022/\n\006action\030\001 \001(\0162\027.runsvc.v1.C" +
       "ancelActionR\006action\022\027\n\004note\030\002 \001(\tH\000R\004not" +
       "e\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.google.prot" +
       "obuf.TimestampR\013requestedAt\022C\n\017acknowled" +
       "ged_at\030\004 \001(\0132\032.google.protobuf.Timestamp" +
-      "R\016acknowledgedAtB\007\n\005_note\"B\n\007AllRuns\022&\n\014" +
-      "assistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r" +
-      "_assistant_id*\271\001\n\tRunStatus\022\032\n\026RUN_STATU" +
-      "S_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022" +
-      "\026\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SU" +
-      "CCESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STA" +
-      "TUS_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020" +
-      "\006*\241\002\n\014StatusReason\022\035\n\031STATUS_REASON_UNSP" +
-      "ECIFIED\020\000\022\"\n\036STATUS_REASON_CANCEL_REQUES" +
-      "TED\020\001\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022%\n!S" +
-      "TATUS_REASON_CLIENT_DISCONNECTED\020\003\022\037\n\033ST" +
-      "ATUS_REASON_LEASE_EXPIRED\020\004\022\032\n\026STATUS_RE" +
-      "ASON_ORPHANED\020\005\022\"\n\036STATUS_REASON_TIMEOUT" +
-      "_EXCEEDED\020\006\022(\n$STATUS_REASON_START_TIMEO" +
-      "UT_EXCEEDED\020\007*f\n\014CancelAction\022\035\n\031CANCEL_" +
-      "ACTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTION_IN" +
-      "TERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020\002*\230\001" +
-      "\n\rCancelOutcome\022\036\n\032CANCEL_OUTCOME_UNSPEC" +
-      "IFIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020\001\022$\n" +
-      " CANCEL_OUTCOME_ALREADY_CANCELLED\020\002\022#\n\037C" +
-      "ANCEL_OUTCOME_ALREADY_FINISHED\020\003*k\n\016Disc" +
-      "onnectMode\022\037\n\033DISCONNECT_MODE_UNSPECIFIE" +
-      "D\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030DISCO" +
-      "NNECT_MODE_CONTINUE\020\002*\271\001\n\021MultitaskStrat" +
-      "egy\022\"\n\036MULTITASK_STRATEGY_UNSPECIFIED\020\000\022" +
-      "\035\n\031MULTITASK_STRATEGY_REJECT\020\001\022 \n\034MULTIT" +
-      "ASK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULTITASK_ST" +
-      "RATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_STRATEGY_" +
-      "ENQUEUE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVEN" +
-      "T_UNSPECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT" +
-      "\020\001\022\035\n\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STA" +
-      "TUS_EVENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROG" +
-      "RESS\020\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024ST" +
-      "ATUS_EVENT_DELETED\020\006BY\n\023io.github.runsvc" +
-      ".v1B\010RunProtoP\001Z6github.com/runsvc/runsv" +
-      "c/clients/go/runsvc/v1;runsvcv1b\006proto3"
+      "R\016acknowledgedAt\022!\n\014requested_by\030\005 \001(\tR\013" +
+      "requestedByB\007\n\005_note\"B\n\007AllRuns\022&\n\014assis" +
+      "tant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r_assi" +
+      "stant_id*\271\001\n\tRunStatus\022\032\n\026RUN_STATUS_UNS" +
+      "PECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022\026\n\022RU" +
+      "N_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SUCCESS" +
+      "\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STATUS_T" +
+      "IMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020\006*\241\002\n" +
+      "\014StatusReason\022\035\n\031STATUS_REASON_UNSPECIFI" +
+      "ED\020\000\022\"\n\036STATUS_REASON_CANCEL_REQUESTED\020\001" +
+      "\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022%\n!STATUS" +
+      "_REASON_CLIENT_DISCONNECTED\020\003\022\037\n\033STATUS_" +
+      "REASON_LEASE_EXPIRED\020\004\022\032\n\026STATUS_REASON_" +
+      "ORPHANED\020\005\022\"\n\036STATUS_REASON_TIMEOUT_EXCE" +
+      "EDED\020\006\022(\n$STATUS_REASON_START_TIMEOUT_EX" +
+      "CEEDED\020\007*f\n\014CancelAction\022\035\n\031CANCEL_ACTIO" +
+      "N_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTION_INTERRU" +
+      "PT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020\002*\230\001\n\rCan" +
+      "celOutcome\022\036\n\032CANCEL_OUTCOME_UNSPECIFIED" +
+      "\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020\001\022$\n CANC" +
+      "EL_OUTCOME_ALREADY_CANCELLED\020\002\022#\n\037CANCEL" +
+      "_OUTCOME_ALREADY_FINISHED\020\003*k\n\016Disconnec" +
+      "tMode\022\037\n\033DISCONNECT_MODE_UNSPECIFIED\020\000\022\032" +
+      "\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030DISCONNECT" +
+      "_MODE_CONTINUE\020\002*\271\001\n\021MultitaskStrategy\022\"" +
+      "\n\036MULTITASK_STRATEGY_UNSPECIFIED\020\000\022\035\n\031MU" +
+      "LTITASK_STRATEGY_REJECT\020\001\022 \n\034MULTITASK_S" +
+      "TRATEGY_INTERRUPT\020\002\022\037\n\033MULTITASK_STRATEG" +
+      "Y_ROLLBACK\020\003\022\036\n\032MULTITASK_STRATEGY_ENQUE" +
+      "UE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVENT_UNS" +
+      "PECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT\020\001\022\035\n" +
+      "\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STATUS_E" +
+      "VENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROGRESS\020" +
+      "\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024STATUS_" +
+      "EVENT_DELETED\020\006BY\n\023io.github.runsvc.v1B\010" +
+      "RunProtoP\001Z6github.com/runsvc/runsvc/cli" +
+      "ents/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -249,7 +250,7 @@ public final class RunProto {
     internal_static_runsvc_v1_Cancellation_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Cancellation_descriptor,
-        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", });
+        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", "RequestedBy", });
     internal_static_runsvc_v1_AllRuns_descriptor =
       getDescriptor().getMessageTypes().get(6);
     internal_static_runsvc_v1_AllRuns_fieldAccessorTable = new

@@ -7,7 +7,14 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * Creates, executes, cancels and watches runs.
  * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
  * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
- * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+ * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+ * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+ * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+ * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+ * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+ * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+ * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+ * authentication every caller has every owner as its scope, and every role.
  * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
  * at all.
  * </pre>
@@ -529,7 +536,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
@@ -706,7 +720,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
@@ -725,7 +746,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
@@ -927,7 +955,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
@@ -1117,7 +1152,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
@@ -1306,7 +1348,14 @@ public final class RunServiceGrpc {
    * Creates, executes, cancels and watches runs.
    * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
    * with INVALID_REQUEST, STORE_UNAVAILABLE, OUTCOME_UNKNOWN (calls that write), OVERLOADED, SERVER_DRAINING or
-   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see.
+   * CORRUPT_ROW, and with RUN_NOT_FOUND for a run_id that the caller cannot see. With authentication, any call may fail
+   * with UNAUTHENTICATED, and with PERMISSION_DENIED when the caller lacks the role for it.
+   * Each call has a scope: one owner, or every owner. A run outside the scope does not exist for the call. A caller whose
+   * scope is every owner narrows a call to one owner with the metadata entry `runsvc-owner`: at most 128 printable ASCII
+   * characters without spaces; the empty value is the platform's own runs. Another owner than that of the credential is
+   * PERMISSION_DENIED. A thread belongs to one owner, so calls that name a thread_id, and creations, take one owner:
+   * that of `runsvc-owner`, else of the credential, else the empty one. All other calls act on the whole scope. Without
+   * authentication every caller has every owner as its scope, and every role.
    * The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
    * at all.
    * </pre>
