@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc import __version__
 from runsvc.commit.command import ExclusiveCommand
-from runsvc.core import lifecycle
+from runsvc.core import admission, lifecycle
 from runsvc.core.errors import CorruptRow, RunNotFound
 from runsvc.core.lines import end_line
 from runsvc.core.model import ACTIVE
 from runsvc.core.owners import covers
 from runsvc.maintenance.timed_command import timed_command
 from runsvc.store.queries import Lapsed, Orphans, RawById
+from runsvc.store.queue import LimitChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runsvc.commit.writer import Writer
     from runsvc.core.model import Run, RunStatus
     from runsvc.core.owners import Scope
+    from runsvc.core.queue import Limit
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
     from runsvc.store.base import Clock, Codec, Record, Store
@@ -56,6 +58,8 @@ class Selection(NamedTuple):
     statuses: frozenset[RunStatus] = ACTIVE
     #: None for every assistant, or none.
     assistant_id: str | None = None
+    #: Of one owner, or of every owner.
+    scope: Scope = None
 
 
 class ServerInfo(NamedTuple):
@@ -70,6 +74,7 @@ class ServerInfo(NamedTuple):
     attachments: int
     #: Size of the store's write-ahead log.
     write_ahead_log_bytes: int = 0
+    queued_runs: int = 0
 
 
 class Admin:
@@ -92,15 +97,9 @@ class Admin:
         self._codec = codec
 
     async def reconcile_orphans(
-        self,
-        selection: Selection,
-        *,
-        error: str,
-        limit: int,
-        dry_run: bool = False,
-        scope: Scope = None,
+        self, selection: Selection, *, error: str, limit: int, dry_run: bool = False
     ) -> Reconciled:
-        """End some active runs in the scope that no living executor holds, oldest first. Raise CorruptRow.
+        """End some active runs that no living executor holds, oldest first. Raise CorruptRow.
 
         A dry run returns the runs that would end, as they are.
 
@@ -109,7 +108,7 @@ class Admin:
         """
         elapsed = self._lease_clock.elapsed()
         lapsed = elapsed and Lapsed(elapsed.now, elapsed.since_delay)
-        before, statuses, assistant_id = selection
+        before, statuses, assistant_id, scope = selection
         query = Orphans(before, limit + 1, lapsed, statuses, assistant_id, scope)
         end = _kept if dry_run else partial(_ended, error=error)
         decide = partial(_reconciled, query=query, end=end, limit=limit)
@@ -147,6 +146,19 @@ class Admin:
 
         await self._writer.submit(ExclusiveCommand(decide, (query,)))
 
+    async def set_limit(self, prefix: str, width: int | None) -> None:
+        """Set the concurrency limit of a prefix, or remove it. Raise TooManyLimits."""
+
+        def decide(tx: ExclusiveTransaction) -> None:
+            admission.check_limits(tx.reads.limits(), prefix, width)
+            tx.set_limit(LimitChange(prefix, width))
+
+        await self._writer.submit(ExclusiveCommand(decide))
+
+    async def limits(self) -> Sequence[Limit]:
+        """Return all concurrency limits, in the order of their prefixes."""
+        return await self._store.reading.limits()
+
     async def server_info(self) -> ServerInfo:
         """Describe this server and its store."""
         census = await self._store.reading.census()
@@ -155,6 +167,7 @@ class Admin:
             store_kind=self._store.kind,
             clock=census.clock,
             active_runs=census.active_runs,
+            queued_runs=census.queued_runs,
             watchers=self._hub.watchers,
             attachments=self._attachments.held,
             write_ahead_log_bytes=self._store.log_bytes(),

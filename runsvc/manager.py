@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
 from runsvc.commit.owner_room import OwnerRoom
-from runsvc.core import admission, lifecycle
+from runsvc.core import admission, lifecycle, queue
 from runsvc.core.errors import RunNotFound
-from runsvc.core.model import RunStatus
+from runsvc.core.model import Handover, MultitaskStrategy, RunStatus
+from runsvc.settings import Settings
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -20,7 +21,7 @@ from runsvc.store.queries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from runsvc.commit.transaction import Transaction
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
         Stamp,
     )
     from runsvc.core.owners import Scope
-    from runsvc.store.base import Codec, ReadingStore, Record
+    from runsvc.core.queue import Queue
+    from runsvc.store.base import Codec, Inflight, ReadingStore, Record
     from runsvc.store.queries import Count, Query
 
 #: Maximum bytes of the runs of a page, unless its first run alone is larger.
@@ -81,8 +83,8 @@ class Page(NamedTuple):
 class RunManager:
     """Creates, reads, updates and cancels runs.
 
-    Every run belongs to an owner, and every thread too. Calls on one run take a scope, outside of which a run does not
-    exist: RunNotFound. Calls on a thread, and creations, take the owner.
+    Calls on one run take a scope, outside of which a run does not exist: RunNotFound. Calls on a thread, and creations,
+    take the owner.
     """
 
     def __init__(
@@ -93,17 +95,21 @@ class RunManager:
         *,
         max_active_per_thread: int,
         max_active_per_owner: int | None = None,
+        max_queued_per_thread: int = Settings.max_queued_per_thread,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._writer = writer
         self._store = store
         self._codec = codec
         self._max_active_per_thread = max_active_per_thread
-        self._owner_room = OwnerRoom(max_active_per_owner, max_active_per_thread)
+        self._owner_room = OwnerRoom(
+            max_active_per_owner, max_active_per_thread + max_queued_per_thread
+        )
+        self._max_queued_per_thread = max_queued_per_thread
         self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
-        """Admit a run beside the active runs of its thread.
+        """Admit a run beside the active and queued runs of its thread.
 
         Raise ThreadFull, OwnerFull, UnsupportedStrategy, RequestIdReused.
         """
@@ -116,7 +122,14 @@ class RunManager:
             admission.check_room(spec.thread_id, active, self._max_active_per_thread)
             self._owner_room.check(tx, owner)
             run_id = tx.new_run_id()
-            return Created(tx.create(spec, run_id=run_id, owner=owner, request=request))
+            run = tx.create(
+                spec,
+                run_id=run_id,
+                owner=owner,
+                request=request,
+                max_queued=self._max_queued_per_thread,
+            )
+            return Created(run)
 
         return await self._create(_creation(decide, reads, spec, request))
 
@@ -125,17 +138,24 @@ class RunManager:
     ) -> Created:
         """Admit a run according to its strategy. `requested_by` is the name of the principal.
 
-        Raise ThreadBusy, OwnerFull, UnsupportedStrategy, RequestIdReused.
+        Raise ThreadBusy, ThreadFull, OwnerFull, RequestIdReused.
         """
-        admission.check_supported(spec.multitask_strategy)
         query = _active_query(owner, spec)
-        reads: tuple[Query | Count, ...] = (query, *self._owner_room.reads(owner))
+        reads: tuple[Query | Count, ...] = self._owner_room.reads(owner)
+        if query is not None:
+            reads = (query, *reads)
 
         def decide(tx: Transaction) -> Created:
             run_id = tx.new_run_id()
             superseded = _displace(tx, query, spec, by=run_id, requested_by=requested_by)
             self._owner_room.check(tx, owner, freed=len(superseded))
-            run = tx.create(spec, run_id=run_id, owner=owner, request=request)
+            run = tx.create(
+                spec,
+                run_id=run_id,
+                owner=owner,
+                request=request,
+                max_queued=self._max_queued_per_thread,
+            )
             return Created(run, superseded=superseded)
 
         return await self._create(_creation(decide, reads, spec, request))
@@ -173,9 +193,27 @@ class RunManager:
         fitting = records[:-1] or records
         return Page(fitting, PageKey(fitting[-1].created_at, fitting[-1].run_id))
 
-    async def has_inflight(self, owner: str, thread_id: str) -> Sequence[str]:
-        """Return the ids of a thread's active runs, newest first."""
-        return await self._store.active_on_thread(owner, thread_id)
+    async def queues(self, records: Sequence[Record]) -> Mapping[str, Queue]:
+        """Return what each of the queued runs among these waits for, by id."""
+        if not any(record.status is RunStatus.QUEUED for record in records):
+            return {}
+        found = await self._store.waits(records)
+        return {
+            run_id: queue.explain(
+                waits.gated,
+                run_id,
+                waits.now,
+                active=waits.active,
+                queued=waits.queued,
+                stopping=waits.stopping,
+                ahead=waits.ahead,
+            )
+            for run_id, waits in found.items()
+        }
+
+    async def has_inflight(self, owner: str, thread_id: str) -> Inflight:
+        """Return the ids of a thread's active runs, newest first, and of its queued runs, oldest first."""
+        return await self._store.inflight(owner, thread_id)
 
     async def report_status(
         self, scope: Scope, run_id: str, to: RunStatus, report: Report
@@ -192,6 +230,8 @@ class RunManager:
                 error=report.error,
                 stop_reason=report.stop_reason,
                 progress=report.progress,
+                attempt=report.attempt,
+                retryable=report.retryable,
             ),
             lease_ttl=report.lease_ttl,
             result=report.result,
@@ -206,13 +246,20 @@ class RunManager:
         sequence: int | None,
         final: bool,
         worker_id: str | None,
+        attempt: int | None = None,
     ) -> Reported:
         """Apply the usage that the executor reports. Raise NotHolder, InvalidRequest."""
         return await self._report(
             scope,
             run_id,
             lambda run, at: lifecycle.report_progress(
-                run, progress, at, worker_id=worker_id, sequence=sequence, final=final
+                run,
+                progress,
+                at,
+                worker_id=worker_id,
+                sequence=sequence,
+                final=final,
+                attempt=attempt,
             ),
         )
 
@@ -238,12 +285,14 @@ class RunManager:
             size=size,
         )
 
-    async def heartbeat(self, scope: Scope, run_id: str, worker_id: str) -> Run:
+    async def heartbeat(
+        self, scope: Scope, run_id: str, worker_id: str, *, attempt: int | None = None
+    ) -> Run:
         """Renew the lease of a living executor. Raise NotHolder, RunEnded."""
         reported = await self._report(
             scope,
             run_id,
-            lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id),
+            lambda run, at: lifecycle.heartbeat(run, worker_id=worker_id, attempt=attempt),
             is_heartbeat=True,
         )
         return reported.run
@@ -277,13 +326,19 @@ class RunManager:
         worker_id: str | None,
         progress: Progress | None,
         stop_reason: str | None = None,
+        attempt: int | None = None,
     ) -> Reported:
         """Record that the executor of a cancelled run has stopped. Raise NotHolder, NotCancelled, InvalidRequest."""
         return await self._report(
             scope,
             run_id,
             lambda run, at: lifecycle.acknowledge_cancel(
-                run, at, worker_id=worker_id, stop_reason=stop_reason, progress=progress
+                run,
+                at,
+                worker_id=worker_id,
+                stop_reason=stop_reason,
+                progress=progress,
+                attempt=attempt,
             ),
         )
 
@@ -291,15 +346,14 @@ class RunManager:
         """Carry out a creation. A replay is read from the store: a transaction has no displaced runs and no result."""
         while (created := await self._writer.submit(command)).replayed:
             # Otherwise the run was removed in between, and its request_id with it.
-            if (replay := await self._replay(created.run.run_id)) is not None:
+            if (replay := await self._replay(created.run)) is not None:
                 return replay
         return created
 
-    async def _replay(self, run_id: str) -> Created | None:
-        records, record = (
-            await self._store.with_displaced(run_id),
-            await self._store.get(run_id, None),
-        )
+    async def _replay(self, replayed: Run) -> Created | None:
+        run_id = replayed.run_id
+        records = await self._store.with_displaced(run_id)
+        record = await self._store.get(run_id, replayed.owner)
         if record is None or not records or records[0].run_id != run_id:
             return None
         run, *displaced = map(self._codec.decode, records)
@@ -356,8 +410,13 @@ def _creation(
     return Command(decide_once, (*reads, query), size)
 
 
-def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
-    """Return the query for the active runs that a creation needs: all to displace them, the newest to be refused."""
+def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive | None:
+    """Return the query for the active and queued runs of a thread that a creation needs.
+
+    It needs all to displace them, the newest to be refused, and none for ENQUEUE, which reads what its gates need.
+    """
+    if spec.multitask_strategy is MultitaskStrategy.ENQUEUE:
+        return None
     if spec.multitask_strategy in admission.DISPLACING:
         return ActiveOnThread(owner, spec.thread_id)
     return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
@@ -365,15 +424,19 @@ def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive:
 
 def _displace(
     tx: Transaction,
-    query: ActiveOnThread | NewestActive,
+    query: ActiveOnThread | NewestActive | None,
     spec: RunSpec,
     *,
     by: str,
     requested_by: str,
 ) -> list[Run]:
-    """Displace the active runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
+    """Displace the active and queued runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
+    if query is None:
+        return []
     if isinstance(query, NewestActive):
         admission.check_free(tx.newest_active(query))
+        if spec.handover is Handover.AFTER_STOP:
+            admission.check_free(tx.stopping(query.owner, query.thread_id))
         return []
     action = admission.DISPLACING[spec.multitask_strategy]
     return [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
+from runsvc.dispatch import Dispatch
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance import expiry, retention
 from runsvc.maintenance.attachments import Attachments
@@ -24,6 +25,7 @@ from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
+from runsvc.maintenance.wakes import INTERVAL, Wakes
 from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
@@ -49,7 +51,7 @@ else:
     new_loop = uvloop.new_event_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from runsvc.commit.group_commit import Committed
@@ -127,8 +129,11 @@ async def _start(
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     store_health = StoreHealth(timekeeper.monotonic)
     await hub.start()
-    publish = _publisher(hub, lease_clock, store_health)
+    listeners: list[Callable[[Committed], None]] = []
+    publish = _publisher(hub, lease_clock, store_health, listeners)
     writer = Writer(GroupCommit(store.writing, codec), publish)
+    dispatch, wakes = Dispatch(writer), Wakes(writer, timekeeper)
+    listeners += dispatch.publish, wakes.note
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -148,6 +153,7 @@ async def _start(
         codec,
         max_active_per_thread=settings.max_active_per_thread,
         max_active_per_owner=settings.max_active_per_owner,
+        max_queued_per_thread=settings.max_queued_per_thread,
     )
     watches = Watches(store.reading, hub, codec, lease_clock, attachments)
     limits = LimitSettings(
@@ -157,6 +163,7 @@ async def _start(
     )
     door = GrpcServer(
         manager,
+        dispatch,
         admin,
         watches,
         codec,
@@ -171,23 +178,24 @@ async def _start(
     store_health.report = door.report_store
     listening = await door.start(addresses(settings.listen))
 
-    stack.push_async_callback(drain, door, hub, settings.grace)
+    stack.push_async_callback(drain, door, hub, dispatch, settings.grace)
     # Started last and stopped first: a lease expires only while the server takes renewals.
     jobs = _jobs(settings, writer, store, lease_clock, attachments)
-    sweeper = Sweeper([*jobs, *security.jobs])
+    sweeper = Sweeper([*jobs, Job("Start of delayed runs", INTERVAL, wakes.run), *security.jobs])
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
     return listening
 
 
-async def drain(door: GrpcServer, hub: StatusHub, grace: float) -> None:
+async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: float) -> None:
     """Stop serving in the order that clients rely on.
 
-    Load balancers turn away first, then watches end with ServerDraining, then new calls are refused and those under way
-    have `grace` seconds to end.
+    Load balancers turn away first, then watches and waiting claims end with ServerDraining, then new calls are refused
+    and those under way have `grace` seconds to end.
     """
     door.withdraw()
     hub.drain()
+    dispatch.drain()
     await door.drain(grace)
 
 
@@ -202,9 +210,10 @@ def _jobs(
     keep_log = Compaction(
         writer, store.reading, lease_clock, keep=settings.log_keep, keep_age=settings.log_keep_age
     )
+    expire = Expiry(writer, lease_clock, stop_grace=timedelta(seconds=settings.stop_grace))
     compaction_interval = timedelta(seconds=settings.compaction_interval)
     jobs = [
-        Job("Run expiry", expiry.INTERVAL, Expiry(writer, lease_clock).run),
+        Job("Run expiry", expiry.INTERVAL, expire.run),
         Job("Attachment update", attached.INTERVAL, attachments.run),
         Job("Log compaction", compaction_interval, keep_log.run),
     ]
@@ -215,13 +224,18 @@ def _jobs(
 
 
 def _publisher(
-    hub: StatusHub, lease_clock: LeaseClock, store_health: StoreHealth
+    hub: StatusHub,
+    lease_clock: LeaseClock,
+    store_health: StoreHealth,
+    listeners: Sequence[Callable[[Committed], None]],
 ) -> Callable[[Committed], None]:
     def publish(committed: Committed) -> None:
         store_health.note(committed)
         if committed.failed:
             lease_clock.begin_outage()
         hub.publish(committed)
+        for listener in listeners:
+            listener(committed)
 
     return publish
 

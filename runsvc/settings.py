@@ -15,10 +15,11 @@ LONGEST: Final = timedelta(days=36_500)
 LONGEST_WAIT: Final = 86_400
 
 _KEEPING: Final = ("log_keep_age", "retain_runs")
-_WAITS: Final = ("attach_grace", "reconnect_grace", "grace")
+_WAITS: Final = ("attach_grace", "reconnect_grace", "grace", "stop_grace")
 _COUNTS: Final = (
     "log_keep",
     "max_active_per_thread",
+    "max_queued_per_thread",
     "max_active_per_owner",
     "max_calls",
     "max_rate_per_owner",
@@ -57,13 +58,17 @@ class Settings:
     retain_runs: timedelta | None = None
     #: Most active runs of one thread; Create refuses further ones.
     max_active_per_thread: int = 1_000
-    #: Most active runs of one owner; creations beyond them are refused. None for no limit.
+    #: Most active and queued runs of one owner; creations beyond them are refused. None for no limit.
     max_active_per_owner: int | None = None
     #: Most calls under way, watches aside; further ones are refused. None for no limit.
     max_calls: int | None = None
     #: Most calls per second, and most watches, of one owner. None for no limit.
     max_rate_per_owner: int | None = None
     max_watches_per_owner: int | None = None
+    #: Most queued runs of one thread; creations refuse further ones.
+    max_queued_per_thread: int = 100
+    #: Seconds after a cancel in which the executor of a run without a lease counts as still at work.
+    stop_grace: float = 60.0
     #: Seconds that the last attached client of a run has to return before the run is cancelled.
     attach_grace: float = 5.0
     #: Seconds that it has if the server ended or lost its stream; at least `attach_grace`. Not an option of `serve`.

@@ -8,6 +8,7 @@ from rich.text import Text
 from runsvc.cli import render
 from runsvc.cli.copies import backup, restore
 from runsvc.cli.groups import CommandGroup
+from runsvc.cli.limits import limits
 from runsvc.cli.reconcile import reconcile
 from runsvc.cli.session import Session, unary_command
 from runsvc.v1.admin_service_pb2 import DeleteResponse
@@ -21,6 +22,7 @@ def admin() -> None:
 admin.add_command(backup)
 admin.add_command(restore)
 admin.add_command(reconcile)
+admin.add_command(limits)
 
 
 @admin.command(short_help="Remove a terminal run permanently.")

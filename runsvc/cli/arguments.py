@@ -111,11 +111,12 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         return stamp
 
 
+_QUEUED: Final = ("queued",)
 _ACTIVE: Final = ("pending", "running")
 _ENDED: Final = ("success", "error", "timeout", "interrupted")
 STATUS: Final = EnumChoice(RunStatus)
-ACTIVE: Final = EnumChoice(RunStatus, without=_ENDED)
-TERMINAL: Final = EnumChoice(RunStatus, without=_ACTIVE)
+ACTIVE: Final = EnumChoice(RunStatus, without=_QUEUED + _ENDED)
+TERMINAL: Final = EnumChoice(RunStatus, without=_QUEUED + _ACTIVE)
 
 
 def _store_json_flag(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:

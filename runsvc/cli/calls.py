@@ -21,6 +21,7 @@ from runsvc.cli.errors import CallFailed
 from runsvc.cli.json_object import JsonObject, KeyAndValue
 from runsvc.cli.lengths import Duration
 from runsvc.cli.next_command import repeated_command
+from runsvc.cli.queue_options import queue_options
 from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.client import RunError
@@ -29,6 +30,7 @@ from runsvc.v1.run_pb2 import (
     CancelOutcome,
     DisconnectMode,
     MultitaskStrategy,
+    Retry,
     RunSpec,
 )
 from runsvc.v1.run_service_pb2 import (
@@ -74,11 +76,11 @@ _THREAD: Final = ("THREAD",)
 )
 @option(
     "--strategy",
-    # The server does not support it yet.
-    type=EnumChoice(MultitaskStrategy, without=("enqueue",)),
+    type=EnumChoice(MultitaskStrategy),
     show_default="reject",
-    help="Action if the thread has an active run.",
+    help="Action if the thread has an active or queued run.",
 )
+@queue_options
 @option(
     "--on-disconnect",
     type=EnumChoice(DisconnectMode),
@@ -111,18 +113,22 @@ _THREAD: Final = ("THREAD",)
 def create(session: Session, request_id: str, always: bool, **spec: Any) -> None:
     """Create a run on THREAD_ID.
 
-    If the thread has an active run, the command fails with exit code 4. --strategy interrupt and --strategy rollback
-    displace the active run instead; --always creates the run beside it. A DURATION is written as 90, 90s, 1h30m or 30d.
+    If the thread has an active or queued run, the command fails with exit code 4. --strategy interrupt and --strategy
+    rollback displace such runs instead, and --strategy enqueue lets the new run wait for them; --always creates the run
+    beside them. A DURATION is written as 90, 90s, 1h30m or 30d.
 
     \b
     Examples:
       runsvc create chat-1
       runsvc create chat-1 --strategy interrupt --kwargs '{"input": "hello"}'
+      runsvc create chat-1 --strategy enqueue --assistant writer --max-attempts 3
       runsvc create chat-1 --kwargs @input.json
       runsvc create chat-1 --worker w1 --lease-ttl 30s --start-timeout 5m --run-timeout 1h
       runsvc create chat-1 --request-id 7f3a --json | jq -r .run.run_id
     """
     require_worker(spec["worker"], spec["lease_ttl"])
+    if spec["backoff"] is not None and not spec["max_attempts"]:
+        raise click.UsageError("--backoff needs --max-attempts.")
     answer = _created(session, _spec(**spec), request_id, always)
     headline = _created_headline(answer)
     if isinstance(answer, CreateOrRejectResponse) and answer.superseded:
@@ -266,7 +272,11 @@ def _spec(
     lease_ttl: timedelta | None,
     start_timeout: timedelta | None,
     run_timeout: timedelta | None,
+    max_attempts: int | None,
+    backoff: timedelta | None,
+    **queued: Any,
 ) -> RunSpec:
+    retry = Retry(max_attempts=max_attempts, backoff=backoff) if max_attempts else None
     return RunSpec(
         thread_id=thread_id,
         assistant_id=assistant,
@@ -279,6 +289,8 @@ def _spec(
         lease_ttl=lease_ttl,
         start_timeout=start_timeout,
         timeout=run_timeout,
+        retry=retry,
+        **queued,
     )
 
 

@@ -12,7 +12,7 @@ import click
 import grpc
 
 from runsvc import __version__
-from runsvc.cli import calls, reports
+from runsvc.cli import calls, queue, reports
 from runsvc.cli.admin import admin
 from runsvc.cli.arguments import AS_JSON
 from runsvc.cli.dev_certs import dev_certs
@@ -151,5 +151,15 @@ def main() -> None:
     """Run the command line. The help text is `_HELP`."""
 
 
-for _command in (serve, *calls.COMMANDS, watch, *reports.COMMANDS, admin, token, dev_certs):
+_COMMANDS: Final = (
+    serve,
+    *calls.COMMANDS,
+    watch,
+    *queue.COMMANDS,
+    *reports.COMMANDS,
+    admin,
+    token,
+    dev_certs,
+)
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -97,7 +97,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     type=Count(min=1),
     show_default="no limit",
     metavar="N",
-    help="Maximum number of active runs per owner.",
+    help="Maximum number of active and queued runs per owner.",
 )
 @option(
     "--max-calls",
@@ -119,6 +119,20 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     show_default="no limit",
     metavar="N",
     help="Maximum number of open watches of one owner.",
+)
+@option(
+    "--max-queued-per-thread",
+    type=Count(min=1),
+    default=Settings.max_queued_per_thread,
+    metavar="N",
+    help="Maximum number of queued runs per thread.",
+)
+@option(
+    "--stop-grace",
+    type=Seconds(zero=True, longest=timedelta(days=1)),
+    default=f"{Settings.stop_grace:g}s",
+    metavar="DURATION",
+    help="How long an executor without a lease counts as at work after a cancel.",
 )
 @option(
     "--attach-grace",

@@ -49,6 +49,13 @@ class DeferrableCommand(Command[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class HandOut(Command[T]):
+    """A claim. Its answer must not get lost: if it has no caller any more, `lost` takes it, on the event loop."""
+
+    lost: Callable[[T], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExclusiveCommand(Generic[T]):
     """A decision in its own batch. It may use queries that ignore earlier commands of a batch."""
 

@@ -64,6 +64,7 @@ class ExclusiveTransaction(Transaction):
         )
         self._staged.changes.append(entry)
         self._staged.revision, self._staged.time = at.revision, at.time
+        self._gates.remove(record)
 
     def keep_time(self) -> None:
         """Commit at least the current time, to prove that the store accepts writes."""

@@ -6,13 +6,15 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from runsvc.commit.lines import Lines
 from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from runsvc.commit.command import AnyCommand
-    from runsvc.commit.transaction import Transaction
+    from runsvc.commit.transaction import Claimable, Transaction
     from runsvc.core.model import Run
     from runsvc.store.base import Codec, LogEntry, WritingStore
 
@@ -40,6 +42,10 @@ class Committed(NamedTuple):
     unsettled: bool = False
     #: The store failed for at least one of the commands.
     failed: bool = False
+    #: Runs that became claimable.
+    claimable: Sequence[Claimable] = ()
+    #: The earliest not_before that a changed run waits for.
+    wakes_at: datetime | None = None
 
 
 class GroupCommit:
@@ -51,6 +57,7 @@ class GroupCommit:
         self._store = store
         self._codec = codec
         self._pause = pause
+        self._lines = Lines()
 
     def run(self, commands: Sequence[AnyCommand[Any]], waited: float = 0.0) -> Committed:
         """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails.
@@ -88,24 +95,36 @@ class GroupCommit:
         try:
             loaded = self._store.load({query for command in commands for query in command.reads})
             # An exclusive command is the only one of its batch.
-            transaction = commands[0].transaction(now, loaded, self._codec)
+            self._lines.begin(now.commits)
+            transaction = commands[0].transaction(
+                now, loaded, self._codec, self._store, self._lines
+            )
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
                 return Committed(outcomes)
             self._store.save(changes)
             self._store.commit()
+            self._lines.end(now.commits + 1)
         except BaseException:
             self._store.rollback()
             raise
-        return Committed(outcomes, changes.log, list(transaction.progressed.values()))
+        return Committed(
+            outcomes,
+            changes.log,
+            list(transaction.progressed.values()),
+            claimable=transaction.claimable,
+            wakes_at=transaction.wakes_at,
+        )
 
 
 def _attempt(transaction: Transaction, command: AnyCommand[Any]) -> Outcome:
     try:
-        return Outcome(answer=transaction.apply(command.decide))
+        outcome = Outcome(answer=transaction.apply(command.decide))
     except Exception as error:  # noqa: BLE001 - the caller gets every error; the batch continues.
         return _failure(error)
+    transaction.settle()
+    return outcome
 
 
 def _failed(commands: Sequence[AnyCommand[Any]], error: Exception) -> Committed:
@@ -125,11 +144,17 @@ def _joined(parts: Iterable[Committed]) -> Committed:
     outcomes: list[Outcome] = []
     entries: list[LogEntry] = []
     progressed: list[Run] = []
+    claimable: list[Claimable] = []
+    wakes: list[datetime] = []
     unsettled = failed = False
     for part in parts:
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
         progressed.extend(part.progressed)
+        claimable.extend(part.claimable)
+        if part.wakes_at is not None:
+            wakes.append(part.wakes_at)
         unsettled |= part.unsettled
         failed |= part.failed
-    return Committed(outcomes, entries, progressed, unsettled, failed)
+    wakes_at = min(wakes, default=None)
+    return Committed(outcomes, entries, progressed, unsettled, failed, claimable, wakes_at)

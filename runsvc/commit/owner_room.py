@@ -1,4 +1,4 @@
-"""The room of owners: how many more active runs each may have."""
+"""The room of owners: how many more active and queued runs each may have."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OwnerRoom:
-    """Checks creations against the limit of active runs of one owner."""
+    """Checks creations against the limit of active and queued runs of one owner."""
 
     #: None for no limit.
     limit: int | None
-    max_active_per_thread: int
+    #: Most active and queued runs of a thread.
+    max_per_thread: int
 
     def reads(self, owner: str) -> tuple[OwnerActiveCount, ...]:
         """The query that `check` needs; none without a limit."""
         if self.limit is None:
             return ()
         # A creation displaces at most the runs of one thread, so that a higher count makes no difference.
-        return (OwnerActiveCount(owner, self.limit + self.max_active_per_thread),)
+        return (OwnerActiveCount(owner, self.limit + self.max_per_thread),)
 
     def check(self, tx: Transaction, owner: str, *, freed: int = 0) -> None:
-        """Raise OwnerFull if an owner, without the `freed` runs, has as many active runs as the limit."""
+        """Raise OwnerFull if an owner, without the `freed` runs, has as many active and queued runs as the limit."""
         if self.limit is not None:
             (query,) = self.reads(owner)
             active = tx.count_owner_active(query) - freed

@@ -6,31 +6,47 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runsvc.core import lifecycle
-from runsvc.core.errors import RequestIdReused, RunNotFound
-from runsvc.core.model import ACTIVE, Stamp
+from runsvc.commit.candidates import Candidates
+from runsvc.commit.gates import Change, Gates
+from runsvc.commit.lines import Lines
+from runsvc.core import admission, lifecycle, queue
+from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
+from runsvc.core.model import ACTIVE, LIVE, RunStatus, Stamp, evolve
 from runsvc.core.run_id import new_id
 from runsvc.store.base import Changes, Creation, LogEntry, Saved
+from runsvc.store.queries import ById
+from runsvc.store.queue import NO_QUEUE, LimitChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from runsvc.core.model import Request, RequestKey, Run, RunSpec, RunStatus
+    from runsvc.core.model import Request, RequestKey, Run, RunSpec
     from runsvc.store.attachments import AttachmentChange
-    from runsvc.store.base import Codec, Encoded, Loaded, Now, Record
+    from runsvc.store.base import Codec, Encoded, Loaded, Now, Record, WritingStore
     from runsvc.store.queries import (
         ActiveCount,
         ActiveOnThread,
-        ById,
         ByRequest,
         NewestActive,
         OwnerActiveCount,
     )
+    from runsvc.store.queue import QueueReads
 
 T = TypeVar("T")
 
 _TICK = timedelta(microseconds=1)
+#: A number of queued runs that no thread reaches.
+_UNLIMITED = 2**63
+
+
+class Claimable(NamedTuple):
+    """A run that a worker may claim from now on."""
+
+    assistant_id: str | None
+    owner: str
+    #: The only worker that may claim it; None: any worker.
+    worker_id: str | None
 
 
 class _Change(NamedTuple):
@@ -41,7 +57,7 @@ class _Change(NamedTuple):
 class _Staged:
     """The effects of one command, kept apart until its decision has succeeded."""
 
-    __slots__ = ("attachments", "changes", "forgotten", "keeps_time", "revision", "time")
+    __slots__ = ("attachments", "changes", "forgotten", "keeps_time", "limits", "revision", "time")
 
     def __init__(self, time: datetime, revision: int) -> None:
         self.time = time
@@ -49,6 +65,7 @@ class _Staged:
         #: Changed runs, and the log entries of removed ones, in order.
         self.changes: list[_Change | LogEntry] = []
         self.attachments: list[AttachmentChange] = []
+        self.limits: list[LimitChange] = []
         self.forgotten = 0
         self.keeps_time = False
 
@@ -56,7 +73,14 @@ class _Staged:
 class Transaction:
     """The working set of a batch. A command that raises has no effect on it."""
 
-    def __init__(self, now: Now, loaded: Loaded, codec: Codec) -> None:
+    def __init__(
+        self,
+        now: Now,
+        loaded: Loaded,
+        codec: Codec,
+        store: WritingStore | None = None,
+        lines: Lines | None = None,
+    ) -> None:
         self._time = now.time
         self._revision = now.revision
         self._loaded = loaded.records
@@ -67,7 +91,7 @@ class Transaction:
         self._created: dict[tuple[str, str], list[str]] = {}
         #: Growth in active runs, by thread.
         self._growth: Counter[tuple[str, str]] = Counter()
-        #: The same by owner.
+        #: Growth in active and queued runs, by owner.
         self._owner_growth: Counter[str] = Counter()
         self._requests: dict[RequestKey, tuple[str, bytes]] = {}
         self._log: list[LogEntry] = []
@@ -75,7 +99,23 @@ class Transaction:
         self._forgotten = 0
         self._keeps_time = False
         self._attachments: list[AttachmentChange] = []
+        self._limits: list[LimitChange] = []
         self._staged = _Staged(now.time, now.revision)
+        self._store = store
+        #: Further reads, as of the start of the transaction.
+        self.reads: QueueReads = NO_QUEUE if store is None else store.queue
+        self._lines = lines or Lines()
+        self._gates = Gates(self.reads, self._saved, self._created, self._growth)
+        #: False while no run can wait at a gate.
+        self._may_wait = now.may_have_queued
+        #: Where the log entries of the present call begin.
+        self._call_begin = 0
+        #: The runs that claims may hand out.
+        self.candidates = Candidates(self.reads)
+        #: Runs that became claimable.
+        self.claimable: list[Claimable] = []
+        #: The earliest not_before that a changed run waits for.
+        self.wakes_at: datetime | None = None
         #: Runs whose progress or metadata changed without a log entry.
         self.progressed: dict[str, Run] = {}
 
@@ -83,13 +123,33 @@ class Transaction:
         """Run a command's decision and keep its effects, unless it raises."""
         staged = self._staged = _Staged(self._time, self._revision)
         answer = decide(self)
+        self._call_begin = len(self._log)
         self._merge(staged)
         return answer
+
+    def settle(self) -> None:
+        """Make every queued run PENDING whose gates the last command has opened. An error fails the whole batch."""
+        gates = self._gates
+        if not (gates.threads or gates.keys):
+            return
+        if not self._may_wait:
+            gates.threads.clear()
+            gates.keys.clear()
+            return
+        for waiting in gates.ready(self._time):
+            self._promote(waiting.run_id)
+        for number in range(self._call_begin, len(self._log)):
+            self._log[number] = self._log[number]._replace(call_end=self._revision)
 
     def changes(self) -> Changes | None:
         """The changes to save; None if there are none."""
         if not (
-            self._saved or self._log or self._forgotten or self._keeps_time or self._attachments
+            self._saved
+            or self._log
+            or self._forgotten
+            or self._keeps_time
+            or self._attachments
+            or self._limits
         ):
             return None
         return Changes(
@@ -100,6 +160,7 @@ class Transaction:
             deleted=self._deleted,
             forgotten=self._forgotten,
             attachments=self._attachments,
+            limits=self._limits,
         )
 
     @property
@@ -118,19 +179,19 @@ class Transaction:
         raise RunNotFound(query.run_id)
 
     def active(self, query: ActiveOnThread) -> list[Run]:
-        """The active runs of a thread, newest first."""
+        """The active and queued runs of a thread, newest first."""
         stored = map(self._current, self._loaded[query])
-        created = self._created_active(query.owner, query.thread_id)
-        return [*created, *filter(_is_active, stored)]
+        created = self._created_live(query.owner, query.thread_id)
+        return [*created, *filter(_is_live, stored)]
 
     def newest_active(self, query: NewestActive) -> Run | Record | None:
-        """The newest active run of a thread, perhaps as a record without a body; None if there is none."""
-        for run in self._created_active(query.owner, query.thread_id):
+        """The newest active or queued run of a thread, perhaps as a record without a body; None if there is none."""
+        for run in self._created_live(query.owner, query.thread_id):
             return run
         for record in self._loaded[query]:
             saved = self._saved.get(record.run_id)
             found = record if saved is None else saved.run
-            if found.status in ACTIVE:
+            if found.status in LIVE:
                 return found
         return None
 
@@ -139,7 +200,7 @@ class Transaction:
         return self._counts[query] + self._growth[query.owner, query.thread_id]
 
     def count_owner_active(self, query: OwnerActiveCount) -> int:
-        """The number of an owner's active runs, counted up to the limit of the query."""
+        """The number of an owner's active and queued runs, counted up to the limit of the query."""
         return self._counts[query] + self._owner_growth[query.owner]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
@@ -155,17 +216,112 @@ class Transaction:
         """A new run_id with the time of the next change."""
         return new_id(self._staged.time + _TICK)
 
-    def create(self, spec: RunSpec, *, run_id: str, owner: str, request: Request | None) -> Run:
-        """Save a new run."""
-        run = lifecycle.create(spec, run_id=run_id, owner=owner, at=self.stamp())
+    def create(
+        self,
+        spec: RunSpec,
+        *,
+        run_id: str,
+        owner: str,
+        request: Request | None,
+        max_queued: int = _UNLIMITED,
+    ) -> Run:
+        """Save a new run: PENDING, or QUEUED if one of its gates is closed.
+
+        Raise ThreadFull if its thread has `max_queued` queued runs already.
+        """
+        status, turn = RunStatus.PENDING, None
+        if self._must_wait(spec, owner):
+            queued = self._gates.queued(owner, spec.thread_id)
+            admission.check_queue(spec.thread_id, len(queued), max_queued)
+            status = RunStatus.QUEUED
+        elif spec.worker_id is None:
+            turn = self._lines.turn(spec.assistant_id, spec.priority, owner, self.reads)
+        run = lifecycle.create(
+            spec, run_id=run_id, owner=owner, at=self.stamp(), status=status, turn=turn
+        )
         self._stage(run, None, Creation(spec.kwargs, request))
         return run
 
     def save(self, before: Run, after: Run, result: bytes | None = None) -> Run:
-        """Save a run if it changed, with its result if it has ended with one."""
+        """Save a run if it changed, with its result if it has ended with one.
+
+        A run that any worker may claim now gets its turn.
+        """
         if after is not before:
+            if after.status is not before.status:
+                if before.turn is not None:
+                    self._lines.leave(before, started=after.status is RunStatus.RUNNING)
+                after = self.with_turn(after)
             self._stage(after, before, None, result)
         return after
+
+    def with_turn(self, run: Run) -> Run:
+        """A run with its turn, if any worker may claim it now."""
+        if run.status is not RunStatus.PENDING or run.worker_id is not None or run.turn is not None:
+            return run
+        if run.not_before is not None and run.not_before > self._staged.time:
+            return run
+        return evolve(run, turn=self._lines.take_turn(run, self.reads))
+
+    def stopping(self, owner: str, thread_id: str) -> Run | None:
+        """A cancelled run of a thread whose executor may still be at work."""
+        run_id = self._gates.stopping(owner, thread_id)
+        return None if run_id is None else self.find(run_id)
+
+    def find(self, run_id: str) -> Run | None:
+        """A run that the command did not know beforehand; None if it does not exist. Raise CorruptRow."""
+        if (saved := self._saved.get(run_id)) is not None:
+            return saved.run
+        if self._store is None:
+            return None
+        query = ById(run_id, None)
+        loaded = self._store.load([query])
+        self._decoded.update(loaded.runs)
+        for record in loaded.records[query]:
+            return self._current(record)
+        return None
+
+    def kwargs(self, run_id: str) -> bytes:
+        """The kwargs of a run."""
+        saved = self._saved.get(run_id)
+        created = saved.creation if saved else None
+        return self.reads.kwargs(run_id) if created is None else created.kwargs
+
+    def claimed(self, claim_id: str) -> list[str]:
+        """Ids of the runs that were handed out under a request_id, by any worker."""
+        here = (run_id for run_id, saved in self._saved.items() if saved.run.claim_id == claim_id)
+        return list(dict.fromkeys((*self.reads.claimed(claim_id), *here)))
+
+    def reconsider(self, owner: str, thread_id: str) -> None:
+        """Check the gates of a thread's queued runs after this command."""
+        self._gates.threads.add((owner, thread_id))
+
+    def set_limit(self, change: LimitChange) -> None:
+        """Set or remove a concurrency limit."""
+        self._staged.limits.append(change)
+
+    def _must_wait(self, spec: RunSpec, owner: str) -> bool:
+        facts = queue.gated(spec)
+        if facts is None:
+            return False
+        changes = self._staged.changes
+        staged = [
+            Change(each.before, each.saved.run) for each in changes if isinstance(each, _Change)
+        ]
+        gate = self._gates.closed(facts, owner, spec.thread_id, self._staged.time, staged=staged)
+        return gate is not None
+
+    def _promote(self, run_id: str) -> None:
+        try:
+            run = self.find(run_id)
+        except CorruptRow:
+            # It waits until an operator removes it.
+            return
+        if run is None or run.status is not RunStatus.QUEUED:
+            return
+        staged = self._staged = _Staged(self._time, self._revision)
+        self.save(run, queue.promote(run, self.stamp()))
+        self._merge(staged)
 
     def attach(self, *changes: AttachmentChange) -> None:
         """Change attachments. Queries of this transaction do not see the change."""
@@ -180,7 +336,12 @@ class Transaction:
     ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
-        only_activity = before is not None and encoded.body is self._codec.encode(before).body
+        only_activity = (
+            before is not None
+            and encoded.body is self._codec.encode(before).body
+            and run.turn == before.turn
+            and run.claim_id == before.claim_id
+        )
         saved = Saved(run, encoded, creation, only_activity, result)
         staged.changes.append(_Change(saved, before))
         staged.revision = max(staged.revision, run.revision)
@@ -191,6 +352,9 @@ class Transaction:
         self._forgotten = max(self._forgotten, staged.forgotten)
         self._keeps_time |= staged.keeps_time
         self._attachments += staged.attachments
+        for limit in staged.limits:
+            self._limits.append(limit)
+            self._gates.change_limit(limit)
         for change in staged.changes:
             if isinstance(change, LogEntry):
                 self._deleted.append(change.run_id)
@@ -202,8 +366,13 @@ class Transaction:
         (run, encoded, creation, only_activity, result), before = change
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
-        self._growth[run.owner, run.thread_id] += growth
-        self._owner_growth[run.owner] += growth
+        self._owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
+        if growth:
+            self._growth[run.owner, run.thread_id] += growth
+        if before is None and run.turn is not None:
+            self.claimable.append(Claimable(run.assistant_id, run.owner, None))
+        elif run.started_at is None:
+            self._note_waiting(before, run)
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
         elif run.progress != before.progress or run.metadata != before.metadata:
@@ -217,6 +386,23 @@ class Transaction:
             only_activity &= earlier.only_activity
             result = earlier.result if result is None else result
         self._saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
+        if run.ended_at is not None or run.concurrency_key is not None:
+            self._gates.note(Change(before, run))
+
+    def _note_waiting(self, before: Run | None, run: Run) -> None:
+        """Note a run that became claimable, or queued, or that waits for its time."""
+        if run.status is RunStatus.QUEUED:
+            self._may_wait = True
+        elif run.status is RunStatus.PENDING:
+            was_turn = None if before is None else before.turn
+            if run.turn is not None and was_turn is None:
+                self.claimable.append(Claimable(run.assistant_id, run.owner, None))
+            elif run.worker_id is not None and (
+                before is None or before.status is not RunStatus.PENDING
+            ):
+                self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
+        if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
+            self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
 
     def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(
@@ -239,9 +425,9 @@ class Transaction:
             run = self._decoded[record.run_id] = self._codec.decode(record)
         return run
 
-    def _created_active(self, owner: str, thread_id: str) -> Iterator[Run]:
+    def _created_live(self, owner: str, thread_id: str) -> Iterator[Run]:
         created = reversed(self._created.get((owner, thread_id), []))
-        return filter(_is_active, (self._saved[run_id].run for run_id in created))
+        return filter(_is_live, (self._saved[run_id].run for run_id in created))
 
 
 def _same_spec(run: Run, known_hash: bytes | None, spec_hash: bytes) -> Run:
@@ -250,5 +436,5 @@ def _same_spec(run: Run, known_hash: bytes | None, spec_hash: bytes) -> Run:
     return run
 
 
-def _is_active(run: Run) -> bool:
-    return run.status in ACTIVE
+def _is_live(run: Run) -> bool:
+    return run.status in LIVE

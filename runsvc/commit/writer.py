@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from runsvc.commit.command import MAX_COMMANDS
+from runsvc.commit.command import MAX_COMMANDS, HandOut
 from runsvc.core.errors import Overloaded, ServerDraining
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Writer:
             self._publish(committed)
         finally:
             for call, outcome in zip(batch, committed.outcomes, strict=True):
-                _settle(call.answer, outcome)
+                _settle(call, outcome)
             self._start_next(len(batch))
 
     def _start_next(self, answered: int) -> None:
@@ -222,8 +222,11 @@ class Writer:
             self._idle.set()
 
 
-def _settle(answer: asyncio.Future[Any], outcome: Outcome) -> None:
+def _settle(call: _Call, outcome: Outcome) -> None:
+    answer = call.answer
     if answer.done():
+        if isinstance(call.command, HandOut) and call.command.lost and outcome.answer is not None:
+            call.command.lost(outcome.answer)
         return
     if outcome.error is not None:
         answer.set_exception(outcome.error)

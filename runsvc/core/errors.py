@@ -58,14 +58,14 @@ class ThreadBusy(RunsvcError):
 
 @dataclass(eq=False)
 class ThreadFull(RunsvcError):
-    """Thread {thread_id} has reached this server's limit of active runs; end or cancel one of them first."""
+    """Thread {thread_id} has reached this server's limit of active or queued runs; end or cancel one of them first."""
 
     thread_id: str
 
 
 @dataclass(eq=False)
 class UnsupportedStrategy(RunsvcError):
-    """Multitask strategy {strategy} is not supported; use one of {supported}."""
+    """Create does not support the multitask strategy {strategy}; use CreateOrReject, or one of {supported}."""
 
     strategy: str
     supported: str
@@ -99,7 +99,7 @@ class NotCancelled(InvalidTransition):
 
 @dataclass(eq=False)
 class NotHolder(RunsvcError):
-    """The request does not name the worker that holds run {run_id}; send its worker_id."""
+    """The request does not name the worker that holds run {run_id}, or names another attempt; send its worker_id."""
 
     run_id: str
 
@@ -180,7 +180,7 @@ class Overloaded(RunsvcError):
 
 @dataclass(eq=False)
 class OwnerFull(Overloaded):
-    """Owner {owner!r} has {limit} active runs, the most that this server allows; end or cancel one of them first."""
+    """Owner {owner!r} has {limit} active and queued runs, the server's limit; end or cancel one of them first."""
 
     owner: str
     limit: int

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
+from runsvc.core import attempts
+from runsvc.core.attempts import check_holder
+from runsvc.core.errors import InvalidTransition, NotCancelled, RunActive, RunEnded
 from runsvc.core.model import (
+    ACTIVE,
     CancelAction,
     Cancellation,
     CancelOutcome,
@@ -35,21 +38,36 @@ if TYPE_CHECKING:
 
 _ENDINGS = frozenset({RunStatus.SUCCESS, RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.INTERRUPTED})
 
-#: The allowed transitions.
+#: The transitions that an executor may report, and those that only the server makes.
 TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
     RunStatus.PENDING: _ENDINGS | {RunStatus.RUNNING},
     RunStatus.RUNNING: _ENDINGS,
+    RunStatus.QUEUED: frozenset(),
     **dict.fromkeys(_ENDINGS, frozenset()),
 }
 
 
-def create(spec: RunSpec, *, run_id: str, owner: str, at: Stamp) -> Run:
-    """Return a new PENDING run."""
+BY_SERVER: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
+    **TRANSITIONS,
+    RunStatus.QUEUED: frozenset({RunStatus.TIMEOUT, RunStatus.INTERRUPTED}),
+}
+
+
+def create(
+    spec: RunSpec,
+    *,
+    run_id: str,
+    owner: str,
+    at: Stamp,
+    status: RunStatus = RunStatus.PENDING,
+    turn: int | None = None,
+) -> Run:
+    """Return a new run, PENDING or QUEUED; `turn` is its place if any worker may claim it."""
     return Run(
         run_id=run_id,
         owner=owner,
         thread_id=spec.thread_id,
-        status=RunStatus.PENDING,
+        status=status,
         revision=at.revision,
         created_at=at.time,
         updated_at=at.time,
@@ -62,6 +80,14 @@ def create(spec: RunSpec, *, run_id: str, owner: str, at: Stamp) -> Run:
         lease=lease_of(spec.lease_ttl, at),
         start_timeout=spec.start_timeout,
         timeout=spec.timeout,
+        priority=spec.priority,
+        retry=spec.retry,
+        not_before=spec.not_before,
+        concurrency_key=spec.concurrency_key,
+        handover=spec.handover,
+        pending_at=at.time if status is RunStatus.PENDING else None,
+        queue_timeout=spec.queue_timeout,
+        turn=turn,
     )
 
 
@@ -73,16 +99,24 @@ def report(
     worker_id: str | None,
     error: str | None = None,
     stop_reason: str | None = None,
+    attempt: int | None = None,
+    retryable: bool = False,
 ) -> Run:
     """Apply the status that the executor reports; RUNNING makes the worker the holder.
 
-    INTERRUPTED acknowledges the cancel of a run. Raise NotHolder, InvalidTransition.
+    INTERRUPTED acknowledges the cancel of a run. A `retryable` ERROR makes a run PENDING again that has attempts left.
+    Raise NotHolder, InvalidTransition.
     """
-    _check_holder(run, worker_id)
+    check_holder(run, worker_id, attempt, starts=to is RunStatus.RUNNING)
     if run.status is to:
         return _acknowledge(run, at, error=error, stop_reason=stop_reason)
-    holder = worker_id if to is RunStatus.RUNNING else None
-    return _advance(run, to, at, error=error, stop_reason=stop_reason, worker_id=holder)
+    if to not in TRANSITIONS[run.status]:
+        raise InvalidTransition(run.run_id, run.status, to)
+    if to is RunStatus.RUNNING:
+        return attempts.start(run, at, worker_id=worker_id)
+    if retryable and to is RunStatus.ERROR and attempts.has_attempts_left(run):
+        return attempts.retry(run, at, reason=StatusReason.RETRYABLE_ERROR, error=error)
+    return _advance(run, to, at, error=error, stop_reason=stop_reason)
 
 
 def complete(
@@ -94,12 +128,25 @@ def complete(
     error: str | None = None,
     stop_reason: str | None = None,
     progress: Progress | None = None,
+    attempt: int | None = None,
+    retryable: bool = False,
 ) -> Run:
     """Apply the end that the executor reports, with the final usage.
 
     Raise NotHolder, InvalidTransition, InvalidRequest.
     """
-    ended = report(run, to, at, worker_id=worker_id, error=error, stop_reason=stop_reason)
+    ended = report(
+        run,
+        to,
+        at,
+        worker_id=worker_id,
+        error=error,
+        stop_reason=stop_reason,
+        attempt=attempt,
+        retryable=retryable,
+    )
+    if not ended.status.terminal:
+        return attempts.add_progress(ended, progress)
     return add_final_progress(ended, progress, at)
 
 
@@ -111,9 +158,10 @@ def report_progress(
     worker_id: str | None,
     sequence: int | None = None,
     final: bool = False,
+    attempt: int | None = None,
 ) -> Run:
     """Apply a report of usage, unless it is stale or no longer accepted. Raise NotHolder, InvalidRequest."""
-    _check_holder(run, worker_id)
+    check_holder(run, worker_id, attempt)
     if is_stale(run, sequence) or not accepts_progress(run, final=final):
         return run
     return evolve(
@@ -129,7 +177,7 @@ def report_progress(
 def cancel(
     run: Run, action: CancelAction, at: Stamp, *, note: str | None = None, requested_by: str = ""
 ) -> tuple[Run, CancelOutcome]:
-    """Cancel an active run. Return the run and the outcome."""
+    """Cancel a run that has not ended. Return the run and the outcome."""
     if run.status is RunStatus.INTERRUPTED:
         return run, CancelOutcome.ALREADY_CANCELLED
     if run.status.terminal:
@@ -166,23 +214,24 @@ def acknowledge_cancel(
     worker_id: str | None,
     stop_reason: str | None = None,
     progress: Progress | None = None,
+    attempt: int | None = None,
 ) -> Run:
     """Record that the executor of a cancelled run has stopped, with the final usage.
 
     A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled, InvalidRequest.
     """
-    _check_holder(run, worker_id)
+    check_holder(run, worker_id, attempt)
     if run.cancellation is None:
         raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
     return add_final_progress(_acknowledge(run, at, stop_reason=stop_reason), progress, at)
 
 
-def heartbeat(run: Run, *, worker_id: str | None) -> Run:
+def heartbeat(run: Run, *, worker_id: str | None, attempt: int | None = None) -> Run:
     """Accept a heartbeat: return the same run. Raise NotHolder, RunEnded.
 
     An INTERRUPTED run accepts it too, because the answer informs the executor of a cancel.
     """
-    _check_holder(run, worker_id)
+    check_holder(run, worker_id, attempt)
     if run.status.terminal and run.status is not RunStatus.INTERRUPTED:
         raise RunEnded(run.run_id, run.status, run.status, _ending(run))
     return run
@@ -205,19 +254,30 @@ def expire(
 ) -> Run:
     """End a run if its timeout or its lease is over at the time `by`.
 
+    After its lease, a run with attempts left becomes PENDING again. The executor of a cancelled run counts as stopped.
     `limit_end` is the end of the timeout, which is later than its length implies if the clock was set forward.
     `lease_end` is the end of the lease: expires_at, or later if the service did not accept renewals all the time.
     """
     if run.status.terminal:
-        return run
+        return _presume_stopped(run, at) if lease_end and lease_end <= by else run
     limit, lease = limit_of(run), run.lease
     if limit is not None and limit_end is not None and limit_end <= by:
         error = f"The run was {run.status.name} for longer than its timeout of {_seconds(limit.length)}."
         return _advance(run, RunStatus.TIMEOUT, at, reason=limit.reason, error=error)
-    if lease is not None and lease_end is not None and lease_end <= by:
+    if run.status in ACTIVE and lease is not None and lease_end is not None and lease_end <= by:
         error = f"The worker did not renew its lease of {_seconds(lease.ttl)}."
+        if attempts.has_attempts_left(run):
+            return attempts.retry(run, at, reason=StatusReason.LEASE_EXPIRED, error=error)
         return _advance(run, RunStatus.ERROR, at, reason=StatusReason.LEASE_EXPIRED, error=error)
     return run
+
+
+def give_up(run: Run, at: Stamp, *, by: datetime) -> Run:
+    """Take the executor of a cancelled run without a lease as stopped, if the cancel came at or before the time."""
+    since = stopping_since(run)
+    if since is None or since > by or run.lease is not None:
+        return run
+    return _presume_stopped(run, at)
 
 
 def ends_without_clients(run: Run) -> bool:
@@ -274,13 +334,32 @@ def awaits_acknowledgement(run: Run) -> bool:
     )
 
 
+def is_stopping(run: Run) -> bool:
+    """Return True if the executor of a cancelled run may still be at work."""
+    return (
+        awaits_acknowledgement(run)
+        and run.cancellation is not None
+        and run.cancellation.presumed_stopped_at is None
+    )
+
+
+def stopping_since(run: Run) -> datetime | None:
+    """The time of the cancel of a run whose executor may still be at work."""
+    return run.cancellation.requested_at if run.cancellation and is_stopping(run) else None
+
+
+def _presume_stopped(run: Run, at: Stamp) -> Run:
+    if not is_stopping(run) or run.cancellation is None:
+        return run
+    return evolve(
+        run,
+        updated_at=at.time,
+        cancellation=evolve(run.cancellation, presumed_stopped_at=at.time),
+    )
+
+
 def _seconds(length: timedelta) -> str:
     return f"{length.total_seconds():g} s"
-
-
-def _check_holder(run: Run, worker_id: str | None) -> None:
-    if run.worker_id is not None and run.worker_id != worker_id:
-        raise NotHolder(run.run_id)
 
 
 def _acknowledge(
@@ -307,11 +386,10 @@ def _advance(
     reason: StatusReason = StatusReason.UNSPECIFIED,
     error: str | None = None,
     stop_reason: str | None = None,
-    worker_id: str | None = None,
     cancellation: Cancellation | None = None,
     superseded_by: str | None = None,
 ) -> Run:
-    if to not in TRANSITIONS[run.status]:
+    if to not in BY_SERVER[run.status]:
         raise InvalidTransition(run.run_id, run.status, to)
     return evolve(
         run,
@@ -319,13 +397,13 @@ def _advance(
         status_reason=reason,
         revision=at.revision,
         updated_at=at.time,
-        started_at=at.time if to is RunStatus.RUNNING else run.started_at,
-        ended_at=at.time if to.terminal else None,
+        ended_at=at.time,
         error=error,
         stop_reason=stop_reason,
-        worker_id=worker_id or run.worker_id,
         cancellation=cancellation,
         superseded_by=superseded_by,
+        turn=None,
+        claim_id=None,
     )
 
 

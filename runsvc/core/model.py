@@ -10,17 +10,17 @@ import functools
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
-    Value = TypeVar("Value", "Run", "Progress", "ModelUsage", "Cancellation")
+    Value = TypeVar("Value", "Run", "Progress", "ModelUsage", "Cancellation", "Retry")
 
 
 class RunStatus(IntEnum):
-    """The status of a run. The number 7 is reserved for QUEUED."""
+    """The status of a run."""
 
     PENDING = 1
     RUNNING = 2
@@ -28,15 +28,18 @@ class RunStatus(IntEnum):
     ERROR = 4
     TIMEOUT = 5
     INTERRUPTED = 6
+    QUEUED = 7
 
     @property
     def terminal(self) -> bool:
         """True if a run in this status has ended."""
-        return self not in ACTIVE
+        return self not in LIVE
 
 
-#: A thread is busy while it has a run in one of these statuses.
+#: The statuses of runs that an executor may perform.
 ACTIVE = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
+#: The statuses of runs that have not ended.
+LIVE = ACTIVE | {RunStatus.QUEUED}
 
 
 class StatusReason(IntEnum):
@@ -50,6 +53,9 @@ class StatusReason(IntEnum):
     ORPHANED = 5
     TIMEOUT_EXCEEDED = 6
     START_TIMEOUT_EXCEEDED = 7
+    QUEUE_TIMEOUT_EXCEEDED = 8
+    RETRYABLE_ERROR = 9
+    RELEASED = 10
 
 
 class CancelAction(IntEnum):
@@ -75,12 +81,32 @@ class DisconnectMode(IntEnum):
 
 
 class MultitaskStrategy(IntEnum):
-    """The effect of a new run on the active runs of its thread."""
+    """The effect of a new run on the active and queued runs of its thread."""
 
     REJECT = 1
     INTERRUPT = 2
     ROLLBACK = 3
     ENQUEUE = 4
+
+
+class Handover(IntEnum):
+    """Whether a run waits for the executors of earlier runs that were cancelled or displaced."""
+
+    IMMEDIATE = 1
+    AFTER_STOP = 2
+
+
+class QueueGate(IntEnum):
+    """A condition that a queued run waits for, in the order in which they are checked."""
+
+    TIME = 1
+    THREAD = 2
+    HANDOVER = 3
+    CONCURRENCY = 4
+
+
+#: The priority of a run that does not name one. A higher number comes first.
+DEFAULT_PRIORITY: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +160,9 @@ class Report:
     progress: Progress | None = None
     #: An encoded JSON object, opaque below the wire layer; with SUCCESS only.
     result: bytes | None = field(default=None, repr=False)
+    attempt: int | None = None
+    #: With ERROR only.
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +183,19 @@ class Cancellation:
     acknowledged_at: datetime | None = None
     #: Name of the principal whose call it was; empty for the server itself, and without authentication.
     requested_by: str = ""
+    #: When the server took the silent executor as stopped.
+    presumed_stopped_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Further attempts of a run after a failure."""
+
+    max_attempts: int = 1
+    #: The time before the second attempt. It doubles with each further attempt.
+    backoff: timedelta | None = None
+    #: Attempts that were released, which do not count.
+    released: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +211,12 @@ class RunSpec:
     lease_ttl: timedelta | None = None
     start_timeout: timedelta | None = None
     timeout: timedelta | None = None
+    handover: Handover = Handover.IMMEDIATE
+    not_before: datetime | None = None
+    concurrency_key: str | None = None
+    queue_timeout: timedelta | None = None
+    priority: int = DEFAULT_PRIORITY
+    retry: Retry | None = None
     #: An encoded JSON object, opaque below the wire layer, like kwargs.
     metadata: bytes = field(default=b"", repr=False)
     kwargs: bytes = field(default=b"", repr=False)
@@ -230,6 +278,19 @@ class Run(_Encodable):
     superseded_by: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    priority: int = DEFAULT_PRIORITY
+    retry: Retry | None = None
+    attempt: int = 0
+    fencing_token: int = 0
+    not_before: datetime | None = None
+    concurrency_key: str | None = None
+    handover: Handover = Handover.IMMEDIATE
+    pending_at: datetime | None = None
+    queue_timeout: timedelta | None = None
+    #: The place among the runs that Claim hands out; None unless any worker may claim the run now.
+    turn: int | None = None
+    #: The request_id of the Claim that handed the run out; None unless it is RUNNING by such a call.
+    claim_id: str | None = None
 
 
 def evolve(value: Value, **changes: object) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +13,7 @@ from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnav
 from runsvc.core.lines import end_line
 from runsvc.core.terms import limit_of
 from runsvc.maintenance.timed_command import timed_command
+from runsvc.settings import Settings
 from runsvc.store.queries import DueLeases, DueTimeouts
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _log = logging.getLogger(__name__)
 INTERVAL: Final = timedelta(seconds=0.25)
 #: Maximum number of leases, and of timeouts, per transaction. Other commands then wait for milliseconds only.
 LIMIT: Final = 100
+#: Default time after a cancel in which the executor of a run without a lease counts as still at work.
+STOP_GRACE: Final = timedelta(seconds=Settings.stop_grace)
 
 
 class Pass(NamedTuple):
@@ -49,8 +53,16 @@ class Pass(NamedTuple):
 class Expiry:
     """Ends expired runs in its own transactions, which also serve as beats of the lease clock."""
 
-    def __init__(self, writer: Writer, lease_clock: LeaseClock, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        lease_clock: LeaseClock,
+        *,
+        limit: int = LIMIT,
+        stop_grace: timedelta = STOP_GRACE,
+    ) -> None:
         self._writer = writer
+        self._stop_grace = stop_grace
         self._lease_clock = lease_clock
         self._limit = limit
         #: Numbers of leases and of timeouts that stay at the front of the query although they are due: the run is
@@ -74,6 +86,9 @@ class Expiry:
         self._lease_clock.record_beat(result.beat)
         self._report(result.corrupt)
         for run in result.runs:
+            if run.cancellation is not None:
+                # Its executor counts as stopped, and the run has ended before.
+                continue
             _log.info("%s", end_line(run))
         self._skips = result.skips or self._skips
         return result.ended >= self._limit
@@ -84,7 +99,13 @@ class Expiry:
         skip_leases, skip_timeouts = self._skips
         leases = DueLeases(elapsed.now, elapsed.since_outage, self._limit, skip_leases)
         timeouts = DueTimeouts(elapsed.now, self._limit, skip_timeouts)
-        decide = partial(end_expired_runs, elapsed=elapsed, leases=leases, timeouts=timeouts)
+        decide = partial(
+            end_expired_runs,
+            elapsed=elapsed,
+            leases=leases,
+            timeouts=timeouts,
+            stop_grace=self._stop_grace,
+        )
         return timed_command(self._lease_clock, decide, (leases, timeouts))
 
     def _report(self, corrupt: Sequence[CorruptRow]) -> None:
@@ -101,6 +122,7 @@ def end_expired_runs(
     elapsed: Elapsed,
     leases: DueLeases,
     timeouts: DueTimeouts,
+    stop_grace: timedelta = STOP_GRACE,
 ) -> Pass:
     """Decide which of the due runs have expired, and end them. During an outage, none has."""
     if reading.in_outage:
@@ -112,7 +134,22 @@ def end_expired_runs(
     ended = {run.run_id for run in runs}
     corrupt = [each for each in due if isinstance(each, CorruptRow)]
     skips = _next_skip(tx, leases, ended), _next_skip(tx, timeouts, ended)
+    _give_up_silent(tx, elapsed, stop_grace, leases.limit)
     return Pass(reading, len(ended), corrupt, skips, runs)
+
+
+def _give_up_silent(
+    tx: ExclusiveTransaction, elapsed: Elapsed, stop_grace: timedelta, limit: int
+) -> None:
+    """Take executors without a lease as stopped, after a cancel and the grace period in which they could report."""
+    if elapsed.since_outage < stop_grace:
+        return
+    by = min(elapsed.now, tx.time) - stop_grace
+    for run_id in tx.reads.silent(by, limit):
+        # A run that cannot be read stays as it is until an operator removes it.
+        with suppress(CorruptRow):
+            if (run := tx.find(run_id)) is not None:
+                tx.save(run, lifecycle.give_up(run, tx.stamp(), by=by))
 
 
 def _end_if_expired(
@@ -128,7 +165,7 @@ def _end_if_expired(
     limit = limit_of(run)
     limit_end = elapsed.limit_end(limit) if limit else None
     after = lifecycle.expire(run, tx.stamp(), by=by, lease_end=lease_end, limit_end=limit_end)
-    return after if tx.save(run, after) is not run else None
+    return saved if (saved := tx.save(run, after)) is not run else None
 
 
 def _next_skip(

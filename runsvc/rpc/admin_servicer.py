@@ -9,6 +9,7 @@ from runsvc.core.lines import end_line
 from runsvc.settings import ORPHAN_ERROR
 from runsvc.v1 import admin_service_pb2 as pb
 from runsvc.wire.convert import fitting, to_message
+from runsvc.wire.creation import KEY_LENGTH
 from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class AdminServicer:
                 before=check.before(request),
                 statuses=check.active_statuses(request.statuses),
                 assistant_id=check.optional_identifier(request, "assistant_id"),
+                scope=caller.scope,
             )
             limit = check.limit(request.limit)
         dry_run = request.dry_run
         reconciled = self._admin.reconcile_orphans(
-            selection, error=error, limit=limit, dry_run=dry_run, scope=caller.scope
+            selection, error=error, limit=limit, dry_run=dry_run
         )
         if dry_run:
             runs, more = await reconciled
@@ -70,4 +72,26 @@ class AdminServicer:
             watchers=info.watchers,
             attachments=info.attachments,
             write_ahead_log_bytes=info.write_ahead_log_bytes,
+            queued_runs=info.queued_runs,
         )
+
+    async def SetConcurrencyLimit(
+        self, request: pb.SetConcurrencyLimitRequest, context: Any, caller: Caller
+    ) -> pb.SetConcurrencyLimitResponse:
+        with Check() as check:
+            prefix = check.line("prefix", request.prefix, KEY_LENGTH)
+            width = check.width(request)
+        subject = f"Concurrency limit of {prefix!r}"
+        change = self._admin.set_limit(prefix, width)
+        await self._audit.attempt(context, caller, subject, change)
+        self._audit.record(context, caller, f"{subject}: {'removed' if width is None else width}")
+        return pb.SetConcurrencyLimitResponse()
+
+    async def ListConcurrencyLimits(
+        self, request: pb.ListConcurrencyLimitsRequest, context: Any, caller: Caller
+    ) -> pb.ListConcurrencyLimitsResponse:
+        limits = [
+            pb.ConcurrencyLimit(prefix=limit.prefix, width=limit.width)
+            for limit in await self._admin.limits()
+        ]
+        return pb.ListConcurrencyLimitsResponse(limits=limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
@@ -104,7 +105,9 @@ class Limits:
         self._held += 1
         try:
             # The refusal has to arrive before the caller gives up.
-            await asyncio.sleep(HOLD if left is None else min(HOLD, left / 2))
+            longest = HOLD if left is None else min(HOLD, left / 2)
+            # Calls that came together do not come back together.
+            await asyncio.sleep(longest * random.uniform(0.5, 1.0))
         finally:
             self._held -= 1
 

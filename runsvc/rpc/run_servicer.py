@@ -6,11 +6,14 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from runsvc.commit.candidates import Wanted
 from runsvc.core.lines import end_line
 from runsvc.core.model import Progress
+from runsvc.dispatch import Claim
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
 from runsvc.wire.answer import record_field, run_field, with_result
+from runsvc.wire.claim_request import claim_fields
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import creation
 from runsvc.wire.encoder import EventEncoder
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runsvc.auth.caller import Caller
-    from runsvc.core.model import Request, Run, RunSpec
-    from runsvc.manager import RunManager
+    from runsvc.core.model import Report as RunReport
+    from runsvc.core.model import Request, Run, RunSpec, RunStatus
+    from runsvc.dispatch import Answer, Dispatch
+    from runsvc.manager import Reported, RunManager
     from runsvc.rpc.audit import Audit
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
@@ -48,12 +53,14 @@ class RunServicer:
     def __init__(
         self,
         manager: RunManager,
+        dispatch: Dispatch,
         watches: Watches,
         codec: Codec,
         connections: Connections,
         audit: Audit,
     ) -> None:
         self._manager = manager
+        self._dispatch = dispatch
         self._watches = watches
         self._encode_run = codec.encode
         self._connections = connections
@@ -82,7 +89,9 @@ class RunServicer:
     async def Get(self, request: pb.GetRequest, context: Any, caller: Caller) -> bytes:
         with Check() as check:
             run_id = check.run_id(request.run_id)
-        return record_field(await self._manager.get(caller.scope, run_id))
+        record = await self._manager.get(caller.scope, run_id)
+        queues = await self._manager.queues([record])
+        return record_field(record, queues.get(run_id))
 
     async def ListByThread(
         self, request: pb.ListByThreadRequest, context: Any, caller: Caller
@@ -100,25 +109,29 @@ class RunServicer:
         token = page.next and page_token.encode(
             page.next, owner=caller.owner, thread_id=thread_id, statuses=statuses
         )
+        queues = await self._manager.queues(page.records)
+        runs = (record_field(record, queues.get(record.run_id)) for record in page.records)
         rest = pb.ListByThreadResponse(next_page_token=token or "").SerializeToString()
-        return b"".join((*map(record_field, page.records), rest))
+        return b"".join((*runs, rest))
 
     async def HasInflight(
         self, request: pb.HasInflightRequest, context: Any, caller: Caller
     ) -> pb.HasInflightResponse:
         with Check() as check:
             thread_id = check.thread_id(request.thread_id)
-        run_ids = await self._manager.has_inflight(caller.owner, thread_id)
-        return pb.HasInflightResponse(has_inflight=bool(run_ids), run_ids=run_ids)
+        active, queued = await self._manager.has_inflight(caller.owner, thread_id)
+        return pb.HasInflightResponse(
+            has_inflight=bool(active), run_ids=active, queued_run_ids=queued
+        )
 
     async def SetStatus(self, request: pb.SetStatusRequest, context: Any, caller: Caller) -> bytes:
         report = await _checked(set_status, request)
-        run, changed = await self._manager.report_status(caller.scope, *report)
+        run, changed = await self._reported(context, caller, *report)
         return self._answer(run, pb.SetStatusResponse(changed=changed))
 
     async def Complete(self, request: pb.CompleteRequest, context: Any, caller: Caller) -> bytes:
         report = await _checked(complete, request)
-        run, changed = await self._manager.report_status(caller.scope, *report)
+        run, changed = await self._reported(context, caller, *report)
         return self._answer(run, pb.CompleteResponse(changed=changed))
 
     async def UpdateProgress(
@@ -129,6 +142,7 @@ class RunServicer:
             progress = check.progress(request) or Progress()
             sequence = check.sequence(request)
             worker_id = check.optional_worker_id(request)
+            attempt = check.attempt(request)
         run, applied = await self._manager.update_progress(
             caller.scope,
             run_id,
@@ -136,6 +150,7 @@ class RunServicer:
             sequence=sequence,
             final=request.final,
             worker_id=worker_id,
+            attempt=attempt,
         )
         return self._answer(run, pb.UpdateProgressResponse(applied=applied))
 
@@ -163,7 +178,8 @@ class RunServicer:
         with Check() as check:
             run_id = check.run_id(request.run_id)
             worker_id = check.worker_id(request.worker_id)
-        run = await self._manager.heartbeat(caller.scope, run_id, worker_id)
+        attempt = check.attempt(request)
+        run = await self._manager.heartbeat(caller.scope, run_id, worker_id, attempt=attempt)
         return self._answer(run, pb.HeartbeatResponse())
 
     async def Cancel(self, request: pb.CancelRequest, context: Any, caller: Caller) -> bytes:
@@ -187,10 +203,34 @@ class RunServicer:
             worker_id = check.optional_worker_id(request)
             progress = check.progress(request)
             stop_reason = check.stop_reason(request)
+            attempt = check.attempt(request)
         run, changed = await self._manager.acknowledge_cancel(
-            caller.scope, run_id, worker_id=worker_id, progress=progress, stop_reason=stop_reason
+            caller.scope,
+            run_id,
+            worker_id=worker_id,
+            progress=progress,
+            stop_reason=stop_reason,
+            attempt=attempt,
         )
         return self._answer(run, pb.AcknowledgeCancelResponse(changed=changed))
+
+    async def Claim(self, request: pb.ClaimRequest, context: Any, caller: Caller) -> bytes:
+        worker_id, assistant_ids, max_runs, ttl, wait, request_id = claim_fields(request)
+        wanted = Wanted(worker_id, assistant_ids, caller.scope)
+        answer = await self._dispatch.claim(
+            Claim(wanted, max_runs, ttl, wait.total_seconds(), request_id)
+        )
+        if answer.runs:
+            context.add_done_callback(partial(self._give_back_if_lost, answer))
+        return b"".join(run_field(*self._encode_run(run), kwargs) for run, kwargs in answer.runs)
+
+    async def Release(self, request: pb.ReleaseRequest, context: Any, caller: Caller) -> bytes:
+        with Check() as check:
+            run_id = check.run_id(request.run_id)
+            worker_id = check.worker_id(request.worker_id)
+            attempt = check.attempt(request)
+        run = await self._dispatch.release(caller.scope, run_id, worker_id, attempt)
+        return self._answer(run, pb.ReleaseResponse())
 
     # Writes instead of yielding: the cleanup of a generator may run late, in another task.
     async def StreamStatus(
@@ -205,6 +245,29 @@ class RunServicer:
             while not watch.over:
                 for event in await watch.proceed():
                     await context.write(self._encode(event))
+
+    async def _reported(
+        self, context: Any, caller: Caller, run_id: str, to: RunStatus, report: RunReport
+    ) -> Reported:
+        """Apply a report. With authentication, a report that ends a run has a line in the log.
+
+        Without, the line would name no one, and cost the most frequent calls something.
+        """
+        reporting = self._manager.report_status(caller.scope, run_id, to, report)
+        if not caller.name:
+            return await reporting
+        subject = f"Report on run {run_id}"
+        reported = await self._audit.attempt(context, caller, subject, reporting)
+        run = reported.run
+        # A report that adds final usage to an ended run is later than its end.
+        if reported.changed and run.ended_at is not None and run.ended_at == run.updated_at:
+            self._audit.record(context, caller, f"{subject}: {run.status.name}")
+        return reported
+
+    def _give_back_if_lost(self, answer: Answer, context: Any) -> None:
+        """Release runs whose answer could not be sent, because the call was cancelled meanwhile."""
+        if context.cancelled():
+            self._dispatch.give_back(answer)
 
     def _answer(
         self, run: Run, rest: Message, kwargs: bytes = b"", result: bytes | None = None

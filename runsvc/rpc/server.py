@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runsvc.admin import Admin
     from runsvc.auth.authenticator import Authenticator
+    from runsvc.dispatch import Dispatch
     from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
     from runsvc.rpc.limits import LimitSettings
@@ -80,6 +81,7 @@ class GrpcServer:
     def __init__(
         self,
         manager: RunManager,
+        dispatch: Dispatch,
         admin: Admin,
         watches: Watches,
         codec: Codec,
@@ -102,7 +104,7 @@ class GrpcServer:
         guard = _guard(
             in_flight,
             connections,
-            RunServicer(manager, watches, codec, connections, audit),
+            RunServicer(manager, dispatch, watches, codec, connections, audit),
             AdminServicer(admin, audit),
             self._health,
             authenticator,

@@ -11,7 +11,7 @@ lock. Both recover without help once the cause is gone.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Request, Run, RunStatus
     from runsvc.core.owners import Scope
+    from runsvc.core.queue import Limit
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queries import Count, PageQuery, Query
+    from runsvc.store.queue import LimitChange, QueueReads, Waits
 
 
 class Record(NamedTuple):
@@ -43,6 +45,9 @@ class Record(NamedTuple):
     kwargs: bytes | None = None
     #: None if the run has none, or if a read leaves it out, as it does with kwargs.
     result: bytes | None = None
+    #: As in Run.
+    turn: int | None = None
+    claim_id: str | None = None
 
     @property
     def size(self) -> int:
@@ -78,11 +83,15 @@ class Encoded(NamedTuple):
     activity: bytes
 
 
+#: The fields of a run that are columns only.
+COLUMNS: Final = ("progress_sequence", "turn", "claim_id")
+
+
 class Codec(Protocol):
     """Encodes and decodes runs. A store treats the bytes as opaque."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and the fields that have columns of their own (COLUMNS).
 
         If only the activity differs from `before`, the body is the same bytes object as the body of `before`.
         """
@@ -137,6 +146,8 @@ class Now(NamedTuple):
     revision: int
     #: Number of earlier committed transactions.
     commits: int
+    #: The store may have queued runs.
+    may_have_queued: bool = False
 
 
 class Creation(NamedTuple):
@@ -174,6 +185,7 @@ class Changes(NamedTuple):
     forgotten: int = 0
     #: Applied in this order, after the runs.
     attachments: Sequence[AttachmentChange] = ()
+    limits: Sequence[LimitChange] = ()
 
 
 class RunState(NamedTuple):
@@ -186,7 +198,7 @@ class RunState(NamedTuple):
 class Snapshot(NamedTuple):
     """The runs that matched a topic at one revision."""
 
-    #: For a RUN topic the run in any status; for other topics the active runs, oldest first.
+    #: For a RUN topic the run in any status; for other topics the active and queued runs, oldest first.
     states: Sequence[RunState]
     revision: int
 
@@ -209,14 +221,28 @@ class Clock(NamedTuple):
 
 
 class Census(NamedTuple):
-    """The clock of a store and the number of its active runs, at one moment."""
+    """The clock of a store and the numbers of its active and queued runs, at one moment."""
 
     clock: Clock
     active_runs: int
+    queued_runs: int = 0
+
+
+class Inflight(NamedTuple):
+    """Ids of a thread's runs that have not ended."""
+
+    #: Newest first.
+    active: Sequence[str]
+    #: Oldest first.
+    queued: Sequence[str]
 
 
 class WritingStore(Protocol):
     """The part for the writer's thread: one transaction at a time, from begin to commit or rollback."""
+
+    @property
+    def queue(self) -> QueueReads:
+        """Further reads of the open transaction."""
 
     def begin(self) -> Now:
         """Open a transaction with the write lock of the whole store. If it raises, no transaction is open."""
@@ -244,16 +270,23 @@ class ReadingStore(Protocol):
     """
 
     async def get(self, run_id: str, scope: Scope) -> Record | None:
-        """The run with its kwargs and its result, if its owner is in the scope. Raise CorruptRow as Codec.check does.
+        """The run with its kwargs and its result, if its owner is in the scope.
 
-        A run outside the scope takes the same reads as an id that does not exist, also if it is corrupt.
+        Raise CorruptRow if the record does not pass Codec.check. A run outside the scope takes the same reads as an id
+        that does not exist, also if it is corrupt.
         """
 
     async def get_without_kwargs(self, run_id: str, scope: Scope) -> Record | None:
         """The run without its kwargs and result, if its owner is in the scope."""
 
-    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
-        """Ids of the thread's active runs, newest first."""
+    async def inflight(self, owner: str, thread_id: str) -> Inflight:
+        """Ids of the thread's active and queued runs."""
+
+    async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
+        """The facts that explain why these runs are queued, by id. A run that is no longer queued is left out."""
+
+    async def limits(self) -> Sequence[Limit]:
+        """All concurrency limits, in the order of their prefixes."""
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         """Runs of a thread, newest first by (created_at, run_id).
@@ -293,7 +326,7 @@ class ReadingStore(Protocol):
         """The number of active runs."""
 
     async def census(self) -> Census:
-        """The clock and the number of active runs."""
+        """The clock and the numbers of active and queued runs."""
 
 
 class Store(Protocol):

@@ -133,7 +133,7 @@ class ActiveCount:
 
 @dataclass(frozen=True, slots=True)
 class OwnerActiveCount:
-    """The number of active runs of an owner, counted up to a limit."""
+    """The number of active and queued runs of an owner, counted up to a limit."""
 
     owner: str
     limit: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc.core import terms
+from runsvc.core import lifecycle, terms
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import ACTIVE, RunStatus
+from runsvc.core.queue import Gated, Waiting, gated, wakes_at
 from runsvc.store.base import LogEntry, Record
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ CHANGING: Final = (
     "ended_at",
     "timeout_at",
     "superseded_by",
+    "turn",
+    "claimant",
+    "claim_id",
+    "wakes_at",
+    "stopping_since",
     "body",
 )
 #: Columns of `activity`, in the order of `activity_values`.
@@ -45,6 +51,9 @@ CONSTANT: Final = (
     "request_id",
     "spec_hash",
     "kwargs",
+    "priority",
+    "gates",
+    "concurrency_key",
 )
 #: Columns of a record, in the order of its fields. Those of INPUT_AND_RESULT may follow.
 RECORD: Final = (
@@ -57,11 +66,26 @@ RECORD: Final = (
     "revision",
     "progress_sequence",
     "spec_hash",
+    "turn",
+    "claim_id",
     "runs.body",
     "activity.body",
 )
 #: Large columns of a record, which most reads leave out.
 INPUT_AND_RESULT: Final = ("kwargs", "result")
+#: Columns of a queued run, in the order of `to_waiting`.
+WAITING: Final = (
+    "run_id",
+    "owner",
+    "thread_id",
+    "created_at",
+    "gates",
+    "wakes_at",
+    "concurrency_key",
+)
+#: Bits of the column `gates`.
+_IN_THREAD_ORDER: Final = 1
+_AFTER_STOP: Final = 2
 #: Columns of a log entry, in the order of its fields.
 LOG: Final = LogEntry._fields
 
@@ -93,6 +117,11 @@ def changing_values(saved: Saved) -> Row:
         _optional(run.ended_at),
         _timeout_at(run),
         run.superseded_by,
+        run.turn,
+        run.worker_id if run.status is RunStatus.PENDING else None,
+        run.claim_id,
+        None if run.not_before is None else _optional(wakes_at(run)),
+        None if run.cancellation is None else _optional(lifecycle.stopping_since(run)),
         saved.encoded.body,
     )
 
@@ -100,7 +129,7 @@ def changing_values(saved: Saved) -> Row:
 def activity_values(saved: Saved) -> Row:
     """The values of ACTIVITY."""
     run = saved.run
-    lease = run.lease if run.status in ACTIVE else None
+    lease = run.lease if run.status in ACTIVE or lifecycle.is_stopping(run) else None
     return (
         microseconds(lease.expires_at) if lease else None,
         duration_value(lease.ttl) if lease else None,
@@ -124,6 +153,9 @@ def constant_values(saved: Saved) -> Row:
         request.key.request_id if request else None,
         request.spec_hash if request else None,
         creation.kwargs if creation else b"",
+        run.priority,
+        _gates(run),
+        run.concurrency_key,
     )
 
 
@@ -141,6 +173,8 @@ def record_of(run: Run, encoded: Encoded, spec_hash: bytes | None) -> Record:
         spec_hash=spec_hash,
         body=encoded.body,
         activity=encoded.activity,
+        turn=run.turn,
+        claim_id=run.claim_id,
     )
 
 
@@ -151,7 +185,20 @@ def to_record(row: Sequence[Any]) -> Record:
     except (KeyError, OverflowError) as error:
         raise CorruptRow(row[0]) from error
     large = row[len(RECORD) :] or _NONE
-    return Record._make((*row[:4], status, time, *row[6 : len(RECORD)], *large))
+    own = (row[11], row[12], *large, *row[9:11])
+    return Record._make((*row[:4], status, time, *row[6:9], *own))
+
+
+def to_waiting(row: Sequence[Any]) -> Waiting:
+    """The queued run in a row of WAITING."""
+    run_id, owner, thread_id, created_at, gates, not_before, key = row
+    facts = Gated(
+        bool((gates or 0) & _IN_THREAD_ORDER),
+        bool((gates or 0) & _AFTER_STOP),
+        None if not_before is None else from_microseconds(not_before),
+        key,
+    )
+    return Waiting(run_id, owner, thread_id, from_microseconds(created_at), facts)
 
 
 def to_raw_record(row: Sequence[Any]) -> Record:
@@ -187,6 +234,13 @@ def to_entry(row: Sequence[Any]) -> LogEntry:
 
 def _optional(time: datetime | None) -> int | None:
     return None if time is None else microseconds(time)
+
+
+def _gates(run: Run) -> int | None:
+    facts = gated(run)
+    if facts is None:
+        return None
+    return _IN_THREAD_ORDER * facts.in_thread_order + _AFTER_STOP * facts.after_stop
 
 
 def _timeout_at(run: Run) -> int | None:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from runsvc.v1 import run_pb2 as runsvc_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drunsvc/v1/admin_service.proto\x12\trunsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13runsvc/v1/run.proto\"\xfd\x01\n\x17ReconcileOrphansRequest\x12\x14\n\x05\x65rror\x18\x01 \x01(\tR\x05\x65rror\x12\x32\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x62\x65\x66ore\x12\x14\n\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x17\n\x07\x64ry_run\x18\x04 \x01(\x08R\x06\x64ryRun\x12\x30\n\x08statuses\x18\x05 \x03(\x0e\x32\x14.runsvc.v1.RunStatusR\x08statuses\x12&\n\x0c\x61ssistant_id\x18\x06 \x01(\tH\x00R\x0b\x61ssistantId\x88\x01\x01\x42\x0f\n\r_assistant_id\"R\n\x18ReconcileOrphansResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.runsvc.v1.RunR\x04runs\x12\x12\n\x04more\x18\x02 \x01(\x08R\x04more\"&\n\rDeleteRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\"\x10\n\x0e\x44\x65leteResponse\"\x16\n\x14GetServerInfoRequest\"\xd1\x02\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1d\n\nstore_kind\x18\x02 \x01(\tR\tstoreKind\x12\x19\n\x08store_id\x18\x03 \x01(\tR\x07storeId\x12)\n\x10\x63urrent_revision\x18\x04 \x01(\x04R\x0f\x63urrentRevision\x12\'\n\x0foldest_revision\x18\x05 \x01(\x04R\x0eoldestRevision\x12\x1f\n\x0b\x61\x63tive_runs\x18\x06 \x01(\x03R\nactiveRuns\x12\x1a\n\x08watchers\x18\x07 \x01(\x03R\x08watchers\x12 \n\x0b\x61ttachments\x18\x08 \x01(\x03R\x0b\x61ttachments\x12\x31\n\x15write_ahead_log_bytes\x18\t \x01(\x03R\x12writeAheadLogBytes2\x88\x02\n\x0c\x41\x64minService\x12`\n\x10ReconcileOrphans\x12\".runsvc.v1.ReconcileOrphansRequest\x1a#.runsvc.v1.ReconcileOrphansResponse\"\x03\x90\x02\x02\x12=\n\x06\x44\x65lete\x12\x18.runsvc.v1.DeleteRequest\x1a\x19.runsvc.v1.DeleteResponse\x12W\n\rGetServerInfo\x12\x1f.runsvc.v1.GetServerInfoRequest\x1a .runsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42\x62\n\x13io.github.runsvc.v1B\x11\x41\x64minServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drunsvc/v1/admin_service.proto\x12\trunsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13runsvc/v1/run.proto\"\xfd\x01\n\x17ReconcileOrphansRequest\x12\x14\n\x05\x65rror\x18\x01 \x01(\tR\x05\x65rror\x12\x32\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x62\x65\x66ore\x12\x14\n\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x17\n\x07\x64ry_run\x18\x04 \x01(\x08R\x06\x64ryRun\x12\x30\n\x08statuses\x18\x05 \x03(\x0e\x32\x14.runsvc.v1.RunStatusR\x08statuses\x12&\n\x0c\x61ssistant_id\x18\x06 \x01(\tH\x00R\x0b\x61ssistantId\x88\x01\x01\x42\x0f\n\r_assistant_id\"R\n\x18ReconcileOrphansResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.runsvc.v1.RunR\x04runs\x12\x12\n\x04more\x18\x02 \x01(\x08R\x04more\"&\n\rDeleteRequest\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\"\x10\n\x0e\x44\x65leteResponse\"\x16\n\x14GetServerInfoRequest\"\xf2\x02\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1d\n\nstore_kind\x18\x02 \x01(\tR\tstoreKind\x12\x19\n\x08store_id\x18\x03 \x01(\tR\x07storeId\x12)\n\x10\x63urrent_revision\x18\x04 \x01(\x04R\x0f\x63urrentRevision\x12\'\n\x0foldest_revision\x18\x05 \x01(\x04R\x0eoldestRevision\x12\x1f\n\x0b\x61\x63tive_runs\x18\x06 \x01(\x03R\nactiveRuns\x12\x1a\n\x08watchers\x18\x07 \x01(\x03R\x08watchers\x12 \n\x0b\x61ttachments\x18\x08 \x01(\x03R\x0b\x61ttachments\x12\x31\n\x15write_ahead_log_bytes\x18\t \x01(\x03R\x12writeAheadLogBytes\x12\x1f\n\x0bqueued_runs\x18\n \x01(\x03R\nqueuedRuns\"@\n\x10\x43oncurrencyLimit\x12\x16\n\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n\x05width\x18\x02 \x01(\x05R\x05width\"Y\n\x1aSetConcurrencyLimitRequest\x12\x16\n\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x19\n\x05width\x18\x02 \x01(\x05H\x00R\x05width\x88\x01\x01\x42\x08\n\x06_width\"\x1d\n\x1bSetConcurrencyLimitResponse\"\x1e\n\x1cListConcurrencyLimitsRequest\"T\n\x1dListConcurrencyLimitsResponse\x12\x33\n\x06limits\x18\x01 \x03(\x0b\x32\x1b.runsvc.v1.ConcurrencyLimitR\x06limits2\xe4\x03\n\x0c\x41\x64minService\x12`\n\x10ReconcileOrphans\x12\".runsvc.v1.ReconcileOrphansRequest\x1a#.runsvc.v1.ReconcileOrphansResponse\"\x03\x90\x02\x02\x12=\n\x06\x44\x65lete\x12\x18.runsvc.v1.DeleteRequest\x1a\x19.runsvc.v1.DeleteResponse\x12W\n\rGetServerInfo\x12\x1f.runsvc.v1.GetServerInfoRequest\x1a .runsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12i\n\x13SetConcurrencyLimit\x12%.runsvc.v1.SetConcurrencyLimitRequest\x1a&.runsvc.v1.SetConcurrencyLimitResponse\"\x03\x90\x02\x02\x12o\n\x15ListConcurrencyLimits\x12\'.runsvc.v1.ListConcurrencyLimitsRequest\x1a(.runsvc.v1.ListConcurrencyLimitsResponse\"\x03\x90\x02\x01\x42\x62\n\x13io.github.runsvc.v1B\x11\x41\x64minServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['ReconcileOrphans']._serialized_options = b'\220\002\002'
   _globals['_ADMINSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
+  _globals['_ADMINSERVICE'].methods_by_name['SetConcurrencyLimit']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['SetConcurrencyLimit']._serialized_options = b'\220\002\002'
+  _globals['_ADMINSERVICE'].methods_by_name['ListConcurrencyLimits']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['ListConcurrencyLimits']._serialized_options = b'\220\002\001'
   _globals['_RECONCILEORPHANSREQUEST']._serialized_start=99
   _globals['_RECONCILEORPHANSREQUEST']._serialized_end=352
   _globals['_RECONCILEORPHANSRESPONSE']._serialized_start=354
@@ -49,7 +53,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=496
   _globals['_GETSERVERINFOREQUEST']._serialized_end=518
   _globals['_GETSERVERINFORESPONSE']._serialized_start=521
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=858
-  _globals['_ADMINSERVICE']._serialized_start=861
-  _globals['_ADMINSERVICE']._serialized_end=1125
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=891
+  _globals['_CONCURRENCYLIMIT']._serialized_start=893
+  _globals['_CONCURRENCYLIMIT']._serialized_end=957
+  _globals['_SETCONCURRENCYLIMITREQUEST']._serialized_start=959
+  _globals['_SETCONCURRENCYLIMITREQUEST']._serialized_end=1048
+  _globals['_SETCONCURRENCYLIMITRESPONSE']._serialized_start=1050
+  _globals['_SETCONCURRENCYLIMITRESPONSE']._serialized_end=1079
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_start=1081
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_end=1111
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_start=1113
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_end=1197
+  _globals['_ADMINSERVICE']._serialized_start=1200
+  _globals['_ADMINSERVICE']._serialized_end=1684
 # @@protoc_insertion_point(module_scope)

@@ -49,7 +49,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "store_kind", "store_id", "current_revision", "oldest_revision", "active_runs", "watchers", "attachments", "write_ahead_log_bytes")
+    __slots__ = ("version", "store_kind", "store_id", "current_revision", "oldest_revision", "active_runs", "watchers", "attachments", "write_ahead_log_bytes", "queued_runs")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STORE_KIND_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,7 @@ class GetServerInfoResponse(_message.Message):
     WATCHERS_FIELD_NUMBER: _ClassVar[int]
     ATTACHMENTS_FIELD_NUMBER: _ClassVar[int]
     WRITE_AHEAD_LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_RUNS_FIELD_NUMBER: _ClassVar[int]
     version: str
     store_kind: str
     store_id: str
@@ -68,4 +69,35 @@ class GetServerInfoResponse(_message.Message):
     watchers: int
     attachments: int
     write_ahead_log_bytes: int
-    def __init__(self, version: _Optional[str] = ..., store_kind: _Optional[str] = ..., store_id: _Optional[str] = ..., current_revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., active_runs: _Optional[int] = ..., watchers: _Optional[int] = ..., attachments: _Optional[int] = ..., write_ahead_log_bytes: _Optional[int] = ...) -> None: ...
+    queued_runs: int
+    def __init__(self, version: _Optional[str] = ..., store_kind: _Optional[str] = ..., store_id: _Optional[str] = ..., current_revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., active_runs: _Optional[int] = ..., watchers: _Optional[int] = ..., attachments: _Optional[int] = ..., write_ahead_log_bytes: _Optional[int] = ..., queued_runs: _Optional[int] = ...) -> None: ...
+
+class ConcurrencyLimit(_message.Message):
+    __slots__ = ("prefix", "width")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    width: int
+    def __init__(self, prefix: _Optional[str] = ..., width: _Optional[int] = ...) -> None: ...
+
+class SetConcurrencyLimitRequest(_message.Message):
+    __slots__ = ("prefix", "width")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    width: int
+    def __init__(self, prefix: _Optional[str] = ..., width: _Optional[int] = ...) -> None: ...
+
+class SetConcurrencyLimitResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListConcurrencyLimitsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListConcurrencyLimitsResponse(_message.Message):
+    __slots__ = ("limits",)
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    limits: _containers.RepeatedCompositeFieldContainer[ConcurrencyLimit]
+    def __init__(self, limits: _Optional[_Iterable[_Union[ConcurrencyLimit, _Mapping]]] = ...) -> None: ...

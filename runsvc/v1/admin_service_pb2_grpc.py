@@ -53,6 +53,16 @@ class AdminServiceStub(object):
                 request_serializer=runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.SetConcurrencyLimit = channel.unary_unary(
+                '/runsvc.v1.AdminService/SetConcurrencyLimit',
+                request_serializer=runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitRequest.SerializeToString,
+                response_deserializer=runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitResponse.FromString,
+                _registered_method=True)
+        self.ListConcurrencyLimits = channel.unary_unary(
+                '/runsvc.v1.AdminService/ListConcurrencyLimits',
+                request_serializer=runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsRequest.SerializeToString,
+                response_deserializer=runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -87,6 +97,21 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetConcurrencyLimit(self, request, context):
+        """Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+        narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConcurrencyLimits(self, request, context):
+        """Returns all concurrency limits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -104,6 +129,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'SetConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetConcurrencyLimit,
+                    request_deserializer=runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitRequest.FromString,
+                    response_serializer=runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitResponse.SerializeToString,
+            ),
+            'ListConcurrencyLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConcurrencyLimits,
+                    request_deserializer=runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsRequest.FromString,
+                    response_serializer=runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -191,6 +226,60 @@ class AdminService(object):
             '/runsvc.v1.AdminService/GetServerInfo',
             runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
             runsvc_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetConcurrencyLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runsvc.v1.AdminService/SetConcurrencyLimit',
+            runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitRequest.SerializeToString,
+            runsvc_dot_v1_dot_admin__service__pb2.SetConcurrencyLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConcurrencyLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runsvc.v1.AdminService/ListConcurrencyLimits',
+            runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsRequest.SerializeToString,
+            runsvc_dot_v1_dot_admin__service__pb2.ListConcurrencyLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,12 @@ class AdminServiceStub:
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetServerInfoRequest, _admin_service_pb2.GetServerInfoResponse]
     """Returns the server's version, the identity of its store, and counts of runs and streams."""
+    SetConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetConcurrencyLimitRequest, _admin_service_pb2.SetConcurrencyLimitResponse]
+    """Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+    narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+    """
+    ListConcurrencyLimits: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListConcurrencyLimitsRequest, _admin_service_pb2.ListConcurrencyLimitsResponse]
+    """Returns all concurrency limits."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -71,6 +77,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetServerInfoRequest, _admin_service_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Returns the server's version, the identity of its store, and counts of runs and streams."""
+    SetConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetConcurrencyLimitRequest, _admin_service_pb2.SetConcurrencyLimitResponse]  # type: ignore[assignment]
+    """Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+    narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+    """
+    ListConcurrencyLimits: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListConcurrencyLimitsRequest, _admin_service_pb2.ListConcurrencyLimitsResponse]  # type: ignore[assignment]
+    """Returns all concurrency limits."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
@@ -108,5 +120,23 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetServerInfoResponse, _abc.Awaitable[_admin_service_pb2.GetServerInfoResponse]]:
         """Returns the server's version, the identity of its store, and counts of runs and streams."""
+
+    @_abc_1.abstractmethod
+    def SetConcurrencyLimit(
+        self,
+        request: _admin_service_pb2.SetConcurrencyLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.SetConcurrencyLimitResponse, _abc.Awaitable[_admin_service_pb2.SetConcurrencyLimitResponse]]:
+        """Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+        narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConcurrencyLimits(
+        self,
+        request: _admin_service_pb2.ListConcurrencyLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListConcurrencyLimitsResponse, _abc.Awaitable[_admin_service_pb2.ListConcurrencyLimitsResponse]]:
+        """Returns all concurrency limits."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -84,15 +84,17 @@ class HasInflightRequest(_message.Message):
     def __init__(self, thread_id: _Optional[str] = ...) -> None: ...
 
 class HasInflightResponse(_message.Message):
-    __slots__ = ("has_inflight", "run_ids")
+    __slots__ = ("has_inflight", "run_ids", "queued_run_ids")
     HAS_INFLIGHT_FIELD_NUMBER: _ClassVar[int]
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_RUN_IDS_FIELD_NUMBER: _ClassVar[int]
     has_inflight: bool
     run_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, has_inflight: bool = ..., run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    queued_run_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, has_inflight: bool = ..., run_ids: _Optional[_Iterable[str]] = ..., queued_run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SetStatusRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl", "result", "stop_reason")
+    __slots__ = ("run_id", "status", "error", "worker_id", "lease_ttl", "result", "stop_reason", "attempt", "retryable")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +102,8 @@ class SetStatusRequest(_message.Message):
     LEASE_TTL_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     status: _run_pb2.RunStatus
     error: str
@@ -107,7 +111,9 @@ class SetStatusRequest(_message.Message):
     lease_ttl: _duration_pb2.Duration
     result: _struct_pb2.Struct
     stop_reason: str
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
+    attempt: int
+    retryable: bool
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
 
 class SetStatusResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -118,7 +124,7 @@ class SetStatusResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("run_id", "status", "error", "progress", "worker_id", "result", "stop_reason")
+    __slots__ = ("run_id", "status", "error", "progress", "worker_id", "result", "stop_reason", "attempt", "retryable")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +132,8 @@ class CompleteRequest(_message.Message):
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     status: _run_pb2.RunStatus
     error: str
@@ -133,7 +141,9 @@ class CompleteRequest(_message.Message):
     worker_id: str
     result: _struct_pb2.Struct
     stop_reason: str
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
+    attempt: int
+    retryable: bool
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., error: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., worker_id: _Optional[str] = ..., result: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., retryable: bool = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -144,18 +154,20 @@ class CompleteResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
 
 class UpdateProgressRequest(_message.Message):
-    __slots__ = ("run_id", "progress", "sequence", "final", "worker_id")
+    __slots__ = ("run_id", "progress", "sequence", "final", "worker_id", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     progress: _run_pb2.Progress
     sequence: int
     final: bool
     worker_id: str
-    def __init__(self, run_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., sequence: _Optional[int] = ..., final: bool = ..., worker_id: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., sequence: _Optional[int] = ..., final: bool = ..., worker_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class UpdateProgressResponse(_message.Message):
     __slots__ = ("run", "applied")
@@ -198,12 +210,14 @@ class UpdateMetadataResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., changed: bool = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("run_id", "worker_id")
+    __slots__ = ("run_id", "worker_id", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     worker_id: str
-    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class HeartbeatResponse(_message.Message):
     __slots__ = ("run",)
@@ -230,16 +244,18 @@ class CancelResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., outcome: _Optional[_Union[_run_pb2.CancelOutcome, str]] = ...) -> None: ...
 
 class AcknowledgeCancelRequest(_message.Message):
-    __slots__ = ("run_id", "worker_id", "progress", "stop_reason")
+    __slots__ = ("run_id", "worker_id", "progress", "stop_reason", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     worker_id: str
     progress: _run_pb2.Progress
     stop_reason: str
-    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., stop_reason: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., progress: _Optional[_Union[_run_pb2.Progress, _Mapping]] = ..., stop_reason: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class AcknowledgeCancelResponse(_message.Message):
     __slots__ = ("run", "changed")
@@ -286,3 +302,43 @@ class StreamStatusResponse(_message.Message):
     more: bool
     store_id: str
     def __init__(self, event: _Optional[_Union[_run_pb2.StatusEvent, str]] = ..., revision: _Optional[int] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., previous_status: _Optional[_Union[_run_pb2.RunStatus, str]] = ..., more: bool = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class ClaimRequest(_message.Message):
+    __slots__ = ("worker_id", "assistant_ids", "max_runs", "lease_ttl", "wait", "request_id", "any_assistant")
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSISTANT_IDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TTL_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ANY_ASSISTANT_FIELD_NUMBER: _ClassVar[int]
+    worker_id: str
+    assistant_ids: _containers.RepeatedScalarFieldContainer[str]
+    max_runs: int
+    lease_ttl: _duration_pb2.Duration
+    wait: _duration_pb2.Duration
+    request_id: str
+    any_assistant: bool
+    def __init__(self, worker_id: _Optional[str] = ..., assistant_ids: _Optional[_Iterable[str]] = ..., max_runs: _Optional[int] = ..., lease_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_id: _Optional[str] = ..., any_assistant: bool = ...) -> None: ...
+
+class ClaimResponse(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[_run_pb2.Run]
+    def __init__(self, runs: _Optional[_Iterable[_Union[_run_pb2.Run, _Mapping]]] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("run_id", "worker_id", "attempt")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    worker_id: str
+    attempt: int
+    def __init__(self, run_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class ReleaseResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...

@@ -120,6 +120,16 @@ class RunServiceStub(object):
                 request_serializer=runsvc_dot_v1_dot_run__service__pb2.StreamStatusRequest.SerializeToString,
                 response_deserializer=runsvc_dot_v1_dot_run__service__pb2.StreamStatusResponse.FromString,
                 _registered_method=True)
+        self.Claim = channel.unary_unary(
+                '/runsvc.v1.RunService/Claim',
+                request_serializer=runsvc_dot_v1_dot_run__service__pb2.ClaimRequest.SerializeToString,
+                response_deserializer=runsvc_dot_v1_dot_run__service__pb2.ClaimResponse.FromString,
+                _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/runsvc.v1.RunService/Release',
+                request_serializer=runsvc_dot_v1_dot_run__service__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=runsvc_dot_v1_dot_run__service__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
 
 
 class RunServiceServicer(object):
@@ -142,8 +152,9 @@ class RunServiceServicer(object):
     """
 
     def Create(self, request, context):
-        """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-        server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+        is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+        for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,8 +162,10 @@ class RunServiceServicer(object):
 
     def CreateOrReject(self, request, context):
         """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-        an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-        On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+        ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+        QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+        On a failure nothing changes. REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +187,7 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def HasInflight(self, request, context):
-        """Returns whether a thread has active runs, and their ids.
+        """Returns whether a thread has active runs, their ids, and those of the queued runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,8 +247,8 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-        cases.
+        """Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+        distinguishes the cases.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -258,6 +271,26 @@ class RunServiceServicer(object):
         REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
         reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
         cancel the run unless it was opened with `attach`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Claim(self, request, context):
+        """Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+        with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+        within an assistant, then older runs come first.
+
+        Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+        shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+        executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,6 +368,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.StreamStatus,
                     request_deserializer=runsvc_dot_v1_dot_run__service__pb2.StreamStatusRequest.FromString,
                     response_serializer=runsvc_dot_v1_dot_run__service__pb2.StreamStatusResponse.SerializeToString,
+            ),
+            'Claim': grpc.unary_unary_rpc_method_handler(
+                    servicer.Claim,
+                    request_deserializer=runsvc_dot_v1_dot_run__service__pb2.ClaimRequest.FromString,
+                    response_serializer=runsvc_dot_v1_dot_run__service__pb2.ClaimResponse.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=runsvc_dot_v1_dot_run__service__pb2.ReleaseRequest.FromString,
+                    response_serializer=runsvc_dot_v1_dot_run__service__pb2.ReleaseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -731,6 +774,60 @@ class RunService(object):
             '/runsvc.v1.RunService/StreamStatus',
             runsvc_dot_v1_dot_run__service__pb2.StreamStatusRequest.SerializeToString,
             runsvc_dot_v1_dot_run__service__pb2.StreamStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Claim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runsvc.v1.RunService/Claim',
+            runsvc_dot_v1_dot_run__service__pb2.ClaimRequest.SerializeToString,
+            runsvc_dot_v1_dot_run__service__pb2.ClaimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runsvc.v1.RunService/Release',
+            runsvc_dot_v1_dot_run__service__pb2.ReleaseRequest.SerializeToString,
+            runsvc_dot_v1_dot_run__service__pb2.ReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

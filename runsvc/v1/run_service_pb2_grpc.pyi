@@ -50,13 +50,16 @@ class RunServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RunServiceAsyncStub: ...
     Create: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateRequest, _run_service_pb2.CreateResponse]
-    """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-    server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+    is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+    for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
     """
     CreateOrReject: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateOrRejectRequest, _run_service_pb2.CreateOrRejectResponse]
     """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-    an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-    On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+    ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+    QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+    On a failure nothing changes. REQUEST_ID_REUSED.
     """
     Get: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.GetRequest, _run_service_pb2.GetResponse]
     """Returns a run."""
@@ -65,7 +68,7 @@ class RunServiceStub:
     thread without runs is an empty page, not an error.
     """
     HasInflight: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]
-    """Returns whether a thread has active runs, and their ids."""
+    """Returns whether a thread has active runs, their ids, and those of the queued runs."""
     SetStatus: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]
     """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
     another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
@@ -95,8 +98,8 @@ class RunServiceStub:
     otherwise INVALID_TRANSITION. NOT_HOLDER.
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]
-    """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-    cases.
+    """Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+    distinguishes the cases.
     """
     AcknowledgeCancel: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AcknowledgeCancelRequest, _run_service_pb2.AcknowledgeCancelResponse]
     """Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
@@ -111,6 +114,18 @@ class RunServiceStub:
     REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
     reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
     cancel the run unless it was opened with `attach`.
+    """
+    Claim: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ClaimRequest, _run_service_pb2.ClaimResponse]
+    """Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+    with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+    within an assistant, then older runs come first.
+
+    Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+    shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+    """
+    Release: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReleaseRequest, _run_service_pb2.ReleaseResponse]
+    """Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+    executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
     """
 
 @_typing.type_check_only
@@ -135,13 +150,16 @@ class RunServiceAsyncStub(RunServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Create: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateRequest, _run_service_pb2.CreateResponse]  # type: ignore[assignment]
-    """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-    server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    """Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+    is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+    for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
     """
     CreateOrReject: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateOrRejectRequest, _run_service_pb2.CreateOrRejectResponse]  # type: ignore[assignment]
     """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-    an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-    On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+    an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+    ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+    QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+    On a failure nothing changes. REQUEST_ID_REUSED.
     """
     Get: _aio.UnaryUnaryMultiCallable[_run_service_pb2.GetRequest, _run_service_pb2.GetResponse]  # type: ignore[assignment]
     """Returns a run."""
@@ -150,7 +168,7 @@ class RunServiceAsyncStub(RunServiceStub):
     thread without runs is an empty page, not an error.
     """
     HasInflight: _aio.UnaryUnaryMultiCallable[_run_service_pb2.HasInflightRequest, _run_service_pb2.HasInflightResponse]  # type: ignore[assignment]
-    """Returns whether a thread has active runs, and their ids."""
+    """Returns whether a thread has active runs, their ids, and those of the queued runs."""
     SetStatus: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetStatusRequest, _run_service_pb2.SetStatusResponse]  # type: ignore[assignment]
     """Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
     another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
@@ -180,8 +198,8 @@ class RunServiceAsyncStub(RunServiceStub):
     otherwise INVALID_TRANSITION. NOT_HOLDER.
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRequest, _run_service_pb2.CancelResponse]  # type: ignore[assignment]
-    """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-    cases.
+    """Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+    distinguishes the cases.
     """
     AcknowledgeCancel: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AcknowledgeCancelRequest, _run_service_pb2.AcknowledgeCancelResponse]  # type: ignore[assignment]
     """Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
@@ -196,6 +214,18 @@ class RunServiceAsyncStub(RunServiceStub):
     REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
     reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
     cancel the run unless it was opened with `attach`.
+    """
+    Claim: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ClaimRequest, _run_service_pb2.ClaimResponse]  # type: ignore[assignment]
+    """Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+    with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+    within an assistant, then older runs come first.
+
+    Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+    shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+    """
+    Release: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReleaseRequest, _run_service_pb2.ReleaseResponse]  # type: ignore[assignment]
+    """Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+    executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
     """
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -223,8 +253,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CreateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CreateResponse, _abc.Awaitable[_run_service_pb2.CreateResponse]]:
-        """Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-        server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        """Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+        is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+        for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -234,8 +265,10 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CreateOrRejectResponse, _abc.Awaitable[_run_service_pb2.CreateOrRejectResponse]]:
         """Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-        an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-        On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+        an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+        ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+        QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+        On a failure nothing changes. REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -262,7 +295,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.HasInflightRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.HasInflightResponse, _abc.Awaitable[_run_service_pb2.HasInflightResponse]]:
-        """Returns whether a thread has active runs, and their ids."""
+        """Returns whether a thread has active runs, their ids, and those of the queued runs."""
 
     @_abc_1.abstractmethod
     def SetStatus(
@@ -334,8 +367,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelResponse, _abc.Awaitable[_run_service_pb2.CancelResponse]]:
-        """Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-        cases.
+        """Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+        distinguishes the cases.
         """
 
     @_abc_1.abstractmethod
@@ -362,6 +395,30 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         REVISION_COMPACTED when the log no longer reaches back to after_revision; REVISION_UNKNOWN when the store has not
         reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
         cancel the run unless it was opened with `attach`.
+        """
+
+    @_abc_1.abstractmethod
+    def Claim(
+        self,
+        request: _run_service_pb2.ClaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ClaimResponse, _abc.Awaitable[_run_service_pb2.ClaimResponse]]:
+        """Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+        with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+        within an assistant, then older runs come first.
+
+        Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+        shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+        """
+
+    @_abc_1.abstractmethod
+    def Release(
+        self,
+        request: _run_service_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ReleaseResponse, _abc.Awaitable[_run_service_pb2.ReleaseResponse]]:
+        """Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+        executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
         """
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

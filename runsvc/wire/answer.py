@@ -5,13 +5,14 @@ A message is the concatenation of its fields, so an answer is its run, or its ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.v1 import run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from runsvc.core.queue import Queue
     from runsvc.store.base import Record
 
 _DELIMITED: Final = 2
@@ -62,6 +63,17 @@ def with_result(activity: bytes, result: bytes | None) -> bytes:
     return b"".join((activity, _RESULT, _varint(len(result)), result))
 
 
-def record_field(record: Record) -> bytes:
-    """A record as the first field of an answer, with kwargs and result if it has them."""
-    return run_field(record.body, with_result(record.activity, record.result), record.kwargs)
+def record_field(record: Record, queue: Queue | None = None) -> bytes:
+    """A record as the first field of an answer, with kwargs and result if it has them, and with what it waits for."""
+    activity = with_result(record.activity, record.result)
+    if queue is not None:
+        activity += run_pb2.Run(queue=_queue_message(queue)).SerializeToString()
+    return run_field(record.body, activity, record.kwargs)
+
+
+def _queue_message(queue: Queue) -> run_pb2.Queue:
+    message: Any = run_pb2.Queue(position=queue.position)
+    message.gate = queue.gate
+    if queue.blocked_by is not None:
+        message.blocked_by_run_id = queue.blocked_by
+    return message  # type: ignore[no-any-return]

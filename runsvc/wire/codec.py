@@ -11,18 +11,18 @@ from google.protobuf.struct_pb2 import Struct
 
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import Run
-from runsvc.store.base import Encoded, Record
+from runsvc.store.base import COLUMNS, Encoded, Record
 from runsvc.v1 import run_pb2
 from runsvc.wire.convert import activity_message, body_message, merge, merge_stored, to_run
 
 if TYPE_CHECKING:
     from runsvc.store.base import LogEntry
 
-#: The fields that `activity` holds, besides progress_sequence, which is a column only.
+#: The fields that `activity` holds.
 _ACTIVITY: Final = ("updated_at", "progress", "lease")
 #: Reads every field that `body` holds.
 _in_body: Final = attrgetter(
-    *(field.name for field in fields(Run) if field.name not in (*_ACTIVITY, "progress_sequence"))
+    *(field.name for field in fields(Run) if field.name not in (*_ACTIVITY, *COLUMNS))
 )
 
 
@@ -30,7 +30,7 @@ class RunCodec:
     """Encodes runs for a store, and decodes them."""
 
     def encode(self, run: Run, before: Run | None = None) -> Encoded:
-        """Encode a run without kwargs, result and progress_sequence, which have columns of their own.
+        """Encode a run without kwargs, result and the fields that have columns of their own.
 
         A run is encoded once. If only its activity differs from `before`, the body of `before` is reused.
         """
@@ -66,12 +66,13 @@ class RunCodec:
 
         Raise CorruptRow if the bytes cannot be decoded, or do not match the columns.
         """
-        sequence = subject.progress_sequence if isinstance(subject, Record) else None
+        columns: tuple[int | None, int | None, str | None] = (None, None, None)
         try:
             message = run_pb2.Run.FromString(subject.body or b"")
             if isinstance(subject, Record):
                 message.MergeFromString(subject.activity)
-            run = to_run(message, sequence)
+                columns = subject.progress_sequence, subject.turn, subject.claim_id
+            run = to_run(message, *columns)
         except (DecodeError, KeyError, ValueError, OverflowError) as error:
             raise CorruptRow(subject.run_id) from error
         if (

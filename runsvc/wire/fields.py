@@ -7,14 +7,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 from runsvc.core.errors import InvalidRequest, Violation
-from runsvc.wire.convert import to_timedelta
+from runsvc.wire.convert import to_datetime, to_timedelta
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from enum import IntEnum
     from types import TracebackType
 
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     AnyEnum = TypeVar("AnyEnum", bound=IntEnum)
 
@@ -116,6 +118,19 @@ class Fields:
         if value < 0:
             self.fault(field, "must not be negative")
         return min(value, most) if value > 0 else default
+
+    def time(self, message: Message, name: str, prefix: str = "") -> datetime | None:
+        """A time; None if unset."""
+        if not message.HasField(name):
+            return None
+        stamp: Timestamp = getattr(message, name)
+        try:
+            if not 0 <= stamp.nanos < _NANOS:
+                raise ValueError("nanos out of range")
+            return to_datetime(stamp)
+        except (ValueError, OverflowError):
+            self.fault(prefix + name, "is not a time of the years 1 to 9999")
+            return None
 
     def duration(
         self, message: Message, name: str, lengths: Lengths, prefix: str = ""

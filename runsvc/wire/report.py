@@ -34,6 +34,7 @@ def set_status(request: run_service_pb2.SetStatusRequest) -> StatusReport:
         lease_ttl = check.start_lease_ttl(request, worker_id, status)
         result = _result(check, request, status)
         stop_reason = check.stop_reason(request)
+        retryable = check.retryable(request.retryable, status)
         if stop_reason and not status.terminal:
             check.fault("stop_reason", "needs a terminal status")
     report = Report(
@@ -42,6 +43,8 @@ def set_status(request: run_service_pb2.SetStatusRequest) -> StatusReport:
         error=error,
         stop_reason=stop_reason,
         result=result,
+        attempt=check.attempt(request),
+        retryable=retryable,
     )
     return StatusReport(run_id, status, report)
 
@@ -56,12 +59,15 @@ def complete(request: run_service_pb2.CompleteRequest) -> StatusReport:
         worker_id = check.optional_worker_id(request)
         result = _result(check, request, status)
         stop_reason = check.stop_reason(request)
+        retryable = check.retryable(request.retryable, status)
     report = Report(
         worker_id=worker_id,
         error=error,
         stop_reason=stop_reason,
         progress=progress,
         result=result,
+        attempt=check.attempt(request),
+        retryable=retryable,
     )
     return StatusReport(run_id, status, report)
 

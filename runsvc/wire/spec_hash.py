@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from runsvc.core.model import DEFAULT_PRIORITY, Handover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ _VERSION: Final = b"\x01"
 #: Most levels of nested objects and lists, the outermost included.
 MAX_DEPTH: Final = 16
 _MICROSECOND: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -37,7 +40,7 @@ def plain(struct: Struct) -> dict[str, Json]:
 
 def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, Json]) -> bytes:
     """The hash of a spec after defaults and trimming. metadata and kwargs are those of the spec, in plain form."""
-    canonical = {
+    canonical: dict[str, Any] = {
         "thread_id": spec.thread_id,
         "assistant_id": spec.assistant_id,
         "on_disconnect": int(spec.on_disconnect),
@@ -48,10 +51,28 @@ def spec_hash(spec: RunSpec, metadata: Mapping[str, Json], kwargs: Mapping[str, 
         "kwargs": kwargs,
     }
     # Fields added later are left out when absent, so that older stored hashes stay valid.
-    for name in ("lease_ttl", "start_timeout", "timeout"):
+    for name in ("lease_ttl", "start_timeout", "timeout", "queue_timeout"):
         if (length := getattr(spec, name)) is not None:
             canonical[name] = length // _MICROSECOND
+    canonical.update(_queue_fields(spec))
     return _VERSION + sha256(_CANONICAL.encode(canonical).encode()).digest()
+
+
+def _queue_fields(spec: RunSpec) -> dict[str, Any]:
+    """The fields of a queued or repeated run that differ from their defaults."""
+    found: dict[str, Any] = {}
+    if spec.handover is not Handover.IMMEDIATE:
+        found["handover"] = int(spec.handover)
+    if spec.not_before is not None:
+        found["not_before"] = (spec.not_before - _EPOCH) // _MICROSECOND
+    if spec.concurrency_key is not None:
+        found["concurrency_key"] = spec.concurrency_key
+    if spec.priority != DEFAULT_PRIORITY:
+        found["priority"] = spec.priority
+    if spec.retry is not None:
+        backoff = spec.retry.backoff or timedelta(0)
+        found["retry"] = [spec.retry.max_attempts, backoff // _MICROSECOND]
+    return found
 
 
 def _object(struct: Struct, depth: int) -> dict[str, Json]:

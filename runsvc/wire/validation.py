@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from runsvc.core.model import ACTIVE, CancelAction, Progress, RunStatus
 from runsvc.core.progress import FIGURES, MODELS_LIMIT
 from runsvc.wire import page_token
-from runsvc.wire.convert import progress_from, to_datetime
+from runsvc.wire.convert import progress_from
 from runsvc.wire.fields import Fields, Lengths
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import ModelUsage
     from runsvc.store.queries import PageKey
-    from runsvc.v1 import run_service_pb2
+    from runsvc.v1 import admin_service_pb2, run_service_pb2
 
     ProgressReport = (
         run_service_pb2.CompleteRequest
@@ -44,6 +44,7 @@ _NAME_FAULT: Final = "a name must not be empty, nor have white space around it"
 PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 500
 MAX_ORPHANS: Final = 1_000
+MAX_WIDTH: Final = 1_000_000
 
 #: Integers of the store are signed.
 MAX_INTEGER: Final = 2**63 - 1
@@ -201,6 +202,14 @@ class Check(Fields):
             self.fault("lease_ttl", "needs the status RUNNING")
         return ttl
 
+    def width(self, request: admin_service_pb2.SetConcurrencyLimitRequest) -> int | None:
+        """The width of a concurrency limit; None to remove it."""
+        if not request.HasField("width"):
+            return None
+        if not 0 <= request.width <= MAX_WIDTH:
+            self.fault("width", f"must be 0 to {MAX_WIDTH}")
+        return request.width
+
     def page_size(self, value: int) -> int:
         """The most runs of a page."""
         return self.count("page_size", value, PAGE_SIZE, MAX_PAGE_SIZE)
@@ -223,13 +232,14 @@ class Check(Fields):
 
     def before(self, request: Message) -> datetime | None:
         """The time up to which runs count as orphans; None if unset."""
-        if not request.HasField("before"):
-            return None
-        stamp = request.before  # type: ignore[attr-defined]
-        try:
-            if not 0 <= stamp.nanos < 1_000_000_000:
-                raise ValueError("nanos out of range")
-            return to_datetime(stamp)
-        except (ValueError, OverflowError):
-            self.fault("before", "is not a time of the years 1 to 9999")
-            return None
+        return self.time(request, "before")
+
+    def attempt(self, request: Message) -> int | None:
+        """The attempt that a report belongs to; None if unset."""
+        return request.attempt if request.HasField("attempt") else None  # type: ignore[attr-defined]
+
+    def retryable(self, value: bool, status: RunStatus) -> bool:
+        """Whether a reported ERROR may be followed by another attempt."""
+        if value and status is not RunStatus.ERROR:
+            self.fault("retryable", "needs the status ERROR")
+        return value

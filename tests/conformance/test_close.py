@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "get": lambda store: store.reading.get("r", None),
     "get_without_kwargs": lambda store: store.reading.get_without_kwargs("r", None),
-    "active_on_thread": lambda store: store.reading.active_on_thread("o", "t"),
+    "inflight": lambda store: store.reading.inflight("o", "t"),
     "page": lambda store: store.reading.page(
         PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1)
     ),

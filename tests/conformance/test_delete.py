@@ -17,7 +17,7 @@ async def test_a_deleted_run_is_gone(store: Store, driver: Driver) -> None:
     driver.delete(driver.report(run, SUCCESS))
     assert await store.reading.get(run.run_id, None) is None
     assert driver.load(ById(run.run_id, None)) == []
-    assert await store.reading.active_on_thread("o", "t") == [other.run_id]
+    assert (await store.reading.inflight("o", "t")).active == [other.run_id]
     assert [state.run_id for state in (await store.reading.snapshot(ALL)).states] == [other.run_id]
 
 

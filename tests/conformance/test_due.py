@@ -105,6 +105,10 @@ def test_terminal_runs_are_never_due(driver: Driver) -> None:
     driver.change(run, lambda run, at: lifecycle.report(run, SUCCESS, at, worker_id="w"))
     cancelled = driver.cancel(started(driver, leased(driver, 1)))
     assert cancelled.lease is not None
+    assert found(driver, DueTimeouts(at, 9)) == []
+    # Until its lease is over, its executor may still be at work.
+    assert found(driver, DueLeases(at, EVER, 9)) == ids(cancelled)
+    driver.change(cancelled, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id="w"))
     for query in (DueLeases(at, EVER, 9), DueTimeouts(at, 9)):
         assert found(driver, query) == []
 

@@ -36,8 +36,8 @@ async def test_active_on_thread_returns_ids_newest_first(store: Store, driver: D
     driver.create(owner="another")
     driver.report(old, RUNNING)
     driver.report(ended, SUCCESS)
-    assert await store.reading.active_on_thread("o", "t") == [new.run_id, old.run_id]
-    assert await store.reading.active_on_thread("o", "unknown") == []
+    assert (await store.reading.inflight("o", "t")).active == [new.run_id, old.run_id]
+    assert (await store.reading.inflight("o", "unknown")).active == []
 
 
 async def test_count_active_counts_active_runs_of_every_owner(store: Store, driver: Driver) -> None:

@@ -128,11 +128,11 @@ async def test_ids_that_differ_only_by_case_are_two(store: Store, driver: Driver
         record = await store.reading.get(name, None)
         assert record is not None
         assert (record.run_id, record.owner, record.thread_id) == (name, name, name)
-        assert await store.reading.active_on_thread(name, name) == [name]
+        assert (await store.reading.inflight(name, name)).active == [name]
         assert [
             found.run_id for found in driver.load(ByRequest(a_request(name, owner=name).key))
         ] == [name]
-    assert await store.reading.active_on_thread("abc", "ABC") == []
+    assert (await store.reading.inflight("abc", "ABC")).active == []
 
 
 async def test_a_log_entry_is_stored_exactly(store: Store) -> None:
@@ -172,7 +172,7 @@ async def test_a_run_created_and_changed_in_one_transaction_is_saved_once(
     driver.create(kwargs=b"first")
     new, gone = driver.displace()
     assert {run.status for run in gone} == {RunStatus.INTERRUPTED}
-    assert await store.reading.active_on_thread("o", "t") == [new.run_id]
+    assert (await store.reading.inflight("o", "t")).active == [new.run_id]
     assert [entry.revision for entry in (await store.reading.log_since(ALL, 0, 9)).entries] == [
         1,
         2,

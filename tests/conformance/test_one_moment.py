@@ -88,13 +88,13 @@ async def test_every_other_answer_is_one_moment_too(store: Store, driver: Driver
     revisions = [0]
     with on_a_thread(driver.displace, 200) as done:
         while not done.is_set():
-            assert len(await store.reading.active_on_thread("o", "t")) == 1
+            assert len((await store.reading.inflight("o", "t")).active) == 1
             for topic in (ALL, thread_topic("t")):
                 (state,), revision = await store.reading.snapshot(topic)
                 # The last change of a call is the creation.
                 assert state.revision == revision
                 revisions.append(revision)
-            (clock, active_runs) = await store.reading.census()
+            (clock, active_runs, _) = await store.reading.census()
             assert active_runs == 1
             revisions.append(clock.revision)
             assert await store.reading.count_active() == 1

@@ -134,10 +134,8 @@ class Owner:
 
     async def _report(self) -> Any:
         run_id, status = self._run_id(), self._choice.choice(list(RunStatus)[1:])
-        progress = Progress(total_tokens=self._choice.randrange(9))
-        reported = await self._world.manager.report_status(
-            self.name, run_id, status, Report(progress=progress)
-        )
+        report = Report(progress=Progress(total_tokens=self._choice.randrange(9)))
+        reported = await self._world.manager.report_status(self.name, run_id, status, report)
         return self._seen(reported.run), reported.changed
 
     async def _cancel(self) -> Any:
@@ -155,7 +153,7 @@ class Owner:
         )
         read = await self._world.manager.get(self.name, self._run_id())
         return (
-            list(map(self._number, inflight)),
+            [list(map(self._number, each)) for each in inflight],
             list(map(self._seen, page.records)),
             self._seen(read),
         )

@@ -24,6 +24,7 @@ SUFFIXES = ("", "-wal", "-shm", ".lock")
 
 #: Turn a store into one of a release that left no mark.
 AGED: Final = (
+    "DROP TABLE concurrency_limits",
     "ALTER TABLE runs DROP COLUMN result",
     "DROP INDEX log_by_owner",
     "PRAGMA user_version = 3",

@@ -64,7 +64,14 @@ async def test_an_empty_file_is_migrated(path: Path) -> None:
     await store.close()
     assert execute(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     tables = execute(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    assert tables == [("activity",), ("attachments",), ("clock",), ("log",), ("runs",)]
+    assert [name for (name,) in tables] == [
+        "activity",
+        "attachments",
+        "clock",
+        "concurrency_limits",
+        "log",
+        "runs",
+    ]
 
 
 async def test_a_store_keeps_its_id_and_another_gets_its_own(path: Path, tmp_path: Path) -> None:
@@ -111,7 +118,7 @@ async def test_an_older_file_is_migrated_to_the_current_version(
     ("table", "assignment", "complaint"),
     [
         ("runs", "status = 0", "CHECK"),
-        ("runs", "status = 7", "CHECK"),
+        ("runs", "status = 8", "CHECK"),
         ("runs", "status = 3", "CHECK"),
         ("runs", "ended_at = 5", "CHECK"),
         ("runs", "revision = 0", "CHECK"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,7 +212,9 @@ async def test_a_large_store_keeps_leases_progress_and_times(path: Path) -> None
     for run in runs:
         record = await store.reading.get(run.run_id, None)
         assert record is not None
-        assert (CODEC.decode(record), record.kwargs) == (run, KWARGS)
+        # A PENDING run of an earlier release can be claimed.
+        turn = 0 if run.status is RunStatus.PENDING else None
+        assert (CODEC.decode(record), record.kwargs) == (replace(run, turn=turn), KWARGS)
     found = Driver(store).load(DueLeases(BEGIN + timedelta(days=1), LEASE, 3_000))
     assert [record.run_id for record in found] == [
         run.run_id for run in runs if not run.status.terminal

@@ -36,8 +36,8 @@ ERROR_REASONS = Path(__file__).parents[2] / "protos/runsvc/v1/error_reason.proto
 
 RPCS = {
     "RunService": "Create CreateOrReject Get ListByThread HasInflight SetStatus Complete UpdateProgress"
-    " UpdateModelName UpdateMetadata Heartbeat Cancel AcknowledgeCancel StreamStatus",
-    "AdminService": "ReconcileOrphans Delete GetServerInfo",
+    " UpdateModelName UpdateMetadata Heartbeat Cancel AcknowledgeCancel StreamStatus Claim Release",
+    "AdminService": "ReconcileOrphans Delete GetServerInfo SetConcurrencyLimit ListConcurrencyLimits",
 }
 #: Fields that most watch messages carry: their tags are to take one byte.
 WATCHED = (
@@ -159,10 +159,6 @@ def test_every_enum_starts_with_unspecified(enum: EnumDescriptorProto) -> None:
     assert len(set(numbers(enum).values())) == len(enum.value)
 
 
-def test_the_number_7_is_free_for_queued() -> None:
-    assert 7 not in numbers(ENUMS["RunStatus"]).values()
-
-
 def test_every_enum_of_run_proto_is_in_the_model() -> None:
     """All but StatusEvent, which the model does not use."""
     assert {enum.name for enum in FILES[0].enum_type} == {*MODEL_ENUMS, "StatusEvent"}
@@ -179,11 +175,12 @@ def test_enums_of_the_model_have_the_numbers_of_the_protos(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "unsent", "unmodelled"),
     [
-        (model.Run, {"progress_sequence"}, {"kwargs", "result"}),
+        (model.Run, {"progress_sequence", "turn", "claim_id"}, {"kwargs", "queue", "result"}),
         (model.Progress, set(), set()),
         (model.ModelUsage, set(), set()),
         (model.Lease, set(), set()),
         (model.Cancellation, set(), set()),
+        (model.Retry, set(), set()),
     ],
 )
 def test_the_model_has_the_fields_of_the_protos(

@@ -14,8 +14,15 @@ import pytest
 
 from runsvc.v1.admin_service_pb2 import DeleteRequest, ReconcileOrphansRequest
 from runsvc.v1.run_pb2 import RunSpec
-from runsvc.v1.run_service_pb2 import CancelRequest, CreateOrRejectRequest, SetStatusRequest
+from runsvc.v1.run_service_pb2 import (
+    CancelRequest,
+    CompleteRequest,
+    CreateOrRejectRequest,
+    CreateRequest,
+    SetStatusRequest,
+)
 from tests.support.calls import INTERRUPT, RUNNING, SUCCESS, call, created, refused, watching
+from tests.support.identities import ADMIN, A, with_identities
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
@@ -93,6 +100,27 @@ async def test_a_reconciliation_and_a_deletion_have_a_line(client: Client, log: 
     assert re.fullmatch(pattern, log.line())
     await client.admin.Delete(DeleteRequest(run_id=run_id), metadata=REQUEST_ID)
     assert re.fullmatch(f"Run {run_id} deleted{CALLER}", log.line())
+
+
+async def test_with_authentication_a_line_names_the_principal(tmp_path: Path, log: Log) -> None:
+    async with with_identities(tmp_path) as client:
+        user, admin = A.calls(client), ADMIN.calls(client)
+        create = CreateRequest(spec=RunSpec(thread_id="t"))
+        ended, cancelled = [(await user.runs.Create(create)).run.run_id for _ in range(2)]
+        log.lines()
+        complete = CompleteRequest(run_id=ended, status=SUCCESS)  # type: ignore[arg-type]
+        await user.runs.Complete(complete)
+        assert log.line().startswith(f"Report on run {ended}: SUCCESS, principal ann, request ")
+        # Neither a repeated report nor late usage ends the run.
+        await user.runs.Complete(complete)
+        await user.runs.Complete(CompleteRequest(run_id=ended, status=SUCCESS, progress={}))  # type: ignore[arg-type]
+        assert not log.lines()
+        answer = await admin.runs.Cancel(CancelRequest(run_id=cancelled))
+        assert f"Cancel of run {cancelled}: CANCELLED" in (line := log.line())
+        assert ", principal adm, request " in line
+        assert answer.run.cancellation.requested_by == "adm"
+        await admin.admin.Delete(DeleteRequest(run_id=ended))
+        assert log.line().startswith(f"Run {ended} deleted, principal adm, request ")
 
 
 async def test_a_lease_and_a_timeout_that_ran_out_have_a_line(client: Client, log: Log) -> None:

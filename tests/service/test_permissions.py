@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import pytest
+import trustme
+from google.protobuf.duration_pb2 import Duration
 
 from runsvc.auth.permissions import TABLE
 from runsvc.client import error_of
@@ -17,6 +19,8 @@ from runsvc.v1 import admin_service_pb2, run_service_pb2
 from runsvc.v1.run_pb2 import AllRuns, RunSpec
 from tests.support.calls import RUNNING, SNAPSHOT_END, SUCCESS
 from tests.support.identities import ADMIN, IDENTITIES, SERVICE, Identity, with_identities
+from tests.support.secure import TlsFolder, replace
+from tests.support.server import in_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,21 +39,25 @@ ON_A_RUN: Final[Mapping[str, Mapping[str, Any]]] = {
     "Complete": {"status": SUCCESS},
     "UpdateProgress": {},
     "UpdateModelName": {"model_name": "m"},
+    "UpdateMetadata": {"set": {"k": "v"}},
     "Heartbeat": {"worker_id": "w"},
     "Cancel": {},
     "AcknowledgeCancel": {},
+    "Release": {"worker_id": "w"},
     "Delete": {},
 }
 #: Calls on the thread of one owner.
 ON_A_THREAD: Final = ("ListByThread", "HasInflight")
 CREATIONS: Final = ("Create", "CreateOrReject")
 #: Calls on the whole scope.
-ON_THE_SCOPE: Final = ("ReconcileOrphans",)
+ON_THE_SCOPE: Final = ("ReconcileOrphans", "Claim")
 #: Calls on the server.
-ON_THE_SERVER: Final = ("GetServerInfo",)
+ON_THE_SERVER: Final = ("GetServerInfo", "SetConcurrencyLimit", "ListConcurrencyLimits")
 STREAMS: Final = ("StreamStatus",)
 #: Calls that need a cancelled run.
 AFTER_A_CANCEL: Final = ("AcknowledgeCancel", "Delete")
+#: Calls that need a run with a holder.
+AFTER_A_START: Final = ("Release",)
 
 
 class World:
@@ -77,6 +85,12 @@ class World:
     async def cancel(self, run_id: str) -> None:
         await ADMIN.calls(self._client).runs.Cancel(run_service_pb2.CancelRequest(run_id=run_id))
 
+    async def start(self, run_id: str) -> None:
+        request = run_service_pb2.SetStatusRequest(
+            run_id=run_id, status="RUN_STATUS_RUNNING", worker_id="w"
+        )
+        await ADMIN.calls(self._client).runs.SetStatus(request)
+
     def owners_of(self, run_ids: Any) -> list[str]:
         """The owners of runs that `fill` created, sorted."""
         return sorted(self.owners[each] for each in run_ids if each in self.owners)
@@ -88,6 +102,35 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         world = World(client, request.param)
         await world.fill()
         yield world
+
+
+@pytest.mark.parametrize("service", TABLE)
+async def test_a_client_certificate_of_another_authority(tmp_path: Path, service: str) -> None:
+    files = TlsFolder(tmp_path / "tls")
+    mapping = replace(tmp_path / "certs.txt", b"ann a user dns:ann.test\n")
+    settings = {**files.settings(clients=True), "auth_certs": mapping}
+    async with in_process(tmp_path / "runs.db", **settings) as plain:
+        for authority in (None, trustme.CA()):
+            identity = files.identity("ann.test", authority=authority)
+            credentials = grpc.ssl_channel_credentials(
+                files.trusted, identity["tls_key"], identity["tls_cert"]
+            )
+            async with grpc.aio.secure_channel(plain.address, credentials) as channel:
+                found = {await raw_outcome(channel, service, method) for method in TABLE[service]}
+            if authority is None:
+                # Every call reached the server, which knew the caller.
+                assert not {each for each in found if each in ("UNAVAILABLE", "UNAUTHENTICATED")}
+            else:
+                assert found == {"UNAVAILABLE"}
+
+
+async def raw_outcome(channel: Any, service: str, method: str) -> Any:
+    """The reason of the error of a call with an empty request."""
+    path = f"/{service}/{method}"
+    if method in STREAMS:
+        stream: Any = channel.unary_stream(path)(b"")
+        return await outcome(stream.read())
+    return await outcome(channel.unary_unary(path)(b""))
 
 
 def refusal(identity: Identity, method: str) -> str | None:
@@ -134,6 +177,8 @@ async def test_calls_on_a_run(world: World) -> None:
             run_id = await world.run_of(owner)
             if method in AFTER_A_CANCEL:
                 await world.cancel(run_id)
+            if method in AFTER_A_START:
+                await world.start(run_id)
             answer = await make(world, method, run_id=run_id, **fields)
             found[method, owner] = answer if isinstance(answer, str) else "done"
             expected[method, owner] = refusal(world.identity, method) or (
@@ -162,6 +207,25 @@ async def test_creations(world: World) -> None:
         found[method] = answer if isinstance(answer, str) else answer.run.owner
         expected[method] = refusal(world.identity, method) or world.identity.scope or ""
     assert found == expected
+
+
+async def test_claims(world: World) -> None:
+    lease, wait = Duration(seconds=9), Duration()
+    answer = await make(
+        world,
+        "Claim",
+        worker_id="w",
+        any_assistant=True,
+        max_runs=9,
+        lease_ttl=lease,
+        wait=wait,
+    )
+    if (expected := refusal(world.identity, "Claim")) is not None:
+        assert answer == expected
+    else:
+        scope = world.identity.scope
+        claimed = world.owners_of(run.run_id for run in answer.runs)
+        assert claimed == sorted(owner for owner in OWNERS if covers(scope, owner))
 
 
 async def test_streams(world: World) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from runsvc.auth.caller import OWNER_KEY
 from runsvc.auth.principal import Principal, Role
 from runsvc.auth.token_file import credential_of
+from tests.support.identity_provider import AUDIENCE, ISSUER, Key, key_set
+from tests.support.secure import replace
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
@@ -98,6 +100,9 @@ class _Stub:
 
 
 _USER, _READER, _WORKER, _SERVICE, _ADMIN = Role
+#: The key of the identity provider that servers trust.
+KEY: Final = Key()
+_JWT_OF_A: Final = KEY.token(sub="a", roles=["reader"])
 A: Final = Identity("A", principal("ann", "a", _USER))
 B: Final = Identity("B", principal("bob", "b", _USER))
 READER: Final = Identity("reader", principal("rea", "a", _READER))
@@ -126,12 +131,21 @@ IDENTITIES: Final = (
     ANONYMOUS,
     Identity("expired", principal("exp", "a", _USER, left=timedelta(seconds=-1))),
     Identity("unknown token", None, token="unknown"),
+    # Tokens of an identity provider.
+    Identity("JWT of b", principal("b", "b", _USER), token=KEY.token(sub="b")),
+    Identity("JWT of b for a", principal("b", "b", _USER), "a", token=KEY.token(sub="b")),
+    Identity("JWT of a reader", principal("a", "a", _READER), token=_JWT_OF_A),
+    Identity("JWT for another audience", None, token=KEY.token(sub="a", aud="other")),
+    Identity("JWT of another issuer", None, token=KEY.token(sub="a", iss="https://other.test/")),
+    Identity("JWT of another key", None, token=Key().token(sub="a")),
+    Identity("expired JWT", None, token=KEY.token(sub="a", exp=1_000_000_000)),
 )
 
 
 def token_file(folder: Path, *more: Principal) -> Path:
     """A token file with the identities, and more principals."""
-    known = {each.principal.name: each.principal for each in IDENTITIES if each.principal}
+    listed = [each.principal for each in IDENTITIES if each.principal and not each.token]
+    known = {each.name: each for each in listed}
     path = folder / "tokens"
     path.write_text("".join(map(line_of, (*known.values(), *more))))
     path.chmod(0o600)
@@ -142,5 +156,8 @@ def token_file(folder: Path, *more: Principal) -> Path:
 async def with_identities(folder: Path, *more: Principal, **settings: Any) -> AsyncIterator[Client]:
     """A client of a server that knows the identities, and more principals."""
     tokens = token_file(folder, *more)
-    async with in_process(folder / "runs.db", auth_tokens=tokens, **settings) as client:
+    keys = replace(folder / "keys.json", key_set(KEY))
+    provider = {"auth_jwks": str(keys), "auth_issuer": ISSUER, "auth_audience": AUDIENCE}
+    everything = {"auth_tokens": tokens, **provider, **settings}
+    async with in_process(folder / "runs.db", **everything) as client:
         yield client

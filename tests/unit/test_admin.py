@@ -219,4 +219,4 @@ async def test_server_info_describes_the_server_and_its_store(server: Server) ->
     info = await server.admin.server_info()
     for cursor in cursors:
         server.hub.close(cursor)
-    assert info == (__version__, "memory", await server.store.reading.clock(), 1, 2, 0, 0)
+    assert info == (__version__, "memory", await server.store.reading.clock(), 1, 2, 0, 0, 0)

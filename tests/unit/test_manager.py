@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from runsvc.store.queries import PageKey
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 CODEC = RunCodec()
 
 
@@ -117,19 +117,18 @@ async def test_create_admits_runs_until_the_thread_is_full(manager: RunManager) 
     runs = [await created(manager) for _ in range(3)]
     with pytest.raises(ThreadFull):
         await created(manager)
-    assert await manager.has_inflight("o", "t") == [run.run_id for run in reversed(runs)]
+    assert (await manager.has_inflight("o", "t")).active == [run.run_id for run in reversed(runs)]
     await created(manager, thread_id="another")
     await manager.cancel("o", runs[0].run_id, CancelAction.INTERRUPT, None)
     await created(manager)
 
 
-@pytest.mark.parametrize("method", ["create", "create_or_reject"])
-async def test_enqueue_is_refused_before_anything_is_written(
-    manager: RunManager, store: MemoryStore, method: str
+async def test_create_refuses_enqueue_before_anything_is_written(
+    manager: RunManager, store: MemoryStore
 ) -> None:
     spec = a_spec(multitask_strategy=MultitaskStrategy.ENQUEUE)
     with pytest.raises(UnsupportedStrategy):
-        await getattr(manager, method)("o", spec, a_request())
+        await manager.create("o", spec, a_request())
     assert (await store.reading.clock()).revision == 0
 
 
@@ -163,7 +162,7 @@ async def test_create_or_reject_admits_one_of_many_concurrent_calls(manager: Run
     busy = [answer for answer in answers if isinstance(answer, ThreadBusy)]
     assert len(busy) == 19
     assert {(error.run_id, error.status) for error in busy} == {
-        ((await manager.has_inflight("o", "t"))[0], PENDING)
+        ((await manager.has_inflight("o", "t")).active[0], PENDING)
     }
 
 
@@ -183,7 +182,7 @@ async def test_a_displacing_run_supersedes_every_active_one(
         assert run.cancellation is not None
         assert run.cancellation.action.name == strategy.name
         assert await stored(manager, run) == run
-    assert await manager.has_inflight("o", "t") == [answer.run.run_id]
+    assert (await manager.has_inflight("o", "t")).active == [answer.run.run_id]
     # A retry must not interrupt its own first run.
     again = await manager.create_or_reject("o", spec, a_request())
     assert again.replayed
@@ -220,7 +219,7 @@ async def test_get_of_another_owners_run_is_not_found(manager: RunManager) -> No
 
 
 async def test_has_inflight_is_empty_for_a_thread_without_active_runs(manager: RunManager) -> None:
-    assert await manager.has_inflight("o", "t") == []
+    assert (await manager.has_inflight("o", "t")).active == []
 
 
 async def test_pages_return_every_run_of_a_thread_once(manager: RunManager) -> None:

@@ -10,8 +10,11 @@ from runsvc.v1.admin_service_pb2 import (
     DeleteRequest,
     GetServerInfoRequest,
     GetServerInfoResponse,
+    ListConcurrencyLimitsRequest,
+    ListConcurrencyLimitsResponse,
     ReconcileOrphansRequest,
     ReconcileOrphansResponse,
+    SetConcurrencyLimitRequest,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +64,23 @@ class AsyncAdminCalls(AsyncCalls):
         Raises NotFound, and FailedPrecondition with INVALID_TRANSITION while the run is active.
         """
         await self._call(self.admin_stub.Delete, DeleteRequest(run_id=run_id), timeout)
+
+    async def set_concurrency_limit(
+        self, prefix: str, width: int | None, *, timeout: float | None = None
+    ) -> None:
+        """Set how many runs may be active for each concurrency key with this prefix. None removes the limit.
+
+        A wider limit makes waiting runs PENDING; a narrower one ends no run.
+        """
+        request = SetConcurrencyLimitRequest(prefix=prefix, width=width)
+        await self._call(self.admin_stub.SetConcurrencyLimit, request, timeout)
+
+    async def list_concurrency_limits(
+        self, *, timeout: float | None = None
+    ) -> ListConcurrencyLimitsResponse:
+        """Return all concurrency limits, in the order of their prefixes."""
+        request = ListConcurrencyLimitsRequest()
+        return await self._call(self.admin_stub.ListConcurrencyLimits, request, timeout)
 
     async def get_server_info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
         """Return the server's version, its store and revisions, and its numbers of active runs and watchers."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from runsvc.core.errors import StoreUnavailable
-from runsvc.core.model import ACTIVE
+from runsvc.core.model import ACTIVE, LIVE
 from runsvc.store import rows
 from runsvc.store.base import Clock
 from runsvc.store.memory.attachments import MemoryAttachments
@@ -46,6 +46,8 @@ class MemoryData:
         #: When each log entry was committed, by revision.
         self.times: dict[int, datetime] = {}
         self.attachments = MemoryAttachments()
+        #: Widths of concurrency keys, by prefix.
+        self.limits: dict[str, int] = {}
         self.store_id = str(uuid4())
         self.time = rows.from_microseconds(0)
         self.revision = 0
@@ -73,4 +75,10 @@ class MemoryData:
         """The active runs of a thread, newest first, without kwargs."""
         return self.search(
             lambda run: run.status in ACTIVE and (run.owner, run.thread_id) == (owner, thread_id)
+        )[::-1]
+
+    def live_on_thread(self, owner: str, thread_id: str) -> Sequence[Record]:
+        """The active and queued runs of a thread, newest first, without kwargs."""
+        return self.search(
+            lambda run: run.status in LIVE and (run.owner, run.thread_id) == (owner, thread_id)
         )[::-1]

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runsvc.core.errors import RevisionCompacted
-from runsvc.core.model import ACTIVE
+from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
-from runsvc.store.base import Census, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.core.queue import NO_GATES, gated
+from runsvc.store.base import Census, Inflight, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.memory.data import without_large
+from runsvc.store.memory.queue import MemoryQueue, stopping_on_thread
+from runsvc.store.queue import COUNTED, Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Run
     from runsvc.core.owners import Scope
+    from runsvc.core.queue import Limit
     from runsvc.store.base import Clock, LogEntry, Record, Topic
     from runsvc.store.memory.data import MemoryData
     from runsvc.store.queries import PageQuery
@@ -37,9 +41,44 @@ class MemoryReading:
         record = await self.get(run_id, scope)
         return record and without_large(record)
 
-    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
+    async def inflight(self, owner: str, thread_id: str) -> Inflight:
         self._data.check_open()
-        return [record.run_id for record in self._data.active_on_thread(owner, thread_id)]
+        found = self._data.live_on_thread(owner, thread_id)
+        active = [record.run_id for record in found if record.status in ACTIVE]
+        queued = [record.run_id for record in found if record.status is RunStatus.QUEUED]
+        return Inflight(active, queued[::-1])
+
+    async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
+        self._data.check_open()
+        with self._data.lock:
+            runs = [
+                self._data.rows[each.run_id].run
+                for each in records
+                if each.run_id in self._data.rows
+            ]
+            return {run.run_id: self._waits(run) for run in runs if run.status is RunStatus.QUEUED}
+
+    def _waits(self, run: Run) -> Waits:
+        live = self._data.live_on_thread(run.owner, run.thread_id)
+        older = self._data.search(
+            lambda other: (
+                other.status is RunStatus.QUEUED
+                and run.concurrency_key is not None
+                and (other.owner, other.concurrency_key) == (run.owner, run.concurrency_key)
+                and other.created_at < run.created_at
+            )
+        )
+        return Waits(
+            gated=gated(run) or NO_GATES,
+            now=self._data.time,
+            active=[each.run_id for each in live if each.status in ACTIVE],
+            queued=[each.run_id for each in live if each.status is RunStatus.QUEUED][::-1],
+            stopping=stopping_on_thread(self._data, run.owner, run.thread_id),
+            ahead=min(len(older), COUNTED),
+        )
+
+    async def limits(self) -> Sequence[Limit]:
+        return MemoryQueue(self._data).limits()
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         found = self._data.search(
@@ -72,7 +111,7 @@ class MemoryReading:
         with self._data.lock:
             found = self._data.search(
                 lambda run: (
-                    _matches(topic, run) and (topic.kind is TopicKind.RUN or run.status in ACTIVE)
+                    _matches(topic, run) and (topic.kind is TopicKind.RUN or run.status in LIVE)
                 )
             )
             states = [RunState(record.run_id, record.revision) for record in found]
@@ -137,7 +176,8 @@ class MemoryReading:
     async def census(self) -> Census:
         with self._data.lock:
             active = self._data.search(lambda run: run.status in ACTIVE)
-            return Census(self._data.clock(), len(active))
+            queued = self._data.search(lambda run: run.status is RunStatus.QUEUED)
+            return Census(self._data.clock(), len(active), len(queued))
 
 
 def _matches(topic: Topic, subject: Run | LogEntry) -> bool:

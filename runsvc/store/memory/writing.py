@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runsvc.core import terms
-from runsvc.core.model import ACTIVE
+from runsvc.core import lifecycle, terms
+from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
 from runsvc.store.base import Loaded, Now
 from runsvc.store.memory.data import MemoryRow, without_large
+from runsvc.store.memory.queue import MemoryQueue
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -44,11 +45,14 @@ class MemoryWriting:
         self._data = data
         self._timekeeper = timekeeper
         self._staged: Changes | None = None
+        self.queue = MemoryQueue(data)
 
     def begin(self) -> Now:
         self._data.check_open()
         now = self._timekeeper.now(not_before=rows.microseconds(self._data.time))
-        return Now(rows.from_microseconds(now), self._data.revision, self._data.commits)
+        has_queued = bool(self._data.search(lambda run: run.status is RunStatus.QUEUED))
+        time, data = rows.from_microseconds(now), self._data
+        return Now(time, data.revision, data.commits, has_queued)
 
     def load(self, queries: Collection[Query | Count]) -> Loaded:
         self._data.check_open()
@@ -59,7 +63,7 @@ class MemoryWriting:
                 case ActiveCount(owner, thread_id):
                     counts[query] = len(self._data.active_on_thread(owner, thread_id))
                 case OwnerActiveCount(owner, limit):
-                    counts[query] = self._count_active(owner, limit)
+                    counts[query] = self._count_of_owner(owner, limit)
                 case AnyReleased(server):
                     counts[query] = self._data.attachments.any_released(server)
                 case _:
@@ -84,6 +88,10 @@ class MemoryWriting:
             for change in changes.attachments:
                 self._data.attachments.change(change)
             self._data.attachments.keep_only(self._data.rows)
+            for prefix, width in changes.limits:
+                self._data.limits.pop(prefix, None)
+                if width is not None:
+                    self._data.limits[prefix] = width
             self._data.log = [
                 entry._replace(body=None) if entry.run_id in changes.deleted else entry
                 for entry in (*self._data.log, *changes.log)
@@ -114,9 +122,9 @@ class MemoryWriting:
                     if row.request and row.request.key == key
                 ]
             case ActiveOnThread(owner, thread_id):
-                return self._data.active_on_thread(owner, thread_id)
+                return self._data.live_on_thread(owner, thread_id)
             case NewestActive(owner, thread_id, limit):
-                newest = self._data.active_on_thread(owner, thread_id)[:limit]
+                newest = self._data.live_on_thread(owner, thread_id)[:limit]
                 return [
                     record._replace(body=b"", activity=b"", progress_sequence=None)
                     for record in newest
@@ -129,8 +137,8 @@ class MemoryWriting:
             case Orphans():
                 return self._data.search(partial(_is_orphan, query))[: query.limit]
 
-    def _count_active(self, owner: str, limit: int) -> int:
-        found = self._data.search(lambda run: run.status in ACTIVE and run.owner == owner)
+    def _count_of_owner(self, owner: str, limit: int) -> int:
+        found = self._data.search(lambda run: run.status in LIVE and run.owner == owner)
         return min(len(found), limit)
 
     def _first_due(self, query: DueLeases | DueTimeouts) -> Sequence[Record]:
@@ -147,7 +155,9 @@ def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
     if isinstance(query, DueTimeouts):
         limit = terms.limit_of(run)
         return limit and limit.since + limit.length
-    if run.lease is None or run.status not in ACTIVE or run.lease.ttl > query.longest:
+    if run.lease is None or run.lease.ttl > query.longest:
+        return None
+    if run.status not in ACTIVE and not lifecycle.is_stopping(run):
         return None
     return run.lease.expires_at
 
@@ -162,6 +172,7 @@ def _is_due(query: DueLeases | DueTimeouts | Lapsed | None, run: Run) -> bool:
 def _is_orphan(query: Orphans, run: Run) -> bool:
     return (
         run.status in ACTIVE & query.statuses
+        and covers(query.scope, run.owner)
         and (run.lease is None or _is_due(query.lapsed, run))
         and (query.before is None or run.created_at <= query.before)
         and query.assistant_id in (None, run.assistant_id)

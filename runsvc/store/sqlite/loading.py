@@ -25,7 +25,14 @@ from runsvc.store.queries import (
 )
 from runsvc.store.sqlite import attachments
 from runsvc.store.sqlite.cache import CachedRun
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS, by_id
+from runsvc.store.sqlite.sql_fragments import (
+    IS_ACTIVE,
+    IS_LIVE,
+    NEWEST_FIRST,
+    RECORD,
+    RUNS,
+    by_id,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,10 +51,10 @@ _BARE: Final = (
 )
 #: The source of RECORD for a search by lease, which starts in `activity`.
 _RUNS_BY_LEASE: Final = "activity CROSS JOIN runs USING (run_id)"
-_ACTIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_ACTIVE}"
-#: Reads the index of active runs only, and no further than the limit.
+_LIVE_ON_THREAD: Final = f"WHERE owner = ? AND thread_id = ? AND {IS_LIVE}"
+#: Reads the index of active and queued runs only, and no further than the limit.
 _COUNT_OF_OWNER: Final = (
-    f"SELECT count(*) FROM (SELECT 1 FROM runs WHERE owner = ? AND {IS_ACTIVE} LIMIT ?)"
+    f"SELECT count(*) FROM (SELECT 1 FROM runs WHERE owner = ? AND {IS_LIVE} LIMIT ?)"
 )
 _END_OF_TIME: Final = 2**63 - 1
 _LEASE_IS_DUE: Final = "lease_expires_at <= ? AND lease_ttl <= ?"
@@ -86,7 +93,7 @@ class Loading:
         return Loaded(self._records, self._counts, self._runs)
 
     def _busy(self, threads: Sequence[NewestActive | ActiveCount]) -> Collection[tuple[str, str]]:
-        """The threads that may have active runs. Most have none, and one statement finds that out for all."""
+        """The threads that may have active or queued runs. Most have none, and one statement finds that out for all."""
         if len(threads) <= 1:
             # Not worth a statement of its own.
             return [(query.owner, query.thread_id) for query in threads]
@@ -97,7 +104,7 @@ class Loading:
             WITH asked (owner, thread_id) AS (VALUES {asked})
             SELECT owner, thread_id FROM asked WHERE EXISTS (
               SELECT 1 FROM runs WHERE owner = asked.owner AND thread_id = asked.thread_id
-              AND {IS_ACTIVE}
+              AND {IS_LIVE}
             )
             """,
             parameters,
@@ -134,9 +141,9 @@ class Loading:
                 where = "WHERE owner = ? AND request_method = ? AND request_id = ?"
                 return self._select(where, key.owner, key.method, key.request_id)
             case ActiveOnThread(owner, thread_id):
-                return self._select(f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
+                return self._select(f"{_LIVE_ON_THREAD} {NEWEST_FIRST}", owner, thread_id)
             case NewestActive(owner, thread_id, limit):
-                rest = f"{_ACTIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
+                rest = f"{_LIVE_ON_THREAD} {NEWEST_FIRST} LIMIT ?"
                 return self._select(rest, owner, thread_id, limit, columns=_BARE, source="runs")
             case Orphans():
                 return self._orphans(query)
@@ -175,7 +182,7 @@ class Loading:
         return int(found[0][0])
 
     def _count(self, query: ActiveCount) -> int:
-        statement = f"SELECT count(*) FROM runs {_ACTIVE_ON_THREAD}"
+        statement = f"SELECT count(*) FROM runs {_LIVE_ON_THREAD} AND {IS_ACTIVE}"
         found = self._connection.execute(statement, (query.owner, query.thread_id)).fetchall()
         return int(found[0][0])
 

@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import aiosqlite
 
 from runsvc.core.errors import RevisionCompacted, StoreUnavailable
-from runsvc.core.model import ACTIVE
+from runsvc.core.model import LIVE, RunStatus
 from runsvc.core.owners import covers
+from runsvc.core.queue import Limit
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
-from runsvc.store.base import Census, Clock, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.base import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
+from runsvc.store.sqlite import queue_facts
 from runsvc.store.sqlite.cache import CachedRun, NewestRuns, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
+from runsvc.store.sqlite.queue import LIMITS
 from runsvc.store.sqlite.read_thread import ReadThread
-from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, NEWEST_FIRST, RECORD, RUNS, by_id
+from runsvc.store.sqlite.sql_fragments import (
+    IS_ACTIVE,
+    IS_LIVE,
+    NEWEST_FIRST,
+    RECORD,
+    RUNS,
+    by_id,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
     from runsvc.core.owners import Scope
     from runsvc.store.base import Codec, LogEntry, Record, Topic
     from runsvc.store.queries import PageKey, PageQuery
+    from runsvc.store.queue import Waits
     from runsvc.store.sqlite.cache import RunCache
 
 _INPUT_AND_RESULT: Final = ", ".join(rows.INPUT_AND_RESULT)
@@ -102,10 +113,19 @@ class SqliteReading:
         found = self._by_id(RECORD, run_id, scope)
         return rows.to_record(found[0]) if found else None
 
-    async def active_on_thread(self, owner: str, thread_id: str) -> Sequence[str]:
-        where = f"owner = ? AND thread_id = ? AND {IS_ACTIVE}"
-        statement = f"SELECT run_id FROM runs WHERE {where} {NEWEST_FIRST}"
-        return [row[0] for row in self._fetch_on_loop(statement, (owner, thread_id))]
+    async def inflight(self, owner: str, thread_id: str) -> Inflight:
+        where = f"owner = ? AND thread_id = ? AND {IS_LIVE}"
+        statement = f"SELECT run_id, status FROM runs WHERE {where} {NEWEST_FIRST}"
+        found = self._fetch_on_loop(statement, (owner, thread_id))
+        active = [run_id for run_id, status in found if status != RunStatus.QUEUED]
+        queued = [run_id for run_id, status in found if status == RunStatus.QUEUED]
+        return Inflight(active, queued[::-1])
+
+    async def waits(self, records: Sequence[Record]) -> Mapping[str, Waits]:
+        return queue_facts.waits(self._fetch_on_loop, records)
+
+    async def limits(self) -> Sequence[Limit]:
+        return [Limit._make(row) for row in self._fetch_on_loop(LIMITS)]
 
     async def clock(self) -> Clock:
         (row,) = self._fetch_on_loop(f"SELECT store_id, revision, {_OLDEST} FROM clock")
@@ -116,9 +136,10 @@ class SqliteReading:
 
     async def census(self) -> Census:
         active = f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}"
-        statement = f"SELECT store_id, revision, {_OLDEST}, ({active}) FROM clock"
-        ((store_id, revision, oldest, count),) = await self._page_reader().fetch(statement)
-        return Census(Clock(store_id, revision, oldest), count)
+        queued = "SELECT count(*) FROM runs WHERE status = 7"
+        statement = f"SELECT store_id, revision, {_OLDEST}, ({active}), ({queued}) FROM clock"
+        ((store_id, revision, oldest, *counts),) = await self._page_reader().fetch(statement)
+        return Census(Clock(store_id, revision, oldest), *counts)
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         generation = self._cache.generation()
@@ -163,7 +184,7 @@ class SqliteReading:
     async def snapshot(self, topic: Topic) -> Snapshot:
         matches = _matches(_MATCHES, topic)
         if topic.kind is not TopicKind.RUN:
-            matches += f" AND {IS_ACTIVE}"
+            matches += f" AND {IS_LIVE}"
         # The clock is part of each row, and alone in one if no run matches.
         statement = f"""
             SELECT clock.revision, found.run_id, found.revision FROM clock LEFT JOIN (
@@ -259,9 +280,9 @@ class SqliteReading:
         where, parameters = _after_position(query, query.after)
         if query.statuses:
             where += f" AND status IN ({', '.join(str(int(each)) for each in query.statuses)})"
-        if query.statuses and query.statuses <= ACTIVE:
-            # The exact condition of the index on active runs, so that SQLite uses it.
-            where += f" AND {IS_ACTIVE}"
+        if query.statuses and query.statuses <= LIVE:
+            # The exact condition of the index, so that SQLite uses it.
+            where += f" AND {IS_LIVE}"
         statement = f"SELECT {RECORD} FROM {RUNS} WHERE {where} {NEWEST_FIRST} LIMIT :limit"
         parameters["limit"] = query.limit
         return await self._page_reader().fetch(statement, parameters, max_bytes=query.max_bytes)

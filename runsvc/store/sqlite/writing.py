@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from runsvc.core.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
+from runsvc.core.model import RunStatus
 from runsvc.store import rows
 from runsvc.store.base import Now
 from runsvc.store.sqlite import attachments
@@ -22,6 +23,7 @@ from runsvc.store.sqlite.connection import (
 from runsvc.store.sqlite.consistency import check_before_open
 from runsvc.store.sqlite.file_guard import HOLDS_ANOTHER
 from runsvc.store.sqlite.loading import Loading
+from runsvc.store.sqlite.queue import SqliteQueue
 from runsvc.store.sqlite.schema import check_version, migrate, refusing_damage
 
 if TYPE_CHECKING:
@@ -117,6 +119,9 @@ class SqliteWriting:
         self._commits = 0
         #: The staged changes.
         self._changes: Changes | None = None
+        #: False only if the store has no queued run, as of the last transaction.
+        self._may_have_queued = True
+        self.queue = SqliteQueue(self._connected)
 
     def open(self) -> None:
         """Open the file; create or migrate it if needed. StoreRefused if it is another program's, or damaged."""
@@ -150,7 +155,7 @@ class SqliteWriting:
         self._changes = None
         self._commits = clock.commits
         time = rows.from_microseconds(self._timekeeper.now(not_before=clock.time))
-        return Now(time, clock.revision, clock.commits)
+        return Now(time, clock.revision, clock.commits, self._has_queued(connection))
 
     @_recovering
     def load(self, queries: Collection[Query | Count]) -> Loaded:
@@ -166,6 +171,10 @@ class SqliteWriting:
             self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
         for change in changes.attachments:
             attachments.save(self._connected(), change)
+        for prefix, width in changes.limits:
+            self._run("DELETE FROM concurrency_limits WHERE prefix = ?", prefix)
+            if width is not None:
+                self._run("INSERT INTO concurrency_limits VALUES (?, ?)", prefix, width)
         if changes.forgotten:
             self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
         self._run(
@@ -195,6 +204,7 @@ class SqliteWriting:
             committed = _committed(changes, before)
         finally:
             self._cache.end_commit(committed)
+        self._may_have_queued |= any(entry.status is RunStatus.QUEUED for entry in changes.log)
         if self._connection is not None:
             time = rows.microseconds(changes.time)
             self._clock = _Clock(time, changes.revision, self._commits + 1)
@@ -229,10 +239,17 @@ class SqliteWriting:
         (data_version,) = connection.execute("PRAGMA data_version").fetchone()
         if self._clock is None or data_version != self._data_version:
             self._cache.clear()
+            self._may_have_queued = True
             row = connection.execute("SELECT time, revision, commits FROM clock").fetchone()
             self._clock = _Clock._make(row)
             self._data_version = data_version
         return self._clock
+
+    def _has_queued(self, connection: sqlite3.Connection) -> bool:
+        if self._may_have_queued:
+            statement = "SELECT EXISTS (SELECT 1 FROM runs WHERE status = 7)"
+            self._may_have_queued = bool(connection.execute(statement).fetchone()[0])
+        return self._may_have_queued
 
     def _took_effect(self) -> bool:
         """True if a commit took effect although it raised. OutcomeUnknown if that cannot be determined."""

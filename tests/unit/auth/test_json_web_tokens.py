@@ -83,7 +83,7 @@ async def test_a_valid_token_names_its_principal(
     ("claims", "detail"),
     [
         ({"exp": int(time.time()) - 31}, "the token has expired"),
-        ({"nbf": int(time.time()) + 90}, "the token is not valid yet"),
+        ({"nbf": int(time.time()) + 86_400}, "the token is not valid yet"),
         ({"aud": "another"}, "the token is for another audience"),
         ({"aud": None}, "lacks one of the claims exp, iss and aud"),
         ({"iss": "https://other.test/"}, "the token is of another issuer"),

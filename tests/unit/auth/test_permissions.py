@@ -45,8 +45,11 @@ def test_the_table_follows_the_roles() -> None:
         "Complete",
         "UpdateProgress",
         "UpdateModelName",
+        "UpdateMetadata",
         "Heartbeat",
         "AcknowledgeCancel",
+        "Claim",
+        "Release",
     }
     assert may[Role.USER] == may[Role.SERVICE] == may[Role.ADMIN]
 

@@ -101,9 +101,23 @@ def test_create_always_is_the_create_call(cli: Cli) -> None:
     assert (answer["run"]["revision"], answer["replayed"]) == ("7", False)
 
 
-def test_unsupported_strategy_is_not_offered(cli: Cli) -> None:
-    result = cli("create", "chat-1", "--strategy", "enqueue")
-    assert "is not one of reject, interrupt, rollback." in result.stderr
+def test_an_unknown_strategy_is_refused(cli: Cli) -> None:
+    result = cli("create", "chat-1", "--strategy", "wait")
+    assert "is not one of reject, interrupt, rollback, enqueue." in result.stderr
+
+
+def test_create_sends_the_options_of_waiting_runs(cli: Cli) -> None:
+    cli.script.will("CreateOrReject", pb.CreateOrRejectResponse(run=RUN))
+    options = "--strategy enqueue --handover after_stop --not-before 2026-11-24T09:30:00Z"
+    options += " --concurrency-key k --queue-timeout 5m --priority 5 --max-attempts 3 --backoff 2s"
+    cli("create", "chat-1", *options.split())
+    assert isinstance(cli.last_request, pb.CreateOrRejectRequest)
+    spec = cli.last_request.spec
+    assert (spec.multitask_strategy, spec.handover, spec.priority) == (4, 2, 5)
+    assert (spec.concurrency_key, spec.queue_timeout.seconds) == ("k", 300)
+    assert spec.not_before.ToJsonString() == "2026-11-24T09:30:00Z"
+    assert (spec.retry.max_attempts, spec.retry.backoff.seconds) == (3, 2)
+    assert "--backoff needs --max-attempts" in cli("create", "t", "--backoff", "1s").stderr
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ async def test_a_batch_is_one_transaction(store: Faulty, group: GroupCommit) -> 
     assert [entry.run_id for entry in committed.entries] == ["a", "b", "c"]
     assert committed.progressed == []
     assert store.writing.calls == ["begin", "save", "commit"]
-    assert await store.reading.active_on_thread("o", "t") == ["c", "b", "a"]
+    assert (await store.reading.inflight("o", "t")).active == ["c", "b", "a"]
 
 
 async def test_a_batch_that_changes_nothing_is_rolled_back(
@@ -148,7 +148,7 @@ async def test_a_command_that_raises_has_no_effect_and_the_others_succeed(
     committed = group.run([creating("a"), raising(fault), creating("b")])
     assert errors(committed.outcomes) == [None, fault, None]
     assert [entry.revision for entry in committed.entries] == [1, 2]
-    assert await store.reading.active_on_thread("o", "t") == ["b", "a"]
+    assert (await store.reading.inflight("o", "t")).active == ["b", "a"]
     assert store.writing.calls == ["begin", "save", "commit"]
 
 
@@ -173,7 +173,7 @@ async def test_only_the_command_at_fault_fails(store: Faulty, group: GroupCommit
         type(None),
     ]
     assert [(entry.run_id, entry.revision) for entry in committed.entries] == [("a", 1), ("c", 2)]
-    assert await store.reading.active_on_thread("o", "t") == ["c", "a"]
+    assert (await store.reading.inflight("o", "t")).active == ["c", "a"]
 
 
 async def test_an_unexpected_error_reaches_its_caller(store: Faulty, group: GroupCommit) -> None:

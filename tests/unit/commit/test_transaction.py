@@ -367,7 +367,7 @@ def test_a_deletion_adds_a_log_entry() -> None:
 def test_forgetting_log_entries_is_a_change_without_a_revision() -> None:
     transaction = an_exclusive_transaction()
     transaction.apply(lambda tx: tx.forget(5))
-    assert saved(transaction) == Changes(NOW.time, 10, [], [], [], 5, [])
+    assert saved(transaction) == Changes(NOW.time, 10, [], [], [], 5, [], [])
 
 
 def test_run_ids_are_distinct_uuids_of_version_7_with_the_stamps_time() -> None:

@@ -30,6 +30,7 @@ from runsvc.core.lifecycle import (
 )
 from runsvc.core.model import (
     ACTIVE,
+    LIVE,
     CancelAction,
     Cancellation,
     CancelOutcome,
@@ -44,7 +45,7 @@ from runsvc.core.model import (
 )
 from runsvc.core.progress import PREVIEW_LIMIT, merge_progress
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 ENDINGS = {SUCCESS, ERROR, TIMEOUT, INTERRUPTED}
 
 #: The status machine, repeated on purpose: a change of the rules must be made in both places.
@@ -130,6 +131,7 @@ def test_a_spec_becomes_a_pending_run() -> None:
         model_name="m",
         worker_id="w",
         metadata=b"{}",
+        pending_at=BORN.time,
     )
 
 
@@ -142,13 +144,16 @@ def test_the_transitions_are_the_status_machine() -> None:
 @pytest.mark.parametrize(("old", "new"), sorted(ALLOWED))
 def test_an_allowed_transition_is_applied(advance: Advance, old: RunStatus, new: RunStatus) -> None:
     run = a_run(old)
+    starts = new is RUNNING
     assert advance(run, new) == replace(
         run,
         status=new,
-        error="e",
+        error=None if starts else "e",
+        attempt=int(starts),
+        fencing_token=AT.revision if starts else 0,
         revision=AT.revision,
         updated_at=AT.time,
-        started_at=AT.time if new is RUNNING else run.started_at,
+        started_at=AT.time if starts else run.started_at,
         ended_at=AT.time if new in ENDINGS else None,
     )
 
@@ -169,11 +174,11 @@ def test_a_repeated_status_has_no_effect_and_any_other_transition_is_refused(
 
 @pytest.mark.parametrize(("new", "decide"), DECISIONS.values(), ids=DECISIONS)
 @every_status()
-def test_the_server_ends_only_active_runs(
+def test_the_server_ends_only_active_runs_and_displaces_queued_ones(
     new: RunStatus, decide: Advance, status: RunStatus
 ) -> None:
     run = a_run(status)
-    if status not in ACTIVE:
+    if status not in ACTIVE and (status, new) != (QUEUED, INTERRUPTED):
         with pytest.raises(InvalidTransition):
             decide(run)
         return
@@ -474,7 +479,7 @@ def test_an_acknowledgement_is_awaited_only_from_an_executor_that_started(
 @pytest.mark.parametrize("name", ["new", None])
 def test_the_model_name_can_change_until_the_end(status: RunStatus, name: str | None) -> None:
     run = a_run(status, model_name="old")
-    if status in ACTIVE:
+    if status in LIVE:
         assert rename_model(run, name, AT) == replace(run, model_name=name, updated_at=AT.time)
         return
     with pytest.raises(RunEnded):

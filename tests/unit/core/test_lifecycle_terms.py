@@ -26,7 +26,7 @@ from runsvc.core.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = RunStatus
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 BORN = Stamp(1, datetime(2026, 1, 1, tzinfo=UTC))
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)
@@ -174,8 +174,18 @@ def test_a_lease_ends_at_the_given_lease_end() -> None:
 
 
 def test_an_ended_run_does_not_expire() -> None:
-    for run in (leased(1, SUCCESS), cancel(leased(1), CancelAction.INTERRUPT, after(2))[0]):
-        assert expire(run, after(1_000)) is run
+    run = leased(1, SUCCESS)
+    assert expire(run, after(1_000)) is run
+
+
+def test_the_executor_of_a_cancelled_run_counts_as_stopped_after_its_lease() -> None:
+    run = cancel(leased(1), CancelAction.INTERRUPT, after(2))[0]
+    assert expire(run, Stamp(7, after(1).time - MOMENT)) is run
+    stopped = expire(run, after(5))
+    assert stopped.cancellation is not None
+    assert stopped.cancellation.presumed_stopped_at == after(5).time
+    assert (stopped.status, stopped.revision) == (run.status, run.revision)
+    assert expire(stopped, after(9)) is stopped
 
 
 def test_a_run_may_be_pending_for_its_start_timeout() -> None:

@@ -42,9 +42,10 @@ def a_run(**facts: Any) -> Run:
     )
 
 
-def test_a_status_is_active_or_terminal() -> None:
+def test_a_status_is_active_or_queued_or_terminal() -> None:
     assert {RunStatus.PENDING, RunStatus.RUNNING} == ACTIVE
-    assert {status for status in RunStatus if status.terminal} == set(RunStatus) - ACTIVE
+    terminal = {status for status in RunStatus if status.terminal}
+    assert terminal == set(RunStatus) - ACTIVE - {RunStatus.QUEUED}
 
 
 @pytest.mark.parametrize("kind", VALUES)

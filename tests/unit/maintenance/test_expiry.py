@@ -57,7 +57,7 @@ class Service:
         self.writer = Writer(GroupCommit(self.store.writing, CODEC, lambda _: None), self._publish)
         self.expiry = self.make_expiry()
 
-    def make_expiry(self, **tuning: int) -> Expiry:
+    def make_expiry(self, **tuning: Any) -> Expiry:
         return Expiry(self.writer, self.lease_clock, **tuning)
 
     def _publish(self, committed: Committed) -> None:

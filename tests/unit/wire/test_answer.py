@@ -66,7 +66,7 @@ def test_every_answer_has_its_run_in_the_same_place() -> None:
         if field.name in {"run", "runs"}
     ]
     assert {number for _, number in fields} == {1}
-    assert len(fields) == 12
+    assert len(fields) == 14
 
 
 @given(runs)

@@ -293,6 +293,8 @@ def test_a_message_has_no_empty_parts() -> None:
         "updated_at",
         "on_disconnect",
         "multitask_strategy",
+        "priority",
+        "handover",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsvc.core.errors import InvalidRequest
-from runsvc.core.model import DisconnectMode, MultitaskStrategy, RequestKey, RunSpec
+from runsvc.core.model import (
+    DisconnectMode,
+    Handover,
+    MultitaskStrategy,
+    RequestKey,
+    Retry,
+    RunSpec,
+)
+from runsvc.v1.run_pb2 import Retry as RetryMessage
 from runsvc.v1.run_pb2 import RunSpec as SpecMessage
 from runsvc.v1.run_service_pb2 import CreateRequest
 from runsvc.wire.creation import creation
 from runsvc.wire.spec_hash import MAX_DEPTH
 from tests.support.faults import fields_of
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def struct(**values: Any) -> Struct:
@@ -68,6 +78,12 @@ def test_every_field_of_a_spec_is_taken() -> None:
         worker_id="w",
         metadata=struct(a=1),
         kwargs=struct(b="x"),
+        handover=2,  # type: ignore[arg-type]
+        not_before=NOON,
+        concurrency_key="k",
+        queue_timeout=timedelta(seconds=3),
+        priority=5,
+        retry=RetryMessage(max_attempts=4, backoff=timedelta(seconds=2)),
     )
     assert created(message) == RunSpec(
         thread_id="t",
@@ -78,6 +94,12 @@ def test_every_field_of_a_spec_is_taken() -> None:
         worker_id="w",
         metadata=message.metadata.SerializeToString(),
         kwargs=message.kwargs.SerializeToString(),
+        handover=Handover.AFTER_STOP,
+        not_before=NOON,
+        concurrency_key="k",
+        queue_timeout=timedelta(seconds=3),
+        priority=5,
+        retry=Retry(4, timedelta(seconds=2)),
     )
 
 
@@ -93,10 +115,16 @@ def test_all_violations_of_a_spec_are_reported_together() -> None:
         lease_ttl=Duration(),
         start_timeout=Duration(seconds=-1),
         timeout=timedelta(days=31),
+        handover=9,  # type: ignore[arg-type]
+        not_before=datetime.now(UTC) + timedelta(days=31),
+        concurrency_key="x" * 129,
+        queue_timeout=Duration(),
+        priority=6,
+        retry=RetryMessage(max_attempts=11, backoff=Duration(seconds=3_601)),
     )
-    assert sorted(faults_of(message)) == sorted(
-        f"spec.{field.name}" for field in SpecMessage.DESCRIPTOR.fields
-    )
+    names = {field.name for field in SpecMessage.DESCRIPTOR.fields} - {"retry"}
+    names |= {"retry.max_attempts", "retry.backoff"}
+    assert sorted(faults_of(message)) == sorted(f"spec.{name}" for name in names)
 
 
 @pytest.mark.parametrize(("name", "limit"), [("metadata", 65_536), ("kwargs", 1_048_576)])

@@ -314,8 +314,10 @@ type GetServerInfoResponse struct {
 	// Bytes of the store's write-ahead log. It is written back into the store at some megabytes; a log that keeps growing
 	// means that something prevents this, such as a program with an open transaction. 0 for a store without one.
 	WriteAheadLogBytes int64 `protobuf:"varint,9,opt,name=write_ahead_log_bytes,json=writeAheadLogBytes,proto3" json:"write_ahead_log_bytes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Runs that are QUEUED.
+	QueuedRuns    int64 `protobuf:"varint,10,opt,name=queued_runs,json=queuedRuns,proto3" json:"queued_runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServerInfoResponse) Reset() {
@@ -411,6 +413,245 @@ func (x *GetServerInfoResponse) GetWriteAheadLogBytes() int64 {
 	return 0
 }
 
+func (x *GetServerInfoResponse) GetQueuedRuns() int64 {
+	if x != nil {
+		return x.QueuedRuns
+	}
+	return 0
+}
+
+// How many runs with the same concurrency_key may be active at a time, for all keys with a prefix. The limit counts each
+// key of each owner by itself. For a key to which several limits apply, the one with the longest prefix counts. A key to
+// which none applies is not limited.
+type ConcurrencyLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first characters of the keys, at most 128. Empty: every key.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// The maximum number of active runs with the same key, 0 to 1,000,000. 0: no run becomes PENDING.
+	Width         int32 `protobuf:"varint,2,opt,name=width,proto3" json:"width,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConcurrencyLimit) Reset() {
+	*x = ConcurrencyLimit{}
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConcurrencyLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConcurrencyLimit) ProtoMessage() {}
+
+func (x *ConcurrencyLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConcurrencyLimit.ProtoReflect.Descriptor instead.
+func (*ConcurrencyLimit) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ConcurrencyLimit) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ConcurrencyLimit) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+// Request to set a concurrency limit.
+type SetConcurrencyLimitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prefix whose limit to set, at most 128 characters. Empty: every key.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// The new limit, 0 to 1,000,000. Unset: remove the limit of this prefix.
+	Width         *int32 `protobuf:"varint,2,opt,name=width,proto3,oneof" json:"width,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConcurrencyLimitRequest) Reset() {
+	*x = SetConcurrencyLimitRequest{}
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConcurrencyLimitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConcurrencyLimitRequest) ProtoMessage() {}
+
+func (x *SetConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
+func (*SetConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetConcurrencyLimitRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *SetConcurrencyLimitRequest) GetWidth() int32 {
+	if x != nil && x.Width != nil {
+		return *x.Width
+	}
+	return 0
+}
+
+// The limit has been set.
+type SetConcurrencyLimitResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConcurrencyLimitResponse) Reset() {
+	*x = SetConcurrencyLimitResponse{}
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConcurrencyLimitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConcurrencyLimitResponse) ProtoMessage() {}
+
+func (x *SetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
+func (*SetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{8}
+}
+
+// Request for the concurrency limits.
+type ListConcurrencyLimitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConcurrencyLimitsRequest) Reset() {
+	*x = ListConcurrencyLimitsRequest{}
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConcurrencyLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConcurrencyLimitsRequest) ProtoMessage() {}
+
+func (x *ListConcurrencyLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConcurrencyLimitsRequest.ProtoReflect.Descriptor instead.
+func (*ListConcurrencyLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{9}
+}
+
+// All concurrency limits.
+type ListConcurrencyLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their prefixes.
+	Limits        []*ConcurrencyLimit `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConcurrencyLimitsResponse) Reset() {
+	*x = ListConcurrencyLimitsResponse{}
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConcurrencyLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConcurrencyLimitsResponse) ProtoMessage() {}
+
+func (x *ListConcurrencyLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_admin_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConcurrencyLimitsResponse.ProtoReflect.Descriptor instead.
+func (*ListConcurrencyLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_admin_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListConcurrencyLimitsResponse) GetLimits() []*ConcurrencyLimit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 var File_runsvc_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_admin_service_proto_rawDesc = "" +
@@ -430,7 +671,7 @@ const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"\rDeleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\"\x10\n" +
 	"\x0eDeleteResponse\"\x16\n" +
-	"\x14GetServerInfoRequest\"\xd1\x02\n" +
+	"\x14GetServerInfoRequest\"\xf2\x02\n" +
 	"\x15GetServerInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -442,11 +683,27 @@ const file_runsvc_v1_admin_service_proto_rawDesc = "" +
 	"activeRuns\x12\x1a\n" +
 	"\bwatchers\x18\a \x01(\x03R\bwatchers\x12 \n" +
 	"\vattachments\x18\b \x01(\x03R\vattachments\x121\n" +
-	"\x15write_ahead_log_bytes\x18\t \x01(\x03R\x12writeAheadLogBytes2\x88\x02\n" +
+	"\x15write_ahead_log_bytes\x18\t \x01(\x03R\x12writeAheadLogBytes\x12\x1f\n" +
+	"\vqueued_runs\x18\n" +
+	" \x01(\x03R\n" +
+	"queuedRuns\"@\n" +
+	"\x10ConcurrencyLimit\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05width\x18\x02 \x01(\x05R\x05width\"Y\n" +
+	"\x1aSetConcurrencyLimitRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x19\n" +
+	"\x05width\x18\x02 \x01(\x05H\x00R\x05width\x88\x01\x01B\b\n" +
+	"\x06_width\"\x1d\n" +
+	"\x1bSetConcurrencyLimitResponse\"\x1e\n" +
+	"\x1cListConcurrencyLimitsRequest\"T\n" +
+	"\x1dListConcurrencyLimitsResponse\x123\n" +
+	"\x06limits\x18\x01 \x03(\v2\x1b.runsvc.v1.ConcurrencyLimitR\x06limits2\xe4\x03\n" +
 	"\fAdminService\x12`\n" +
 	"\x10ReconcileOrphans\x12\".runsvc.v1.ReconcileOrphansRequest\x1a#.runsvc.v1.ReconcileOrphansResponse\"\x03\x90\x02\x02\x12=\n" +
 	"\x06Delete\x12\x18.runsvc.v1.DeleteRequest\x1a\x19.runsvc.v1.DeleteResponse\x12W\n" +
-	"\rGetServerInfo\x12\x1f.runsvc.v1.GetServerInfoRequest\x1a .runsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01Bb\n" +
+	"\rGetServerInfo\x12\x1f.runsvc.v1.GetServerInfoRequest\x1a .runsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\x13SetConcurrencyLimit\x12%.runsvc.v1.SetConcurrencyLimitRequest\x1a&.runsvc.v1.SetConcurrencyLimitResponse\"\x03\x90\x02\x02\x12o\n" +
+	"\x15ListConcurrencyLimits\x12'.runsvc.v1.ListConcurrencyLimitsRequest\x1a(.runsvc.v1.ListConcurrencyLimitsResponse\"\x03\x90\x02\x01Bb\n" +
 	"\x13io.github.runsvc.v1B\x11AdminServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3"
 
 var (
@@ -461,33 +718,43 @@ func file_runsvc_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_admin_service_proto_rawDescData
 }
 
-var file_runsvc_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_runsvc_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_runsvc_v1_admin_service_proto_goTypes = []any{
-	(*ReconcileOrphansRequest)(nil),  // 0: runsvc.v1.ReconcileOrphansRequest
-	(*ReconcileOrphansResponse)(nil), // 1: runsvc.v1.ReconcileOrphansResponse
-	(*DeleteRequest)(nil),            // 2: runsvc.v1.DeleteRequest
-	(*DeleteResponse)(nil),           // 3: runsvc.v1.DeleteResponse
-	(*GetServerInfoRequest)(nil),     // 4: runsvc.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil),    // 5: runsvc.v1.GetServerInfoResponse
-	(*timestamppb.Timestamp)(nil),    // 6: google.protobuf.Timestamp
-	(RunStatus)(0),                   // 7: runsvc.v1.RunStatus
-	(*Run)(nil),                      // 8: runsvc.v1.Run
+	(*ReconcileOrphansRequest)(nil),       // 0: runsvc.v1.ReconcileOrphansRequest
+	(*ReconcileOrphansResponse)(nil),      // 1: runsvc.v1.ReconcileOrphansResponse
+	(*DeleteRequest)(nil),                 // 2: runsvc.v1.DeleteRequest
+	(*DeleteResponse)(nil),                // 3: runsvc.v1.DeleteResponse
+	(*GetServerInfoRequest)(nil),          // 4: runsvc.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),         // 5: runsvc.v1.GetServerInfoResponse
+	(*ConcurrencyLimit)(nil),              // 6: runsvc.v1.ConcurrencyLimit
+	(*SetConcurrencyLimitRequest)(nil),    // 7: runsvc.v1.SetConcurrencyLimitRequest
+	(*SetConcurrencyLimitResponse)(nil),   // 8: runsvc.v1.SetConcurrencyLimitResponse
+	(*ListConcurrencyLimitsRequest)(nil),  // 9: runsvc.v1.ListConcurrencyLimitsRequest
+	(*ListConcurrencyLimitsResponse)(nil), // 10: runsvc.v1.ListConcurrencyLimitsResponse
+	(*timestamppb.Timestamp)(nil),         // 11: google.protobuf.Timestamp
+	(RunStatus)(0),                        // 12: runsvc.v1.RunStatus
+	(*Run)(nil),                           // 13: runsvc.v1.Run
 }
 var file_runsvc_v1_admin_service_proto_depIdxs = []int32{
-	6, // 0: runsvc.v1.ReconcileOrphansRequest.before:type_name -> google.protobuf.Timestamp
-	7, // 1: runsvc.v1.ReconcileOrphansRequest.statuses:type_name -> runsvc.v1.RunStatus
-	8, // 2: runsvc.v1.ReconcileOrphansResponse.runs:type_name -> runsvc.v1.Run
-	0, // 3: runsvc.v1.AdminService.ReconcileOrphans:input_type -> runsvc.v1.ReconcileOrphansRequest
-	2, // 4: runsvc.v1.AdminService.Delete:input_type -> runsvc.v1.DeleteRequest
-	4, // 5: runsvc.v1.AdminService.GetServerInfo:input_type -> runsvc.v1.GetServerInfoRequest
-	1, // 6: runsvc.v1.AdminService.ReconcileOrphans:output_type -> runsvc.v1.ReconcileOrphansResponse
-	3, // 7: runsvc.v1.AdminService.Delete:output_type -> runsvc.v1.DeleteResponse
-	5, // 8: runsvc.v1.AdminService.GetServerInfo:output_type -> runsvc.v1.GetServerInfoResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	11, // 0: runsvc.v1.ReconcileOrphansRequest.before:type_name -> google.protobuf.Timestamp
+	12, // 1: runsvc.v1.ReconcileOrphansRequest.statuses:type_name -> runsvc.v1.RunStatus
+	13, // 2: runsvc.v1.ReconcileOrphansResponse.runs:type_name -> runsvc.v1.Run
+	6,  // 3: runsvc.v1.ListConcurrencyLimitsResponse.limits:type_name -> runsvc.v1.ConcurrencyLimit
+	0,  // 4: runsvc.v1.AdminService.ReconcileOrphans:input_type -> runsvc.v1.ReconcileOrphansRequest
+	2,  // 5: runsvc.v1.AdminService.Delete:input_type -> runsvc.v1.DeleteRequest
+	4,  // 6: runsvc.v1.AdminService.GetServerInfo:input_type -> runsvc.v1.GetServerInfoRequest
+	7,  // 7: runsvc.v1.AdminService.SetConcurrencyLimit:input_type -> runsvc.v1.SetConcurrencyLimitRequest
+	9,  // 8: runsvc.v1.AdminService.ListConcurrencyLimits:input_type -> runsvc.v1.ListConcurrencyLimitsRequest
+	1,  // 9: runsvc.v1.AdminService.ReconcileOrphans:output_type -> runsvc.v1.ReconcileOrphansResponse
+	3,  // 10: runsvc.v1.AdminService.Delete:output_type -> runsvc.v1.DeleteResponse
+	5,  // 11: runsvc.v1.AdminService.GetServerInfo:output_type -> runsvc.v1.GetServerInfoResponse
+	8,  // 12: runsvc.v1.AdminService.SetConcurrencyLimit:output_type -> runsvc.v1.SetConcurrencyLimitResponse
+	10, // 13: runsvc.v1.AdminService.ListConcurrencyLimits:output_type -> runsvc.v1.ListConcurrencyLimitsResponse
+	9,  // [9:14] is the sub-list for method output_type
+	4,  // [4:9] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_admin_service_proto_init() }
@@ -497,13 +764,14 @@ func file_runsvc_v1_admin_service_proto_init() {
 	}
 	file_runsvc_v1_run_proto_init()
 	file_runsvc_v1_admin_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_runsvc_v1_admin_service_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_admin_service_proto_rawDesc), len(file_runsvc_v1_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,16 +34,18 @@ const (
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
 	// NOT_FOUND. The run does not exist or belongs to another owner. Metadata: run_id.
 	ErrorReason_ERROR_REASON_RUN_NOT_FOUND ErrorReason = 1
-	// ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-	// newest active run. Retry when that run has ended.
+	// ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+	// stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+	// run has ended.
 	ErrorReason_ERROR_REASON_THREAD_BUSY ErrorReason = 2
-	// RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+	// RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
 	ErrorReason_ERROR_REASON_THREAD_FULL ErrorReason = 3
-	// UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+	// UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
 	ErrorReason_ERROR_REASON_UNSUPPORTED_STRATEGY ErrorReason = 4
 	// FAILED_PRECONDITION. The run's status does not allow the change. Metadata: run_id, from, to.
 	ErrorReason_ERROR_REASON_INVALID_TRANSITION ErrorReason = 5
-	// FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+	// FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+	// executor. Metadata: run_id.
 	ErrorReason_ERROR_REASON_NOT_HOLDER ErrorReason = 6
 	// ALREADY_EXISTS. The request_id was used with another spec. Metadata: run_id of the run that it created.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 7

@@ -26,17 +26,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The status of a run. PENDING and RUNNING are active; the others are terminal and final.
+// The status of a run. PENDING and RUNNING are active, QUEUED is waiting; the others are terminal and final.
 //
-// Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
-// or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
-// succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+// Allowed transitions: QUEUED to PENDING, TIMEOUT or INTERRUPTED, by the server only; PENDING to RUNNING, SUCCESS,
+// ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or INTERRUPTED, and by the server only to PENDING,
+// for another attempt or after Release. Every other pair is rejected with INVALID_TRANSITION; reporting the status that
+// a run already has succeeds and changes nothing.
 type RunStatus int32
 
 const (
 	// Never stored. In a request it means that the field was left unset.
 	RunStatus_RUN_STATUS_UNSPECIFIED RunStatus = 0
-	// Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
+	// Admitted, not started. A new run that does not wait has this status; an executor starts it with Claim or
+	// SetStatus(RUNNING).
 	RunStatus_RUN_STATUS_PENDING RunStatus = 1
 	// An executor performs the run. started_at is set.
 	RunStatus_RUN_STATUS_RUNNING RunStatus = 2
@@ -49,6 +51,9 @@ const (
 	// The run was cancelled by a caller, displaced by a newer run, abandoned by its last attached watcher, or reported as
 	// interrupted by the executor (see status_reason). Final.
 	RunStatus_RUN_STATUS_INTERRUPTED RunStatus = 6
+	// Admitted, and waiting until all its gates are open (see QueueGate); then the server makes it PENDING. Neither active
+	// nor terminal.
+	RunStatus_RUN_STATUS_QUEUED RunStatus = 7
 )
 
 // Enum value maps for RunStatus.
@@ -61,6 +66,7 @@ var (
 		4: "RUN_STATUS_ERROR",
 		5: "RUN_STATUS_TIMEOUT",
 		6: "RUN_STATUS_INTERRUPTED",
+		7: "RUN_STATUS_QUEUED",
 	}
 	RunStatus_value = map[string]int32{
 		"RUN_STATUS_UNSPECIFIED": 0,
@@ -70,6 +76,7 @@ var (
 		"RUN_STATUS_ERROR":       4,
 		"RUN_STATUS_TIMEOUT":     5,
 		"RUN_STATUS_INTERRUPTED": 6,
+		"RUN_STATUS_QUEUED":      7,
 	}
 )
 
@@ -104,7 +111,7 @@ func (RunStatus) EnumDescriptor() ([]byte, []int) {
 type StatusReason int32
 
 const (
-	// The executor itself reported the status, or the run is still active.
+	// The executor itself reported the status, or the run has not ended.
 	StatusReason_STATUS_REASON_UNSPECIFIED StatusReason = 0
 	// INTERRUPTED by the Cancel call.
 	StatusReason_STATUS_REASON_CANCEL_REQUESTED StatusReason = 1
@@ -112,7 +119,7 @@ const (
 	StatusReason_STATUS_REASON_SUPERSEDED StatusReason = 2
 	// INTERRUPTED because the last attached watcher left and on_disconnect is CANCEL.
 	StatusReason_STATUS_REASON_CLIENT_DISCONNECTED StatusReason = 3
-	// ERROR because the holder's lease expired.
+	// ERROR because the holder's lease expired; PENDING if the run waits for another attempt after that.
 	StatusReason_STATUS_REASON_LEASE_EXPIRED StatusReason = 4
 	// ERROR because reconciliation found the run without a living executor.
 	StatusReason_STATUS_REASON_ORPHANED StatusReason = 5
@@ -120,19 +127,28 @@ const (
 	StatusReason_STATUS_REASON_TIMEOUT_EXCEEDED StatusReason = 6
 	// TIMEOUT because the run was PENDING for longer than its start_timeout.
 	StatusReason_STATUS_REASON_START_TIMEOUT_EXCEEDED StatusReason = 7
+	// TIMEOUT because the run was QUEUED for longer than its queue_timeout.
+	StatusReason_STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED StatusReason = 8
+	// PENDING again, for another attempt: the executor reported an ERROR as retryable.
+	StatusReason_STATUS_REASON_RETRYABLE_ERROR StatusReason = 9
+	// PENDING again because its holder released it.
+	StatusReason_STATUS_REASON_RELEASED StatusReason = 10
 )
 
 // Enum value maps for StatusReason.
 var (
 	StatusReason_name = map[int32]string{
-		0: "STATUS_REASON_UNSPECIFIED",
-		1: "STATUS_REASON_CANCEL_REQUESTED",
-		2: "STATUS_REASON_SUPERSEDED",
-		3: "STATUS_REASON_CLIENT_DISCONNECTED",
-		4: "STATUS_REASON_LEASE_EXPIRED",
-		5: "STATUS_REASON_ORPHANED",
-		6: "STATUS_REASON_TIMEOUT_EXCEEDED",
-		7: "STATUS_REASON_START_TIMEOUT_EXCEEDED",
+		0:  "STATUS_REASON_UNSPECIFIED",
+		1:  "STATUS_REASON_CANCEL_REQUESTED",
+		2:  "STATUS_REASON_SUPERSEDED",
+		3:  "STATUS_REASON_CLIENT_DISCONNECTED",
+		4:  "STATUS_REASON_LEASE_EXPIRED",
+		5:  "STATUS_REASON_ORPHANED",
+		6:  "STATUS_REASON_TIMEOUT_EXCEEDED",
+		7:  "STATUS_REASON_START_TIMEOUT_EXCEEDED",
+		8:  "STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED",
+		9:  "STATUS_REASON_RETRYABLE_ERROR",
+		10: "STATUS_REASON_RELEASED",
 	}
 	StatusReason_value = map[string]int32{
 		"STATUS_REASON_UNSPECIFIED":            0,
@@ -143,6 +159,9 @@ var (
 		"STATUS_REASON_ORPHANED":               5,
 		"STATUS_REASON_TIMEOUT_EXCEEDED":       6,
 		"STATUS_REASON_START_TIMEOUT_EXCEEDED": 7,
+		"STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED": 8,
+		"STATUS_REASON_RETRYABLE_ERROR":        9,
+		"STATUS_REASON_RELEASED":               10,
 	}
 )
 
@@ -340,7 +359,7 @@ func (DisconnectMode) EnumDescriptor() ([]byte, []int) {
 	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{4}
 }
 
-// How CreateOrReject treats the active runs of the thread.
+// How CreateOrReject treats the active and queued runs of the thread.
 type MultitaskStrategy int32
 
 const (
@@ -348,11 +367,11 @@ const (
 	MultitaskStrategy_MULTITASK_STRATEGY_UNSPECIFIED MultitaskStrategy = 0
 	// Reject the new run with THREAD_BUSY.
 	MultitaskStrategy_MULTITASK_STRATEGY_REJECT MultitaskStrategy = 1
-	// Admit the new run and interrupt the active ones, which keep their checkpoints.
+	// Admit the new run and interrupt the active and queued ones, which keep their checkpoints.
 	MultitaskStrategy_MULTITASK_STRATEGY_INTERRUPT MultitaskStrategy = 2
-	// Admit the new run and interrupt the active ones, which revert to the state before them.
+	// Admit the new run and interrupt the active and queued ones, which revert to the state before them.
 	MultitaskStrategy_MULTITASK_STRATEGY_ROLLBACK MultitaskStrategy = 3
-	// Wait for the active run to end. Not supported yet: UNSUPPORTED_STRATEGY.
+	// Admit the new run; it is QUEUED while the thread has an active run or an older queued one.
 	MultitaskStrategy_MULTITASK_STRATEGY_ENQUEUE MultitaskStrategy = 4
 )
 
@@ -399,6 +418,122 @@ func (x MultitaskStrategy) Number() protoreflect.EnumNumber {
 // Deprecated: Use MultitaskStrategy.Descriptor instead.
 func (MultitaskStrategy) EnumDescriptor() ([]byte, []int) {
 	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{5}
+}
+
+// When a run may start after an earlier run of its thread was cancelled or displaced.
+type Handover int32
+
+const (
+	// In a request: IMMEDIATE.
+	Handover_HANDOVER_UNSPECIFIED Handover = 0
+	// At once, although the executor of the earlier run may still be at work.
+	Handover_HANDOVER_IMMEDIATE Handover = 1
+	// When the executors of all earlier runs have stopped: each acknowledged the cancel, or its lease is over, or without
+	// a lease the server's stop grace period (60 seconds by default). Until then the run is QUEUED; with the strategy
+	// REJECT it is refused with THREAD_BUSY instead.
+	Handover_HANDOVER_AFTER_STOP Handover = 2
+)
+
+// Enum value maps for Handover.
+var (
+	Handover_name = map[int32]string{
+		0: "HANDOVER_UNSPECIFIED",
+		1: "HANDOVER_IMMEDIATE",
+		2: "HANDOVER_AFTER_STOP",
+	}
+	Handover_value = map[string]int32{
+		"HANDOVER_UNSPECIFIED": 0,
+		"HANDOVER_IMMEDIATE":   1,
+		"HANDOVER_AFTER_STOP":  2,
+	}
+)
+
+func (x Handover) Enum() *Handover {
+	p := new(Handover)
+	*p = x
+	return p
+}
+
+func (x Handover) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Handover) Descriptor() protoreflect.EnumDescriptor {
+	return file_runsvc_v1_run_proto_enumTypes[6].Descriptor()
+}
+
+func (Handover) Type() protoreflect.EnumType {
+	return &file_runsvc_v1_run_proto_enumTypes[6]
+}
+
+func (x Handover) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Handover.Descriptor instead.
+func (Handover) EnumDescriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{6}
+}
+
+// A condition that a QUEUED run waits for. A run with several closed gates shows the first one of this list.
+type QueueGate int32
+
+const (
+	// Never sent.
+	QueueGate_QUEUE_GATE_UNSPECIFIED QueueGate = 0
+	// Its not_before has not come.
+	QueueGate_QUEUE_GATE_TIME QueueGate = 1
+	// It was created with ENQUEUE, and the thread has an active run or an older queued one.
+	QueueGate_QUEUE_GATE_THREAD QueueGate = 2
+	// Its handover is AFTER_STOP, and the executor of an earlier run of the thread has not stopped.
+	QueueGate_QUEUE_GATE_HANDOVER QueueGate = 3
+	// As many runs with its concurrency_key are active as the limit allows.
+	QueueGate_QUEUE_GATE_CONCURRENCY QueueGate = 4
+)
+
+// Enum value maps for QueueGate.
+var (
+	QueueGate_name = map[int32]string{
+		0: "QUEUE_GATE_UNSPECIFIED",
+		1: "QUEUE_GATE_TIME",
+		2: "QUEUE_GATE_THREAD",
+		3: "QUEUE_GATE_HANDOVER",
+		4: "QUEUE_GATE_CONCURRENCY",
+	}
+	QueueGate_value = map[string]int32{
+		"QUEUE_GATE_UNSPECIFIED": 0,
+		"QUEUE_GATE_TIME":        1,
+		"QUEUE_GATE_THREAD":      2,
+		"QUEUE_GATE_HANDOVER":    3,
+		"QUEUE_GATE_CONCURRENCY": 4,
+	}
+)
+
+func (x QueueGate) Enum() *QueueGate {
+	p := new(QueueGate)
+	*p = x
+	return p
+}
+
+func (x QueueGate) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (QueueGate) Descriptor() protoreflect.EnumDescriptor {
+	return file_runsvc_v1_run_proto_enumTypes[7].Descriptor()
+}
+
+func (QueueGate) Type() protoreflect.EnumType {
+	return &file_runsvc_v1_run_proto_enumTypes[7]
+}
+
+func (x QueueGate) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use QueueGate.Descriptor instead.
+func (QueueGate) EnumDescriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{7}
 }
 
 // The kind of a StreamStatusResponse.
@@ -456,11 +591,11 @@ func (x StatusEvent) String() string {
 }
 
 func (StatusEvent) Descriptor() protoreflect.EnumDescriptor {
-	return file_runsvc_v1_run_proto_enumTypes[6].Descriptor()
+	return file_runsvc_v1_run_proto_enumTypes[8].Descriptor()
 }
 
 func (StatusEvent) Type() protoreflect.EnumType {
-	return &file_runsvc_v1_run_proto_enumTypes[6]
+	return &file_runsvc_v1_run_proto_enumTypes[8]
 }
 
 func (x StatusEvent) Number() protoreflect.EnumNumber {
@@ -469,7 +604,7 @@ func (x StatusEvent) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StatusEvent.Descriptor instead.
 func (StatusEvent) EnumDescriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{8}
 }
 
 // One execution of an assistant on a thread.
@@ -493,7 +628,7 @@ type Run struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When the run last changed; heartbeats do not count. UTC, microseconds.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	// When the run became RUNNING. Unset if it never did.
+	// When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// When the run ended. Present exactly when the status is terminal.
 	EndedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
@@ -502,7 +637,8 @@ type Run struct {
 	// JSON for filtering and display. Set by the caller at creation and with UpdateMetadata. Numbers are doubles:
 	// integers beyond 2^53 lose digits.
 	Metadata *structpb.Struct `protobuf:"bytes,12,opt,name=metadata,proto3" json:"metadata,omitempty"`
-	// The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+	// The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+	// start the run, and may report on it if it was never started.
 	WorkerId *string `protobuf:"bytes,13,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
 	// Whether the run is cancelled when its last attached watcher leaves. As given at creation.
 	OnDisconnect DisconnectMode `protobuf:"varint,14,opt,name=on_disconnect,json=onDisconnect,proto3,enum=runsvc.v1.DisconnectMode" json:"on_disconnect,omitempty"`
@@ -510,16 +646,17 @@ type Run struct {
 	MultitaskStrategy MultitaskStrategy `protobuf:"varint,15,opt,name=multitask_strategy,json=multitaskStrategy,proto3,enum=runsvc.v1.MultitaskStrategy" json:"multitask_strategy,omitempty"`
 	// The model in use, without surrounding white space. Set at creation or with UpdateModelName.
 	ModelName *string `protobuf:"bytes,16,opt,name=model_name,json=modelName,proto3,oneof" json:"model_name,omitempty"`
-	// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+	// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+	// is PENDING again: that of the last attempt.
 	Error *string `protobuf:"bytes,17,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// Present once the run has been cancelled or displaced.
 	Cancellation *Cancellation `protobuf:"bytes,18,opt,name=cancellation,proto3" json:"cancellation,omitempty"`
-	// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-	// `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+	// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+	// of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
 	Kwargs *structpb.Struct `protobuf:"bytes,19,opt,name=kwargs,proto3" json:"kwargs,omitempty"`
 	// The holder's lease. Unset when it has none.
 	Lease *Lease `protobuf:"bytes,20,opt,name=lease,proto3" json:"lease,omitempty"`
-	// Longest time from created_at to RUNNING. Unset: no limit.
+	// Longest time from pending_at to RUNNING. Unset: no limit.
 	StartTimeout *durationpb.Duration `protobuf:"bytes,21,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
 	// Longest time from started_at to the end. Unset: no limit.
 	Timeout *durationpb.Duration `protobuf:"bytes,22,opt,name=timeout,proto3" json:"timeout,omitempty"`
@@ -532,7 +669,30 @@ type Run struct {
 	// the `run` of Get, and of Create and CreateOrReject when they replay. Numbers are doubles, as in metadata.
 	Result *structpb.Struct `protobuf:"bytes,25,opt,name=result,proto3" json:"result,omitempty"`
 	// Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
-	StopReason    *string `protobuf:"bytes,26,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	StopReason *string `protobuf:"bytes,26,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	// What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+	Queue *Queue `protobuf:"bytes,27,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+	Priority int32 `protobuf:"varint,28,opt,name=priority,proto3" json:"priority,omitempty"`
+	// When the run gets another attempt. Unset: never.
+	Retry *Retry `protobuf:"bytes,29,opt,name=retry,proto3" json:"retry,omitempty"`
+	// How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+	Attempt int32 `protobuf:"varint,30,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+	// passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+	FencingToken uint64 `protobuf:"varint,31,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
+	// The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+	// it. As given at creation, or set by the server for another attempt.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// Limits how many runs with this key are active. As given at creation.
+	ConcurrencyKey *string `protobuf:"bytes,33,opt,name=concurrency_key,json=concurrencyKey,proto3,oneof" json:"concurrency_key,omitempty"`
+	// Whether the run waits for the executors of earlier runs. As given at creation.
+	Handover Handover `protobuf:"varint,34,opt,name=handover,proto3,enum=runsvc.v1.Handover" json:"handover,omitempty"`
+	// When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+	// a run that ended QUEUED.
+	PendingAt *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=pending_at,json=pendingAt,proto3" json:"pending_at,omitempty"`
+	// Longest time from created_at in QUEUED. Unset: no limit.
+	QueueTimeout  *durationpb.Duration `protobuf:"bytes,36,opt,name=queue_timeout,json=queueTimeout,proto3" json:"queue_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,6 +909,76 @@ func (x *Run) GetStopReason() string {
 	return ""
 }
 
+func (x *Run) GetQueue() *Queue {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+func (x *Run) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Run) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *Run) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Run) GetFencingToken() uint64 {
+	if x != nil {
+		return x.FencingToken
+	}
+	return 0
+}
+
+func (x *Run) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *Run) GetConcurrencyKey() string {
+	if x != nil && x.ConcurrencyKey != nil {
+		return *x.ConcurrencyKey
+	}
+	return ""
+}
+
+func (x *Run) GetHandover() Handover {
+	if x != nil {
+		return x.Handover
+	}
+	return Handover_HANDOVER_UNSPECIFIED
+}
+
+func (x *Run) GetPendingAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PendingAt
+	}
+	return nil
+}
+
+func (x *Run) GetQueueTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.QueueTimeout
+	}
+	return nil
+}
+
 // The properties of a run to create.
 type RunSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -762,20 +992,33 @@ type RunSpec struct {
 	Metadata *structpb.Struct `protobuf:"bytes,4,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// Unset: empty. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity.
 	Kwargs *structpb.Struct `protobuf:"bytes,5,opt,name=kwargs,proto3" json:"kwargs,omitempty"`
-	// Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+	// Unset: REJECT. Create ignores it, but refuses ENQUEUE.
 	MultitaskStrategy MultitaskStrategy `protobuf:"varint,6,opt,name=multitask_strategy,json=multitaskStrategy,proto3,enum=runsvc.v1.MultitaskStrategy" json:"multitask_strategy,omitempty"`
 	// Unset or blank: none. Trimmed; at most 128 characters.
 	ModelName *string `protobuf:"bytes,7,opt,name=model_name,json=modelName,proto3,oneof" json:"model_name,omitempty"`
 	// The executor of the run: only it may report on the run. Unset: the run has no holder until an executor starts it
 	// with a worker_id, and until then any executor may report. Same form as thread_id.
 	WorkerId *string `protobuf:"bytes,8,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
-	// The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-	// is PENDING. Needs worker_id. Unset: no lease.
+	// The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+	// also while the run is PENDING. Needs worker_id. Unset: no lease.
 	LeaseTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
-	// Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+	// Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
 	StartTimeout *durationpb.Duration `protobuf:"bytes,10,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
 	// Longest time from RUNNING to the end, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
-	Timeout       *durationpb.Duration `protobuf:"bytes,11,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,11,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+	Handover Handover `protobuf:"varint,12,opt,name=handover,proto3,enum=runsvc.v1.Handover" json:"handover,omitempty"`
+	// The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+	// it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+	ConcurrencyKey *string `protobuf:"bytes,14,opt,name=concurrency_key,json=concurrencyKey,proto3,oneof" json:"concurrency_key,omitempty"`
+	// Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+	QueueTimeout *durationpb.Duration `protobuf:"bytes,15,opt,name=queue_timeout,json=queueTimeout,proto3" json:"queue_timeout,omitempty"`
+	// The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+	Priority int32 `protobuf:"varint,16,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Further attempts after a failure. Unset: none.
+	Retry         *Retry `protobuf:"bytes,17,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -887,6 +1130,180 @@ func (x *RunSpec) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *RunSpec) GetHandover() Handover {
+	if x != nil {
+		return x.Handover
+	}
+	return Handover_HANDOVER_UNSPECIFIED
+}
+
+func (x *RunSpec) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *RunSpec) GetConcurrencyKey() string {
+	if x != nil && x.ConcurrencyKey != nil {
+		return *x.ConcurrencyKey
+	}
+	return ""
+}
+
+func (x *RunSpec) GetQueueTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.QueueTimeout
+	}
+	return nil
+}
+
+func (x *RunSpec) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *RunSpec) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+// Further attempts of a run: when its lease expires, or its executor reports a retryable ERROR, the run becomes PENDING
+// again as long as attempts are left. It loses its holder and its lease.
+type Retry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of attempts, 1 to 10. Unset or 0: 1.
+	MaxAttempts int32 `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// The time between the first failed attempt and the next one, at most one hour. It doubles with each further attempt,
+	// up to one hour. Unset: none.
+	Backoff *durationpb.Duration `protobuf:"bytes,2,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	// How many attempts the holders have released; they do not count. Set by the server; ignored in requests.
+	Released      int32 `protobuf:"varint,3,opt,name=released,proto3" json:"released,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retry) Reset() {
+	*x = Retry{}
+	mi := &file_runsvc_v1_run_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retry) ProtoMessage() {}
+
+func (x *Retry) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retry.ProtoReflect.Descriptor instead.
+func (*Retry) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Retry) GetMaxAttempts() int32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *Retry) GetBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *Retry) GetReleased() int32 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+// What a QUEUED run waits for.
+type Queue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first closed gate.
+	Gate QueueGate `protobuf:"varint,1,opt,name=gate,proto3,enum=runsvc.v1.QueueGate" json:"gate,omitempty"`
+	// The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+	// CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
+	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The run that has to end or to stop first: the newest active run of the thread, else the queued run just before this
+	// one; at the gate HANDOVER the run whose executor has not stopped. Unset at the other gates.
+	BlockedByRunId *string `protobuf:"bytes,3,opt,name=blocked_by_run_id,json=blockedByRunId,proto3,oneof" json:"blocked_by_run_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Queue) Reset() {
+	*x = Queue{}
+	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Queue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Queue) ProtoMessage() {}
+
+func (x *Queue) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Queue.ProtoReflect.Descriptor instead.
+func (*Queue) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Queue) GetGate() QueueGate {
+	if x != nil {
+		return x.Gate
+	}
+	return QueueGate_QUEUE_GATE_UNSPECIFIED
+}
+
+func (x *Queue) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Queue) GetBlockedByRunId() string {
+	if x != nil && x.BlockedByRunId != nil {
+		return *x.BlockedByRunId
+	}
+	return ""
+}
+
 // Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -921,7 +1338,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[2]
+	mi := &file_runsvc_v1_run_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1350,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[2]
+	mi := &file_runsvc_v1_run_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1363,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{2}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Progress) GetTotalInputTokens() int64 {
@@ -1052,7 +1469,7 @@ type ModelUsage struct {
 
 func (x *ModelUsage) Reset() {
 	*x = ModelUsage{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	mi := &file_runsvc_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1481,7 @@ func (x *ModelUsage) String() string {
 func (*ModelUsage) ProtoMessage() {}
 
 func (x *ModelUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[3]
+	mi := &file_runsvc_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1494,7 @@ func (x *ModelUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelUsage.ProtoReflect.Descriptor instead.
 func (*ModelUsage) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ModelUsage) GetInputTokens() int64 {
@@ -1131,7 +1548,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[4]
+	mi := &file_runsvc_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1560,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[4]
+	mi := &file_runsvc_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1573,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Lease) GetTtl() *durationpb.Duration {
@@ -1186,14 +1603,17 @@ type Cancellation struct {
 	AcknowledgedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=acknowledged_at,json=acknowledgedAt,proto3" json:"acknowledged_at,omitempty"`
 	// The name of the principal that cancelled the run, or that created the run which displaced it. Empty when the server
 	// ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
-	RequestedBy   string `protobuf:"bytes,5,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestedBy string `protobuf:"bytes,5,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+	// Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+	PresumedStoppedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=presumed_stopped_at,json=presumedStoppedAt,proto3" json:"presumed_stopped_at,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Cancellation) Reset() {
 	*x = Cancellation{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[5]
+	mi := &file_runsvc_v1_run_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1625,7 @@ func (x *Cancellation) String() string {
 func (*Cancellation) ProtoMessage() {}
 
 func (x *Cancellation) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[5]
+	mi := &file_runsvc_v1_run_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1638,7 @@ func (x *Cancellation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancellation.ProtoReflect.Descriptor instead.
 func (*Cancellation) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cancellation) GetAction() CancelAction {
@@ -1256,6 +1676,13 @@ func (x *Cancellation) GetRequestedBy() string {
 	return ""
 }
 
+func (x *Cancellation) GetPresumedStoppedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PresumedStoppedAt
+	}
+	return nil
+}
+
 // Selects every run in the scope of the call.
 type AllRuns struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1267,7 +1694,7 @@ type AllRuns struct {
 
 func (x *AllRuns) Reset() {
 	*x = AllRuns{}
-	mi := &file_runsvc_v1_run_proto_msgTypes[6]
+	mi := &file_runsvc_v1_run_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1706,7 @@ func (x *AllRuns) String() string {
 func (*AllRuns) ProtoMessage() {}
 
 func (x *AllRuns) ProtoReflect() protoreflect.Message {
-	mi := &file_runsvc_v1_run_proto_msgTypes[6]
+	mi := &file_runsvc_v1_run_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1719,7 @@ func (x *AllRuns) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllRuns.ProtoReflect.Descriptor instead.
 func (*AllRuns) Descriptor() ([]byte, []int) {
-	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_runsvc_v1_run_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AllRuns) GetAssistantId() string {
@@ -1306,8 +1733,7 @@ var File_runsvc_v1_run_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x13runsvc/v1/run.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\n" +
-	"\n" +
+	"\x13runsvc/v1/run.proto\x12\trunsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\r\n" +
 	"\x03Run\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tthread_id\x18\x02 \x01(\tR\bthreadId\x12,\n" +
@@ -1340,14 +1766,27 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x05owner\x18\x18 \x01(\tR\x05owner\x12/\n" +
 	"\x06result\x18\x19 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
 	"\vstop_reason\x18\x1a \x01(\tH\x05R\n" +
-	"stopReason\x88\x01\x01B\x0f\n" +
+	"stopReason\x88\x01\x01\x12&\n" +
+	"\x05queue\x18\x1b \x01(\v2\x10.runsvc.v1.QueueR\x05queue\x12\x1a\n" +
+	"\bpriority\x18\x1c \x01(\x05R\bpriority\x12&\n" +
+	"\x05retry\x18\x1d \x01(\v2\x10.runsvc.v1.RetryR\x05retry\x12\x18\n" +
+	"\aattempt\x18\x1e \x01(\x05R\aattempt\x12#\n" +
+	"\rfencing_token\x18\x1f \x01(\x04R\ffencingToken\x129\n" +
+	"\n" +
+	"not_before\x18  \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x12,\n" +
+	"\x0fconcurrency_key\x18! \x01(\tH\x06R\x0econcurrencyKey\x88\x01\x01\x12/\n" +
+	"\bhandover\x18\" \x01(\x0e2\x13.runsvc.v1.HandoverR\bhandover\x129\n" +
+	"\n" +
+	"pending_at\x18# \x01(\v2\x1a.google.protobuf.TimestampR\tpendingAt\x12>\n" +
+	"\rqueue_timeout\x18$ \x01(\v2\x19.google.protobuf.DurationR\fqueueTimeoutB\x0f\n" +
 	"\r_assistant_idB\f\n" +
 	"\n" +
 	"_worker_idB\r\n" +
 	"\v_model_nameB\b\n" +
 	"\x06_errorB\x10\n" +
 	"\x0e_superseded_byB\x0e\n" +
-	"\f_stop_reason\"\xe2\x04\n" +
+	"\f_stop_reasonB\x12\n" +
+	"\x10_concurrency_key\"\x94\a\n" +
 	"\aRunSpec\x12\x1b\n" +
 	"\tthread_id\x18\x01 \x01(\tR\bthreadId\x12&\n" +
 	"\fassistant_id\x18\x02 \x01(\tH\x00R\vassistantId\x88\x01\x01\x12>\n" +
@@ -1361,11 +1800,28 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\tlease_ttl\x18\t \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12>\n" +
 	"\rstart_timeout\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\fstartTimeout\x123\n" +
-	"\atimeout\x18\v \x01(\v2\x19.google.protobuf.DurationR\atimeoutB\x0f\n" +
+	"\atimeout\x18\v \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12/\n" +
+	"\bhandover\x18\f \x01(\x0e2\x13.runsvc.v1.HandoverR\bhandover\x129\n" +
+	"\n" +
+	"not_before\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x12,\n" +
+	"\x0fconcurrency_key\x18\x0e \x01(\tH\x03R\x0econcurrencyKey\x88\x01\x01\x12>\n" +
+	"\rqueue_timeout\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\fqueueTimeout\x12\x1a\n" +
+	"\bpriority\x18\x10 \x01(\x05R\bpriority\x12&\n" +
+	"\x05retry\x18\x11 \x01(\v2\x10.runsvc.v1.RetryR\x05retryB\x0f\n" +
 	"\r_assistant_idB\r\n" +
 	"\v_model_nameB\f\n" +
 	"\n" +
-	"_worker_id\"\xe8\x06\n" +
+	"_worker_idB\x12\n" +
+	"\x10_concurrency_key\"{\n" +
+	"\x05Retry\x12!\n" +
+	"\fmax_attempts\x18\x01 \x01(\x05R\vmaxAttempts\x123\n" +
+	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12\x1a\n" +
+	"\breleased\x18\x03 \x01(\x05R\breleased\"\x93\x01\n" +
+	"\x05Queue\x12(\n" +
+	"\x04gate\x18\x01 \x01(\x0e2\x14.runsvc.v1.QueueGateR\x04gate\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x03R\bposition\x12.\n" +
+	"\x11blocked_by_run_id\x18\x03 \x01(\tH\x00R\x0eblockedByRunId\x88\x01\x01B\x14\n" +
+	"\x12_blocked_by_run_id\"\xe8\x06\n" +
 	"\bProgress\x121\n" +
 	"\x12total_input_tokens\x18\x01 \x01(\x03H\x00R\x10totalInputTokens\x88\x01\x01\x123\n" +
 	"\x13total_output_tokens\x18\x02 \x01(\x03H\x01R\x11totalOutputTokens\x88\x01\x01\x12&\n" +
@@ -1410,17 +1866,18 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x05Lease\x12+\n" +
 	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x88\x02\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xd4\x02\n" +
 	"\fCancellation\x12/\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x17.runsvc.v1.CancelActionR\x06action\x12\x17\n" +
 	"\x04note\x18\x02 \x01(\tH\x00R\x04note\x88\x01\x01\x12=\n" +
 	"\frequested_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12C\n" +
 	"\x0facknowledged_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0eacknowledgedAt\x12!\n" +
-	"\frequested_by\x18\x05 \x01(\tR\vrequestedByB\a\n" +
+	"\frequested_by\x18\x05 \x01(\tR\vrequestedBy\x12J\n" +
+	"\x13presumed_stopped_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x11presumedStoppedAtB\a\n" +
 	"\x05_note\"B\n" +
 	"\aAllRuns\x12&\n" +
 	"\fassistant_id\x18\x01 \x01(\tH\x00R\vassistantId\x88\x01\x01B\x0f\n" +
-	"\r_assistant_id*\xb9\x01\n" +
+	"\r_assistant_id*\xd0\x01\n" +
 	"\tRunStatus\x12\x1a\n" +
 	"\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12RUN_STATUS_PENDING\x10\x01\x12\x16\n" +
@@ -1428,7 +1885,8 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x12RUN_STATUS_SUCCESS\x10\x03\x12\x14\n" +
 	"\x10RUN_STATUS_ERROR\x10\x04\x12\x16\n" +
 	"\x12RUN_STATUS_TIMEOUT\x10\x05\x12\x1a\n" +
-	"\x16RUN_STATUS_INTERRUPTED\x10\x06*\xa1\x02\n" +
+	"\x16RUN_STATUS_INTERRUPTED\x10\x06\x12\x15\n" +
+	"\x11RUN_STATUS_QUEUED\x10\a*\x8a\x03\n" +
 	"\fStatusReason\x12\x1d\n" +
 	"\x19STATUS_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eSTATUS_REASON_CANCEL_REQUESTED\x10\x01\x12\x1c\n" +
@@ -1437,7 +1895,11 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x1bSTATUS_REASON_LEASE_EXPIRED\x10\x04\x12\x1a\n" +
 	"\x16STATUS_REASON_ORPHANED\x10\x05\x12\"\n" +
 	"\x1eSTATUS_REASON_TIMEOUT_EXCEEDED\x10\x06\x12(\n" +
-	"$STATUS_REASON_START_TIMEOUT_EXCEEDED\x10\a*f\n" +
+	"$STATUS_REASON_START_TIMEOUT_EXCEEDED\x10\a\x12(\n" +
+	"$STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED\x10\b\x12!\n" +
+	"\x1dSTATUS_REASON_RETRYABLE_ERROR\x10\t\x12\x1a\n" +
+	"\x16STATUS_REASON_RELEASED\x10\n" +
+	"*f\n" +
 	"\fCancelAction\x12\x1d\n" +
 	"\x19CANCEL_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CANCEL_ACTION_INTERRUPT\x10\x01\x12\x1a\n" +
@@ -1456,7 +1918,17 @@ const file_runsvc_v1_run_proto_rawDesc = "" +
 	"\x19MULTITASK_STRATEGY_REJECT\x10\x01\x12 \n" +
 	"\x1cMULTITASK_STRATEGY_INTERRUPT\x10\x02\x12\x1f\n" +
 	"\x1bMULTITASK_STRATEGY_ROLLBACK\x10\x03\x12\x1e\n" +
-	"\x1aMULTITASK_STRATEGY_ENQUEUE\x10\x04*\xd0\x01\n" +
+	"\x1aMULTITASK_STRATEGY_ENQUEUE\x10\x04*U\n" +
+	"\bHandover\x12\x18\n" +
+	"\x14HANDOVER_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12HANDOVER_IMMEDIATE\x10\x01\x12\x17\n" +
+	"\x13HANDOVER_AFTER_STOP\x10\x02*\x88\x01\n" +
+	"\tQueueGate\x12\x1a\n" +
+	"\x16QUEUE_GATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fQUEUE_GATE_TIME\x10\x01\x12\x15\n" +
+	"\x11QUEUE_GATE_THREAD\x10\x02\x12\x17\n" +
+	"\x13QUEUE_GATE_HANDOVER\x10\x03\x12\x1a\n" +
+	"\x16QUEUE_GATE_CONCURRENCY\x10\x04*\xd0\x01\n" +
 	"\vStatusEvent\x12\x1c\n" +
 	"\x18STATUS_EVENT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15STATUS_EVENT_SNAPSHOT\x10\x01\x12\x1d\n" +
@@ -1479,8 +1951,8 @@ func file_runsvc_v1_run_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_run_proto_rawDescData
 }
 
-var file_runsvc_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_runsvc_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_runsvc_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_runsvc_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_runsvc_v1_run_proto_goTypes = []any{
 	(RunStatus)(0),                // 0: runsvc.v1.RunStatus
 	(StatusReason)(0),             // 1: runsvc.v1.StatusReason
@@ -1488,55 +1960,72 @@ var file_runsvc_v1_run_proto_goTypes = []any{
 	(CancelOutcome)(0),            // 3: runsvc.v1.CancelOutcome
 	(DisconnectMode)(0),           // 4: runsvc.v1.DisconnectMode
 	(MultitaskStrategy)(0),        // 5: runsvc.v1.MultitaskStrategy
-	(StatusEvent)(0),              // 6: runsvc.v1.StatusEvent
-	(*Run)(nil),                   // 7: runsvc.v1.Run
-	(*RunSpec)(nil),               // 8: runsvc.v1.RunSpec
-	(*Progress)(nil),              // 9: runsvc.v1.Progress
-	(*ModelUsage)(nil),            // 10: runsvc.v1.ModelUsage
-	(*Lease)(nil),                 // 11: runsvc.v1.Lease
-	(*Cancellation)(nil),          // 12: runsvc.v1.Cancellation
-	(*AllRuns)(nil),               // 13: runsvc.v1.AllRuns
-	nil,                           // 14: runsvc.v1.Progress.ByModelEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 16: google.protobuf.Struct
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(Handover)(0),                 // 6: runsvc.v1.Handover
+	(QueueGate)(0),                // 7: runsvc.v1.QueueGate
+	(StatusEvent)(0),              // 8: runsvc.v1.StatusEvent
+	(*Run)(nil),                   // 9: runsvc.v1.Run
+	(*RunSpec)(nil),               // 10: runsvc.v1.RunSpec
+	(*Retry)(nil),                 // 11: runsvc.v1.Retry
+	(*Queue)(nil),                 // 12: runsvc.v1.Queue
+	(*Progress)(nil),              // 13: runsvc.v1.Progress
+	(*ModelUsage)(nil),            // 14: runsvc.v1.ModelUsage
+	(*Lease)(nil),                 // 15: runsvc.v1.Lease
+	(*Cancellation)(nil),          // 16: runsvc.v1.Cancellation
+	(*AllRuns)(nil),               // 17: runsvc.v1.AllRuns
+	nil,                           // 18: runsvc.v1.Progress.ByModelEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 20: google.protobuf.Struct
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
 }
 var file_runsvc_v1_run_proto_depIdxs = []int32{
 	0,  // 0: runsvc.v1.Run.status:type_name -> runsvc.v1.RunStatus
 	1,  // 1: runsvc.v1.Run.status_reason:type_name -> runsvc.v1.StatusReason
-	15, // 2: runsvc.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	15, // 3: runsvc.v1.Run.updated_at:type_name -> google.protobuf.Timestamp
-	15, // 4: runsvc.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	15, // 5: runsvc.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
-	9,  // 6: runsvc.v1.Run.progress:type_name -> runsvc.v1.Progress
-	16, // 7: runsvc.v1.Run.metadata:type_name -> google.protobuf.Struct
+	19, // 2: runsvc.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	19, // 3: runsvc.v1.Run.updated_at:type_name -> google.protobuf.Timestamp
+	19, // 4: runsvc.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	19, // 5: runsvc.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	13, // 6: runsvc.v1.Run.progress:type_name -> runsvc.v1.Progress
+	20, // 7: runsvc.v1.Run.metadata:type_name -> google.protobuf.Struct
 	4,  // 8: runsvc.v1.Run.on_disconnect:type_name -> runsvc.v1.DisconnectMode
 	5,  // 9: runsvc.v1.Run.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
-	12, // 10: runsvc.v1.Run.cancellation:type_name -> runsvc.v1.Cancellation
-	16, // 11: runsvc.v1.Run.kwargs:type_name -> google.protobuf.Struct
-	11, // 12: runsvc.v1.Run.lease:type_name -> runsvc.v1.Lease
-	17, // 13: runsvc.v1.Run.start_timeout:type_name -> google.protobuf.Duration
-	17, // 14: runsvc.v1.Run.timeout:type_name -> google.protobuf.Duration
-	16, // 15: runsvc.v1.Run.result:type_name -> google.protobuf.Struct
-	4,  // 16: runsvc.v1.RunSpec.on_disconnect:type_name -> runsvc.v1.DisconnectMode
-	16, // 17: runsvc.v1.RunSpec.metadata:type_name -> google.protobuf.Struct
-	16, // 18: runsvc.v1.RunSpec.kwargs:type_name -> google.protobuf.Struct
-	5,  // 19: runsvc.v1.RunSpec.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
-	17, // 20: runsvc.v1.RunSpec.lease_ttl:type_name -> google.protobuf.Duration
-	17, // 21: runsvc.v1.RunSpec.start_timeout:type_name -> google.protobuf.Duration
-	17, // 22: runsvc.v1.RunSpec.timeout:type_name -> google.protobuf.Duration
-	14, // 23: runsvc.v1.Progress.by_model:type_name -> runsvc.v1.Progress.ByModelEntry
-	17, // 24: runsvc.v1.Lease.ttl:type_name -> google.protobuf.Duration
-	15, // 25: runsvc.v1.Lease.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 26: runsvc.v1.Cancellation.action:type_name -> runsvc.v1.CancelAction
-	15, // 27: runsvc.v1.Cancellation.requested_at:type_name -> google.protobuf.Timestamp
-	15, // 28: runsvc.v1.Cancellation.acknowledged_at:type_name -> google.protobuf.Timestamp
-	10, // 29: runsvc.v1.Progress.ByModelEntry.value:type_name -> runsvc.v1.ModelUsage
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	16, // 10: runsvc.v1.Run.cancellation:type_name -> runsvc.v1.Cancellation
+	20, // 11: runsvc.v1.Run.kwargs:type_name -> google.protobuf.Struct
+	15, // 12: runsvc.v1.Run.lease:type_name -> runsvc.v1.Lease
+	21, // 13: runsvc.v1.Run.start_timeout:type_name -> google.protobuf.Duration
+	21, // 14: runsvc.v1.Run.timeout:type_name -> google.protobuf.Duration
+	20, // 15: runsvc.v1.Run.result:type_name -> google.protobuf.Struct
+	12, // 16: runsvc.v1.Run.queue:type_name -> runsvc.v1.Queue
+	11, // 17: runsvc.v1.Run.retry:type_name -> runsvc.v1.Retry
+	19, // 18: runsvc.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	6,  // 19: runsvc.v1.Run.handover:type_name -> runsvc.v1.Handover
+	19, // 20: runsvc.v1.Run.pending_at:type_name -> google.protobuf.Timestamp
+	21, // 21: runsvc.v1.Run.queue_timeout:type_name -> google.protobuf.Duration
+	4,  // 22: runsvc.v1.RunSpec.on_disconnect:type_name -> runsvc.v1.DisconnectMode
+	20, // 23: runsvc.v1.RunSpec.metadata:type_name -> google.protobuf.Struct
+	20, // 24: runsvc.v1.RunSpec.kwargs:type_name -> google.protobuf.Struct
+	5,  // 25: runsvc.v1.RunSpec.multitask_strategy:type_name -> runsvc.v1.MultitaskStrategy
+	21, // 26: runsvc.v1.RunSpec.lease_ttl:type_name -> google.protobuf.Duration
+	21, // 27: runsvc.v1.RunSpec.start_timeout:type_name -> google.protobuf.Duration
+	21, // 28: runsvc.v1.RunSpec.timeout:type_name -> google.protobuf.Duration
+	6,  // 29: runsvc.v1.RunSpec.handover:type_name -> runsvc.v1.Handover
+	19, // 30: runsvc.v1.RunSpec.not_before:type_name -> google.protobuf.Timestamp
+	21, // 31: runsvc.v1.RunSpec.queue_timeout:type_name -> google.protobuf.Duration
+	11, // 32: runsvc.v1.RunSpec.retry:type_name -> runsvc.v1.Retry
+	21, // 33: runsvc.v1.Retry.backoff:type_name -> google.protobuf.Duration
+	7,  // 34: runsvc.v1.Queue.gate:type_name -> runsvc.v1.QueueGate
+	18, // 35: runsvc.v1.Progress.by_model:type_name -> runsvc.v1.Progress.ByModelEntry
+	21, // 36: runsvc.v1.Lease.ttl:type_name -> google.protobuf.Duration
+	19, // 37: runsvc.v1.Lease.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 38: runsvc.v1.Cancellation.action:type_name -> runsvc.v1.CancelAction
+	19, // 39: runsvc.v1.Cancellation.requested_at:type_name -> google.protobuf.Timestamp
+	19, // 40: runsvc.v1.Cancellation.acknowledged_at:type_name -> google.protobuf.Timestamp
+	19, // 41: runsvc.v1.Cancellation.presumed_stopped_at:type_name -> google.protobuf.Timestamp
+	14, // 42: runsvc.v1.Progress.ByModelEntry.value:type_name -> runsvc.v1.ModelUsage
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_proto_init() }
@@ -1546,17 +2035,18 @@ func file_runsvc_v1_run_proto_init() {
 	}
 	file_runsvc_v1_run_proto_msgTypes[0].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[1].OneofWrappers = []any{}
-	file_runsvc_v1_run_proto_msgTypes[2].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[3].OneofWrappers = []any{}
+	file_runsvc_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
 	file_runsvc_v1_run_proto_msgTypes[5].OneofWrappers = []any{}
-	file_runsvc_v1_run_proto_msgTypes[6].OneofWrappers = []any{}
+	file_runsvc_v1_run_proto_msgTypes[7].OneofWrappers = []any{}
+	file_runsvc_v1_run_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_proto_rawDesc), len(file_runsvc_v1_run_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   8,
+			NumEnums:      9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

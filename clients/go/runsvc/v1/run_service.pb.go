@@ -531,7 +531,9 @@ type HasInflightResponse struct {
 	// True when the thread has an active run.
 	HasInflight bool `protobuf:"varint,1,opt,name=has_inflight,json=hasInflight,proto3" json:"has_inflight,omitempty"`
 	// The ids of the active runs, newest first.
-	RunIds        []string `protobuf:"bytes,2,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	RunIds []string `protobuf:"bytes,2,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	// The ids of the queued runs, oldest first.
+	QueuedRunIds  []string `protobuf:"bytes,3,rep,name=queued_run_ids,json=queuedRunIds,proto3" json:"queued_run_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,6 +582,13 @@ func (x *HasInflightResponse) GetRunIds() []string {
 	return nil
 }
 
+func (x *HasInflightResponse) GetQueuedRunIds() []string {
+	if x != nil {
+		return x.QueuedRunIds
+	}
+	return nil
+}
+
 // An executor's report of a status.
 type SetStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -599,7 +608,11 @@ type SetStatusRequest struct {
 	// As in CompleteRequest.
 	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
 	// As in CompleteRequest; only with a terminal status.
-	StopReason    *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	StopReason *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	// The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+	Retryable     bool `protobuf:"varint,9,opt,name=retryable,proto3" json:"retryable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +696,20 @@ func (x *SetStatusRequest) GetStopReason() string {
 	return ""
 }
 
+func (x *SetStatusRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+func (x *SetStatusRequest) GetRetryable() bool {
+	if x != nil {
+		return x.Retryable
+	}
+	return false
+}
+
 // The run after the report.
 type SetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -757,7 +784,11 @@ type CompleteRequest struct {
 	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
 	// Why the run stopped, in the executor's own word. Trimmed; at most 128 characters. Kept from the report that ends
 	// the run or acknowledges its cancel. Unset or blank: none.
-	StopReason    *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	StopReason *string `protobuf:"bytes,7,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	// As in SetStatusRequest.
+	Attempt *int32 `protobuf:"varint,8,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// As in SetStatusRequest. The usage is then not final, because another attempt follows.
+	Retryable     bool `protobuf:"varint,9,opt,name=retryable,proto3" json:"retryable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -841,6 +872,20 @@ func (x *CompleteRequest) GetStopReason() string {
 	return ""
 }
 
+func (x *CompleteRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+func (x *CompleteRequest) GetRetryable() bool {
+	if x != nil {
+		return x.Retryable
+	}
+	return false
+}
+
 // The run after the report.
 type CompleteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -910,7 +955,9 @@ type UpdateProgressRequest struct {
 	// cancelled, timed-out or lost run is recorded.
 	Final bool `protobuf:"varint,4,opt,name=final,proto3" json:"final,omitempty"`
 	// The reporting executor. Required for a run that has a holder.
-	WorkerId      *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	WorkerId *string `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,6,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -978,6 +1025,13 @@ func (x *UpdateProgressRequest) GetWorkerId() string {
 		return *x.WorkerId
 	}
 	return ""
+}
+
+func (x *UpdateProgressRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run after the report.
@@ -1263,7 +1317,9 @@ type HeartbeatRequest struct {
 	// Required.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Required.
-	WorkerId      string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1310,6 +1366,13 @@ func (x *HeartbeatRequest) GetWorkerId() string {
 		return x.WorkerId
 	}
 	return ""
+}
+
+func (x *HeartbeatRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run with its renewed lease.
@@ -1487,7 +1550,9 @@ type AcknowledgeCancelRequest struct {
 	// The final usage; merged unless final progress was reported before. Unset: none.
 	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
 	// Why the run stopped, as in CompleteRequest.
-	StopReason    *string `protobuf:"bytes,4,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	StopReason *string `protobuf:"bytes,4,opt,name=stop_reason,json=stopReason,proto3,oneof" json:"stop_reason,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,5,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1548,6 +1613,13 @@ func (x *AcknowledgeCancelRequest) GetStopReason() string {
 		return *x.StopReason
 	}
 	return ""
+}
+
+func (x *AcknowledgeCancelRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
 }
 
 // The run after the report.
@@ -1617,7 +1689,7 @@ type StreamStatusRequest struct {
 	//	*StreamStatusRequest_All
 	Target isStreamStatusRequest_Target `protobuf_oneof:"target"`
 	// Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-	// created. Unset: start with a snapshot (of active runs, for a thread or all).
+	// created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
 	AfterRevision *uint64 `protobuf:"varint,4,opt,name=after_revision,json=afterRevision,proto3,oneof" json:"after_revision,omitempty"`
 	// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
 	// not checked.
@@ -1858,6 +1930,265 @@ func (x *StreamStatusResponse) GetStoreId() string {
 	return ""
 }
 
+// An executor's request for work.
+type ClaimRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The executor: it becomes the holder. Same form as a thread_id.
+	WorkerId string `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// The assistants whose runs the executor performs: 1 to 16, unless any_assistant is set.
+	AssistantIds []string `protobuf:"bytes,2,rep,name=assistant_ids,json=assistantIds,proto3" json:"assistant_ids,omitempty"`
+	// The maximum number of runs, 1 to 32: at most as many as the executor can start at once. 0 means 1. An answer also
+	// ends at 1 MiB.
+	MaxRuns int32 `protobuf:"varint,3,opt,name=max_runs,json=maxRuns,proto3" json:"max_runs,omitempty"`
+	// Required. The length of the lease of each run, 1 second to 1 hour.
+	LeaseTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
+	// How long to wait for a run, 0 to 60 seconds. Unset: 20 seconds.
+	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Makes a retry safe after a lost answer: the same id and worker_id return the runs that the first call handed out, as
+	// long as they are RUNNING in that attempt; if none is, the call claims anew. At most 255 characters. Empty: every
+	// call claims anew.
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Also runs of every other assistant, and those without one. assistant_ids must then be empty.
+	AnyAssistant  bool `protobuf:"varint,7,opt,name=any_assistant,json=anyAssistant,proto3" json:"any_assistant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimRequest) Reset() {
+	*x = ClaimRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimRequest) ProtoMessage() {}
+
+func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
+func (*ClaimRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ClaimRequest) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetAssistantIds() []string {
+	if x != nil {
+		return x.AssistantIds
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetMaxRuns() int32 {
+	if x != nil {
+		return x.MaxRuns
+	}
+	return 0
+}
+
+func (x *ClaimRequest) GetLeaseTtl() *durationpb.Duration {
+	if x != nil {
+		return x.LeaseTtl
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetAnyAssistant() bool {
+	if x != nil {
+		return x.AnyAssistant
+	}
+	return false
+}
+
+// The runs that were handed out.
+type ClaimResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RUNNING, in the order in which they were taken, with kwargs. Empty when `wait` is over.
+	Runs          []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimResponse) Reset() {
+	*x = ClaimResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimResponse) ProtoMessage() {}
+
+func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
+func (*ClaimResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ClaimResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+// An executor's request to give a run back.
+type ReleaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Required. The holder.
+	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// As in SetStatusRequest.
+	Attempt       *int32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ReleaseRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ReleaseRequest) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *ReleaseRequest) GetAttempt() int32 {
+	if x != nil && x.Attempt != nil {
+		return *x.Attempt
+	}
+	return 0
+}
+
+// The run that was given back.
+type ReleaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without kwargs.
+	Run           *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runsvc_v1_run_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_runsvc_v1_run_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ReleaseResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
 var File_runsvc_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_runsvc_v1_run_service_proto_rawDesc = "" +
@@ -1895,10 +2226,11 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x04runs\x18\x01 \x03(\v2\x0e.runsvc.v1.RunR\x04runs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n" +
 	"\x12HasInflightRequest\x12\x1b\n" +
-	"\tthread_id\x18\x01 \x01(\tR\bthreadId\"Q\n" +
+	"\tthread_id\x18\x01 \x01(\tR\bthreadId\"w\n" +
 	"\x13HasInflightResponse\x12!\n" +
 	"\fhas_inflight\x18\x01 \x01(\bR\vhasInflight\x12\x17\n" +
-	"\arun_ids\x18\x02 \x03(\tR\x06runIds\"\xcb\x02\n" +
+	"\arun_ids\x18\x02 \x03(\tR\x06runIds\x12$\n" +
+	"\x0equeued_run_ids\x18\x03 \x03(\tR\fqueuedRunIds\"\x94\x03\n" +
 	"\x10SetStatusRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
@@ -1907,14 +2239,18 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tlease_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12/\n" +
 	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
 	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
-	"stopReason\x88\x01\x01B\b\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x03R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
 	"_worker_idB\x0e\n" +
-	"\f_stop_reason\"O\n" +
+	"\f_stop_reasonB\n" +
+	"\n" +
+	"\b_attempt\"O\n" +
 	"\x11SetStatusResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xc3\x02\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\x8c\x03\n" +
 	"\x0fCompleteRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x06status\x12\x19\n" +
@@ -1923,23 +2259,30 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12/\n" +
 	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06result\x12$\n" +
 	"\vstop_reason\x18\a \x01(\tH\x02R\n" +
-	"stopReason\x88\x01\x01B\b\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\b \x01(\x05H\x03R\aattempt\x88\x01\x01\x12\x1c\n" +
+	"\tretryable\x18\t \x01(\bR\tretryableB\b\n" +
 	"\x06_errorB\f\n" +
 	"\n" +
 	"_worker_idB\x0e\n" +
-	"\f_stop_reason\"N\n" +
+	"\f_stop_reasonB\n" +
+	"\n" +
+	"\b_attempt\"N\n" +
 	"\x10CompleteResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xd3\x01\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\xfe\x01\n" +
 	"\x15UpdateProgressRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12/\n" +
 	"\bprogress\x18\x02 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12\x1f\n" +
 	"\bsequence\x18\x03 \x01(\x04H\x00R\bsequence\x88\x01\x01\x12\x14\n" +
 	"\x05final\x18\x04 \x01(\bR\x05final\x12 \n" +
-	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01B\v\n" +
+	"\tworker_id\x18\x05 \x01(\tH\x01R\bworkerId\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\x06 \x01(\x05H\x02R\aattempt\x88\x01\x01B\v\n" +
 	"\t_sequenceB\f\n" +
 	"\n" +
-	"_worker_id\"T\n" +
+	"_worker_idB\n" +
+	"\n" +
+	"\b_attempt\"T\n" +
 	"\x16UpdateProgressResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\"b\n" +
@@ -1956,10 +2299,13 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x06remove\x18\x03 \x03(\tR\x06remove\"T\n" +
 	"\x16UpdateMetadataResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"F\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"q\n" +
 	"\x10HeartbeatRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
-	"\tworker_id\x18\x02 \x01(\tR\bworkerId\"5\n" +
+	"\tworker_id\x18\x02 \x01(\tR\bworkerId\x12\x1d\n" +
+	"\aattempt\x18\x03 \x01(\x05H\x00R\aattempt\x88\x01\x01B\n" +
+	"\n" +
+	"\b_attempt\"5\n" +
 	"\x11HeartbeatResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\"y\n" +
 	"\rCancelRequest\x12\x15\n" +
@@ -1969,16 +2315,19 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x05_note\"f\n" +
 	"\x0eCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x122\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xc8\x01\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x18.runsvc.v1.CancelOutcomeR\aoutcome\"\xf3\x01\n" +
 	"\x18AcknowledgeCancelRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12 \n" +
 	"\tworker_id\x18\x02 \x01(\tH\x00R\bworkerId\x88\x01\x01\x12/\n" +
 	"\bprogress\x18\x03 \x01(\v2\x13.runsvc.v1.ProgressR\bprogress\x12$\n" +
 	"\vstop_reason\x18\x04 \x01(\tH\x01R\n" +
-	"stopReason\x88\x01\x01B\f\n" +
+	"stopReason\x88\x01\x01\x12\x1d\n" +
+	"\aattempt\x18\x05 \x01(\x05H\x02R\aattempt\x88\x01\x01B\f\n" +
 	"\n" +
 	"_worker_idB\x0e\n" +
-	"\f_stop_reason\"W\n" +
+	"\f_stop_reasonB\n" +
+	"\n" +
+	"\b_attempt\"W\n" +
 	"\x19AcknowledgeCancelResponse\x12 \n" +
 	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\"\x95\x03\n" +
@@ -2000,7 +2349,26 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\x03run\x18\x03 \x01(\v2\x0e.runsvc.v1.RunR\x03run\x12=\n" +
 	"\x0fprevious_status\x18\x04 \x01(\x0e2\x14.runsvc.v1.RunStatusR\x0epreviousStatus\x12\x12\n" +
 	"\x04more\x18\x05 \x01(\bR\x04more\x12\x19\n" +
-	"\bstore_id\x18\x06 \x01(\tR\astoreId2\xfd\b\n" +
+	"\bstore_id\x18\x06 \x01(\tR\astoreId\"\x96\x02\n" +
+	"\fClaimRequest\x12\x1b\n" +
+	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12#\n" +
+	"\rassistant_ids\x18\x02 \x03(\tR\fassistantIds\x12\x19\n" +
+	"\bmax_runs\x18\x03 \x01(\x05R\amaxRuns\x126\n" +
+	"\tlease_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bleaseTtl\x12-\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12#\n" +
+	"\rany_assistant\x18\a \x01(\bR\fanyAssistant\"3\n" +
+	"\rClaimResponse\x12\"\n" +
+	"\x04runs\x18\x01 \x03(\v2\x0e.runsvc.v1.RunR\x04runs\"o\n" +
+	"\x0eReleaseRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
+	"\tworker_id\x18\x02 \x01(\tR\bworkerId\x12\x1d\n" +
+	"\aattempt\x18\x03 \x01(\x05H\x00R\aattempt\x88\x01\x01B\n" +
+	"\n" +
+	"\b_attempt\"3\n" +
+	"\x0fReleaseResponse\x12 \n" +
+	"\x03run\x18\x01 \x01(\v2\x0e.runsvc.v1.RunR\x03run2\xfb\t\n" +
 	"\n" +
 	"RunService\x12=\n" +
 	"\x06Create\x12\x18.runsvc.v1.CreateRequest\x1a\x19.runsvc.v1.CreateResponse\x12U\n" +
@@ -2016,7 +2384,9 @@ const file_runsvc_v1_run_service_proto_rawDesc = "" +
 	"\tHeartbeat\x12\x1b.runsvc.v1.HeartbeatRequest\x1a\x1c.runsvc.v1.HeartbeatResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\x06Cancel\x12\x18.runsvc.v1.CancelRequest\x1a\x19.runsvc.v1.CancelResponse\"\x03\x90\x02\x02\x12c\n" +
 	"\x11AcknowledgeCancel\x12#.runsvc.v1.AcknowledgeCancelRequest\x1a$.runsvc.v1.AcknowledgeCancelResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\fStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x010\x01B`\n" +
+	"\fStreamStatus\x12\x1e.runsvc.v1.StreamStatusRequest\x1a\x1f.runsvc.v1.StreamStatusResponse\"\x03\x90\x02\x010\x01\x12:\n" +
+	"\x05Claim\x12\x17.runsvc.v1.ClaimRequest\x1a\x18.runsvc.v1.ClaimResponse\x12@\n" +
+	"\aRelease\x12\x19.runsvc.v1.ReleaseRequest\x1a\x1a.runsvc.v1.ReleaseResponseB`\n" +
 	"\x13io.github.runsvc.v1B\x0fRunServiceProtoP\x01Z6github.com/runsvc/runsvc/clients/go/runsvc/v1;runsvcv1b\x06proto3"
 
 var (
@@ -2031,7 +2401,7 @@ func file_runsvc_v1_run_service_proto_rawDescGZIP() []byte {
 	return file_runsvc_v1_run_service_proto_rawDescData
 }
 
-var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_runsvc_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*CreateRequest)(nil),             // 0: runsvc.v1.CreateRequest
 	(*CreateResponse)(nil),            // 1: runsvc.v1.CreateResponse
@@ -2061,83 +2431,95 @@ var file_runsvc_v1_run_service_proto_goTypes = []any{
 	(*AcknowledgeCancelResponse)(nil), // 25: runsvc.v1.AcknowledgeCancelResponse
 	(*StreamStatusRequest)(nil),       // 26: runsvc.v1.StreamStatusRequest
 	(*StreamStatusResponse)(nil),      // 27: runsvc.v1.StreamStatusResponse
-	(*RunSpec)(nil),                   // 28: runsvc.v1.RunSpec
-	(*Run)(nil),                       // 29: runsvc.v1.Run
-	(RunStatus)(0),                    // 30: runsvc.v1.RunStatus
-	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
-	(*structpb.Struct)(nil),           // 32: google.protobuf.Struct
-	(*Progress)(nil),                  // 33: runsvc.v1.Progress
-	(CancelAction)(0),                 // 34: runsvc.v1.CancelAction
-	(CancelOutcome)(0),                // 35: runsvc.v1.CancelOutcome
-	(*AllRuns)(nil),                   // 36: runsvc.v1.AllRuns
-	(StatusEvent)(0),                  // 37: runsvc.v1.StatusEvent
+	(*ClaimRequest)(nil),              // 28: runsvc.v1.ClaimRequest
+	(*ClaimResponse)(nil),             // 29: runsvc.v1.ClaimResponse
+	(*ReleaseRequest)(nil),            // 30: runsvc.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),           // 31: runsvc.v1.ReleaseResponse
+	(*RunSpec)(nil),                   // 32: runsvc.v1.RunSpec
+	(*Run)(nil),                       // 33: runsvc.v1.Run
+	(RunStatus)(0),                    // 34: runsvc.v1.RunStatus
+	(*durationpb.Duration)(nil),       // 35: google.protobuf.Duration
+	(*structpb.Struct)(nil),           // 36: google.protobuf.Struct
+	(*Progress)(nil),                  // 37: runsvc.v1.Progress
+	(CancelAction)(0),                 // 38: runsvc.v1.CancelAction
+	(CancelOutcome)(0),                // 39: runsvc.v1.CancelOutcome
+	(*AllRuns)(nil),                   // 40: runsvc.v1.AllRuns
+	(StatusEvent)(0),                  // 41: runsvc.v1.StatusEvent
 }
 var file_runsvc_v1_run_service_proto_depIdxs = []int32{
-	28, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
-	29, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
-	28, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
-	29, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
-	29, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
-	29, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
-	30, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
-	29, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
-	30, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
-	31, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
-	32, // 10: runsvc.v1.SetStatusRequest.result:type_name -> google.protobuf.Struct
-	29, // 11: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
-	30, // 12: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
-	33, // 13: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
-	32, // 14: runsvc.v1.CompleteRequest.result:type_name -> google.protobuf.Struct
-	29, // 15: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
-	33, // 16: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
-	29, // 17: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
-	29, // 18: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
-	32, // 19: runsvc.v1.UpdateMetadataRequest.set:type_name -> google.protobuf.Struct
-	29, // 20: runsvc.v1.UpdateMetadataResponse.run:type_name -> runsvc.v1.Run
-	29, // 21: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
-	34, // 22: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
-	29, // 23: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
-	35, // 24: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
-	33, // 25: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
-	29, // 26: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
-	36, // 27: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
-	31, // 28: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	37, // 29: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
-	29, // 30: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
-	30, // 31: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
-	0,  // 32: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
-	2,  // 33: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
-	4,  // 34: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
-	6,  // 35: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
-	8,  // 36: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
-	10, // 37: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
-	12, // 38: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
-	14, // 39: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
-	16, // 40: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
-	18, // 41: runsvc.v1.RunService.UpdateMetadata:input_type -> runsvc.v1.UpdateMetadataRequest
-	20, // 42: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
-	22, // 43: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
-	24, // 44: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
-	26, // 45: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
-	1,  // 46: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
-	3,  // 47: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
-	5,  // 48: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
-	7,  // 49: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
-	9,  // 50: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
-	11, // 51: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
-	13, // 52: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
-	15, // 53: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
-	17, // 54: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
-	19, // 55: runsvc.v1.RunService.UpdateMetadata:output_type -> runsvc.v1.UpdateMetadataResponse
-	21, // 56: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
-	23, // 57: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
-	25, // 58: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
-	27, // 59: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
-	46, // [46:60] is the sub-list for method output_type
-	32, // [32:46] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	32, // 0: runsvc.v1.CreateRequest.spec:type_name -> runsvc.v1.RunSpec
+	33, // 1: runsvc.v1.CreateResponse.run:type_name -> runsvc.v1.Run
+	32, // 2: runsvc.v1.CreateOrRejectRequest.spec:type_name -> runsvc.v1.RunSpec
+	33, // 3: runsvc.v1.CreateOrRejectResponse.run:type_name -> runsvc.v1.Run
+	33, // 4: runsvc.v1.CreateOrRejectResponse.superseded:type_name -> runsvc.v1.Run
+	33, // 5: runsvc.v1.GetResponse.run:type_name -> runsvc.v1.Run
+	34, // 6: runsvc.v1.ListByThreadRequest.statuses:type_name -> runsvc.v1.RunStatus
+	33, // 7: runsvc.v1.ListByThreadResponse.runs:type_name -> runsvc.v1.Run
+	34, // 8: runsvc.v1.SetStatusRequest.status:type_name -> runsvc.v1.RunStatus
+	35, // 9: runsvc.v1.SetStatusRequest.lease_ttl:type_name -> google.protobuf.Duration
+	36, // 10: runsvc.v1.SetStatusRequest.result:type_name -> google.protobuf.Struct
+	33, // 11: runsvc.v1.SetStatusResponse.run:type_name -> runsvc.v1.Run
+	34, // 12: runsvc.v1.CompleteRequest.status:type_name -> runsvc.v1.RunStatus
+	37, // 13: runsvc.v1.CompleteRequest.progress:type_name -> runsvc.v1.Progress
+	36, // 14: runsvc.v1.CompleteRequest.result:type_name -> google.protobuf.Struct
+	33, // 15: runsvc.v1.CompleteResponse.run:type_name -> runsvc.v1.Run
+	37, // 16: runsvc.v1.UpdateProgressRequest.progress:type_name -> runsvc.v1.Progress
+	33, // 17: runsvc.v1.UpdateProgressResponse.run:type_name -> runsvc.v1.Run
+	33, // 18: runsvc.v1.UpdateModelNameResponse.run:type_name -> runsvc.v1.Run
+	36, // 19: runsvc.v1.UpdateMetadataRequest.set:type_name -> google.protobuf.Struct
+	33, // 20: runsvc.v1.UpdateMetadataResponse.run:type_name -> runsvc.v1.Run
+	33, // 21: runsvc.v1.HeartbeatResponse.run:type_name -> runsvc.v1.Run
+	38, // 22: runsvc.v1.CancelRequest.action:type_name -> runsvc.v1.CancelAction
+	33, // 23: runsvc.v1.CancelResponse.run:type_name -> runsvc.v1.Run
+	39, // 24: runsvc.v1.CancelResponse.outcome:type_name -> runsvc.v1.CancelOutcome
+	37, // 25: runsvc.v1.AcknowledgeCancelRequest.progress:type_name -> runsvc.v1.Progress
+	33, // 26: runsvc.v1.AcknowledgeCancelResponse.run:type_name -> runsvc.v1.Run
+	40, // 27: runsvc.v1.StreamStatusRequest.all:type_name -> runsvc.v1.AllRuns
+	35, // 28: runsvc.v1.StreamStatusRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	41, // 29: runsvc.v1.StreamStatusResponse.event:type_name -> runsvc.v1.StatusEvent
+	33, // 30: runsvc.v1.StreamStatusResponse.run:type_name -> runsvc.v1.Run
+	34, // 31: runsvc.v1.StreamStatusResponse.previous_status:type_name -> runsvc.v1.RunStatus
+	35, // 32: runsvc.v1.ClaimRequest.lease_ttl:type_name -> google.protobuf.Duration
+	35, // 33: runsvc.v1.ClaimRequest.wait:type_name -> google.protobuf.Duration
+	33, // 34: runsvc.v1.ClaimResponse.runs:type_name -> runsvc.v1.Run
+	33, // 35: runsvc.v1.ReleaseResponse.run:type_name -> runsvc.v1.Run
+	0,  // 36: runsvc.v1.RunService.Create:input_type -> runsvc.v1.CreateRequest
+	2,  // 37: runsvc.v1.RunService.CreateOrReject:input_type -> runsvc.v1.CreateOrRejectRequest
+	4,  // 38: runsvc.v1.RunService.Get:input_type -> runsvc.v1.GetRequest
+	6,  // 39: runsvc.v1.RunService.ListByThread:input_type -> runsvc.v1.ListByThreadRequest
+	8,  // 40: runsvc.v1.RunService.HasInflight:input_type -> runsvc.v1.HasInflightRequest
+	10, // 41: runsvc.v1.RunService.SetStatus:input_type -> runsvc.v1.SetStatusRequest
+	12, // 42: runsvc.v1.RunService.Complete:input_type -> runsvc.v1.CompleteRequest
+	14, // 43: runsvc.v1.RunService.UpdateProgress:input_type -> runsvc.v1.UpdateProgressRequest
+	16, // 44: runsvc.v1.RunService.UpdateModelName:input_type -> runsvc.v1.UpdateModelNameRequest
+	18, // 45: runsvc.v1.RunService.UpdateMetadata:input_type -> runsvc.v1.UpdateMetadataRequest
+	20, // 46: runsvc.v1.RunService.Heartbeat:input_type -> runsvc.v1.HeartbeatRequest
+	22, // 47: runsvc.v1.RunService.Cancel:input_type -> runsvc.v1.CancelRequest
+	24, // 48: runsvc.v1.RunService.AcknowledgeCancel:input_type -> runsvc.v1.AcknowledgeCancelRequest
+	26, // 49: runsvc.v1.RunService.StreamStatus:input_type -> runsvc.v1.StreamStatusRequest
+	28, // 50: runsvc.v1.RunService.Claim:input_type -> runsvc.v1.ClaimRequest
+	30, // 51: runsvc.v1.RunService.Release:input_type -> runsvc.v1.ReleaseRequest
+	1,  // 52: runsvc.v1.RunService.Create:output_type -> runsvc.v1.CreateResponse
+	3,  // 53: runsvc.v1.RunService.CreateOrReject:output_type -> runsvc.v1.CreateOrRejectResponse
+	5,  // 54: runsvc.v1.RunService.Get:output_type -> runsvc.v1.GetResponse
+	7,  // 55: runsvc.v1.RunService.ListByThread:output_type -> runsvc.v1.ListByThreadResponse
+	9,  // 56: runsvc.v1.RunService.HasInflight:output_type -> runsvc.v1.HasInflightResponse
+	11, // 57: runsvc.v1.RunService.SetStatus:output_type -> runsvc.v1.SetStatusResponse
+	13, // 58: runsvc.v1.RunService.Complete:output_type -> runsvc.v1.CompleteResponse
+	15, // 59: runsvc.v1.RunService.UpdateProgress:output_type -> runsvc.v1.UpdateProgressResponse
+	17, // 60: runsvc.v1.RunService.UpdateModelName:output_type -> runsvc.v1.UpdateModelNameResponse
+	19, // 61: runsvc.v1.RunService.UpdateMetadata:output_type -> runsvc.v1.UpdateMetadataResponse
+	21, // 62: runsvc.v1.RunService.Heartbeat:output_type -> runsvc.v1.HeartbeatResponse
+	23, // 63: runsvc.v1.RunService.Cancel:output_type -> runsvc.v1.CancelResponse
+	25, // 64: runsvc.v1.RunService.AcknowledgeCancel:output_type -> runsvc.v1.AcknowledgeCancelResponse
+	27, // 65: runsvc.v1.RunService.StreamStatus:output_type -> runsvc.v1.StreamStatusResponse
+	29, // 66: runsvc.v1.RunService.Claim:output_type -> runsvc.v1.ClaimResponse
+	31, // 67: runsvc.v1.RunService.Release:output_type -> runsvc.v1.ReleaseResponse
+	52, // [52:68] is the sub-list for method output_type
+	36, // [36:52] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_runsvc_v1_run_service_proto_init() }
@@ -2150,6 +2532,7 @@ func file_runsvc_v1_run_service_proto_init() {
 	file_runsvc_v1_run_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_runsvc_v1_run_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[22].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[24].OneofWrappers = []any{}
 	file_runsvc_v1_run_service_proto_msgTypes[26].OneofWrappers = []any{
@@ -2157,13 +2540,14 @@ func file_runsvc_v1_run_service_proto_init() {
 		(*StreamStatusRequest_ThreadId)(nil),
 		(*StreamStatusRequest_All)(nil),
 	}
+	file_runsvc_v1_run_service_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runsvc_v1_run_service_proto_rawDesc), len(file_runsvc_v1_run_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,8 @@ const (
 	RunService_Cancel_FullMethodName            = "/runsvc.v1.RunService/Cancel"
 	RunService_AcknowledgeCancel_FullMethodName = "/runsvc.v1.RunService/AcknowledgeCancel"
 	RunService_StreamStatus_FullMethodName      = "/runsvc.v1.RunService/StreamStatus"
+	RunService_Claim_FullMethodName             = "/runsvc.v1.RunService/Claim"
+	RunService_Release_FullMethodName           = "/runsvc.v1.RunService/Release"
 )
 
 // RunServiceClient is the client API for RunService service.
@@ -58,19 +60,22 @@ const (
 // The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
 // at all.
 type RunServiceClient interface {
-	// Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-	// server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+	// is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+	// for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
 	Create(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CreateResponse, error)
 	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-	// an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-	// On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+	// ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+	// QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+	// On a failure nothing changes. REQUEST_ID_REUSED.
 	CreateOrReject(ctx context.Context, in *CreateOrRejectRequest, opts ...grpc.CallOption) (*CreateOrRejectResponse, error)
 	// Returns a run.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
 	// thread without runs is an empty page, not an error.
 	ListByThread(ctx context.Context, in *ListByThreadRequest, opts ...grpc.CallOption) (*ListByThreadResponse, error)
-	// Returns whether a thread has active runs, and their ids.
+	// Returns whether a thread has active runs, their ids, and those of the queued runs.
 	HasInflight(ctx context.Context, in *HasInflightRequest, opts ...grpc.CallOption) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
 	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
@@ -95,8 +100,8 @@ type RunServiceClient interface {
 	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
 	// otherwise INVALID_TRANSITION. NOT_HOLDER.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
-	// Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-	// cases.
+	// Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+	// distinguishes the cases.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
 	// progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
@@ -110,6 +115,16 @@ type RunServiceClient interface {
 	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
 	// cancel the run unless it was opened with `attach`.
 	StreamStatus(ctx context.Context, in *StreamStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamStatusResponse], error)
+	// Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+	// with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+	// within an assistant, then older runs come first.
+	//
+	// Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+	// shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+	Claim(ctx context.Context, in *ClaimRequest, opts ...grpc.CallOption) (*ClaimResponse, error)
+	// Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+	// executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 }
 
 type runServiceClient struct {
@@ -269,6 +284,26 @@ func (c *runServiceClient) StreamStatus(ctx context.Context, in *StreamStatusReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RunService_StreamStatusClient = grpc.ServerStreamingClient[StreamStatusResponse]
 
+func (c *runServiceClient) Claim(ctx context.Context, in *ClaimRequest, opts ...grpc.CallOption) (*ClaimResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClaimResponse)
+	err := c.cc.Invoke(ctx, RunService_Claim_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *runServiceClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, RunService_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RunServiceServer is the server API for RunService service.
 // All implementations must embed UnimplementedRunServiceServer
 // for forward compatibility.
@@ -290,19 +325,22 @@ type RunService_StreamStatusClient = grpc.ServerStreamingClient[StreamStatusResp
 // The server answers a change only after it is durable. A call that its client abandoned takes effect completely or not
 // at all.
 type RunServiceServer interface {
-	// Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-	// server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+	// is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+	// for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
 	Create(context.Context, *CreateRequest) (*CreateResponse, error)
 	// Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-	// an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-	// On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+	// an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+	// ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+	// QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+	// On a failure nothing changes. REQUEST_ID_REUSED.
 	CreateOrReject(context.Context, *CreateOrRejectRequest) (*CreateOrRejectResponse, error)
 	// Returns a run.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// Returns a thread's runs, newest first, in pages that neither repeat nor skip runs while others are being created. A
 	// thread without runs is an empty page, not an error.
 	ListByThread(context.Context, *ListByThreadRequest) (*ListByThreadResponse, error)
-	// Returns whether a thread has active runs, and their ids.
+	// Returns whether a thread has active runs, their ids, and those of the queued runs.
 	HasInflight(context.Context, *HasInflightRequest) (*HasInflightResponse, error)
 	// Reports a status. RUNNING is the start: it makes the executor the holder and may give it a lease. NOT_HOLDER when
 	// another executor holds the run; INVALID_TRANSITION when the run's status does not allow the new one. Reporting the
@@ -327,8 +365,8 @@ type RunServiceServer interface {
 	// INTERRUPTED run it succeeds and returns the run, so that the executor learns of the cancel; on a run that ended
 	// otherwise INVALID_TRANSITION. NOT_HOLDER.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
-	// Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-	// cases.
+	// Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+	// distinguishes the cases.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Reports that the executor of a cancelled run has stopped. Sets cancellation.acknowledged_at, once, and merges final
 	// progress. INVALID_TRANSITION on a run that was not cancelled. NOT_HOLDER.
@@ -342,6 +380,16 @@ type RunServiceServer interface {
 	// reached it. A server that shuts down ends the stream with SERVER_DRAINING, never with OK. Closing a stream does not
 	// cancel the run unless it was opened with `attach`.
 	StreamStatus(*StreamStatusRequest, grpc.ServerStreamingServer[StreamStatusResponse]) error
+	// Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+	// with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+	// within an assistant, then older runs come first.
+	//
+	// Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+	// shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+	Claim(context.Context, *ClaimRequest) (*ClaimResponse, error)
+	// Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+	// executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	mustEmbedUnimplementedRunServiceServer()
 }
 
@@ -393,6 +441,12 @@ func (UnimplementedRunServiceServer) AcknowledgeCancel(context.Context, *Acknowl
 }
 func (UnimplementedRunServiceServer) StreamStatus(*StreamStatusRequest, grpc.ServerStreamingServer[StreamStatusResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamStatus not implemented")
+}
+func (UnimplementedRunServiceServer) Claim(context.Context, *ClaimRequest) (*ClaimResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Claim not implemented")
+}
+func (UnimplementedRunServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
 }
 func (UnimplementedRunServiceServer) mustEmbedUnimplementedRunServiceServer() {}
 func (UnimplementedRunServiceServer) testEmbeddedByValue()                    {}
@@ -660,6 +714,42 @@ func _RunService_StreamStatus_Handler(srv interface{}, stream grpc.ServerStream)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RunService_StreamStatusServer = grpc.ServerStreamingServer[StreamStatusResponse]
 
+func _RunService_Claim_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClaimRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunServiceServer).Claim(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunService_Claim_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunServiceServer).Claim(ctx, req.(*ClaimRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RunService_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunServiceServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunService_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunServiceServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RunService_ServiceDesc is the grpc.ServiceDesc for RunService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -718,6 +808,14 @@ var RunService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AcknowledgeCancel",
 			Handler:    _RunService_AcknowledgeCancel_Handler,
+		},
+		{
+			MethodName: "Claim",
+			Handler:    _RunService_Claim_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _RunService_Release_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

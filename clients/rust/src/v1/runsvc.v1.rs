@@ -29,7 +29,7 @@ pub struct Run {
     /// When the run last changed; heartbeats do not count. UTC, microseconds.
     #[prost(message, optional, tag="8")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the run became RUNNING. Unset if it never did.
+    /// When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
     #[prost(message, optional, tag="9")]
     pub started_at: ::core::option::Option<::prost_types::Timestamp>,
     /// When the run ended. Present exactly when the status is terminal.
@@ -42,7 +42,8 @@ pub struct Run {
     /// integers beyond 2^53 lose digits.
     #[prost(message, optional, tag="12")]
     pub metadata: ::core::option::Option<::prost_types::Struct>,
-    /// The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+    /// The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+    /// start the run, and may report on it if it was never started.
     #[prost(string, optional, tag="13")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether the run is cancelled when its last attached watcher leaves. As given at creation.
@@ -54,20 +55,21 @@ pub struct Run {
     /// The model in use, without surrounding white space. Set at creation or with UpdateModelName.
     #[prost(string, optional, tag="16")]
     pub model_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+    /// The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+    /// is PENDING again: that of the last attempt.
     #[prost(string, optional, tag="17")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
     /// Present once the run has been cancelled or displaced.
     #[prost(message, optional, tag="18")]
     pub cancellation: ::core::option::Option<Cancellation>,
-    /// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-    /// `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+    /// The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+    /// of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
     #[prost(message, optional, tag="19")]
     pub kwargs: ::core::option::Option<::prost_types::Struct>,
     /// The holder's lease. Unset when it has none.
     #[prost(message, optional, tag="20")]
     pub lease: ::core::option::Option<Lease>,
-    /// Longest time from created_at to RUNNING. Unset: no limit.
+    /// Longest time from pending_at to RUNNING. Unset: no limit.
     #[prost(message, optional, tag="21")]
     pub start_timeout: ::core::option::Option<::prost_types::Duration>,
     /// Longest time from started_at to the end. Unset: no limit.
@@ -87,6 +89,39 @@ pub struct Run {
     /// Why the run stopped, in the executor's own word, such as token_capped. Unset: not reported.
     #[prost(string, optional, tag="26")]
     pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+    #[prost(message, optional, tag="27")]
+    pub queue: ::core::option::Option<Queue>,
+    /// Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+    #[prost(int32, tag="28")]
+    pub priority: i32,
+    /// When the run gets another attempt. Unset: never.
+    #[prost(message, optional, tag="29")]
+    pub retry: ::core::option::Option<Retry>,
+    /// How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+    #[prost(int32, tag="30")]
+    pub attempt: i32,
+    /// The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+    /// passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+    #[prost(uint64, tag="31")]
+    pub fencing_token: u64,
+    /// The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+    /// it. As given at creation, or set by the server for another attempt.
+    #[prost(message, optional, tag="32")]
+    pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+    /// Limits how many runs with this key are active. As given at creation.
+    #[prost(string, optional, tag="33")]
+    pub concurrency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the run waits for the executors of earlier runs. As given at creation.
+    #[prost(enumeration="Handover", tag="34")]
+    pub handover: i32,
+    /// When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+    /// a run that ended QUEUED.
+    #[prost(message, optional, tag="35")]
+    pub pending_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Longest time from created_at in QUEUED. Unset: no limit.
+    #[prost(message, optional, tag="36")]
+    pub queue_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// The properties of a run to create.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -106,7 +141,7 @@ pub struct RunSpec {
     /// Unset: empty. At most 1 MiB serialized and 16 levels deep; no NaN, no infinity.
     #[prost(message, optional, tag="5")]
     pub kwargs: ::core::option::Option<::prost_types::Struct>,
-    /// Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+    /// Unset: REJECT. Create ignores it, but refuses ENQUEUE.
     #[prost(enumeration="MultitaskStrategy", tag="6")]
     pub multitask_strategy: i32,
     /// Unset or blank: none. Trimmed; at most 128 characters.
@@ -116,16 +151,65 @@ pub struct RunSpec {
     /// with a worker_id, and until then any executor may report. Same form as thread_id.
     #[prost(string, optional, tag="8")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-    /// is PENDING. Needs worker_id. Unset: no lease.
+    /// The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+    /// also while the run is PENDING. Needs worker_id. Unset: no lease.
     #[prost(message, optional, tag="9")]
     pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
-    /// Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+    /// Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
     #[prost(message, optional, tag="10")]
     pub start_timeout: ::core::option::Option<::prost_types::Duration>,
     /// Longest time from RUNNING to the end, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
     #[prost(message, optional, tag="11")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+    #[prost(enumeration="Handover", tag="12")]
+    pub handover: i32,
+    /// The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+    #[prost(message, optional, tag="13")]
+    pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+    /// At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+    /// it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+    #[prost(string, optional, tag="14")]
+    pub concurrency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+    #[prost(message, optional, tag="15")]
+    pub queue_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+    #[prost(int32, tag="16")]
+    pub priority: i32,
+    /// Further attempts after a failure. Unset: none.
+    #[prost(message, optional, tag="17")]
+    pub retry: ::core::option::Option<Retry>,
+}
+/// Further attempts of a run: when its lease expires, or its executor reports a retryable ERROR, the run becomes PENDING
+/// again as long as attempts are left. It loses its holder and its lease.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retry {
+    /// The maximum number of attempts, 1 to 10. Unset or 0: 1.
+    #[prost(int32, tag="1")]
+    pub max_attempts: i32,
+    /// The time between the first failed attempt and the next one, at most one hour. It doubles with each further attempt,
+    /// up to one hour. Unset: none.
+    #[prost(message, optional, tag="2")]
+    pub backoff: ::core::option::Option<::prost_types::Duration>,
+    /// How many attempts the holders have released; they do not count. Set by the server; ignored in requests.
+    #[prost(int32, tag="3")]
+    pub released: i32,
+}
+/// What a QUEUED run waits for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Queue {
+    /// The first closed gate.
+    #[prost(enumeration="QueueGate", tag="1")]
+    pub gate: i32,
+    /// The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+    /// CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
+    #[prost(int64, tag="2")]
+    pub position: i64,
+    /// The run that has to end or to stop first: the newest active run of the thread, else the queued run just before this
+    /// one; at the gate HANDOVER the run whose executor has not stopped. Unset at the other gates.
+    #[prost(string, optional, tag="3")]
+    pub blocked_by_run_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -219,6 +303,10 @@ pub struct Cancellation {
     /// ended the run by itself (CLIENT_DISCONNECTED), and without authentication.
     #[prost(string, tag="5")]
     pub requested_by: ::prost::alloc::string::String,
+    /// When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+    /// Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+    #[prost(message, optional, tag="6")]
+    pub presumed_stopped_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Selects every run in the scope of the call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -227,17 +315,19 @@ pub struct AllRuns {
     #[prost(string, optional, tag="1")]
     pub assistant_id: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// The status of a run. PENDING and RUNNING are active; the others are terminal and final.
+/// The status of a run. PENDING and RUNNING are active, QUEUED is waiting; the others are terminal and final.
 ///
-/// Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
-/// or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
-/// succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+/// Allowed transitions: QUEUED to PENDING, TIMEOUT or INTERRUPTED, by the server only; PENDING to RUNNING, SUCCESS,
+/// ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or INTERRUPTED, and by the server only to PENDING,
+/// for another attempt or after Release. Every other pair is rejected with INVALID_TRANSITION; reporting the status that
+/// a run already has succeeds and changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RunStatus {
     /// Never stored. In a request it means that the field was left unset.
     Unspecified = 0,
-    /// Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
+    /// Admitted, not started. A new run that does not wait has this status; an executor starts it with Claim or
+    /// SetStatus(RUNNING).
     Pending = 1,
     /// An executor performs the run. started_at is set.
     Running = 2,
@@ -250,6 +340,9 @@ pub enum RunStatus {
     /// The run was cancelled by a caller, displaced by a newer run, abandoned by its last attached watcher, or reported as
     /// interrupted by the executor (see status_reason). Final.
     Interrupted = 6,
+    /// Admitted, and waiting until all its gates are open (see QueueGate); then the server makes it PENDING. Neither active
+    /// nor terminal.
+    Queued = 7,
 }
 impl RunStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -265,6 +358,7 @@ impl RunStatus {
             Self::Error => "RUN_STATUS_ERROR",
             Self::Timeout => "RUN_STATUS_TIMEOUT",
             Self::Interrupted => "RUN_STATUS_INTERRUPTED",
+            Self::Queued => "RUN_STATUS_QUEUED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -277,6 +371,7 @@ impl RunStatus {
             "RUN_STATUS_ERROR" => Some(Self::Error),
             "RUN_STATUS_TIMEOUT" => Some(Self::Timeout),
             "RUN_STATUS_INTERRUPTED" => Some(Self::Interrupted),
+            "RUN_STATUS_QUEUED" => Some(Self::Queued),
             _ => None,
         }
     }
@@ -285,7 +380,7 @@ impl RunStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum StatusReason {
-    /// The executor itself reported the status, or the run is still active.
+    /// The executor itself reported the status, or the run has not ended.
     Unspecified = 0,
     /// INTERRUPTED by the Cancel call.
     CancelRequested = 1,
@@ -293,7 +388,7 @@ pub enum StatusReason {
     Superseded = 2,
     /// INTERRUPTED because the last attached watcher left and on_disconnect is CANCEL.
     ClientDisconnected = 3,
-    /// ERROR because the holder's lease expired.
+    /// ERROR because the holder's lease expired; PENDING if the run waits for another attempt after that.
     LeaseExpired = 4,
     /// ERROR because reconciliation found the run without a living executor.
     Orphaned = 5,
@@ -301,6 +396,12 @@ pub enum StatusReason {
     TimeoutExceeded = 6,
     /// TIMEOUT because the run was PENDING for longer than its start_timeout.
     StartTimeoutExceeded = 7,
+    /// TIMEOUT because the run was QUEUED for longer than its queue_timeout.
+    QueueTimeoutExceeded = 8,
+    /// PENDING again, for another attempt: the executor reported an ERROR as retryable.
+    RetryableError = 9,
+    /// PENDING again because its holder released it.
+    Released = 10,
 }
 impl StatusReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -317,6 +418,9 @@ impl StatusReason {
             Self::Orphaned => "STATUS_REASON_ORPHANED",
             Self::TimeoutExceeded => "STATUS_REASON_TIMEOUT_EXCEEDED",
             Self::StartTimeoutExceeded => "STATUS_REASON_START_TIMEOUT_EXCEEDED",
+            Self::QueueTimeoutExceeded => "STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED",
+            Self::RetryableError => "STATUS_REASON_RETRYABLE_ERROR",
+            Self::Released => "STATUS_REASON_RELEASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -330,6 +434,9 @@ impl StatusReason {
             "STATUS_REASON_ORPHANED" => Some(Self::Orphaned),
             "STATUS_REASON_TIMEOUT_EXCEEDED" => Some(Self::TimeoutExceeded),
             "STATUS_REASON_START_TIMEOUT_EXCEEDED" => Some(Self::StartTimeoutExceeded),
+            "STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED" => Some(Self::QueueTimeoutExceeded),
+            "STATUS_REASON_RETRYABLE_ERROR" => Some(Self::RetryableError),
+            "STATUS_REASON_RELEASED" => Some(Self::Released),
             _ => None,
         }
     }
@@ -441,7 +548,7 @@ impl DisconnectMode {
         }
     }
 }
-/// How CreateOrReject treats the active runs of the thread.
+/// How CreateOrReject treats the active and queued runs of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum MultitaskStrategy {
@@ -449,11 +556,11 @@ pub enum MultitaskStrategy {
     Unspecified = 0,
     /// Reject the new run with THREAD_BUSY.
     Reject = 1,
-    /// Admit the new run and interrupt the active ones, which keep their checkpoints.
+    /// Admit the new run and interrupt the active and queued ones, which keep their checkpoints.
     Interrupt = 2,
-    /// Admit the new run and interrupt the active ones, which revert to the state before them.
+    /// Admit the new run and interrupt the active and queued ones, which revert to the state before them.
     Rollback = 3,
-    /// Wait for the active run to end. Not supported yet: UNSUPPORTED_STRATEGY.
+    /// Admit the new run; it is QUEUED while the thread has an active run or an older queued one.
     Enqueue = 4,
 }
 impl MultitaskStrategy {
@@ -478,6 +585,82 @@ impl MultitaskStrategy {
             "MULTITASK_STRATEGY_INTERRUPT" => Some(Self::Interrupt),
             "MULTITASK_STRATEGY_ROLLBACK" => Some(Self::Rollback),
             "MULTITASK_STRATEGY_ENQUEUE" => Some(Self::Enqueue),
+            _ => None,
+        }
+    }
+}
+/// When a run may start after an earlier run of its thread was cancelled or displaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Handover {
+    /// In a request: IMMEDIATE.
+    Unspecified = 0,
+    /// At once, although the executor of the earlier run may still be at work.
+    Immediate = 1,
+    /// When the executors of all earlier runs have stopped: each acknowledged the cancel, or its lease is over, or without
+    /// a lease the server's stop grace period (60 seconds by default). Until then the run is QUEUED; with the strategy
+    /// REJECT it is refused with THREAD_BUSY instead.
+    AfterStop = 2,
+}
+impl Handover {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HANDOVER_UNSPECIFIED",
+            Self::Immediate => "HANDOVER_IMMEDIATE",
+            Self::AfterStop => "HANDOVER_AFTER_STOP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HANDOVER_UNSPECIFIED" => Some(Self::Unspecified),
+            "HANDOVER_IMMEDIATE" => Some(Self::Immediate),
+            "HANDOVER_AFTER_STOP" => Some(Self::AfterStop),
+            _ => None,
+        }
+    }
+}
+/// A condition that a QUEUED run waits for. A run with several closed gates shows the first one of this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum QueueGate {
+    /// Never sent.
+    Unspecified = 0,
+    /// Its not_before has not come.
+    Time = 1,
+    /// It was created with ENQUEUE, and the thread has an active run or an older queued one.
+    Thread = 2,
+    /// Its handover is AFTER_STOP, and the executor of an earlier run of the thread has not stopped.
+    Handover = 3,
+    /// As many runs with its concurrency_key are active as the limit allows.
+    Concurrency = 4,
+}
+impl QueueGate {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "QUEUE_GATE_UNSPECIFIED",
+            Self::Time => "QUEUE_GATE_TIME",
+            Self::Thread => "QUEUE_GATE_THREAD",
+            Self::Handover => "QUEUE_GATE_HANDOVER",
+            Self::Concurrency => "QUEUE_GATE_CONCURRENCY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "QUEUE_GATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "QUEUE_GATE_TIME" => Some(Self::Time),
+            "QUEUE_GATE_THREAD" => Some(Self::Thread),
+            "QUEUE_GATE_HANDOVER" => Some(Self::Handover),
+            "QUEUE_GATE_CONCURRENCY" => Some(Self::Concurrency),
             _ => None,
         }
     }
@@ -613,6 +796,46 @@ pub struct GetServerInfoResponse {
     /// means that something prevents this, such as a program with an open transaction. 0 for a store without one.
     #[prost(int64, tag="9")]
     pub write_ahead_log_bytes: i64,
+    /// Runs that are QUEUED.
+    #[prost(int64, tag="10")]
+    pub queued_runs: i64,
+}
+/// How many runs with the same concurrency_key may be active at a time, for all keys with a prefix. The limit counts each
+/// key of each owner by itself. For a key to which several limits apply, the one with the longest prefix counts. A key to
+/// which none applies is not limited.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConcurrencyLimit {
+    /// The first characters of the keys, at most 128. Empty: every key.
+    #[prost(string, tag="1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// The maximum number of active runs with the same key, 0 to 1,000,000. 0: no run becomes PENDING.
+    #[prost(int32, tag="2")]
+    pub width: i32,
+}
+/// Request to set a concurrency limit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetConcurrencyLimitRequest {
+    /// The prefix whose limit to set, at most 128 characters. Empty: every key.
+    #[prost(string, tag="1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// The new limit, 0 to 1,000,000. Unset: remove the limit of this prefix.
+    #[prost(int32, optional, tag="2")]
+    pub width: ::core::option::Option<i32>,
+}
+/// The limit has been set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetConcurrencyLimitResponse {
+}
+/// Request for the concurrency limits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConcurrencyLimitsRequest {
+}
+/// All concurrency limits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConcurrencyLimitsResponse {
+    /// In the order of their prefixes.
+    #[prost(message, repeated, tag="1")]
+    pub limits: ::prost::alloc::vec::Vec<ConcurrencyLimit>,
 }
 /// The `reason` of the google.rpc.ErrorInfo in `grpc-status-details-bin`: the value's name without the prefix
 /// ERROR_REASON_, such as THREAD_BUSY. The domain is `runsvc`. Statuses and strategies in the metadata are value names
@@ -625,16 +848,18 @@ pub enum ErrorReason {
     Unspecified = 0,
     /// NOT_FOUND. The run does not exist or belongs to another owner. Metadata: run_id.
     RunNotFound = 1,
-    /// ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-    /// newest active run. Retry when that run has ended.
+    /// ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+    /// stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+    /// run has ended.
     ThreadBusy = 2,
-    /// RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+    /// RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
     ThreadFull = 3,
-    /// UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+    /// UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
     UnsupportedStrategy = 4,
     /// FAILED_PRECONDITION. The run's status does not allow the change. Metadata: run_id, from, to.
     InvalidTransition = 5,
-    /// FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+    /// FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+    /// executor. Metadata: run_id.
     NotHolder = 6,
     /// ALREADY_EXISTS. The request_id was used with another spec. Metadata: run_id of the run that it created.
     RequestIdReused = 7,
@@ -824,6 +1049,9 @@ pub struct HasInflightResponse {
     /// The ids of the active runs, newest first.
     #[prost(string, repeated, tag="2")]
     pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The ids of the queued runs, oldest first.
+    #[prost(string, repeated, tag="3")]
+    pub queued_run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An executor's report of a status.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -852,6 +1080,12 @@ pub struct SetStatusRequest {
     /// As in CompleteRequest; only with a terminal status.
     #[prost(string, optional, tag="7")]
     pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+    #[prost(int32, optional, tag="8")]
+    pub attempt: ::core::option::Option<i32>,
+    /// Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+    #[prost(bool, tag="9")]
+    pub retryable: bool,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -890,6 +1124,12 @@ pub struct CompleteRequest {
     /// the run or acknowledges its cancel. Unset or blank: none.
     #[prost(string, optional, tag="7")]
     pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// As in SetStatusRequest.
+    #[prost(int32, optional, tag="8")]
+    pub attempt: ::core::option::Option<i32>,
+    /// As in SetStatusRequest. The usage is then not final, because another attempt follows.
+    #[prost(bool, tag="9")]
+    pub retryable: bool,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -921,6 +1161,9 @@ pub struct UpdateProgressRequest {
     /// The reporting executor. Required for a run that has a holder.
     #[prost(string, optional, tag="5")]
     pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// As in SetStatusRequest.
+    #[prost(int32, optional, tag="6")]
+    pub attempt: ::core::option::Option<i32>,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -983,6 +1226,9 @@ pub struct HeartbeatRequest {
     /// Required.
     #[prost(string, tag="2")]
     pub worker_id: ::prost::alloc::string::String,
+    /// As in SetStatusRequest.
+    #[prost(int32, optional, tag="3")]
+    pub attempt: ::core::option::Option<i32>,
 }
 /// The run with its renewed lease.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1029,6 +1275,9 @@ pub struct AcknowledgeCancelRequest {
     /// Why the run stopped, as in CompleteRequest.
     #[prost(string, optional, tag="4")]
     pub stop_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// As in SetStatusRequest.
+    #[prost(int32, optional, tag="5")]
+    pub attempt: ::core::option::Option<i32>,
 }
 /// The run after the report.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1044,7 +1293,7 @@ pub struct AcknowledgeCancelResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamStatusRequest {
     /// Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-    /// created. Unset: start with a snapshot (of active runs, for a thread or all).
+    /// created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
     #[prost(uint64, optional, tag="4")]
     pub after_revision: ::core::option::Option<u64>,
     /// The store that after_revision belongs to, from SNAPSHOT_END or HEARTBEAT; another one is REVISION_UNKNOWN. Empty:
@@ -1106,6 +1355,61 @@ pub struct StreamStatusResponse {
     /// On SNAPSHOT_END and HEARTBEAT: the store that `revision` belongs to.
     #[prost(string, tag="6")]
     pub store_id: ::prost::alloc::string::String,
+}
+/// An executor's request for work.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimRequest {
+    /// Required. The executor: it becomes the holder. Same form as a thread_id.
+    #[prost(string, tag="1")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// The assistants whose runs the executor performs: 1 to 16, unless any_assistant is set.
+    #[prost(string, repeated, tag="2")]
+    pub assistant_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The maximum number of runs, 1 to 32: at most as many as the executor can start at once. 0 means 1. An answer also
+    /// ends at 1 MiB.
+    #[prost(int32, tag="3")]
+    pub max_runs: i32,
+    /// Required. The length of the lease of each run, 1 second to 1 hour.
+    #[prost(message, optional, tag="4")]
+    pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
+    /// How long to wait for a run, 0 to 60 seconds. Unset: 20 seconds.
+    #[prost(message, optional, tag="5")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// Makes a retry safe after a lost answer: the same id and worker_id return the runs that the first call handed out, as
+    /// long as they are RUNNING in that attempt; if none is, the call claims anew. At most 255 characters. Empty: every
+    /// call claims anew.
+    #[prost(string, tag="6")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Also runs of every other assistant, and those without one. assistant_ids must then be empty.
+    #[prost(bool, tag="7")]
+    pub any_assistant: bool,
+}
+/// The runs that were handed out.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClaimResponse {
+    /// RUNNING, in the order in which they were taken, with kwargs. Empty when `wait` is over.
+    #[prost(message, repeated, tag="1")]
+    pub runs: ::prost::alloc::vec::Vec<Run>,
+}
+/// An executor's request to give a run back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    /// Required.
+    #[prost(string, tag="1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Required. The holder.
+    #[prost(string, tag="2")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// As in SetStatusRequest.
+    #[prost(int32, optional, tag="3")]
+    pub attempt: ::core::option::Option<i32>,
+}
+/// The run that was given back.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseResponse {
+    /// Without kwargs.
+    #[prost(message, optional, tag="1")]
+    pub run: ::core::option::Option<Run>,
 }
 include!("runsvc.v1.tonic.rs");
 // @@protoc_insertion_point(module)

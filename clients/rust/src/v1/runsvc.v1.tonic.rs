@@ -159,6 +159,58 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("runsvc.v1.AdminService", "GetServerInfo"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn set_concurrency_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetConcurrencyLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetConcurrencyLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/runsvc.v1.AdminService/SetConcurrencyLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("runsvc.v1.AdminService", "SetConcurrencyLimit"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_concurrency_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListConcurrencyLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConcurrencyLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/runsvc.v1.AdminService/ListConcurrencyLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("runsvc.v1.AdminService", "ListConcurrencyLimits"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated client implementations.
@@ -575,6 +627,51 @@ pub mod run_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("runsvc.v1.RunService", "StreamStatus"));
             self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn claim(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimRequest>,
+        ) -> std::result::Result<tonic::Response<super::ClaimResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/runsvc.v1.RunService/Claim",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("runsvc.v1.RunService", "Claim"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/runsvc.v1.RunService/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("runsvc.v1.RunService", "Release"));
+            self.inner.unary(req, path, codec).await
         }
     }
 }

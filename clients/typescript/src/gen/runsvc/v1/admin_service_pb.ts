@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file runsvc/v1/admin_service.proto.
  */
 export const file_runsvc_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ydW5zdmMvdjEvYWRtaW5fc2VydmljZS5wcm90bxIJcnVuc3ZjLnYxIsgBChdSZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBINCgVlcnJvchgBIAEoCRIqCgZiZWZvcmUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAMgASgFEg8KB2RyeV9ydW4YBCABKAgSJgoIc3RhdHVzZXMYBSADKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhkKDGFzc2lzdGFudF9pZBgGIAEoCUgAiAEBQg8KDV9hc3Npc3RhbnRfaWQiRgoYUmVjb25jaWxlT3JwaGFuc1Jlc3BvbnNlEhwKBHJ1bnMYASADKAsyDi5ydW5zdmMudjEuUnVuEgwKBG1vcmUYAiABKAgiHwoNRGVsZXRlUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUmVzcG9uc2UiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi3AEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCnN0b3JlX2tpbmQYAiABKAkSEAoIc3RvcmVfaWQYAyABKAkSGAoQY3VycmVudF9yZXZpc2lvbhgEIAEoBBIXCg9vbGRlc3RfcmV2aXNpb24YBSABKAQSEwoLYWN0aXZlX3J1bnMYBiABKAMSEAoId2F0Y2hlcnMYByABKAMSEwoLYXR0YWNobWVudHMYCCABKAMSHQoVd3JpdGVfYWhlYWRfbG9nX2J5dGVzGAkgASgDMogCCgxBZG1pblNlcnZpY2USYAoQUmVjb25jaWxlT3JwaGFucxIiLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBojLnJ1bnN2Yy52MS5SZWNvbmNpbGVPcnBoYW5zUmVzcG9uc2UiA5ACAhI9CgZEZWxldGUSGC5ydW5zdmMudjEuRGVsZXRlUmVxdWVzdBoZLnJ1bnN2Yy52MS5EZWxldGVSZXNwb25zZRJXCg1HZXRTZXJ2ZXJJbmZvEh8ucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiAucnVuc3ZjLnYxLkdldFNlcnZlckluZm9SZXNwb25zZSIDkAIBQmIKE2lvLmdpdGh1Yi5ydW5zdmMudjFCEUFkbWluU2VydmljZVByb3RvUAFaNmdpdGh1Yi5jb20vcnVuc3ZjL3J1bnN2Yy9jbGllbnRzL2dvL3J1bnN2Yy92MTtydW5zdmN2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_runsvc_v1_run]);
+  fileDesc("Ch1ydW5zdmMvdjEvYWRtaW5fc2VydmljZS5wcm90bxIJcnVuc3ZjLnYxIsgBChdSZWNvbmNpbGVPcnBoYW5zUmVxdWVzdBINCgVlcnJvchgBIAEoCRIqCgZiZWZvcmUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAMgASgFEg8KB2RyeV9ydW4YBCABKAgSJgoIc3RhdHVzZXMYBSADKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhkKDGFzc2lzdGFudF9pZBgGIAEoCUgAiAEBQg8KDV9hc3Npc3RhbnRfaWQiRgoYUmVjb25jaWxlT3JwaGFuc1Jlc3BvbnNlEhwKBHJ1bnMYASADKAsyDi5ydW5zdmMudjEuUnVuEgwKBG1vcmUYAiABKAgiHwoNRGVsZXRlUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUmVzcG9uc2UiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi8QEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhIKCnN0b3JlX2tpbmQYAiABKAkSEAoIc3RvcmVfaWQYAyABKAkSGAoQY3VycmVudF9yZXZpc2lvbhgEIAEoBBIXCg9vbGRlc3RfcmV2aXNpb24YBSABKAQSEwoLYWN0aXZlX3J1bnMYBiABKAMSEAoId2F0Y2hlcnMYByABKAMSEwoLYXR0YWNobWVudHMYCCABKAMSHQoVd3JpdGVfYWhlYWRfbG9nX2J5dGVzGAkgASgDEhMKC3F1ZXVlZF9ydW5zGAogASgDIjEKEENvbmN1cnJlbmN5TGltaXQSDgoGcHJlZml4GAEgASgJEg0KBXdpZHRoGAIgASgFIkoKGlNldENvbmN1cnJlbmN5TGltaXRSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRISCgV3aWR0aBgCIAEoBUgAiAEBQggKBl93aWR0aCIdChtTZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2UiHgocTGlzdENvbmN1cnJlbmN5TGltaXRzUmVxdWVzdCJMCh1MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXNwb25zZRIrCgZsaW1pdHMYASADKAsyGy5ydW5zdmMudjEuQ29uY3VycmVuY3lMaW1pdDLkAwoMQWRtaW5TZXJ2aWNlEmAKEFJlY29uY2lsZU9ycGhhbnMSIi5ydW5zdmMudjEuUmVjb25jaWxlT3JwaGFuc1JlcXVlc3QaIy5ydW5zdmMudjEuUmVjb25jaWxlT3JwaGFuc1Jlc3BvbnNlIgOQAgISPQoGRGVsZXRlEhgucnVuc3ZjLnYxLkRlbGV0ZVJlcXVlc3QaGS5ydW5zdmMudjEuRGVsZXRlUmVzcG9uc2USVwoNR2V0U2VydmVySW5mbxIfLnJ1bnN2Yy52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBogLnJ1bnN2Yy52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2UiA5ACARJpChNTZXRDb25jdXJyZW5jeUxpbWl0EiUucnVuc3ZjLnYxLlNldENvbmN1cnJlbmN5TGltaXRSZXF1ZXN0GiYucnVuc3ZjLnYxLlNldENvbmN1cnJlbmN5TGltaXRSZXNwb25zZSIDkAICEm8KFUxpc3RDb25jdXJyZW5jeUxpbWl0cxInLnJ1bnN2Yy52MS5MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXF1ZXN0GigucnVuc3ZjLnYxLkxpc3RDb25jdXJyZW5jeUxpbWl0c1Jlc3BvbnNlIgOQAgFCYgoTaW8uZ2l0aHViLnJ1bnN2Yy52MUIRQWRtaW5TZXJ2aWNlUHJvdG9QAVo2Z2l0aHViLmNvbS9ydW5zdmMvcnVuc3ZjL2NsaWVudHMvZ28vcnVuc3ZjL3YxO3J1bnN2Y3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_runsvc_v1_run]);
 
 /**
  * Request to end orphaned runs.
@@ -224,6 +224,13 @@ export type GetServerInfoResponse = Message<"runsvc.v1.GetServerInfoResponse"> &
    * @generated from field: int64 write_ahead_log_bytes = 9;
    */
   writeAheadLogBytes: bigint;
+
+  /**
+   * Runs that are QUEUED.
+   *
+   * @generated from field: int64 queued_runs = 10;
+   */
+  queuedRuns: bigint;
 };
 
 /**
@@ -232,6 +239,115 @@ export type GetServerInfoResponse = Message<"runsvc.v1.GetServerInfoResponse"> &
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_admin_service, 5);
+
+/**
+ * How many runs with the same concurrency_key may be active at a time, for all keys with a prefix. The limit counts each
+ * key of each owner by itself. For a key to which several limits apply, the one with the longest prefix counts. A key to
+ * which none applies is not limited.
+ *
+ * @generated from message runsvc.v1.ConcurrencyLimit
+ */
+export type ConcurrencyLimit = Message<"runsvc.v1.ConcurrencyLimit"> & {
+  /**
+   * The first characters of the keys, at most 128. Empty: every key.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * The maximum number of active runs with the same key, 0 to 1,000,000. 0: no run becomes PENDING.
+   *
+   * @generated from field: int32 width = 2;
+   */
+  width: number;
+};
+
+/**
+ * Describes the message runsvc.v1.ConcurrencyLimit.
+ * Use `create(ConcurrencyLimitSchema)` to create a new message.
+ */
+export const ConcurrencyLimitSchema: GenMessage<ConcurrencyLimit> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_admin_service, 6);
+
+/**
+ * Request to set a concurrency limit.
+ *
+ * @generated from message runsvc.v1.SetConcurrencyLimitRequest
+ */
+export type SetConcurrencyLimitRequest = Message<"runsvc.v1.SetConcurrencyLimitRequest"> & {
+  /**
+   * The prefix whose limit to set, at most 128 characters. Empty: every key.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * The new limit, 0 to 1,000,000. Unset: remove the limit of this prefix.
+   *
+   * @generated from field: optional int32 width = 2;
+   */
+  width?: number | undefined;
+};
+
+/**
+ * Describes the message runsvc.v1.SetConcurrencyLimitRequest.
+ * Use `create(SetConcurrencyLimitRequestSchema)` to create a new message.
+ */
+export const SetConcurrencyLimitRequestSchema: GenMessage<SetConcurrencyLimitRequest> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_admin_service, 7);
+
+/**
+ * The limit has been set.
+ *
+ * @generated from message runsvc.v1.SetConcurrencyLimitResponse
+ */
+export type SetConcurrencyLimitResponse = Message<"runsvc.v1.SetConcurrencyLimitResponse"> & {
+};
+
+/**
+ * Describes the message runsvc.v1.SetConcurrencyLimitResponse.
+ * Use `create(SetConcurrencyLimitResponseSchema)` to create a new message.
+ */
+export const SetConcurrencyLimitResponseSchema: GenMessage<SetConcurrencyLimitResponse> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_admin_service, 8);
+
+/**
+ * Request for the concurrency limits.
+ *
+ * @generated from message runsvc.v1.ListConcurrencyLimitsRequest
+ */
+export type ListConcurrencyLimitsRequest = Message<"runsvc.v1.ListConcurrencyLimitsRequest"> & {
+};
+
+/**
+ * Describes the message runsvc.v1.ListConcurrencyLimitsRequest.
+ * Use `create(ListConcurrencyLimitsRequestSchema)` to create a new message.
+ */
+export const ListConcurrencyLimitsRequestSchema: GenMessage<ListConcurrencyLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_admin_service, 9);
+
+/**
+ * All concurrency limits.
+ *
+ * @generated from message runsvc.v1.ListConcurrencyLimitsResponse
+ */
+export type ListConcurrencyLimitsResponse = Message<"runsvc.v1.ListConcurrencyLimitsResponse"> & {
+  /**
+   * In the order of their prefixes.
+   *
+   * @generated from field: repeated runsvc.v1.ConcurrencyLimit limits = 1;
+   */
+  limits: ConcurrencyLimit[];
+};
+
+/**
+ * Describes the message runsvc.v1.ListConcurrencyLimitsResponse.
+ * Use `create(ListConcurrencyLimitsResponseSchema)` to create a new message.
+ */
+export const ListConcurrencyLimitsResponseSchema: GenMessage<ListConcurrencyLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_admin_service, 10);
 
 /**
  * Ends orphaned runs, removes runs and describes the server. Needs the admin role when authentication is on. Acts on
@@ -275,6 +391,27 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof GetServerInfoRequestSchema;
     output: typeof GetServerInfoResponseSchema;
+  },
+  /**
+   * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+   * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+   *
+   * @generated from rpc runsvc.v1.AdminService.SetConcurrencyLimit
+   */
+  setConcurrencyLimit: {
+    methodKind: "unary";
+    input: typeof SetConcurrencyLimitRequestSchema;
+    output: typeof SetConcurrencyLimitResponseSchema;
+  },
+  /**
+   * Returns all concurrency limits.
+   *
+   * @generated from rpc runsvc.v1.AdminService.ListConcurrencyLimits
+   */
+  listConcurrencyLimits: {
+    methodKind: "unary";
+    input: typeof ListConcurrencyLimitsRequestSchema;
+    output: typeof ListConcurrencyLimitsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_runsvc_v1_admin_service, 0);

@@ -37,22 +37,23 @@ export enum ErrorReason {
   RUN_NOT_FOUND = 1,
 
   /**
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-   * newest active run. Retry when that run has ended.
+   * ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+   * stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+   * run has ended.
    *
    * @generated from enum value: ERROR_REASON_THREAD_BUSY = 2;
    */
   THREAD_BUSY = 2,
 
   /**
-   * RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+   * RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
    *
    * @generated from enum value: ERROR_REASON_THREAD_FULL = 3;
    */
   THREAD_FULL = 3,
 
   /**
-   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
    *
    * @generated from enum value: ERROR_REASON_UNSUPPORTED_STRATEGY = 4;
    */
@@ -66,7 +67,8 @@ export enum ErrorReason {
   INVALID_TRANSITION = 5,
 
   /**
-   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+   * executor. Metadata: run_id.
    *
    * @generated from enum value: ERROR_REASON_NOT_HOLDER = 6;
    */

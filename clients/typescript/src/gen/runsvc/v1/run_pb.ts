@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file runsvc/v1/run.proto.
  */
 export const file_runsvc_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChNydW5zdmMvdjEvcnVuLnByb3RvEglydW5zdmMudjEiiwgKA1J1bhIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEiQKBnN0YXR1cxgDIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSLgoNc3RhdHVzX3JlYXNvbhgEIAEoDjIXLnJ1bnN2Yy52MS5TdGF0dXNSZWFzb24SEAoIcmV2aXNpb24YBSABKAQSGQoMYXNzaXN0YW50X2lkGAYgASgJSACIAQESLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKCHByb2dyZXNzGAsgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEikKCG1ldGFkYXRhGAwgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCgl3b3JrZXJfaWQYDSABKAlIAYgBARIwCg1vbl9kaXNjb25uZWN0GA4gASgOMhkucnVuc3ZjLnYxLkRpc2Nvbm5lY3RNb2RlEjgKEm11bHRpdGFza19zdHJhdGVneRgPIAEoDjIcLnJ1bnN2Yy52MS5NdWx0aXRhc2tTdHJhdGVneRIXCgptb2RlbF9uYW1lGBAgASgJSAKIAQESEgoFZXJyb3IYESABKAlIA4gBARItCgxjYW5jZWxsYXRpb24YEiABKAsyFy5ydW5zdmMudjEuQ2FuY2VsbGF0aW9uEicKBmt3YXJncxgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoFbGVhc2UYFCABKAsyEC5ydW5zdmMudjEuTGVhc2USMAoNc3RhcnRfdGltZW91dBgVIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDXN1cGVyc2VkZWRfYnkYFyABKAlIBIgBARINCgVvd25lchgYIAEoCRInCgZyZXN1bHQYGSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhgKC3N0b3BfcmVhc29uGBogASgJSAWIAQFCDwoNX2Fzc2lzdGFudF9pZEIMCgpfd29ya2VyX2lkQg0KC19tb2RlbF9uYW1lQggKBl9lcnJvckIQCg5fc3VwZXJzZWRlZF9ieUIOCgxfc3RvcF9yZWFzb24i4gMKB1J1blNwZWMSEQoJdGhyZWFkX2lkGAEgASgJEhkKDGFzc2lzdGFudF9pZBgCIAEoCUgAiAEBEjAKDW9uX2Rpc2Nvbm5lY3QYAyABKA4yGS5ydW5zdmMudjEuRGlzY29ubmVjdE1vZGUSKQoIbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBmt3YXJncxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSOAoSbXVsdGl0YXNrX3N0cmF0ZWd5GAYgASgOMhwucnVuc3ZjLnYxLk11bHRpdGFza1N0cmF0ZWd5EhcKCm1vZGVsX25hbWUYByABKAlIAYgBARIWCgl3b3JrZXJfaWQYCCABKAlIAogBARIsCglsZWFzZV90dGwYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNc3RhcnRfdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg8KDV9hc3Npc3RhbnRfaWRCDQoLX21vZGVsX25hbWVCDAoKX3dvcmtlcl9pZCKpBQoIUHJvZ3Jlc3MSHwoSdG90YWxfaW5wdXRfdG9rZW5zGAEgASgDSACIAQESIAoTdG90YWxfb3V0cHV0X3Rva2VucxgCIAEoA0gBiAEBEhkKDHRvdGFsX3Rva2VucxgDIAEoA0gCiAEBEhsKDmxsbV9jYWxsX2NvdW50GAQgASgDSAOIAQESHgoRbGVhZF9hZ2VudF90b2tlbnMYBSABKANIBIgBARIcCg9zdWJhZ2VudF90b2tlbnMYBiABKANIBYgBARIeChFtaWRkbGV3YXJlX3Rva2VucxgHIAEoA0gGiAEBEhoKDW1lc3NhZ2VfY291bnQYCCABKANIB4gBARIcCg9sYXN0X2FpX21lc3NhZ2UYCSABKAlICIgBARIgChNmaXJzdF9odW1hbl9tZXNzYWdlGAogASgJSAmIAQESEgoFZmluYWwYCyABKAhICogBARIyCghieV9tb2RlbBgMIAMoCzIgLnJ1bnN2Yy52MS5Qcm9ncmVzcy5CeU1vZGVsRW50cnkaRQoMQnlNb2RlbEVudHJ5EgsKA2tleRgBIAEoCRIkCgV2YWx1ZRgCIAEoCzIVLnJ1bnN2Yy52MS5Nb2RlbFVzYWdlOgI4AUIVChNfdG90YWxfaW5wdXRfdG9rZW5zQhYKFF90b3RhbF9vdXRwdXRfdG9rZW5zQg8KDV90b3RhbF90b2tlbnNCEQoPX2xsbV9jYWxsX2NvdW50QhQKEl9sZWFkX2FnZW50X3Rva2Vuc0ISChBfc3ViYWdlbnRfdG9rZW5zQhQKEl9taWRkbGV3YXJlX3Rva2Vuc0IQCg5fbWVzc2FnZV9jb3VudEISChBfbGFzdF9haV9tZXNzYWdlQhYKFF9maXJzdF9odW1hbl9tZXNzYWdlQggKBl9maW5hbCLuAQoKTW9kZWxVc2FnZRIZCgxpbnB1dF90b2tlbnMYASABKANIAIgBARIaCg1vdXRwdXRfdG9rZW5zGAIgASgDSAGIAQESHgoRY2FjaGVfcmVhZF90b2tlbnMYAyABKANIAogBARIdChByZWFzb25pbmdfdG9rZW5zGAQgASgDSAOIAQESEgoFY2FsbHMYBSABKANIBIgBAUIPCg1faW5wdXRfdG9rZW5zQhAKDl9vdXRwdXRfdG9rZW5zQhQKEl9jYWNoZV9yZWFkX3Rva2Vuc0ITChFfcmVhc29uaW5nX3Rva2Vuc0IICgZfY2FsbHMiXwoFTGVhc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItABCgxDYW5jZWxsYXRpb24SJwoGYWN0aW9uGAEgASgOMhcucnVuc3ZjLnYxLkNhbmNlbEFjdGlvbhIRCgRub3RlGAIgASgJSACIAQESMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9hY2tub3dsZWRnZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlcXVlc3RlZF9ieRgFIAEoCUIHCgVfbm90ZSI1CgdBbGxSdW5zEhkKDGFzc2lzdGFudF9pZBgBIAEoCUgAiAEBQg8KDV9hc3Npc3RhbnRfaWQquQEKCVJ1blN0YXR1cxIaChZSVU5fU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSUlVOX1NUQVRVU19QRU5ESU5HEAESFgoSUlVOX1NUQVRVU19SVU5OSU5HEAISFgoSUlVOX1NUQVRVU19TVUNDRVNTEAMSFAoQUlVOX1NUQVRVU19FUlJPUhAEEhYKElJVTl9TVEFUVVNfVElNRU9VVBAFEhoKFlJVTl9TVEFUVVNfSU5URVJSVVBURUQQBiqhAgoMU3RhdHVzUmVhc29uEh0KGVNUQVRVU19SRUFTT05fVU5TUEVDSUZJRUQQABIiCh5TVEFUVVNfUkVBU09OX0NBTkNFTF9SRVFVRVNURUQQARIcChhTVEFUVVNfUkVBU09OX1NVUEVSU0VERUQQAhIlCiFTVEFUVVNfUkVBU09OX0NMSUVOVF9ESVNDT05ORUNURUQQAxIfChtTVEFUVVNfUkVBU09OX0xFQVNFX0VYUElSRUQQBBIaChZTVEFUVVNfUkVBU09OX09SUEhBTkVEEAUSIgoeU1RBVFVTX1JFQVNPTl9USU1FT1VUX0VYQ0VFREVEEAYSKAokU1RBVFVTX1JFQVNPTl9TVEFSVF9USU1FT1VUX0VYQ0VFREVEEAcqZgoMQ2FuY2VsQWN0aW9uEh0KGUNBTkNFTF9BQ1RJT05fVU5TUEVDSUZJRUQQABIbChdDQU5DRUxfQUNUSU9OX0lOVEVSUlVQVBABEhoKFkNBTkNFTF9BQ1RJT05fUk9MTEJBQ0sQAiqYAQoNQ2FuY2VsT3V0Y29tZRIeChpDQU5DRUxfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGENBTkNFTF9PVVRDT01FX0NBTkNFTExFRBABEiQKIENBTkNFTF9PVVRDT01FX0FMUkVBRFlfQ0FOQ0VMTEVEEAISIwofQ0FOQ0VMX09VVENPTUVfQUxSRUFEWV9GSU5JU0hFRBADKmsKDkRpc2Nvbm5lY3RNb2RlEh8KG0RJU0NPTk5FQ1RfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRJU0NPTk5FQ1RfTU9ERV9DQU5DRUwQARIcChhESVNDT05ORUNUX01PREVfQ09OVElOVUUQAiq5AQoRTXVsdGl0YXNrU3RyYXRlZ3kSIgoeTVVMVElUQVNLX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASHQoZTVVMVElUQVNLX1NUUkFURUdZX1JFSkVDVBABEiAKHE1VTFRJVEFTS19TVFJBVEVHWV9JTlRFUlJVUFQQAhIfChtNVUxUSVRBU0tfU1RSQVRFR1lfUk9MTEJBQ0sQAxIeChpNVUxUSVRBU0tfU1RSQVRFR1lfRU5RVUVVRRAEKtABCgtTdGF0dXNFdmVudBIcChhTVEFUVVNfRVZFTlRfVU5TUEVDSUZJRUQQABIZChVTVEFUVVNfRVZFTlRfU05BUFNIT1QQARIdChlTVEFUVVNfRVZFTlRfU05BUFNIT1RfRU5EEAISGAoUU1RBVFVTX0VWRU5UX0NIQU5HRUQQAxIZChVTVEFUVVNfRVZFTlRfUFJPR1JFU1MQBBIaChZTVEFUVVNfRVZFTlRfSEVBUlRCRUFUEAUSGAoUU1RBVFVTX0VWRU5UX0RFTEVURUQQBkJZChNpby5naXRodWIucnVuc3ZjLnYxQghSdW5Qcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChNydW5zdmMvdjEvcnVuLnByb3RvEglydW5zdmMudjEi8goKA1J1bhIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEiQKBnN0YXR1cxgDIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSLgoNc3RhdHVzX3JlYXNvbhgEIAEoDjIXLnJ1bnN2Yy52MS5TdGF0dXNSZWFzb24SEAoIcmV2aXNpb24YBSABKAQSGQoMYXNzaXN0YW50X2lkGAYgASgJSACIAQESLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKCHByb2dyZXNzGAsgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEikKCG1ldGFkYXRhGAwgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCgl3b3JrZXJfaWQYDSABKAlIAYgBARIwCg1vbl9kaXNjb25uZWN0GA4gASgOMhkucnVuc3ZjLnYxLkRpc2Nvbm5lY3RNb2RlEjgKEm11bHRpdGFza19zdHJhdGVneRgPIAEoDjIcLnJ1bnN2Yy52MS5NdWx0aXRhc2tTdHJhdGVneRIXCgptb2RlbF9uYW1lGBAgASgJSAKIAQESEgoFZXJyb3IYESABKAlIA4gBARItCgxjYW5jZWxsYXRpb24YEiABKAsyFy5ydW5zdmMudjEuQ2FuY2VsbGF0aW9uEicKBmt3YXJncxgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoFbGVhc2UYFCABKAsyEC5ydW5zdmMudjEuTGVhc2USMAoNc3RhcnRfdGltZW91dBgVIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDXN1cGVyc2VkZWRfYnkYFyABKAlIBIgBARINCgVvd25lchgYIAEoCRInCgZyZXN1bHQYGSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhgKC3N0b3BfcmVhc29uGBogASgJSAWIAQESHwoFcXVldWUYGyABKAsyEC5ydW5zdmMudjEuUXVldWUSEAoIcHJpb3JpdHkYHCABKAUSHwoFcmV0cnkYHSABKAsyEC5ydW5zdmMudjEuUmV0cnkSDwoHYXR0ZW1wdBgeIAEoBRIVCg1mZW5jaW5nX3Rva2VuGB8gASgEEi4KCm5vdF9iZWZvcmUYICABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKD2NvbmN1cnJlbmN5X2tleRghIAEoCUgGiAEBEiUKCGhhbmRvdmVyGCIgASgOMhMucnVuc3ZjLnYxLkhhbmRvdmVyEi4KCnBlbmRpbmdfYXQYIyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDXF1ZXVlX3RpbWVvdXQYJCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDwoNX2Fzc2lzdGFudF9pZEIMCgpfd29ya2VyX2lkQg0KC19tb2RlbF9uYW1lQggKBl9lcnJvckIQCg5fc3VwZXJzZWRlZF9ieUIOCgxfc3RvcF9yZWFzb25CEgoQX2NvbmN1cnJlbmN5X2tleSLQBQoHUnVuU3BlYxIRCgl0aHJlYWRfaWQYASABKAkSGQoMYXNzaXN0YW50X2lkGAIgASgJSACIAQESMAoNb25fZGlzY29ubmVjdBgDIAEoDjIZLnJ1bnN2Yy52MS5EaXNjb25uZWN0TW9kZRIpCghtZXRhZGF0YRgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJwoGa3dhcmdzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI4ChJtdWx0aXRhc2tfc3RyYXRlZ3kYBiABKA4yHC5ydW5zdmMudjEuTXVsdGl0YXNrU3RyYXRlZ3kSFwoKbW9kZWxfbmFtZRgHIAEoCUgBiAEBEhYKCXdvcmtlcl9pZBgIIAEoCUgCiAEBEiwKCWxlYXNlX3R0bBgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCg1zdGFydF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3RpbWVvdXQYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJQoIaGFuZG92ZXIYDCABKA4yEy5ydW5zdmMudjEuSGFuZG92ZXISLgoKbm90X2JlZm9yZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHAoPY29uY3VycmVuY3lfa2V5GA4gASgJSAOIAQESMAoNcXVldWVfdGltZW91dBgPIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghwcmlvcml0eRgQIAEoBRIfCgVyZXRyeRgRIAEoCzIQLnJ1bnN2Yy52MS5SZXRyeUIPCg1fYXNzaXN0YW50X2lkQg0KC19tb2RlbF9uYW1lQgwKCl93b3JrZXJfaWRCEgoQX2NvbmN1cnJlbmN5X2tleSJbCgVSZXRyeRIUCgxtYXhfYXR0ZW1wdHMYASABKAUSKgoHYmFja29mZhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghyZWxlYXNlZBgDIAEoBSJzCgVRdWV1ZRIiCgRnYXRlGAEgASgOMhQucnVuc3ZjLnYxLlF1ZXVlR2F0ZRIQCghwb3NpdGlvbhgCIAEoAxIeChFibG9ja2VkX2J5X3J1bl9pZBgDIAEoCUgAiAEBQhQKEl9ibG9ja2VkX2J5X3J1bl9pZCKpBQoIUHJvZ3Jlc3MSHwoSdG90YWxfaW5wdXRfdG9rZW5zGAEgASgDSACIAQESIAoTdG90YWxfb3V0cHV0X3Rva2VucxgCIAEoA0gBiAEBEhkKDHRvdGFsX3Rva2VucxgDIAEoA0gCiAEBEhsKDmxsbV9jYWxsX2NvdW50GAQgASgDSAOIAQESHgoRbGVhZF9hZ2VudF90b2tlbnMYBSABKANIBIgBARIcCg9zdWJhZ2VudF90b2tlbnMYBiABKANIBYgBARIeChFtaWRkbGV3YXJlX3Rva2VucxgHIAEoA0gGiAEBEhoKDW1lc3NhZ2VfY291bnQYCCABKANIB4gBARIcCg9sYXN0X2FpX21lc3NhZ2UYCSABKAlICIgBARIgChNmaXJzdF9odW1hbl9tZXNzYWdlGAogASgJSAmIAQESEgoFZmluYWwYCyABKAhICogBARIyCghieV9tb2RlbBgMIAMoCzIgLnJ1bnN2Yy52MS5Qcm9ncmVzcy5CeU1vZGVsRW50cnkaRQoMQnlNb2RlbEVudHJ5EgsKA2tleRgBIAEoCRIkCgV2YWx1ZRgCIAEoCzIVLnJ1bnN2Yy52MS5Nb2RlbFVzYWdlOgI4AUIVChNfdG90YWxfaW5wdXRfdG9rZW5zQhYKFF90b3RhbF9vdXRwdXRfdG9rZW5zQg8KDV90b3RhbF90b2tlbnNCEQoPX2xsbV9jYWxsX2NvdW50QhQKEl9sZWFkX2FnZW50X3Rva2Vuc0ISChBfc3ViYWdlbnRfdG9rZW5zQhQKEl9taWRkbGV3YXJlX3Rva2Vuc0IQCg5fbWVzc2FnZV9jb3VudEISChBfbGFzdF9haV9tZXNzYWdlQhYKFF9maXJzdF9odW1hbl9tZXNzYWdlQggKBl9maW5hbCLuAQoKTW9kZWxVc2FnZRIZCgxpbnB1dF90b2tlbnMYASABKANIAIgBARIaCg1vdXRwdXRfdG9rZW5zGAIgASgDSAGIAQESHgoRY2FjaGVfcmVhZF90b2tlbnMYAyABKANIAogBARIdChByZWFzb25pbmdfdG9rZW5zGAQgASgDSAOIAQESEgoFY2FsbHMYBSABKANIBIgBAUIPCg1faW5wdXRfdG9rZW5zQhAKDl9vdXRwdXRfdG9rZW5zQhQKEl9jYWNoZV9yZWFkX3Rva2Vuc0ITChFfcmVhc29uaW5nX3Rva2Vuc0IICgZfY2FsbHMiXwoFTGVhc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIokCCgxDYW5jZWxsYXRpb24SJwoGYWN0aW9uGAEgASgOMhcucnVuc3ZjLnYxLkNhbmNlbEFjdGlvbhIRCgRub3RlGAIgASgJSACIAQESMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9hY2tub3dsZWRnZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlcXVlc3RlZF9ieRgFIAEoCRI3ChNwcmVzdW1lZF9zdG9wcGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVfbm90ZSI1CgdBbGxSdW5zEhkKDGFzc2lzdGFudF9pZBgBIAEoCUgAiAEBQg8KDV9hc3Npc3RhbnRfaWQq0AEKCVJ1blN0YXR1cxIaChZSVU5fU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSUlVOX1NUQVRVU19QRU5ESU5HEAESFgoSUlVOX1NUQVRVU19SVU5OSU5HEAISFgoSUlVOX1NUQVRVU19TVUNDRVNTEAMSFAoQUlVOX1NUQVRVU19FUlJPUhAEEhYKElJVTl9TVEFUVVNfVElNRU9VVBAFEhoKFlJVTl9TVEFUVVNfSU5URVJSVVBURUQQBhIVChFSVU5fU1RBVFVTX1FVRVVFRBAHKooDCgxTdGF0dXNSZWFzb24SHQoZU1RBVFVTX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHlNUQVRVU19SRUFTT05fQ0FOQ0VMX1JFUVVFU1RFRBABEhwKGFNUQVRVU19SRUFTT05fU1VQRVJTRURFRBACEiUKIVNUQVRVU19SRUFTT05fQ0xJRU5UX0RJU0NPTk5FQ1RFRBADEh8KG1NUQVRVU19SRUFTT05fTEVBU0VfRVhQSVJFRBAEEhoKFlNUQVRVU19SRUFTT05fT1JQSEFORUQQBRIiCh5TVEFUVVNfUkVBU09OX1RJTUVPVVRfRVhDRUVERUQQBhIoCiRTVEFUVVNfUkVBU09OX1NUQVJUX1RJTUVPVVRfRVhDRUVERUQQBxIoCiRTVEFUVVNfUkVBU09OX1FVRVVFX1RJTUVPVVRfRVhDRUVERUQQCBIhCh1TVEFUVVNfUkVBU09OX1JFVFJZQUJMRV9FUlJPUhAJEhoKFlNUQVRVU19SRUFTT05fUkVMRUFTRUQQCipmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKpgBCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfQ0FOQ0VMTEVEEAESJAogQ0FOQ0VMX09VVENPTUVfQUxSRUFEWV9DQU5DRUxMRUQQAhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAMqawoORGlzY29ubmVjdE1vZGUSHwobRElTQ09OTkVDVF9NT0RFX1VOU1BFQ0lGSUVEEAASGgoWRElTQ09OTkVDVF9NT0RFX0NBTkNFTBABEhwKGERJU0NPTk5FQ1RfTU9ERV9DT05USU5VRRACKrkBChFNdWx0aXRhc2tTdHJhdGVneRIiCh5NVUxUSVRBU0tfU1RSQVRFR1lfVU5TUEVDSUZJRUQQABIdChlNVUxUSVRBU0tfU1RSQVRFR1lfUkVKRUNUEAESIAocTVVMVElUQVNLX1NUUkFURUdZX0lOVEVSUlVQVBACEh8KG01VTFRJVEFTS19TVFJBVEVHWV9ST0xMQkFDSxADEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAQqVQoISGFuZG92ZXISGAoUSEFORE9WRVJfVU5TUEVDSUZJRUQQABIWChJIQU5ET1ZFUl9JTU1FRElBVEUQARIXChNIQU5ET1ZFUl9BRlRFUl9TVE9QEAIqiAEKCVF1ZXVlR2F0ZRIaChZRVUVVRV9HQVRFX1VOU1BFQ0lGSUVEEAASEwoPUVVFVUVfR0FURV9USU1FEAESFQoRUVVFVUVfR0FURV9USFJFQUQQAhIXChNRVUVVRV9HQVRFX0hBTkRPVkVSEAMSGgoWUVVFVUVfR0FURV9DT05DVVJSRU5DWRAEKtABCgtTdGF0dXNFdmVudBIcChhTVEFUVVNfRVZFTlRfVU5TUEVDSUZJRUQQABIZChVTVEFUVVNfRVZFTlRfU05BUFNIT1QQARIdChlTVEFUVVNfRVZFTlRfU05BUFNIT1RfRU5EEAISGAoUU1RBVFVTX0VWRU5UX0NIQU5HRUQQAxIZChVTVEFUVVNfRVZFTlRfUFJPR1JFU1MQBBIaChZTVEFUVVNfRVZFTlRfSEVBUlRCRUFUEAUSGAoUU1RBVFVTX0VWRU5UX0RFTEVURUQQBkJZChNpby5naXRodWIucnVuc3ZjLnYxQghSdW5Qcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One execution of an assistant on a thread.
@@ -81,7 +81,7 @@ export type Run = Message<"runsvc.v1.Run"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 9;
    */
@@ -110,7 +110,8 @@ export type Run = Message<"runsvc.v1.Run"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    *
    * @generated from field: optional string worker_id = 13;
    */
@@ -138,7 +139,8 @@ export type Run = Message<"runsvc.v1.Run"> & {
   modelName?: string | undefined;
 
   /**
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    *
    * @generated from field: optional string error = 17;
    */
@@ -152,8 +154,8 @@ export type Run = Message<"runsvc.v1.Run"> & {
   cancellation?: Cancellation | undefined;
 
   /**
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    *
    * @generated from field: google.protobuf.Struct kwargs = 19;
    */
@@ -167,7 +169,7 @@ export type Run = Message<"runsvc.v1.Run"> & {
   lease?: Lease | undefined;
 
   /**
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    *
    * @generated from field: google.protobuf.Duration start_timeout = 21;
    */
@@ -209,6 +211,79 @@ export type Run = Message<"runsvc.v1.Run"> & {
    * @generated from field: optional string stop_reason = 26;
    */
   stopReason?: string | undefined;
+
+  /**
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   *
+   * @generated from field: runsvc.v1.Queue queue = 27;
+   */
+  queue?: Queue | undefined;
+
+  /**
+   * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+   *
+   * @generated from field: int32 priority = 28;
+   */
+  priority: number;
+
+  /**
+   * When the run gets another attempt. Unset: never.
+   *
+   * @generated from field: runsvc.v1.Retry retry = 29;
+   */
+  retry?: Retry | undefined;
+
+  /**
+   * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+   *
+   * @generated from field: int32 attempt = 30;
+   */
+  attempt: number;
+
+  /**
+   * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+   * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+   *
+   * @generated from field: uint64 fencing_token = 31;
+   */
+  fencingToken: bigint;
+
+  /**
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before = 32;
+   */
+  notBefore?: Timestamp | undefined;
+
+  /**
+   * Limits how many runs with this key are active. As given at creation.
+   *
+   * @generated from field: optional string concurrency_key = 33;
+   */
+  concurrencyKey?: string | undefined;
+
+  /**
+   * Whether the run waits for the executors of earlier runs. As given at creation.
+   *
+   * @generated from field: runsvc.v1.Handover handover = 34;
+   */
+  handover: Handover;
+
+  /**
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   *
+   * @generated from field: google.protobuf.Timestamp pending_at = 35;
+   */
+  pendingAt?: Timestamp | undefined;
+
+  /**
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   *
+   * @generated from field: google.protobuf.Duration queue_timeout = 36;
+   */
+  queueTimeout?: Duration | undefined;
 };
 
 /**
@@ -260,7 +335,7 @@ export type RunSpec = Message<"runsvc.v1.RunSpec"> & {
   kwargs?: JsonObject | undefined;
 
   /**
-   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+   * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
    *
    * @generated from field: runsvc.v1.MultitaskStrategy multitask_strategy = 6;
    */
@@ -282,15 +357,15 @@ export type RunSpec = Message<"runsvc.v1.RunSpec"> & {
   workerId?: string | undefined;
 
   /**
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    *
    * @generated from field: google.protobuf.Duration lease_ttl = 9;
    */
   leaseTtl?: Duration | undefined;
 
   /**
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    *
    * @generated from field: google.protobuf.Duration start_timeout = 10;
    */
@@ -302,6 +377,49 @@ export type RunSpec = Message<"runsvc.v1.RunSpec"> & {
    * @generated from field: google.protobuf.Duration timeout = 11;
    */
   timeout?: Duration | undefined;
+
+  /**
+   * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+   *
+   * @generated from field: runsvc.v1.Handover handover = 12;
+   */
+  handover: Handover;
+
+  /**
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before = 13;
+   */
+  notBefore?: Timestamp | undefined;
+
+  /**
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   *
+   * @generated from field: optional string concurrency_key = 14;
+   */
+  concurrencyKey?: string | undefined;
+
+  /**
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   *
+   * @generated from field: google.protobuf.Duration queue_timeout = 15;
+   */
+  queueTimeout?: Duration | undefined;
+
+  /**
+   * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+   *
+   * @generated from field: int32 priority = 16;
+   */
+  priority: number;
+
+  /**
+   * Further attempts after a failure. Unset: none.
+   *
+   * @generated from field: runsvc.v1.Retry retry = 17;
+   */
+  retry?: Retry | undefined;
 };
 
 /**
@@ -310,6 +428,80 @@ export type RunSpec = Message<"runsvc.v1.RunSpec"> & {
  */
 export const RunSpecSchema: GenMessage<RunSpec> = /*@__PURE__*/
   messageDesc(file_runsvc_v1_run, 1);
+
+/**
+ * Further attempts of a run: when its lease expires, or its executor reports a retryable ERROR, the run becomes PENDING
+ * again as long as attempts are left. It loses its holder and its lease.
+ *
+ * @generated from message runsvc.v1.Retry
+ */
+export type Retry = Message<"runsvc.v1.Retry"> & {
+  /**
+   * The maximum number of attempts, 1 to 10. Unset or 0: 1.
+   *
+   * @generated from field: int32 max_attempts = 1;
+   */
+  maxAttempts: number;
+
+  /**
+   * The time between the first failed attempt and the next one, at most one hour. It doubles with each further attempt,
+   * up to one hour. Unset: none.
+   *
+   * @generated from field: google.protobuf.Duration backoff = 2;
+   */
+  backoff?: Duration | undefined;
+
+  /**
+   * How many attempts the holders have released; they do not count. Set by the server; ignored in requests.
+   *
+   * @generated from field: int32 released = 3;
+   */
+  released: number;
+};
+
+/**
+ * Describes the message runsvc.v1.Retry.
+ * Use `create(RetrySchema)` to create a new message.
+ */
+export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run, 2);
+
+/**
+ * What a QUEUED run waits for.
+ *
+ * @generated from message runsvc.v1.Queue
+ */
+export type Queue = Message<"runsvc.v1.Queue"> & {
+  /**
+   * The first closed gate.
+   *
+   * @generated from field: runsvc.v1.QueueGate gate = 1;
+   */
+  gate: QueueGate;
+
+  /**
+   * The position among the queued runs of the thread, at the gate THREAD, or of the concurrency key, at the gate
+   * CONCURRENCY; from 1, and at most 1,001. 0 at the gates TIME and HANDOVER, which have no order.
+   *
+   * @generated from field: int64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * The run that has to end or to stop first: the newest active run of the thread, else the queued run just before this
+   * one; at the gate HANDOVER the run whose executor has not stopped. Unset at the other gates.
+   *
+   * @generated from field: optional string blocked_by_run_id = 3;
+   */
+  blockedByRunId?: string | undefined;
+};
+
+/**
+ * Describes the message runsvc.v1.Queue.
+ * Use `create(QueueSchema)` to create a new message.
+ */
+export const QueueSchema: GenMessage<Queue> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run, 3);
 
 /**
  * Usage and previews that an executor has reported. A report merges the fields that are set; unset and zero differ.
@@ -408,7 +600,7 @@ export type Progress = Message<"runsvc.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 2);
+  messageDesc(file_runsvc_v1_run, 4);
 
 /**
  * The usage of one model. Unset and zero differ, and no figure is negative.
@@ -457,7 +649,7 @@ export type ModelUsage = Message<"runsvc.v1.ModelUsage"> & {
  * Use `create(ModelUsageSchema)` to create a new message.
  */
 export const ModelUsageSchema: GenMessage<ModelUsage> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 3);
+  messageDesc(file_runsvc_v1_run, 5);
 
 /**
  * A time limit within which the holder must report: Heartbeat, and every other report of the holder, renews the lease.
@@ -488,7 +680,7 @@ export type Lease = Message<"runsvc.v1.Lease"> & {
  * Use `create(LeaseSchema)` to create a new message.
  */
 export const LeaseSchema: GenMessage<Lease> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 4);
+  messageDesc(file_runsvc_v1_run, 6);
 
 /**
  * When and how a run was cancelled or displaced.
@@ -531,6 +723,14 @@ export type Cancellation = Message<"runsvc.v1.Cancellation"> & {
    * @generated from field: string requested_by = 5;
    */
   requestedBy: string;
+
+  /**
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   *
+   * @generated from field: google.protobuf.Timestamp presumed_stopped_at = 6;
+   */
+  presumedStoppedAt?: Timestamp | undefined;
 };
 
 /**
@@ -538,7 +738,7 @@ export type Cancellation = Message<"runsvc.v1.Cancellation"> & {
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 5);
+  messageDesc(file_runsvc_v1_run, 7);
 
 /**
  * Selects every run in the scope of the call.
@@ -559,14 +759,15 @@ export type AllRuns = Message<"runsvc.v1.AllRuns"> & {
  * Use `create(AllRunsSchema)` to create a new message.
  */
 export const AllRunsSchema: GenMessage<AllRuns> = /*@__PURE__*/
-  messageDesc(file_runsvc_v1_run, 6);
+  messageDesc(file_runsvc_v1_run, 8);
 
 /**
- * The status of a run. PENDING and RUNNING are active; the others are terminal and final.
+ * The status of a run. PENDING and RUNNING are active, QUEUED is waiting; the others are terminal and final.
  *
- * Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
- * or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
- * succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+ * Allowed transitions: QUEUED to PENDING, TIMEOUT or INTERRUPTED, by the server only; PENDING to RUNNING, SUCCESS,
+ * ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or INTERRUPTED, and by the server only to PENDING,
+ * for another attempt or after Release. Every other pair is rejected with INVALID_TRANSITION; reporting the status that
+ * a run already has succeeds and changes nothing.
  *
  * @generated from enum runsvc.v1.RunStatus
  */
@@ -579,7 +780,8 @@ export enum RunStatus {
   UNSPECIFIED = 0,
 
   /**
-   * Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
+   * Admitted, not started. A new run that does not wait has this status; an executor starts it with Claim or
+   * SetStatus(RUNNING).
    *
    * @generated from enum value: RUN_STATUS_PENDING = 1;
    */
@@ -620,6 +822,14 @@ export enum RunStatus {
    * @generated from enum value: RUN_STATUS_INTERRUPTED = 6;
    */
   INTERRUPTED = 6,
+
+  /**
+   * Admitted, and waiting until all its gates are open (see QueueGate); then the server makes it PENDING. Neither active
+   * nor terminal.
+   *
+   * @generated from enum value: RUN_STATUS_QUEUED = 7;
+   */
+  QUEUED = 7,
 }
 
 /**
@@ -635,7 +845,7 @@ export const RunStatusSchema: GenEnum<RunStatus> = /*@__PURE__*/
  */
 export enum StatusReason {
   /**
-   * The executor itself reported the status, or the run is still active.
+   * The executor itself reported the status, or the run has not ended.
    *
    * @generated from enum value: STATUS_REASON_UNSPECIFIED = 0;
    */
@@ -663,7 +873,7 @@ export enum StatusReason {
   CLIENT_DISCONNECTED = 3,
 
   /**
-   * ERROR because the holder's lease expired.
+   * ERROR because the holder's lease expired; PENDING if the run waits for another attempt after that.
    *
    * @generated from enum value: STATUS_REASON_LEASE_EXPIRED = 4;
    */
@@ -689,6 +899,27 @@ export enum StatusReason {
    * @generated from enum value: STATUS_REASON_START_TIMEOUT_EXCEEDED = 7;
    */
   START_TIMEOUT_EXCEEDED = 7,
+
+  /**
+   * TIMEOUT because the run was QUEUED for longer than its queue_timeout.
+   *
+   * @generated from enum value: STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED = 8;
+   */
+  QUEUE_TIMEOUT_EXCEEDED = 8,
+
+  /**
+   * PENDING again, for another attempt: the executor reported an ERROR as retryable.
+   *
+   * @generated from enum value: STATUS_REASON_RETRYABLE_ERROR = 9;
+   */
+  RETRYABLE_ERROR = 9,
+
+  /**
+   * PENDING again because its holder released it.
+   *
+   * @generated from enum value: STATUS_REASON_RELEASED = 10;
+   */
+  RELEASED = 10,
 }
 
 /**
@@ -811,7 +1042,7 @@ export const DisconnectModeSchema: GenEnum<DisconnectMode> = /*@__PURE__*/
   enumDesc(file_runsvc_v1_run, 4);
 
 /**
- * How CreateOrReject treats the active runs of the thread.
+ * How CreateOrReject treats the active and queued runs of the thread.
  *
  * @generated from enum runsvc.v1.MultitaskStrategy
  */
@@ -831,21 +1062,21 @@ export enum MultitaskStrategy {
   REJECT = 1,
 
   /**
-   * Admit the new run and interrupt the active ones, which keep their checkpoints.
+   * Admit the new run and interrupt the active and queued ones, which keep their checkpoints.
    *
    * @generated from enum value: MULTITASK_STRATEGY_INTERRUPT = 2;
    */
   INTERRUPT = 2,
 
   /**
-   * Admit the new run and interrupt the active ones, which revert to the state before them.
+   * Admit the new run and interrupt the active and queued ones, which revert to the state before them.
    *
    * @generated from enum value: MULTITASK_STRATEGY_ROLLBACK = 3;
    */
   ROLLBACK = 3,
 
   /**
-   * Wait for the active run to end. Not supported yet: UNSUPPORTED_STRATEGY.
+   * Admit the new run; it is QUEUED while the thread has an active run or an older queued one.
    *
    * @generated from enum value: MULTITASK_STRATEGY_ENQUEUE = 4;
    */
@@ -857,6 +1088,90 @@ export enum MultitaskStrategy {
  */
 export const MultitaskStrategySchema: GenEnum<MultitaskStrategy> = /*@__PURE__*/
   enumDesc(file_runsvc_v1_run, 5);
+
+/**
+ * When a run may start after an earlier run of its thread was cancelled or displaced.
+ *
+ * @generated from enum runsvc.v1.Handover
+ */
+export enum Handover {
+  /**
+   * In a request: IMMEDIATE.
+   *
+   * @generated from enum value: HANDOVER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * At once, although the executor of the earlier run may still be at work.
+   *
+   * @generated from enum value: HANDOVER_IMMEDIATE = 1;
+   */
+  IMMEDIATE = 1,
+
+  /**
+   * When the executors of all earlier runs have stopped: each acknowledged the cancel, or its lease is over, or without
+   * a lease the server's stop grace period (60 seconds by default). Until then the run is QUEUED; with the strategy
+   * REJECT it is refused with THREAD_BUSY instead.
+   *
+   * @generated from enum value: HANDOVER_AFTER_STOP = 2;
+   */
+  AFTER_STOP = 2,
+}
+
+/**
+ * Describes the enum runsvc.v1.Handover.
+ */
+export const HandoverSchema: GenEnum<Handover> = /*@__PURE__*/
+  enumDesc(file_runsvc_v1_run, 6);
+
+/**
+ * A condition that a QUEUED run waits for. A run with several closed gates shows the first one of this list.
+ *
+ * @generated from enum runsvc.v1.QueueGate
+ */
+export enum QueueGate {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: QUEUE_GATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its not_before has not come.
+   *
+   * @generated from enum value: QUEUE_GATE_TIME = 1;
+   */
+  TIME = 1,
+
+  /**
+   * It was created with ENQUEUE, and the thread has an active run or an older queued one.
+   *
+   * @generated from enum value: QUEUE_GATE_THREAD = 2;
+   */
+  THREAD = 2,
+
+  /**
+   * Its handover is AFTER_STOP, and the executor of an earlier run of the thread has not stopped.
+   *
+   * @generated from enum value: QUEUE_GATE_HANDOVER = 3;
+   */
+  HANDOVER = 3,
+
+  /**
+   * As many runs with its concurrency_key are active as the limit allows.
+   *
+   * @generated from enum value: QUEUE_GATE_CONCURRENCY = 4;
+   */
+  CONCURRENCY = 4,
+}
+
+/**
+ * Describes the enum runsvc.v1.QueueGate.
+ */
+export const QueueGateSchema: GenEnum<QueueGate> = /*@__PURE__*/
+  enumDesc(file_runsvc_v1_run, 7);
 
 /**
  * The kind of a StreamStatusResponse.
@@ -920,5 +1235,5 @@ export enum StatusEvent {
  * Describes the enum runsvc.v1.StatusEvent.
  */
 export const StatusEventSchema: GenEnum<StatusEvent> = /*@__PURE__*/
-  enumDesc(file_runsvc_v1_run, 6);
+  enumDesc(file_runsvc_v1_run, 8);
 

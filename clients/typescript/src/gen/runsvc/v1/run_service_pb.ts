@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file runsvc/v1/run_service.proto.
  */
 export const file_runsvc_v1_run_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtydW5zdmMvdjEvcnVuX3NlcnZpY2UucHJvdG8SCXJ1bnN2Yy52MSJFCg1DcmVhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjIj8KDkNyZWF0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SEAoIcmVwbGF5ZWQYAiABKAgiTQoVQ3JlYXRlT3JSZWplY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjImsKFkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIQCghyZXBsYXllZBgCIAEoCBIiCgpzdXBlcnNlZGVkGAMgAygLMg4ucnVuc3ZjLnYxLlJ1biIcCgpHZXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIqCgtHZXRSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuIncKE0xpc3RCeVRocmVhZFJlcXVlc3QSEQoJdGhyZWFkX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEiYKCHN0YXR1c2VzGAQgAygOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cyJNChRMaXN0QnlUaHJlYWRSZXNwb25zZRIcCgRydW5zGAEgAygLMg4ucnVuc3ZjLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSSGFzSW5mbGlnaHRSZXF1ZXN0EhEKCXRocmVhZF9pZBgBIAEoCSI8ChNIYXNJbmZsaWdodFJlc3BvbnNlEhQKDGhhc19pbmZsaWdodBgBIAEoCBIPCgdydW5faWRzGAIgAygJIo0CChBTZXRTdGF0dXNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESFgoJd29ya2VyX2lkGAQgASgJSAGIAQESLAoJbGVhc2VfdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBnJlc3VsdBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoLc3RvcF9yZWFzb24YByABKAlIAogBAUIICgZfZXJyb3JCDAoKX3dvcmtlcl9pZEIOCgxfc3RvcF9yZWFzb24iQQoRU2V0U3RhdHVzUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIoUCCg9Db21wbGV0ZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEiQKBnN0YXR1cxgCIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSEgoFZXJyb3IYAyABKAlIAIgBARIlCghwcm9ncmVzcxgEIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIWCgl3b3JrZXJfaWQYBSABKAlIAYgBARInCgZyZXN1bHQYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhgKC3N0b3BfcmVhc29uGAcgASgJSAKIAQFCCAoGX2Vycm9yQgwKCl93b3JrZXJfaWRCDgoMX3N0b3BfcmVhc29uIkAKEENvbXBsZXRlUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIqcBChVVcGRhdGVQcm9ncmVzc1JlcXVlc3QSDgoGcnVuX2lkGAEgASgJEiUKCHByb2dyZXNzGAIgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEhUKCHNlcXVlbmNlGAMgASgESACIAQESDQoFZmluYWwYBCABKAgSFgoJd29ya2VyX2lkGAUgASgJSAGIAQFCCwoJX3NlcXVlbmNlQgwKCl93b3JrZXJfaWQiRgoWVXBkYXRlUHJvZ3Jlc3NSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2FwcGxpZWQYAiABKAgiUAoWVXBkYXRlTW9kZWxOYW1lUmVxdWVzdBIOCgZydW5faWQYASABKAkSFwoKbW9kZWxfbmFtZRgCIAEoCUgAiAEBQg0KC19tb2RlbF9uYW1lIjYKF1VwZGF0ZU1vZGVsTmFtZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4iXQoVVXBkYXRlTWV0YWRhdGFSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgNzZXQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBnJlbW92ZRgDIAMoCSJGChZVcGRhdGVNZXRhZGF0YVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCI1ChBIZWFydGJlYXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIRCgl3b3JrZXJfaWQYAiABKAkiMAoRSGVhcnRiZWF0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJkCg1DYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRInCgZhY3Rpb24YAiABKA4yFy5ydW5zdmMudjEuQ2FuY2VsQWN0aW9uEhEKBG5vdGUYAyABKAlIAIgBAUIHCgVfbm90ZSJYCg5DYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEikKB291dGNvbWUYAiABKA4yGC5ydW5zdmMudjEuQ2FuY2VsT3V0Y29tZSKhAQoYQWNrbm93bGVkZ2VDYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIWCgl3b3JrZXJfaWQYAiABKAlIAIgBARIlCghwcm9ncmVzcxgDIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIYCgtzdG9wX3JlYXNvbhgEIAEoCUgBiAEBQgwKCl93b3JrZXJfaWRCDgoMX3N0b3BfcmVhc29uIkkKGUFja25vd2xlZGdlQ2FuY2VsUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIqgCChNTdHJlYW1TdGF0dXNSZXF1ZXN0EhAKBnJ1bl9pZBgBIAEoCUgAEhMKCXRocmVhZF9pZBgCIAEoCUgAEiEKA2FsbBgDIAEoCzISLnJ1bnN2Yy52MS5BbGxSdW5zSAASGwoOYWZ0ZXJfcmV2aXNpb24YBCABKARIAYgBARIQCghzdG9yZV9pZBgFIAEoCRIYChBpbmNsdWRlX3Byb2dyZXNzGAYgASgIEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZhdHRhY2gYCCABKAgSGgoSdW50aWxfYWNrbm93bGVkZ2VkGAkgASgIQggKBnRhcmdldEIRCg9fYWZ0ZXJfcmV2aXNpb24iuwEKFFN0cmVhbVN0YXR1c1Jlc3BvbnNlEiUKBWV2ZW50GAEgASgOMhYucnVuc3ZjLnYxLlN0YXR1c0V2ZW50EhAKCHJldmlzaW9uGAIgASgEEhsKA3J1bhgDIAEoCzIOLnJ1bnN2Yy52MS5SdW4SLQoPcHJldmlvdXNfc3RhdHVzGAQgASgOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cxIMCgRtb3JlGAUgASgIEhAKCHN0b3JlX2lkGAYgASgJMv0ICgpSdW5TZXJ2aWNlEj0KBkNyZWF0ZRIYLnJ1bnN2Yy52MS5DcmVhdGVSZXF1ZXN0GhkucnVuc3ZjLnYxLkNyZWF0ZVJlc3BvbnNlElUKDkNyZWF0ZU9yUmVqZWN0EiAucnVuc3ZjLnYxLkNyZWF0ZU9yUmVqZWN0UmVxdWVzdBohLnJ1bnN2Yy52MS5DcmVhdGVPclJlamVjdFJlc3BvbnNlEjkKA0dldBIVLnJ1bnN2Yy52MS5HZXRSZXF1ZXN0GhYucnVuc3ZjLnYxLkdldFJlc3BvbnNlIgOQAgESVAoMTGlzdEJ5VGhyZWFkEh4ucnVuc3ZjLnYxLkxpc3RCeVRocmVhZFJlcXVlc3QaHy5ydW5zdmMudjEuTGlzdEJ5VGhyZWFkUmVzcG9uc2UiA5ACARJRCgtIYXNJbmZsaWdodBIdLnJ1bnN2Yy52MS5IYXNJbmZsaWdodFJlcXVlc3QaHi5ydW5zdmMudjEuSGFzSW5mbGlnaHRSZXNwb25zZSIDkAIBEksKCVNldFN0YXR1cxIbLnJ1bnN2Yy52MS5TZXRTdGF0dXNSZXF1ZXN0GhwucnVuc3ZjLnYxLlNldFN0YXR1c1Jlc3BvbnNlIgOQAgISSAoIQ29tcGxldGUSGi5ydW5zdmMudjEuQ29tcGxldGVSZXF1ZXN0GhsucnVuc3ZjLnYxLkNvbXBsZXRlUmVzcG9uc2UiA5ACAhJVCg5VcGRhdGVQcm9ncmVzcxIgLnJ1bnN2Yy52MS5VcGRhdGVQcm9ncmVzc1JlcXVlc3QaIS5ydW5zdmMudjEuVXBkYXRlUHJvZ3Jlc3NSZXNwb25zZRJdCg9VcGRhdGVNb2RlbE5hbWUSIS5ydW5zdmMudjEuVXBkYXRlTW9kZWxOYW1lUmVxdWVzdBoiLnJ1bnN2Yy52MS5VcGRhdGVNb2RlbE5hbWVSZXNwb25zZSIDkAICEloKDlVwZGF0ZU1ldGFkYXRhEiAucnVuc3ZjLnYxLlVwZGF0ZU1ldGFkYXRhUmVxdWVzdBohLnJ1bnN2Yy52MS5VcGRhdGVNZXRhZGF0YVJlc3BvbnNlIgOQAgISSwoJSGVhcnRiZWF0EhsucnVuc3ZjLnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC5ydW5zdmMudjEuSGVhcnRiZWF0UmVzcG9uc2UiA5ACAhJCCgZDYW5jZWwSGC5ydW5zdmMudjEuQ2FuY2VsUmVxdWVzdBoZLnJ1bnN2Yy52MS5DYW5jZWxSZXNwb25zZSIDkAICEmMKEUFja25vd2xlZGdlQ2FuY2VsEiMucnVuc3ZjLnYxLkFja25vd2xlZGdlQ2FuY2VsUmVxdWVzdBokLnJ1bnN2Yy52MS5BY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlIgOQAgISVgoMU3RyZWFtU3RhdHVzEh4ucnVuc3ZjLnYxLlN0cmVhbVN0YXR1c1JlcXVlc3QaHy5ydW5zdmMudjEuU3RyZWFtU3RhdHVzUmVzcG9uc2UiA5ACATABQmAKE2lvLmdpdGh1Yi5ydW5zdmMudjFCD1J1blNlcnZpY2VQcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_runsvc_v1_run]);
+  fileDesc("ChtydW5zdmMvdjEvcnVuX3NlcnZpY2UucHJvdG8SCXJ1bnN2Yy52MSJFCg1DcmVhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjIj8KDkNyZWF0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SEAoIcmVwbGF5ZWQYAiABKAgiTQoVQ3JlYXRlT3JSZWplY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEc3BlYxgCIAEoCzISLnJ1bnN2Yy52MS5SdW5TcGVjImsKFkNyZWF0ZU9yUmVqZWN0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIQCghyZXBsYXllZBgCIAEoCBIiCgpzdXBlcnNlZGVkGAMgAygLMg4ucnVuc3ZjLnYxLlJ1biIcCgpHZXRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIqCgtHZXRSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuIncKE0xpc3RCeVRocmVhZFJlcXVlc3QSEQoJdGhyZWFkX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEiYKCHN0YXR1c2VzGAQgAygOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cyJNChRMaXN0QnlUaHJlYWRSZXNwb25zZRIcCgRydW5zGAEgAygLMg4ucnVuc3ZjLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSSGFzSW5mbGlnaHRSZXF1ZXN0EhEKCXRocmVhZF9pZBgBIAEoCSJUChNIYXNJbmZsaWdodFJlc3BvbnNlEhQKDGhhc19pbmZsaWdodBgBIAEoCBIPCgdydW5faWRzGAIgAygJEhYKDnF1ZXVlZF9ydW5faWRzGAMgAygJIsICChBTZXRTdGF0dXNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5ydW5zdmMudjEuUnVuU3RhdHVzEhIKBWVycm9yGAMgASgJSACIAQESFgoJd29ya2VyX2lkGAQgASgJSAGIAQESLAoJbGVhc2VfdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBnJlc3VsdBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoLc3RvcF9yZWFzb24YByABKAlIAogBARIUCgdhdHRlbXB0GAggASgFSAOIAQESEQoJcmV0cnlhYmxlGAkgASgIQggKBl9lcnJvckIMCgpfd29ya2VyX2lkQg4KDF9zdG9wX3JlYXNvbkIKCghfYXR0ZW1wdCJBChFTZXRTdGF0dXNSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEg8KB2NoYW5nZWQYAiABKAgiugIKD0NvbXBsZXRlUmVxdWVzdBIOCgZydW5faWQYASABKAkSJAoGc3RhdHVzGAIgASgOMhQucnVuc3ZjLnYxLlJ1blN0YXR1cxISCgVlcnJvchgDIAEoCUgAiAEBEiUKCHByb2dyZXNzGAQgASgLMhMucnVuc3ZjLnYxLlByb2dyZXNzEhYKCXdvcmtlcl9pZBgFIAEoCUgBiAEBEicKBnJlc3VsdBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoLc3RvcF9yZWFzb24YByABKAlIAogBARIUCgdhdHRlbXB0GAggASgFSAOIAQESEQoJcmV0cnlhYmxlGAkgASgIQggKBl9lcnJvckIMCgpfd29ya2VyX2lkQg4KDF9zdG9wX3JlYXNvbkIKCghfYXR0ZW1wdCJAChBDb21wbGV0ZVJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCLJAQoVVXBkYXRlUHJvZ3Jlc3NSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIlCghwcm9ncmVzcxgCIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIVCghzZXF1ZW5jZRgDIAEoBEgAiAEBEg0KBWZpbmFsGAQgASgIEhYKCXdvcmtlcl9pZBgFIAEoCUgBiAEBEhQKB2F0dGVtcHQYBiABKAVIAogBAUILCglfc2VxdWVuY2VCDAoKX3dvcmtlcl9pZEIKCghfYXR0ZW1wdCJGChZVcGRhdGVQcm9ncmVzc1Jlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHYXBwbGllZBgCIAEoCCJQChZVcGRhdGVNb2RlbE5hbWVSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIXCgptb2RlbF9uYW1lGAIgASgJSACIAQFCDQoLX21vZGVsX25hbWUiNgoXVXBkYXRlTW9kZWxOYW1lUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJdChVVcGRhdGVNZXRhZGF0YVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEiQKA3NldBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDgoGcmVtb3ZlGAMgAygJIkYKFlVwZGF0ZU1ldGFkYXRhUmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1bhIPCgdjaGFuZ2VkGAIgASgIIlcKEEhlYXJ0YmVhdFJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhEKCXdvcmtlcl9pZBgCIAEoCRIUCgdhdHRlbXB0GAMgASgFSACIAQFCCgoIX2F0dGVtcHQiMAoRSGVhcnRiZWF0UmVzcG9uc2USGwoDcnVuGAEgASgLMg4ucnVuc3ZjLnYxLlJ1biJkCg1DYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRInCgZhY3Rpb24YAiABKA4yFy5ydW5zdmMudjEuQ2FuY2VsQWN0aW9uEhEKBG5vdGUYAyABKAlIAIgBAUIHCgVfbm90ZSJYCg5DYW5jZWxSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuEikKB291dGNvbWUYAiABKA4yGC5ydW5zdmMudjEuQ2FuY2VsT3V0Y29tZSLDAQoYQWNrbm93bGVkZ2VDYW5jZWxSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIWCgl3b3JrZXJfaWQYAiABKAlIAIgBARIlCghwcm9ncmVzcxgDIAEoCzITLnJ1bnN2Yy52MS5Qcm9ncmVzcxIYCgtzdG9wX3JlYXNvbhgEIAEoCUgBiAEBEhQKB2F0dGVtcHQYBSABKAVIAogBAUIMCgpfd29ya2VyX2lkQg4KDF9zdG9wX3JlYXNvbkIKCghfYXR0ZW1wdCJJChlBY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlEhsKA3J1bhgBIAEoCzIOLnJ1bnN2Yy52MS5SdW4SDwoHY2hhbmdlZBgCIAEoCCKoAgoTU3RyZWFtU3RhdHVzUmVxdWVzdBIQCgZydW5faWQYASABKAlIABITCgl0aHJlYWRfaWQYAiABKAlIABIhCgNhbGwYAyABKAsyEi5ydW5zdmMudjEuQWxsUnVuc0gAEhsKDmFmdGVyX3JldmlzaW9uGAQgASgESAGIAQESEAoIc3RvcmVfaWQYBSABKAkSGAoQaW5jbHVkZV9wcm9ncmVzcxgGIAEoCBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGYXR0YWNoGAggASgIEhoKEnVudGlsX2Fja25vd2xlZGdlZBgJIAEoCEIICgZ0YXJnZXRCEQoPX2FmdGVyX3JldmlzaW9uIrsBChRTdHJlYW1TdGF0dXNSZXNwb25zZRIlCgVldmVudBgBIAEoDjIWLnJ1bnN2Yy52MS5TdGF0dXNFdmVudBIQCghyZXZpc2lvbhgCIAEoBBIbCgNydW4YAyABKAsyDi5ydW5zdmMudjEuUnVuEi0KD3ByZXZpb3VzX3N0YXR1cxgEIAEoDjIULnJ1bnN2Yy52MS5SdW5TdGF0dXMSDAoEbW9yZRgFIAEoCBIQCghzdG9yZV9pZBgGIAEoCSLMAQoMQ2xhaW1SZXF1ZXN0EhEKCXdvcmtlcl9pZBgBIAEoCRIVCg1hc3Npc3RhbnRfaWRzGAIgAygJEhAKCG1heF9ydW5zGAMgASgFEiwKCWxlYXNlX3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgR3YWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJlcXVlc3RfaWQYBiABKAkSFQoNYW55X2Fzc2lzdGFudBgHIAEoCCItCg1DbGFpbVJlc3BvbnNlEhwKBHJ1bnMYASADKAsyDi5ydW5zdmMudjEuUnVuIlUKDlJlbGVhc2VSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIRCgl3b3JrZXJfaWQYAiABKAkSFAoHYXR0ZW1wdBgDIAEoBUgAiAEBQgoKCF9hdHRlbXB0Ii4KD1JlbGVhc2VSZXNwb25zZRIbCgNydW4YASABKAsyDi5ydW5zdmMudjEuUnVuMvsJCgpSdW5TZXJ2aWNlEj0KBkNyZWF0ZRIYLnJ1bnN2Yy52MS5DcmVhdGVSZXF1ZXN0GhkucnVuc3ZjLnYxLkNyZWF0ZVJlc3BvbnNlElUKDkNyZWF0ZU9yUmVqZWN0EiAucnVuc3ZjLnYxLkNyZWF0ZU9yUmVqZWN0UmVxdWVzdBohLnJ1bnN2Yy52MS5DcmVhdGVPclJlamVjdFJlc3BvbnNlEjkKA0dldBIVLnJ1bnN2Yy52MS5HZXRSZXF1ZXN0GhYucnVuc3ZjLnYxLkdldFJlc3BvbnNlIgOQAgESVAoMTGlzdEJ5VGhyZWFkEh4ucnVuc3ZjLnYxLkxpc3RCeVRocmVhZFJlcXVlc3QaHy5ydW5zdmMudjEuTGlzdEJ5VGhyZWFkUmVzcG9uc2UiA5ACARJRCgtIYXNJbmZsaWdodBIdLnJ1bnN2Yy52MS5IYXNJbmZsaWdodFJlcXVlc3QaHi5ydW5zdmMudjEuSGFzSW5mbGlnaHRSZXNwb25zZSIDkAIBEksKCVNldFN0YXR1cxIbLnJ1bnN2Yy52MS5TZXRTdGF0dXNSZXF1ZXN0GhwucnVuc3ZjLnYxLlNldFN0YXR1c1Jlc3BvbnNlIgOQAgISSAoIQ29tcGxldGUSGi5ydW5zdmMudjEuQ29tcGxldGVSZXF1ZXN0GhsucnVuc3ZjLnYxLkNvbXBsZXRlUmVzcG9uc2UiA5ACAhJVCg5VcGRhdGVQcm9ncmVzcxIgLnJ1bnN2Yy52MS5VcGRhdGVQcm9ncmVzc1JlcXVlc3QaIS5ydW5zdmMudjEuVXBkYXRlUHJvZ3Jlc3NSZXNwb25zZRJdCg9VcGRhdGVNb2RlbE5hbWUSIS5ydW5zdmMudjEuVXBkYXRlTW9kZWxOYW1lUmVxdWVzdBoiLnJ1bnN2Yy52MS5VcGRhdGVNb2RlbE5hbWVSZXNwb25zZSIDkAICEloKDlVwZGF0ZU1ldGFkYXRhEiAucnVuc3ZjLnYxLlVwZGF0ZU1ldGFkYXRhUmVxdWVzdBohLnJ1bnN2Yy52MS5VcGRhdGVNZXRhZGF0YVJlc3BvbnNlIgOQAgISSwoJSGVhcnRiZWF0EhsucnVuc3ZjLnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC5ydW5zdmMudjEuSGVhcnRiZWF0UmVzcG9uc2UiA5ACAhJCCgZDYW5jZWwSGC5ydW5zdmMudjEuQ2FuY2VsUmVxdWVzdBoZLnJ1bnN2Yy52MS5DYW5jZWxSZXNwb25zZSIDkAICEmMKEUFja25vd2xlZGdlQ2FuY2VsEiMucnVuc3ZjLnYxLkFja25vd2xlZGdlQ2FuY2VsUmVxdWVzdBokLnJ1bnN2Yy52MS5BY2tub3dsZWRnZUNhbmNlbFJlc3BvbnNlIgOQAgISVgoMU3RyZWFtU3RhdHVzEh4ucnVuc3ZjLnYxLlN0cmVhbVN0YXR1c1JlcXVlc3QaHy5ydW5zdmMudjEuU3RyZWFtU3RhdHVzUmVzcG9uc2UiA5ACATABEjoKBUNsYWltEhcucnVuc3ZjLnYxLkNsYWltUmVxdWVzdBoYLnJ1bnN2Yy52MS5DbGFpbVJlc3BvbnNlEkAKB1JlbGVhc2USGS5ydW5zdmMudjEuUmVsZWFzZVJlcXVlc3QaGi5ydW5zdmMudjEuUmVsZWFzZVJlc3BvbnNlQmAKE2lvLmdpdGh1Yi5ydW5zdmMudjFCD1J1blNlcnZpY2VQcm90b1ABWjZnaXRodWIuY29tL3J1bnN2Yy9ydW5zdmMvY2xpZW50cy9nby9ydW5zdmMvdjE7cnVuc3ZjdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_runsvc_v1_run]);
 
 /**
  * Request to create a run unconditionally.
@@ -294,6 +294,13 @@ export type HasInflightResponse = Message<"runsvc.v1.HasInflightResponse"> & {
    * @generated from field: repeated string run_ids = 2;
    */
   runIds: string[];
+
+  /**
+   * The ids of the queued runs, oldest first.
+   *
+   * @generated from field: repeated string queued_run_ids = 3;
+   */
+  queuedRunIds: string[];
 };
 
 /**
@@ -360,6 +367,20 @@ export type SetStatusRequest = Message<"runsvc.v1.SetStatusRequest"> & {
    * @generated from field: optional string stop_reason = 7;
    */
   stopReason?: string | undefined;
+
+  /**
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   *
+   * @generated from field: optional int32 attempt = 8;
+   */
+  attempt?: number | undefined;
+
+  /**
+   * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+   *
+   * @generated from field: bool retryable = 9;
+   */
+  retryable: boolean;
 };
 
 /**
@@ -454,6 +475,20 @@ export type CompleteRequest = Message<"runsvc.v1.CompleteRequest"> & {
    * @generated from field: optional string stop_reason = 7;
    */
   stopReason?: string | undefined;
+
+  /**
+   * As in SetStatusRequest.
+   *
+   * @generated from field: optional int32 attempt = 8;
+   */
+  attempt?: number | undefined;
+
+  /**
+   * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+   *
+   * @generated from field: bool retryable = 9;
+   */
+  retryable: boolean;
 };
 
 /**
@@ -533,6 +568,13 @@ export type UpdateProgressRequest = Message<"runsvc.v1.UpdateProgressRequest"> &
    * @generated from field: optional string worker_id = 5;
    */
   workerId?: string | undefined;
+
+  /**
+   * As in SetStatusRequest.
+   *
+   * @generated from field: optional int32 attempt = 6;
+   */
+  attempt?: number | undefined;
 };
 
 /**
@@ -703,6 +745,13 @@ export type HeartbeatRequest = Message<"runsvc.v1.HeartbeatRequest"> & {
    * @generated from field: string worker_id = 2;
    */
   workerId: string;
+
+  /**
+   * As in SetStatusRequest.
+   *
+   * @generated from field: optional int32 attempt = 3;
+   */
+  attempt?: number | undefined;
 };
 
 /**
@@ -829,6 +878,13 @@ export type AcknowledgeCancelRequest = Message<"runsvc.v1.AcknowledgeCancelReque
    * @generated from field: optional string stop_reason = 4;
    */
   stopReason?: string | undefined;
+
+  /**
+   * As in SetStatusRequest.
+   *
+   * @generated from field: optional int32 attempt = 5;
+   */
+  attempt?: number | undefined;
 };
 
 /**
@@ -905,7 +961,7 @@ export type StreamStatusRequest = Message<"runsvc.v1.StreamStatusRequest"> & {
 
   /**
    * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-   * created. Unset: start with a snapshot (of active runs, for a thread or all).
+   * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
    *
    * @generated from field: optional uint64 after_revision = 4;
    */
@@ -1014,6 +1070,149 @@ export const StreamStatusResponseSchema: GenMessage<StreamStatusResponse> = /*@_
   messageDesc(file_runsvc_v1_run_service, 27);
 
 /**
+ * An executor's request for work.
+ *
+ * @generated from message runsvc.v1.ClaimRequest
+ */
+export type ClaimRequest = Message<"runsvc.v1.ClaimRequest"> & {
+  /**
+   * Required. The executor: it becomes the holder. Same form as a thread_id.
+   *
+   * @generated from field: string worker_id = 1;
+   */
+  workerId: string;
+
+  /**
+   * The assistants whose runs the executor performs: 1 to 16, unless any_assistant is set.
+   *
+   * @generated from field: repeated string assistant_ids = 2;
+   */
+  assistantIds: string[];
+
+  /**
+   * The maximum number of runs, 1 to 32: at most as many as the executor can start at once. 0 means 1. An answer also
+   * ends at 1 MiB.
+   *
+   * @generated from field: int32 max_runs = 3;
+   */
+  maxRuns: number;
+
+  /**
+   * Required. The length of the lease of each run, 1 second to 1 hour.
+   *
+   * @generated from field: google.protobuf.Duration lease_ttl = 4;
+   */
+  leaseTtl?: Duration | undefined;
+
+  /**
+   * How long to wait for a run, 0 to 60 seconds. Unset: 20 seconds.
+   *
+   * @generated from field: google.protobuf.Duration wait = 5;
+   */
+  wait?: Duration | undefined;
+
+  /**
+   * Makes a retry safe after a lost answer: the same id and worker_id return the runs that the first call handed out, as
+   * long as they are RUNNING in that attempt; if none is, the call claims anew. At most 255 characters. Empty: every
+   * call claims anew.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+
+  /**
+   * Also runs of every other assistant, and those without one. assistant_ids must then be empty.
+   *
+   * @generated from field: bool any_assistant = 7;
+   */
+  anyAssistant: boolean;
+};
+
+/**
+ * Describes the message runsvc.v1.ClaimRequest.
+ * Use `create(ClaimRequestSchema)` to create a new message.
+ */
+export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 28);
+
+/**
+ * The runs that were handed out.
+ *
+ * @generated from message runsvc.v1.ClaimResponse
+ */
+export type ClaimResponse = Message<"runsvc.v1.ClaimResponse"> & {
+  /**
+   * RUNNING, in the order in which they were taken, with kwargs. Empty when `wait` is over.
+   *
+   * @generated from field: repeated runsvc.v1.Run runs = 1;
+   */
+  runs: Run[];
+};
+
+/**
+ * Describes the message runsvc.v1.ClaimResponse.
+ * Use `create(ClaimResponseSchema)` to create a new message.
+ */
+export const ClaimResponseSchema: GenMessage<ClaimResponse> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 29);
+
+/**
+ * An executor's request to give a run back.
+ *
+ * @generated from message runsvc.v1.ReleaseRequest
+ */
+export type ReleaseRequest = Message<"runsvc.v1.ReleaseRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * Required. The holder.
+   *
+   * @generated from field: string worker_id = 2;
+   */
+  workerId: string;
+
+  /**
+   * As in SetStatusRequest.
+   *
+   * @generated from field: optional int32 attempt = 3;
+   */
+  attempt?: number | undefined;
+};
+
+/**
+ * Describes the message runsvc.v1.ReleaseRequest.
+ * Use `create(ReleaseRequestSchema)` to create a new message.
+ */
+export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 30);
+
+/**
+ * The run that was given back.
+ *
+ * @generated from message runsvc.v1.ReleaseResponse
+ */
+export type ReleaseResponse = Message<"runsvc.v1.ReleaseResponse"> & {
+  /**
+   * Without kwargs.
+   *
+   * @generated from field: runsvc.v1.Run run = 1;
+   */
+  run?: Run | undefined;
+};
+
+/**
+ * Describes the message runsvc.v1.ReleaseResponse.
+ * Use `create(ReleaseResponseSchema)` to create a new message.
+ */
+export const ReleaseResponseSchema: GenMessage<ReleaseResponse> = /*@__PURE__*/
+  messageDesc(file_runsvc_v1_run_service, 31);
+
+/**
  * Creates, executes, cancels and watches runs.
  *
  * Every error carries a google.rpc.ErrorInfo with domain `runsvc` and a reason of ErrorReason. Any call may also fail
@@ -1035,8 +1234,9 @@ export const StreamStatusResponseSchema: GenMessage<StreamStatusResponse> = /*@_
  */
 export const RunService: GenService<{
   /**
-   * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-   * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+   * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+   * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+   * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
    *
    * @generated from rpc runsvc.v1.RunService.Create
    */
@@ -1047,8 +1247,10 @@ export const RunService: GenService<{
   },
   /**
    * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-   * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-   * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+   * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+   * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+   * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+   * On a failure nothing changes. REQUEST_ID_REUSED.
    *
    * @generated from rpc runsvc.v1.RunService.CreateOrReject
    */
@@ -1079,7 +1281,7 @@ export const RunService: GenService<{
     output: typeof ListByThreadResponseSchema;
   },
   /**
-   * Returns whether a thread has active runs, and their ids.
+   * Returns whether a thread has active runs, their ids, and those of the queued runs.
    *
    * @generated from rpc runsvc.v1.RunService.HasInflight
    */
@@ -1160,8 +1362,8 @@ export const RunService: GenService<{
     output: typeof HeartbeatResponseSchema;
   },
   /**
-   * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-   * cases.
+   * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+   * distinguishes the cases.
    *
    * @generated from rpc runsvc.v1.RunService.Cancel
    */
@@ -1197,6 +1399,32 @@ export const RunService: GenService<{
     methodKind: "server_streaming";
     input: typeof StreamStatusRequestSchema;
     output: typeof StreamStatusResponseSchema;
+  },
+  /**
+   * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+   * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+   * within an assistant, then older runs come first.
+   *
+   * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+   * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+   *
+   * @generated from rpc runsvc.v1.RunService.Claim
+   */
+  claim: {
+    methodKind: "unary";
+    input: typeof ClaimRequestSchema;
+    output: typeof ClaimResponseSchema;
+  },
+  /**
+   * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+   * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+   *
+   * @generated from rpc runsvc.v1.RunService.Release
+   */
+  release: {
+    methodKind: "unary";
+    input: typeof ReleaseRequestSchema;
+    output: typeof ReleaseResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_runsvc_v1_run_service, 0);

@@ -254,6 +254,33 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 5;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -280,6 +307,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 4, stopReason_);
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeInt32(5, attempt_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -301,6 +331,10 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(4, stopReason_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(5, attempt_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -334,6 +368,11 @@ private static final long serialVersionUID = 0L;
       if (!getStopReason()
           .equals(other.getStopReason())) return false;
     }
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -358,6 +397,10 @@ private static final long serialVersionUID = 0L;
     if (hasStopReason()) {
       hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
       hash = (53 * hash) + getStopReason().hashCode();
+    }
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -508,6 +551,7 @@ private static final long serialVersionUID = 0L;
         progressBuilder_ = null;
       }
       stopReason_ = "";
+      attempt_ = 0;
       return this;
     }
 
@@ -559,6 +603,10 @@ private static final long serialVersionUID = 0L;
         result.stopReason_ = stopReason_;
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000008;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -591,6 +639,9 @@ private static final long serialVersionUID = 0L;
         stopReason_ = other.stopReason_;
         bitField0_ |= 0x00000008;
         onChanged();
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -640,6 +691,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 40: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 40
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1108,6 +1164,62 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       stopReason_ = value;
       bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000010) != 0);
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 5 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      attempt_ = 0;
       onChanged();
       return this;
     }

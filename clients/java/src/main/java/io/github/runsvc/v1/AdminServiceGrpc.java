@@ -112,6 +112,70 @@ public final class AdminServiceGrpc {
     return getGetServerInfoMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.SetConcurrencyLimitRequest,
+      io.github.runsvc.v1.SetConcurrencyLimitResponse> getSetConcurrencyLimitMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "SetConcurrencyLimit",
+      requestType = io.github.runsvc.v1.SetConcurrencyLimitRequest.class,
+      responseType = io.github.runsvc.v1.SetConcurrencyLimitResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.github.runsvc.v1.SetConcurrencyLimitRequest,
+      io.github.runsvc.v1.SetConcurrencyLimitResponse> getSetConcurrencyLimitMethod() {
+    io.grpc.MethodDescriptor<io.github.runsvc.v1.SetConcurrencyLimitRequest, io.github.runsvc.v1.SetConcurrencyLimitResponse> getSetConcurrencyLimitMethod;
+    if ((getSetConcurrencyLimitMethod = AdminServiceGrpc.getSetConcurrencyLimitMethod) == null) {
+      synchronized (AdminServiceGrpc.class) {
+        if ((getSetConcurrencyLimitMethod = AdminServiceGrpc.getSetConcurrencyLimitMethod) == null) {
+          AdminServiceGrpc.getSetConcurrencyLimitMethod = getSetConcurrencyLimitMethod =
+              io.grpc.MethodDescriptor.<io.github.runsvc.v1.SetConcurrencyLimitRequest, io.github.runsvc.v1.SetConcurrencyLimitResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "SetConcurrencyLimit"))
+              .setIdempotent(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.SetConcurrencyLimitRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.SetConcurrencyLimitResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new AdminServiceMethodDescriptorSupplier("SetConcurrencyLimit"))
+              .build();
+        }
+      }
+    }
+    return getSetConcurrencyLimitMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.ListConcurrencyLimitsRequest,
+      io.github.runsvc.v1.ListConcurrencyLimitsResponse> getListConcurrencyLimitsMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "ListConcurrencyLimits",
+      requestType = io.github.runsvc.v1.ListConcurrencyLimitsRequest.class,
+      responseType = io.github.runsvc.v1.ListConcurrencyLimitsResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.github.runsvc.v1.ListConcurrencyLimitsRequest,
+      io.github.runsvc.v1.ListConcurrencyLimitsResponse> getListConcurrencyLimitsMethod() {
+    io.grpc.MethodDescriptor<io.github.runsvc.v1.ListConcurrencyLimitsRequest, io.github.runsvc.v1.ListConcurrencyLimitsResponse> getListConcurrencyLimitsMethod;
+    if ((getListConcurrencyLimitsMethod = AdminServiceGrpc.getListConcurrencyLimitsMethod) == null) {
+      synchronized (AdminServiceGrpc.class) {
+        if ((getListConcurrencyLimitsMethod = AdminServiceGrpc.getListConcurrencyLimitsMethod) == null) {
+          AdminServiceGrpc.getListConcurrencyLimitsMethod = getListConcurrencyLimitsMethod =
+              io.grpc.MethodDescriptor.<io.github.runsvc.v1.ListConcurrencyLimitsRequest, io.github.runsvc.v1.ListConcurrencyLimitsResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "ListConcurrencyLimits"))
+              .setSafe(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ListConcurrencyLimitsRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ListConcurrencyLimitsResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new AdminServiceMethodDescriptorSupplier("ListConcurrencyLimits"))
+              .build();
+        }
+      }
+    }
+    return getListConcurrencyLimitsMethod;
+  }
+
   /**
    * Creates a new async stub that supports all call types for the service
    */
@@ -213,6 +277,27 @@ public final class AdminServiceGrpc {
         io.grpc.stub.StreamObserver<io.github.runsvc.v1.GetServerInfoResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getGetServerInfoMethod(), responseObserver);
     }
+
+    /**
+     * <pre>
+     * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+     * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+     * </pre>
+     */
+    default void setConcurrencyLimit(io.github.runsvc.v1.SetConcurrencyLimitRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.SetConcurrencyLimitResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getSetConcurrencyLimitMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Returns all concurrency limits.
+     * </pre>
+     */
+    default void listConcurrencyLimits(io.github.runsvc.v1.ListConcurrencyLimitsRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ListConcurrencyLimitsResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getListConcurrencyLimitsMethod(), responseObserver);
+    }
   }
 
   /**
@@ -288,6 +373,29 @@ public final class AdminServiceGrpc {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getGetServerInfoMethod(), getCallOptions()), request, responseObserver);
     }
+
+    /**
+     * <pre>
+     * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+     * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+     * </pre>
+     */
+    public void setConcurrencyLimit(io.github.runsvc.v1.SetConcurrencyLimitRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.SetConcurrencyLimitResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getSetConcurrencyLimitMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Returns all concurrency limits.
+     * </pre>
+     */
+    public void listConcurrencyLimits(io.github.runsvc.v1.ListConcurrencyLimitsRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ListConcurrencyLimitsResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getListConcurrencyLimitsMethod(), getCallOptions()), request, responseObserver);
+    }
   }
 
   /**
@@ -344,6 +452,27 @@ public final class AdminServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
           getChannel(), getGetServerInfoMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+     * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+     * </pre>
+     */
+    public io.github.runsvc.v1.SetConcurrencyLimitResponse setConcurrencyLimit(io.github.runsvc.v1.SetConcurrencyLimitRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getSetConcurrencyLimitMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Returns all concurrency limits.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ListConcurrencyLimitsResponse listConcurrencyLimits(io.github.runsvc.v1.ListConcurrencyLimitsRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getListConcurrencyLimitsMethod(), getCallOptions(), request);
+    }
   }
 
   /**
@@ -399,6 +528,27 @@ public final class AdminServiceGrpc {
     public io.github.runsvc.v1.GetServerInfoResponse getServerInfo(io.github.runsvc.v1.GetServerInfoRequest request) {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getGetServerInfoMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+     * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+     * </pre>
+     */
+    public io.github.runsvc.v1.SetConcurrencyLimitResponse setConcurrencyLimit(io.github.runsvc.v1.SetConcurrencyLimitRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getSetConcurrencyLimitMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Returns all concurrency limits.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ListConcurrencyLimitsResponse listConcurrencyLimits(io.github.runsvc.v1.ListConcurrencyLimitsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getListConcurrencyLimitsMethod(), getCallOptions(), request);
     }
   }
 
@@ -459,11 +609,36 @@ public final class AdminServiceGrpc {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getGetServerInfoMethod(), getCallOptions()), request);
     }
+
+    /**
+     * <pre>
+     * Sets, changes or removes a concurrency limit. A wider limit makes waiting runs PENDING in the same transaction; a
+     * narrower one ends no run. INVALID_REQUEST when the store already has 1,000 limits.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.SetConcurrencyLimitResponse> setConcurrencyLimit(
+        io.github.runsvc.v1.SetConcurrencyLimitRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getSetConcurrencyLimitMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Returns all concurrency limits.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ListConcurrencyLimitsResponse> listConcurrencyLimits(
+        io.github.runsvc.v1.ListConcurrencyLimitsRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getListConcurrencyLimitsMethod(), getCallOptions()), request);
+    }
   }
 
   private static final int METHODID_RECONCILE_ORPHANS = 0;
   private static final int METHODID_DELETE = 1;
   private static final int METHODID_GET_SERVER_INFO = 2;
+  private static final int METHODID_SET_CONCURRENCY_LIMIT = 3;
+  private static final int METHODID_LIST_CONCURRENCY_LIMITS = 4;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -493,6 +668,14 @@ public final class AdminServiceGrpc {
         case METHODID_GET_SERVER_INFO:
           serviceImpl.getServerInfo((io.github.runsvc.v1.GetServerInfoRequest) request,
               (io.grpc.stub.StreamObserver<io.github.runsvc.v1.GetServerInfoResponse>) responseObserver);
+          break;
+        case METHODID_SET_CONCURRENCY_LIMIT:
+          serviceImpl.setConcurrencyLimit((io.github.runsvc.v1.SetConcurrencyLimitRequest) request,
+              (io.grpc.stub.StreamObserver<io.github.runsvc.v1.SetConcurrencyLimitResponse>) responseObserver);
+          break;
+        case METHODID_LIST_CONCURRENCY_LIMITS:
+          serviceImpl.listConcurrencyLimits((io.github.runsvc.v1.ListConcurrencyLimitsRequest) request,
+              (io.grpc.stub.StreamObserver<io.github.runsvc.v1.ListConcurrencyLimitsResponse>) responseObserver);
           break;
         default:
           throw new AssertionError();
@@ -533,6 +716,20 @@ public final class AdminServiceGrpc {
               io.github.runsvc.v1.GetServerInfoRequest,
               io.github.runsvc.v1.GetServerInfoResponse>(
                 service, METHODID_GET_SERVER_INFO)))
+        .addMethod(
+          getSetConcurrencyLimitMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.github.runsvc.v1.SetConcurrencyLimitRequest,
+              io.github.runsvc.v1.SetConcurrencyLimitResponse>(
+                service, METHODID_SET_CONCURRENCY_LIMIT)))
+        .addMethod(
+          getListConcurrencyLimitsMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.github.runsvc.v1.ListConcurrencyLimitsRequest,
+              io.github.runsvc.v1.ListConcurrencyLimitsResponse>(
+                service, METHODID_LIST_CONCURRENCY_LIMITS)))
         .build();
   }
 
@@ -584,6 +781,8 @@ public final class AdminServiceGrpc {
               .addMethod(getReconcileOrphansMethod())
               .addMethod(getDeleteMethod())
               .addMethod(getGetServerInfoMethod())
+              .addMethod(getSetConcurrencyLimitMethod())
+              .addMethod(getListConcurrencyLimitsMethod())
               .build();
         }
       }

@@ -56,6 +56,31 @@ public final class AdminServiceProto {
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_GetServerInfoResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ConcurrencyLimit_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ConcurrencyLimit_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_SetConcurrencyLimitRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_SetConcurrencyLimitRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_SetConcurrencyLimitResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_SetConcurrencyLimitResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ListConcurrencyLimitsRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ListConcurrencyLimitsRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ListConcurrencyLimitsResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ListConcurrencyLimitsResponse_fieldAccessorTable;
 
   public static com.google.protobuf.Descriptors.FileDescriptor
       getDescriptor() {
@@ -77,7 +102,7 @@ public final class AdminServiceProto {
       "ncileOrphansResponse\022\"\n\004runs\030\001 \003(\0132\016.run" +
       "svc.v1.RunR\004runs\022\022\n\004more\030\002 \001(\010R\004more\"&\n\r" +
       "DeleteRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\"\020\n\016" +
-      "DeleteResponse\"\026\n\024GetServerInfoRequest\"\321" +
+      "DeleteResponse\"\026\n\024GetServerInfoRequest\"\362" +
       "\002\n\025GetServerInfoResponse\022\030\n\007version\030\001 \001(" +
       "\tR\007version\022\035\n\nstore_kind\030\002 \001(\tR\tstoreKin" +
       "d\022\031\n\010store_id\030\003 \001(\tR\007storeId\022)\n\020current_" +
@@ -86,16 +111,30 @@ public final class AdminServiceProto {
       "ve_runs\030\006 \001(\003R\nactiveRuns\022\032\n\010watchers\030\007 " +
       "\001(\003R\010watchers\022 \n\013attachments\030\010 \001(\003R\013atta" +
       "chments\0221\n\025write_ahead_log_bytes\030\t \001(\003R\022" +
-      "writeAheadLogBytes2\210\002\n\014AdminService\022`\n\020R" +
-      "econcileOrphans\022\".runsvc.v1.ReconcileOrp" +
-      "hansRequest\032#.runsvc.v1.ReconcileOrphans" +
-      "Response\"\003\220\002\002\022=\n\006Delete\022\030.runsvc.v1.Dele" +
-      "teRequest\032\031.runsvc.v1.DeleteResponse\022W\n\r" +
-      "GetServerInfo\022\037.runsvc.v1.GetServerInfoR" +
-      "equest\032 .runsvc.v1.GetServerInfoResponse" +
-      "\"\003\220\002\001Bb\n\023io.github.runsvc.v1B\021AdminServi" +
-      "ceProtoP\001Z6github.com/runsvc/runsvc/clie" +
-      "nts/go/runsvc/v1;runsvcv1b\006proto3"
+      "writeAheadLogBytes\022\037\n\013queued_runs\030\n \001(\003R" +
+      "\nqueuedRuns\"@\n\020ConcurrencyLimit\022\026\n\006prefi" +
+      "x\030\001 \001(\tR\006prefix\022\024\n\005width\030\002 \001(\005R\005width\"Y\n" +
+      "\032SetConcurrencyLimitRequest\022\026\n\006prefix\030\001 " +
+      "\001(\tR\006prefix\022\031\n\005width\030\002 \001(\005H\000R\005width\210\001\001B\010" +
+      "\n\006_width\"\035\n\033SetConcurrencyLimitResponse\"" +
+      "\036\n\034ListConcurrencyLimitsRequest\"T\n\035ListC" +
+      "oncurrencyLimitsResponse\0223\n\006limits\030\001 \003(\013" +
+      "2\033.runsvc.v1.ConcurrencyLimitR\006limits2\344\003" +
+      "\n\014AdminService\022`\n\020ReconcileOrphans\022\".run" +
+      "svc.v1.ReconcileOrphansRequest\032#.runsvc." +
+      "v1.ReconcileOrphansResponse\"\003\220\002\002\022=\n\006Dele" +
+      "te\022\030.runsvc.v1.DeleteRequest\032\031.runsvc.v1" +
+      ".DeleteResponse\022W\n\rGetServerInfo\022\037.runsv" +
+      "c.v1.GetServerInfoRequest\032 .runsvc.v1.Ge" +
+      "tServerInfoResponse\"\003\220\002\001\022i\n\023SetConcurren" +
+      "cyLimit\022%.runsvc.v1.SetConcurrencyLimitR" +
+      "equest\032&.runsvc.v1.SetConcurrencyLimitRe" +
+      "sponse\"\003\220\002\002\022o\n\025ListConcurrencyLimits\022\'.r" +
+      "unsvc.v1.ListConcurrencyLimitsRequest\032(." +
+      "runsvc.v1.ListConcurrencyLimitsResponse\"" +
+      "\003\220\002\001Bb\n\023io.github.runsvc.v1B\021AdminServic" +
+      "eProtoP\001Z6github.com/runsvc/runsvc/clien" +
+      "ts/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -138,7 +177,37 @@ public final class AdminServiceProto {
     internal_static_runsvc_v1_GetServerInfoResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_GetServerInfoResponse_descriptor,
-        new java.lang.String[] { "Version", "StoreKind", "StoreId", "CurrentRevision", "OldestRevision", "ActiveRuns", "Watchers", "Attachments", "WriteAheadLogBytes", });
+        new java.lang.String[] { "Version", "StoreKind", "StoreId", "CurrentRevision", "OldestRevision", "ActiveRuns", "Watchers", "Attachments", "WriteAheadLogBytes", "QueuedRuns", });
+    internal_static_runsvc_v1_ConcurrencyLimit_descriptor =
+      getDescriptor().getMessageTypes().get(6);
+    internal_static_runsvc_v1_ConcurrencyLimit_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ConcurrencyLimit_descriptor,
+        new java.lang.String[] { "Prefix", "Width", });
+    internal_static_runsvc_v1_SetConcurrencyLimitRequest_descriptor =
+      getDescriptor().getMessageTypes().get(7);
+    internal_static_runsvc_v1_SetConcurrencyLimitRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_SetConcurrencyLimitRequest_descriptor,
+        new java.lang.String[] { "Prefix", "Width", });
+    internal_static_runsvc_v1_SetConcurrencyLimitResponse_descriptor =
+      getDescriptor().getMessageTypes().get(8);
+    internal_static_runsvc_v1_SetConcurrencyLimitResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_SetConcurrencyLimitResponse_descriptor,
+        new java.lang.String[] { });
+    internal_static_runsvc_v1_ListConcurrencyLimitsRequest_descriptor =
+      getDescriptor().getMessageTypes().get(9);
+    internal_static_runsvc_v1_ListConcurrencyLimitsRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ListConcurrencyLimitsRequest_descriptor,
+        new java.lang.String[] { });
+    internal_static_runsvc_v1_ListConcurrencyLimitsResponse_descriptor =
+      getDescriptor().getMessageTypes().get(10);
+    internal_static_runsvc_v1_ListConcurrencyLimitsResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ListConcurrencyLimitsResponse_descriptor,
+        new java.lang.String[] { "Limits", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.TimestampProto.getDescriptor();
     io.github.runsvc.v1.RunProto.getDescriptor();

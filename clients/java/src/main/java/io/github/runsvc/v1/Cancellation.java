@@ -261,6 +261,47 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PRESUMED_STOPPED_AT_FIELD_NUMBER = 6;
+  private com.google.protobuf.Timestamp presumedStoppedAt_;
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return Whether the presumedStoppedAt field is set.
+   */
+  @java.lang.Override
+  public boolean hasPresumedStoppedAt() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return The presumedStoppedAt.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getPresumedStoppedAt() {
+    return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+  }
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder() {
+    return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -290,6 +331,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, requestedBy_);
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(6, getPresumedStoppedAt());
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -316,6 +360,10 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, requestedBy_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(6, getPresumedStoppedAt());
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -350,6 +398,11 @@ private static final long serialVersionUID = 0L;
     }
     if (!getRequestedBy()
         .equals(other.getRequestedBy())) return false;
+    if (hasPresumedStoppedAt() != other.hasPresumedStoppedAt()) return false;
+    if (hasPresumedStoppedAt()) {
+      if (!getPresumedStoppedAt()
+          .equals(other.getPresumedStoppedAt())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -377,6 +430,10 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + REQUESTED_BY_FIELD_NUMBER;
     hash = (53 * hash) + getRequestedBy().hashCode();
+    if (hasPresumedStoppedAt()) {
+      hash = (37 * hash) + PRESUMED_STOPPED_AT_FIELD_NUMBER;
+      hash = (53 * hash) + getPresumedStoppedAt().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -513,6 +570,7 @@ private static final long serialVersionUID = 0L;
               .alwaysUseFieldBuilders) {
         internalGetRequestedAtFieldBuilder();
         internalGetAcknowledgedAtFieldBuilder();
+        internalGetPresumedStoppedAtFieldBuilder();
       }
     }
     @java.lang.Override
@@ -532,6 +590,11 @@ private static final long serialVersionUID = 0L;
         acknowledgedAtBuilder_ = null;
       }
       requestedBy_ = "";
+      presumedStoppedAt_ = null;
+      if (presumedStoppedAtBuilder_ != null) {
+        presumedStoppedAtBuilder_.dispose();
+        presumedStoppedAtBuilder_ = null;
+      }
       return this;
     }
 
@@ -588,6 +651,12 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000010) != 0)) {
         result.requestedBy_ = requestedBy_;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.presumedStoppedAt_ = presumedStoppedAtBuilder_ == null
+            ? presumedStoppedAt_
+            : presumedStoppedAtBuilder_.build();
+        to_bitField0_ |= 0x00000008;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -621,6 +690,9 @@ private static final long serialVersionUID = 0L;
         requestedBy_ = other.requestedBy_;
         bitField0_ |= 0x00000010;
         onChanged();
+      }
+      if (other.hasPresumedStoppedAt()) {
+        mergePresumedStoppedAt(other.getPresumedStoppedAt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -677,6 +749,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 50: {
+              input.readMessage(
+                  internalGetPresumedStoppedAtFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1277,6 +1356,172 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000010;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Timestamp presumedStoppedAt_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> presumedStoppedAtBuilder_;
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     * @return Whether the presumedStoppedAt field is set.
+     */
+    public boolean hasPresumedStoppedAt() {
+      return ((bitField0_ & 0x00000020) != 0);
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     * @return The presumedStoppedAt.
+     */
+    public com.google.protobuf.Timestamp getPresumedStoppedAt() {
+      if (presumedStoppedAtBuilder_ == null) {
+        return presumedStoppedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+      } else {
+        return presumedStoppedAtBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder setPresumedStoppedAt(com.google.protobuf.Timestamp value) {
+      if (presumedStoppedAtBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        presumedStoppedAt_ = value;
+      } else {
+        presumedStoppedAtBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder setPresumedStoppedAt(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (presumedStoppedAtBuilder_ == null) {
+        presumedStoppedAt_ = builderForValue.build();
+      } else {
+        presumedStoppedAtBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder mergePresumedStoppedAt(com.google.protobuf.Timestamp value) {
+      if (presumedStoppedAtBuilder_ == null) {
+        if (((bitField0_ & 0x00000020) != 0) &&
+          presumedStoppedAt_ != null &&
+          presumedStoppedAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getPresumedStoppedAtBuilder().mergeFrom(value);
+        } else {
+          presumedStoppedAt_ = value;
+        }
+      } else {
+        presumedStoppedAtBuilder_.mergeFrom(value);
+      }
+      if (presumedStoppedAt_ != null) {
+        bitField0_ |= 0x00000020;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public Builder clearPresumedStoppedAt() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      presumedStoppedAt_ = null;
+      if (presumedStoppedAtBuilder_ != null) {
+        presumedStoppedAtBuilder_.dispose();
+        presumedStoppedAtBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getPresumedStoppedAtBuilder() {
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return internalGetPresumedStoppedAtFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder() {
+      if (presumedStoppedAtBuilder_ != null) {
+        return presumedStoppedAtBuilder_.getMessageOrBuilder();
+      } else {
+        return presumedStoppedAt_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : presumedStoppedAt_;
+      }
+    }
+    /**
+     * <pre>
+     * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+     * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetPresumedStoppedAtFieldBuilder() {
+      if (presumedStoppedAtBuilder_ == null) {
+        presumedStoppedAtBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getPresumedStoppedAt(),
+                getParentForChildren(),
+                isClean());
+        presumedStoppedAt_ = null;
+      }
+      return presumedStoppedAtBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.Cancellation)

@@ -133,4 +133,34 @@ public interface CancellationOrBuilder extends
    */
   com.google.protobuf.ByteString
       getRequestedByBytes();
+
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return Whether the presumedStoppedAt field is set.
+   */
+  boolean hasPresumedStoppedAt();
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   * @return The presumedStoppedAt.
+   */
+  com.google.protobuf.Timestamp getPresumedStoppedAt();
+  /**
+   * <pre>
+   * When the server took the silent executor as stopped: its lease was over, or without a lease the stop grace period.
+   * Runs with the handover AFTER_STOP wait no longer for it. Unset: it has not.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp presumed_stopped_at = 6 [json_name = "presumedStoppedAt"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getPresumedStoppedAtOrBuilder();
 }

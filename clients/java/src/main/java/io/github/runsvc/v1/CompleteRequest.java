@@ -388,6 +388,48 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 8;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000020) != 0);
+  }
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
+  public static final int RETRYABLE_FIELD_NUMBER = 9;
+  private boolean retryable_ = false;
+  /**
+   * <pre>
+   * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  @java.lang.Override
+  public boolean getRetryable() {
+    return retryable_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -423,6 +465,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000010) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 7, stopReason_);
     }
+    if (((bitField0_ & 0x00000020) != 0)) {
+      output.writeInt32(8, attempt_);
+    }
+    if (retryable_ != false) {
+      output.writeBool(9, retryable_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -455,6 +503,14 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000010) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(7, stopReason_);
+    }
+    if (((bitField0_ & 0x00000020) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(8, attempt_);
+    }
+    if (retryable_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(9, retryable_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -499,6 +555,13 @@ private static final long serialVersionUID = 0L;
       if (!getStopReason()
           .equals(other.getStopReason())) return false;
     }
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
+    if (getRetryable()
+        != other.getRetryable()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -534,6 +597,13 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
       hash = (53 * hash) + getStopReason().hashCode();
     }
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
+    }
+    hash = (37 * hash) + RETRYABLE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getRetryable());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -691,6 +761,8 @@ private static final long serialVersionUID = 0L;
         resultBuilder_ = null;
       }
       stopReason_ = "";
+      attempt_ = 0;
+      retryable_ = false;
       return this;
     }
 
@@ -755,6 +827,13 @@ private static final long serialVersionUID = 0L;
         result.stopReason_ = stopReason_;
         to_bitField0_ |= 0x00000010;
       }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000020;
+      }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.retryable_ = retryable_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -798,6 +877,12 @@ private static final long serialVersionUID = 0L;
         stopReason_ = other.stopReason_;
         bitField0_ |= 0x00000040;
         onChanged();
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
+      }
+      if (other.getRetryable() != false) {
+        setRetryable(other.getRetryable());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -864,6 +949,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000040;
               break;
             } // case 58
+            case 64: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000080;
+              break;
+            } // case 64
+            case 72: {
+              retryable_ = input.readBool();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1687,6 +1782,106 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       stopReason_ = value;
       bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000080) != 0);
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000080);
+      attempt_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean retryable_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return The retryable.
+     */
+    @java.lang.Override
+    public boolean getRetryable() {
+      return retryable_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @param value The retryable to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRetryable(boolean value) {
+
+      retryable_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+     * </pre>
+     *
+     * <code>bool retryable = 9 [json_name = "retryable"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRetryable() {
+      bitField0_ = (bitField0_ & ~0x00000100);
+      retryable_ = false;
       onChanged();
       return this;
     }

@@ -198,4 +198,33 @@ public interface CompleteRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getStopReasonBytes();
+
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
+
+  /**
+   * <pre>
+   * As in SetStatusRequest. The usage is then not final, because another attempt follows.
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  boolean getRetryable();
 }

@@ -36,8 +36,9 @@ public enum ErrorReason
   ERROR_REASON_RUN_NOT_FOUND(1),
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-   * newest active run. Retry when that run has ended.
+   * ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+   * stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+   * run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -45,7 +46,7 @@ public enum ErrorReason
   ERROR_REASON_THREAD_BUSY(2),
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+   * RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_FULL = 3;</code>
@@ -53,7 +54,7 @@ public enum ErrorReason
   ERROR_REASON_THREAD_FULL(3),
   /**
    * <pre>
-   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -69,7 +70,8 @@ public enum ErrorReason
   ERROR_REASON_INVALID_TRANSITION(5),
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+   * executor. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>
@@ -202,8 +204,9 @@ public enum ErrorReason
   public static final int ERROR_REASON_RUN_NOT_FOUND_VALUE = 1;
   /**
    * <pre>
-   * ABORTED. The thread has an active run and the strategy is REJECT. Metadata: thread_id; run_id and status of the
-   * newest active run. Retry when that run has ended.
+   * ABORTED. The thread has an active or queued run, or with the handover AFTER_STOP a run whose executor has not
+   * stopped, and the strategy is REJECT. Metadata: thread_id; run_id and status of the newest such run. Retry when that
+   * run has ended.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_BUSY = 2;</code>
@@ -211,7 +214,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_THREAD_BUSY_VALUE = 2;
   /**
    * <pre>
-   * RESOURCE_EXHAUSTED. The thread has as many active runs as the server allows. Metadata: thread_id.
+   * RESOURCE_EXHAUSTED. The thread has as many active or queued runs as the server allows. Metadata: thread_id.
    * </pre>
    *
    * <code>ERROR_REASON_THREAD_FULL = 3;</code>
@@ -219,7 +222,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_THREAD_FULL_VALUE = 3;
   /**
    * <pre>
-   * UNIMPLEMENTED. The server does not support the strategy. Metadata: strategy, supported (separated by commas).
+   * UNIMPLEMENTED. The call does not support the strategy. Metadata: strategy, supported (separated by commas).
    * </pre>
    *
    * <code>ERROR_REASON_UNSUPPORTED_STRATEGY = 4;</code>
@@ -235,7 +238,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_INVALID_TRANSITION_VALUE = 5;
   /**
    * <pre>
-   * FAILED_PRECONDITION. Another executor holds the run, or the request names none. Metadata: run_id.
+   * FAILED_PRECONDITION. Another executor holds the run, or another attempt of it has begun, or the request names no
+   * executor. Metadata: run_id.
    * </pre>
    *
    * <code>ERROR_REASON_NOT_HOLDER = 6;</code>

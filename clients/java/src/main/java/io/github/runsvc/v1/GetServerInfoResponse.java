@@ -282,6 +282,21 @@ private static final long serialVersionUID = 0L;
     return writeAheadLogBytes_;
   }
 
+  public static final int QUEUED_RUNS_FIELD_NUMBER = 10;
+  private long queuedRuns_ = 0L;
+  /**
+   * <pre>
+   * Runs that are QUEUED.
+   * </pre>
+   *
+   * <code>int64 queued_runs = 10 [json_name = "queuedRuns"];</code>
+   * @return The queuedRuns.
+   */
+  @java.lang.Override
+  public long getQueuedRuns() {
+    return queuedRuns_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -322,6 +337,9 @@ private static final long serialVersionUID = 0L;
     }
     if (writeAheadLogBytes_ != 0L) {
       output.writeInt64(9, writeAheadLogBytes_);
+    }
+    if (queuedRuns_ != 0L) {
+      output.writeInt64(10, queuedRuns_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -365,6 +383,10 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeInt64Size(9, writeAheadLogBytes_);
     }
+    if (queuedRuns_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt64Size(10, queuedRuns_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -398,6 +420,8 @@ private static final long serialVersionUID = 0L;
         != other.getAttachments()) return false;
     if (getWriteAheadLogBytes()
         != other.getWriteAheadLogBytes()) return false;
+    if (getQueuedRuns()
+        != other.getQueuedRuns()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -433,6 +457,9 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + WRITE_AHEAD_LOG_BYTES_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
         getWriteAheadLogBytes());
+    hash = (37 * hash) + QUEUED_RUNS_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getQueuedRuns());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -577,6 +604,7 @@ private static final long serialVersionUID = 0L;
       watchers_ = 0L;
       attachments_ = 0L;
       writeAheadLogBytes_ = 0L;
+      queuedRuns_ = 0L;
       return this;
     }
 
@@ -637,6 +665,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000100) != 0)) {
         result.writeAheadLogBytes_ = writeAheadLogBytes_;
       }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.queuedRuns_ = queuedRuns_;
+      }
     }
 
     @java.lang.Override
@@ -683,6 +714,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getWriteAheadLogBytes() != 0L) {
         setWriteAheadLogBytes(other.getWriteAheadLogBytes());
+      }
+      if (other.getQueuedRuns() != 0L) {
+        setQueuedRuns(other.getQueuedRuns());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -755,6 +789,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000100;
               break;
             } // case 72
+            case 80: {
+              queuedRuns_ = input.readInt64();
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 80
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1311,6 +1350,50 @@ private static final long serialVersionUID = 0L;
     public Builder clearWriteAheadLogBytes() {
       bitField0_ = (bitField0_ & ~0x00000100);
       writeAheadLogBytes_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private long queuedRuns_ ;
+    /**
+     * <pre>
+     * Runs that are QUEUED.
+     * </pre>
+     *
+     * <code>int64 queued_runs = 10 [json_name = "queuedRuns"];</code>
+     * @return The queuedRuns.
+     */
+    @java.lang.Override
+    public long getQueuedRuns() {
+      return queuedRuns_;
+    }
+    /**
+     * <pre>
+     * Runs that are QUEUED.
+     * </pre>
+     *
+     * <code>int64 queued_runs = 10 [json_name = "queuedRuns"];</code>
+     * @param value The queuedRuns to set.
+     * @return This builder for chaining.
+     */
+    public Builder setQueuedRuns(long value) {
+
+      queuedRuns_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Runs that are QUEUED.
+     * </pre>
+     *
+     * <code>int64 queued_runs = 10 [json_name = "queuedRuns"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearQueuedRuns() {
+      bitField0_ = (bitField0_ & ~0x00000200);
+      queuedRuns_ = 0L;
       onChanged();
       return this;
     }

@@ -130,4 +130,14 @@ public interface GetServerInfoResponseOrBuilder extends
    * @return The writeAheadLogBytes.
    */
   long getWriteAheadLogBytes();
+
+  /**
+   * <pre>
+   * Runs that are QUEUED.
+   * </pre>
+   *
+   * <code>int64 queued_runs = 10 [json_name = "queuedRuns"];</code>
+   * @return The queuedRuns.
+   */
+  long getQueuedRuns();
 }

@@ -34,6 +34,8 @@ private static final long serialVersionUID = 0L;
   private HasInflightResponse() {
     runIds_ =
         com.google.protobuf.LazyStringArrayList.emptyList();
+    queuedRunIds_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -117,6 +119,59 @@ private static final long serialVersionUID = 0L;
     return runIds_.getByteString(index);
   }
 
+  public static final int QUEUED_RUN_IDS_FIELD_NUMBER = 3;
+  @SuppressWarnings("serial")
+  private com.google.protobuf.LazyStringArrayList queuedRunIds_ =
+      com.google.protobuf.LazyStringArrayList.emptyList();
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @return A list containing the queuedRunIds.
+   */
+  public com.google.protobuf.ProtocolStringList
+      getQueuedRunIdsList() {
+    return queuedRunIds_;
+  }
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @return The count of queuedRunIds.
+   */
+  public int getQueuedRunIdsCount() {
+    return queuedRunIds_.size();
+  }
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @param index The index of the element to return.
+   * @return The queuedRunIds at the given index.
+   */
+  public java.lang.String getQueuedRunIds(int index) {
+    return queuedRunIds_.get(index);
+  }
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the queuedRunIds at the given index.
+   */
+  public com.google.protobuf.ByteString
+      getQueuedRunIdsBytes(int index) {
+    return queuedRunIds_.getByteString(index);
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -136,6 +191,9 @@ private static final long serialVersionUID = 0L;
     }
     for (int i = 0; i < runIds_.size(); i++) {
       com.google.protobuf.GeneratedMessage.writeString(output, 2, runIds_.getRaw(i));
+    }
+    for (int i = 0; i < queuedRunIds_.size(); i++) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 3, queuedRunIds_.getRaw(i));
     }
     getUnknownFields().writeTo(output);
   }
@@ -158,6 +216,14 @@ private static final long serialVersionUID = 0L;
       size += dataSize;
       size += 1 * getRunIdsList().size();
     }
+    {
+      int dataSize = 0;
+      for (int i = 0; i < queuedRunIds_.size(); i++) {
+        dataSize += computeStringSizeNoTag(queuedRunIds_.getRaw(i));
+      }
+      size += dataSize;
+      size += 1 * getQueuedRunIdsList().size();
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -177,6 +243,8 @@ private static final long serialVersionUID = 0L;
         != other.getHasInflight()) return false;
     if (!getRunIdsList()
         .equals(other.getRunIdsList())) return false;
+    if (!getQueuedRunIdsList()
+        .equals(other.getQueuedRunIdsList())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -194,6 +262,10 @@ private static final long serialVersionUID = 0L;
     if (getRunIdsCount() > 0) {
       hash = (37 * hash) + RUN_IDS_FIELD_NUMBER;
       hash = (53 * hash) + getRunIdsList().hashCode();
+    }
+    if (getQueuedRunIdsCount() > 0) {
+      hash = (37 * hash) + QUEUED_RUN_IDS_FIELD_NUMBER;
+      hash = (53 * hash) + getQueuedRunIdsList().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -333,6 +405,8 @@ private static final long serialVersionUID = 0L;
       hasInflight_ = false;
       runIds_ =
           com.google.protobuf.LazyStringArrayList.emptyList();
+      queuedRunIds_ =
+          com.google.protobuf.LazyStringArrayList.emptyList();
       return this;
     }
 
@@ -373,6 +447,10 @@ private static final long serialVersionUID = 0L;
         runIds_.makeImmutable();
         result.runIds_ = runIds_;
       }
+      if (((from_bitField0_ & 0x00000004) != 0)) {
+        queuedRunIds_.makeImmutable();
+        result.queuedRunIds_ = queuedRunIds_;
+      }
     }
 
     @java.lang.Override
@@ -397,6 +475,16 @@ private static final long serialVersionUID = 0L;
         } else {
           ensureRunIdsIsMutable();
           runIds_.addAll(other.runIds_);
+        }
+        onChanged();
+      }
+      if (!other.queuedRunIds_.isEmpty()) {
+        if (queuedRunIds_.isEmpty()) {
+          queuedRunIds_ = other.queuedRunIds_;
+          bitField0_ |= 0x00000004;
+        } else {
+          ensureQueuedRunIdsIsMutable();
+          queuedRunIds_.addAll(other.queuedRunIds_);
         }
         onChanged();
       }
@@ -437,6 +525,12 @@ private static final long serialVersionUID = 0L;
               runIds_.add(s);
               break;
             } // case 18
+            case 26: {
+              java.lang.String s = input.readStringRequireUtf8();
+              ensureQueuedRunIdsIsMutable();
+              queuedRunIds_.add(s);
+              break;
+            } // case 26
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -641,6 +735,153 @@ private static final long serialVersionUID = 0L;
       ensureRunIdsIsMutable();
       runIds_.add(value);
       bitField0_ |= 0x00000002;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.LazyStringArrayList queuedRunIds_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+    private void ensureQueuedRunIdsIsMutable() {
+      if (!queuedRunIds_.isModifiable()) {
+        queuedRunIds_ = new com.google.protobuf.LazyStringArrayList(queuedRunIds_);
+      }
+      bitField0_ |= 0x00000004;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @return A list containing the queuedRunIds.
+     */
+    public com.google.protobuf.ProtocolStringList
+        getQueuedRunIdsList() {
+      queuedRunIds_.makeImmutable();
+      return queuedRunIds_;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @return The count of queuedRunIds.
+     */
+    public int getQueuedRunIdsCount() {
+      return queuedRunIds_.size();
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param index The index of the element to return.
+     * @return The queuedRunIds at the given index.
+     */
+    public java.lang.String getQueuedRunIds(int index) {
+      return queuedRunIds_.get(index);
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param index The index of the value to return.
+     * @return The bytes of the queuedRunIds at the given index.
+     */
+    public com.google.protobuf.ByteString
+        getQueuedRunIdsBytes(int index) {
+      return queuedRunIds_.getByteString(index);
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param index The index to set the value at.
+     * @param value The queuedRunIds to set.
+     * @return This builder for chaining.
+     */
+    public Builder setQueuedRunIds(
+        int index, java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureQueuedRunIdsIsMutable();
+      queuedRunIds_.set(index, value);
+      bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param value The queuedRunIds to add.
+     * @return This builder for chaining.
+     */
+    public Builder addQueuedRunIds(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureQueuedRunIdsIsMutable();
+      queuedRunIds_.add(value);
+      bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param values The queuedRunIds to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllQueuedRunIds(
+        java.lang.Iterable<java.lang.String> values) {
+      ensureQueuedRunIdsIsMutable();
+      com.google.protobuf.AbstractMessageLite.Builder.addAll(
+          values, queuedRunIds_);
+      bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearQueuedRunIds() {
+      queuedRunIds_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+      bitField0_ = (bitField0_ & ~0x00000004);;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The ids of the queued runs, oldest first.
+     * </pre>
+     *
+     * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+     * @param value The bytes of the queuedRunIds to add.
+     * @return This builder for chaining.
+     */
+    public Builder addQueuedRunIdsBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      ensureQueuedRunIdsIsMutable();
+      queuedRunIds_.add(value);
+      bitField0_ |= 0x00000004;
       onChanged();
       return this;
     }

@@ -60,4 +60,45 @@ public interface HasInflightResponseOrBuilder extends
    */
   com.google.protobuf.ByteString
       getRunIdsBytes(int index);
+
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @return A list containing the queuedRunIds.
+   */
+  java.util.List<java.lang.String>
+      getQueuedRunIdsList();
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @return The count of queuedRunIds.
+   */
+  int getQueuedRunIdsCount();
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @param index The index of the element to return.
+   * @return The queuedRunIds at the given index.
+   */
+  java.lang.String getQueuedRunIds(int index);
+  /**
+   * <pre>
+   * The ids of the queued runs, oldest first.
+   * </pre>
+   *
+   * <code>repeated string queued_run_ids = 3 [json_name = "queuedRunIds"];</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the queuedRunIds at the given index.
+   */
+  com.google.protobuf.ByteString
+      getQueuedRunIdsBytes(int index);
 }

@@ -49,6 +49,7 @@ private static final long serialVersionUID = 0L;
             io.github.runsvc.v1.HeartbeatRequest.class, io.github.runsvc.v1.HeartbeatRequest.Builder.class);
   }
 
+  private int bitField0_;
   public static final int RUN_ID_FIELD_NUMBER = 1;
   @SuppressWarnings("serial")
   private volatile java.lang.Object runId_ = "";
@@ -143,6 +144,33 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int ATTEMPT_FIELD_NUMBER = 3;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  @java.lang.Override
+  public boolean hasAttempt() {
+    return ((bitField0_ & 0x00000001) != 0);
+  }
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -163,6 +191,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(workerId_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 2, workerId_);
     }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      output.writeInt32(3, attempt_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -177,6 +208,10 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(workerId_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(2, workerId_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(3, attempt_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -197,6 +232,11 @@ private static final long serialVersionUID = 0L;
         .equals(other.getRunId())) return false;
     if (!getWorkerId()
         .equals(other.getWorkerId())) return false;
+    if (hasAttempt() != other.hasAttempt()) return false;
+    if (hasAttempt()) {
+      if (getAttempt()
+          != other.getAttempt()) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -212,6 +252,10 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getRunId().hashCode();
     hash = (37 * hash) + WORKER_ID_FIELD_NUMBER;
     hash = (53 * hash) + getWorkerId().hashCode();
+    if (hasAttempt()) {
+      hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+      hash = (53 * hash) + getAttempt();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -349,6 +393,7 @@ private static final long serialVersionUID = 0L;
       bitField0_ = 0;
       runId_ = "";
       workerId_ = "";
+      attempt_ = 0;
       return this;
     }
 
@@ -388,6 +433,12 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000002) != 0)) {
         result.workerId_ = workerId_;
       }
+      int to_bitField0_ = 0;
+      if (((from_bitField0_ & 0x00000004) != 0)) {
+        result.attempt_ = attempt_;
+        to_bitField0_ |= 0x00000001;
+      }
+      result.bitField0_ |= to_bitField0_;
     }
 
     @java.lang.Override
@@ -411,6 +462,9 @@ private static final long serialVersionUID = 0L;
         workerId_ = other.workerId_;
         bitField0_ |= 0x00000002;
         onChanged();
+      }
+      if (other.hasAttempt()) {
+        setAttempt(other.getAttempt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -448,6 +502,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000002;
               break;
             } // case 18
+            case 24: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x00000004;
+              break;
+            } // case 24
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -645,6 +704,62 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       workerId_ = value;
       bitField0_ |= 0x00000002;
+      onChanged();
+      return this;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+     * @return Whether the attempt field is set.
+     */
+    @java.lang.Override
+    public boolean hasAttempt() {
+      return ((bitField0_ & 0x00000004) != 0);
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * As in SetStatusRequest.
+     * </pre>
+     *
+     * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x00000004);
+      attempt_ = 0;
       onChanged();
       return this;
     }

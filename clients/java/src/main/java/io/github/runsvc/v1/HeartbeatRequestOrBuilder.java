@@ -49,4 +49,23 @@ public interface HeartbeatRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getWorkerIdBytes();
+
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 3 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
 }

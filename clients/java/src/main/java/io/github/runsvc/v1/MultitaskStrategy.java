@@ -7,7 +7,7 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * How CreateOrReject treats the active runs of the thread.
+ * How CreateOrReject treats the active and queued runs of the thread.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.MultitaskStrategy}
@@ -33,7 +33,7 @@ public enum MultitaskStrategy
   MULTITASK_STRATEGY_REJECT(1),
   /**
    * <pre>
-   * Admit the new run and interrupt the active ones, which keep their checkpoints.
+   * Admit the new run and interrupt the active and queued ones, which keep their checkpoints.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_INTERRUPT = 2;</code>
@@ -41,7 +41,7 @@ public enum MultitaskStrategy
   MULTITASK_STRATEGY_INTERRUPT(2),
   /**
    * <pre>
-   * Admit the new run and interrupt the active ones, which revert to the state before them.
+   * Admit the new run and interrupt the active and queued ones, which revert to the state before them.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_ROLLBACK = 3;</code>
@@ -49,7 +49,7 @@ public enum MultitaskStrategy
   MULTITASK_STRATEGY_ROLLBACK(3),
   /**
    * <pre>
-   * Wait for the active run to end. Not supported yet: UNSUPPORTED_STRATEGY.
+   * Admit the new run; it is QUEUED while the thread has an active run or an older queued one.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_ENQUEUE = 4;</code>
@@ -85,7 +85,7 @@ public enum MultitaskStrategy
   public static final int MULTITASK_STRATEGY_REJECT_VALUE = 1;
   /**
    * <pre>
-   * Admit the new run and interrupt the active ones, which keep their checkpoints.
+   * Admit the new run and interrupt the active and queued ones, which keep their checkpoints.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_INTERRUPT = 2;</code>
@@ -93,7 +93,7 @@ public enum MultitaskStrategy
   public static final int MULTITASK_STRATEGY_INTERRUPT_VALUE = 2;
   /**
    * <pre>
-   * Admit the new run and interrupt the active ones, which revert to the state before them.
+   * Admit the new run and interrupt the active and queued ones, which revert to the state before them.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_ROLLBACK = 3;</code>
@@ -101,7 +101,7 @@ public enum MultitaskStrategy
   public static final int MULTITASK_STRATEGY_ROLLBACK_VALUE = 3;
   /**
    * <pre>
-   * Wait for the active run to end. Not supported yet: UNSUPPORTED_STRATEGY.
+   * Admit the new run; it is QUEUED while the thread has an active run or an older queued one.
    * </pre>
    *
    * <code>MULTITASK_STRATEGY_ENQUEUE = 4;</code>

@@ -45,6 +45,8 @@ private static final long serialVersionUID = 0L;
     supersededBy_ = "";
     owner_ = "";
     stopReason_ = "";
+    concurrencyKey_ = "";
+    handover_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -364,7 +366,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp startedAt_;
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -376,7 +378,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -388,7 +390,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -520,7 +522,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object workerId_ = "";
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -532,7 +535,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -553,7 +557,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -690,7 +695,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object error_ = "";
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -702,7 +708,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -723,7 +730,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -786,8 +794,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Struct kwargs_;
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -799,8 +807,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -812,8 +820,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -865,7 +873,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration startTimeout_;
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -877,7 +885,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -889,7 +897,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -1145,6 +1153,333 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int QUEUE_FIELD_NUMBER = 27;
+  private io.github.runsvc.v1.Queue queue_;
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   * @return Whether the queue field is set.
+   */
+  @java.lang.Override
+  public boolean hasQueue() {
+    return ((bitField0_ & 0x00040000) != 0);
+  }
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   * @return The queue.
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.Queue getQueue() {
+    return queue_ == null ? io.github.runsvc.v1.Queue.getDefaultInstance() : queue_;
+  }
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.QueueOrBuilder getQueueOrBuilder() {
+    return queue_ == null ? io.github.runsvc.v1.Queue.getDefaultInstance() : queue_;
+  }
+
+  public static final int PRIORITY_FIELD_NUMBER = 28;
+  private int priority_ = 0;
+  /**
+   * <pre>
+   * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+   * </pre>
+   *
+   * <code>int32 priority = 28 [json_name = "priority"];</code>
+   * @return The priority.
+   */
+  @java.lang.Override
+  public int getPriority() {
+    return priority_;
+  }
+
+  public static final int RETRY_FIELD_NUMBER = 29;
+  private io.github.runsvc.v1.Retry retry_;
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   * @return Whether the retry field is set.
+   */
+  @java.lang.Override
+  public boolean hasRetry() {
+    return ((bitField0_ & 0x00080000) != 0);
+  }
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   * @return The retry.
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.Retry getRetry() {
+    return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+  }
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder() {
+    return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+  }
+
+  public static final int ATTEMPT_FIELD_NUMBER = 30;
+  private int attempt_ = 0;
+  /**
+   * <pre>
+   * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+   * </pre>
+   *
+   * <code>int32 attempt = 30 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  @java.lang.Override
+  public int getAttempt() {
+    return attempt_;
+  }
+
+  public static final int FENCING_TOKEN_FIELD_NUMBER = 31;
+  private long fencingToken_ = 0L;
+  /**
+   * <pre>
+   * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+   * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+   * </pre>
+   *
+   * <code>uint64 fencing_token = 31 [json_name = "fencingToken"];</code>
+   * @return The fencingToken.
+   */
+  @java.lang.Override
+  public long getFencingToken() {
+    return fencingToken_;
+  }
+
+  public static final int NOT_BEFORE_FIELD_NUMBER = 32;
+  private com.google.protobuf.Timestamp notBefore_;
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   * @return Whether the notBefore field is set.
+   */
+  @java.lang.Override
+  public boolean hasNotBefore() {
+    return ((bitField0_ & 0x00100000) != 0);
+  }
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   * @return The notBefore.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getNotBefore() {
+    return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+  }
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder() {
+    return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+  }
+
+  public static final int CONCURRENCY_KEY_FIELD_NUMBER = 33;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object concurrencyKey_ = "";
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return Whether the concurrencyKey field is set.
+   */
+  @java.lang.Override
+  public boolean hasConcurrencyKey() {
+    return ((bitField0_ & 0x00200000) != 0);
+  }
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return The concurrencyKey.
+   */
+  @java.lang.Override
+  public java.lang.String getConcurrencyKey() {
+    java.lang.Object ref = concurrencyKey_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      concurrencyKey_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return The bytes for concurrencyKey.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getConcurrencyKeyBytes() {
+    java.lang.Object ref = concurrencyKey_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      concurrencyKey_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int HANDOVER_FIELD_NUMBER = 34;
+  private int handover_ = 0;
+  /**
+   * <pre>
+   * Whether the run waits for the executors of earlier runs. As given at creation.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+   * @return The enum numeric value on the wire for handover.
+   */
+  @java.lang.Override public int getHandoverValue() {
+    return handover_;
+  }
+  /**
+   * <pre>
+   * Whether the run waits for the executors of earlier runs. As given at creation.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+   * @return The handover.
+   */
+  @java.lang.Override public io.github.runsvc.v1.Handover getHandover() {
+    io.github.runsvc.v1.Handover result = io.github.runsvc.v1.Handover.forNumber(handover_);
+    return result == null ? io.github.runsvc.v1.Handover.UNRECOGNIZED : result;
+  }
+
+  public static final int PENDING_AT_FIELD_NUMBER = 35;
+  private com.google.protobuf.Timestamp pendingAt_;
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   * @return Whether the pendingAt field is set.
+   */
+  @java.lang.Override
+  public boolean hasPendingAt() {
+    return ((bitField0_ & 0x00400000) != 0);
+  }
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   * @return The pendingAt.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getPendingAt() {
+    return pendingAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : pendingAt_;
+  }
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getPendingAtOrBuilder() {
+    return pendingAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : pendingAt_;
+  }
+
+  public static final int QUEUE_TIMEOUT_FIELD_NUMBER = 36;
+  private com.google.protobuf.Duration queueTimeout_;
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   * @return Whether the queueTimeout field is set.
+   */
+  @java.lang.Override
+  public boolean hasQueueTimeout() {
+    return ((bitField0_ & 0x00800000) != 0);
+  }
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   * @return The queueTimeout.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Duration getQueueTimeout() {
+    return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+  }
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder() {
+    return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -1236,6 +1571,36 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00020000) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 26, stopReason_);
+    }
+    if (((bitField0_ & 0x00040000) != 0)) {
+      output.writeMessage(27, getQueue());
+    }
+    if (priority_ != 0) {
+      output.writeInt32(28, priority_);
+    }
+    if (((bitField0_ & 0x00080000) != 0)) {
+      output.writeMessage(29, getRetry());
+    }
+    if (attempt_ != 0) {
+      output.writeInt32(30, attempt_);
+    }
+    if (fencingToken_ != 0L) {
+      output.writeUInt64(31, fencingToken_);
+    }
+    if (((bitField0_ & 0x00100000) != 0)) {
+      output.writeMessage(32, getNotBefore());
+    }
+    if (((bitField0_ & 0x00200000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 33, concurrencyKey_);
+    }
+    if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
+      output.writeEnum(34, handover_);
+    }
+    if (((bitField0_ & 0x00400000) != 0)) {
+      output.writeMessage(35, getPendingAt());
+    }
+    if (((bitField0_ & 0x00800000) != 0)) {
+      output.writeMessage(36, getQueueTimeout());
     }
     getUnknownFields().writeTo(output);
   }
@@ -1340,6 +1705,45 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00020000) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(26, stopReason_);
+    }
+    if (((bitField0_ & 0x00040000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(27, getQueue());
+    }
+    if (priority_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(28, priority_);
+    }
+    if (((bitField0_ & 0x00080000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(29, getRetry());
+    }
+    if (attempt_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(30, attempt_);
+    }
+    if (fencingToken_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeUInt64Size(31, fencingToken_);
+    }
+    if (((bitField0_ & 0x00100000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(32, getNotBefore());
+    }
+    if (((bitField0_ & 0x00200000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(33, concurrencyKey_);
+    }
+    if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(34, handover_);
+    }
+    if (((bitField0_ & 0x00400000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(35, getPendingAt());
+    }
+    if (((bitField0_ & 0x00800000) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(36, getQueueTimeout());
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -1458,6 +1862,43 @@ private static final long serialVersionUID = 0L;
       if (!getStopReason()
           .equals(other.getStopReason())) return false;
     }
+    if (hasQueue() != other.hasQueue()) return false;
+    if (hasQueue()) {
+      if (!getQueue()
+          .equals(other.getQueue())) return false;
+    }
+    if (getPriority()
+        != other.getPriority()) return false;
+    if (hasRetry() != other.hasRetry()) return false;
+    if (hasRetry()) {
+      if (!getRetry()
+          .equals(other.getRetry())) return false;
+    }
+    if (getAttempt()
+        != other.getAttempt()) return false;
+    if (getFencingToken()
+        != other.getFencingToken()) return false;
+    if (hasNotBefore() != other.hasNotBefore()) return false;
+    if (hasNotBefore()) {
+      if (!getNotBefore()
+          .equals(other.getNotBefore())) return false;
+    }
+    if (hasConcurrencyKey() != other.hasConcurrencyKey()) return false;
+    if (hasConcurrencyKey()) {
+      if (!getConcurrencyKey()
+          .equals(other.getConcurrencyKey())) return false;
+    }
+    if (handover_ != other.handover_) return false;
+    if (hasPendingAt() != other.hasPendingAt()) return false;
+    if (hasPendingAt()) {
+      if (!getPendingAt()
+          .equals(other.getPendingAt())) return false;
+    }
+    if (hasQueueTimeout() != other.hasQueueTimeout()) return false;
+    if (hasQueueTimeout()) {
+      if (!getQueueTimeout()
+          .equals(other.getQueueTimeout())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1557,6 +1998,39 @@ private static final long serialVersionUID = 0L;
     if (hasStopReason()) {
       hash = (37 * hash) + STOP_REASON_FIELD_NUMBER;
       hash = (53 * hash) + getStopReason().hashCode();
+    }
+    if (hasQueue()) {
+      hash = (37 * hash) + QUEUE_FIELD_NUMBER;
+      hash = (53 * hash) + getQueue().hashCode();
+    }
+    hash = (37 * hash) + PRIORITY_FIELD_NUMBER;
+    hash = (53 * hash) + getPriority();
+    if (hasRetry()) {
+      hash = (37 * hash) + RETRY_FIELD_NUMBER;
+      hash = (53 * hash) + getRetry().hashCode();
+    }
+    hash = (37 * hash) + ATTEMPT_FIELD_NUMBER;
+    hash = (53 * hash) + getAttempt();
+    hash = (37 * hash) + FENCING_TOKEN_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getFencingToken());
+    if (hasNotBefore()) {
+      hash = (37 * hash) + NOT_BEFORE_FIELD_NUMBER;
+      hash = (53 * hash) + getNotBefore().hashCode();
+    }
+    if (hasConcurrencyKey()) {
+      hash = (37 * hash) + CONCURRENCY_KEY_FIELD_NUMBER;
+      hash = (53 * hash) + getConcurrencyKey().hashCode();
+    }
+    hash = (37 * hash) + HANDOVER_FIELD_NUMBER;
+    hash = (53 * hash) + handover_;
+    if (hasPendingAt()) {
+      hash = (37 * hash) + PENDING_AT_FIELD_NUMBER;
+      hash = (53 * hash) + getPendingAt().hashCode();
+    }
+    if (hasQueueTimeout()) {
+      hash = (37 * hash) + QUEUE_TIMEOUT_FIELD_NUMBER;
+      hash = (53 * hash) + getQueueTimeout().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1704,12 +2178,18 @@ private static final long serialVersionUID = 0L;
         internalGetStartTimeoutFieldBuilder();
         internalGetTimeoutFieldBuilder();
         internalGetResultFieldBuilder();
+        internalGetQueueFieldBuilder();
+        internalGetRetryFieldBuilder();
+        internalGetNotBeforeFieldBuilder();
+        internalGetPendingAtFieldBuilder();
+        internalGetQueueTimeoutFieldBuilder();
       }
     }
     @java.lang.Override
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
+      bitField1_ = 0;
       runId_ = "";
       threadId_ = "";
       status_ = 0;
@@ -1784,6 +2264,36 @@ private static final long serialVersionUID = 0L;
         resultBuilder_ = null;
       }
       stopReason_ = "";
+      queue_ = null;
+      if (queueBuilder_ != null) {
+        queueBuilder_.dispose();
+        queueBuilder_ = null;
+      }
+      priority_ = 0;
+      retry_ = null;
+      if (retryBuilder_ != null) {
+        retryBuilder_.dispose();
+        retryBuilder_ = null;
+      }
+      attempt_ = 0;
+      fencingToken_ = 0L;
+      notBefore_ = null;
+      if (notBeforeBuilder_ != null) {
+        notBeforeBuilder_.dispose();
+        notBeforeBuilder_ = null;
+      }
+      concurrencyKey_ = "";
+      handover_ = 0;
+      pendingAt_ = null;
+      if (pendingAtBuilder_ != null) {
+        pendingAtBuilder_.dispose();
+        pendingAtBuilder_ = null;
+      }
+      queueTimeout_ = null;
+      if (queueTimeoutBuilder_ != null) {
+        queueTimeoutBuilder_.dispose();
+        queueTimeoutBuilder_ = null;
+      }
       return this;
     }
 
@@ -1811,6 +2321,7 @@ private static final long serialVersionUID = 0L;
     public io.github.runsvc.v1.Run buildPartial() {
       io.github.runsvc.v1.Run result = new io.github.runsvc.v1.Run(this);
       if (bitField0_ != 0) { buildPartial0(result); }
+      if (bitField1_ != 0) { buildPartial1(result); }
       onBuilt();
       return result;
     }
@@ -1938,6 +2449,58 @@ private static final long serialVersionUID = 0L;
         result.stopReason_ = stopReason_;
         to_bitField0_ |= 0x00020000;
       }
+      if (((from_bitField0_ & 0x04000000) != 0)) {
+        result.queue_ = queueBuilder_ == null
+            ? queue_
+            : queueBuilder_.build();
+        to_bitField0_ |= 0x00040000;
+      }
+      if (((from_bitField0_ & 0x08000000) != 0)) {
+        result.priority_ = priority_;
+      }
+      if (((from_bitField0_ & 0x10000000) != 0)) {
+        result.retry_ = retryBuilder_ == null
+            ? retry_
+            : retryBuilder_.build();
+        to_bitField0_ |= 0x00080000;
+      }
+      if (((from_bitField0_ & 0x20000000) != 0)) {
+        result.attempt_ = attempt_;
+      }
+      if (((from_bitField0_ & 0x40000000) != 0)) {
+        result.fencingToken_ = fencingToken_;
+      }
+      if (((from_bitField0_ & 0x80000000) != 0)) {
+        result.notBefore_ = notBeforeBuilder_ == null
+            ? notBefore_
+            : notBeforeBuilder_.build();
+        to_bitField0_ |= 0x00100000;
+      }
+      result.bitField0_ |= to_bitField0_;
+    }
+
+    private void buildPartial1(io.github.runsvc.v1.Run result) {
+      int from_bitField1_ = bitField1_;
+      int to_bitField0_ = 0;
+      if (((from_bitField1_ & 0x00000001) != 0)) {
+        result.concurrencyKey_ = concurrencyKey_;
+        to_bitField0_ |= 0x00200000;
+      }
+      if (((from_bitField1_ & 0x00000002) != 0)) {
+        result.handover_ = handover_;
+      }
+      if (((from_bitField1_ & 0x00000004) != 0)) {
+        result.pendingAt_ = pendingAtBuilder_ == null
+            ? pendingAt_
+            : pendingAtBuilder_.build();
+        to_bitField0_ |= 0x00400000;
+      }
+      if (((from_bitField1_ & 0x00000008) != 0)) {
+        result.queueTimeout_ = queueTimeoutBuilder_ == null
+            ? queueTimeout_
+            : queueTimeoutBuilder_.build();
+        to_bitField0_ |= 0x00800000;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -2048,6 +2611,38 @@ private static final long serialVersionUID = 0L;
         stopReason_ = other.stopReason_;
         bitField0_ |= 0x02000000;
         onChanged();
+      }
+      if (other.hasQueue()) {
+        mergeQueue(other.getQueue());
+      }
+      if (other.getPriority() != 0) {
+        setPriority(other.getPriority());
+      }
+      if (other.hasRetry()) {
+        mergeRetry(other.getRetry());
+      }
+      if (other.getAttempt() != 0) {
+        setAttempt(other.getAttempt());
+      }
+      if (other.getFencingToken() != 0L) {
+        setFencingToken(other.getFencingToken());
+      }
+      if (other.hasNotBefore()) {
+        mergeNotBefore(other.getNotBefore());
+      }
+      if (other.hasConcurrencyKey()) {
+        concurrencyKey_ = other.concurrencyKey_;
+        bitField1_ |= 0x00000001;
+        onChanged();
+      }
+      if (other.handover_ != 0) {
+        setHandoverValue(other.getHandoverValue());
+      }
+      if (other.hasPendingAt()) {
+        mergePendingAt(other.getPendingAt());
+      }
+      if (other.hasQueueTimeout()) {
+        mergeQueueTimeout(other.getQueueTimeout());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -2229,6 +2824,66 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x02000000;
               break;
             } // case 210
+            case 218: {
+              input.readMessage(
+                  internalGetQueueFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x04000000;
+              break;
+            } // case 218
+            case 224: {
+              priority_ = input.readInt32();
+              bitField0_ |= 0x08000000;
+              break;
+            } // case 224
+            case 234: {
+              input.readMessage(
+                  internalGetRetryFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x10000000;
+              break;
+            } // case 234
+            case 240: {
+              attempt_ = input.readInt32();
+              bitField0_ |= 0x20000000;
+              break;
+            } // case 240
+            case 248: {
+              fencingToken_ = input.readUInt64();
+              bitField0_ |= 0x40000000;
+              break;
+            } // case 248
+            case 258: {
+              input.readMessage(
+                  internalGetNotBeforeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x80000000;
+              break;
+            } // case 258
+            case 266: {
+              concurrencyKey_ = input.readStringRequireUtf8();
+              bitField1_ |= 0x00000001;
+              break;
+            } // case 266
+            case 272: {
+              handover_ = input.readEnum();
+              bitField1_ |= 0x00000002;
+              break;
+            } // case 272
+            case 282: {
+              input.readMessage(
+                  internalGetPendingAtFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField1_ |= 0x00000004;
+              break;
+            } // case 282
+            case 290: {
+              input.readMessage(
+                  internalGetQueueTimeoutFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField1_ |= 0x00000008;
+              break;
+            } // case 290
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2245,6 +2900,7 @@ private static final long serialVersionUID = 0L;
       return this;
     }
     private int bitField0_;
+    private int bitField1_;
 
     private java.lang.Object runId_ = "";
     /**
@@ -3046,7 +3702,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> startedAtBuilder_;
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3057,7 +3713,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3072,7 +3728,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3092,7 +3748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3110,7 +3766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3135,7 +3791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3152,7 +3808,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3164,7 +3820,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3179,7 +3835,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * When the run became RUNNING. Unset if it never did.
+     * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -3681,7 +4337,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object workerId_ = "";
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3692,7 +4349,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3712,7 +4370,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3733,7 +4392,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3750,7 +4410,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -3764,7 +4425,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+     * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+     * start the run, and may report on it if it was never started.
      * </pre>
      *
      * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -4029,7 +4691,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object error_ = "";
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4040,7 +4703,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4060,7 +4724,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4081,7 +4746,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4098,7 +4764,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4112,7 +4779,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+     * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+     * is PENDING again: that of the last attempt.
      * </pre>
      *
      * <code>optional string error = 17 [json_name = "error"];</code>
@@ -4291,8 +4959,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> kwargsBuilder_;
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4303,8 +4971,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4319,8 +4987,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4340,8 +5008,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4359,8 +5027,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4385,8 +5053,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4403,8 +5071,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4416,8 +5084,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4432,8 +5100,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-     * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+     * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+     * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
      * </pre>
      *
      * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -4614,7 +5282,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> startTimeoutBuilder_;
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4625,7 +5293,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4640,7 +5308,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4660,7 +5328,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4678,7 +5346,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4703,7 +5371,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4720,7 +5388,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4732,7 +5400,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -4747,7 +5415,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from created_at to RUNNING. Unset: no limit.
+     * Longest time from pending_at to RUNNING. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -5390,6 +6058,1118 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x02000000;
       onChanged();
       return this;
+    }
+
+    private io.github.runsvc.v1.Queue queue_;
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Queue, io.github.runsvc.v1.Queue.Builder, io.github.runsvc.v1.QueueOrBuilder> queueBuilder_;
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     * @return Whether the queue field is set.
+     */
+    public boolean hasQueue() {
+      return ((bitField0_ & 0x04000000) != 0);
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     * @return The queue.
+     */
+    public io.github.runsvc.v1.Queue getQueue() {
+      if (queueBuilder_ == null) {
+        return queue_ == null ? io.github.runsvc.v1.Queue.getDefaultInstance() : queue_;
+      } else {
+        return queueBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public Builder setQueue(io.github.runsvc.v1.Queue value) {
+      if (queueBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        queue_ = value;
+      } else {
+        queueBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x04000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public Builder setQueue(
+        io.github.runsvc.v1.Queue.Builder builderForValue) {
+      if (queueBuilder_ == null) {
+        queue_ = builderForValue.build();
+      } else {
+        queueBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x04000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public Builder mergeQueue(io.github.runsvc.v1.Queue value) {
+      if (queueBuilder_ == null) {
+        if (((bitField0_ & 0x04000000) != 0) &&
+          queue_ != null &&
+          queue_ != io.github.runsvc.v1.Queue.getDefaultInstance()) {
+          getQueueBuilder().mergeFrom(value);
+        } else {
+          queue_ = value;
+        }
+      } else {
+        queueBuilder_.mergeFrom(value);
+      }
+      if (queue_ != null) {
+        bitField0_ |= 0x04000000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public Builder clearQueue() {
+      bitField0_ = (bitField0_ & ~0x04000000);
+      queue_ = null;
+      if (queueBuilder_ != null) {
+        queueBuilder_.dispose();
+        queueBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public io.github.runsvc.v1.Queue.Builder getQueueBuilder() {
+      bitField0_ |= 0x04000000;
+      onChanged();
+      return internalGetQueueFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    public io.github.runsvc.v1.QueueOrBuilder getQueueOrBuilder() {
+      if (queueBuilder_ != null) {
+        return queueBuilder_.getMessageOrBuilder();
+      } else {
+        return queue_ == null ?
+            io.github.runsvc.v1.Queue.getDefaultInstance() : queue_;
+      }
+    }
+    /**
+     * <pre>
+     * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Queue, io.github.runsvc.v1.Queue.Builder, io.github.runsvc.v1.QueueOrBuilder> 
+        internalGetQueueFieldBuilder() {
+      if (queueBuilder_ == null) {
+        queueBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            io.github.runsvc.v1.Queue, io.github.runsvc.v1.Queue.Builder, io.github.runsvc.v1.QueueOrBuilder>(
+                getQueue(),
+                getParentForChildren(),
+                isClean());
+        queue_ = null;
+      }
+      return queueBuilder_;
+    }
+
+    private int priority_ ;
+    /**
+     * <pre>
+     * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+     * </pre>
+     *
+     * <code>int32 priority = 28 [json_name = "priority"];</code>
+     * @return The priority.
+     */
+    @java.lang.Override
+    public int getPriority() {
+      return priority_;
+    }
+    /**
+     * <pre>
+     * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+     * </pre>
+     *
+     * <code>int32 priority = 28 [json_name = "priority"];</code>
+     * @param value The priority to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPriority(int value) {
+
+      priority_ = value;
+      bitField0_ |= 0x08000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+     * </pre>
+     *
+     * <code>int32 priority = 28 [json_name = "priority"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPriority() {
+      bitField0_ = (bitField0_ & ~0x08000000);
+      priority_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private io.github.runsvc.v1.Retry retry_;
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder> retryBuilder_;
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     * @return Whether the retry field is set.
+     */
+    public boolean hasRetry() {
+      return ((bitField0_ & 0x10000000) != 0);
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     * @return The retry.
+     */
+    public io.github.runsvc.v1.Retry getRetry() {
+      if (retryBuilder_ == null) {
+        return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+      } else {
+        return retryBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public Builder setRetry(io.github.runsvc.v1.Retry value) {
+      if (retryBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        retry_ = value;
+      } else {
+        retryBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x10000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public Builder setRetry(
+        io.github.runsvc.v1.Retry.Builder builderForValue) {
+      if (retryBuilder_ == null) {
+        retry_ = builderForValue.build();
+      } else {
+        retryBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x10000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public Builder mergeRetry(io.github.runsvc.v1.Retry value) {
+      if (retryBuilder_ == null) {
+        if (((bitField0_ & 0x10000000) != 0) &&
+          retry_ != null &&
+          retry_ != io.github.runsvc.v1.Retry.getDefaultInstance()) {
+          getRetryBuilder().mergeFrom(value);
+        } else {
+          retry_ = value;
+        }
+      } else {
+        retryBuilder_.mergeFrom(value);
+      }
+      if (retry_ != null) {
+        bitField0_ |= 0x10000000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public Builder clearRetry() {
+      bitField0_ = (bitField0_ & ~0x10000000);
+      retry_ = null;
+      if (retryBuilder_ != null) {
+        retryBuilder_.dispose();
+        retryBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public io.github.runsvc.v1.Retry.Builder getRetryBuilder() {
+      bitField0_ |= 0x10000000;
+      onChanged();
+      return internalGetRetryFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    public io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder() {
+      if (retryBuilder_ != null) {
+        return retryBuilder_.getMessageOrBuilder();
+      } else {
+        return retry_ == null ?
+            io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+      }
+    }
+    /**
+     * <pre>
+     * When the run gets another attempt. Unset: never.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder> 
+        internalGetRetryFieldBuilder() {
+      if (retryBuilder_ == null) {
+        retryBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder>(
+                getRetry(),
+                getParentForChildren(),
+                isClean());
+        retry_ = null;
+      }
+      return retryBuilder_;
+    }
+
+    private int attempt_ ;
+    /**
+     * <pre>
+     * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+     * </pre>
+     *
+     * <code>int32 attempt = 30 [json_name = "attempt"];</code>
+     * @return The attempt.
+     */
+    @java.lang.Override
+    public int getAttempt() {
+      return attempt_;
+    }
+    /**
+     * <pre>
+     * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+     * </pre>
+     *
+     * <code>int32 attempt = 30 [json_name = "attempt"];</code>
+     * @param value The attempt to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttempt(int value) {
+
+      attempt_ = value;
+      bitField0_ |= 0x20000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+     * </pre>
+     *
+     * <code>int32 attempt = 30 [json_name = "attempt"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttempt() {
+      bitField0_ = (bitField0_ & ~0x20000000);
+      attempt_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private long fencingToken_ ;
+    /**
+     * <pre>
+     * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+     * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+     * </pre>
+     *
+     * <code>uint64 fencing_token = 31 [json_name = "fencingToken"];</code>
+     * @return The fencingToken.
+     */
+    @java.lang.Override
+    public long getFencingToken() {
+      return fencingToken_;
+    }
+    /**
+     * <pre>
+     * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+     * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+     * </pre>
+     *
+     * <code>uint64 fencing_token = 31 [json_name = "fencingToken"];</code>
+     * @param value The fencingToken to set.
+     * @return This builder for chaining.
+     */
+    public Builder setFencingToken(long value) {
+
+      fencingToken_ = value;
+      bitField0_ |= 0x40000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+     * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+     * </pre>
+     *
+     * <code>uint64 fencing_token = 31 [json_name = "fencingToken"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearFencingToken() {
+      bitField0_ = (bitField0_ & ~0x40000000);
+      fencingToken_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp notBefore_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> notBeforeBuilder_;
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     * @return Whether the notBefore field is set.
+     */
+    public boolean hasNotBefore() {
+      return ((bitField0_ & 0x80000000) != 0);
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     * @return The notBefore.
+     */
+    public com.google.protobuf.Timestamp getNotBefore() {
+      if (notBeforeBuilder_ == null) {
+        return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+      } else {
+        return notBeforeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public Builder setNotBefore(com.google.protobuf.Timestamp value) {
+      if (notBeforeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        notBefore_ = value;
+      } else {
+        notBeforeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x80000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public Builder setNotBefore(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (notBeforeBuilder_ == null) {
+        notBefore_ = builderForValue.build();
+      } else {
+        notBeforeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x80000000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public Builder mergeNotBefore(com.google.protobuf.Timestamp value) {
+      if (notBeforeBuilder_ == null) {
+        if (((bitField0_ & 0x80000000) != 0) &&
+          notBefore_ != null &&
+          notBefore_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getNotBeforeBuilder().mergeFrom(value);
+        } else {
+          notBefore_ = value;
+        }
+      } else {
+        notBeforeBuilder_.mergeFrom(value);
+      }
+      if (notBefore_ != null) {
+        bitField0_ |= 0x80000000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public Builder clearNotBefore() {
+      bitField0_ = (bitField0_ & ~0x80000000);
+      notBefore_ = null;
+      if (notBeforeBuilder_ != null) {
+        notBeforeBuilder_.dispose();
+        notBeforeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getNotBeforeBuilder() {
+      bitField0_ |= 0x80000000;
+      onChanged();
+      return internalGetNotBeforeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder() {
+      if (notBeforeBuilder_ != null) {
+        return notBeforeBuilder_.getMessageOrBuilder();
+      } else {
+        return notBefore_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+      }
+    }
+    /**
+     * <pre>
+     * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+     * it. As given at creation, or set by the server for another attempt.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetNotBeforeFieldBuilder() {
+      if (notBeforeBuilder_ == null) {
+        notBeforeBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getNotBefore(),
+                getParentForChildren(),
+                isClean());
+        notBefore_ = null;
+      }
+      return notBeforeBuilder_;
+    }
+
+    private java.lang.Object concurrencyKey_ = "";
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @return Whether the concurrencyKey field is set.
+     */
+    public boolean hasConcurrencyKey() {
+      return ((bitField1_ & 0x00000001) != 0);
+    }
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @return The concurrencyKey.
+     */
+    public java.lang.String getConcurrencyKey() {
+      java.lang.Object ref = concurrencyKey_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        concurrencyKey_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @return The bytes for concurrencyKey.
+     */
+    public com.google.protobuf.ByteString
+        getConcurrencyKeyBytes() {
+      java.lang.Object ref = concurrencyKey_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        concurrencyKey_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @param value The concurrencyKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConcurrencyKey(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      concurrencyKey_ = value;
+      bitField1_ |= 0x00000001;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConcurrencyKey() {
+      concurrencyKey_ = getDefaultInstance().getConcurrencyKey();
+      bitField1_ = (bitField1_ & ~0x00000001);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Limits how many runs with this key are active. As given at creation.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+     * @param value The bytes for concurrencyKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConcurrencyKeyBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      concurrencyKey_ = value;
+      bitField1_ |= 0x00000001;
+      onChanged();
+      return this;
+    }
+
+    private int handover_ = 0;
+    /**
+     * <pre>
+     * Whether the run waits for the executors of earlier runs. As given at creation.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+     * @return The enum numeric value on the wire for handover.
+     */
+    @java.lang.Override public int getHandoverValue() {
+      return handover_;
+    }
+    /**
+     * <pre>
+     * Whether the run waits for the executors of earlier runs. As given at creation.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+     * @param value The enum numeric value on the wire for handover to set.
+     * @return This builder for chaining.
+     */
+    public Builder setHandoverValue(int value) {
+      handover_ = value;
+      bitField1_ |= 0x00000002;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether the run waits for the executors of earlier runs. As given at creation.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+     * @return The handover.
+     */
+    @java.lang.Override
+    public io.github.runsvc.v1.Handover getHandover() {
+      io.github.runsvc.v1.Handover result = io.github.runsvc.v1.Handover.forNumber(handover_);
+      return result == null ? io.github.runsvc.v1.Handover.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Whether the run waits for the executors of earlier runs. As given at creation.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+     * @param value The handover to set.
+     * @return This builder for chaining.
+     */
+    public Builder setHandover(io.github.runsvc.v1.Handover value) {
+      if (value == null) { throw new NullPointerException(); }
+      bitField1_ |= 0x00000002;
+      handover_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether the run waits for the executors of earlier runs. As given at creation.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearHandover() {
+      bitField1_ = (bitField1_ & ~0x00000002);
+      handover_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp pendingAt_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> pendingAtBuilder_;
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     * @return Whether the pendingAt field is set.
+     */
+    public boolean hasPendingAt() {
+      return ((bitField1_ & 0x00000004) != 0);
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     * @return The pendingAt.
+     */
+    public com.google.protobuf.Timestamp getPendingAt() {
+      if (pendingAtBuilder_ == null) {
+        return pendingAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : pendingAt_;
+      } else {
+        return pendingAtBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public Builder setPendingAt(com.google.protobuf.Timestamp value) {
+      if (pendingAtBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        pendingAt_ = value;
+      } else {
+        pendingAtBuilder_.setMessage(value);
+      }
+      bitField1_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public Builder setPendingAt(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (pendingAtBuilder_ == null) {
+        pendingAt_ = builderForValue.build();
+      } else {
+        pendingAtBuilder_.setMessage(builderForValue.build());
+      }
+      bitField1_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public Builder mergePendingAt(com.google.protobuf.Timestamp value) {
+      if (pendingAtBuilder_ == null) {
+        if (((bitField1_ & 0x00000004) != 0) &&
+          pendingAt_ != null &&
+          pendingAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getPendingAtBuilder().mergeFrom(value);
+        } else {
+          pendingAt_ = value;
+        }
+      } else {
+        pendingAtBuilder_.mergeFrom(value);
+      }
+      if (pendingAt_ != null) {
+        bitField1_ |= 0x00000004;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public Builder clearPendingAt() {
+      bitField1_ = (bitField1_ & ~0x00000004);
+      pendingAt_ = null;
+      if (pendingAtBuilder_ != null) {
+        pendingAtBuilder_.dispose();
+        pendingAtBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getPendingAtBuilder() {
+      bitField1_ |= 0x00000004;
+      onChanged();
+      return internalGetPendingAtFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getPendingAtOrBuilder() {
+      if (pendingAtBuilder_ != null) {
+        return pendingAtBuilder_.getMessageOrBuilder();
+      } else {
+        return pendingAt_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : pendingAt_;
+      }
+    }
+    /**
+     * <pre>
+     * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+     * a run that ended QUEUED.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetPendingAtFieldBuilder() {
+      if (pendingAtBuilder_ == null) {
+        pendingAtBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getPendingAt(),
+                getParentForChildren(),
+                isClean());
+        pendingAt_ = null;
+      }
+      return pendingAtBuilder_;
+    }
+
+    private com.google.protobuf.Duration queueTimeout_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> queueTimeoutBuilder_;
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     * @return Whether the queueTimeout field is set.
+     */
+    public boolean hasQueueTimeout() {
+      return ((bitField1_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     * @return The queueTimeout.
+     */
+    public com.google.protobuf.Duration getQueueTimeout() {
+      if (queueTimeoutBuilder_ == null) {
+        return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+      } else {
+        return queueTimeoutBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public Builder setQueueTimeout(com.google.protobuf.Duration value) {
+      if (queueTimeoutBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        queueTimeout_ = value;
+      } else {
+        queueTimeoutBuilder_.setMessage(value);
+      }
+      bitField1_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public Builder setQueueTimeout(
+        com.google.protobuf.Duration.Builder builderForValue) {
+      if (queueTimeoutBuilder_ == null) {
+        queueTimeout_ = builderForValue.build();
+      } else {
+        queueTimeoutBuilder_.setMessage(builderForValue.build());
+      }
+      bitField1_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public Builder mergeQueueTimeout(com.google.protobuf.Duration value) {
+      if (queueTimeoutBuilder_ == null) {
+        if (((bitField1_ & 0x00000008) != 0) &&
+          queueTimeout_ != null &&
+          queueTimeout_ != com.google.protobuf.Duration.getDefaultInstance()) {
+          getQueueTimeoutBuilder().mergeFrom(value);
+        } else {
+          queueTimeout_ = value;
+        }
+      } else {
+        queueTimeoutBuilder_.mergeFrom(value);
+      }
+      if (queueTimeout_ != null) {
+        bitField1_ |= 0x00000008;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public Builder clearQueueTimeout() {
+      bitField1_ = (bitField1_ & ~0x00000008);
+      queueTimeout_ = null;
+      if (queueTimeoutBuilder_ != null) {
+        queueTimeoutBuilder_.dispose();
+        queueTimeoutBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public com.google.protobuf.Duration.Builder getQueueTimeoutBuilder() {
+      bitField1_ |= 0x00000008;
+      onChanged();
+      return internalGetQueueTimeoutFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    public com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder() {
+      if (queueTimeoutBuilder_ != null) {
+        return queueTimeoutBuilder_.getMessageOrBuilder();
+      } else {
+        return queueTimeout_ == null ?
+            com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+      }
+    }
+    /**
+     * <pre>
+     * Longest time from created_at in QUEUED. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> 
+        internalGetQueueTimeoutFieldBuilder() {
+      if (queueTimeoutBuilder_ == null) {
+        queueTimeoutBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder>(
+                getQueueTimeout(),
+                getParentForChildren(),
+                isClean());
+        queueTimeout_ = null;
+      }
+      return queueTimeoutBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.Run)

@@ -186,7 +186,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -195,7 +195,7 @@ public interface RunOrBuilder extends
   boolean hasStartedAt();
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -204,7 +204,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Timestamp getStartedAt();
   /**
    * <pre>
-   * When the run became RUNNING. Unset if it never did.
+   * When the run became RUNNING, in its last attempt. Unset if it never did, and while it is PENDING again.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 9 [json_name = "startedAt"];</code>
@@ -297,7 +297,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -306,7 +307,8 @@ public interface RunOrBuilder extends
   boolean hasWorkerId();
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -315,7 +317,8 @@ public interface RunOrBuilder extends
   java.lang.String getWorkerId();
   /**
    * <pre>
-   * The holder: the executor named at creation or by the first SetStatus(RUNNING). Unset: any executor may report.
+   * The holder: the executor named at creation, by Claim or by the first SetStatus(RUNNING). Unset: any executor may
+   * start the run, and may report on it if it was never started.
    * </pre>
    *
    * <code>optional string worker_id = 13 [json_name = "workerId"];</code>
@@ -393,7 +396,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -402,7 +406,8 @@ public interface RunOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -411,7 +416,8 @@ public interface RunOrBuilder extends
   java.lang.String getError();
   /**
    * <pre>
-   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut.
+   * The error, as reported by the executor or set by the server, at most 16 KiB. A longer report is cut. On a run that
+   * is PENDING again: that of the last attempt.
    * </pre>
    *
    * <code>optional string error = 17 [json_name = "error"];</code>
@@ -449,8 +455,8 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -459,8 +465,8 @@ public interface RunOrBuilder extends
   boolean hasKwargs();
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -469,8 +475,8 @@ public interface RunOrBuilder extends
   com.google.protobuf.Struct getKwargs();
   /**
    * <pre>
-   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject only; lists,
-   * `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
+   * The executor's input, opaque to the server. Present in the `run` of Get, Create and CreateOrReject and in the runs
+   * of Claim only; lists, `superseded`, watches and admin answers leave it out. Numbers are doubles, as in metadata.
    * </pre>
    *
    * <code>.google.protobuf.Struct kwargs = 19 [json_name = "kwargs"];</code>
@@ -506,7 +512,7 @@ public interface RunOrBuilder extends
 
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -515,7 +521,7 @@ public interface RunOrBuilder extends
   boolean hasStartTimeout();
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -524,7 +530,7 @@ public interface RunOrBuilder extends
   com.google.protobuf.Duration getStartTimeout();
   /**
    * <pre>
-   * Longest time from created_at to RUNNING. Unset: no limit.
+   * Longest time from pending_at to RUNNING. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 21 [json_name = "startTimeout"];</code>
@@ -667,4 +673,224 @@ public interface RunOrBuilder extends
    */
   com.google.protobuf.ByteString
       getStopReasonBytes();
+
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   * @return Whether the queue field is set.
+   */
+  boolean hasQueue();
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   * @return The queue.
+   */
+  io.github.runsvc.v1.Queue getQueue();
+  /**
+   * <pre>
+   * What a QUEUED run waits for. Present in the answers of Get and lists only, as of the time of the answer.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Queue queue = 27 [json_name = "queue"];</code>
+   */
+  io.github.runsvc.v1.QueueOrBuilder getQueueOrBuilder();
+
+  /**
+   * <pre>
+   * Runs of a higher priority are claimed first: 1 to 5. As given at creation; 3 in runs of an earlier release.
+   * </pre>
+   *
+   * <code>int32 priority = 28 [json_name = "priority"];</code>
+   * @return The priority.
+   */
+  int getPriority();
+
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   * @return Whether the retry field is set.
+   */
+  boolean hasRetry();
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   * @return The retry.
+   */
+  io.github.runsvc.v1.Retry getRetry();
+  /**
+   * <pre>
+   * When the run gets another attempt. Unset: never.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 29 [json_name = "retry"];</code>
+   */
+  io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder();
+
+  /**
+   * <pre>
+   * How many times the run has become RUNNING. A report that carries another number is refused with NOT_HOLDER.
+   * </pre>
+   *
+   * <code>int32 attempt = 30 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
+
+  /**
+   * <pre>
+   * The revision at which the run last became RUNNING; 0 if it never did. It only grows along a thread: an executor that
+   * passes it to the stores that it writes to lets them refuse a write of an earlier run or attempt.
+   * </pre>
+   *
+   * <code>uint64 fencing_token = 31 [json_name = "fencingToken"];</code>
+   * @return The fencingToken.
+   */
+  long getFencingToken();
+
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   * @return Whether the notBefore field is set.
+   */
+  boolean hasNotBefore();
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   * @return The notBefore.
+   */
+  com.google.protobuf.Timestamp getNotBefore();
+  /**
+   * <pre>
+   * The run does not become PENDING before this time; a run that is PENDING for another attempt is not claimed before
+   * it. As given at creation, or set by the server for another attempt.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 32 [json_name = "notBefore"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder();
+
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return Whether the concurrencyKey field is set.
+   */
+  boolean hasConcurrencyKey();
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return The concurrencyKey.
+   */
+  java.lang.String getConcurrencyKey();
+  /**
+   * <pre>
+   * Limits how many runs with this key are active. As given at creation.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 33 [json_name = "concurrencyKey"];</code>
+   * @return The bytes for concurrencyKey.
+   */
+  com.google.protobuf.ByteString
+      getConcurrencyKeyBytes();
+
+  /**
+   * <pre>
+   * Whether the run waits for the executors of earlier runs. As given at creation.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+   * @return The enum numeric value on the wire for handover.
+   */
+  int getHandoverValue();
+  /**
+   * <pre>
+   * Whether the run waits for the executors of earlier runs. As given at creation.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 34 [json_name = "handover"];</code>
+   * @return The handover.
+   */
+  io.github.runsvc.v1.Handover getHandover();
+
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   * @return Whether the pendingAt field is set.
+   */
+  boolean hasPendingAt();
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   * @return The pendingAt.
+   */
+  com.google.protobuf.Timestamp getPendingAt();
+  /**
+   * <pre>
+   * When the run last became PENDING. Equal to created_at for a run that never waited; unset while it is QUEUED, and for
+   * a run that ended QUEUED.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp pending_at = 35 [json_name = "pendingAt"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getPendingAtOrBuilder();
+
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   * @return Whether the queueTimeout field is set.
+   */
+  boolean hasQueueTimeout();
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   * @return The queueTimeout.
+   */
+  com.google.protobuf.Duration getQueueTimeout();
+  /**
+   * <pre>
+   * Longest time from created_at in QUEUED. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 36 [json_name = "queueTimeout"];</code>
+   */
+  com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder();
 }

@@ -37,6 +37,16 @@ public final class RunProto {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_RunSpec_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_Retry_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_Retry_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_Queue_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_Queue_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_runsvc_v1_Progress_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -78,7 +88,7 @@ public final class RunProto {
       "\n\023runsvc/v1/run.proto\022\trunsvc.v1\032\036google" +
       "/protobuf/duration.proto\032\034google/protobu" +
       "f/struct.proto\032\037google/protobuf/timestam" +
-      "p.proto\"\241\n\n\003Run\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033" +
+      "p.proto\"\365\r\n\003Run\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033" +
       "\n\tthread_id\030\002 \001(\tR\010threadId\022,\n\006status\030\003 " +
       "\001(\0162\024.runsvc.v1.RunStatusR\006status\022<\n\rsta" +
       "tus_reason\030\004 \001(\0162\027.runsvc.v1.StatusReaso" +
@@ -108,99 +118,136 @@ public final class RunProto {
       "ut\022(\n\rsuperseded_by\030\027 \001(\tH\004R\014supersededB" +
       "y\210\001\001\022\024\n\005owner\030\030 \001(\tR\005owner\022/\n\006result\030\031 \001" +
       "(\0132\027.google.protobuf.StructR\006result\022$\n\013s" +
-      "top_reason\030\032 \001(\tH\005R\nstopReason\210\001\001B\017\n\r_as" +
-      "sistant_idB\014\n\n_worker_idB\r\n\013_model_nameB" +
-      "\010\n\006_errorB\020\n\016_superseded_byB\016\n\014_stop_rea" +
-      "son\"\342\004\n\007RunSpec\022\033\n\tthread_id\030\001 \001(\tR\010thre" +
-      "adId\022&\n\014assistant_id\030\002 \001(\tH\000R\013assistantI" +
-      "d\210\001\001\022>\n\ron_disconnect\030\003 \001(\0162\031.runsvc.v1." +
-      "DisconnectModeR\014onDisconnect\0223\n\010metadata" +
-      "\030\004 \001(\0132\027.google.protobuf.StructR\010metadat" +
-      "a\022/\n\006kwargs\030\005 \001(\0132\027.google.protobuf.Stru" +
-      "ctR\006kwargs\022K\n\022multitask_strategy\030\006 \001(\0162\034" +
-      ".runsvc.v1.MultitaskStrategyR\021multitaskS" +
-      "trategy\022\"\n\nmodel_name\030\007 \001(\tH\001R\tmodelName" +
-      "\210\001\001\022 \n\tworker_id\030\010 \001(\tH\002R\010workerId\210\001\001\0226\n" +
-      "\tlease_ttl\030\t \001(\0132\031.google.protobuf.Durat" +
-      "ionR\010leaseTtl\022>\n\rstart_timeout\030\n \001(\0132\031.g" +
-      "oogle.protobuf.DurationR\014startTimeout\0223\n" +
-      "\007timeout\030\013 \001(\0132\031.google.protobuf.Duratio" +
-      "nR\007timeoutB\017\n\r_assistant_idB\r\n\013_model_na" +
-      "meB\014\n\n_worker_id\"\350\006\n\010Progress\0221\n\022total_i" +
-      "nput_tokens\030\001 \001(\003H\000R\020totalInputTokens\210\001\001" +
-      "\0223\n\023total_output_tokens\030\002 \001(\003H\001R\021totalOu" +
-      "tputTokens\210\001\001\022&\n\014total_tokens\030\003 \001(\003H\002R\013t" +
-      "otalTokens\210\001\001\022)\n\016llm_call_count\030\004 \001(\003H\003R" +
-      "\014llmCallCount\210\001\001\022/\n\021lead_agent_tokens\030\005 " +
-      "\001(\003H\004R\017leadAgentTokens\210\001\001\022,\n\017subagent_to" +
-      "kens\030\006 \001(\003H\005R\016subagentTokens\210\001\001\0220\n\021middl" +
-      "eware_tokens\030\007 \001(\003H\006R\020middlewareTokens\210\001" +
-      "\001\022(\n\rmessage_count\030\010 \001(\003H\007R\014messageCount" +
-      "\210\001\001\022+\n\017last_ai_message\030\t \001(\tH\010R\rlastAiMe" +
-      "ssage\210\001\001\0223\n\023first_human_message\030\n \001(\tH\tR" +
-      "\021firstHumanMessage\210\001\001\022\031\n\005final\030\013 \001(\010H\nR\005" +
-      "final\210\001\001\022;\n\010by_model\030\014 \003(\0132 .runsvc.v1.P" +
-      "rogress.ByModelEntryR\007byModel\032Q\n\014ByModel" +
-      "Entry\022\020\n\003key\030\001 \001(\tR\003key\022+\n\005value\030\002 \001(\0132\025" +
-      ".runsvc.v1.ModelUsageR\005value:\0028\001B\025\n\023_tot" +
-      "al_input_tokensB\026\n\024_total_output_tokensB" +
-      "\017\n\r_total_tokensB\021\n\017_llm_call_countB\024\n\022_" +
-      "lead_agent_tokensB\022\n\020_subagent_tokensB\024\n" +
-      "\022_middleware_tokensB\020\n\016_message_countB\022\n" +
-      "\020_last_ai_messageB\026\n\024_first_human_messag" +
-      "eB\010\n\006_final\"\262\002\n\nModelUsage\022&\n\014input_toke" +
-      "ns\030\001 \001(\003H\000R\013inputTokens\210\001\001\022(\n\routput_tok" +
-      "ens\030\002 \001(\003H\001R\014outputTokens\210\001\001\022/\n\021cache_re" +
-      "ad_tokens\030\003 \001(\003H\002R\017cacheReadTokens\210\001\001\022.\n" +
-      "\020reasoning_tokens\030\004 \001(\003H\003R\017reasoningToke" +
-      "ns\210\001\001\022\031\n\005calls\030\005 \001(\003H\004R\005calls\210\001\001B\017\n\r_inp" +
-      "ut_tokensB\020\n\016_output_tokensB\024\n\022_cache_re" +
-      "ad_tokensB\023\n\021_reasoning_tokensB\010\n\006_calls" +
-      "\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google.protobuf" +
-      ".DurationR\003ttl\0229\n\nexpires_at\030\002 \001(\0132\032.goo" +
-      "gle.protobuf.TimestampR\texpiresAt\"\210\002\n\014Ca" +
-      "ncellation\022/\n\006action\030\001 \001(\0162\027.runsvc.v1.C" +
-      "ancelActionR\006action\022\027\n\004note\030\002 \001(\tH\000R\004not" +
-      "e\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.google.prot" +
-      "obuf.TimestampR\013requestedAt\022C\n\017acknowled" +
-      "ged_at\030\004 \001(\0132\032.google.protobuf.Timestamp" +
-      "R\016acknowledgedAt\022!\n\014requested_by\030\005 \001(\tR\013" +
-      "requestedByB\007\n\005_note\"B\n\007AllRuns\022&\n\014assis" +
-      "tant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r_assi" +
-      "stant_id*\271\001\n\tRunStatus\022\032\n\026RUN_STATUS_UNS" +
-      "PECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022\026\n\022RU" +
-      "N_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SUCCESS" +
-      "\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STATUS_T" +
-      "IMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020\006*\241\002\n" +
-      "\014StatusReason\022\035\n\031STATUS_REASON_UNSPECIFI" +
-      "ED\020\000\022\"\n\036STATUS_REASON_CANCEL_REQUESTED\020\001" +
-      "\022\034\n\030STATUS_REASON_SUPERSEDED\020\002\022%\n!STATUS" +
-      "_REASON_CLIENT_DISCONNECTED\020\003\022\037\n\033STATUS_" +
-      "REASON_LEASE_EXPIRED\020\004\022\032\n\026STATUS_REASON_" +
-      "ORPHANED\020\005\022\"\n\036STATUS_REASON_TIMEOUT_EXCE" +
-      "EDED\020\006\022(\n$STATUS_REASON_START_TIMEOUT_EX" +
-      "CEEDED\020\007*f\n\014CancelAction\022\035\n\031CANCEL_ACTIO" +
-      "N_UNSPECIFIED\020\000\022\033\n\027CANCEL_ACTION_INTERRU" +
-      "PT\020\001\022\032\n\026CANCEL_ACTION_ROLLBACK\020\002*\230\001\n\rCan" +
-      "celOutcome\022\036\n\032CANCEL_OUTCOME_UNSPECIFIED" +
-      "\020\000\022\034\n\030CANCEL_OUTCOME_CANCELLED\020\001\022$\n CANC" +
-      "EL_OUTCOME_ALREADY_CANCELLED\020\002\022#\n\037CANCEL" +
-      "_OUTCOME_ALREADY_FINISHED\020\003*k\n\016Disconnec" +
-      "tMode\022\037\n\033DISCONNECT_MODE_UNSPECIFIED\020\000\022\032" +
-      "\n\026DISCONNECT_MODE_CANCEL\020\001\022\034\n\030DISCONNECT" +
-      "_MODE_CONTINUE\020\002*\271\001\n\021MultitaskStrategy\022\"" +
-      "\n\036MULTITASK_STRATEGY_UNSPECIFIED\020\000\022\035\n\031MU" +
-      "LTITASK_STRATEGY_REJECT\020\001\022 \n\034MULTITASK_S" +
-      "TRATEGY_INTERRUPT\020\002\022\037\n\033MULTITASK_STRATEG" +
-      "Y_ROLLBACK\020\003\022\036\n\032MULTITASK_STRATEGY_ENQUE" +
-      "UE\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVENT_UNS" +
-      "PECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT\020\001\022\035\n" +
-      "\031STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STATUS_E" +
-      "VENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROGRESS\020" +
-      "\004\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024STATUS_" +
-      "EVENT_DELETED\020\006BY\n\023io.github.runsvc.v1B\010" +
-      "RunProtoP\001Z6github.com/runsvc/runsvc/cli" +
-      "ents/go/runsvc/v1;runsvcv1b\006proto3"
+      "top_reason\030\032 \001(\tH\005R\nstopReason\210\001\001\022&\n\005que" +
+      "ue\030\033 \001(\0132\020.runsvc.v1.QueueR\005queue\022\032\n\010pri" +
+      "ority\030\034 \001(\005R\010priority\022&\n\005retry\030\035 \001(\0132\020.r" +
+      "unsvc.v1.RetryR\005retry\022\030\n\007attempt\030\036 \001(\005R\007" +
+      "attempt\022#\n\rfencing_token\030\037 \001(\004R\014fencingT" +
+      "oken\0229\n\nnot_before\030  \001(\0132\032.google.protob" +
+      "uf.TimestampR\tnotBefore\022,\n\017concurrency_k" +
+      "ey\030! \001(\tH\006R\016concurrencyKey\210\001\001\022/\n\010handove" +
+      "r\030\" \001(\0162\023.runsvc.v1.HandoverR\010handover\0229" +
+      "\n\npending_at\030# \001(\0132\032.google.protobuf.Tim" +
+      "estampR\tpendingAt\022>\n\rqueue_timeout\030$ \001(\013" +
+      "2\031.google.protobuf.DurationR\014queueTimeou" +
+      "tB\017\n\r_assistant_idB\014\n\n_worker_idB\r\n\013_mod" +
+      "el_nameB\010\n\006_errorB\020\n\016_superseded_byB\016\n\014_" +
+      "stop_reasonB\022\n\020_concurrency_key\"\224\007\n\007RunS" +
+      "pec\022\033\n\tthread_id\030\001 \001(\tR\010threadId\022&\n\014assi" +
+      "stant_id\030\002 \001(\tH\000R\013assistantId\210\001\001\022>\n\ron_d" +
+      "isconnect\030\003 \001(\0162\031.runsvc.v1.DisconnectMo" +
+      "deR\014onDisconnect\0223\n\010metadata\030\004 \001(\0132\027.goo" +
+      "gle.protobuf.StructR\010metadata\022/\n\006kwargs\030" +
+      "\005 \001(\0132\027.google.protobuf.StructR\006kwargs\022K" +
+      "\n\022multitask_strategy\030\006 \001(\0162\034.runsvc.v1.M" +
+      "ultitaskStrategyR\021multitaskStrategy\022\"\n\nm" +
+      "odel_name\030\007 \001(\tH\001R\tmodelName\210\001\001\022 \n\tworke" +
+      "r_id\030\010 \001(\tH\002R\010workerId\210\001\001\0226\n\tlease_ttl\030\t" +
+      " \001(\0132\031.google.protobuf.DurationR\010leaseTt" +
+      "l\022>\n\rstart_timeout\030\n \001(\0132\031.google.protob" +
+      "uf.DurationR\014startTimeout\0223\n\007timeout\030\013 \001" +
+      "(\0132\031.google.protobuf.DurationR\007timeout\022/" +
+      "\n\010handover\030\014 \001(\0162\023.runsvc.v1.HandoverR\010h" +
+      "andover\0229\n\nnot_before\030\r \001(\0132\032.google.pro" +
+      "tobuf.TimestampR\tnotBefore\022,\n\017concurrenc" +
+      "y_key\030\016 \001(\tH\003R\016concurrencyKey\210\001\001\022>\n\rqueu" +
+      "e_timeout\030\017 \001(\0132\031.google.protobuf.Durati" +
+      "onR\014queueTimeout\022\032\n\010priority\030\020 \001(\005R\010prio" +
+      "rity\022&\n\005retry\030\021 \001(\0132\020.runsvc.v1.RetryR\005r" +
+      "etryB\017\n\r_assistant_idB\r\n\013_model_nameB\014\n\n" +
+      "_worker_idB\022\n\020_concurrency_key\"{\n\005Retry\022" +
+      "!\n\014max_attempts\030\001 \001(\005R\013maxAttempts\0223\n\007ba" +
+      "ckoff\030\002 \001(\0132\031.google.protobuf.DurationR\007" +
+      "backoff\022\032\n\010released\030\003 \001(\005R\010released\"\223\001\n\005" +
+      "Queue\022(\n\004gate\030\001 \001(\0162\024.runsvc.v1.QueueGat" +
+      "eR\004gate\022\032\n\010position\030\002 \001(\003R\010position\022.\n\021b" +
+      "locked_by_run_id\030\003 \001(\tH\000R\016blockedByRunId" +
+      "\210\001\001B\024\n\022_blocked_by_run_id\"\350\006\n\010Progress\0221" +
+      "\n\022total_input_tokens\030\001 \001(\003H\000R\020totalInput" +
+      "Tokens\210\001\001\0223\n\023total_output_tokens\030\002 \001(\003H\001" +
+      "R\021totalOutputTokens\210\001\001\022&\n\014total_tokens\030\003" +
+      " \001(\003H\002R\013totalTokens\210\001\001\022)\n\016llm_call_count" +
+      "\030\004 \001(\003H\003R\014llmCallCount\210\001\001\022/\n\021lead_agent_" +
+      "tokens\030\005 \001(\003H\004R\017leadAgentTokens\210\001\001\022,\n\017su" +
+      "bagent_tokens\030\006 \001(\003H\005R\016subagentTokens\210\001\001" +
+      "\0220\n\021middleware_tokens\030\007 \001(\003H\006R\020middlewar" +
+      "eTokens\210\001\001\022(\n\rmessage_count\030\010 \001(\003H\007R\014mes" +
+      "sageCount\210\001\001\022+\n\017last_ai_message\030\t \001(\tH\010R" +
+      "\rlastAiMessage\210\001\001\0223\n\023first_human_message" +
+      "\030\n \001(\tH\tR\021firstHumanMessage\210\001\001\022\031\n\005final\030" +
+      "\013 \001(\010H\nR\005final\210\001\001\022;\n\010by_model\030\014 \003(\0132 .ru" +
+      "nsvc.v1.Progress.ByModelEntryR\007byModel\032Q" +
+      "\n\014ByModelEntry\022\020\n\003key\030\001 \001(\tR\003key\022+\n\005valu" +
+      "e\030\002 \001(\0132\025.runsvc.v1.ModelUsageR\005value:\0028" +
+      "\001B\025\n\023_total_input_tokensB\026\n\024_total_outpu" +
+      "t_tokensB\017\n\r_total_tokensB\021\n\017_llm_call_c" +
+      "ountB\024\n\022_lead_agent_tokensB\022\n\020_subagent_" +
+      "tokensB\024\n\022_middleware_tokensB\020\n\016_message" +
+      "_countB\022\n\020_last_ai_messageB\026\n\024_first_hum" +
+      "an_messageB\010\n\006_final\"\262\002\n\nModelUsage\022&\n\014i" +
+      "nput_tokens\030\001 \001(\003H\000R\013inputTokens\210\001\001\022(\n\ro" +
+      "utput_tokens\030\002 \001(\003H\001R\014outputTokens\210\001\001\022/\n" +
+      "\021cache_read_tokens\030\003 \001(\003H\002R\017cacheReadTok" +
+      "ens\210\001\001\022.\n\020reasoning_tokens\030\004 \001(\003H\003R\017reas" +
+      "oningTokens\210\001\001\022\031\n\005calls\030\005 \001(\003H\004R\005calls\210\001" +
+      "\001B\017\n\r_input_tokensB\020\n\016_output_tokensB\024\n\022" +
+      "_cache_read_tokensB\023\n\021_reasoning_tokensB" +
+      "\010\n\006_calls\"o\n\005Lease\022+\n\003ttl\030\001 \001(\0132\031.google" +
+      ".protobuf.DurationR\003ttl\0229\n\nexpires_at\030\002 " +
+      "\001(\0132\032.google.protobuf.TimestampR\texpires" +
+      "At\"\324\002\n\014Cancellation\022/\n\006action\030\001 \001(\0162\027.ru" +
+      "nsvc.v1.CancelActionR\006action\022\027\n\004note\030\002 \001" +
+      "(\tH\000R\004note\210\001\001\022=\n\014requested_at\030\003 \001(\0132\032.go" +
+      "ogle.protobuf.TimestampR\013requestedAt\022C\n\017" +
+      "acknowledged_at\030\004 \001(\0132\032.google.protobuf." +
+      "TimestampR\016acknowledgedAt\022!\n\014requested_b" +
+      "y\030\005 \001(\tR\013requestedBy\022J\n\023presumed_stopped" +
+      "_at\030\006 \001(\0132\032.google.protobuf.TimestampR\021p" +
+      "resumedStoppedAtB\007\n\005_note\"B\n\007AllRuns\022&\n\014" +
+      "assistant_id\030\001 \001(\tH\000R\013assistantId\210\001\001B\017\n\r" +
+      "_assistant_id*\320\001\n\tRunStatus\022\032\n\026RUN_STATU" +
+      "S_UNSPECIFIED\020\000\022\026\n\022RUN_STATUS_PENDING\020\001\022" +
+      "\026\n\022RUN_STATUS_RUNNING\020\002\022\026\n\022RUN_STATUS_SU" +
+      "CCESS\020\003\022\024\n\020RUN_STATUS_ERROR\020\004\022\026\n\022RUN_STA" +
+      "TUS_TIMEOUT\020\005\022\032\n\026RUN_STATUS_INTERRUPTED\020" +
+      "\006\022\025\n\021RUN_STATUS_QUEUED\020\007*\212\003\n\014StatusReaso" +
+      "n\022\035\n\031STATUS_REASON_UNSPECIFIED\020\000\022\"\n\036STAT" +
+      "US_REASON_CANCEL_REQUESTED\020\001\022\034\n\030STATUS_R" +
+      "EASON_SUPERSEDED\020\002\022%\n!STATUS_REASON_CLIE" +
+      "NT_DISCONNECTED\020\003\022\037\n\033STATUS_REASON_LEASE" +
+      "_EXPIRED\020\004\022\032\n\026STATUS_REASON_ORPHANED\020\005\022\"" +
+      "\n\036STATUS_REASON_TIMEOUT_EXCEEDED\020\006\022(\n$ST" +
+      "ATUS_REASON_START_TIMEOUT_EXCEEDED\020\007\022(\n$" +
+      "STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED\020\010\022!" +
+      "\n\035STATUS_REASON_RETRYABLE_ERROR\020\t\022\032\n\026STA" +
+      "TUS_REASON_RELEASED\020\n*f\n\014CancelAction\022\035\n" +
+      "\031CANCEL_ACTION_UNSPECIFIED\020\000\022\033\n\027CANCEL_A" +
+      "CTION_INTERRUPT\020\001\022\032\n\026CANCEL_ACTION_ROLLB" +
+      "ACK\020\002*\230\001\n\rCancelOutcome\022\036\n\032CANCEL_OUTCOM" +
+      "E_UNSPECIFIED\020\000\022\034\n\030CANCEL_OUTCOME_CANCEL" +
+      "LED\020\001\022$\n CANCEL_OUTCOME_ALREADY_CANCELLE" +
+      "D\020\002\022#\n\037CANCEL_OUTCOME_ALREADY_FINISHED\020\003" +
+      "*k\n\016DisconnectMode\022\037\n\033DISCONNECT_MODE_UN" +
+      "SPECIFIED\020\000\022\032\n\026DISCONNECT_MODE_CANCEL\020\001\022" +
+      "\034\n\030DISCONNECT_MODE_CONTINUE\020\002*\271\001\n\021Multit" +
+      "askStrategy\022\"\n\036MULTITASK_STRATEGY_UNSPEC" +
+      "IFIED\020\000\022\035\n\031MULTITASK_STRATEGY_REJECT\020\001\022 " +
+      "\n\034MULTITASK_STRATEGY_INTERRUPT\020\002\022\037\n\033MULT" +
+      "ITASK_STRATEGY_ROLLBACK\020\003\022\036\n\032MULTITASK_S" +
+      "TRATEGY_ENQUEUE\020\004*U\n\010Handover\022\030\n\024HANDOVE" +
+      "R_UNSPECIFIED\020\000\022\026\n\022HANDOVER_IMMEDIATE\020\001\022" +
+      "\027\n\023HANDOVER_AFTER_STOP\020\002*\210\001\n\tQueueGate\022\032" +
+      "\n\026QUEUE_GATE_UNSPECIFIED\020\000\022\023\n\017QUEUE_GATE" +
+      "_TIME\020\001\022\025\n\021QUEUE_GATE_THREAD\020\002\022\027\n\023QUEUE_" +
+      "GATE_HANDOVER\020\003\022\032\n\026QUEUE_GATE_CONCURRENC" +
+      "Y\020\004*\320\001\n\013StatusEvent\022\034\n\030STATUS_EVENT_UNSP" +
+      "ECIFIED\020\000\022\031\n\025STATUS_EVENT_SNAPSHOT\020\001\022\035\n\031" +
+      "STATUS_EVENT_SNAPSHOT_END\020\002\022\030\n\024STATUS_EV" +
+      "ENT_CHANGED\020\003\022\031\n\025STATUS_EVENT_PROGRESS\020\004" +
+      "\022\032\n\026STATUS_EVENT_HEARTBEAT\020\005\022\030\n\024STATUS_E" +
+      "VENT_DELETED\020\006BY\n\023io.github.runsvc.v1B\010R" +
+      "unProtoP\001Z6github.com/runsvc/runsvc/clie" +
+      "nts/go/runsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -214,15 +261,27 @@ public final class RunProto {
     internal_static_runsvc_v1_Run_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Run_descriptor,
-        new java.lang.String[] { "RunId", "ThreadId", "Status", "StatusReason", "Revision", "AssistantId", "CreatedAt", "UpdatedAt", "StartedAt", "EndedAt", "Progress", "Metadata", "WorkerId", "OnDisconnect", "MultitaskStrategy", "ModelName", "Error", "Cancellation", "Kwargs", "Lease", "StartTimeout", "Timeout", "SupersededBy", "Owner", "Result", "StopReason", });
+        new java.lang.String[] { "RunId", "ThreadId", "Status", "StatusReason", "Revision", "AssistantId", "CreatedAt", "UpdatedAt", "StartedAt", "EndedAt", "Progress", "Metadata", "WorkerId", "OnDisconnect", "MultitaskStrategy", "ModelName", "Error", "Cancellation", "Kwargs", "Lease", "StartTimeout", "Timeout", "SupersededBy", "Owner", "Result", "StopReason", "Queue", "Priority", "Retry", "Attempt", "FencingToken", "NotBefore", "ConcurrencyKey", "Handover", "PendingAt", "QueueTimeout", });
     internal_static_runsvc_v1_RunSpec_descriptor =
       getDescriptor().getMessageTypes().get(1);
     internal_static_runsvc_v1_RunSpec_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_RunSpec_descriptor,
-        new java.lang.String[] { "ThreadId", "AssistantId", "OnDisconnect", "Metadata", "Kwargs", "MultitaskStrategy", "ModelName", "WorkerId", "LeaseTtl", "StartTimeout", "Timeout", });
-    internal_static_runsvc_v1_Progress_descriptor =
+        new java.lang.String[] { "ThreadId", "AssistantId", "OnDisconnect", "Metadata", "Kwargs", "MultitaskStrategy", "ModelName", "WorkerId", "LeaseTtl", "StartTimeout", "Timeout", "Handover", "NotBefore", "ConcurrencyKey", "QueueTimeout", "Priority", "Retry", });
+    internal_static_runsvc_v1_Retry_descriptor =
       getDescriptor().getMessageTypes().get(2);
+    internal_static_runsvc_v1_Retry_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_Retry_descriptor,
+        new java.lang.String[] { "MaxAttempts", "Backoff", "Released", });
+    internal_static_runsvc_v1_Queue_descriptor =
+      getDescriptor().getMessageTypes().get(3);
+    internal_static_runsvc_v1_Queue_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_Queue_descriptor,
+        new java.lang.String[] { "Gate", "Position", "BlockedByRunId", });
+    internal_static_runsvc_v1_Progress_descriptor =
+      getDescriptor().getMessageTypes().get(4);
     internal_static_runsvc_v1_Progress_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Progress_descriptor,
@@ -234,25 +293,25 @@ public final class RunProto {
         internal_static_runsvc_v1_Progress_ByModelEntry_descriptor,
         new java.lang.String[] { "Key", "Value", });
     internal_static_runsvc_v1_ModelUsage_descriptor =
-      getDescriptor().getMessageTypes().get(3);
+      getDescriptor().getMessageTypes().get(5);
     internal_static_runsvc_v1_ModelUsage_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_ModelUsage_descriptor,
         new java.lang.String[] { "InputTokens", "OutputTokens", "CacheReadTokens", "ReasoningTokens", "Calls", });
     internal_static_runsvc_v1_Lease_descriptor =
-      getDescriptor().getMessageTypes().get(4);
+      getDescriptor().getMessageTypes().get(6);
     internal_static_runsvc_v1_Lease_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Lease_descriptor,
         new java.lang.String[] { "Ttl", "ExpiresAt", });
     internal_static_runsvc_v1_Cancellation_descriptor =
-      getDescriptor().getMessageTypes().get(5);
+      getDescriptor().getMessageTypes().get(7);
     internal_static_runsvc_v1_Cancellation_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_Cancellation_descriptor,
-        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", "RequestedBy", });
+        new java.lang.String[] { "Action", "Note", "RequestedAt", "AcknowledgedAt", "RequestedBy", "PresumedStoppedAt", });
     internal_static_runsvc_v1_AllRuns_descriptor =
-      getDescriptor().getMessageTypes().get(6);
+      getDescriptor().getMessageTypes().get(8);
     internal_static_runsvc_v1_AllRuns_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AllRuns_descriptor,

@@ -472,6 +472,68 @@ public final class RunServiceGrpc {
     return getStreamStatusMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.ClaimRequest,
+      io.github.runsvc.v1.ClaimResponse> getClaimMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "Claim",
+      requestType = io.github.runsvc.v1.ClaimRequest.class,
+      responseType = io.github.runsvc.v1.ClaimResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.github.runsvc.v1.ClaimRequest,
+      io.github.runsvc.v1.ClaimResponse> getClaimMethod() {
+    io.grpc.MethodDescriptor<io.github.runsvc.v1.ClaimRequest, io.github.runsvc.v1.ClaimResponse> getClaimMethod;
+    if ((getClaimMethod = RunServiceGrpc.getClaimMethod) == null) {
+      synchronized (RunServiceGrpc.class) {
+        if ((getClaimMethod = RunServiceGrpc.getClaimMethod) == null) {
+          RunServiceGrpc.getClaimMethod = getClaimMethod =
+              io.grpc.MethodDescriptor.<io.github.runsvc.v1.ClaimRequest, io.github.runsvc.v1.ClaimResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "Claim"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ClaimRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ClaimResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RunServiceMethodDescriptorSupplier("Claim"))
+              .build();
+        }
+      }
+    }
+    return getClaimMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.github.runsvc.v1.ReleaseRequest,
+      io.github.runsvc.v1.ReleaseResponse> getReleaseMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "Release",
+      requestType = io.github.runsvc.v1.ReleaseRequest.class,
+      responseType = io.github.runsvc.v1.ReleaseResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.github.runsvc.v1.ReleaseRequest,
+      io.github.runsvc.v1.ReleaseResponse> getReleaseMethod() {
+    io.grpc.MethodDescriptor<io.github.runsvc.v1.ReleaseRequest, io.github.runsvc.v1.ReleaseResponse> getReleaseMethod;
+    if ((getReleaseMethod = RunServiceGrpc.getReleaseMethod) == null) {
+      synchronized (RunServiceGrpc.class) {
+        if ((getReleaseMethod = RunServiceGrpc.getReleaseMethod) == null) {
+          RunServiceGrpc.getReleaseMethod = getReleaseMethod =
+              io.grpc.MethodDescriptor.<io.github.runsvc.v1.ReleaseRequest, io.github.runsvc.v1.ReleaseResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "Release"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ReleaseRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.github.runsvc.v1.ReleaseResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RunServiceMethodDescriptorSupplier("Release"))
+              .build();
+        }
+      }
+    }
+    return getReleaseMethod;
+  }
+
   /**
    * Creates a new async stub that supports all call types for the service
    */
@@ -552,8 +614,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+     * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+     * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
      * </pre>
      */
     default void create(io.github.runsvc.v1.CreateRequest request,
@@ -564,8 +627,10 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+     * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+     * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+     * On a failure nothing changes. REQUEST_ID_REUSED.
      * </pre>
      */
     default void createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request,
@@ -596,7 +661,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns whether a thread has active runs, and their ids.
+     * Returns whether a thread has active runs, their ids, and those of the queued runs.
      * </pre>
      */
     default void hasInflight(io.github.runsvc.v1.HasInflightRequest request,
@@ -677,8 +742,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-     * cases.
+     * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+     * distinguishes the cases.
      * </pre>
      */
     default void cancel(io.github.runsvc.v1.CancelRequest request,
@@ -711,6 +776,31 @@ public final class RunServiceGrpc {
     default void streamStatus(io.github.runsvc.v1.StreamStatusRequest request,
         io.grpc.stub.StreamObserver<io.github.runsvc.v1.StreamStatusResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getStreamStatusMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+     * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+     * within an assistant, then older runs come first.
+     * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+     * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+     * </pre>
+     */
+    default void claim(io.github.runsvc.v1.ClaimRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ClaimResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getClaimMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+     * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+     * </pre>
+     */
+    default void release(io.github.runsvc.v1.ReleaseRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ReleaseResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getReleaseMethod(), responseObserver);
     }
   }
 
@@ -773,8 +863,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+     * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+     * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
      * </pre>
      */
     public void create(io.github.runsvc.v1.CreateRequest request,
@@ -786,8 +877,10 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+     * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+     * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+     * On a failure nothing changes. REQUEST_ID_REUSED.
      * </pre>
      */
     public void createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request,
@@ -821,7 +914,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns whether a thread has active runs, and their ids.
+     * Returns whether a thread has active runs, their ids, and those of the queued runs.
      * </pre>
      */
     public void hasInflight(io.github.runsvc.v1.HasInflightRequest request,
@@ -909,8 +1002,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-     * cases.
+     * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+     * distinguishes the cases.
      * </pre>
      */
     public void cancel(io.github.runsvc.v1.CancelRequest request,
@@ -947,6 +1040,33 @@ public final class RunServiceGrpc {
       io.grpc.stub.ClientCalls.asyncServerStreamingCall(
           getChannel().newCall(getStreamStatusMethod(), getCallOptions()), request, responseObserver);
     }
+
+    /**
+     * <pre>
+     * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+     * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+     * within an assistant, then older runs come first.
+     * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+     * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+     * </pre>
+     */
+    public void claim(io.github.runsvc.v1.ClaimRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ClaimResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getClaimMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+     * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+     * </pre>
+     */
+    public void release(io.github.runsvc.v1.ReleaseRequest request,
+        io.grpc.stub.StreamObserver<io.github.runsvc.v1.ReleaseResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getReleaseMethod(), getCallOptions()), request, responseObserver);
+    }
   }
 
   /**
@@ -982,8 +1102,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+     * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+     * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateResponse create(io.github.runsvc.v1.CreateRequest request) throws io.grpc.StatusException {
@@ -994,8 +1115,10 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+     * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+     * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+     * On a failure nothing changes. REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateOrRejectResponse createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request) throws io.grpc.StatusException {
@@ -1026,7 +1149,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns whether a thread has active runs, and their ids.
+     * Returns whether a thread has active runs, their ids, and those of the queued runs.
      * </pre>
      */
     public io.github.runsvc.v1.HasInflightResponse hasInflight(io.github.runsvc.v1.HasInflightRequest request) throws io.grpc.StatusException {
@@ -1107,8 +1230,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-     * cases.
+     * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+     * distinguishes the cases.
      * </pre>
      */
     public io.github.runsvc.v1.CancelResponse cancel(io.github.runsvc.v1.CancelRequest request) throws io.grpc.StatusException {
@@ -1143,6 +1266,31 @@ public final class RunServiceGrpc {
         streamStatus(io.github.runsvc.v1.StreamStatusRequest request) {
       return io.grpc.stub.ClientCalls.blockingV2ServerStreamingCall(
           getChannel(), getStreamStatusMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+     * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+     * within an assistant, then older runs come first.
+     * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+     * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ClaimResponse claim(io.github.runsvc.v1.ClaimRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getClaimMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+     * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ReleaseResponse release(io.github.runsvc.v1.ReleaseRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getReleaseMethod(), getCallOptions(), request);
     }
   }
 
@@ -1179,8 +1327,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+     * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+     * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateResponse create(io.github.runsvc.v1.CreateRequest request) {
@@ -1191,8 +1340,10 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+     * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+     * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+     * On a failure nothing changes. REQUEST_ID_REUSED.
      * </pre>
      */
     public io.github.runsvc.v1.CreateOrRejectResponse createOrReject(io.github.runsvc.v1.CreateOrRejectRequest request) {
@@ -1223,7 +1374,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns whether a thread has active runs, and their ids.
+     * Returns whether a thread has active runs, their ids, and those of the queued runs.
      * </pre>
      */
     public io.github.runsvc.v1.HasInflightResponse hasInflight(io.github.runsvc.v1.HasInflightRequest request) {
@@ -1304,8 +1455,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-     * cases.
+     * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+     * distinguishes the cases.
      * </pre>
      */
     public io.github.runsvc.v1.CancelResponse cancel(io.github.runsvc.v1.CancelRequest request) {
@@ -1339,6 +1490,31 @@ public final class RunServiceGrpc {
         io.github.runsvc.v1.StreamStatusRequest request) {
       return io.grpc.stub.ClientCalls.blockingServerStreamingCall(
           getChannel(), getStreamStatusMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+     * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+     * within an assistant, then older runs come first.
+     * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+     * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ClaimResponse claim(io.github.runsvc.v1.ClaimRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getClaimMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+     * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+     * </pre>
+     */
+    public io.github.runsvc.v1.ReleaseResponse release(io.github.runsvc.v1.ReleaseRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getReleaseMethod(), getCallOptions(), request);
     }
   }
 
@@ -1375,8 +1551,9 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Admits a run regardless of the thread's active runs. THREAD_FULL when the thread has as many active runs as the
-     * server allows; UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * Admits a run regardless of the thread's active and queued runs. It is PENDING, or QUEUED if a gate other than THREAD
+     * is closed. THREAD_FULL when the thread has as many active or queued runs as the server allows; UNSUPPORTED_STRATEGY
+     * for ENQUEUE, which needs CreateOrReject; REQUEST_ID_REUSED.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CreateResponse> create(
@@ -1388,8 +1565,10 @@ public final class RunServiceGrpc {
     /**
      * <pre>
      * Admits a run by its multitask_strategy, in one atomic decision per thread. REJECT: THREAD_BUSY while the thread has
-     * an active run. INTERRUPT and ROLLBACK: every active run of the thread becomes INTERRUPTED in the same transaction.
-     * On a failure nothing changes. UNSUPPORTED_STRATEGY for ENQUEUE; REQUEST_ID_REUSED.
+     * an active or a queued run, or with the handover AFTER_STOP a run whose executor has not stopped. INTERRUPT and
+     * ROLLBACK: every active or queued run of the thread becomes INTERRUPTED in the same transaction. ENQUEUE: the run is
+     * QUEUED until the runs before it have ended. THREAD_FULL when the thread has as many queued runs as the server allows.
+     * On a failure nothing changes. REQUEST_ID_REUSED.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CreateOrRejectResponse> createOrReject(
@@ -1423,7 +1602,7 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Returns whether a thread has active runs, and their ids.
+     * Returns whether a thread has active runs, their ids, and those of the queued runs.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.HasInflightResponse> hasInflight(
@@ -1511,8 +1690,8 @@ public final class RunServiceGrpc {
 
     /**
      * <pre>
-     * Cancels an active run, regardless of its creator. A run that has ended stays unchanged; `outcome` distinguishes the
-     * cases.
+     * Cancels an active or queued run, regardless of its creator. A run that has ended stays unchanged; `outcome`
+     * distinguishes the cases.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.CancelResponse> cancel(
@@ -1532,6 +1711,33 @@ public final class RunServiceGrpc {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getAcknowledgeCancelMethod(), getCallOptions()), request);
     }
+
+    /**
+     * <pre>
+     * Hands PENDING runs to an executor: those that nobody holds or this worker holds become RUNNING under its worker_id,
+     * with a lease. Each run goes to exactly one worker. Runs of a higher priority come first, then owners take turns
+     * within an assistant, then older runs come first.
+     * Without such a run the call waits for one, and returns OK without runs after `wait`. SERVER_DRAINING when the server
+     * shuts down meanwhile. If the client gives up, it gets no run: a run that was already taken for it is released.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ClaimResponse> claim(
+        io.github.runsvc.v1.ClaimRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getClaimMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Gives a run back: it becomes PENDING again, without holder and lease, and the attempt does not count. For an
+     * executor that shuts down. NOT_HOLDER; INVALID_TRANSITION when the run has ended.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.github.runsvc.v1.ReleaseResponse> release(
+        io.github.runsvc.v1.ReleaseRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getReleaseMethod(), getCallOptions()), request);
+    }
   }
 
   private static final int METHODID_CREATE = 0;
@@ -1548,6 +1754,8 @@ public final class RunServiceGrpc {
   private static final int METHODID_CANCEL = 11;
   private static final int METHODID_ACKNOWLEDGE_CANCEL = 12;
   private static final int METHODID_STREAM_STATUS = 13;
+  private static final int METHODID_CLAIM = 14;
+  private static final int METHODID_RELEASE = 15;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -1621,6 +1829,14 @@ public final class RunServiceGrpc {
         case METHODID_STREAM_STATUS:
           serviceImpl.streamStatus((io.github.runsvc.v1.StreamStatusRequest) request,
               (io.grpc.stub.StreamObserver<io.github.runsvc.v1.StreamStatusResponse>) responseObserver);
+          break;
+        case METHODID_CLAIM:
+          serviceImpl.claim((io.github.runsvc.v1.ClaimRequest) request,
+              (io.grpc.stub.StreamObserver<io.github.runsvc.v1.ClaimResponse>) responseObserver);
+          break;
+        case METHODID_RELEASE:
+          serviceImpl.release((io.github.runsvc.v1.ReleaseRequest) request,
+              (io.grpc.stub.StreamObserver<io.github.runsvc.v1.ReleaseResponse>) responseObserver);
           break;
         default:
           throw new AssertionError();
@@ -1738,6 +1954,20 @@ public final class RunServiceGrpc {
               io.github.runsvc.v1.StreamStatusRequest,
               io.github.runsvc.v1.StreamStatusResponse>(
                 service, METHODID_STREAM_STATUS)))
+        .addMethod(
+          getClaimMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.github.runsvc.v1.ClaimRequest,
+              io.github.runsvc.v1.ClaimResponse>(
+                service, METHODID_CLAIM)))
+        .addMethod(
+          getReleaseMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.github.runsvc.v1.ReleaseRequest,
+              io.github.runsvc.v1.ReleaseResponse>(
+                service, METHODID_RELEASE)))
         .build();
   }
 
@@ -1800,6 +2030,8 @@ public final class RunServiceGrpc {
               .addMethod(getCancelMethod())
               .addMethod(getAcknowledgeCancelMethod())
               .addMethod(getStreamStatusMethod())
+              .addMethod(getClaimMethod())
+              .addMethod(getReleaseMethod())
               .build();
         }
       }

@@ -166,6 +166,26 @@ public final class RunServiceProto {
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_runsvc_v1_StreamStatusResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ClaimRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ClaimRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ClaimResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ClaimResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ReleaseRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ReleaseRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_runsvc_v1_ReleaseResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_runsvc_v1_ReleaseResponse_fieldAccessorTable;
 
   public static com.google.protobuf.Descriptors.FileDescriptor
       getDescriptor() {
@@ -198,110 +218,133 @@ public final class RunServiceProto {
       "\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004runs\022&\n\017nex" +
       "t_page_token\030\002 \001(\tR\rnextPageToken\"1\n\022Has" +
       "InflightRequest\022\033\n\tthread_id\030\001 \001(\tR\010thre" +
-      "adId\"Q\n\023HasInflightResponse\022!\n\014has_infli" +
+      "adId\"w\n\023HasInflightResponse\022!\n\014has_infli" +
       "ght\030\001 \001(\010R\013hasInflight\022\027\n\007run_ids\030\002 \003(\tR" +
-      "\006runIds\"\313\002\n\020SetStatusRequest\022\025\n\006run_id\030\001" +
-      " \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1." +
-      "RunStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R\005erro" +
-      "r\210\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010workerId\210\001\001\0226" +
-      "\n\tlease_ttl\030\005 \001(\0132\031.google.protobuf.Dura" +
-      "tionR\010leaseTtl\022/\n\006result\030\006 \001(\0132\027.google." +
-      "protobuf.StructR\006result\022$\n\013stop_reason\030\007" +
-      " \001(\tH\002R\nstopReason\210\001\001B\010\n\006_errorB\014\n\n_work" +
-      "er_idB\016\n\014_stop_reason\"O\n\021SetStatusRespon" +
-      "se\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007" +
-      "changed\030\002 \001(\010R\007changed\"\303\002\n\017CompleteReque" +
-      "st\022\025\n\006run_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(" +
-      "\0162\024.runsvc.v1.RunStatusR\006status\022\031\n\005error" +
-      "\030\003 \001(\tH\000R\005error\210\001\001\022/\n\010progress\030\004 \001(\0132\023.r" +
-      "unsvc.v1.ProgressR\010progress\022 \n\tworker_id" +
-      "\030\005 \001(\tH\001R\010workerId\210\001\001\022/\n\006result\030\006 \001(\0132\027." +
-      "google.protobuf.StructR\006result\022$\n\013stop_r" +
-      "eason\030\007 \001(\tH\002R\nstopReason\210\001\001B\010\n\006_errorB\014" +
-      "\n\n_worker_idB\016\n\014_stop_reason\"N\n\020Complete" +
-      "Response\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003r" +
-      "un\022\030\n\007changed\030\002 \001(\010R\007changed\"\323\001\n\025UpdateP" +
-      "rogressRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\022/\n" +
-      "\010progress\030\002 \001(\0132\023.runsvc.v1.ProgressR\010pr" +
-      "ogress\022\037\n\010sequence\030\003 \001(\004H\000R\010sequence\210\001\001\022" +
-      "\024\n\005final\030\004 \001(\010R\005final\022 \n\tworker_id\030\005 \001(\t" +
-      "H\001R\010workerId\210\001\001B\013\n\t_sequenceB\014\n\n_worker_" +
-      "id\"T\n\026UpdateProgressResponse\022 \n\003run\030\001 \001(" +
-      "\0132\016.runsvc.v1.RunR\003run\022\030\n\007applied\030\002 \001(\010R" +
-      "\007applied\"b\n\026UpdateModelNameRequest\022\025\n\006ru" +
-      "n_id\030\001 \001(\tR\005runId\022\"\n\nmodel_name\030\002 \001(\tH\000R" +
-      "\tmodelName\210\001\001B\r\n\013_model_name\";\n\027UpdateMo" +
-      "delNameResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1" +
-      ".RunR\003run\"q\n\025UpdateMetadataRequest\022\025\n\006ru" +
-      "n_id\030\001 \001(\tR\005runId\022)\n\003set\030\002 \001(\0132\027.google." +
-      "protobuf.StructR\003set\022\026\n\006remove\030\003 \003(\tR\006re" +
-      "move\"T\n\026UpdateMetadataResponse\022 \n\003run\030\001 " +
-      "\001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(" +
-      "\010R\007changed\"F\n\020HeartbeatRequest\022\025\n\006run_id" +
-      "\030\001 \001(\tR\005runId\022\033\n\tworker_id\030\002 \001(\tR\010worker" +
-      "Id\"5\n\021HeartbeatResponse\022 \n\003run\030\001 \001(\0132\016.r" +
-      "unsvc.v1.RunR\003run\"y\n\rCancelRequest\022\025\n\006ru" +
-      "n_id\030\001 \001(\tR\005runId\022/\n\006action\030\002 \001(\0162\027.runs" +
-      "vc.v1.CancelActionR\006action\022\027\n\004note\030\003 \001(\t" +
-      "H\000R\004note\210\001\001B\007\n\005_note\"f\n\016CancelResponse\022 " +
-      "\n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\0222\n\007outc" +
-      "ome\030\002 \001(\0162\030.runsvc.v1.CancelOutcomeR\007out" +
-      "come\"\310\001\n\030AcknowledgeCancelRequest\022\025\n\006run" +
-      "_id\030\001 \001(\tR\005runId\022 \n\tworker_id\030\002 \001(\tH\000R\010w" +
-      "orkerId\210\001\001\022/\n\010progress\030\003 \001(\0132\023.runsvc.v1" +
-      ".ProgressR\010progress\022$\n\013stop_reason\030\004 \001(\t" +
-      "H\001R\nstopReason\210\001\001B\014\n\n_worker_idB\016\n\014_stop" +
-      "_reason\"W\n\031AcknowledgeCancelResponse\022 \n\003" +
-      "run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007change" +
-      "d\030\002 \001(\010R\007changed\"\225\003\n\023StreamStatusRequest" +
-      "\022\027\n\006run_id\030\001 \001(\tH\000R\005runId\022\035\n\tthread_id\030\002" +
-      " \001(\tH\000R\010threadId\022&\n\003all\030\003 \001(\0132\022.runsvc.v" +
-      "1.AllRunsH\000R\003all\022*\n\016after_revision\030\004 \001(\004" +
-      "H\001R\rafterRevision\210\001\001\022\031\n\010store_id\030\005 \001(\tR\007" +
-      "storeId\022)\n\020include_progress\030\006 \001(\010R\017inclu" +
-      "deProgress\022H\n\022heartbeat_interval\030\007 \001(\0132\031" +
-      ".google.protobuf.DurationR\021heartbeatInte" +
-      "rval\022\026\n\006attach\030\010 \001(\010R\006attach\022-\n\022until_ac" +
-      "knowledged\030\t \001(\010R\021untilAcknowledgedB\010\n\006t" +
-      "argetB\021\n\017_after_revision\"\360\001\n\024StreamStatu" +
-      "sResponse\022,\n\005event\030\001 \001(\0162\026.runsvc.v1.Sta" +
-      "tusEventR\005event\022\032\n\010revision\030\002 \001(\004R\010revis" +
-      "ion\022 \n\003run\030\003 \001(\0132\016.runsvc.v1.RunR\003run\022=\n" +
-      "\017previous_status\030\004 \001(\0162\024.runsvc.v1.RunSt" +
-      "atusR\016previousStatus\022\022\n\004more\030\005 \001(\010R\004more" +
-      "\022\031\n\010store_id\030\006 \001(\tR\007storeId2\375\010\n\nRunServi" +
-      "ce\022=\n\006Create\022\030.runsvc.v1.CreateRequest\032\031" +
-      ".runsvc.v1.CreateResponse\022U\n\016CreateOrRej" +
-      "ect\022 .runsvc.v1.CreateOrRejectRequest\032!." +
-      "runsvc.v1.CreateOrRejectResponse\0229\n\003Get\022" +
-      "\025.runsvc.v1.GetRequest\032\026.runsvc.v1.GetRe" +
-      "sponse\"\003\220\002\001\022T\n\014ListByThread\022\036.runsvc.v1." +
-      "ListByThreadRequest\032\037.runsvc.v1.ListByTh" +
-      "readResponse\"\003\220\002\001\022Q\n\013HasInflight\022\035.runsv" +
-      "c.v1.HasInflightRequest\032\036.runsvc.v1.HasI" +
-      "nflightResponse\"\003\220\002\001\022K\n\tSetStatus\022\033.runs" +
-      "vc.v1.SetStatusRequest\032\034.runsvc.v1.SetSt" +
-      "atusResponse\"\003\220\002\002\022H\n\010Complete\022\032.runsvc.v" +
-      "1.CompleteRequest\032\033.runsvc.v1.CompleteRe" +
-      "sponse\"\003\220\002\002\022U\n\016UpdateProgress\022 .runsvc.v" +
-      "1.UpdateProgressRequest\032!.runsvc.v1.Upda" +
-      "teProgressResponse\022]\n\017UpdateModelName\022!." +
-      "runsvc.v1.UpdateModelNameRequest\032\".runsv" +
-      "c.v1.UpdateModelNameResponse\"\003\220\002\002\022Z\n\016Upd" +
-      "ateMetadata\022 .runsvc.v1.UpdateMetadataRe" +
-      "quest\032!.runsvc.v1.UpdateMetadataResponse" +
-      "\"\003\220\002\002\022K\n\tHeartbeat\022\033.runsvc.v1.Heartbeat" +
-      "Request\032\034.runsvc.v1.HeartbeatResponse\"\003\220" +
-      "\002\002\022B\n\006Cancel\022\030.runsvc.v1.CancelRequest\032\031" +
-      ".runsvc.v1.CancelResponse\"\003\220\002\002\022c\n\021Acknow" +
-      "ledgeCancel\022#.runsvc.v1.AcknowledgeCance" +
-      "lRequest\032$.runsvc.v1.AcknowledgeCancelRe" +
-      "sponse\"\003\220\002\002\022V\n\014StreamStatus\022\036.runsvc.v1." +
-      "StreamStatusRequest\032\037.runsvc.v1.StreamSt" +
-      "atusResponse\"\003\220\002\0010\001B`\n\023io.github.runsvc." +
-      "v1B\017RunServiceProtoP\001Z6github.com/runsvc" +
-      "/runsvc/clients/go/runsvc/v1;runsvcv1b\006p" +
-      "roto3"
+      "\006runIds\022$\n\016queued_run_ids\030\003 \003(\tR\014queuedR" +
+      "unIds\"\224\003\n\020SetStatusRequest\022\025\n\006run_id\030\001 \001" +
+      "(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsvc.v1.Ru" +
+      "nStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R\005error\210" +
+      "\001\001\022 \n\tworker_id\030\004 \001(\tH\001R\010workerId\210\001\001\0226\n\t" +
+      "lease_ttl\030\005 \001(\0132\031.google.protobuf.Durati" +
+      "onR\010leaseTtl\022/\n\006result\030\006 \001(\0132\027.google.pr" +
+      "otobuf.StructR\006result\022$\n\013stop_reason\030\007 \001" +
+      "(\tH\002R\nstopReason\210\001\001\022\035\n\007attempt\030\010 \001(\005H\003R\007" +
+      "attempt\210\001\001\022\034\n\tretryable\030\t \001(\010R\tretryable" +
+      "B\010\n\006_errorB\014\n\n_worker_idB\016\n\014_stop_reason" +
+      "B\n\n\010_attempt\"O\n\021SetStatusResponse\022 \n\003run" +
+      "\030\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002" +
+      " \001(\010R\007changed\"\214\003\n\017CompleteRequest\022\025\n\006run" +
+      "_id\030\001 \001(\tR\005runId\022,\n\006status\030\002 \001(\0162\024.runsv" +
+      "c.v1.RunStatusR\006status\022\031\n\005error\030\003 \001(\tH\000R" +
+      "\005error\210\001\001\022/\n\010progress\030\004 \001(\0132\023.runsvc.v1." +
+      "ProgressR\010progress\022 \n\tworker_id\030\005 \001(\tH\001R" +
+      "\010workerId\210\001\001\022/\n\006result\030\006 \001(\0132\027.google.pr" +
+      "otobuf.StructR\006result\022$\n\013stop_reason\030\007 \001" +
+      "(\tH\002R\nstopReason\210\001\001\022\035\n\007attempt\030\010 \001(\005H\003R\007" +
+      "attempt\210\001\001\022\034\n\tretryable\030\t \001(\010R\tretryable" +
+      "B\010\n\006_errorB\014\n\n_worker_idB\016\n\014_stop_reason" +
+      "B\n\n\010_attempt\"N\n\020CompleteResponse\022 \n\003run\030" +
+      "\001 \001(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 " +
+      "\001(\010R\007changed\"\376\001\n\025UpdateProgressRequest\022\025" +
+      "\n\006run_id\030\001 \001(\tR\005runId\022/\n\010progress\030\002 \001(\0132" +
+      "\023.runsvc.v1.ProgressR\010progress\022\037\n\010sequen" +
+      "ce\030\003 \001(\004H\000R\010sequence\210\001\001\022\024\n\005final\030\004 \001(\010R\005" +
+      "final\022 \n\tworker_id\030\005 \001(\tH\001R\010workerId\210\001\001\022" +
+      "\035\n\007attempt\030\006 \001(\005H\002R\007attempt\210\001\001B\013\n\t_seque" +
+      "nceB\014\n\n_worker_idB\n\n\010_attempt\"T\n\026UpdateP" +
+      "rogressResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1" +
+      ".RunR\003run\022\030\n\007applied\030\002 \001(\010R\007applied\"b\n\026U" +
+      "pdateModelNameRequest\022\025\n\006run_id\030\001 \001(\tR\005r" +
+      "unId\022\"\n\nmodel_name\030\002 \001(\tH\000R\tmodelName\210\001\001" +
+      "B\r\n\013_model_name\";\n\027UpdateModelNameRespon" +
+      "se\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run\"q\n\025" +
+      "UpdateMetadataRequest\022\025\n\006run_id\030\001 \001(\tR\005r" +
+      "unId\022)\n\003set\030\002 \001(\0132\027.google.protobuf.Stru" +
+      "ctR\003set\022\026\n\006remove\030\003 \003(\tR\006remove\"T\n\026Updat" +
+      "eMetadataResponse\022 \n\003run\030\001 \001(\0132\016.runsvc." +
+      "v1.RunR\003run\022\030\n\007changed\030\002 \001(\010R\007changed\"q\n" +
+      "\020HeartbeatRequest\022\025\n\006run_id\030\001 \001(\tR\005runId" +
+      "\022\033\n\tworker_id\030\002 \001(\tR\010workerId\022\035\n\007attempt" +
+      "\030\003 \001(\005H\000R\007attempt\210\001\001B\n\n\010_attempt\"5\n\021Hear" +
+      "tbeatResponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.R" +
+      "unR\003run\"y\n\rCancelRequest\022\025\n\006run_id\030\001 \001(\t" +
+      "R\005runId\022/\n\006action\030\002 \001(\0162\027.runsvc.v1.Canc" +
+      "elActionR\006action\022\027\n\004note\030\003 \001(\tH\000R\004note\210\001" +
+      "\001B\007\n\005_note\"f\n\016CancelResponse\022 \n\003run\030\001 \001(" +
+      "\0132\016.runsvc.v1.RunR\003run\0222\n\007outcome\030\002 \001(\0162" +
+      "\030.runsvc.v1.CancelOutcomeR\007outcome\"\363\001\n\030A" +
+      "cknowledgeCancelRequest\022\025\n\006run_id\030\001 \001(\tR" +
+      "\005runId\022 \n\tworker_id\030\002 \001(\tH\000R\010workerId\210\001\001" +
+      "\022/\n\010progress\030\003 \001(\0132\023.runsvc.v1.ProgressR" +
+      "\010progress\022$\n\013stop_reason\030\004 \001(\tH\001R\nstopRe" +
+      "ason\210\001\001\022\035\n\007attempt\030\005 \001(\005H\002R\007attempt\210\001\001B\014" +
+      "\n\n_worker_idB\016\n\014_stop_reasonB\n\n\010_attempt" +
+      "\"W\n\031AcknowledgeCancelResponse\022 \n\003run\030\001 \001" +
+      "(\0132\016.runsvc.v1.RunR\003run\022\030\n\007changed\030\002 \001(\010" +
+      "R\007changed\"\225\003\n\023StreamStatusRequest\022\027\n\006run" +
+      "_id\030\001 \001(\tH\000R\005runId\022\035\n\tthread_id\030\002 \001(\tH\000R" +
+      "\010threadId\022&\n\003all\030\003 \001(\0132\022.runsvc.v1.AllRu" +
+      "nsH\000R\003all\022*\n\016after_revision\030\004 \001(\004H\001R\raft" +
+      "erRevision\210\001\001\022\031\n\010store_id\030\005 \001(\tR\007storeId" +
+      "\022)\n\020include_progress\030\006 \001(\010R\017includeProgr" +
+      "ess\022H\n\022heartbeat_interval\030\007 \001(\0132\031.google" +
+      ".protobuf.DurationR\021heartbeatInterval\022\026\n" +
+      "\006attach\030\010 \001(\010R\006attach\022-\n\022until_acknowled" +
+      "ged\030\t \001(\010R\021untilAcknowledgedB\010\n\006targetB\021" +
+      "\n\017_after_revision\"\360\001\n\024StreamStatusRespon" +
+      "se\022,\n\005event\030\001 \001(\0162\026.runsvc.v1.StatusEven" +
+      "tR\005event\022\032\n\010revision\030\002 \001(\004R\010revision\022 \n\003" +
+      "run\030\003 \001(\0132\016.runsvc.v1.RunR\003run\022=\n\017previo" +
+      "us_status\030\004 \001(\0162\024.runsvc.v1.RunStatusR\016p" +
+      "reviousStatus\022\022\n\004more\030\005 \001(\010R\004more\022\031\n\010sto" +
+      "re_id\030\006 \001(\tR\007storeId\"\226\002\n\014ClaimRequest\022\033\n" +
+      "\tworker_id\030\001 \001(\tR\010workerId\022#\n\rassistant_" +
+      "ids\030\002 \003(\tR\014assistantIds\022\031\n\010max_runs\030\003 \001(" +
+      "\005R\007maxRuns\0226\n\tlease_ttl\030\004 \001(\0132\031.google.p" +
+      "rotobuf.DurationR\010leaseTtl\022-\n\004wait\030\005 \001(\013" +
+      "2\031.google.protobuf.DurationR\004wait\022\035\n\nreq" +
+      "uest_id\030\006 \001(\tR\trequestId\022#\n\rany_assistan" +
+      "t\030\007 \001(\010R\014anyAssistant\"3\n\rClaimResponse\022\"" +
+      "\n\004runs\030\001 \003(\0132\016.runsvc.v1.RunR\004runs\"o\n\016Re" +
+      "leaseRequest\022\025\n\006run_id\030\001 \001(\tR\005runId\022\033\n\tw" +
+      "orker_id\030\002 \001(\tR\010workerId\022\035\n\007attempt\030\003 \001(" +
+      "\005H\000R\007attempt\210\001\001B\n\n\010_attempt\"3\n\017ReleaseRe" +
+      "sponse\022 \n\003run\030\001 \001(\0132\016.runsvc.v1.RunR\003run" +
+      "2\373\t\n\nRunService\022=\n\006Create\022\030.runsvc.v1.Cr" +
+      "eateRequest\032\031.runsvc.v1.CreateResponse\022U" +
+      "\n\016CreateOrReject\022 .runsvc.v1.CreateOrRej" +
+      "ectRequest\032!.runsvc.v1.CreateOrRejectRes" +
+      "ponse\0229\n\003Get\022\025.runsvc.v1.GetRequest\032\026.ru" +
+      "nsvc.v1.GetResponse\"\003\220\002\001\022T\n\014ListByThread" +
+      "\022\036.runsvc.v1.ListByThreadRequest\032\037.runsv" +
+      "c.v1.ListByThreadResponse\"\003\220\002\001\022Q\n\013HasInf" +
+      "light\022\035.runsvc.v1.HasInflightRequest\032\036.r" +
+      "unsvc.v1.HasInflightResponse\"\003\220\002\001\022K\n\tSet" +
+      "Status\022\033.runsvc.v1.SetStatusRequest\032\034.ru" +
+      "nsvc.v1.SetStatusResponse\"\003\220\002\002\022H\n\010Comple" +
+      "te\022\032.runsvc.v1.CompleteRequest\032\033.runsvc." +
+      "v1.CompleteResponse\"\003\220\002\002\022U\n\016UpdateProgre" +
+      "ss\022 .runsvc.v1.UpdateProgressRequest\032!.r" +
+      "unsvc.v1.UpdateProgressResponse\022]\n\017Updat" +
+      "eModelName\022!.runsvc.v1.UpdateModelNameRe" +
+      "quest\032\".runsvc.v1.UpdateModelNameRespons" +
+      "e\"\003\220\002\002\022Z\n\016UpdateMetadata\022 .runsvc.v1.Upd" +
+      "ateMetadataRequest\032!.runsvc.v1.UpdateMet" +
+      "adataResponse\"\003\220\002\002\022K\n\tHeartbeat\022\033.runsvc" +
+      ".v1.HeartbeatRequest\032\034.runsvc.v1.Heartbe" +
+      "atResponse\"\003\220\002\002\022B\n\006Cancel\022\030.runsvc.v1.Ca" +
+      "ncelRequest\032\031.runsvc.v1.CancelResponse\"\003" +
+      "\220\002\002\022c\n\021AcknowledgeCancel\022#.runsvc.v1.Ack" +
+      "nowledgeCancelRequest\032$.runsvc.v1.Acknow" +
+      "ledgeCancelResponse\"\003\220\002\002\022V\n\014StreamStatus" +
+      "\022\036.runsvc.v1.StreamStatusRequest\032\037.runsv" +
+      "c.v1.StreamStatusResponse\"\003\220\002\0010\001\022:\n\005Clai" +
+      "m\022\027.runsvc.v1.ClaimRequest\032\030.runsvc.v1.C" +
+      "laimResponse\022@\n\007Release\022\031.runsvc.v1.Rele" +
+      "aseRequest\032\032.runsvc.v1.ReleaseResponseB`" +
+      "\n\023io.github.runsvc.v1B\017RunServiceProtoP\001" +
+      "Z6github.com/runsvc/runsvc/clients/go/ru" +
+      "nsvc/v1;runsvcv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -369,13 +412,13 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_HasInflightResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HasInflightResponse_descriptor,
-        new java.lang.String[] { "HasInflight", "RunIds", });
+        new java.lang.String[] { "HasInflight", "RunIds", "QueuedRunIds", });
     internal_static_runsvc_v1_SetStatusRequest_descriptor =
       getDescriptor().getMessageTypes().get(10);
     internal_static_runsvc_v1_SetStatusRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_SetStatusRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", "Result", "StopReason", });
+        new java.lang.String[] { "RunId", "Status", "Error", "WorkerId", "LeaseTtl", "Result", "StopReason", "Attempt", "Retryable", });
     internal_static_runsvc_v1_SetStatusResponse_descriptor =
       getDescriptor().getMessageTypes().get(11);
     internal_static_runsvc_v1_SetStatusResponse_fieldAccessorTable = new
@@ -387,7 +430,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_CompleteRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_CompleteRequest_descriptor,
-        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", "Result", "StopReason", });
+        new java.lang.String[] { "RunId", "Status", "Error", "Progress", "WorkerId", "Result", "StopReason", "Attempt", "Retryable", });
     internal_static_runsvc_v1_CompleteResponse_descriptor =
       getDescriptor().getMessageTypes().get(13);
     internal_static_runsvc_v1_CompleteResponse_fieldAccessorTable = new
@@ -399,7 +442,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_UpdateProgressRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_UpdateProgressRequest_descriptor,
-        new java.lang.String[] { "RunId", "Progress", "Sequence", "Final", "WorkerId", });
+        new java.lang.String[] { "RunId", "Progress", "Sequence", "Final", "WorkerId", "Attempt", });
     internal_static_runsvc_v1_UpdateProgressResponse_descriptor =
       getDescriptor().getMessageTypes().get(15);
     internal_static_runsvc_v1_UpdateProgressResponse_fieldAccessorTable = new
@@ -435,7 +478,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_HeartbeatRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_HeartbeatRequest_descriptor,
-        new java.lang.String[] { "RunId", "WorkerId", });
+        new java.lang.String[] { "RunId", "WorkerId", "Attempt", });
     internal_static_runsvc_v1_HeartbeatResponse_descriptor =
       getDescriptor().getMessageTypes().get(21);
     internal_static_runsvc_v1_HeartbeatResponse_fieldAccessorTable = new
@@ -459,7 +502,7 @@ public final class RunServiceProto {
     internal_static_runsvc_v1_AcknowledgeCancelRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_AcknowledgeCancelRequest_descriptor,
-        new java.lang.String[] { "RunId", "WorkerId", "Progress", "StopReason", });
+        new java.lang.String[] { "RunId", "WorkerId", "Progress", "StopReason", "Attempt", });
     internal_static_runsvc_v1_AcknowledgeCancelResponse_descriptor =
       getDescriptor().getMessageTypes().get(25);
     internal_static_runsvc_v1_AcknowledgeCancelResponse_fieldAccessorTable = new
@@ -478,6 +521,30 @@ public final class RunServiceProto {
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_runsvc_v1_StreamStatusResponse_descriptor,
         new java.lang.String[] { "Event", "Revision", "Run", "PreviousStatus", "More", "StoreId", });
+    internal_static_runsvc_v1_ClaimRequest_descriptor =
+      getDescriptor().getMessageTypes().get(28);
+    internal_static_runsvc_v1_ClaimRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ClaimRequest_descriptor,
+        new java.lang.String[] { "WorkerId", "AssistantIds", "MaxRuns", "LeaseTtl", "Wait", "RequestId", "AnyAssistant", });
+    internal_static_runsvc_v1_ClaimResponse_descriptor =
+      getDescriptor().getMessageTypes().get(29);
+    internal_static_runsvc_v1_ClaimResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ClaimResponse_descriptor,
+        new java.lang.String[] { "Runs", });
+    internal_static_runsvc_v1_ReleaseRequest_descriptor =
+      getDescriptor().getMessageTypes().get(30);
+    internal_static_runsvc_v1_ReleaseRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ReleaseRequest_descriptor,
+        new java.lang.String[] { "RunId", "WorkerId", "Attempt", });
+    internal_static_runsvc_v1_ReleaseResponse_descriptor =
+      getDescriptor().getMessageTypes().get(31);
+    internal_static_runsvc_v1_ReleaseResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_runsvc_v1_ReleaseResponse_descriptor,
+        new java.lang.String[] { "Run", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();
     com.google.protobuf.StructProto.getDescriptor();

@@ -38,6 +38,8 @@ private static final long serialVersionUID = 0L;
     multitaskStrategy_ = 0;
     modelName_ = "";
     workerId_ = "";
+    handover_ = 0;
+    concurrencyKey_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -266,7 +268,7 @@ private static final long serialVersionUID = 0L;
   private int multitaskStrategy_ = 0;
   /**
    * <pre>
-   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+   * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -277,7 +279,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+   * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -413,8 +415,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration leaseTtl_;
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -426,8 +428,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -439,8 +441,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -454,7 +456,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration startTimeout_;
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -466,7 +468,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -478,7 +480,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -524,6 +526,223 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public com.google.protobuf.DurationOrBuilder getTimeoutOrBuilder() {
     return timeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : timeout_;
+  }
+
+  public static final int HANDOVER_FIELD_NUMBER = 12;
+  private int handover_ = 0;
+  /**
+   * <pre>
+   * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+   * @return The enum numeric value on the wire for handover.
+   */
+  @java.lang.Override public int getHandoverValue() {
+    return handover_;
+  }
+  /**
+   * <pre>
+   * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+   * @return The handover.
+   */
+  @java.lang.Override public io.github.runsvc.v1.Handover getHandover() {
+    io.github.runsvc.v1.Handover result = io.github.runsvc.v1.Handover.forNumber(handover_);
+    return result == null ? io.github.runsvc.v1.Handover.UNRECOGNIZED : result;
+  }
+
+  public static final int NOT_BEFORE_FIELD_NUMBER = 13;
+  private com.google.protobuf.Timestamp notBefore_;
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   * @return Whether the notBefore field is set.
+   */
+  @java.lang.Override
+  public boolean hasNotBefore() {
+    return ((bitField0_ & 0x00000100) != 0);
+  }
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   * @return The notBefore.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getNotBefore() {
+    return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+  }
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder() {
+    return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+  }
+
+  public static final int CONCURRENCY_KEY_FIELD_NUMBER = 14;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object concurrencyKey_ = "";
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return Whether the concurrencyKey field is set.
+   */
+  @java.lang.Override
+  public boolean hasConcurrencyKey() {
+    return ((bitField0_ & 0x00000200) != 0);
+  }
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return The concurrencyKey.
+   */
+  @java.lang.Override
+  public java.lang.String getConcurrencyKey() {
+    java.lang.Object ref = concurrencyKey_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      concurrencyKey_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return The bytes for concurrencyKey.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getConcurrencyKeyBytes() {
+    java.lang.Object ref = concurrencyKey_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      concurrencyKey_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int QUEUE_TIMEOUT_FIELD_NUMBER = 15;
+  private com.google.protobuf.Duration queueTimeout_;
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   * @return Whether the queueTimeout field is set.
+   */
+  @java.lang.Override
+  public boolean hasQueueTimeout() {
+    return ((bitField0_ & 0x00000400) != 0);
+  }
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   * @return The queueTimeout.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Duration getQueueTimeout() {
+    return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+  }
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder() {
+    return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+  }
+
+  public static final int PRIORITY_FIELD_NUMBER = 16;
+  private int priority_ = 0;
+  /**
+   * <pre>
+   * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+   * </pre>
+   *
+   * <code>int32 priority = 16 [json_name = "priority"];</code>
+   * @return The priority.
+   */
+  @java.lang.Override
+  public int getPriority() {
+    return priority_;
+  }
+
+  public static final int RETRY_FIELD_NUMBER = 17;
+  private io.github.runsvc.v1.Retry retry_;
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   * @return Whether the retry field is set.
+   */
+  @java.lang.Override
+  public boolean hasRetry() {
+    return ((bitField0_ & 0x00000800) != 0);
+  }
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   * @return The retry.
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.Retry getRetry() {
+    return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+  }
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   */
+  @java.lang.Override
+  public io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder() {
+    return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -573,6 +792,24 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000080) != 0)) {
       output.writeMessage(11, getTimeout());
     }
+    if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
+      output.writeEnum(12, handover_);
+    }
+    if (((bitField0_ & 0x00000100) != 0)) {
+      output.writeMessage(13, getNotBefore());
+    }
+    if (((bitField0_ & 0x00000200) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 14, concurrencyKey_);
+    }
+    if (((bitField0_ & 0x00000400) != 0)) {
+      output.writeMessage(15, getQueueTimeout());
+    }
+    if (priority_ != 0) {
+      output.writeInt32(16, priority_);
+    }
+    if (((bitField0_ & 0x00000800) != 0)) {
+      output.writeMessage(17, getRetry());
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -621,6 +858,29 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000080) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(11, getTimeout());
+    }
+    if (handover_ != io.github.runsvc.v1.Handover.HANDOVER_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(12, handover_);
+    }
+    if (((bitField0_ & 0x00000100) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(13, getNotBefore());
+    }
+    if (((bitField0_ & 0x00000200) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(14, concurrencyKey_);
+    }
+    if (((bitField0_ & 0x00000400) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(15, getQueueTimeout());
+    }
+    if (priority_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt32Size(16, priority_);
+    }
+    if (((bitField0_ & 0x00000800) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(17, getRetry());
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -681,6 +941,29 @@ private static final long serialVersionUID = 0L;
       if (!getTimeout()
           .equals(other.getTimeout())) return false;
     }
+    if (handover_ != other.handover_) return false;
+    if (hasNotBefore() != other.hasNotBefore()) return false;
+    if (hasNotBefore()) {
+      if (!getNotBefore()
+          .equals(other.getNotBefore())) return false;
+    }
+    if (hasConcurrencyKey() != other.hasConcurrencyKey()) return false;
+    if (hasConcurrencyKey()) {
+      if (!getConcurrencyKey()
+          .equals(other.getConcurrencyKey())) return false;
+    }
+    if (hasQueueTimeout() != other.hasQueueTimeout()) return false;
+    if (hasQueueTimeout()) {
+      if (!getQueueTimeout()
+          .equals(other.getQueueTimeout())) return false;
+    }
+    if (getPriority()
+        != other.getPriority()) return false;
+    if (hasRetry() != other.hasRetry()) return false;
+    if (hasRetry()) {
+      if (!getRetry()
+          .equals(other.getRetry())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -729,6 +1012,26 @@ private static final long serialVersionUID = 0L;
     if (hasTimeout()) {
       hash = (37 * hash) + TIMEOUT_FIELD_NUMBER;
       hash = (53 * hash) + getTimeout().hashCode();
+    }
+    hash = (37 * hash) + HANDOVER_FIELD_NUMBER;
+    hash = (53 * hash) + handover_;
+    if (hasNotBefore()) {
+      hash = (37 * hash) + NOT_BEFORE_FIELD_NUMBER;
+      hash = (53 * hash) + getNotBefore().hashCode();
+    }
+    if (hasConcurrencyKey()) {
+      hash = (37 * hash) + CONCURRENCY_KEY_FIELD_NUMBER;
+      hash = (53 * hash) + getConcurrencyKey().hashCode();
+    }
+    if (hasQueueTimeout()) {
+      hash = (37 * hash) + QUEUE_TIMEOUT_FIELD_NUMBER;
+      hash = (53 * hash) + getQueueTimeout().hashCode();
+    }
+    hash = (37 * hash) + PRIORITY_FIELD_NUMBER;
+    hash = (53 * hash) + getPriority();
+    if (hasRetry()) {
+      hash = (37 * hash) + RETRY_FIELD_NUMBER;
+      hash = (53 * hash) + getRetry().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -869,6 +1172,9 @@ private static final long serialVersionUID = 0L;
         internalGetLeaseTtlFieldBuilder();
         internalGetStartTimeoutFieldBuilder();
         internalGetTimeoutFieldBuilder();
+        internalGetNotBeforeFieldBuilder();
+        internalGetQueueTimeoutFieldBuilder();
+        internalGetRetryFieldBuilder();
       }
     }
     @java.lang.Override
@@ -905,6 +1211,24 @@ private static final long serialVersionUID = 0L;
       if (timeoutBuilder_ != null) {
         timeoutBuilder_.dispose();
         timeoutBuilder_ = null;
+      }
+      handover_ = 0;
+      notBefore_ = null;
+      if (notBeforeBuilder_ != null) {
+        notBeforeBuilder_.dispose();
+        notBeforeBuilder_ = null;
+      }
+      concurrencyKey_ = "";
+      queueTimeout_ = null;
+      if (queueTimeoutBuilder_ != null) {
+        queueTimeoutBuilder_.dispose();
+        queueTimeoutBuilder_ = null;
+      }
+      priority_ = 0;
+      retry_ = null;
+      if (retryBuilder_ != null) {
+        retryBuilder_.dispose();
+        retryBuilder_ = null;
       }
       return this;
     }
@@ -991,6 +1315,34 @@ private static final long serialVersionUID = 0L;
             : timeoutBuilder_.build();
         to_bitField0_ |= 0x00000080;
       }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.handover_ = handover_;
+      }
+      if (((from_bitField0_ & 0x00001000) != 0)) {
+        result.notBefore_ = notBeforeBuilder_ == null
+            ? notBefore_
+            : notBeforeBuilder_.build();
+        to_bitField0_ |= 0x00000100;
+      }
+      if (((from_bitField0_ & 0x00002000) != 0)) {
+        result.concurrencyKey_ = concurrencyKey_;
+        to_bitField0_ |= 0x00000200;
+      }
+      if (((from_bitField0_ & 0x00004000) != 0)) {
+        result.queueTimeout_ = queueTimeoutBuilder_ == null
+            ? queueTimeout_
+            : queueTimeoutBuilder_.build();
+        to_bitField0_ |= 0x00000400;
+      }
+      if (((from_bitField0_ & 0x00008000) != 0)) {
+        result.priority_ = priority_;
+      }
+      if (((from_bitField0_ & 0x00010000) != 0)) {
+        result.retry_ = retryBuilder_ == null
+            ? retry_
+            : retryBuilder_.build();
+        to_bitField0_ |= 0x00000800;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1046,6 +1398,26 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasTimeout()) {
         mergeTimeout(other.getTimeout());
+      }
+      if (other.handover_ != 0) {
+        setHandoverValue(other.getHandoverValue());
+      }
+      if (other.hasNotBefore()) {
+        mergeNotBefore(other.getNotBefore());
+      }
+      if (other.hasConcurrencyKey()) {
+        concurrencyKey_ = other.concurrencyKey_;
+        bitField0_ |= 0x00002000;
+        onChanged();
+      }
+      if (other.hasQueueTimeout()) {
+        mergeQueueTimeout(other.getQueueTimeout());
+      }
+      if (other.getPriority() != 0) {
+        setPriority(other.getPriority());
+      }
+      if (other.hasRetry()) {
+        mergeRetry(other.getRetry());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1138,6 +1510,42 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000400;
               break;
             } // case 90
+            case 96: {
+              handover_ = input.readEnum();
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 96
+            case 106: {
+              input.readMessage(
+                  internalGetNotBeforeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00001000;
+              break;
+            } // case 106
+            case 114: {
+              concurrencyKey_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00002000;
+              break;
+            } // case 114
+            case 122: {
+              input.readMessage(
+                  internalGetQueueTimeoutFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00004000;
+              break;
+            } // case 122
+            case 128: {
+              priority_ = input.readInt32();
+              bitField0_ |= 0x00008000;
+              break;
+            } // case 128
+            case 138: {
+              input.readMessage(
+                  internalGetRetryFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00010000;
+              break;
+            } // case 138
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1738,7 +2146,7 @@ private static final long serialVersionUID = 0L;
     private int multitaskStrategy_ = 0;
     /**
      * <pre>
-     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+     * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1749,7 +2157,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+     * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1764,7 +2172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+     * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1777,7 +2185,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+     * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -1793,7 +2201,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+     * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
      * </pre>
      *
      * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -2023,8 +2431,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> leaseTtlBuilder_;
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2035,8 +2443,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2051,8 +2459,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2072,8 +2480,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2091,8 +2499,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2117,8 +2525,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2135,8 +2543,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2148,8 +2556,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2164,8 +2572,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-     * is PENDING. Needs worker_id. Unset: no lease.
+     * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+     * also while the run is PENDING. Needs worker_id. Unset: no lease.
      * </pre>
      *
      * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -2189,7 +2597,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> startTimeoutBuilder_;
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2200,7 +2608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2215,7 +2623,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2235,7 +2643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2253,7 +2661,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2278,7 +2686,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2295,7 +2703,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2307,7 +2715,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2322,7 +2730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+     * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
      * </pre>
      *
      * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -2496,6 +2904,701 @@ private static final long serialVersionUID = 0L;
         timeout_ = null;
       }
       return timeoutBuilder_;
+    }
+
+    private int handover_ = 0;
+    /**
+     * <pre>
+     * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+     * @return The enum numeric value on the wire for handover.
+     */
+    @java.lang.Override public int getHandoverValue() {
+      return handover_;
+    }
+    /**
+     * <pre>
+     * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+     * @param value The enum numeric value on the wire for handover to set.
+     * @return This builder for chaining.
+     */
+    public Builder setHandoverValue(int value) {
+      handover_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+     * @return The handover.
+     */
+    @java.lang.Override
+    public io.github.runsvc.v1.Handover getHandover() {
+      io.github.runsvc.v1.Handover result = io.github.runsvc.v1.Handover.forNumber(handover_);
+      return result == null ? io.github.runsvc.v1.Handover.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+     * @param value The handover to set.
+     * @return This builder for chaining.
+     */
+    public Builder setHandover(io.github.runsvc.v1.Handover value) {
+      if (value == null) { throw new NullPointerException(); }
+      bitField0_ |= 0x00000800;
+      handover_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearHandover() {
+      bitField0_ = (bitField0_ & ~0x00000800);
+      handover_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp notBefore_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> notBeforeBuilder_;
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     * @return Whether the notBefore field is set.
+     */
+    public boolean hasNotBefore() {
+      return ((bitField0_ & 0x00001000) != 0);
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     * @return The notBefore.
+     */
+    public com.google.protobuf.Timestamp getNotBefore() {
+      if (notBeforeBuilder_ == null) {
+        return notBefore_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+      } else {
+        return notBeforeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public Builder setNotBefore(com.google.protobuf.Timestamp value) {
+      if (notBeforeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        notBefore_ = value;
+      } else {
+        notBeforeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00001000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public Builder setNotBefore(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (notBeforeBuilder_ == null) {
+        notBefore_ = builderForValue.build();
+      } else {
+        notBeforeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00001000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public Builder mergeNotBefore(com.google.protobuf.Timestamp value) {
+      if (notBeforeBuilder_ == null) {
+        if (((bitField0_ & 0x00001000) != 0) &&
+          notBefore_ != null &&
+          notBefore_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getNotBeforeBuilder().mergeFrom(value);
+        } else {
+          notBefore_ = value;
+        }
+      } else {
+        notBeforeBuilder_.mergeFrom(value);
+      }
+      if (notBefore_ != null) {
+        bitField0_ |= 0x00001000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public Builder clearNotBefore() {
+      bitField0_ = (bitField0_ & ~0x00001000);
+      notBefore_ = null;
+      if (notBeforeBuilder_ != null) {
+        notBeforeBuilder_.dispose();
+        notBeforeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getNotBeforeBuilder() {
+      bitField0_ |= 0x00001000;
+      onChanged();
+      return internalGetNotBeforeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder() {
+      if (notBeforeBuilder_ != null) {
+        return notBeforeBuilder_.getMessageOrBuilder();
+      } else {
+        return notBefore_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : notBefore_;
+      }
+    }
+    /**
+     * <pre>
+     * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetNotBeforeFieldBuilder() {
+      if (notBeforeBuilder_ == null) {
+        notBeforeBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getNotBefore(),
+                getParentForChildren(),
+                isClean());
+        notBefore_ = null;
+      }
+      return notBeforeBuilder_;
+    }
+
+    private java.lang.Object concurrencyKey_ = "";
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @return Whether the concurrencyKey field is set.
+     */
+    public boolean hasConcurrencyKey() {
+      return ((bitField0_ & 0x00002000) != 0);
+    }
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @return The concurrencyKey.
+     */
+    public java.lang.String getConcurrencyKey() {
+      java.lang.Object ref = concurrencyKey_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        concurrencyKey_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @return The bytes for concurrencyKey.
+     */
+    public com.google.protobuf.ByteString
+        getConcurrencyKeyBytes() {
+      java.lang.Object ref = concurrencyKey_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        concurrencyKey_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @param value The concurrencyKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConcurrencyKey(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      concurrencyKey_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConcurrencyKey() {
+      concurrencyKey_ = getDefaultInstance().getConcurrencyKey();
+      bitField0_ = (bitField0_ & ~0x00002000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+     * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+     * </pre>
+     *
+     * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+     * @param value The bytes for concurrencyKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConcurrencyKeyBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      concurrencyKey_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Duration queueTimeout_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> queueTimeoutBuilder_;
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     * @return Whether the queueTimeout field is set.
+     */
+    public boolean hasQueueTimeout() {
+      return ((bitField0_ & 0x00004000) != 0);
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     * @return The queueTimeout.
+     */
+    public com.google.protobuf.Duration getQueueTimeout() {
+      if (queueTimeoutBuilder_ == null) {
+        return queueTimeout_ == null ? com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+      } else {
+        return queueTimeoutBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public Builder setQueueTimeout(com.google.protobuf.Duration value) {
+      if (queueTimeoutBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        queueTimeout_ = value;
+      } else {
+        queueTimeoutBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public Builder setQueueTimeout(
+        com.google.protobuf.Duration.Builder builderForValue) {
+      if (queueTimeoutBuilder_ == null) {
+        queueTimeout_ = builderForValue.build();
+      } else {
+        queueTimeoutBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public Builder mergeQueueTimeout(com.google.protobuf.Duration value) {
+      if (queueTimeoutBuilder_ == null) {
+        if (((bitField0_ & 0x00004000) != 0) &&
+          queueTimeout_ != null &&
+          queueTimeout_ != com.google.protobuf.Duration.getDefaultInstance()) {
+          getQueueTimeoutBuilder().mergeFrom(value);
+        } else {
+          queueTimeout_ = value;
+        }
+      } else {
+        queueTimeoutBuilder_.mergeFrom(value);
+      }
+      if (queueTimeout_ != null) {
+        bitField0_ |= 0x00004000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public Builder clearQueueTimeout() {
+      bitField0_ = (bitField0_ & ~0x00004000);
+      queueTimeout_ = null;
+      if (queueTimeoutBuilder_ != null) {
+        queueTimeoutBuilder_.dispose();
+        queueTimeoutBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public com.google.protobuf.Duration.Builder getQueueTimeoutBuilder() {
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return internalGetQueueTimeoutFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    public com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder() {
+      if (queueTimeoutBuilder_ != null) {
+        return queueTimeoutBuilder_.getMessageOrBuilder();
+      } else {
+        return queueTimeout_ == null ?
+            com.google.protobuf.Duration.getDefaultInstance() : queueTimeout_;
+      }
+    }
+    /**
+     * <pre>
+     * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+     * </pre>
+     *
+     * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> 
+        internalGetQueueTimeoutFieldBuilder() {
+      if (queueTimeoutBuilder_ == null) {
+        queueTimeoutBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder>(
+                getQueueTimeout(),
+                getParentForChildren(),
+                isClean());
+        queueTimeout_ = null;
+      }
+      return queueTimeoutBuilder_;
+    }
+
+    private int priority_ ;
+    /**
+     * <pre>
+     * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+     * </pre>
+     *
+     * <code>int32 priority = 16 [json_name = "priority"];</code>
+     * @return The priority.
+     */
+    @java.lang.Override
+    public int getPriority() {
+      return priority_;
+    }
+    /**
+     * <pre>
+     * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+     * </pre>
+     *
+     * <code>int32 priority = 16 [json_name = "priority"];</code>
+     * @param value The priority to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPriority(int value) {
+
+      priority_ = value;
+      bitField0_ |= 0x00008000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+     * </pre>
+     *
+     * <code>int32 priority = 16 [json_name = "priority"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPriority() {
+      bitField0_ = (bitField0_ & ~0x00008000);
+      priority_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private io.github.runsvc.v1.Retry retry_;
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder> retryBuilder_;
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     * @return Whether the retry field is set.
+     */
+    public boolean hasRetry() {
+      return ((bitField0_ & 0x00010000) != 0);
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     * @return The retry.
+     */
+    public io.github.runsvc.v1.Retry getRetry() {
+      if (retryBuilder_ == null) {
+        return retry_ == null ? io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+      } else {
+        return retryBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public Builder setRetry(io.github.runsvc.v1.Retry value) {
+      if (retryBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        retry_ = value;
+      } else {
+        retryBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00010000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public Builder setRetry(
+        io.github.runsvc.v1.Retry.Builder builderForValue) {
+      if (retryBuilder_ == null) {
+        retry_ = builderForValue.build();
+      } else {
+        retryBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00010000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public Builder mergeRetry(io.github.runsvc.v1.Retry value) {
+      if (retryBuilder_ == null) {
+        if (((bitField0_ & 0x00010000) != 0) &&
+          retry_ != null &&
+          retry_ != io.github.runsvc.v1.Retry.getDefaultInstance()) {
+          getRetryBuilder().mergeFrom(value);
+        } else {
+          retry_ = value;
+        }
+      } else {
+        retryBuilder_.mergeFrom(value);
+      }
+      if (retry_ != null) {
+        bitField0_ |= 0x00010000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public Builder clearRetry() {
+      bitField0_ = (bitField0_ & ~0x00010000);
+      retry_ = null;
+      if (retryBuilder_ != null) {
+        retryBuilder_.dispose();
+        retryBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public io.github.runsvc.v1.Retry.Builder getRetryBuilder() {
+      bitField0_ |= 0x00010000;
+      onChanged();
+      return internalGetRetryFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    public io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder() {
+      if (retryBuilder_ != null) {
+        return retryBuilder_.getMessageOrBuilder();
+      } else {
+        return retry_ == null ?
+            io.github.runsvc.v1.Retry.getDefaultInstance() : retry_;
+      }
+    }
+    /**
+     * <pre>
+     * Further attempts after a failure. Unset: none.
+     * </pre>
+     *
+     * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder> 
+        internalGetRetryFieldBuilder() {
+      if (retryBuilder_ == null) {
+        retryBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            io.github.runsvc.v1.Retry, io.github.runsvc.v1.Retry.Builder, io.github.runsvc.v1.RetryOrBuilder>(
+                getRetry(),
+                getParentForChildren(),
+                isClean());
+        retry_ = null;
+      }
+      return retryBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:runsvc.v1.RunSpec)

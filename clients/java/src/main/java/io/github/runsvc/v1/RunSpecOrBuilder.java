@@ -134,7 +134,7 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+   * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -143,7 +143,7 @@ public interface RunSpecOrBuilder extends
   int getMultitaskStrategyValue();
   /**
    * <pre>
-   * Unset: REJECT. Create ignores it, but rejects ENQUEUE.
+   * Unset: REJECT. Create ignores it, but refuses ENQUEUE.
    * </pre>
    *
    * <code>.runsvc.v1.MultitaskStrategy multitask_strategy = 6 [json_name = "multitaskStrategy"];</code>
@@ -214,8 +214,8 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -224,8 +224,8 @@ public interface RunSpecOrBuilder extends
   boolean hasLeaseTtl();
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -234,8 +234,8 @@ public interface RunSpecOrBuilder extends
   com.google.protobuf.Duration getLeaseTtl();
   /**
    * <pre>
-   * The length of the lease, 1 second to 1 hour. The lease starts at creation, so it must be renewed also while the run
-   * is PENDING. Needs worker_id. Unset: no lease.
+   * The length of the lease, 1 second to 1 hour. The lease starts when the run becomes PENDING, so it must be renewed
+   * also while the run is PENDING. Needs worker_id. Unset: no lease.
    * </pre>
    *
    * <code>.google.protobuf.Duration lease_ttl = 9 [json_name = "leaseTtl"];</code>
@@ -244,7 +244,7 @@ public interface RunSpecOrBuilder extends
 
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -253,7 +253,7 @@ public interface RunSpecOrBuilder extends
   boolean hasStartTimeout();
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -262,7 +262,7 @@ public interface RunSpecOrBuilder extends
   com.google.protobuf.Duration getStartTimeout();
   /**
    * <pre>
-   * Longest time from creation to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
+   * Longest time from PENDING to RUNNING, at most 30 days; a run that takes longer becomes TIMEOUT. Unset: no limit.
    * </pre>
    *
    * <code>.google.protobuf.Duration start_timeout = 10 [json_name = "startTimeout"];</code>
@@ -295,4 +295,146 @@ public interface RunSpecOrBuilder extends
    * <code>.google.protobuf.Duration timeout = 11 [json_name = "timeout"];</code>
    */
   com.google.protobuf.DurationOrBuilder getTimeoutOrBuilder();
+
+  /**
+   * <pre>
+   * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+   * @return The enum numeric value on the wire for handover.
+   */
+  int getHandoverValue();
+  /**
+   * <pre>
+   * Whether the run waits until the executors of cancelled and displaced earlier runs have stopped. Unset: IMMEDIATE.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Handover handover = 12 [json_name = "handover"];</code>
+   * @return The handover.
+   */
+  io.github.runsvc.v1.Handover getHandover();
+
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   * @return Whether the notBefore field is set.
+   */
+  boolean hasNotBefore();
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   * @return The notBefore.
+   */
+  com.google.protobuf.Timestamp getNotBefore();
+  /**
+   * <pre>
+   * The run is QUEUED until this time, which is at most 30 days ahead. Unset, or a time that has passed: no delay.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp not_before = 13 [json_name = "notBefore"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getNotBeforeOrBuilder();
+
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return Whether the concurrencyKey field is set.
+   */
+  boolean hasConcurrencyKey();
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return The concurrencyKey.
+   */
+  java.lang.String getConcurrencyKey();
+  /**
+   * <pre>
+   * At most 128 characters, within the caller's owner. While as many runs with the same key are active as the limit for
+   * it allows, the run is QUEUED (see SetConcurrencyLimit). Unset or empty: none.
+   * </pre>
+   *
+   * <code>optional string concurrency_key = 14 [json_name = "concurrencyKey"];</code>
+   * @return The bytes for concurrencyKey.
+   */
+  com.google.protobuf.ByteString
+      getConcurrencyKeyBytes();
+
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   * @return Whether the queueTimeout field is set.
+   */
+  boolean hasQueueTimeout();
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   * @return The queueTimeout.
+   */
+  com.google.protobuf.Duration getQueueTimeout();
+  /**
+   * <pre>
+   * Longest time from creation in QUEUED, at most 30 days; a run that waits longer becomes TIMEOUT. Unset: no limit.
+   * </pre>
+   *
+   * <code>.google.protobuf.Duration queue_timeout = 15 [json_name = "queueTimeout"];</code>
+   */
+  com.google.protobuf.DurationOrBuilder getQueueTimeoutOrBuilder();
+
+  /**
+   * <pre>
+   * The order of claims: runs of a higher priority first, 1 to 5. Unset or 0: 3.
+   * </pre>
+   *
+   * <code>int32 priority = 16 [json_name = "priority"];</code>
+   * @return The priority.
+   */
+  int getPriority();
+
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   * @return Whether the retry field is set.
+   */
+  boolean hasRetry();
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   * @return The retry.
+   */
+  io.github.runsvc.v1.Retry getRetry();
+  /**
+   * <pre>
+   * Further attempts after a failure. Unset: none.
+   * </pre>
+   *
+   * <code>.runsvc.v1.Retry retry = 17 [json_name = "retry"];</code>
+   */
+  io.github.runsvc.v1.RetryOrBuilder getRetryOrBuilder();
 }

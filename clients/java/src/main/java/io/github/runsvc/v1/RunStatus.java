@@ -7,11 +7,12 @@ package io.github.runsvc.v1;
 
 /**
  * <pre>
- * The status of a run. PENDING and RUNNING are active; the others are terminal and final.
+ * The status of a run. PENDING and RUNNING are active, QUEUED is waiting; the others are terminal and final.
  *
- * Allowed transitions: PENDING to RUNNING, SUCCESS, ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT
- * or INTERRUPTED. Every other pair is rejected with INVALID_TRANSITION; reporting the status that a run already has
- * succeeds and changes nothing. Number 7 is kept free for QUEUED, which will be neither active nor an orphan.
+ * Allowed transitions: QUEUED to PENDING, TIMEOUT or INTERRUPTED, by the server only; PENDING to RUNNING, SUCCESS,
+ * ERROR, TIMEOUT or INTERRUPTED; RUNNING to SUCCESS, ERROR, TIMEOUT or INTERRUPTED, and by the server only to PENDING,
+ * for another attempt or after Release. Every other pair is rejected with INVALID_TRANSITION; reporting the status that
+ * a run already has succeeds and changes nothing.
  * </pre>
  *
  * Protobuf enum {@code runsvc.v1.RunStatus}
@@ -29,7 +30,8 @@ public enum RunStatus
   RUN_STATUS_UNSPECIFIED(0),
   /**
    * <pre>
-   * Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
+   * Admitted, not started. A new run that does not wait has this status; an executor starts it with Claim or
+   * SetStatus(RUNNING).
    * </pre>
    *
    * <code>RUN_STATUS_PENDING = 1;</code>
@@ -76,6 +78,15 @@ public enum RunStatus
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>
    */
   RUN_STATUS_INTERRUPTED(6),
+  /**
+   * <pre>
+   * Admitted, and waiting until all its gates are open (see QueueGate); then the server makes it PENDING. Neither active
+   * nor terminal.
+   * </pre>
+   *
+   * <code>RUN_STATUS_QUEUED = 7;</code>
+   */
+  RUN_STATUS_QUEUED(7),
   UNRECOGNIZED(-1),
   ;
 
@@ -98,7 +109,8 @@ public enum RunStatus
   public static final int RUN_STATUS_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Admitted, not started. A new run has this status; an executor starts it with SetStatus(RUNNING).
+   * Admitted, not started. A new run that does not wait has this status; an executor starts it with Claim or
+   * SetStatus(RUNNING).
    * </pre>
    *
    * <code>RUN_STATUS_PENDING = 1;</code>
@@ -145,6 +157,15 @@ public enum RunStatus
    * <code>RUN_STATUS_INTERRUPTED = 6;</code>
    */
   public static final int RUN_STATUS_INTERRUPTED_VALUE = 6;
+  /**
+   * <pre>
+   * Admitted, and waiting until all its gates are open (see QueueGate); then the server makes it PENDING. Neither active
+   * nor terminal.
+   * </pre>
+   *
+   * <code>RUN_STATUS_QUEUED = 7;</code>
+   */
+  public static final int RUN_STATUS_QUEUED_VALUE = 7;
 
 
   public final int getNumber() {
@@ -178,6 +199,7 @@ public enum RunStatus
       case 4: return RUN_STATUS_ERROR;
       case 5: return RUN_STATUS_TIMEOUT;
       case 6: return RUN_STATUS_INTERRUPTED;
+      case 7: return RUN_STATUS_QUEUED;
       default: return null;
     }
   }

@@ -198,4 +198,33 @@ public interface SetStatusRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getStopReasonBytes();
+
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * The attempt that the executor performs; another one than the run's is NOT_HOLDER. Unset: not checked.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 8 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
+
+  /**
+   * <pre>
+   * Only with ERROR: the run becomes PENDING again if attempts are left (see Retry).
+   * </pre>
+   *
+   * <code>bool retryable = 9 [json_name = "retryable"];</code>
+   * @return The retryable.
+   */
+  boolean getRetryable();
 }

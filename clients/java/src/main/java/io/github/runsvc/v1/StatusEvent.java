@@ -206,7 +206,7 @@ public enum StatusEvent
   }
   public static com.google.protobuf.Descriptors.EnumDescriptor
       getDescriptor() {
-    return io.github.runsvc.v1.RunProto.getDescriptor().getEnumTypes().get(6);
+    return io.github.runsvc.v1.RunProto.getDescriptor().getEnumTypes().get(8);
   }
 
   private static final StatusEvent[] VALUES = values();

@@ -17,7 +17,7 @@ public enum StatusReason
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * The executor itself reported the status, or the run is still active.
+   * The executor itself reported the status, or the run has not ended.
    * </pre>
    *
    * <code>STATUS_REASON_UNSPECIFIED = 0;</code>
@@ -49,7 +49,7 @@ public enum StatusReason
   STATUS_REASON_CLIENT_DISCONNECTED(3),
   /**
    * <pre>
-   * ERROR because the holder's lease expired.
+   * ERROR because the holder's lease expired; PENDING if the run waits for another attempt after that.
    * </pre>
    *
    * <code>STATUS_REASON_LEASE_EXPIRED = 4;</code>
@@ -79,6 +79,30 @@ public enum StatusReason
    * <code>STATUS_REASON_START_TIMEOUT_EXCEEDED = 7;</code>
    */
   STATUS_REASON_START_TIMEOUT_EXCEEDED(7),
+  /**
+   * <pre>
+   * TIMEOUT because the run was QUEUED for longer than its queue_timeout.
+   * </pre>
+   *
+   * <code>STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED = 8;</code>
+   */
+  STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED(8),
+  /**
+   * <pre>
+   * PENDING again, for another attempt: the executor reported an ERROR as retryable.
+   * </pre>
+   *
+   * <code>STATUS_REASON_RETRYABLE_ERROR = 9;</code>
+   */
+  STATUS_REASON_RETRYABLE_ERROR(9),
+  /**
+   * <pre>
+   * PENDING again because its holder released it.
+   * </pre>
+   *
+   * <code>STATUS_REASON_RELEASED = 10;</code>
+   */
+  STATUS_REASON_RELEASED(10),
   UNRECOGNIZED(-1),
   ;
 
@@ -93,7 +117,7 @@ public enum StatusReason
   }
   /**
    * <pre>
-   * The executor itself reported the status, or the run is still active.
+   * The executor itself reported the status, or the run has not ended.
    * </pre>
    *
    * <code>STATUS_REASON_UNSPECIFIED = 0;</code>
@@ -125,7 +149,7 @@ public enum StatusReason
   public static final int STATUS_REASON_CLIENT_DISCONNECTED_VALUE = 3;
   /**
    * <pre>
-   * ERROR because the holder's lease expired.
+   * ERROR because the holder's lease expired; PENDING if the run waits for another attempt after that.
    * </pre>
    *
    * <code>STATUS_REASON_LEASE_EXPIRED = 4;</code>
@@ -155,6 +179,30 @@ public enum StatusReason
    * <code>STATUS_REASON_START_TIMEOUT_EXCEEDED = 7;</code>
    */
   public static final int STATUS_REASON_START_TIMEOUT_EXCEEDED_VALUE = 7;
+  /**
+   * <pre>
+   * TIMEOUT because the run was QUEUED for longer than its queue_timeout.
+   * </pre>
+   *
+   * <code>STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED = 8;</code>
+   */
+  public static final int STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED_VALUE = 8;
+  /**
+   * <pre>
+   * PENDING again, for another attempt: the executor reported an ERROR as retryable.
+   * </pre>
+   *
+   * <code>STATUS_REASON_RETRYABLE_ERROR = 9;</code>
+   */
+  public static final int STATUS_REASON_RETRYABLE_ERROR_VALUE = 9;
+  /**
+   * <pre>
+   * PENDING again because its holder released it.
+   * </pre>
+   *
+   * <code>STATUS_REASON_RELEASED = 10;</code>
+   */
+  public static final int STATUS_REASON_RELEASED_VALUE = 10;
 
 
   public final int getNumber() {
@@ -189,6 +237,9 @@ public enum StatusReason
       case 5: return STATUS_REASON_ORPHANED;
       case 6: return STATUS_REASON_TIMEOUT_EXCEEDED;
       case 7: return STATUS_REASON_START_TIMEOUT_EXCEEDED;
+      case 8: return STATUS_REASON_QUEUE_TIMEOUT_EXCEEDED;
+      case 9: return STATUS_REASON_RETRYABLE_ERROR;
+      case 10: return STATUS_REASON_RELEASED;
       default: return null;
     }
   }

@@ -269,7 +269,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-   * created. Unset: start with a snapshot (of active runs, for a thread or all).
+   * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -282,7 +282,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-   * created. Unset: start with a snapshot (of active runs, for a thread or all).
+   * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1409,7 +1409,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-     * created. Unset: start with a snapshot (of active runs, for a thread or all).
+     * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1422,7 +1422,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-     * created. Unset: start with a snapshot (of active runs, for a thread or all).
+     * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1435,7 +1435,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-     * created. Unset: start with a snapshot (of active runs, for a thread or all).
+     * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -1452,7 +1452,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-     * created. Unset: start with a snapshot (of active runs, for a thread or all).
+     * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
      * </pre>
      *
      * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>

@@ -98,7 +98,7 @@ public interface StreamStatusRequestOrBuilder extends
   /**
    * <pre>
    * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-   * created. Unset: start with a snapshot (of active runs, for a thread or all).
+   * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>
@@ -108,7 +108,7 @@ public interface StreamStatusRequestOrBuilder extends
   /**
    * <pre>
    * Start with the first change after this revision, without a snapshot. 0 means every change since the store was
-   * created. Unset: start with a snapshot (of active runs, for a thread or all).
+   * created. Unset: start with a snapshot (of active and queued runs, for a thread or all).
    * </pre>
    *
    * <code>optional uint64 after_revision = 4 [json_name = "afterRevision"];</code>

@@ -117,4 +117,23 @@ public interface UpdateProgressRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getWorkerIdBytes();
+
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 6 [json_name = "attempt"];</code>
+   * @return Whether the attempt field is set.
+   */
+  boolean hasAttempt();
+  /**
+   * <pre>
+   * As in SetStatusRequest.
+   * </pre>
+   *
+   * <code>optional int32 attempt = 6 [json_name = "attempt"];</code>
+   * @return The attempt.
+   */
+  int getAttempt();
 }

@@ -1,0 +1,118 @@
+"""Wakes: runs whose not_before has come move on. A timer is set to the earliest of them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runsvc.commit.command import ExclusiveCommand
+from runsvc.core.errors import CorruptRow
+from runsvc.core.model import RunStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from runsvc.commit.exclusive import ExclusiveTransaction
+    from runsvc.commit.group_commit import Committed
+    from runsvc.commit.writer import Writer
+    from runsvc.store.queue import Wake
+    from runsvc.timekeeper import Timekeeper
+
+#: Pause between two passes, so that runs with nearly the same time share one.
+INTERVAL: Final = timedelta(milliseconds=5)
+#: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
+LIMIT: Final = 200
+#: The longest wait, in seconds, before the clock is read again: it may have been set.
+_LONGEST_WAIT: Final = 1.0
+
+
+class Pass(NamedTuple):
+    """The result of a pass."""
+
+    #: The last run that was looked at.
+    position: Wake | None
+    #: The time of the next one; None if there is none.
+    next: datetime | None
+
+
+class Wakes:
+    """Moves runs on at their time. Belongs to the event loop."""
+
+    def __init__(self, writer: Writer, timekeeper: Timekeeper, *, limit: int = LIMIT) -> None:
+        self._writer = writer
+        self._timekeeper = timekeeper
+        self._limit = limit
+        #: Runs up to here have had their time. Those among them that still wait do so at another gate.
+        self._position: Wake | None = None
+        #: The time of the next run, which may have moved on already; None: no run waits for its time.
+        self._next: datetime | None = None
+        self._is_first = True
+        self._changed = asyncio.Event()
+
+    def note(self, committed: Committed) -> None:
+        """Note that a run waits for its time since this commit. After an unknown outcome, the store is read."""
+        self._is_first |= committed.unsettled
+        at = committed.wakes_at
+        if committed.unsettled or (at is not None and (self._next is None or at < self._next)):
+            self._next = at or self._next
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Wait until the time of a run has come, and move on all runs whose time has come."""
+        await self._due()
+        while await self._pass():
+            pass
+
+    async def _due(self) -> None:
+        while not self._is_first and (seconds := self._seconds_left()) > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def _seconds_left(self) -> float:
+        if self._next is None:
+            return _LONGEST_WAIT
+        left = (self._next - self._timekeeper.machine()).total_seconds()
+        return min(left, _LONGEST_WAIT)
+
+    async def _pass(self) -> bool:
+        """Move some runs on. Return True if there may be more whose time has come."""
+        position = self._position
+        # Runs that are saved during the pass are noted again.
+        self._next = None
+        self._is_first = True
+        result = await self._writer.submit(
+            ExclusiveCommand(lambda tx: wake(tx, position, self._limit))
+        )
+        self._is_first = False
+        self._position = result.position
+        if result.next is not None:
+            self._next = result.next if self._next is None else min(self._next, result.next)
+        return result.next is not None and result.next <= self._timekeeper.machine()
+
+
+def wake(tx: ExclusiveTransaction, after: Wake | None, limit: int) -> Pass:
+    """Move on the runs after a position whose time has come."""
+    for each in tx.reads.waking(after, limit + 1):
+        if each.at > tx.time or limit == 0:
+            return Pass(after, each.at)
+        _wake_one(tx, each.run_id)
+        after, limit = each, limit - 1
+    return Pass(after, None)
+
+
+def _wake_one(tx: ExclusiveTransaction, run_id: str) -> None:
+    try:
+        run = tx.find(run_id)
+    except CorruptRow:
+        return
+    if run is None:
+        return
+    if run.status is RunStatus.QUEUED:
+        tx.reconsider(run.owner, run.thread_id)
+    else:
+        tx.save(run, tx.with_turn(run))
