@@ -68,7 +68,21 @@ fn spec(json: &Value) -> Option<RunSpec> {
             lease_ttl: duration(json, "lease_ttl_ms"),
             start_timeout: duration(json, "start_timeout_ms"),
             timeout: duration(json, "timeout_ms"),
+            handover: enumerated!(&json["handover"], Handover, "HANDOVER_"),
+            concurrency_key: optional(json, "concurrency_key"),
+            queue_timeout: duration(json, "queue_timeout_ms"),
+            priority: integer(json, "priority").unwrap_or_default(),
+            retry: retry(&json["retry"]),
+            not_before: None,
         }
+    })
+}
+
+fn retry(json: &Value) -> Option<Retry> {
+    json.is_object().then(|| Retry {
+        max_attempts: integer(json, "max_attempts").unwrap_or_default(),
+        backoff: duration(json, "backoff_ms"),
+        ..Retry::default()
     })
 }
 
@@ -102,6 +116,8 @@ pub fn set_status(json: &Value) -> SetStatusRequest {
         lease_ttl: duration(json, "lease_ttl_ms"),
         result: structure(&json["result"]),
         stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
+        retryable: flag(json, "retryable"),
     }
 }
 
@@ -114,6 +130,8 @@ pub fn complete(json: &Value) -> CompleteRequest {
         worker_id: optional(json, "worker_id"),
         result: structure(&json["result"]),
         stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
+        retryable: flag(json, "retryable"),
     }
 }
 
@@ -124,6 +142,7 @@ pub fn update_progress(json: &Value) -> UpdateProgressRequest {
         sequence: integer(json, "sequence"),
         r#final: flag(json, "final"),
         worker_id: optional(json, "worker_id"),
+        attempt: integer(json, "attempt"),
     }
 }
 
@@ -144,7 +163,11 @@ pub fn update_metadata(json: &Value) -> UpdateMetadataRequest {
 }
 
 pub fn heartbeat(json: &Value) -> HeartbeatRequest {
-    HeartbeatRequest { run_id: text(json, "run_id"), worker_id: text(json, "worker_id") }
+    HeartbeatRequest {
+        run_id: text(json, "run_id"),
+        worker_id: text(json, "worker_id"),
+        attempt: integer(json, "attempt"),
+    }
 }
 
 pub fn cancel(json: &Value) -> CancelRequest {
@@ -161,6 +184,7 @@ pub fn acknowledge_cancel(json: &Value) -> AcknowledgeCancelRequest {
         worker_id: optional(json, "worker_id"),
         progress: progress(json),
         stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::watch_source::WatchSource;
 use crate::{Bearer, RunClientBuilder, RunError, RunPages, SettingsError, Watch};
 
 const DEFAULT_OUTAGE: Duration = Duration::from_secs(60);
+/// The wait of a claim whose request has none.
+const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 
 /// The generated stub of the RunService. It adds the token, but no deadlines and no retries.
 pub type RunStub = RunServiceClient<InterceptedService<Channel, Bearer>>;
@@ -202,6 +204,19 @@ impl RunClient {
             .map(|response| response.run.unwrap_or_default())
     }
 
+    /// Asks for PENDING runs, which become RUNNING under the worker id of the request. Waits for a run if there is none.
+    /// The deadline of the client counts from the end of this wait. With a `request_id`, the call can be repeated.
+    pub async fn claim(&self, request: ClaimRequest) -> Result<ClaimResponse, RunError> {
+        let wait = request.wait.and_then(|wait| wait.try_into().ok());
+        let client = self.with_timeout(self.timeout.saturating_add(wait.unwrap_or(DEFAULT_WAIT)));
+        call!(client, !request.request_id.is_empty(), claim, request).await
+    }
+
+    /// Gives a run back: it becomes PENDING again, and the attempt does not count.
+    pub async fn release(&self, request: ReleaseRequest) -> Result<Run, RunError> {
+        call!(self, false, release, request).await.map(|response| response.run.unwrap_or_default())
+    }
+
     /// Cancels a run. Takes a run id, or a request with an action and a note. The outcome distinguishes a run that this
     /// call cancelled from one that had ended before.
     pub async fn cancel(
@@ -237,6 +252,22 @@ impl RunClient {
     /// Returns the version of the server, and figures of its store. For operators.
     pub async fn get_server_info(&self) -> Result<GetServerInfoResponse, RunError> {
         call!(self.admin_stub, self, true, get_server_info, GetServerInfoRequest {}).await
+    }
+
+    /// Sets, changes or removes a concurrency limit. For operators.
+    pub async fn set_concurrency_limit(
+        &self,
+        request: SetConcurrencyLimitRequest,
+    ) -> Result<(), RunError> {
+        call!(self.admin_stub, self, false, set_concurrency_limit, request).await.map(|_| ())
+    }
+
+    /// Returns all concurrency limits. For operators.
+    pub async fn list_concurrency_limits(&self) -> Result<Vec<ConcurrencyLimit>, RunError> {
+        let request = ListConcurrencyLimitsRequest {};
+        call!(self.admin_stub, self, true, list_concurrency_limits, request)
+            .await
+            .map(|response| response.limits)
     }
 
     /// Watches a run until it ends. Takes a run id, or a request with another target or other options. The watch

@@ -1,18 +1,15 @@
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::outcome::End;
-use crate::panics;
-use crate::reports::Reports;
-use crate::supervision::supervise;
+use crate::perform::Started;
+use crate::reports;
 use crate::v1::Run;
 use crate::worker_ids::new_worker_id;
-use crate::{Execution, Outcome, RunClient, RunError};
+use crate::{Execution, Failure, Outcome, RunClient, RunError};
 
 /// Configures an execution.
 #[derive(Clone, Debug)]
@@ -55,6 +52,8 @@ pub enum ExecuteError {
     Fenced(Box<Run>),
     /// The report of the start or of the end failed.
     Call(RunError),
+    /// The handler of a [`Worker`](crate::Worker) panicked, and the run was reported as ERROR: the text of the panic.
+    Panicked(String),
 }
 
 impl From<RunError> for ExecuteError {
@@ -69,6 +68,7 @@ impl fmt::Display for ExecuteError {
             Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
             Self::Fenced(_) => f.write_str("The fence stopped the handler of the run"),
             Self::Call(error) => error.fmt(f),
+            Self::Panicked(text) => f.write_str(text),
         }
     }
 }
@@ -80,8 +80,8 @@ impl RunClient {
     /// reports the end.
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS, with an [`Outcome`], or with the final
-    /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error. Returns the run as
-    /// reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
+    /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error; after
+    /// [`Failure::retryable`] it becomes PENDING again if attempts are left. Returns the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
@@ -109,42 +109,13 @@ impl RunClient {
     where
         F: Future<Output = Result<O, E>>,
         O: Into<Outcome>,
-        E: fmt::Display,
+        E: Into<Failure>,
     {
-        let run_id = run_id.into();
-        let reports = Reports::new(self, &options, &run_id);
         let began = Instant::now();
-        let run = reports.start().await?;
-        let reports = reports.of_the_end(&run);
+        let run = reports::start(self, &options, &run_id.into()).await?;
         let stop = Arc::new(watch::Sender::new(None));
-        let handled = async {
-            let run = match reports.with_kwargs(run.clone()).await {
-                Ok(run) => run,
-                Err(error) => {
-                    let reason = *stop.borrow();
-                    return reports.finish_unread(reason, error).await;
-                }
-            };
-            let kwargs = run.kwargs.clone();
-            let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
-            let outcome = panics::catch(async { handler(execution.clone()).await }).await;
-            let reason = *stop.borrow();
-            let (outcome, error, panic) = match outcome {
-                Ok(Ok(outcome)) => (outcome.into(), None, None),
-                Ok(Err(error)) => (Outcome::default(), Some(panics::error_text(error)), None),
-                Err(panic) => (Outcome::default(), Some(panics::panic_text(&*panic)), Some(panic)),
-            };
-            let end = End { outcome: execution.complete(outcome), error };
-            let answer = reports.finish(reason, end).await;
-            if let Some(panic) = panic {
-                resume_unwind(panic);
-            }
-            answer.map(|run| Run { kwargs, ..run })
-        };
-        tokio::select! {
-            run = handled => run,
-            () = supervise(self, &options, &run, &stop, began) => unreachable!("supervision never ends"),
-        }
+        let started = Started { client: self, options: &options, run: &run, began, stop };
+        started.perform(false, handler).await
     }
 }
 

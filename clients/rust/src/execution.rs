@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use tokio::sync::{self, watch};
 
 use crate::outcome::merged;
+use crate::reports::attempt_of;
 use crate::v1::{Progress, Run, RunStatus, UpdateProgressRequest};
 use crate::{Outcome, RunClient, RunError};
 
@@ -37,6 +38,8 @@ pub(crate) enum StopReason {
     Lost,
     /// The lease may be over.
     Fenced,
+    /// The worker shuts down, and gives the run back.
+    Released,
 }
 
 impl Execution {
@@ -64,12 +67,14 @@ impl Execution {
         &self.run
     }
 
-    /// True if others have ended the run, or the fence has stopped it. The handler should return then.
+    /// True if others have ended the run, the fence has stopped it, or its worker shuts down. The handler should return
+    /// then.
     pub fn is_stopped(&self) -> bool {
         self.stopped.borrow().is_some()
     }
 
-    /// Waits until others have ended the run, or the fence has stopped it. The handler should return then. Meant for `tokio::select!`.
+    /// Waits until others have ended the run, the fence has stopped it, or its worker shuts down. The handler should
+    /// return then. Meant for `tokio::select!`.
     pub async fn stopped(&self) {
         // Fails when the handler has returned: the run can no longer be stopped.
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
@@ -96,7 +101,7 @@ impl Execution {
         let (before, request) = self.store(&progress);
         match self.client.update_progress(request).await {
             Ok(answer) => {
-                self.stop_for(answer.run.as_ref().and_then(StopReason::of));
+                self.stop_for(answer.run.as_ref().and_then(|run| StopReason::of(run, &self.run)));
                 Ok(answer.applied)
             }
             Err(error) if error.is_refusal() => {
@@ -122,6 +127,7 @@ impl Execution {
             progress: Some(total),
             sequence: Some(reported.sequence),
             worker_id: self.worker_id.clone(),
+            attempt: attempt_of(&self.run),
             ..UpdateProgressRequest::default()
         };
         (before, request)
@@ -159,11 +165,14 @@ pub(crate) fn stop_handler(stop: &watch::Sender<Option<StopReason>>, reason: Opt
 }
 
 impl StopReason {
-    /// Returns the reason to stop that the status of the run gives. None if the run is active.
-    pub(crate) fn of(run: &Run) -> Option<Self> {
+    /// Returns the reason to stop that the present state of the started run gives. None if the run is in progress.
+    pub(crate) fn of(run: &Run, started: &Run) -> Option<Self> {
         match run.status() {
+            _ if run.attempt > 0 && run.attempt != started.attempt => Some(Self::Lost),
             RunStatus::Interrupted => Some(Self::Cancelled),
             RunStatus::Success | RunStatus::Error | RunStatus::Timeout => Some(Self::Lost),
+            // PENDING again, after an attempt whose lease was over.
+            RunStatus::Pending if run.attempt > 0 => Some(Self::Lost),
             // A status that only a newer server knows counts as active.
             _ => None,
         }

@@ -29,19 +29,24 @@ mod credential;
 mod error;
 mod execute;
 mod execution;
+mod failure;
+mod health;
 mod lengths;
 mod outcome;
 mod pages;
 mod panics;
+mod perform;
 mod reports;
 mod requests;
 mod settings;
+mod shutdown;
 mod streams;
 mod supervision;
 #[cfg(test)]
 mod testing;
 mod watch;
 mod watch_source;
+mod worker;
 mod worker_ids;
 
 /// The generated code: messages, enums and stubs.
@@ -55,6 +60,8 @@ pub use client::{AdminStub, RunClient, RunStub};
 pub use error::{Kind, RunError, Violation};
 pub use execute::{ExecuteError, ExecuteOptions};
 pub use execution::Execution;
+pub use failure::Failure;
+pub use health::{WorkerHealth, WorkerState};
 pub use outcome::Outcome;
 pub use pages::RunPages;
 /// The crate of the types `Struct`, `Duration` and `Timestamp` in the generated code.
@@ -62,6 +69,7 @@ pub use prost_types;
 pub use settings::{RunClientBuilder, SettingsError};
 pub use tonic::Code;
 pub use watch::Watch;
+pub use worker::{OnEnd, Worker, WorkerHandle, WorkerOptions};
 
 use reports::truncated;
 

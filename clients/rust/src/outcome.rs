@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::v1::{ModelUsage, Progress};
-use crate::{Kind, RunError, truncated};
+use crate::{Failure, Kind, RunError, truncated};
 
 /// The largest usage and result that fit into a report of the end, in bytes: the server accepts messages of 4 MiB.
 const MAX_BYTES: usize = (4 << 20) - (32 << 10);
@@ -55,8 +55,8 @@ impl From<()> for Outcome {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct End {
     pub(crate) outcome: Outcome,
-    /// The text of the handler's error. None: the run is SUCCESS.
-    pub(crate) error: Option<String>,
+    /// None: the run is SUCCESS.
+    pub(crate) failure: Option<Failure>,
 }
 
 impl End {

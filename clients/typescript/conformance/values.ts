@@ -31,10 +31,23 @@ export type Fields = { [key: string]: Json };
 /** Performs a command with these fields. The result is the `ok` of the answer. */
 export type Command = (fields: Fields) => Promise<Json> | Json;
 
+/** The fields that are not part of an answer: see RUN in clients/conformance/README.md. */
+const UNWRITTEN: ReadonlySet<string> = new Set([
+  "runsvc.v1.Run.attempt",
+  "runsvc.v1.Run.fencing_token",
+  "runsvc.v1.Run.handover",
+  "runsvc.v1.Run.priority",
+  "runsvc.v1.Run.queue",
+  "runsvc.v1.Run.retry",
+  "runsvc.v1.Cancellation.requested_by",
+]);
+
 /** Convert a message for an answer. Unset, empty and zero fields are left out. */
 export function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Fields {
   const values = message as unknown as Record<string, unknown>;
-  const set = schema.fields.filter((field) => isFieldSet(message, field));
+  const set = schema.fields.filter(
+    (field) => isFieldSet(message, field) && !UNWRITTEN.has(`${schema.typeName}.${field.name}`),
+  );
   return Object.assign({}, ...set.map((field) => writeField(field, values[field.localName])));
 }
 

@@ -22,8 +22,10 @@ import {
 import { checkLength, durationOf } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
+  AttemptOptions,
   CallOptions,
   CancelOptions,
+  ClaimOptions,
   CompleteOptions,
   CreationOptions,
   ListOptions,
@@ -36,6 +38,10 @@ import type {
 } from "./options.js";
 import { type ClientOptions, type Settings, settingsOf } from "./settings.js";
 import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.js";
+import { Worker, type WorkerOptions } from "./worker.js";
+
+/** The wait of a claim that sets none. */
+const DEFAULT_WAIT_MS = 20_000;
 
 /**
  * A client of runsvc. It connects with the first call. Close it after use.
@@ -155,9 +161,9 @@ export class RunClient implements Disposable {
     status: RunStatus,
     options: SetStatusOptions = {},
   ): Promise<WithRun<SetStatusResponse>> {
-    const { workerId, error, result, stopReason, leaseTtlMs } = options;
+    const { leaseTtlMs, timeoutMs, signal, ...report } = options;
     const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
-    const request = { runId, status, workerId, error, result, stopReason, leaseTtl };
+    const request = { runId, status, ...report, leaseTtl };
     return withRun(await callUnary(this.stub.setStatus, request, options));
   }
 
@@ -167,8 +173,8 @@ export class RunClient implements Disposable {
     status: RunStatus,
     options: CompleteOptions = {},
   ): Promise<WithRun<CompleteResponse>> {
-    const { workerId, error, result, stopReason, progress } = options;
-    const request = { runId, status, workerId, error, result, stopReason, progress };
+    const { timeoutMs, signal, ...report } = options;
+    const request = { runId, status, ...report };
     return withRun(await callUnary(this.stub.complete, request, options));
   }
 
@@ -178,8 +184,8 @@ export class RunClient implements Disposable {
     progress: ProgressInit,
     options: UpdateProgressOptions = {},
   ): Promise<WithRun<UpdateProgressResponse>> {
-    const { workerId, sequence, final } = options;
-    const request = { runId, progress, workerId, sequence, final };
+    const { workerId, attempt, sequence, final } = options;
+    const request = { runId, progress, workerId, attempt, sequence, final };
     return withRun(await callUnary(this.stub.updateProgress, request, options));
   }
 
@@ -202,8 +208,39 @@ export class RunClient implements Disposable {
   }
 
   /** Renew the lease of the holder. If the returned run is INTERRUPTED, it was cancelled. */
-  async heartbeat(runId: string, workerId: string, options: CallOptions = {}): Promise<Run> {
-    return withRun(await callUnary(this.stub.heartbeat, { runId, workerId }, options)).run;
+  async heartbeat(runId: string, workerId: string, options: AttemptOptions = {}): Promise<Run> {
+    const request = { runId, workerId, attempt: options.attempt };
+    return withRun(await callUnary(this.stub.heartbeat, request, options)).run;
+  }
+
+  /**
+   * Ask for PENDING runs, which become RUNNING under this worker id. Waits for a run if there is none. The deadline counts
+   * from the end of this wait. With a `requestId`, the call can be retried.
+   */
+  async claim(workerId: string, options: ClaimOptions): Promise<Run[]> {
+    const { assistantIds, maxRuns, leaseTtlMs, waitMs, requestId, signal } = options;
+    const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
+    const wait = durationOf("waitMs", waitMs);
+    const target = assistantIds ? { assistantIds } : { anyAssistant: true };
+    const deadline = options.timeoutMs ?? this.timeoutMs;
+    const timeoutMs = deadline === 0 ? 0 : deadline + (waitMs ?? DEFAULT_WAIT_MS);
+    const request = { workerId, ...target, maxRuns, leaseTtl, wait, requestId };
+    return (await callUnary(this.stub.claim, request, { timeoutMs, signal })).runs;
+  }
+
+  /** Give a run back: it becomes PENDING again, and the attempt does not count. */
+  async release(runId: string, workerId: string, options: AttemptOptions = {}): Promise<Run> {
+    const request = { runId, workerId, attempt: options.attempt };
+    return withRun(await callUnary(this.stub.release, request, options)).run;
+  }
+
+  /**
+   * Create a worker, which claims runs and performs them with the handler. It begins with {@link Worker.run}.
+   *
+   * @throws RangeError if an option is invalid.
+   */
+  worker(options: WorkerOptions, handler: Handler): Worker {
+    return new Worker(this, options, handler);
   }
 
   /** Cancel a run. `outcome` distinguishes a run that this call cancelled from one that had ended before. */
@@ -217,8 +254,8 @@ export class RunClient implements Disposable {
     runId: string,
     options: AcknowledgeCancelOptions = {},
   ): Promise<WithRun<AcknowledgeCancelResponse>> {
-    const { workerId, progress, stopReason } = options;
-    const request = { runId, workerId, progress, stopReason };
+    const { workerId, attempt, progress, stopReason } = options;
+    const request = { runId, workerId, attempt, progress, stopReason };
     return withRun(await callUnary(this.stub.acknowledgeCancel, request, options));
   }
 

@@ -96,6 +96,14 @@ export class UnavailableError extends RunError {
   override readonly name = "UnavailableError";
 }
 
+/**
+ * Thrown by a handler: another attempt may succeed. The run becomes PENDING again as long as attempts are left (`retry` of
+ * its specification), and ERROR otherwise.
+ */
+export class RetryableError extends Error {
+  override readonly name: string = "RetryableError";
+}
+
 const BY_REASON: ReadonlyMap<string, typeof RunError> = new Map([["THREAD_BUSY", ThreadBusyError]]);
 const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunError>([
   [Code.NotFound, NotFoundError],

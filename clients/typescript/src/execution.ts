@@ -52,7 +52,10 @@ export type Handler = (execution: Execution) => Promise<Outcome | ProgressInit |
 export interface Execution {
   /** The run as it was started, with its kwargs. */
   readonly run: Run;
-  /** Aborted with an AbortError when others have ended the run, or the fence has stopped it. The handler should stop then. */
+  /**
+   * Aborted with an AbortError when others have ended the run, the fence has stopped it, or its worker shuts down. The
+   * handler should stop then.
+   */
   readonly signal: AbortSignal;
   /**
    * The run as others have ended it; its cancellation contains the action to take. Undefined while the run is in
@@ -81,7 +84,10 @@ export type Executed =
    * them or no message can hold them.
    */
   | { outcome: "completed"; run: Run; rejection?: RunError }
-  /** The run ended as ERROR. `error`: the error that the handler threw. */
+  /**
+   * The run ended as ERROR, or is PENDING for another attempt after a {@link RetryableError}. `error`: the error that the
+   * handler threw.
+   */
   | { outcome: "failed"; run: Run; error: unknown }
   /**
    * The run was cancelled or displaced by a newer run. `error`: the error that the handler threw when it was stopped.
@@ -89,6 +95,8 @@ export type Executed =
   | { outcome: "cancelled"; run: Run; error?: unknown }
   /** The fence stopped the handler, and the run ended as ERROR. `error`: the error that the handler threw then. */
   | { outcome: "fenced"; run: Run; error?: unknown }
+  /** Only of a {@link Worker} that was stopped: the run was given back. `error`: the error that the handler threw then. */
+  | { outcome: "released"; run: Run; error?: unknown }
   /**
    * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the
    * server.

@@ -2,7 +2,7 @@
 
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Executed, ExecuteOptions, Handler } from "./execution.js";
-import { RunStatus } from "./gen/runsvc/v1/run_pb.js";
+import { type Run, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 import { checkLength } from "./lengths.js";
 import { isTransient, retryReport } from "./report.js";
 import { type ExecutorCalls, RunningExecution } from "./runningExecution.js";
@@ -24,18 +24,18 @@ export async function execute(
   const began = performance.now();
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
   const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY, isTransient);
-  const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
-  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS), began);
-  const finished = new AbortController();
-  const supervision = [
-    execution.watch(finished.signal),
-    workerId && ttlMs && execution.keepLease(ttlMs, workerId, finished.signal),
-    options.fence && ttlMs && execution.enforceFence(ttlMs, finished.signal),
-  ];
-  try {
-    return await execution.finish(await execution.perform(handler));
-  } finally {
-    finished.abort();
-    await Promise.all(supervision);
-  }
+  const execution = started(calls, run, { ...options, workerId }, began);
+  return execution.supervised(async () => execution.finish(await execution.perform(handler)));
+}
+
+/** The execution of a run that was started at this time. */
+export function started(
+  calls: ExecutorCalls,
+  run: Run,
+  options: { workerId: string | undefined; leaseTtlMs?: number; fence?: boolean },
+  began: number,
+): RunningExecution {
+  const ttlMs = options.leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
+  const supervision = { workerId: options.workerId, ttlMs, fence: options.fence ?? false };
+  return new RunningExecution(calls, run, supervision, Math.max(ttlMs, MIN_RETRY_MS), began);
 }

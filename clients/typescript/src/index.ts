@@ -13,6 +13,7 @@ export {
   InvalidArgumentError,
   NotFoundError,
   type Reason,
+  RetryableError,
   RunError,
   ThreadBusyError,
   UnavailableError,
@@ -36,8 +37,10 @@ export {
 export type { StreamStatusResponse } from "./gen/runsvc/v1/run_service_pb.js";
 export type {
   AcknowledgeCancelOptions,
+  AttemptOptions,
   CallOptions,
   CancelOptions,
+  ClaimOptions,
   CompleteOptions,
   CreationOptions,
   EndOptions,
@@ -53,3 +56,4 @@ export type {
 export { type ClientOptions, DEFAULT_TARGET } from "./settings.js";
 export { isTerminal } from "./status.js";
 export type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+export { Worker, type WorkerHealth, type WorkerOptions } from "./worker.js";

@@ -37,8 +37,28 @@ export interface ListOptions extends CallOptions {
   statuses?: RunStatus[];
 }
 
+/** Options of calls that concern one attempt at a run. */
+export interface AttemptOptions extends CallOptions {
+  /** The attempt that the executor performs: another one than the run's is refused. Default: not checked. */
+  attempt?: number;
+}
+
+/** Options of {@link RunClient.claim}. */
+export interface ClaimOptions extends CallOptions {
+  /** The assistants whose runs the worker performs, at most 16. Default: runs of every assistant. */
+  assistantIds?: string[];
+  /** The maximum number of runs, 1 to 32. Default: 1. */
+  maxRuns?: number;
+  /** The lease of each run in milliseconds, from 1 second to 1 hour. */
+  leaseTtlMs: number;
+  /** How long to wait for a run, in milliseconds, at most 60 seconds. Default: 20 seconds. */
+  waitMs?: number;
+  /** Identifies the claim, so that it can be retried, by the client too: the same id returns the same runs. */
+  requestId?: string;
+}
+
 /** Options of the reports of an executor. */
-export interface ReportOptions extends CallOptions {
+export interface ReportOptions extends AttemptOptions {
   /** The id of the executor. Required if the run has a holder. */
   workerId?: string;
 }
@@ -51,6 +71,8 @@ export interface EndOptions extends ReportOptions {
   result?: JsonObject;
   /** Why the run stopped, in a word of the executor's own, of at most 128 characters. */
   stopReason?: string;
+  /** Only with ERROR: the run becomes PENDING again if attempts are left. */
+  retryable?: boolean;
 }
 
 /** Options of {@link RunClient.setStatus}. */

@@ -2,7 +2,7 @@
 
 import { Code } from "@connectrpc/connect";
 import { Backoff, pause } from "./backoff.js";
-import { RunError } from "./errors.js";
+import { RetryableError, RunError } from "./errors.js";
 import type { Progress } from "./gen/runsvc/v1/run_pb.js";
 
 /** The longest error text that is sent. The server keeps 16 KiB of it and marks the cut. */
@@ -61,6 +61,15 @@ const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Unknown,
   Code.Internal,
 ]);
+
+/** Whether another attempt may succeed after this error. */
+export function isRetryable(error: unknown): boolean {
+  try {
+    return error instanceof RetryableError;
+  } catch {
+    return false;
+  }
+}
 
 /** The text of a thrown value, truncated to the length that is sent. Never throws. */
 export function errorText(error: unknown): string {

@@ -8,14 +8,22 @@ import { ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v
 import { warnIfLate } from "./lateness.js";
 import type {
   AcknowledgeCancelOptions,
-  CallOptions,
+  AttemptOptions,
   CompleteOptions,
   ProgressInit,
   SetStatusOptions,
   UpdateProgressOptions,
 } from "./options.js";
 import { dropRejected, type End, isEmpty, mergedProgress, readOutcome, unsendable } from "./outcome.js";
-import { errorText, isOutage, isRefusal, orRefusal, retryReport } from "./report.js";
+import {
+  errorText,
+  isOutage,
+  isRefusal,
+  isRetryable,
+  isTransient,
+  orRefusal,
+  retryReport,
+} from "./report.js";
 import { isTerminal } from "./status.js";
 import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
 
@@ -31,18 +39,28 @@ export interface ExecutorCalls {
   ): Promise<{ run: Run; applied: boolean }>;
   acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
   get(runId: string): Promise<Run>;
-  heartbeat(runId: string, workerId: string, options: CallOptions): Promise<Run>;
+  heartbeat(runId: string, workerId: string, options: AttemptOptions): Promise<Run>;
+  release(runId: string, workerId: string, options: AttemptOptions): Promise<Run>;
   watch(target: WatchTarget, options: WatchOptions): Watch;
 }
 
 /** The error that a handler threw, if any. */
 type Ending = { error?: unknown };
 
+/** How a run in progress is supervised. */
+interface Supervision {
+  readonly workerId: string | undefined;
+  /** The length of the lease in milliseconds; 0 if there is none. */
+  readonly ttlMs: number;
+  readonly fence: boolean;
+}
+
 export class RunningExecution implements Execution {
   readonly run: Run;
   readonly signal: AbortSignal;
   readonly #calls: ExecutorCalls;
-  readonly #options: { workerId: string | undefined };
+  readonly #supervision: Supervision;
+  readonly #options: { workerId: string | undefined; attempt: number | undefined };
   readonly #retryMs: number;
   readonly #stop = new AbortController();
   #usage = create(ProgressSchema);
@@ -52,15 +70,18 @@ export class RunningExecution implements Execution {
   /** When the last confirmed renewal of the lease was sent. */
   #renewedAt: number;
   #fenced = false;
+  #released = false;
   // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
   #sequence = BigInt(Date.now()) * 1_000_000n;
   #lastReport: Promise<unknown> = Promise.resolve();
 
-  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number, began: number) {
+  constructor(calls: ExecutorCalls, run: Run, supervision: Supervision, retryMs: number, began: number) {
     this.#calls = calls;
     this.run = run;
     this.signal = this.#stop.signal;
-    this.#options = { workerId };
+    this.#supervision = supervision;
+    // A server without attempts counts none.
+    this.#options = { workerId: supervision.workerId, attempt: run.attempt || undefined };
     this.#retryMs = retryMs;
     this.#renewedAt = began;
   }
@@ -99,8 +120,25 @@ export class RunningExecution implements Execution {
     return applied;
   }
 
+  /** Watch the run and renew its lease while the work is in progress. */
+  async supervised<T>(work: () => Promise<T>): Promise<T> {
+    const { workerId, ttlMs, fence } = this.#supervision;
+    const finished = new AbortController();
+    const supervision = [
+      this.#watch(finished.signal),
+      workerId && ttlMs && this.#keepLease(ttlMs, workerId, finished.signal),
+      fence && ttlMs && this.#enforceFence(ttlMs, finished.signal),
+    ];
+    try {
+      return await work();
+    } finally {
+      finished.abort();
+      await Promise.all(supervision);
+    }
+  }
+
   /** Watch the run, to stop the handler as soon as others end the run. */
-  async watch(finished: AbortSignal): Promise<void> {
+  async #watch(finished: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     const target = { runId: this.run.runId };
     while (!finished.aborted && !this.#end) {
@@ -123,10 +161,10 @@ export class RunningExecution implements Execution {
    * Send a heartbeat every third of the lease, during an outage too. The lease of a cancelled run is renewed until the
    * cancel is acknowledged.
    */
-  async keepLease(ttlMs: number, workerId: string, finished: AbortSignal): Promise<void> {
+  async #keepLease(ttlMs: number, workerId: string, finished: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     const { runId } = this.run;
-    for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
+    for (let milliseconds = ttlMs / 3; !this.#end || this.#isCancelled(this.#end); ) {
       const due = performance.now() + milliseconds;
       await pause(milliseconds, finished);
       warnIfLate(runId, performance.now() - due, ttlMs);
@@ -134,7 +172,7 @@ export class RunningExecution implements Execution {
       const sent = performance.now();
       const timeoutMs = Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs);
       try {
-        const options = { timeoutMs, signal: finished };
+        const options = { timeoutMs, signal: finished, attempt: this.#options.attempt };
         this.#check(await this.#calls.heartbeat(runId, workerId, options));
         this.#renewedAt = sent;
         backoff.reset();
@@ -152,7 +190,7 @@ export class RunningExecution implements Execution {
   }
 
   /** Stop the handler when the lease, counted from the last confirmed renewal, may be over. */
-  async enforceFence(ttlMs: number, finished: AbortSignal): Promise<void> {
+  async #enforceFence(ttlMs: number, finished: AbortSignal): Promise<void> {
     while (!finished.aborted && !this.#end) {
       const remaining = this.#renewedAt + ttlMs - performance.now();
       if (remaining <= 0) {
@@ -178,6 +216,15 @@ export class RunningExecution implements Execution {
   async perform(handler: Handler): Promise<Ending> {
     try {
       await this.#readKwargs();
+    } catch (error) {
+      return { error };
+    }
+    return this.performClaimed(handler);
+  }
+
+  /** Call the handler of a run that has its kwargs. Never rejects. */
+  async performClaimed(handler: Handler): Promise<Ending> {
+    try {
       const { usages, result, stopReason } = readOutcome((await handler(this)) ?? undefined);
       for (const usage of usages) this.#usage = mergedProgress(this.#usage, usage);
       this.#result = result;
@@ -193,9 +240,10 @@ export class RunningExecution implements Execution {
     // A handler that the fence has stopped did not do its work, even if it returned.
     const ending = this.#fenced && !("error" in result) ? { error: this.signal.reason } : result;
     const end = this.#endOf(ending);
+    if (this.#released && !this.#end) return this.#giveBack(end);
     const completed = this.#end ?? (await orRefusal(this.#complete(end)));
     if ("outcome" in completed) return completed;
-    const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(end)) : completed;
+    const cause = this.#isCancelled(completed) ? await orRefusal(this.#acknowledge(end)) : completed;
     if ("outcome" in cause) return cause;
     await this.#reportLostUsage();
     return { outcome: "lost", cause, ...ending };
@@ -208,6 +256,32 @@ export class RunningExecution implements Execution {
     const usage = this.#usage;
     const options = { ...this.#options, final: true };
     if (!isEmpty(usage)) await this.#calls.updateProgress(this.run.runId, usage, options).catch(() => {});
+  }
+
+  /** Stop the handler, whose run is given back then. */
+  release(): void {
+    this.#released = true;
+    this.#abort("its worker shuts down");
+  }
+
+  /** Give the run back although its handler is still running. */
+  async abandon(): Promise<Executed> {
+    return this.#giveBack(this.#endOf({}));
+  }
+
+  /**
+   * Give the run back, after a report of the usage so far. Retried for the timeout of one call: a worker that shuts down
+   * does not wait long, and the lease gives the run back too.
+   */
+  async #giveBack(end: End): Promise<Executed> {
+    const { workerId = "", attempt } = this.#options;
+    const { runId } = this.run;
+    if (end.progress) await this.#calls.updateProgress(runId, end.progress, this.#options).catch(() => {});
+    const send = () => this.#calls.release(runId, workerId, { attempt });
+    const run = await orRefusal(retryReport(send, this.#calls.timeoutMs, isTransient));
+    if (!(run instanceof RunError)) return { outcome: "released", run, ...end.failure };
+    const cause = this.#isCancelled(run) ? await orRefusal(this.#acknowledge(end)) : run;
+    return "outcome" in cause ? cause : { outcome: "lost", cause, ...end.failure };
   }
 
   #endOf(failure: Ending): End {
@@ -232,7 +306,8 @@ export class RunningExecution implements Execution {
     const failed = "error" in failure;
     const status = failed ? RunStatus.ERROR : RunStatus.SUCCESS;
     const error = failed ? errorText(failure.error) : undefined;
-    return this.#calls.complete(this.run.runId, status, { ...this.#options, ...parts, error });
+    const retryable = failed && isRetryable(failure.error);
+    return this.#calls.complete(this.run.runId, status, { ...this.#options, ...parts, error, retryable });
   }
 
   /** Acknowledge the cancel. If the server rejects the contents, acknowledge the cancel without them. */
@@ -264,7 +339,19 @@ export class RunningExecution implements Execution {
   }
 
   #check(run: Run, event?: StatusEvent): void {
-    if (isTerminal(run.status) || event === StatusEvent.DELETED) this.#stopFor(run);
+    // PENDING again, after an attempt whose lease was over.
+    const isRepeated = run.status === RunStatus.PENDING && run.attempt > 0;
+    if (isTerminal(run.status) || isRepeated || this.#isOtherAttempt(run) || event === StatusEvent.DELETED)
+      this.#stopFor(run);
+  }
+
+  #isOtherAttempt({ attempt }: Run): boolean {
+    return attempt > 0 && attempt !== this.run.attempt;
+  }
+
+  #isCancelled(end: Run | RunError): boolean {
+    if (end instanceof RunError) return end.metadata.from === "INTERRUPTED";
+    return end.status === RunStatus.INTERRUPTED && !this.#isOtherAttempt(end);
   }
 
   /** Stop the handler. The first cause stays. */
@@ -277,8 +364,4 @@ export class RunningExecution implements Execution {
   #abort(cause: string): void {
     this.#stop.abort(new DOMException(`run ${this.run.runId} was stopped: ${cause}`, "AbortError"));
   }
-}
-
-function isCancelled(end: Run | RunError): boolean {
-  return end instanceof RunError ? end.metadata.from === "INTERRUPTED" : end.status === RunStatus.INTERRUPTED;
 }

@@ -27,9 +27,9 @@ async fn the_sequence_of_a_later_process_is_higher() {
 
 #[test]
 fn an_unknown_status_is_not_a_reason_to_stop() {
-    assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }), None);
+    assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }, &Run::default()), None);
     let timed_out = Run { status: RunStatus::Timeout.into(), ..Default::default() };
-    assert_eq!(StopReason::of(&timed_out), Some(StopReason::Lost));
+    assert_eq!(StopReason::of(&timed_out, &Run::default()), Some(StopReason::Lost));
 }
 
 #[tokio::test(start_paused = true)]

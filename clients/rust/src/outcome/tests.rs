@@ -27,7 +27,7 @@ fn whole() -> End {
         result: Some(Struct::default()),
         stop_reason: Some("x".into()),
     };
-    End { outcome, error: None }
+    End { outcome, failure: None }
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn an_end_that_is_rejected_is_reported_without_its_contents() {
     let mut end = whole();
     assert!(!end.drop_rejected(&refusal(Code::NotFound).into()));
     assert!(end.drop_rejected(&refusal(Code::InvalidArgument).into()));
-    assert_eq!((&end.outcome, &end.error), (&Outcome::default(), &None));
+    assert_eq!((&end.outcome, &end.failure), (&Outcome::default(), &None));
     assert!(!end.drop_rejected(&refusal(Code::InvalidArgument).into()));
 }
 
@@ -44,7 +44,7 @@ fn nested(levels: usize) -> Value {
 }
 
 fn unsendable_part(outcome: Outcome) -> Option<String> {
-    let rejection = End { outcome, error: None }.unsendable()?;
+    let rejection = End { outcome, failure: None }.unsendable()?;
     assert_eq!(rejection.kind(), Kind::InvalidArgument);
     Some(rejection.violations()[0].field.clone())
 }

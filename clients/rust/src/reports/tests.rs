@@ -15,9 +15,10 @@ async fn send_report(
 ) -> (Result<Run, Code>, u32, Duration) {
     let client = RunClient::connect().unwrap();
     let options = ExecuteOptions { worker_id: None, lease, fence: false };
-    let reports = Reports::new(&client, &options, "r").of_the_end(&Run::default());
+    let run = Run::default();
+    let reports = Reports::of_the_end(&client, &options, &run);
     let (attempts, began) = (Cell::new(0), Instant::now());
-    let send = |_client, ()| {
+    let send = |()| {
         attempts.set(attempts.get() + 1);
         let succeeds = attempts.get() > failures;
         async move { if succeeds { Ok(Run::default()) } else { Err(Status::new(code, "").into()) } }
@@ -45,7 +46,7 @@ async fn a_report_is_retried_after_transient_errors_only() {
 async fn a_start_that_is_refused_for_its_token_is_not_retried() {
     let client = client_of(|_, _| Some(Err(refusal(Code::Unauthenticated)))).await;
     let options = ExecuteOptions::default();
-    let error = Reports::new(&client, &options, "r").start().await.unwrap_err();
+    let error = start(&client, &options, "r").await.unwrap_err();
     assert_eq!(error.code(), Code::Unauthenticated);
 }
 
@@ -71,7 +72,7 @@ async fn a_lease_is_always_sent() {
         })
         .await;
         let options = ExecuteOptions { lease: Some(lease), ..ExecuteOptions::default() };
-        let error = Reports::new(&client, &options, "r").start().await.unwrap_err();
+        let error = start(&client, &options, "r").await.unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
     }
 }
