@@ -42,7 +42,7 @@ func (p callPolicy) intercept(
 ) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.timeout)
+		ctx, cancel = context.WithTimeout(ctx, p.timeout+heldFor(request))
 		defer cancel()
 	}
 	var pauses backoffPauses
@@ -55,6 +55,18 @@ func (p callPolicy) intercept(
 			return err
 		}
 	}
+}
+
+// heldFor returns how long the server may hold a call before it answers.
+func heldFor(request any) time.Duration {
+	claim, ok := request.(*runsvcv1.ClaimRequest)
+	switch {
+	case !ok:
+		return 0
+	case claim.GetWait() == nil:
+		return defaultWait
+	}
+	return min(max(claim.GetWait().AsDuration(), 0), maxWait)
 }
 
 // attemptCall makes one attempt. A transport that sheds the call, or a server that stops, may cancel it: if neither

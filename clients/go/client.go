@@ -50,7 +50,7 @@ const (
 	maxTimeout = float64(unlimited / time.Second)
 )
 
-// Client calls one server. It opens a connection with the first call, and further ones for many watches. It is safe for
+// Client calls one server. A call without a deadline has the time limit of WithTimeout; Claim also its wait. It opens a connection with the first call, and further ones for many watches. It is safe for
 // use by several goroutines.
 type Client struct {
 	// RunServiceClient has every RPC of RunService. Their errors are *Error.

@@ -44,11 +44,11 @@ type ExecuteOptions struct {
 	Fence bool
 }
 
-// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, ErrFenced, or that
-// of the caller's context.
+// Handler executes a run. It should return soon after ctx ends; the cause is ErrCancelled, ErrLost, ErrFenced, in a
+// Worker ErrReleased, or that of the caller's context.
 //
 // The progress that it returns is the run's final usage, merged into the usage reported before; it may be nil. It is
-// also recorded for a cancelled run. An error ends the run as ERROR with the error's text.
+// also recorded for a cancelled run. An error ends the run as ERROR with the error's text; see Retryable.
 type Handler func(ctx context.Context, execution *Execution) (*runsvcv1.Progress, error)
 
 // Execution is a run while its handler executes it.
@@ -60,6 +60,8 @@ type Execution struct {
 	options ExecuteOptions
 	// The lease in force. Zero: none.
 	lease time.Duration
+	// A worker has claimed the run. Reports then carry the attempt.
+	claimed bool
 	// Sent with the last confirmed renewal of the lease, or with the start.
 	renewed time.Time
 	stop    context.CancelCauseFunc
@@ -76,44 +78,58 @@ type Execution struct {
 // context when the run ends elsewhere, and reports how the run ended. It blocks until then. If the input cannot be
 // read, the run ends as ERROR.
 //
-// It returns the run as reported, with its kwargs: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended elsewhere;
-// otherwise it is the error of the start or of the report. If the server rejects the usage, the result or the stop
+// It returns the run as reported, with its kwargs: SUCCESS, ERROR or INTERRUPTED. The error is ErrLost if the run ended
+// elsewhere; otherwise it is the error of the start or of the report. If the server rejects the usage, the result or the stop
 // reason, Execute reports the same end without the three, and returns the run and ErrInvalidArgument. If the handler
 // panics, Execute reports ERROR and panics with the same value.
 //
 // If the server is unavailable, the handler keeps running: such time does not count towards lease expiry, and only an
-// answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end for as long as the lease, and
-// for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
+// answer of the server stops the handler, unless the options have a Fence. Execute then repeats the report of the end
+// for as long as the lease, and for at least one minute. If ctx has ended, it repeats it for the timeout of a call.
 func (c *Client) Execute(
 	ctx context.Context, runID string, options ExecuteOptions, handler Handler,
 ) (*runsvcv1.Run, error) {
-	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
-	sequence := uint64(time.Now().UnixNano())
+	execution := c.execution(options)
+	if err := execution.start(ctx, runID); err != nil {
+		return nil, err
+	}
+	return execution.execute(ctx, handler)
+}
+
+// execution returns an execution that has not started.
+func (c *Client) execution(options ExecuteOptions) *Execution {
 	if options.WithoutHolder {
 		options.WorkerID = ""
 	} else if options.WorkerID == "" {
 		options.WorkerID = newWorkerID()
 	}
-	execution := &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
-	if err := execution.start(ctx, runID); err != nil {
-		return nil, err
-	}
+	// Sequence numbers start from the clock, so that they exceed those of an earlier execution of the same run.
+	sequence := uint64(time.Now().UnixNano())
+	return &Execution{client: c, options: options, sequence: sequence, progress: &runsvcv1.Progress{}}
+}
+
+// execute performs a run that has started.
+func (e *Execution) execute(ctx context.Context, handler Handler) (*runsvcv1.Run, error) {
 	handling, stop := context.WithCancelCause(ctx)
-	execution.stop = stop
+	e.stop = stop
 	defer stop(nil)
 	// The end is reported, and the lease renewed until then, also after ctx has ended: otherwise the run would stay
 	// active.
 	reporting := context.WithoutCancel(ctx)
-	defer execution.supervise(reporting)()
-	progress, failure := execution.call(handling, handler)
+	defer e.supervise(reporting)()
+	progress, failure := e.call(handling, handler)
 	cause := context.Cause(handling)
 	stop(nil)
-	done, err := execution.reportEnd(reporting, cause, progress, failure)
+	done, err := e.reportEnd(reporting, cause, progress, failure)
 	if endsExecution(err) {
-		err = fmt.Errorf("run %s: %w: %w", runID, ErrLost, err)
+		err = fmt.Errorf("run %s: %w: %w", e.Run.GetRunId(), ErrLost, err)
 	}
 	if errors.Is(err, ErrLost) {
-		return nil, execution.reportLostUsage(reporting, err)
+		return nil, e.reportLostUsage(reporting, err)
+	}
+	if done != nil {
+		// Answers to reports do not contain the input.
+		done.Kwargs = e.Run.GetKwargs()
 	}
 	return done, err
 }
@@ -146,6 +162,9 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 
 // perform adds the input to the run, which the answer to the start does not contain, and calls the handler.
 func (e *Execution) perform(ctx context.Context, handler Handler) (*runsvcv1.Progress, error) {
+	if e.claimed {
+		return handler(ctx, e)
+	}
 	request := &runsvcv1.GetRequest{RunId: e.Run.GetRunId()}
 	answer, err := repeat(ctx, e.retryTime(), request, e.client.Get)
 	if err == nil {
@@ -172,7 +191,7 @@ func (e *Execution) Report(ctx context.Context, progress *runsvcv1.Progress) (bo
 	}
 	e.sequence++
 	answer, err := e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
-		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: total, Sequence: &e.sequence,
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Attempt: e.attempt(), Progress: total, Sequence: &e.sequence,
 	})
 	switch {
 	case err == nil:
@@ -222,6 +241,14 @@ func (e *Execution) workerID() *string {
 		return nil
 	}
 	return &e.options.WorkerID
+}
+
+// attempt returns the attempt that reports carry, or nil.
+func (e *Execution) attempt() *int32 {
+	if !e.claimed {
+		return nil
+	}
+	return &e.Run.Attempt
 }
 
 func (e *Execution) start(ctx context.Context, runID string) error {

@@ -1,6 +1,7 @@
 package runsvc
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,9 @@ const (
 // errorText returns the failure's text in a form that the server accepts: a report must not fail because of its text.
 // The failure's type stands for a text that is empty, or that the Error method does not return.
 func errorText(failure error) string {
+	if marked, isMarked := failure.(retryableError); isMarked {
+		failure = marked.error
+	}
 	substitute := fmt.Sprintf("%T, an error without text", failure)
 	// Error may panic, as on a nil pointer, end its goroutine, or block.
 	returned := make(chan string, 1)
@@ -43,3 +47,24 @@ func errorText(failure error) string {
 type panicError struct{ value any }
 
 func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// Retryable marks an error of a handler: if the run has attempts left, it becomes PENDING again for another attempt
+// instead of ending as ERROR.
+func Retryable(failure error) error {
+	if failure == nil {
+		return nil
+	}
+	return retryableError{failure}
+}
+
+type retryableError struct{ error }
+
+func (e retryableError) Unwrap() error { return e.error }
+
+// isRetryable reports whether an error is or wraps one that Retryable has marked.
+func isRetryable(failure error) (is bool) {
+	// Unwrap may panic, as Error may.
+	defer func() { _ = recover() }()
+	var marked retryableError
+	return errors.As(failure, &marked)
+}

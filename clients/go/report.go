@@ -63,6 +63,8 @@ func (e *Execution) reportEnd(
 	case cause == ErrFenced && failure == nil:
 		// The work was stopped before its end.
 		failure = ErrFenced
+	case cause == ErrReleased:
+		return e.release(ctx, usage)
 	case cause != nil && cause != ErrFenced:
 		// The caller ended the context, probably to stop the program: do not keep it waiting.
 		retryTime = e.client.timeout
@@ -74,7 +76,8 @@ func (e *Execution) acknowledge(
 	ctx context.Context, retryTime time.Duration, progress *runsvcv1.Progress,
 ) (*runsvcv1.Run, error) {
 	request := &runsvcv1.AcknowledgeCancelRequest{
-		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: progress, StopReason: e.set().stopReason,
+		RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Attempt: e.attempt(),
+		Progress: progress, StopReason: e.set().stopReason,
 	}
 	return sendEnd(ctx, retryTime, request, e.client.AcknowledgeCancel, nil)
 }
@@ -86,12 +89,14 @@ func (e *Execution) complete(
 		RunId:      e.Run.GetRunId(),
 		Status:     runsvcv1.RunStatus_RUN_STATUS_SUCCESS,
 		WorkerId:   e.workerID(),
+		Attempt:    e.attempt(),
 		Progress:   progress,
 		StopReason: e.set().stopReason,
 	}
 	var unsent error
 	if failure != nil {
 		request.Status, request.Error = runsvcv1.RunStatus_RUN_STATUS_ERROR, proto.String(errorText(failure))
+		request.Retryable = isRetryable(failure)
 	} else if request.Result = e.set().result; request.Result != nil {
 		unsent = unsendable(request.Result, progress)
 	}
@@ -127,12 +132,24 @@ func sendEnd[Q proto.Message, A interface{ GetRun() *runsvcv1.Run }](
 	return answer.GetRun(), rejected
 }
 
+// release gives the run back. The usage so far counts, although the attempt does not.
+func (e *Execution) release(ctx context.Context, usage *runsvcv1.Progress) (*runsvcv1.Run, error) {
+	if usage != nil {
+		e.sequence++
+		_, _ = e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
+			RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Attempt: e.attempt(),
+			Progress: usage, Sequence: &e.sequence,
+		})
+	}
+	return e.client.release(ctx, e.Run, e.options.WorkerID)
+}
+
 // reportLostUsage sends the usage of a lost run once. It returns the given error, whether or not the server accepts
 // the usage.
 func (e *Execution) reportLostUsage(ctx context.Context, lost error) error {
 	if usage, _ := e.finalUsage(nil); usage != nil {
 		_, _ = e.client.UpdateProgress(ctx, &runsvcv1.UpdateProgressRequest{
-			RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Progress: usage, Final: true,
+			RunId: e.Run.GetRunId(), WorkerId: e.workerID(), Attempt: e.attempt(), Progress: usage, Final: true,
 		})
 	}
 	return lost

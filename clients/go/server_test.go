@@ -29,6 +29,7 @@ type server struct {
 	update func(*runsvcv1.UpdateProgressRequest) (*runsvcv1.UpdateProgressResponse, error)
 	finish func(*runsvcv1.CompleteRequest) (*runsvcv1.CompleteResponse, error)
 	ack    func(*runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error)
+	claim  func(context.Context, *runsvcv1.ClaimRequest) (*runsvcv1.ClaimResponse, error)
 
 	lock     sync.Mutex
 	requests []proto.Message
@@ -102,6 +103,16 @@ func (s *server) Complete(_ context.Context, request *runsvcv1.CompleteRequest) 
 func (s *server) AcknowledgeCancel(_ context.Context, request *runsvcv1.AcknowledgeCancelRequest) (*runsvcv1.AcknowledgeCancelResponse, error) {
 	s.record(request)
 	return s.ack(request)
+}
+
+func (s *server) Claim(ctx context.Context, request *runsvcv1.ClaimRequest) (*runsvcv1.ClaimResponse, error) {
+	s.record(request)
+	return s.claim(ctx, request)
+}
+
+func (s *server) Release(_ context.Context, request *runsvcv1.ReleaseRequest) (*runsvcv1.ReleaseResponse, error) {
+	s.record(request)
+	return &runsvcv1.ReleaseResponse{Run: run(runsvcv1.RunStatus_RUN_STATUS_PENDING, 3)}, nil
 }
 
 // client starts the server and returns a client of it.

@@ -62,16 +62,24 @@ func (e *Execution) observe(run *runsvcv1.Run) {
 	switch {
 	case run.GetStatus() == runsvcv1.RunStatus_RUN_STATUS_INTERRUPTED:
 		e.stop(ErrCancelled)
-	case isTerminal(run):
+	case isTerminal(run), e.isElsewhere(run):
 		e.stop(ErrLost)
 	}
+}
+
+// isElsewhere reports whether the server has taken the run away for another attempt.
+func (e *Execution) isElsewhere(run *runsvcv1.Run) bool {
+	isPending := run.GetStatus() == runsvcv1.RunStatus_RUN_STATUS_PENDING
+	return isPending && run.GetRevision() > e.Run.GetRevision() || run.GetAttempt() > e.Run.GetAttempt()
 }
 
 // keepLease sends heartbeats. A heartbeat without an answer does not stop the handler, unless the lease is fenced.
 func (e *Execution) keepLease(ctx context.Context) {
 	fence := e.startFence()
 	defer fence.Stop()
-	request := &runsvcv1.HeartbeatRequest{RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID}
+	request := &runsvcv1.HeartbeatRequest{
+		RunId: e.Run.GetRunId(), WorkerId: e.options.WorkerID, Attempt: e.attempt(),
+	}
 	interval := max(e.lease/3, time.Millisecond)
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()

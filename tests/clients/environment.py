@@ -96,6 +96,11 @@ class Environment(AsyncExitStack):
         await self._use(client)
         return client
 
+    async def serve_callers(self, **settings: Any) -> None:
+        """Start a server in this process that refuses calls of the suite itself, which has no credential."""
+        client = await self.enter_async_context(in_process(self.db, **settings))
+        self._target = client.address
+
     async def serve_process(self, *arguments: str) -> Process:
         """Start a server as a process, which can be killed and restarted at the same address."""
         process = await self.enter_async_context(Process(self.db, *arguments))

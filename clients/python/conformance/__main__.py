@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import sys
 import threading
 from pathlib import Path
@@ -257,7 +258,8 @@ def _whole_number(value: int | str | None) -> int | None:
 async def main() -> None:
     """Answer the commands on standard input until its end, or until `quit`."""
     async with AsyncRunClient() as client:
-        driver = Driver(client)
+        owner = os.environ.get("RUNSVC_TEST_OWNER")
+        driver = Driver(client if owner is None else client.for_owner(owner))
         while line := await asyncio.to_thread(sys.stdin.readline):
             command = json.loads(line)
             print(json.dumps(await driver.answer(command)), flush=True)

@@ -114,7 +114,7 @@ impl ExecutionTask {
     }
 }
 
-fn call_error(error: ExecuteError) -> RunError {
+pub fn call_error(error: ExecuteError) -> RunError {
     match error {
         ExecuteError::Call(error) => error,
         other => panic!("{other}"),

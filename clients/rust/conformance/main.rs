@@ -1,5 +1,6 @@
 //! The driver for the conformance suite. clients/conformance/README.md describes its commands.
 
+mod driven_worker;
 mod execution_task;
 mod failures;
 mod read;
@@ -11,6 +12,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Duration;
 use std::{env, fs};
 
+use driven_worker::DrivenWorker;
 use execution_task::ExecutionTask;
 use runsvc_client::{RunClient, RunError, Watch};
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ struct Driver {
     client: RunClient,
     watches: HashMap<i64, Watch>,
     executions: HashMap<i64, ExecutionTask>,
+    workers: HashMap<i64, DrivenWorker>,
 }
 
 /// Reads commands on this thread, while the other threads of the runtime serve the connection.
@@ -28,7 +31,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(owner) = env::var("RUNSVC_TEST_OWNER") {
         client = client.for_owner(&owner);
     }
-    let mut driver = Driver { client, watches: HashMap::new(), executions: HashMap::new() };
+    let mut driver = Driver {
+        client,
+        watches: HashMap::new(),
+        executions: HashMap::new(),
+        workers: HashMap::new(),
+    };
     for line in stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
         if command["cmd"] == "quit" {
@@ -70,6 +78,16 @@ impl Driver {
             "finish" => self.take_execution(command).finish(command).await,
             "stopped" => self.take_execution(command).stopped(command).await,
             "execute_all" => Ok(failures::execute_all(&self.client, command).await),
+            "worker" => {
+                let worker = DrivenWorker::start(&self.client, command);
+                self.workers.insert(number(command, "k"), worker);
+                Ok(json!({}))
+            }
+            "worker_next" => Ok(self.worker(command).next().await),
+            "worker_finish" => self.worker(command).finish(command).await,
+            "worker_stopped" => self.worker(command).stopped(command).await,
+            "worker_stop" => self.worker(command).stop().await,
+            "worker_health" => Ok(self.worker(command).health()),
             "resources" => Ok(resources()),
             name => {
                 let Some(result) = self.call(name, command).await else {
@@ -159,6 +177,10 @@ impl Driver {
 
     fn execution(&self, command: &Value) -> &ExecutionTask {
         &self.executions[&number(command, "k")]
+    }
+
+    fn worker(&mut self, command: &Value) -> &mut DrivenWorker {
+        self.workers.get_mut(&number(command, "k")).expect("a worker of this number")
     }
 
     fn take_execution(&mut self, command: &Value) -> ExecutionTask {

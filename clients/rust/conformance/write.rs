@@ -149,12 +149,23 @@ fn run_fields(run: Run) -> Fields {
         run.multitask_strategy,
         "MULTITASK_STRATEGY_"
     )
+    .text("concurrency_key", run.concurrency_key())
+    .duration("queue_timeout_ms", run.queue_timeout)
+    .object("queue", run.queue.as_ref().map(queue))
     .duration("lease_ttl_ms", run.lease.and_then(|lease| lease.ttl))
     .duration("start_timeout_ms", run.start_timeout)
     .duration("timeout_ms", run.timeout)
     .object("metadata", run.metadata.map(structure))
     .object("kwargs", run.kwargs.map(structure))
     .object("result", run.result.map(structure))
+}
+
+fn queue(queue: &Queue) -> Fields {
+    let position = (queue.position != 0).then_some(queue.position);
+    let fields = Fields::default()
+        .count("position", position)
+        .text("blocked_by_run_id", queue.blocked_by_run_id());
+    enumerated!(fields, "gate", QueueGate, queue.gate, "QUEUE_GATE_")
 }
 
 fn progress(progress: &Progress) -> Fields {

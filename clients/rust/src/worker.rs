@@ -156,6 +156,7 @@ where
         let concurrency = self.job.options.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let slots = Arc::new(Semaphore::new(concurrency));
         let (mut backoff, mut unanswered) = (Backoff::new(), None);
+        let mut is_connected = false;
         loop {
             while runs.try_join_next().is_some() {}
             let first = tokio::select! {
@@ -166,6 +167,10 @@ where
             let mut free = vec![first];
             free.extend(std::iter::from_fn(|| slots.clone().try_acquire_owned().ok()));
             let request = unanswered.get_or_insert_with(|| self.job.claim_of(free.len()));
+            if !is_connected {
+                // An answer at once shows that there is a server.
+                request.wait = Some(lengths::to_message(Duration::ZERO));
+            }
             free.truncate(usize::try_from(request.max_runs).unwrap_or(1));
             let sent = Instant::now();
             let claimed = tokio::select! {
@@ -176,6 +181,7 @@ where
             match claimed {
                 Ok(response) => {
                     health.claimed();
+                    is_connected = true;
                     (backoff, unanswered) = (Backoff::new(), None);
                     for (run, slot) in response.runs.into_iter().zip(free) {
                         self.begin(runs, run, sent, slot);
@@ -183,6 +189,7 @@ where
                 }
                 Err(error) if error.is_transient() || error.is_unauthenticated() => {
                     health.failed();
+                    is_connected = false;
                     drop(free);
                     tokio::select! {
                         () = shutdown.begun() => break,

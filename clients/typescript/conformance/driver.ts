@@ -7,6 +7,7 @@ import { executionsOf } from "./executions.js";
 import { failuresOf } from "./failures.js";
 import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
+import { workersOf } from "./workers.js";
 
 const base = new RunClient();
 const owner = process.env.RUNSVC_TEST_OWNER;
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...callsOf(client),
   ...watchesOf(client),
   ...executionsOf(client),
+  ...workersOf(client),
   ...failuresOf(client),
 };
 

@@ -92,7 +92,7 @@ function lease({ lease_ttl_ms }: Fields): { leaseTtlMs?: number } {
   return lease_ttl_ms === undefined ? {} : { leaseTtlMs: Number(lease_ttl_ms) };
 }
 
-function outcomeOf(fields: Fields): Outcome {
+export function outcomeOf(fields: Fields): Outcome {
   const { result, stop_reason } = fields;
   const progress = progressOf(fields);
   return {

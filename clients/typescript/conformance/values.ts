@@ -37,7 +37,6 @@ const UNWRITTEN: ReadonlySet<string> = new Set([
   "runsvc.v1.Run.fencing_token",
   "runsvc.v1.Run.handover",
   "runsvc.v1.Run.priority",
-  "runsvc.v1.Run.queue",
   "runsvc.v1.Run.retry",
   "runsvc.v1.Cancellation.requested_by",
 ]);

@@ -138,6 +138,7 @@ export class Worker {
     const backoff = new Backoff();
     const stopped = begun.aborted || once(begun, "abort");
     let unanswered: ClaimOptions | undefined;
+    let isConnected = false;
     while (!begun.aborted) {
       const free = concurrency - this.#running.size;
       if (free < 1) {
@@ -145,9 +146,12 @@ export class Worker {
         continue;
       }
       unanswered ??= this.#claimOf(Math.min(free, MAX_CLAIM));
+      // Without a wait, the answer shows at once that there is a server.
+      const wait = isConnected ? {} : { waitMs: 0 };
       const sent = performance.now();
       try {
-        const runs = await this.#calls.claim(workerId, { ...unanswered, signal: begun });
+        const runs = await this.#calls.claim(workerId, { ...unanswered, ...wait, signal: begun });
+        isConnected = true;
         unanswered = undefined;
         backoff.reset();
         this.#health = { state: "working", lastClaimAt: new Date() };
@@ -156,6 +160,7 @@ export class Worker {
         if (begun.aborted) break;
         const error = RunError.from(thrown);
         if (!isOutage(error)) throw error;
+        isConnected = false;
         const disconnectedSince = this.#health.disconnectedSince ?? new Date();
         this.#health = { ...this.#claimed(), state: "disconnected", disconnectedSince };
         await pause(backoff.pauseAfter(error), begun);

@@ -182,14 +182,17 @@ test("a run whose handler does not stop is given back too", async (test) => {
 });
 
 test("a claim without an answer is given back at the stop", async (test) => {
-  // The first claim gets no answer; the second one has the runs of the first.
-  const { worker, claims, releases } = await workerOf(test, [undefined, [1]], async () => {});
+  // The second claim gets no answer; the third one has the runs of the second.
+  const { worker, claims, releases } = await workerOf(test, [[], undefined, [1]], async () => {});
   const running = worker.run();
-  await until(() => claims.length === 1);
+  await until(() => claims.length === 2);
   worker.stop();
   await running;
-  assert.equal(claims[0]?.requestId, claims[1]?.requestId);
-  assert.equal(claims[1]?.wait?.seconds, 0n);
+  assert.equal(claims[1]?.requestId, claims[2]?.requestId);
+  assert.deepEqual(
+    claims.map(({ wait }) => wait?.seconds),
+    [0n, 20n, 0n],
+  );
   assert.equal(releases.length, 1);
 });
 

@@ -8,6 +8,7 @@ from tests.clients.scenario import SCENARIOS
 from tests.clients.scenarios import (
     attaching,
     calls,
+    claims,
     connections,
     credentials,
     inputs,
@@ -42,4 +43,5 @@ TOPICS: Final = {
     "executors": workers,
     "ends of runs": reports,
     "inputs, fence": inputs,
+    "workers": claims,
 }

@@ -9,6 +9,7 @@ import grpc
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from runsvc.auth.principal import Principal, Role
 from runsvc.v1.run_pb2 import Run, RunStatus, StatusEvent
 from runsvc.v1.run_service_pb2 import (
     CompleteResponse,
@@ -22,6 +23,7 @@ from runsvc.v1.run_service_pb2 import (
 from tests.clients.scenario import scenario
 from tests.clients.scenario_script import NO_ANSWER, ScenarioScript
 from tests.support.scripted import Refusal
+from tests.support.secure import write_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -193,6 +195,42 @@ async def _make_each_kind_of_call(a: RecordedDriver) -> None:
     await a.do("create", spec={"thread_id": "t"})
     await a.do("watch", w=1, run_id="r")
     await a.do("next", w=1)
+
+
+@scenario
+async def a_run_of_another_owner_does_not_exist(env: Environment) -> None:
+    await env.serve()
+    ann = await env.driver("ann", RUNSVC_TEST_OWNER="ann")
+    ben = await env.driver("ben", RUNSVC_TEST_OWNER="ben")
+    platform = await env.driver("platform")
+    run_id = (await ann.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
+    for absent in (run_id, "unknown"):
+        await ben.do("get", run_id=absent)
+        await ben.do("cancel", run_id=absent)
+        await ben.do("watch", w=1, run_id=absent)
+        await ben.do("next", w=1)
+    await ben.do("list", thread_id="t")
+    # Two owners use one thread_id without meeting.
+    await ben.do("create_or_reject", spec={"thread_id": "t"})
+    await ann.do("list", thread_id="t")
+    await platform.do("get", run_id=run_id)
+
+
+@scenario
+async def a_token_gives_an_owner_and_roles(env: Environment) -> None:
+    user = Principal("ann", frozenset({Role.USER}), "ann")
+    reader = Principal("auditor", frozenset({Role.READER}), "ann")
+    tokens = write_tokens(Path(env.path("tokens")), {"one": user, "two": reader})
+    await env.serve_callers(auth_tokens=tokens)
+    a = await env.driver("user", RUNSVC_TOKEN="one")
+    run_id = (await a.do("create", spec={"thread_id": "t"}))["run"]["run_id"]
+    b = await env.driver("reader", RUNSVC_TOKEN="two")
+    await b.do("get", run_id=run_id)
+    await b.do("cancel", run_id=run_id)
+    c = await env.driver("user for another", RUNSVC_TOKEN="one", RUNSVC_TEST_OWNER="ben")
+    await c.do("get", run_id=run_id)
+    d = await env.driver("unknown", RUNSVC_TOKEN="three")
+    await d.do("get", run_id=run_id)
 
 
 @scenario

@@ -38,10 +38,24 @@ func endOf(command object) end {
 	if text, ok := command["error"].(string); ok {
 		ended.failure = errors.New(text)
 	}
+	if command["retryable"] == true {
+		ended.failure = runsvc.Retryable(ended.failure)
+	}
 	if command["throws"] == "no_text" {
 		ended.failure = (*noText)(nil)
 	}
 	return ended
+}
+
+// apply sets the outcome, and returns the results of the handler.
+func (e end) apply(run *runsvc.Execution) (*runsvcv1.Progress, error) {
+	if e.result != nil {
+		run.SetResult(e.result)
+	}
+	if e.stopReason != "" {
+		run.SetStopReason(e.stopReason)
+	}
+	return e.progress, e.failure
 }
 
 // noText is an error whose text cannot be read.
@@ -126,13 +140,7 @@ func (e *execution) handle(ctx context.Context, run *runsvc.Execution) (*runsvcv
 	e.run, e.ctx = run, ctx
 	close(e.started)
 	ended := <-e.end
-	if ended.result != nil {
-		run.SetResult(ended.result)
-	}
-	if ended.stopReason != "" {
-		run.SetStopReason(ended.stopReason)
-	}
-	return ended.progress, ended.failure
+	return ended.apply(run)
 }
 
 // progress returns the command's progress, or nil if it has none.

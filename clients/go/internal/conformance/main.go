@@ -23,6 +23,7 @@ type driver struct {
 	client     *runsvc.Client
 	watches    map[string]watch
 	executions map[string]*execution
+	workers    map[string]*worker
 }
 
 type watch struct {
@@ -39,7 +40,7 @@ func main() {
 	if owner, ok := os.LookupEnv("RUNSVC_TEST_OWNER"); ok {
 		client = client.ForOwner(owner)
 	}
-	d := &driver{client: client, watches: map[string]watch{}, executions: map[string]*execution{}}
+	d := &driver{client: client, watches: map[string]watch{}, executions: map[string]*execution{}, workers: map[string]*worker{}}
 	lines := bufio.NewReader(os.Stdin)
 	answers := json.NewEncoder(os.Stdout)
 	for {
@@ -111,6 +112,8 @@ func (d *driver) do(command object) (object, error) {
 		return d.executeAll(command)
 	case "work", "report", "executing", "finish", "stopped":
 		return d.execute(command)
+	case "worker", "worker_next", "worker_finish", "worker_stopped", "worker_stop", "worker_health":
+		return d.work(command)
 	}
 	return d.call(ctx, command)
 }

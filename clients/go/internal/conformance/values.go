@@ -137,12 +137,19 @@ func encodeAnswer(m protoreflect.Message) object {
 	return written
 }
 
+// unwritten are the fields of a run that differ from run to run, or that every run has.
+var unwritten = map[protoreflect.FullName]bool{
+	"runsvc.v1.Run.priority": true, "runsvc.v1.Run.attempt": true, "runsvc.v1.Run.fencing_token": true,
+	"runsvc.v1.Run.retry": true, "runsvc.v1.Run.handover": true,
+}
+
 // encode encodes a message by the suite's rules.
 func encode(m protoreflect.Message) object {
 	written := object{}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := string(field.Name())
 		switch {
+		case unwritten[field.FullName()]:
 		case field.IsMap():
 			entries := object{}
 			value.Map().Range(func(key protoreflect.MapKey, entry protoreflect.Value) bool {

@@ -221,16 +221,17 @@ async fn a_later_stop_can_only_shorten_the_grace_period() {
 
 #[tokio::test]
 async fn a_claim_without_an_answer_is_given_back_at_the_stop() {
-    // The first claim gets no answer; the second one has the runs of the first.
-    let server = serve([None, claimed([1])]).await;
+    // The second claim gets no answer; the third one has the runs of the second.
+    let server = serve([claimed([]), None, claimed([1])]).await;
     let worker = Worker::new(server.client(), options(1), async |_| Ok::<_, String>(()));
     let handle = worker.handle();
     let running = tokio::spawn(worker.run());
-    until(|| claims_of(&server).len() == 1).await;
+    until(|| claims_of(&server).len() == 2).await;
     handle.stop();
     running.await.unwrap().unwrap();
     let claims = claims_of(&server);
-    assert_eq!(claims[0].request_id, claims[1].request_id);
-    assert_eq!(claims[1].wait, Some(prost_types::Duration::default()));
+    assert_eq!(claims[1].request_id, claims[2].request_id);
+    let waits = claims.iter().map(|claim| claim.wait.unwrap().seconds);
+    assert_eq!(waits.collect::<Vec<_>>(), [0, 20, 0]);
     assert_eq!(of_method(&server, "Release").len(), 1);
 }

@@ -3,10 +3,12 @@ package io.github.runsvc.client;
 import com.google.protobuf.Struct;
 import io.github.runsvc.v1.Progress;
 import io.github.runsvc.v1.Run;
+import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
 import io.grpc.Status;
 import java.time.Instant;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 
 /** A run while its {@link Handler} executes it. */
@@ -17,6 +19,7 @@ public final class Execution {
   private final RunClient client;
   private final ExecuteOptions options;
   private final Thread thread = Thread.currentThread();
+  private final boolean isClaimed;
 
   /** Guards the sequence and the usage, and keeps the reports in order. */
   private final Object reporting = new Object();
@@ -31,11 +34,16 @@ public final class Execution {
   private Stop stop;
   private boolean done;
 
-  /** Executes the run on the calling thread. */
-  Execution(RunClient client, ExecuteOptions options, Run run) {
+  /**
+   * Executes the run on the calling thread.
+   *
+   * @param isClaimed whether a worker has claimed the run. Reports then carry the attempt.
+   */
+  Execution(RunClient client, ExecuteOptions options, Run run, boolean isClaimed) {
     this.client = client;
     this.options = options;
     this.run = run;
+    this.isClaimed = isClaimed;
   }
 
   private static long nanosSinceEpoch() {
@@ -50,7 +58,9 @@ public final class Execution {
     /** The run ended in another way, was removed, or is held by another executor. */
     LOST,
     /** The lease may have expired: no renewal was confirmed in time. */
-    FENCED
+    FENCED,
+    /** The worker stops, and gives the run back. */
+    RELEASED
   }
 
   /**
@@ -59,16 +69,33 @@ public final class Execution {
    */
   static Run execute(RunClient client, ExecuteOptions options, String runId, Handler handler) {
     Reports reports = new Reports(client, options, runId);
-    Execution execution = new Execution(client, options, reports.start());
+    Execution execution = new Execution(client, options, reports.start(), false);
+    return execution.supervised(
+        reports,
+        reports.startSent(),
+        started -> {
+          started.fetchInput(reports);
+          return handler.handle(started);
+        });
+  }
+
+  /**
+   * Executes a run that a worker has claimed.
+   *
+   * @param sent when the claim was sent, by {@link System#nanoTime}
+   */
+  Run execute(long sent, Handler handler) {
+    return supervised(Reports.ofClaimed(client, options, run), sent, handler);
+  }
+
+  private Run supervised(Reports reports, long renewed, Handler handler) {
     // The lease must be renewed until the end is reported.
-    try (Supervision supervision =
-        new Supervision(client, options, execution, reports.startSent())) {
-      return execution.execute(
+    try (Supervision supervision = new Supervision(client, options, this, renewed)) {
+      return execute(
           reports,
           started -> {
             supervision.start();
-            started.fetchInput(reports);
-            return handler.handle(started);
+            return isStopped() ? null : handler.handle(started);
           });
     }
   }
@@ -198,6 +225,7 @@ public final class Execution {
             .setProgress(total)
             .setSequence(++sequence);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt().ifPresent(request::setAttempt);
     try {
       UpdateProgressResponse answer = client.updateProgress(request.build());
       if (answer.hasRun()) {
@@ -268,14 +296,30 @@ public final class Execution {
     }
   }
 
+  /** Returns the attempt that reports carry, if any. */
+  OptionalInt attempt() {
+    return isClaimed ? OptionalInt.of(run.getAttempt()) : OptionalInt.empty();
+  }
+
   /** Stops the handler if the run has ended. */
   void observe(Run current) {
     switch (current.getStatus()) {
       case RUN_STATUS_INTERRUPTED -> stop(Stop.CANCELLED);
       case RUN_STATUS_SUCCESS, RUN_STATUS_ERROR, RUN_STATUS_TIMEOUT -> stop(Stop.LOST);
       // A status that only a newer server knows does not count as an end.
-      default -> {}
+      default -> {
+        if (isElsewhere(current)) {
+          stop(Stop.LOST);
+        }
+      }
     }
+  }
+
+  /** Whether the server has taken the run away for another attempt. */
+  private boolean isElsewhere(Run current) {
+    boolean isPending = current.getStatus() == RunStatus.RUN_STATUS_PENDING;
+    return isPending && current.getRevision() > run.getRevision()
+        || current.getAttempt() > run.getAttempt();
   }
 
   /** Interrupts the handler, unless it has returned or was interrupted before. */

@@ -5,11 +5,13 @@ import io.github.runsvc.client.Execution.Stop;
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.Progress;
+import io.github.runsvc.v1.ReleaseRequest;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import java.time.Duration;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
@@ -33,6 +35,9 @@ final class Reports {
 
   private boolean isStarted;
 
+  /** The attempt that reports carry; empty if no worker has claimed the run. */
+  private OptionalInt attempt = OptionalInt.empty();
+
   /** When to give up because the caller waits for the end; by {@link System#nanoTime}. */
   private volatile Long hurriedUntil;
 
@@ -55,10 +60,22 @@ final class Reports {
               startSent = System.nanoTime();
               return client.setStatus(request.build()).getRun();
             });
+    noteStart(run);
+    return run;
+  }
+
+  private void noteStart(Run run) {
     Duration lease = options.leaseOf(run).orElse(Duration.ZERO);
     retryTime = lease.compareTo(MIN_RETRY_TIME) > 0 ? lease : MIN_RETRY_TIME;
     isStarted = true;
-    return run;
+  }
+
+  /** Returns the reports of a run that a worker has claimed. */
+  static Reports ofClaimed(RunClient client, ExecuteOptions options, Run run) {
+    Reports reports = new Reports(client, options, run.getRunId());
+    reports.noteStart(run);
+    reports.attempt = OptionalInt.of(run.getAttempt());
+    return reports;
   }
 
   /** Limits the time in which reports are repeated to the timeout of a call from now on. */
@@ -81,6 +98,10 @@ final class Reports {
   Run finish(Stop why, Outcome outcome, Throwable failure) {
     RunException refusal = null;
     try {
+      if (why == Stop.RELEASED) {
+        sendUsage(outcome.usage(), false);
+        return release();
+      }
       if (why != Stop.LOST) {
         return why == Stop.CANCELLED ? acknowledge(outcome) : complete(outcome, failure);
       }
@@ -90,23 +111,33 @@ final class Reports {
       }
       refusal = refused;
     }
-    sendLostUsage(outcome.usage());
+    sendUsage(outcome.usage(), true);
     throw new RunLostException(runId, refusal);
   }
 
-  /** Sends the usage of a lost run once, whether or not the server accepts it. */
-  private void sendLostUsage(Progress usage) {
+  /** Sends usage once, whether or not the server accepts it. */
+  private void sendUsage(Progress usage, boolean isFinal) {
     if (usage == null) {
       return;
     }
     UpdateProgressRequest.Builder request =
-        UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(true);
+        UpdateProgressRequest.newBuilder().setRunId(runId).setProgress(usage).setFinal(isFinal);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt.ifPresent(request::setAttempt);
     try {
       client.updateProgress(request.build());
     } catch (RunException refused) {
-      // The caller throws RunLostException in any case.
+      // The report that follows, or RunLostException, shows the state of the run.
     }
+  }
+
+  /** Gives the run back, and returns it. */
+  Run release() {
+    hurry();
+    ReleaseRequest.Builder request =
+        ReleaseRequest.newBuilder().setRunId(runId).setWorkerId(options.workerId().orElse(""));
+    attempt.ifPresent(request::setAttempt);
+    return repeat(() -> client.release(request.build()));
   }
 
   /** Reports the handler's outcome. If the run was cancelled meanwhile, acknowledges the cancel. */
@@ -114,6 +145,7 @@ final class Reports {
     CompleteRequest.Builder request =
         CompleteRequest.newBuilder().setRunId(runId).setStatus(RunStatus.RUN_STATUS_SUCCESS);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt.ifPresent(request::setAttempt);
     if (outcome.usage() != null) {
       request.setProgress(outcome.usage());
     }
@@ -122,7 +154,10 @@ final class Reports {
     }
     RunException.InvalidArgument unsent = null;
     if (failure != null) {
-      request.setStatus(RunStatus.RUN_STATUS_ERROR).setError(FailureText.of(failure));
+      request
+          .setStatus(RunStatus.RUN_STATUS_ERROR)
+          .setError(FailureText.of(failure))
+          .setRetryable(RetryableException.isIn(failure));
     } else if (outcome.result() != null) {
       request.setResult(outcome.result());
       unsent = outcome.unsendable();
@@ -142,6 +177,7 @@ final class Reports {
     AcknowledgeCancelRequest.Builder request =
         AcknowledgeCancelRequest.newBuilder().setRunId(runId);
     options.workerId().ifPresent(request::setWorkerId);
+    attempt.ifPresent(request::setAttempt);
     if (outcome.usage() != null) {
       request.setProgress(outcome.usage());
     }
@@ -205,7 +241,7 @@ final class Reports {
     }
   }
 
-  private static com.google.protobuf.Duration proto(Duration duration) {
+  static com.google.protobuf.Duration proto(Duration duration) {
     return com.google.protobuf.Duration.newBuilder()
         .setSeconds(duration.getSeconds())
         .setNanos(duration.getNano())

@@ -5,6 +5,7 @@ import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.AdminServiceGrpc.AdminServiceBlockingV2Stub;
 import io.github.runsvc.v1.CancelRequest;
 import io.github.runsvc.v1.CancelResponse;
+import io.github.runsvc.v1.ClaimRequest;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.CreateOrRejectRequest;
@@ -21,6 +22,7 @@ import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.ReconcileOrphansRequest;
 import io.github.runsvc.v1.ReconcileOrphansResponse;
+import io.github.runsvc.v1.ReleaseRequest;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunServiceGrpc.RunServiceBlockingV2Stub;
 import io.github.runsvc.v1.RunSpec;
@@ -38,6 +40,7 @@ import io.grpc.StatusException;
 import io.grpc.stub.AbstractStub;
 import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.LongSupplier;
 
 /**
@@ -59,6 +62,9 @@ import java.util.function.LongSupplier;
  */
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
+
+  /** How long the server holds a claim that names no wait. */
+  private static final Duration WAIT = Duration.ofSeconds(20);
 
   private static final Metadata.Key<String> OWNER =
       Metadata.Key.of("runsvc-owner", Metadata.ASCII_STRING_MARSHALLER);
@@ -191,6 +197,24 @@ public final class RunClient implements AutoCloseable {
     return call(true, stub -> stub.hasInflight(request));
   }
 
+  /**
+   * Claims runs, as an executor: they become RUNNING. The deadline is the timeout of a call after
+   * the wait of the request. With a request_id, a repeated request returns the runs of the first.
+   */
+  public List<Run> claim(ClaimRequest request) {
+    var held = request.getWait();
+    Duration wait =
+        request.hasWait() ? Duration.ofSeconds(held.getSeconds(), held.getNanos()) : WAIT;
+    return new Attempts(connections, timeout.plus(wait), !request.getRequestId().isEmpty())
+        .make((deadline, token) -> prepared(runs, deadline, token).claim(request))
+        .getRunsList();
+  }
+
+  /** Gives a run back, as its holder: it becomes PENDING again, and the attempt does not count. */
+  public Run release(ReleaseRequest request) {
+    return call(false, stub -> stub.release(request)).getRun();
+  }
+
   /** Reports a status, as an executor. RUNNING starts the run and makes the executor its holder. */
   public SetStatusResponse setStatus(SetStatusRequest request) {
     return call(false, stub -> stub.setStatus(request));
@@ -297,20 +321,28 @@ public final class RunClient implements AutoCloseable {
    * lease expiry, and only an answer of the server stops the handler, unless the options have a
    * fence. The report of the end is repeated for as long as the lease, and for at least one minute.
    *
-   * <p>If the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If
-   * the caller interrupts the thread, the end is still reported, and the thread is interrupted
-   * again afterwards; the report is then repeated for the timeout of a call. If the server rejects
-   * the usage, the result or the stop reason, the same end is reported without the three, and
-   * {@link RunException.InvalidArgument} is thrown.
+   * <p>If the handler throws a {@link RetryableException} and the run has attempts left, the run
+   * becomes PENDING again. If the handler throws an {@link Error}, the run ends as ERROR, and the
+   * error is thrown. If the caller interrupts the thread, the end is still reported, and the thread
+   * is interrupted again afterwards; the report is then repeated for the timeout of a call. If the
+   * server rejects the usage, the result or the stop reason, the same end is reported without the
+   * three, and {@link RunException.InvalidArgument} is thrown.
    *
-   * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's exception, or
-   *     INTERRUPTED if it was cancelled
+   * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's
+   *     exception, or INTERRUPTED if it was cancelled
    * @throws RunLostException if the run ended elsewhere, was removed, or is held by another
    *     executor
    * @throws RunException if the start or the report failed
    */
   public Run execute(String runId, ExecuteOptions options, Handler handler) {
     return Execution.execute(this, options, runId, handler);
+  }
+
+  /**
+   * Returns a worker, which claims runs and performs them with the handler; see {@link Worker#run}.
+   */
+  public Worker worker(WorkerOptions options, Handler handler) {
+    return new Worker(this, options, handler);
   }
 
   /** Returns the generated stub. It sends the token, but has no deadline and no retries. */

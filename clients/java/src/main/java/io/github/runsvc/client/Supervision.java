@@ -110,11 +110,10 @@ final class Supervision implements AutoCloseable {
 
   /** Sends heartbeats. A heartbeat without an answer does not stop the handler by itself. */
   private void keepLease(String workerId, Duration lease) {
-    HeartbeatRequest request =
-        HeartbeatRequest.newBuilder()
-            .setRunId(execution.run().getRunId())
-            .setWorkerId(workerId)
-            .build();
+    HeartbeatRequest.Builder beat =
+        HeartbeatRequest.newBuilder().setRunId(execution.run().getRunId()).setWorkerId(workerId);
+    execution.attempt().ifPresent(beat::setAttempt);
+    HeartbeatRequest request = beat.build();
     Duration interval = lease.dividedBy(3);
     interval = interval.compareTo(MIN_INTERVAL) > 0 ? interval : MIN_INTERVAL;
     Duration timeout = client.timeout();

@@ -3,6 +3,8 @@ package io.github.runsvc.client;
 import io.github.runsvc.v1.AcknowledgeCancelRequest;
 import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.AdminServiceGrpc.AdminServiceImplBase;
+import io.github.runsvc.v1.ClaimRequest;
+import io.github.runsvc.v1.ClaimResponse;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.CreateRequest;
@@ -17,6 +19,8 @@ import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.HeartbeatResponse;
 import io.github.runsvc.v1.ListByThreadRequest;
 import io.github.runsvc.v1.ListByThreadResponse;
+import io.github.runsvc.v1.ReleaseRequest;
+import io.github.runsvc.v1.ReleaseResponse;
 import io.github.runsvc.v1.RunServiceGrpc.RunServiceImplBase;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.SetStatusResponse;
@@ -113,6 +117,16 @@ final class ScriptedServer extends RunServiceImplBase implements ServerIntercept
 
   @Override
   public void setStatus(SetStatusRequest request, StreamObserver<SetStatusResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void claim(ClaimRequest request, StreamObserver<ClaimResponse> observer) {
+    answer(request, observer);
+  }
+
+  @Override
+  public void release(ReleaseRequest request, StreamObserver<ReleaseResponse> observer) {
     answer(request, observer);
   }
 

@@ -3,6 +3,7 @@ package io.github.runsvc.conformance;
 import com.google.gson.JsonObject;
 import io.github.runsvc.client.ExecuteOptions;
 import io.github.runsvc.client.Execution;
+import io.github.runsvc.client.RetryableException;
 import io.github.runsvc.client.RunClient;
 import io.github.runsvc.client.RunException;
 import io.github.runsvc.client.RunLostException;
@@ -75,19 +76,23 @@ final class DrivenExecution {
 
   /** Ends the handler as the command says, and returns the run. */
   Run finished(JsonObject command) {
-    ending.complete(() -> end(command));
+    ending.complete(() -> end(execution(), command));
     return result(reported);
   }
 
-  private Progress end(JsonObject command) throws NoText {
+  /** Sets and returns the outcome of a handler as the command says. */
+  static Progress end(Execution execution, JsonObject command) throws NoText {
     if (command.has("result")) {
-      execution().setResult(Json.struct(command.getAsJsonObject("result")));
+      execution.setResult(Json.struct(command.getAsJsonObject("result")));
     }
     if (command.has("stop_reason")) {
-      execution().setStopReason(command.get("stop_reason").getAsString());
+      execution.setStopReason(command.get("stop_reason").getAsString());
     }
     if (command.has("throws")) {
       throw new NoText();
+    }
+    if (command.has("retryable") && command.get("retryable").getAsBoolean()) {
+      throw new RetryableException(command.get("error").getAsString());
     }
     if (command.has("error")) {
       throw new IllegalStateException(command.get("error").getAsString());
@@ -96,7 +101,7 @@ final class DrivenExecution {
   }
 
   /** An exception whose message cannot be read. */
-  private static final class NoText extends Exception {
+  static final class NoText extends Exception {
     private static final long serialVersionUID = 1L;
 
     @Override
@@ -108,7 +113,7 @@ final class DrivenExecution {
   /** Waits until the handler is interrupted, ends it, and returns the reason and the run. */
   JsonObject stopped(JsonObject command) {
     result(stopped);
-    stopping.complete(() -> end(command));
+    stopping.complete(() -> end(execution(), command));
     JsonObject json = new JsonObject();
     try {
       Run run = result(reported);
@@ -121,7 +126,7 @@ final class DrivenExecution {
     return json;
   }
 
-  private static <T> T result(CompletableFuture<T> future) {
+  static <T> T result(CompletableFuture<T> future) {
     try {
       return future.join();
     } catch (CompletionException failure) {

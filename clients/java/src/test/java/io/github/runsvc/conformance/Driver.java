@@ -40,6 +40,7 @@ final class Driver {
   private final RunClient client;
   private final Map<Integer, Watch> watches = new HashMap<>();
   private final Map<Integer, DrivenExecution> executions = new HashMap<>();
+  private final Map<Integer, DrivenWorker> workers = new HashMap<>();
 
   private Driver(RunClient client) {
     this.client = client;
@@ -173,6 +174,15 @@ final class Driver {
       case "finish" -> finish(execution(command), command);
       case "stopped" -> execution(command).stopped(command);
       case "execute_all" -> Failures.executeAll(command, runs);
+      case "worker" -> {
+        workers.put(command.get("k").getAsInt(), new DrivenWorker(command, runs));
+        yield new JsonObject();
+      }
+      case "worker_next" -> worker(command).next();
+      case "worker_finish" -> run(worker(command).finish(command));
+      case "worker_stopped" -> worker(command).waitForStop(command);
+      case "worker_stop" -> worker(command).stop();
+      case "worker_health" -> worker(command).health();
       case "resources" -> resources();
       default -> null;
     };
@@ -185,6 +195,10 @@ final class Driver {
       run.remove("error");
     }
     return object("run", run);
+  }
+
+  private DrivenWorker worker(JsonObject command) {
+    return workers.get(command.get("k").getAsInt());
   }
 
   private DrivenExecution execution(JsonObject command) {

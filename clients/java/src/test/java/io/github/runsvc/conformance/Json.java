@@ -18,10 +18,12 @@ import com.google.protobuf.util.Durations;
 import com.google.protobuf.util.JsonFormat;
 import io.github.runsvc.v1.Cancellation;
 import io.github.runsvc.v1.Lease;
+import io.github.runsvc.v1.Run;
 import java.math.BigInteger;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Encodes and decodes messages by their descriptors. clients/conformance/README.md specifies the
@@ -46,8 +48,15 @@ final class Json {
     return json;
   }
 
+  /** The fields of a run that differ from run to run, or that every run has. */
+  private static final Set<String> UNWRITTEN =
+      Set.of("priority", "attempt", "fencing_token", "retry", "handover");
+
   private static void write(JsonObject json, FieldDescriptor field, Object value) {
     String name = field.getName();
+    if (field.getContainingType() == Run.getDescriptor() && UNWRITTEN.contains(name)) {
+      return;
+    }
     if (value instanceof Duration duration) {
       json.addProperty(name + "_ms", Durations.toMillis(duration));
     } else if (value instanceof Lease lease) {
@@ -80,6 +89,7 @@ final class Json {
   private static JsonElement value(FieldDescriptor field, Object value) {
     return switch (field.getJavaType()) {
       case ENUM -> name((EnumValueDescriptor) value);
+      case INT -> new JsonPrimitive((Integer) value);
       case LONG -> number((Long) value, field.getType() == FieldDescriptor.Type.UINT64);
       case MESSAGE -> value instanceof Struct struct ? plain(struct) : of((Message) value);
       case BOOLEAN -> new JsonPrimitive((Boolean) value);
