@@ -1,7 +1,7 @@
 //! The Rust client of runsvc, the run service for agent platforms.
 //!
 //! [`RunClient`] makes typed calls with deadlines and safe retries, watches runs across lost connections, and executes
-//! runs with a lease. The [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete
+//! runs with a lease. A [`Worker`] claims runs and executes them. The [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete
 //! executor.
 //!
 //! ```no_run
@@ -81,8 +81,10 @@ struct Readme;
 #[cfg(test)]
 mod readme {
     #[test]
-    fn the_readme_contains_the_executor_example() {
+    fn the_readme_contains_the_examples() {
         let executor = include_str!("../examples/executor.rs");
         assert!(include_str!("../README.md").contains(executor));
+        let worker = include_str!("../examples/worker.rs");
+        assert!(include_str!("../README.md").contains(worker));
     }
 }
