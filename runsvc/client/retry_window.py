@@ -11,7 +11,7 @@ from runsvc.client.error import RunError
 from runsvc.client.retry import Backoff
 
 #: Codes that do not concern the run: the report is repeated. It may have been applied already, for reports are
-#: idempotent.
+#: idempotent. UNAUTHENTICATED: the credential has expired, and there will be another one.
 _TRANSIENT: Final = frozenset(
     {
         StatusCode.UNAVAILABLE,
@@ -19,6 +19,7 @@ _TRANSIENT: Final = frozenset(
         StatusCode.RESOURCE_EXHAUSTED,
         StatusCode.UNKNOWN,
         StatusCode.INTERNAL,
+        StatusCode.UNAUTHENTICATED,
     }
 )
 
