@@ -69,8 +69,8 @@ impl RunClient {
     }
 
     /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN` or `RUNSVC_TOKEN_FILE`,
-    /// `RUNSVC_TLS_CA`, `RUNSVC_TLS_CERT`, `RUNSVC_TLS_KEY` and `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called
-    /// inside a tokio runtime.
+    /// `RUNSVC_TLS_CA`, `RUNSVC_TLS_CERT`, `RUNSVC_TLS_KEY` and `RUNSVC_TIMEOUT`. By default it uses a server on this
+    /// machine. It connects with its first call. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl RunClient {
         call!(self, true, has_inflight, request).await
     }
 
-    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder. INTERRUPTED acknowledges a
-    /// cancel.
+    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder. INTERRUPTED acknowledges
+    /// a cancel.
     pub async fn set_status(
         &self,
         request: SetStatusRequest,
@@ -204,8 +204,9 @@ impl RunClient {
             .map(|response| response.run.unwrap_or_default())
     }
 
-    /// Asks for PENDING runs, which become RUNNING under the worker id of the request. Waits for a run if there is none.
-    /// The deadline of the client counts from the end of this wait. With a `request_id`, the call can be repeated.
+    /// Asks for PENDING runs, which become RUNNING under the worker id of the request. Waits for a run if there is
+    /// none. The deadline of the client counts from the end of this wait. With a `request_id`, the call can be
+    /// repeated.
     pub async fn claim(&self, request: ClaimRequest) -> Result<ClaimResponse, RunError> {
         let wait = request.wait.and_then(|wait| wait.try_into().ok());
         let client = self.with_timeout(self.timeout.saturating_add(wait.unwrap_or(DEFAULT_WAIT)));

@@ -22,9 +22,9 @@ pub struct ExecuteOptions {
     /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
-    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
-    /// lease, by this machine's monotonic clock. The run is then reported as ERROR. For work that
-    /// must not continue while another executor may have started. Needs a lease. Default: false.
+    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of
+    /// the lease, by this machine's monotonic clock. The run is then reported as ERROR. For work that must not continue
+    /// while another executor may have started. Needs a lease. Default: false.
     pub fence: bool,
 }
 
@@ -81,7 +81,8 @@ impl RunClient {
     ///
     /// The result of the handler decides the status. `Ok` makes the run SUCCESS, with an [`Outcome`], or with the final
     /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error; after
-    /// [`Failure::retryable`] it becomes PENDING again if attempts are left. Returns the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
+    /// [`Failure::retryable`] it becomes PENDING again if attempts are left. Returns the run as reported. A panic of
+    /// the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.

@@ -80,8 +80,8 @@ impl Execution {
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
     }
 
-    /// Sets why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. It is
-    /// reported with any end.
+    /// Sets why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. It
+    /// is reported with any end.
     pub fn set_stop_reason(&self, reason: impl Into<String>) {
         self.reported().stop_reason = Some(reason.into());
     }

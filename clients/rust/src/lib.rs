@@ -1,8 +1,8 @@
 //! The Rust client of runsvc, the run service for agent platforms.
 //!
 //! [`RunClient`] makes typed calls with deadlines and safe retries, watches runs across lost connections, and executes
-//! runs with a lease. A [`Worker`] claims runs and executes them. The [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete
-//! executor.
+//! runs with a lease. A [`Worker`] claims runs and executes them. The
+//! [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete executor.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -123,8 +123,8 @@ impl<'a> Reports<'a> {
         }
     }
 
-    /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead. If the server
-    /// rejects the contents of the report, reports the end without them.
+    /// Reports SUCCESS or ERROR. If the run was cancelled in the meantime, acknowledges the cancel instead. If the
+    /// server rejects the contents of the report, reports the end without them.
     async fn complete(&self, mut end: End) -> Result<Run, RunError> {
         let handler_failed = end.failure.is_some();
         let mut rejection = end.unsendable().filter(|rejection| end.drop_rejected(rejection));

@@ -68,8 +68,8 @@ impl Default for WorkerOptions {
 /// Claims runs and performs them with a handler, until it is stopped.
 ///
 /// A worker claims no more runs than it has free slots. It performs each as [`RunClient::execute`] does, and survives
-/// outages of the server. After [`WorkerHandle::stop`] it claims no more and lets the runs in progress finish within the
-/// grace period; then it stops their handlers and gives the runs back.
+/// outages of the server. After [`WorkerHandle::stop`] it claims no more and lets the runs in progress finish within
+/// the grace period; then it stops their handlers and gives the runs back.
 pub struct Worker<H> {
     job: Arc<Job<H>>,
     handle: WorkerHandle,

@@ -44,7 +44,7 @@ async function execute(runId: string): Promise<void> {
   }
 }
 
-/** The handler: reports one word more every half second, until the run is stopped. Its result is the number of words. */
+/** The handler: reports one word more every half second, until the run is stopped. Returns the number of words. */
 async function echo({ run, signal, report }: Execution) {
   const words = String(run.kwargs?.input ?? "").split(" ");
   for (let count = 1; count <= words.length; count++) {

@@ -1,6 +1,6 @@
-// A worker of the assistant "echo": claims its runs, four at a time, and returns their input as the result. After Ctrl-C
-// or SIGTERM it claims no more runs, and lets those in progress finish for 30 seconds. After a second one it gives them
-// back.
+// A worker of the assistant "echo": claims its runs, four at a time, and returns their input as the result. After
+// Ctrl-C or SIGTERM it claims no more runs, and lets those in progress finish for 30 seconds. After a second one it
+// gives them back.
 
 import { setTimeout } from "node:timers/promises";
 import { type Execution, RunClient, RunError } from "@runsvc/client";

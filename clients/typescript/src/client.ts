@@ -90,7 +90,8 @@ export class RunClient implements Disposable {
 
   /**
    * This client for the runs of one owner, on the same connections. A caller who may act for several owners narrows its
-   * calls and watches in this way; an empty name means the runs of the platform itself. To close the view has no effect.
+   * calls and watches in this way; an empty name means the runs of the platform itself. To close the view has no
+   * effect.
    *
    * @throws RangeError if the name has characters that a header cannot carry.
    */
@@ -214,8 +215,8 @@ export class RunClient implements Disposable {
   }
 
   /**
-   * Ask for PENDING runs, which become RUNNING under this worker id. Waits for a run if there is none. The deadline counts
-   * from the end of this wait. With a `requestId`, the call can be retried.
+   * Ask for PENDING runs, which become RUNNING under this worker id. Waits for a run if there is none. The deadline
+   * counts from the end of this wait. With a `requestId`, the call can be retried.
    */
   async claim(workerId: string, options: ClaimOptions): Promise<Run[]> {
     const { assistantIds, maxRuns, leaseTtlMs, waitMs, requestId, signal } = options;
@@ -269,11 +270,12 @@ export class RunClient implements Disposable {
   }
 
   /**
-   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the end.
+   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the
+   * end.
    *
-   * What the handler returns is reported as result, stop reason and final usage of a SUCCESS, an error that it throws as
-   * an ERROR. When others
-   * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
+   * What the handler returns is reported as result, stop reason and final usage of a SUCCESS, an error that it throws
+   * as an ERROR. When others end the run, the signal of the execution is aborted and the handler should stop; a cancel
+   * is then acknowledged.
    *
    * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
    * server does not count towards the lease. The report of the end is retried for the length of the lease, and for at

@@ -97,8 +97,8 @@ export class UnavailableError extends RunError {
 }
 
 /**
- * Thrown by a handler: another attempt may succeed. The run becomes PENDING again as long as attempts are left (`retry` of
- * its specification), and ERROR otherwise.
+ * Thrown by a handler: another attempt may succeed. The run becomes PENDING again as long as attempts are left (`retry`
+ * of its specification), and ERROR otherwise.
  */
 export class RetryableError extends Error {
   override readonly name: string = "RetryableError";

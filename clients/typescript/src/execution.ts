@@ -36,15 +36,15 @@ export interface Outcome {
    */
   result?: JsonObject;
   /**
-   * Why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. Default: the
-   * one of {@link Execution.setStopReason}.
+   * Why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. Default:
+   * the one of {@link Execution.setStopReason}.
    */
   stopReason?: string;
 }
 
 /**
- * The function that does the work of a run. It returns an {@link Outcome}, or the final usage alone, on top of the usage
- * that it reported before. If it throws, the run ends as ERROR.
+ * The function that does the work of a run. It returns an {@link Outcome}, or the final usage alone, on top of the
+ * usage that it reported before. If it throws, the run ends as ERROR.
  */
 export type Handler = (execution: Execution) => Promise<Outcome | ProgressInit | undefined> | Promise<void>;
 
@@ -68,9 +68,9 @@ export interface Execution {
    */
   readonly setStopReason: (reason: string) => void;
   /**
-   * Reports usage. The fields that are set replace the values reported before, for each model of `byModel` too; reports are sent in the order of the
-   * calls. Resolves to false if the report was not applied: the run has ended, or no server answered. After an outage
-   * the next report, at the latest that of the end, contains this progress too.
+   * Reports usage. The fields that are set replace the values reported before, for each model of `byModel` too; reports
+   * are sent in the order of the calls. Resolves to false if the report was not applied: the run has ended, or no
+   * server answered. After an outage the next report, at the latest that of the end, contains this progress too.
    *
    * Rejects if the server refuses the progress itself, for instance as INVALID_REQUEST.
    */
@@ -80,13 +80,13 @@ export interface Execution {
 /** The result of an execution. */
 export type Executed =
   /**
-   * The run ended as SUCCESS. `rejection`: result, stop reason and final usage were not stored, because the server rejected
-   * them or no message can hold them.
+   * The run ended as SUCCESS. `rejection`: result, stop reason and final usage were not stored, because the server
+   * rejected them or no message can hold them.
    */
   | { outcome: "completed"; run: Run; rejection?: RunError }
   /**
-   * The run ended as ERROR, or is PENDING for another attempt after a {@link RetryableError}. `error`: the error that the
-   * handler threw.
+   * The run ended as ERROR, or is PENDING for another attempt after a {@link RetryableError}. `error`: the error that
+   * the handler threw.
    */
   | { outcome: "failed"; run: Run; error: unknown }
   /**
@@ -95,7 +95,7 @@ export type Executed =
   | { outcome: "cancelled"; run: Run; error?: unknown }
   /** The fence stopped the handler, and the run ended as ERROR. `error`: the error that the handler threw then. */
   | { outcome: "fenced"; run: Run; error?: unknown }
-  /** Only of a {@link Worker} that was stopped: the run was given back. `error`: the error that the handler threw then. */
+  /** The {@link Worker} was stopped and gave the run back. `error`: the error that the handler threw then. */
   | { outcome: "released"; run: Run; error?: unknown }
   /**
    * The run ended otherwise, was removed, or has another holder. `cause`: the run as it ended, or the refusal of the

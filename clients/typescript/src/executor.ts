@@ -2,10 +2,11 @@
 
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Executed, ExecuteOptions, Handler } from "./execution.js";
+import type { ExecutorCalls } from "./executorCalls.js";
 import { type Run, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 import { checkLength } from "./lengths.js";
 import { isTransient, retryReport } from "./report.js";
-import { type ExecutorCalls, RunningExecution } from "./runningExecution.js";
+import { RunningExecution } from "./runningExecution.js";
 import { newWorkerId } from "./workerId.js";
 
 /** The shortest time for which the report of the end is retried. */

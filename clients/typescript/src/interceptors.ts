@@ -31,8 +31,8 @@ function authorization(token: string): string {
 
 /**
  * Reports a connection that was lost or never made as UNAVAILABLE. The transport reports it as CANCELLED, ABORTED or
- * INTERNAL, although neither the signal of the caller nor a status of the server caused it. A server that is stopping or
- * has too many calls sends CANCELLED, which also means UNAVAILABLE if the caller did not cancel the call.
+ * INTERNAL, although neither the signal of the caller nor a status of the server caused it. A server that is stopping
+ * or has too many calls sends CANCELLED, which also means UNAVAILABLE if the caller did not cancel the call.
  */
 export const lostConnections: Interceptor = (next) => async (request) => {
   try {

@@ -48,8 +48,8 @@ export function readOutcome(returned: Outcome | ProgressInit | undefined): {
 }
 
 /**
- * Merge progress as the server does: by field, and by model the fields of each. Throws if it cannot be serialized, which
- * would otherwise count as transient.
+ * Merge progress as the server does: by field, and by model the fields of each. Throws if it cannot be serialized,
+ * which would otherwise count as transient.
  */
 export function mergedProgress(progress: Progress, more: ProgressInit): Progress {
   const total = clone(ProgressSchema, progress);
@@ -83,8 +83,8 @@ export function dropRejected(end: End, rejection: RunError): boolean {
 }
 
 /**
- * The rejection of parts that no message can hold, or that are too large for one. The result is replaced by a copy, whose
- * properties can be read without a failure.
+ * The rejection of parts that no message can hold, or that are too large for one. The result is replaced by a copy,
+ * whose properties can be read without a failure.
  */
 export function unsendable(end: End): RunError | undefined {
   const usage = end.progress ? toBinary(ProgressSchema, end.progress).length : 0;

@@ -4,16 +4,10 @@ import { create, type JsonObject } from "@bufbuild/protobuf";
 import { Backoff, pause } from "./backoff.js";
 import { RunError } from "./errors.js";
 import type { Executed, Execution, Handler } from "./execution.js";
+import type { ExecutorCalls } from "./executorCalls.js";
 import { ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
 import { warnIfLate } from "./lateness.js";
-import type {
-  AcknowledgeCancelOptions,
-  AttemptOptions,
-  CompleteOptions,
-  ProgressInit,
-  SetStatusOptions,
-  UpdateProgressOptions,
-} from "./options.js";
+import type { ProgressInit } from "./options.js";
 import { dropRejected, type End, isEmpty, mergedProgress, readOutcome, unsendable } from "./outcome.js";
 import {
   errorText,
@@ -25,24 +19,6 @@ import {
   retryReport,
 } from "./report.js";
 import { isTerminal } from "./status.js";
-import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
-
-/** The calls that an execution makes. RunClient implements them. */
-export interface ExecutorCalls {
-  readonly timeoutMs: number;
-  setStatus(runId: string, status: RunStatus, options: SetStatusOptions): Promise<{ run: Run }>;
-  complete(runId: string, status: RunStatus, options: CompleteOptions): Promise<{ run: Run }>;
-  updateProgress(
-    runId: string,
-    progress: ProgressInit,
-    options: UpdateProgressOptions,
-  ): Promise<{ run: Run; applied: boolean }>;
-  acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
-  get(runId: string): Promise<Run>;
-  heartbeat(runId: string, workerId: string, options: AttemptOptions): Promise<Run>;
-  release(runId: string, workerId: string, options: AttemptOptions): Promise<Run>;
-  watch(target: WatchTarget, options: WatchOptions): Watch;
-}
 
 /** The error that a handler threw, if any. */
 type Ending = { error?: unknown };
@@ -270,8 +246,8 @@ export class RunningExecution implements Execution {
   }
 
   /**
-   * Give the run back, after a report of the usage so far. Retried for the timeout of one call: a worker that shuts down
-   * does not wait long, and the lease gives the run back too.
+   * Give the run back, after a report of the usage so far. Retried for the timeout of one call: a worker that shuts
+   * down does not wait long, and the lease gives the run back too.
    */
   async #giveBack(end: End): Promise<Executed> {
     const { workerId = "", attempt } = this.#options;

@@ -6,11 +6,11 @@ import { Backoff, pause } from "./backoff.js";
 import { RunError } from "./errors.js";
 import type { Executed, Handler } from "./execution.js";
 import { started } from "./executor.js";
+import type { ExecutorCalls } from "./executorCalls.js";
 import type { Run } from "./gen/runsvc/v1/run_pb.js";
 import { checkLength } from "./lengths.js";
 import type { ClaimOptions } from "./options.js";
 import { isOutage } from "./report.js";
-import type { ExecutorCalls } from "./runningExecution.js";
 import { Shutdown } from "./shutdown.js";
 import { newWorkerId } from "./workerId.js";
 
@@ -26,8 +26,8 @@ export interface WorkerOptions {
   /** The highest number of runs at a time. Default: 1. */
   concurrency?: number;
   /**
-   * The id of the worker, which becomes the holder of its runs. Default: a new id from the host name, the process id and a
-   * random number.
+   * The id of the worker, which becomes the holder of its runs. Default: a new id from the host name, the process id
+   * and a random number.
    */
   workerId?: string;
   /** The lease of each run in milliseconds, from 1 second to 1 hour. Default: 30 seconds. */
@@ -39,8 +39,8 @@ export interface WorkerOptions {
   /** How long the runs in progress may take after the stop, in milliseconds. Default: 30 seconds. */
   graceMs?: number;
   /**
-   * Called with each run and its end, or with the error of a report that failed. Default: a warning of the process for a
-   * run that was lost or whose report failed.
+   * Called with each run and its end, or with the error of a report that failed. Default: a warning of the process for
+   * a run that was lost or whose report failed.
    */
   onEnd?: (run: Run, end: Executed | RunError) => void;
 }
@@ -105,8 +105,8 @@ export class Worker {
   /**
    * Claim and perform runs until {@link Worker.stop} is called, or the signal is aborted.
    *
-   * @throws RunError if the server refused a claim for a reason that does not pass, for example a missing role. The runs in
-   * progress are finished first, within the grace period.
+   * @throws RunError if the server refused a claim for a reason that does not pass, for example a missing role. The
+   * runs in progress are finished first, within the grace period.
    */
   async run(signal?: AbortSignal): Promise<void> {
     const stop = () => this.stop();
