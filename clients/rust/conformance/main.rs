@@ -1,5 +1,6 @@
 //! The driver for the conformance suite. clients/conformance/README.md describes its commands.
 
+mod driven_worker;
 mod execution_task;
 mod failures;
 mod read;
@@ -7,10 +8,11 @@ mod write;
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Duration;
+use std::{env, fs};
 
+use driven_worker::DrivenWorker;
 use execution_task::ExecutionTask;
 use runsvc_client::{RunClient, RunError, Watch};
 use serde_json::{Value, json};
@@ -19,13 +21,22 @@ struct Driver {
     client: RunClient,
     watches: HashMap<i64, Watch>,
     executions: HashMap<i64, ExecutionTask>,
+    workers: HashMap<i64, DrivenWorker>,
 }
 
 /// Reads commands on this thread, while the other threads of the runtime serve the connection.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = RunClient::connect()?;
-    let mut driver = Driver { client, watches: HashMap::new(), executions: HashMap::new() };
+    let mut client = RunClient::connect()?;
+    if let Ok(owner) = env::var("RUNSVC_TEST_OWNER") {
+        client = client.for_owner(&owner);
+    }
+    let mut driver = Driver {
+        client,
+        watches: HashMap::new(),
+        executions: HashMap::new(),
+        workers: HashMap::new(),
+    };
     for line in stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
         if command["cmd"] == "quit" {
@@ -67,6 +78,16 @@ impl Driver {
             "finish" => self.take_execution(command).finish(command).await,
             "stopped" => self.take_execution(command).stopped(command).await,
             "execute_all" => Ok(failures::execute_all(&self.client, command).await),
+            "worker" => {
+                let worker = DrivenWorker::start(&self.client, command);
+                self.workers.insert(number(command, "k"), worker);
+                Ok(json!({}))
+            }
+            "worker_next" => Ok(self.worker(command).next().await),
+            "worker_finish" => self.worker(command).finish(command).await,
+            "worker_stopped" => self.worker(command).stopped(command).await,
+            "worker_stop" => self.worker(command).stop().await,
+            "worker_health" => Ok(self.worker(command).health()),
             "resources" => Ok(resources()),
             name => {
                 let Some(result) = self.call(name, command).await else {
@@ -125,6 +146,11 @@ impl Driver {
             "update_model_name" => {
                 client.update_model_name(read::update_model_name(command)).await.map(write::only)
             }
+            "update_metadata" => {
+                client.update_metadata(read::update_metadata(command)).await.map(|response| {
+                    json!({"run": write::optional(response.run), "changed": response.changed})
+                })
+            }
             "heartbeat" => client.heartbeat(read::heartbeat(command)).await.map(write::only),
             "cancel" => client.cancel(read::cancel(command)).await.map(write::cancelled),
             "acknowledge_cancel" => {
@@ -151,6 +177,10 @@ impl Driver {
 
     fn execution(&self, command: &Value) -> &ExecutionTask {
         &self.executions[&number(command, "k")]
+    }
+
+    fn worker(&mut self, command: &Value) -> &mut DrivenWorker {
+        self.workers.get_mut(&number(command, "k")).expect("a worker of this number")
     }
 
     fn take_execution(&mut self, command: &Value) -> ExecutionTask {

@@ -1,9 +1,11 @@
 //! Converts commands of the suite to requests.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use prost_types::value::Kind as Shape;
+use runsvc_client::Outcome;
 use runsvc_client::v1::stream_status_request::Target;
 use runsvc_client::v1::*;
 use serde_json::Value;
@@ -66,7 +68,21 @@ fn spec(json: &Value) -> Option<RunSpec> {
             lease_ttl: duration(json, "lease_ttl_ms"),
             start_timeout: duration(json, "start_timeout_ms"),
             timeout: duration(json, "timeout_ms"),
+            handover: enumerated!(&json["handover"], Handover, "HANDOVER_"),
+            concurrency_key: optional(json, "concurrency_key"),
+            queue_timeout: duration(json, "queue_timeout_ms"),
+            priority: integer(json, "priority").unwrap_or_default(),
+            retry: retry(&json["retry"]),
+            not_before: None,
         }
+    })
+}
+
+fn retry(json: &Value) -> Option<Retry> {
+    json.is_object().then(|| Retry {
+        max_attempts: integer(json, "max_attempts").unwrap_or_default(),
+        backoff: duration(json, "backoff_ms"),
+        ..Retry::default()
     })
 }
 
@@ -98,7 +114,10 @@ pub fn set_status(json: &Value) -> SetStatusRequest {
         error: optional(json, "error"),
         worker_id: optional(json, "worker_id"),
         lease_ttl: duration(json, "lease_ttl_ms"),
-        ..SetStatusRequest::default()
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
+        retryable: flag(json, "retryable"),
     }
 }
 
@@ -109,7 +128,10 @@ pub fn complete(json: &Value) -> CompleteRequest {
         error: optional(json, "error"),
         progress: progress(json),
         worker_id: optional(json, "worker_id"),
-        ..CompleteRequest::default()
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
+        retryable: flag(json, "retryable"),
     }
 }
 
@@ -120,6 +142,7 @@ pub fn update_progress(json: &Value) -> UpdateProgressRequest {
         sequence: integer(json, "sequence"),
         r#final: flag(json, "final"),
         worker_id: optional(json, "worker_id"),
+        attempt: integer(json, "attempt"),
     }
 }
 
@@ -130,8 +153,21 @@ pub fn update_model_name(json: &Value) -> UpdateModelNameRequest {
     }
 }
 
+pub fn update_metadata(json: &Value) -> UpdateMetadataRequest {
+    let keys = json["remove"].as_array().into_iter().flatten();
+    UpdateMetadataRequest {
+        run_id: text(json, "run_id"),
+        set: structure(&json["set"]),
+        remove: keys.filter_map(Value::as_str).map(str::to_owned).collect(),
+    }
+}
+
 pub fn heartbeat(json: &Value) -> HeartbeatRequest {
-    HeartbeatRequest { run_id: text(json, "run_id"), worker_id: text(json, "worker_id") }
+    HeartbeatRequest {
+        run_id: text(json, "run_id"),
+        worker_id: text(json, "worker_id"),
+        attempt: integer(json, "attempt"),
+    }
 }
 
 pub fn cancel(json: &Value) -> CancelRequest {
@@ -147,7 +183,8 @@ pub fn acknowledge_cancel(json: &Value) -> AcknowledgeCancelRequest {
         run_id: text(json, "run_id"),
         worker_id: optional(json, "worker_id"),
         progress: progress(json),
-        ..AcknowledgeCancelRequest::default()
+        stop_reason: optional(json, "stop_reason"),
+        attempt: integer(json, "attempt"),
     }
 }
 
@@ -188,9 +225,33 @@ pub fn progress(json: &Value) -> Option<Progress> {
             last_ai_message: optional(json, "last_ai_message"),
             first_human_message: optional(json, "first_human_message"),
             r#final: json["final"].as_bool(),
-            ..Progress::default()
+            by_model: by_model(&json["by_model"]),
         }
     })
+}
+
+fn by_model(json: &Value) -> HashMap<String, ModelUsage> {
+    let models = json.as_object().into_iter().flatten();
+    models
+        .map(|(name, json)| {
+            let usage = ModelUsage {
+                input_tokens: integer(json, "input_tokens"),
+                output_tokens: integer(json, "output_tokens"),
+                cache_read_tokens: integer(json, "cache_read_tokens"),
+                reasoning_tokens: integer(json, "reasoning_tokens"),
+                calls: integer(json, "calls"),
+            };
+            (name.clone(), usage)
+        })
+        .collect()
+}
+
+pub fn outcome(json: &Value) -> Outcome {
+    Outcome {
+        progress: progress(json),
+        result: structure(&json["result"]),
+        stop_reason: optional(json, "stop_reason"),
+    }
 }
 
 fn structure(json: &Value) -> Option<prost_types::Struct> {

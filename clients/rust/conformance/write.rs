@@ -1,5 +1,6 @@
 //! Converts messages and errors to answers for the suite.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use prost_types::value::Kind as Shape;
@@ -132,6 +133,7 @@ fn run_fields(run: Run) -> Fields {
         .text("model_name", run.model_name())
         .text("error", run.error())
         .text("superseded_by", run.superseded_by())
+        .text("stop_reason", run.stop_reason())
         .text("owner", &run.owner)
         .object("progress", run.progress.as_ref().map(progress))
         .object("cancellation", run.cancellation.as_ref().map(cancellation));
@@ -147,11 +149,23 @@ fn run_fields(run: Run) -> Fields {
         run.multitask_strategy,
         "MULTITASK_STRATEGY_"
     )
+    .text("concurrency_key", run.concurrency_key())
+    .duration("queue_timeout_ms", run.queue_timeout)
+    .object("queue", run.queue.as_ref().map(queue))
     .duration("lease_ttl_ms", run.lease.and_then(|lease| lease.ttl))
     .duration("start_timeout_ms", run.start_timeout)
     .duration("timeout_ms", run.timeout)
     .object("metadata", run.metadata.map(structure))
     .object("kwargs", run.kwargs.map(structure))
+    .object("result", run.result.map(structure))
+}
+
+fn queue(queue: &Queue) -> Fields {
+    let position = (queue.position != 0).then_some(queue.position);
+    let fields = Fields::default()
+        .count("position", position)
+        .text("blocked_by_run_id", queue.blocked_by_run_id());
+    enumerated!(fields, "gate", QueueGate, queue.gate, "QUEUE_GATE_")
 }
 
 fn progress(progress: &Progress) -> Fields {
@@ -167,6 +181,20 @@ fn progress(progress: &Progress) -> Fields {
         .text("last_ai_message", progress.last_ai_message())
         .text("first_human_message", progress.first_human_message())
         .put("final", progress.r#final.map(Value::from))
+        .object("by_model", (!progress.by_model.is_empty()).then(|| by_model(&progress.by_model)))
+}
+
+fn by_model(models: &HashMap<String, ModelUsage>) -> Fields {
+    let usage = |usage: &ModelUsage| {
+        let fields = Fields::default()
+            .count("input_tokens", usage.input_tokens)
+            .count("output_tokens", usage.output_tokens)
+            .count("cache_read_tokens", usage.cache_read_tokens)
+            .count("reasoning_tokens", usage.reasoning_tokens)
+            .count("calls", usage.calls);
+        Value::from(fields.0)
+    };
+    Fields(models.iter().map(|(name, figures)| (name.clone(), usage(figures))).collect())
 }
 
 fn cancellation(cancellation: &Cancellation) -> Fields {

@@ -1,16 +1,20 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 use crate::attempts;
+use crate::streams::Streams;
 use crate::v1::admin_service_client::AdminServiceClient;
 use crate::v1::run_service_client::RunServiceClient;
 use crate::v1::*;
+use crate::watch_source::WatchSource;
 use crate::{Bearer, RunClientBuilder, RunError, RunPages, SettingsError, Watch};
 
 const DEFAULT_OUTAGE: Duration = Duration::from_secs(60);
+/// The wait of a claim whose request has none.
+const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 
 /// The generated stub of the RunService. It adds the token, but no deadlines and no retries.
 pub type RunStub = RunServiceClient<InterceptedService<Channel, Bearer>>;
@@ -25,6 +29,9 @@ pub type AdminStub = AdminServiceClient<InterceptedService<Channel, Bearer>>;
 pub struct RunClient {
     stub: RunStub,
     admin_stub: AdminStub,
+    channel: Channel,
+    streams: Arc<Streams>,
+    bearer: Bearer,
     timeout: Duration,
 }
 
@@ -35,7 +42,7 @@ macro_rules! call {
     };
     ($stub:expr, $self:ident, $repeatable:expr, $method:ident, $request:expr) => {{
         let stub = &$stub;
-        attempts::call($self.timeout, $repeatable, $request, |request| {
+        attempts::call($self.timeout, $repeatable, &$self.bearer, $request, |request| {
             let mut stub = stub.clone();
             async move { stub.$method(request).await }
         })
@@ -43,17 +50,27 @@ macro_rules! call {
 }
 
 impl RunClient {
-    pub(crate) fn new(channel: Channel, token: Bearer, timeout: Duration) -> Self {
+    /// `connect`: makes a further connection for watches. None: all calls use this channel.
+    pub(crate) fn new(
+        channel: Channel,
+        connect: Option<Box<dyn Fn() -> Channel + Send + Sync>>,
+        bearer: Bearer,
+        timeout: Duration,
+    ) -> Self {
+        let streams = Arc::new(Streams::new(channel.clone(), connect));
         Self {
-            stub: RunServiceClient::with_interceptor(channel.clone(), token.clone()),
-            admin_stub: AdminServiceClient::with_interceptor(channel, token),
+            stub: RunServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            admin_stub: AdminServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            channel,
+            streams,
+            bearer,
             timeout,
         }
     }
 
-    /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN`, `RUNSVC_TLS_CA` and
-    /// `RUNSVC_TIMEOUT`. By default it uses a server on this machine. It connects with its first call. Must be called
-    /// inside a tokio runtime.
+    /// Creates a client with the settings of the environment: `RUNSVC_TARGET`, `RUNSVC_TOKEN` or `RUNSVC_TOKEN_FILE`,
+    /// `RUNSVC_TLS_CA`, `RUNSVC_TLS_CERT`, `RUNSVC_TLS_KEY` and `RUNSVC_TIMEOUT`. By default it uses a server on this
+    /// machine. It connects with its first call. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
@@ -72,6 +89,19 @@ impl RunClient {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    /// Returns this client for the runs of one owner, on the same connections. A caller who may act for several owners
+    /// narrows its calls and watches in this way; an empty name means the runs of the platform itself.
+    #[must_use]
+    pub fn for_owner(&self, owner: &str) -> Self {
+        let bearer = self.bearer.for_owner(owner);
+        Self {
+            stub: RunServiceClient::with_interceptor(self.channel.clone(), bearer.clone()),
+            admin_stub: AdminServiceClient::with_interceptor(self.channel.clone(), bearer.clone()),
+            bearer,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -127,7 +157,8 @@ impl RunClient {
         call!(self, true, has_inflight, request).await
     }
 
-    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder.
+    /// Reports the status of a run. RUNNING starts the run and makes the executor its holder. INTERRUPTED acknowledges
+    /// a cancel.
     pub async fn set_status(
         &self,
         request: SetStatusRequest,
@@ -135,7 +166,7 @@ impl RunClient {
         call!(self, false, set_status, request).await
     }
 
-    /// Reports the end of a run: status, error and final usage.
+    /// Reports the end of a run: status, error, result, stop reason and final usage. INTERRUPTED acknowledges a cancel.
     pub async fn complete(&self, request: CompleteRequest) -> Result<CompleteResponse, RunError> {
         call!(self, false, complete, request).await
     }
@@ -158,11 +189,33 @@ impl RunClient {
             .map(|response| response.run.unwrap_or_default())
     }
 
+    /// Sets and removes keys of a run's metadata, at any time.
+    pub async fn update_metadata(
+        &self,
+        request: UpdateMetadataRequest,
+    ) -> Result<UpdateMetadataResponse, RunError> {
+        call!(self, false, update_metadata, request).await
+    }
+
     /// Renews the lease of the holder. If the returned run is INTERRUPTED, it was cancelled.
     pub async fn heartbeat(&self, request: HeartbeatRequest) -> Result<Run, RunError> {
         call!(self, false, heartbeat, request)
             .await
             .map(|response| response.run.unwrap_or_default())
+    }
+
+    /// Asks for PENDING runs, which become RUNNING under the worker id of the request. Waits for a run if there is
+    /// none. The deadline of the client counts from the end of this wait. With a `request_id`, the call can be
+    /// repeated.
+    pub async fn claim(&self, request: ClaimRequest) -> Result<ClaimResponse, RunError> {
+        let wait = request.wait.and_then(|wait| wait.try_into().ok());
+        let client = self.with_timeout(self.timeout.saturating_add(wait.unwrap_or(DEFAULT_WAIT)));
+        call!(client, !request.request_id.is_empty(), claim, request).await
+    }
+
+    /// Gives a run back: it becomes PENDING again, and the attempt does not count.
+    pub async fn release(&self, request: ReleaseRequest) -> Result<Run, RunError> {
+        call!(self, false, release, request).await.map(|response| response.run.unwrap_or_default())
     }
 
     /// Cancels a run. Takes a run id, or a request with an action and a note. The outcome distinguishes a run that this
@@ -202,16 +255,27 @@ impl RunClient {
         call!(self.admin_stub, self, true, get_server_info, GetServerInfoRequest {}).await
     }
 
+    /// Sets, changes or removes a concurrency limit. For operators.
+    pub async fn set_concurrency_limit(
+        &self,
+        request: SetConcurrencyLimitRequest,
+    ) -> Result<(), RunError> {
+        call!(self.admin_stub, self, false, set_concurrency_limit, request).await.map(|_| ())
+    }
+
+    /// Returns all concurrency limits. For operators.
+    pub async fn list_concurrency_limits(&self) -> Result<Vec<ConcurrencyLimit>, RunError> {
+        let request = ListConcurrencyLimitsRequest {};
+        call!(self.admin_stub, self, true, list_concurrency_limits, request)
+            .await
+            .map(|response| response.limits)
+    }
+
     /// Watches a run until it ends. Takes a run id, or a request with another target or other options. The watch
     /// connects when its first event is awaited.
     pub fn watch(&self, request: impl Into<StreamStatusRequest>) -> Watch {
-        let stub = self.stub.clone();
-        let open = move |request| {
-            let mut stub = stub.clone();
-            Box::pin(async move { Ok(stub.stream_status(request).await?.into_inner().boxed()) })
-                as _
-        };
-        Watch::new(request.into(), DEFAULT_OUTAGE, Box::new(open))
+        let source = WatchSource::new(self.streams.clone(), self.bearer.clone());
+        Watch::new(request.into(), DEFAULT_OUTAGE, Box::new(source))
     }
 
     /// Returns the generated stub of the RunService.

@@ -22,7 +22,7 @@ struct Details {
     metadata: HashMap<String, String>,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
-    from_transport: bool,
+    request_id: String,
 }
 
 /// The kind of a [`RunError`], for the errors that callers often handle. [`RunError::code`] and [`RunError::reason`]
@@ -71,6 +71,11 @@ impl RunError {
             Code::Unavailable => Kind::Unavailable,
             _ => Kind::Other,
         }
+    }
+
+    /// True if the server refused the token: it may have expired, and another may come.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.0.code == Code::Unauthenticated
     }
 
     /// True if the error does not concern the run itself, so that the same report may succeed later.
@@ -124,7 +129,12 @@ impl RunError {
 
     /// True if the error does not come from a server: the connection was lost or never made, or the deadline passed.
     pub fn from_transport(&self) -> bool {
-        self.0.from_transport
+        self.0.request_id.is_empty()
+    }
+
+    /// Returns the id under which the server's log describes the call. Empty if no server answered.
+    pub fn request_id(&self) -> &str {
+        &self.0.request_id
     }
 }
 
@@ -140,7 +150,7 @@ impl From<Status> for RunError {
             metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
             violations: violations.unwrap_or_default().iter().map(Violation::from).collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
-            from_transport: !status.metadata().contains_key(REQUEST_ID),
+            request_id: request_id(&status).to_owned(),
         }))
     }
 }
@@ -161,6 +171,10 @@ fn code(status: &Status) -> Code {
     }
 }
 
+fn request_id(status: &Status) -> &str {
+    status.metadata().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
 fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(status.source(), |&cause| cause.source())
 }
@@ -177,7 +191,11 @@ impl fmt::Display for RunError {
         if !self.0.reason.is_empty() {
             write!(f, " {}", self.0.reason)?;
         }
-        write!(f, ": {}", self.0.message)
+        write!(f, ": {}", self.0.message)?;
+        if !self.0.request_id.is_empty() {
+            write!(f, " (request id {})", self.0.request_id)?;
+        }
+        Ok(())
     }
 }
 

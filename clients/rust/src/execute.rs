@@ -1,17 +1,15 @@
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::panics;
-use crate::reports::Reports;
-use crate::supervision::supervise;
-use crate::v1::{Progress, Run};
+use crate::perform::Started;
+use crate::reports;
+use crate::v1::Run;
 use crate::worker_ids::new_worker_id;
-use crate::{Execution, RunClient, RunError};
+use crate::{Execution, Failure, Outcome, RunClient, RunError};
 
 /// Configures an execution.
 #[derive(Clone, Debug)]
@@ -24,9 +22,9 @@ pub struct ExecuteOptions {
     /// long. Needs a worker id. None: the lease that the run was created with; without one, the run of an executor that
     /// dies stays RUNNING.
     pub lease: Option<Duration>,
-    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of the
-    /// lease, by this machine's monotonic clock. The run is then reported as ERROR, and counts as lost. For work that
-    /// must not continue while another executor may have started. Needs a lease. Default: false.
+    /// Stops the handler, as a cancel does, when the lease may be over: no heartbeat was confirmed for the length of
+    /// the lease, by this machine's monotonic clock. The run is then reported as ERROR. For work that must not continue
+    /// while another executor may have started. Needs a lease. Default: false.
     pub fence: bool,
 }
 
@@ -48,11 +46,14 @@ impl ExecuteOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ExecuteError {
-    /// The run was ended by others without a cancel, was removed, or has another holder; or the fence stopped its
-    /// handler.
+    /// The run was ended by others without a cancel, was removed, or has another holder.
     Lost,
+    /// The fence stopped the handler, and the run was reported as ERROR: the run as of this report.
+    Fenced(Box<Run>),
     /// The report of the start or of the end failed.
     Call(RunError),
+    /// The handler of a [`Worker`](crate::Worker) panicked, and the run was reported as ERROR: the text of the panic.
+    Panicked(String),
 }
 
 impl From<RunError> for ExecuteError {
@@ -64,10 +65,10 @@ impl From<RunError> for ExecuteError {
 impl fmt::Display for ExecuteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost => f.write_str(
-                "The run has ended, was removed, has another holder, or was stopped by its fence",
-            ),
+            Self::Lost => f.write_str("The run has ended, was removed, or has another holder"),
+            Self::Fenced(_) => f.write_str("The fence stopped the handler of the run"),
             Self::Call(error) => error.fmt(f),
+            Self::Panicked(text) => f.write_str(text),
         }
     }
 }
@@ -75,11 +76,13 @@ impl fmt::Display for ExecuteError {
 impl std::error::Error for ExecuteError {}
 
 impl RunClient {
-    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and reports the end.
+    /// Executes a run: starts it, reads its kwargs, calls the handler, sends heartbeats while the handler runs, and
+    /// reports the end.
     ///
-    /// The result of the handler decides the status. `Ok` makes the run SUCCESS; the progress in it is the final usage,
-    /// on top of the progress that was reported before. `Err` makes the run ERROR, with the text of the error. Returns
-    /// the run as reported. A panic of the handler makes the run ERROR too, and is resumed after the report.
+    /// The result of the handler decides the status. `Ok` makes the run SUCCESS, with an [`Outcome`], or with the final
+    /// usage alone as `Option<Progress>`. `Err` makes the run ERROR, with the text of the error; after
+    /// [`Failure::retryable`] it becomes PENDING again if attempts are left. Returns the run as reported. A panic of
+    /// the handler makes the run ERROR too, and is resumed after the report.
     ///
     /// When others end the run, [`Execution::stopped`] resolves and the handler should return. A cancelled run is then
     /// acknowledged with the final usage, and returned as INTERRUPTED.
@@ -95,50 +98,25 @@ impl RunClient {
     /// # Errors
     ///
     /// [`ExecuteError::Lost`] if the run was ended by others without a cancel, was removed, or has another holder;
-    /// or if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a report failed for another reason. If the server rejected the
-    /// final usage, for instance because it is negative, the run has ended as ERROR without this usage.
-    pub async fn execute<F, E>(
+    /// [`ExecuteError::Fenced`] if the fence stopped the handler. [`ExecuteError::Call`] if the start was refused, or a
+    /// report failed for another reason. If the server rejected the outcome, for instance because a number is negative,
+    /// the run has ended with its status, but without result, stop reason and final usage.
+    pub async fn execute<F, O, E>(
         &self,
         run_id: impl Into<String>,
         options: ExecuteOptions,
         handler: impl FnOnce(Execution) -> F,
     ) -> Result<Run, ExecuteError>
     where
-        F: Future<Output = Result<Option<Progress>, E>>,
-        E: fmt::Display,
+        F: Future<Output = Result<O, E>>,
+        O: Into<Outcome>,
+        E: Into<Failure>,
     {
-        let run_id = run_id.into();
-        let reports = Reports::new(self, &options, &run_id);
         let began = Instant::now();
-        let run = reports.start().await?;
-        let reports = reports.of_the_end(&run);
+        let run = reports::start(self, &options, &run_id.into()).await?;
         let stop = Arc::new(watch::Sender::new(None));
-        let handled = async {
-            let run = match reports.with_kwargs(run.clone()).await {
-                Ok(run) => run,
-                Err(error) => {
-                    let reason = *stop.borrow();
-                    return reports.finish_unread(reason, error).await;
-                }
-            };
-            let execution = Execution::new(self.clone(), options.worker_id.clone(), run, &stop);
-            let outcome = panics::catch(async { handler(execution.clone()).await }).await;
-            let reason = *stop.borrow();
-            let (last, error, panic) = match outcome {
-                Ok(Ok(last)) => (last, None, None),
-                Ok(Err(error)) => (None, Some(panics::error_text(error)), None),
-                Err(panic) => (None, Some(panics::panic_text(&*panic)), Some(panic)),
-            };
-            let answer = reports.finish(reason, execution.final_usage(last), error).await;
-            if let Some(panic) = panic {
-                resume_unwind(panic);
-            }
-            answer
-        };
-        tokio::select! {
-            run = handled => run,
-            () = supervise(self, &options, &run, &stop, began) => unreachable!("supervision never ends"),
-        }
+        let started = Started { client: self, options: &options, run: &run, began, stop };
+        started.perform(false, handler).await
     }
 }
 

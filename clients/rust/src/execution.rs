@@ -1,12 +1,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
-use prost::Message;
 use tokio::sync::{self, watch};
 
-use crate::reports::truncated;
+use crate::outcome::merged;
+use crate::reports::attempt_of;
 use crate::v1::{Progress, Run, RunStatus, UpdateProgressRequest};
-use crate::{RunClient, RunError};
+use crate::{Outcome, RunClient, RunError};
 
 /// A run in progress, as its handler sees it. Clones share their state.
 #[derive(Clone, Debug)]
@@ -23,11 +23,12 @@ pub struct Execution {
     sending: Arc<sync::Mutex<()>>,
 }
 
-/// The progress reported so far, and the sequence number of the last report.
+/// The progress reported so far, the reason of the end, and the sequence number of the last report.
 #[derive(Debug)]
 struct Reported {
     sequence: u64,
     progress: Progress,
+    stop_reason: Option<String>,
 }
 
 /// The reason why the handler should stop.
@@ -37,6 +38,8 @@ pub(crate) enum StopReason {
     Lost,
     /// The lease may be over.
     Fenced,
+    /// The worker shuts down, and gives the run back.
+    Released,
 }
 
 impl Execution {
@@ -49,7 +52,11 @@ impl Execution {
         // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let sequence = u64::try_from(age.as_nanos()).unwrap_or_default();
-        let reported = Arc::new(Mutex::new(Reported { sequence, progress: Progress::default() }));
+        let reported = Arc::new(Mutex::new(Reported {
+            sequence,
+            progress: Progress::default(),
+            stop_reason: None,
+        }));
         let (stopped, stop) = (stop.subscribe(), Arc::downgrade(stop));
         let sending = Arc::default();
         Self { client, worker_id, run, stopped, stop, reported, sending }
@@ -60,19 +67,27 @@ impl Execution {
         &self.run
     }
 
-    /// True if others have ended the run, or the fence has stopped it. The handler should return then.
+    /// True if others have ended the run, the fence has stopped it, or its worker shuts down. The handler should return
+    /// then.
     pub fn is_stopped(&self) -> bool {
         self.stopped.borrow().is_some()
     }
 
-    /// Waits until others have ended the run, or the fence has stopped it. The handler should return then. Meant for `tokio::select!`.
+    /// Waits until others have ended the run, the fence has stopped it, or its worker shuts down. The handler should
+    /// return then. Meant for `tokio::select!`.
     pub async fn stopped(&self) {
         // Fails when the handler has returned: the run can no longer be stopped.
         let _ = self.stopped.clone().wait_for(Option::is_some).await;
     }
 
-    /// Reports usage. The fields that are set replace the values reported before; reports are sent in the order of the
-    /// calls.
+    /// Sets why the run stopped, in a word of the executor's own such as `token_capped`, of at most 128 characters. It
+    /// is reported with any end.
+    pub fn set_stop_reason(&self, reason: impl Into<String>) {
+        self.reported().stop_reason = Some(reason.into());
+    }
+
+    /// Reports usage. The fields that are set replace the values reported before, for each model of `by_model` too;
+    /// reports are sent in the order of the calls.
     ///
     /// Returns false if the report was not applied: the run has ended, or no server answered. After an outage the next
     /// report, at the latest that of the end, contains this progress too.
@@ -86,14 +101,14 @@ impl Execution {
         let (before, request) = self.store(&progress);
         match self.client.update_progress(request).await {
             Ok(answer) => {
-                self.stop_for(answer.run.as_ref().and_then(StopReason::of));
+                self.stop_for(answer.run.as_ref().and_then(|run| StopReason::of(run, &self.run)));
                 Ok(answer.applied)
             }
             Err(error) if error.is_refusal() => {
                 self.stop_for(Some(StopReason::Lost));
                 Ok(false)
             }
-            Err(error) if error.is_transient() => Ok(false),
+            Err(error) if error.is_transient() || error.is_unauthenticated() => Ok(false),
             Err(error) => {
                 self.reported().progress = before;
                 Err(error)
@@ -112,6 +127,7 @@ impl Execution {
             progress: Some(total),
             sequence: Some(reported.sequence),
             worker_id: self.worker_id.clone(),
+            attempt: attempt_of(&self.run),
             ..UpdateProgressRequest::default()
         };
         (before, request)
@@ -127,23 +143,16 @@ impl Execution {
         }
     }
 
-    /// Returns the final usage. None if there is no usage.
-    pub(crate) fn final_usage(&self, last: Option<Progress>) -> Option<Progress> {
-        let usage = merged(&self.reported().progress, last.as_ref());
-        Some(usage).filter(|usage| *usage != Progress::default())
+    /// Returns the outcome with all usage, and with the stop reason that was set. No usage is None.
+    pub(crate) fn complete(&self, outcome: Outcome) -> Outcome {
+        let reported = self.reported();
+        let usage = merged(&reported.progress, outcome.progress.as_ref());
+        Outcome {
+            progress: Some(usage).filter(|usage| *usage != Progress::default()),
+            stop_reason: outcome.stop_reason.or_else(|| reported.stop_reason.clone()),
+            result: outcome.result,
+        }
     }
-}
-
-/// Merges progress. Its previews are truncated, so that it always fits into a message: the server keeps less of them.
-fn merged(progress: &Progress, more: Option<&Progress>) -> Progress {
-    let mut bytes = progress.encode_to_vec();
-    bytes.extend(more.map(Message::encode_to_vec).unwrap_or_default());
-    let mut merged =
-        Progress::decode(bytes.as_slice()).expect("concatenated messages decode to their merge");
-    for preview in [&mut merged.last_ai_message, &mut merged.first_human_message] {
-        *preview = preview.take().map(truncated);
-    }
-    merged
 }
 
 /// Stops the handler if there is a reason. The first reason stays.
@@ -156,11 +165,14 @@ pub(crate) fn stop_handler(stop: &watch::Sender<Option<StopReason>>, reason: Opt
 }
 
 impl StopReason {
-    /// Returns the reason to stop that the status of the run gives. None if the run is active.
-    pub(crate) fn of(run: &Run) -> Option<Self> {
+    /// Returns the reason to stop that the present state of the started run gives. None if the run is in progress.
+    pub(crate) fn of(run: &Run, started: &Run) -> Option<Self> {
         match run.status() {
+            _ if run.attempt > 0 && run.attempt != started.attempt => Some(Self::Lost),
             RunStatus::Interrupted => Some(Self::Cancelled),
             RunStatus::Success | RunStatus::Error | RunStatus::Timeout => Some(Self::Lost),
+            // PENDING again, after an attempt whose lease was over.
+            RunStatus::Pending if run.attempt > 0 => Some(Self::Lost),
             // A status that only a newer server knows counts as active.
             _ => None,
         }

@@ -1,8 +1,8 @@
 //! The Rust client of runsvc, the run service for agent platforms.
 //!
 //! [`RunClient`] makes typed calls with deadlines and safe retries, watches runs across lost connections, and executes
-//! runs with a lease. The [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete
-//! executor.
+//! runs with a lease. A [`Worker`] claims runs and executes them. The
+//! [README](https://github.com/runsvc/runsvc/tree/main/clients/rust) is a guide with a complete executor.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,19 +24,29 @@ mod attempts;
 mod backoff;
 mod bearer;
 mod client;
+mod connect;
+mod credential;
 mod error;
 mod execute;
 mod execution;
+mod failure;
+mod health;
 mod lengths;
+mod outcome;
 mod pages;
 mod panics;
+mod perform;
 mod reports;
 mod requests;
 mod settings;
+mod shutdown;
+mod streams;
 mod supervision;
 #[cfg(test)]
 mod testing;
 mod watch;
+mod watch_source;
+mod worker;
 mod worker_ids;
 
 /// The generated code: messages, enums and stubs.
@@ -50,12 +60,18 @@ pub use client::{AdminStub, RunClient, RunStub};
 pub use error::{Kind, RunError, Violation};
 pub use execute::{ExecuteError, ExecuteOptions};
 pub use execution::Execution;
+pub use failure::Failure;
+pub use health::{WorkerHealth, WorkerState};
+pub use outcome::Outcome;
 pub use pages::RunPages;
 /// The crate of the types `Struct`, `Duration` and `Timestamp` in the generated code.
 pub use prost_types;
 pub use settings::{RunClientBuilder, SettingsError};
 pub use tonic::Code;
 pub use watch::Watch;
+pub use worker::{OnEnd, Worker, WorkerHandle, WorkerOptions};
+
+use reports::truncated;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]
@@ -65,8 +81,10 @@ struct Readme;
 #[cfg(test)]
 mod readme {
     #[test]
-    fn the_readme_contains_the_executor_example() {
+    fn the_readme_contains_the_examples() {
         let executor = include_str!("../examples/executor.rs");
         assert!(include_str!("../README.md").contains(executor));
+        let worker = include_str!("../examples/worker.rs");
+        assert!(include_str!("../README.md").contains(worker));
     }
 }

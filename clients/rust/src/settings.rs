@@ -1,14 +1,15 @@
+use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs};
 
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 
+use crate::connect::{TlsFiles, endpoint_of};
+use crate::credential::{Credential, TokenFile};
 use crate::{Bearer, RunClient};
 
-const DEFAULT_TARGET: &str = "127.0.0.1:50051";
+pub(crate) const DEFAULT_TARGET: &str = "127.0.0.1:50051";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of a [`RunClient`]. An option that is not set comes from its environment variable. An option that is
@@ -16,14 +17,15 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct RunClientBuilder {
     target: Option<Option<String>>,
-    token: Option<Bearer>,
+    token: Option<Credential>,
     tls_ca: Option<Option<PathBuf>>,
+    tls_identity: Option<Option<(PathBuf, PathBuf)>>,
     timeout: Option<Option<Duration>>,
     channel: Option<Channel>,
 }
 
 impl RunClientBuilder {
-    /// Sets the address of the server, such as `runs.internal:50051`.
+    /// Sets the address of the server, such as `runs.internal:50051` or `unix:/run/runsvc.sock`.
     ///
     /// Variable: `RUNSVC_TARGET`. Default: `127.0.0.1:50051`.
     #[must_use]
@@ -37,15 +39,26 @@ impl RunClientBuilder {
     /// Variable: `RUNSVC_TOKEN`. Default: no token is sent.
     #[must_use]
     pub fn token(mut self, token: Option<&str>) -> Self {
-        self.token = Some(fixed_token(token.map(str::to_owned)));
+        self.token =
+            Some(token.map_or(Credential::None, |token| Credential::Fixed(token.to_owned())));
         self
     }
 
-    /// Sets a function that returns the token. It is called before each call and each connection of a watch, for tokens
-    /// that change.
+    /// Sets a file that contains the token, and nothing else but white space. It is read again when it has changed, and
+    /// before a call that was refused as UNAUTHENTICATED is repeated. While it cannot be read, the last token is used.
+    ///
+    /// Variable: `RUNSVC_TOKEN_FILE`.
+    #[must_use]
+    pub fn token_file(mut self, path: &Path) -> Self {
+        self.token = Some(Credential::File(TokenFile::new(path.to_owned())));
+        self
+    }
+
+    /// Sets a function that returns the token. It is called before each call and each connection of a watch, and again
+    /// before a call that was refused as UNAUTHENTICATED is repeated. It must not block for long.
     #[must_use]
     pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.token = Some(Bearer::new(Some(Arc::new(token))));
+        self.token = Some(Credential::Function(Box::new(token)));
         self
     }
 
@@ -55,6 +68,16 @@ impl RunClientBuilder {
     #[must_use]
     pub fn tls_ca(mut self, tls_ca: Option<&Path>) -> Self {
         self.tls_ca = Some(tls_ca.map(Path::to_owned));
+        self
+    }
+
+    /// Sets the client's own certificate and its private key, two PEM files, and uses TLS.
+    /// Without [`RunClientBuilder::tls_ca`], the certificates of the operating system are trusted.
+    ///
+    /// Variables: `RUNSVC_TLS_CERT` and `RUNSVC_TLS_KEY`. Default: none is presented to the server.
+    #[must_use]
+    pub fn tls_identity(mut self, files: Option<(&Path, &Path)>) -> Self {
+        self.tls_identity = Some(files.map(|(cert, key)| (cert.to_owned(), key.to_owned())));
         self
     }
 
@@ -89,7 +112,7 @@ impl RunClientBuilder {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<RunClient, SettingsError> {
         // An empty variable counts as unset.
-        let variable = |name| environment(name).filter(|value| !value.is_empty());
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let timeout = match self.timeout {
             Some(timeout) => timeout,
             None => variable("RUNSVC_TIMEOUT").map(|text| seconds(&text)).transpose()?,
@@ -97,23 +120,47 @@ impl RunClientBuilder {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(SettingsError("The timeout is 0; set it above 0".into()));
         }
-        let token = self.token.unwrap_or_else(|| fixed_token(variable("RUNSVC_TOKEN")));
-        let channel = match self.channel {
-            Some(channel) => channel,
-            None => connect(
-                &self
-                    .target
-                    .unwrap_or_else(|| variable("RUNSVC_TARGET"))
-                    .unwrap_or(DEFAULT_TARGET.into()),
-                self.tls_ca.unwrap_or_else(|| variable("RUNSVC_TLS_CA").map(Into::into)),
-            )?,
+        let token = self.token.map_or_else(|| token_of(&variable), Ok)?;
+        let bearer = Bearer::new(token);
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        if let Some(channel) = self.channel {
+            return Ok(RunClient::new(channel, None, bearer, timeout));
+        }
+        let target = self.target.unwrap_or_else(|| variable("RUNSVC_TARGET"));
+        let files = TlsFiles {
+            ca: self.tls_ca.unwrap_or_else(|| variable("RUNSVC_TLS_CA").map(Into::into)),
+            identity: self.tls_identity.map_or_else(|| identity_of(&variable), Ok)?,
         };
-        Ok(RunClient::new(channel, token, timeout.unwrap_or(DEFAULT_TIMEOUT)))
+        let endpoint = endpoint_of(&target.unwrap_or(DEFAULT_TARGET.into()), files)?;
+        let channel = endpoint.connect_lazy();
+        let connect = Box::new(move || endpoint.connect_lazy());
+        Ok(RunClient::new(channel, Some(connect), bearer, timeout))
     }
 }
 
-fn fixed_token(token: Option<String>) -> Bearer {
-    Bearer::new(token.map(|token| Arc::new(move || token.clone()) as _))
+/// Returns the token of the environment.
+fn token_of(variable: &impl Fn(&str) -> Option<String>) -> Result<Credential, SettingsError> {
+    match (variable("RUNSVC_TOKEN"), variable("RUNSVC_TOKEN_FILE")) {
+        (Some(_), Some(_)) => Err(SettingsError(
+            "RUNSVC_TOKEN and RUNSVC_TOKEN_FILE are both set; unset one of them".into(),
+        )),
+        (Some(token), None) => Ok(Credential::Fixed(token)),
+        (None, Some(path)) => Ok(Credential::File(TokenFile::new(path.into()))),
+        (None, None) => Ok(Credential::None),
+    }
+}
+
+/// Returns the files of the client's own certificate and key.
+fn identity_of(
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+    match (variable("RUNSVC_TLS_CERT"), variable("RUNSVC_TLS_KEY")) {
+        (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
+        (None, None) => Ok(None),
+        _ => Err(SettingsError(
+            "RUNSVC_TLS_CERT and RUNSVC_TLS_KEY belong together; set both or none".into(),
+        )),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, SettingsError> {
@@ -126,34 +173,9 @@ fn seconds(text: &str) -> Result<Duration, SettingsError> {
     })
 }
 
-fn connect(target: &str, tls_ca: Option<PathBuf>) -> Result<Channel, SettingsError> {
-    let invalid = |error| {
-        SettingsError(format!(
-            "The target {target:?} is not an address ({error}); use host:port, such as {DEFAULT_TARGET}"
-        ))
-    };
-    let scheme = if tls_ca.is_some() { "https" } else { "http" };
-    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{target}"))
-        .map_err(invalid)?
-        // Detects a peer that stopped responding within about 40 seconds, also on an idle watch.
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .connect_timeout(Duration::from_secs(20));
-    if let Some(path) = tls_ca {
-        let unreadable = |error| {
-            SettingsError(format!("Cannot read the certificates {}: {error}", path.display()))
-        };
-        let certificates = Certificate::from_pem(fs::read(&path).map_err(unreadable)?);
-        endpoint = endpoint
-            .tls_config(ClientTlsConfig::new().ca_certificate(certificates))
-            .map_err(invalid)?;
-    }
-    Ok(endpoint.connect_lazy())
-}
-
 /// The reason why a client cannot be built from its settings.
 #[derive(Clone, Debug)]
-pub struct SettingsError(String);
+pub struct SettingsError(pub(crate) String);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

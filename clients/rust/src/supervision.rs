@@ -5,6 +5,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff::Backoff;
 use crate::execution::{StopReason, stop_handler};
+use crate::reports::attempt_of;
 use crate::v1::{HeartbeatRequest, Run, StatusEvent, StreamStatusRequest};
 use crate::{ExecuteOptions, RunClient, RunError};
 
@@ -34,7 +35,7 @@ async fn watch_run(client: &RunClient, run: &Run, stop: &Sender<Option<StopReaso
     let mut request = StreamStatusRequest::from(run.run_id.clone());
     request.after_revision = Some(run.revision);
     let mut backoff = Backoff::new();
-    while let Err(error) = watch_until_end(client, request.clone(), stop).await {
+    while let Err(error) = watch_until_end(client, request.clone(), run, stop).await {
         if error.is_refusal() {
             return stop_handler(stop, Some(StopReason::Lost));
         }
@@ -47,6 +48,7 @@ async fn watch_run(client: &RunClient, run: &Run, stop: &Sender<Option<StopReaso
 async fn watch_until_end(
     client: &RunClient,
     request: StreamStatusRequest,
+    started: &Run,
     stop: &Sender<Option<StopReason>>,
 ) -> Result<(), RunError> {
     let mut watch = client.watch(request).outage(Duration::MAX);
@@ -54,7 +56,7 @@ async fn watch_until_end(
         if event.event() == StatusEvent::Deleted {
             stop_handler(stop, Some(StopReason::Lost));
         } else {
-            stop_handler(stop, event.run.as_ref().and_then(StopReason::of));
+            stop_handler(stop, event.run.as_ref().and_then(|run| StopReason::of(run, started)));
         }
     }
     Ok(())
@@ -73,15 +75,19 @@ async fn send_heartbeats(
     };
     let interval = lease / 3;
     let client = client.with_timeout(interval.min(client.timeout()));
-    let request = HeartbeatRequest { run_id: run.run_id.clone(), worker_id: worker_id.clone() };
+    let request = HeartbeatRequest {
+        run_id: run.run_id.clone(),
+        worker_id: worker_id.clone(),
+        attempt: attempt_of(run),
+    };
     let (mut pause, mut backoff) = (interval, Backoff::new());
     loop {
         sleep(pause).await;
         let sent = Instant::now();
         match client.heartbeat(request.clone()).await {
-            Ok(run) => {
+            Ok(present) => {
                 renewed.send_replace(sent);
-                stop_handler(stop, StopReason::of(&run));
+                stop_handler(stop, StopReason::of(&present, run));
                 (pause, backoff) = (interval, Backoff::new());
             }
             Err(error) if error.is_refusal() => {

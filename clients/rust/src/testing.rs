@@ -9,43 +9,109 @@ use h2::server::SendResponse;
 use http::{HeaderMap, Request, Response};
 use prost::Message;
 use prost_types::{Struct, Value};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::{Code, Status};
 
-use crate::RunClient;
 use crate::v1::*;
+use crate::{RunClient, RunClientBuilder};
 
 /// The answer to a call. None: the call stays open without an answer.
 pub(crate) type Answer = Option<Result<Vec<u8>, Status>>;
+
+/// A call as the server received it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) message: Vec<u8>,
+    pub(crate) authorization: String,
+    pub(crate) owner: Option<String>,
+    /// The number of its connection.
+    pub(crate) connection: usize,
+}
+
+/// The messages of an answer, and its status. None: the call stays open.
+pub(crate) struct Reply {
+    pub(crate) messages: Vec<Vec<u8>>,
+    pub(crate) end: Option<Status>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            None => Self { messages: Vec::new(), end: None },
+            Some(Ok(message)) => Self { messages: vec![message], end: Some(Status::ok("")) },
+            Some(Err(status)) => Self { messages: Vec::new(), end: Some(status) },
+        }
+    }
+}
+
+/// A server that allows 250 calls at a time on one connection, and records its calls.
+pub(crate) struct Server {
+    pub(crate) target: String,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Server {
+    pub(crate) async fn start(answer: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let calls = Arc::<Mutex<Vec<Call>>>::default();
+        let record = calls.clone();
+        let answer = Arc::new(move |call: Call| {
+            let reply = answer(&call);
+            record.lock().unwrap().push(call);
+            reply
+        });
+        tokio::spawn(async move {
+            let mut number = 0;
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, number, answer.clone()));
+                number += 1;
+            }
+        });
+        Self { target, calls }
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Returns the settings of a client of this server, without those of the environment.
+    pub(crate) fn builder(&self) -> RunClientBuilder {
+        let builder = RunClient::builder().target(Some(&self.target)).token(None);
+        builder.tls_ca(None).tls_identity(None).timeout(None)
+    }
+
+    pub(crate) fn client(&self) -> RunClient {
+        self.builder().build().unwrap()
+    }
+}
 
 /// Starts a server that answers calls of the method with this name and message, and connects a client.
 pub(crate) async fn client_of(
     answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static,
 ) -> RunClient {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = listener.local_addr().unwrap().to_string();
-    let answer = Arc::new(answer);
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let mut connection = h2::server::handshake(socket).await.unwrap();
-                while let Some(Ok((request, respond))) = connection.accept().await {
-                    tokio::spawn(respond_to(request, respond, answer.clone()));
-                }
-            });
-        }
-    });
-    let builder = RunClient::builder().target(Some(&target)).token(None);
-    builder.tls_ca(None).timeout(None).build().unwrap()
+    Server::start(move |call| answer(&call.method, &call.message).into()).await.client()
 }
 
-async fn respond_to(
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    answer: Arc<impl Fn(&str, &[u8]) -> Answer>,
+async fn serve(
+    socket: TcpStream,
+    connection: usize,
+    answer: Arc<impl Fn(Call) -> Reply + Send + Sync + 'static>,
 ) {
+    let mut settings = h2::server::Builder::new();
+    let handshake = settings.max_concurrent_streams(250).handshake(socket);
+    let mut accepted = handshake.await.unwrap();
+    while let Some(Ok((request, respond))) = accepted.accept().await {
+        tokio::spawn(respond_to(request, connection, respond, answer.clone()));
+    }
+}
+
+async fn call_of(request: Request<RecvStream>, connection: usize) -> Call {
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let authorization = text("authorization").unwrap_or_default();
+    let owner = text("runsvc-owner");
     let mut message = Vec::new();
     let mut body = request.into_body();
     while let Some(Ok(chunk)) = body.data().await {
@@ -53,18 +119,24 @@ async fn respond_to(
         let _ = body.flow_control().release_capacity(chunk.len());
     }
     // A message is preceded by a flag and its length in four bytes.
-    let Some(answer) = answer(&method, &message[5..]) else { return std::future::pending().await };
+    Call { method, message: message.split_off(5), authorization, owner, connection }
+}
+
+async fn respond_to(
+    request: Request<RecvStream>,
+    connection: usize,
+    mut respond: SendResponse<Bytes>,
+    answer: Arc<impl Fn(Call) -> Reply>,
+) {
+    let reply = answer(call_of(request, connection).await);
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     // Fails if the caller has gone.
     let Ok(mut stream) = respond.send_response(head, false) else { return };
-    let status = answer.map_or_else(
-        |status| status,
-        |message| {
-            let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-            let _ = stream.send_data([&[0], &length[..], &message].concat().into(), false);
-            Status::ok("")
-        },
-    );
+    for message in reply.messages {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let _ = stream.send_data([&[0], &length[..], &message].concat().into(), false);
+    }
+    let Some(status) = reply.end else { return std::future::pending().await };
     let mut trailers = HeaderMap::new();
     status.add_header(&mut trailers).unwrap();
     let _ = stream.send_trailers(trailers);

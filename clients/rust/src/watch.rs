@@ -1,8 +1,6 @@
 use std::time::Duration;
 
 use futures_core::Stream;
-use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
 use tokio::time::{Instant, sleep_until};
@@ -12,20 +10,18 @@ use crate::RunError;
 use crate::backoff::Backoff;
 use crate::v1::stream_status_request::Target;
 use crate::v1::{Run, RunStatus, StatusEvent, StreamStatusRequest, StreamStatusResponse};
+use crate::watch_source::{Events, Source};
 
 /// A stream that was open for longer than this had a connection, even if no message arrived: connecting takes less
 /// time.
 const CONNECTED: Duration = Duration::from_secs(10);
-
-type Events = BoxStream<'static, Result<StreamStatusResponse, Status>>;
-type Opening = BoxFuture<'static, Result<Events, Status>>;
 
 /// The events of a watch: each change once, in order, across lost connections and restarts of the server.
 ///
 /// A watch of one run ends after the run's terminal change; other watches do not end by themselves. A watch has no
 /// deadline. Dropping it ends the stream on the server at once. It buffers no events.
 pub struct Watch {
-    open: Box<dyn Fn(StreamStatusRequest) -> Opening + Send + Sync>,
+    source: Box<dyn Source>,
     /// The request that continues after the last event.
     request: StreamStatusRequest,
     outage: Duration,
@@ -39,6 +35,8 @@ pub struct Watch {
     run_is_final: bool,
     /// No event can follow.
     is_complete: bool,
+    /// The token was fetched anew since the last event, because the server refused the one before.
+    has_renewed_token: bool,
 }
 
 enum State {
@@ -52,10 +50,10 @@ impl Watch {
     pub(crate) fn new(
         request: StreamStatusRequest,
         outage: Duration,
-        open: Box<dyn Fn(StreamStatusRequest) -> Opening + Send + Sync>,
+        source: Box<dyn Source>,
     ) -> Self {
         Self {
-            open,
+            source,
             request,
             outage,
             backoff: Backoff::new(),
@@ -64,6 +62,7 @@ impl Watch {
             opened: Instant::now(),
             run_is_final: false,
             is_complete: false,
+            has_renewed_token: false,
         }
     }
 
@@ -126,7 +125,7 @@ impl Watch {
                 State::Waiting(time) => {
                     sleep_until(*time).await;
                     self.opened = Instant::now();
-                    self.state = State::Open((self.open)(self.request.clone()).await?);
+                    self.state = State::Open(self.source.open(self.request.clone()).await?);
                 }
                 State::Open(events) => return events.next().await.transpose(),
                 State::Ended => return Ok(None),
@@ -136,6 +135,7 @@ impl Watch {
 
     fn advance(&mut self, event: &StreamStatusResponse) {
         self.failing_since = None;
+        self.has_renewed_token = false;
         self.backoff = Backoff::new();
         if event.revision != 0 || event.event() == StatusEvent::SnapshotEnd {
             self.request.after_revision = Some(event.revision);
@@ -175,6 +175,10 @@ impl Watch {
             return Ok(false);
         }
         let now = Instant::now();
+        if error.code() == Code::Unauthenticated && self.renew_token() {
+            self.state = State::Waiting(now);
+            return Ok(true);
+        }
         let since = self.failing_since.filter(|_| now - self.opened <= CONNECTED).unwrap_or(now);
         self.failing_since = Some(since);
         let failing_for = now - since;
@@ -186,6 +190,13 @@ impl Watch {
             self.state = State::Waiting(now + self.backoff.pause(&error).min(remaining));
         }
         Ok(true)
+    }
+
+    /// Returns true if the token was refused for the first time since the last event, and can be replaced.
+    fn renew_token(&mut self) -> bool {
+        let renewed = !self.has_renewed_token && self.source.has_new_token();
+        self.has_renewed_token |= renewed;
+        renewed
     }
 }
 

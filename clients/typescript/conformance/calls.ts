@@ -9,6 +9,7 @@ import {
   ListByThreadRequestSchema,
   RunSpecSchema,
   SetStatusRequestSchema,
+  UpdateMetadataRequestSchema,
   UpdateProgressRequestSchema,
 } from "@runsvc/client/v1";
 import { type Command, type Fields, type Json, nameOf, read, text, writeRun } from "./values.js";
@@ -60,6 +61,11 @@ export function callsOf(client: RunClient): Record<string, Command> {
     update_model_name: async ({ run_id, model_name, ...fields }) => {
       const name = model_name as string | undefined;
       return { run: writeRun(await client.updateModelName(text(run_id), name, deadline(fields))) };
+    },
+    update_metadata: async (fields) => {
+      const { runId, set, remove } = read(UpdateMetadataRequestSchema, fields);
+      const { run, changed } = await client.updateMetadata(runId, { set, remove }, deadline(fields));
+      return { run: writeRun(run), changed };
     },
     heartbeat: async (fields) => {
       const run = await client.heartbeat(text(fields.run_id), text(fields.worker_id), deadline(fields));

@@ -7,8 +7,11 @@ import { executionsOf } from "./executions.js";
 import { failuresOf } from "./failures.js";
 import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
+import { workersOf } from "./workers.js";
 
-const client = new RunClient();
+const base = new RunClient();
+const owner = process.env.RUNSVC_TEST_OWNER;
+const client = owner === undefined ? base : base.forOwner(owner);
 const commands: Readonly<Record<string, Command>> = {
   hello: () => ({ language: "typescript" }),
   resources: () => {
@@ -16,12 +19,13 @@ const commands: Readonly<Record<string, Command>> = {
     return { handles: process.getActiveResourcesInfo().length };
   },
   quit: () => {
-    client.close();
+    base.close();
     return {};
   },
   ...callsOf(client),
   ...watchesOf(client),
   ...executionsOf(client),
+  ...workersOf(client),
   ...failuresOf(client),
 };
 
@@ -32,7 +36,7 @@ for await (const line of lines) {
   if (fields.cmd === "quit") break;
 }
 lines.close();
-client.close();
+base.close();
 
 async function answer({ cmd, ...fields }: Fields): Promise<Fields> {
   const command = commands[cmd as string];

@@ -1,14 +1,14 @@
 // The commands for executions. The handler waits for the commands of the suite.
 
 import { once } from "node:events";
-import type { Executed, Execution, ProgressInit, Run, RunClient } from "@runsvc/client";
+import type { Executed, Execution, Outcome, ProgressInit, Run, RunClient } from "@runsvc/client";
 import { ProgressSchema } from "@runsvc/client/v1";
 import { type Command, type Fields, type Json, read, text, writeRun } from "./values.js";
 
 /** A handler that runs until `end` is called. */
 interface RunningHandler {
   execution: Execution;
-  end: { resolve: (usage: ProgressInit | undefined) => void; reject: (error: Error) => void };
+  end: { resolve: (outcome: Outcome) => void; reject: (error: unknown) => void };
   executed: Promise<Executed>;
 }
 
@@ -30,18 +30,25 @@ export function executionsOf(client: RunClient): Record<string, Command> {
     }),
     executing: (fields) => ({ executing: !handlerOf(fields).execution.signal.aborted }),
     finish: async (fields) => {
-      const { end, executed } = handlerOf(fields);
-      if (fields.error === undefined) end.resolve(progressOf(fields));
-      else end.reject(new Error(text(fields.error)));
-      return { run: writeRun(runOf(await executed)) };
+      const { execution, end, executed } = handlerOf(fields);
+      if (fields.stop_reason !== undefined) execution.setStopReason(text(fields.stop_reason));
+      if (fields.throws !== undefined) end.reject(withoutText());
+      else if (fields.error !== undefined) end.reject(new Error(text(fields.error)));
+      else end.resolve(outcomeOf(fields));
+      const run = writeRun(runOf(await executed));
+      // The text of an error without text names the type, which differs by language.
+      if (fields.throws !== undefined) delete run.error;
+      return { run };
     },
     stopped: async (fields): Promise<Json> => {
       const { execution, end, executed } = handlerOf(fields);
       if (!execution.signal.aborted) await once(execution.signal, "abort");
-      end.resolve(progressOf(fields));
+      end.resolve(outcomeOf(fields));
       const result = await executed;
       if (result.outcome === "lost") return { why: "lost" };
-      return { why: result.outcome, run: writeRun(result.run) };
+      const run = writeRun(result.run);
+      if (result.outcome === "fenced") delete run.error;
+      return { why: result.outcome, run };
     },
   };
 }
@@ -53,7 +60,7 @@ function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
       text(fields.run_id),
       options,
       (execution) =>
-        new Promise<ProgressInit | undefined>((finish, fail) => {
+        new Promise<Outcome>((finish, fail) => {
           resolve({ execution, end: { resolve: finish, reject: fail }, executed });
         }),
     );
@@ -62,8 +69,19 @@ function start(client: RunClient, fields: Fields): Promise<RunningHandler> {
 }
 
 function runOf(executed: Executed): Run {
-  if (executed.outcome !== "lost") return executed.run;
-  throw executed.cause;
+  if (executed.outcome === "lost") throw executed.cause;
+  if (executed.outcome === "completed" && executed.rejection) throw executed.rejection;
+  return executed.run;
+}
+
+/** An error whose text cannot be read. */
+function withoutText(): unknown {
+  const message = {
+    toString() {
+      throw new Error("this error has no text");
+    },
+  };
+  return Object.defineProperty(new Error(), "message", { value: message });
 }
 
 function workerId({ worker_id }: Fields): { workerId: string | null } {
@@ -72,6 +90,16 @@ function workerId({ worker_id }: Fields): { workerId: string | null } {
 
 function lease({ lease_ttl_ms }: Fields): { leaseTtlMs?: number } {
   return lease_ttl_ms === undefined ? {} : { leaseTtlMs: Number(lease_ttl_ms) };
+}
+
+export function outcomeOf(fields: Fields): Outcome {
+  const { result, stop_reason } = fields;
+  const progress = progressOf(fields);
+  return {
+    ...(progress && { progress }),
+    ...(result !== undefined && { result: result as Outcome["result"] & object }),
+    ...(stop_reason !== undefined && { stopReason: text(stop_reason) }),
+  };
 }
 
 function progressOf({ progress }: Fields): ProgressInit | undefined {

@@ -31,10 +31,22 @@ export type Fields = { [key: string]: Json };
 /** Performs a command with these fields. The result is the `ok` of the answer. */
 export type Command = (fields: Fields) => Promise<Json> | Json;
 
+/** The fields that are not part of an answer: see RUN in clients/conformance/README.md. */
+const UNWRITTEN: ReadonlySet<string> = new Set([
+  "runsvc.v1.Run.attempt",
+  "runsvc.v1.Run.fencing_token",
+  "runsvc.v1.Run.handover",
+  "runsvc.v1.Run.priority",
+  "runsvc.v1.Run.retry",
+  "runsvc.v1.Cancellation.requested_by",
+]);
+
 /** Convert a message for an answer. Unset, empty and zero fields are left out. */
 export function write<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Fields {
   const values = message as unknown as Record<string, unknown>;
-  const set = schema.fields.filter((field) => isFieldSet(message, field));
+  const set = schema.fields.filter(
+    (field) => isFieldSet(message, field) && !UNWRITTEN.has(`${schema.typeName}.${field.name}`),
+  );
   return Object.assign({}, ...set.map((field) => writeField(field, values[field.localName])));
 }
 
@@ -97,6 +109,11 @@ function codeOf(code: Code): string {
 function writeField(field: DescField, value: unknown): Fields {
   if (field.fieldKind === "message") return writeMessage(field.name, field.message, value);
   if (field.fieldKind === "enum") return { [field.name]: nameOf(field.enum, value as number) };
+  if (field.fieldKind === "map" && field.mapKind === "message") {
+    const { message } = field;
+    const entries = Object.entries(value as Record<string, MessageShape<DescMessage>>);
+    return { [field.name]: Object.fromEntries(entries.map(([key, each]) => [key, write(message, each)])) };
+  }
   if (typeof value === "bigint") return { [field.name]: writeInteger(value) };
   return value === "" ? {} : { [field.name]: value as Json };
 }
@@ -127,6 +144,11 @@ function readField(field: DescField, fields: Fields): unknown {
   if (field.fieldKind === "enum") return numberOf(field.enum, value);
   if (field.fieldKind === "list" && field.listKind === "enum")
     return (value as Json[]).map((each) => numberOf(field.enum, each));
+  if (field.fieldKind === "map" && field.mapKind === "message") {
+    const { message } = field;
+    const entries = Object.entries(value as Record<string, Fields>);
+    return Object.fromEntries(entries.map(([key, each]) => [key, read(message, each)]));
+  }
   if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
     return read(field.message, value as Fields);
   }

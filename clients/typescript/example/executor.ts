@@ -1,5 +1,6 @@
 // An executor of the assistant "echo": takes its PENDING runs and repeats their input word by word. After Ctrl-C it
-// takes no more runs, finishes the runs in progress, reports them and exits.
+// takes no more runs, finishes the runs in progress, reports them and exits. After a second Ctrl-C it stops the runs in
+// progress, and reports them as ERROR.
 
 import { setTimeout } from "node:timers/promises";
 import { type Execution, RunClient, RunError, RunStatus, UnavailableError } from "@runsvc/client";
@@ -7,7 +8,8 @@ import { type Execution, RunClient, RunError, RunStatus, UnavailableError } from
 const client = new RunClient();
 const inProgress = new Map<string, Promise<void>>();
 const shutdown = new AbortController();
-process.once("SIGINT", () => shutdown.abort());
+const halt = new AbortController();
+process.on("SIGINT", () => (shutdown.signal.aborted ? halt : shutdown).abort());
 
 console.log("Waiting for runs; stop with Ctrl-C");
 try {
@@ -42,12 +44,13 @@ async function execute(runId: string): Promise<void> {
   }
 }
 
-/** The handler: reports one word more every half second, until the run is stopped. */
+/** The handler: reports one word more every half second, until the run is stopped. Returns the number of words. */
 async function echo({ run, signal, report }: Execution) {
   const words = String(run.kwargs?.input ?? "").split(" ");
   for (let count = 1; count <= words.length; count++) {
-    // Rejects when the run is stopped.
-    await setTimeout(500, undefined, { signal });
+    // Rejects when the run or the program is stopped.
+    await setTimeout(500, undefined, { signal: AbortSignal.any([signal, halt.signal]) });
     await report({ totalTokens: BigInt(count), lastAiMessage: words.slice(0, count).join(" ") });
   }
+  return { result: { words: words.length } };
 }

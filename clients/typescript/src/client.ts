@@ -16,24 +16,32 @@ import {
   type HasInflightResponse,
   RunService,
   type SetStatusResponse,
+  type UpdateMetadataResponse,
   type UpdateProgressResponse,
 } from "./gen/runsvc/v1/run_service_pb.js";
 import { checkLength, durationOf } from "./lengths.js";
 import type {
   AcknowledgeCancelOptions,
+  AttemptOptions,
   CallOptions,
   CancelOptions,
+  ClaimOptions,
   CompleteOptions,
   CreationOptions,
   ListOptions,
+  MetadataChange,
   ProgressInit,
   RunSpecInit,
   SetStatusOptions,
   UpdateProgressOptions,
   WithRun,
 } from "./options.js";
-import { type ClientOptions, settingsOf } from "./settings.js";
+import { type ClientOptions, type Settings, settingsOf } from "./settings.js";
 import { type Watch, type WatchOptions, type WatchTarget, watch } from "./watch.js";
+import { Worker, type WorkerOptions } from "./worker.js";
+
+/** The wait of a claim that sets none. */
+const DEFAULT_WAIT_MS = 20_000;
 
 /**
  * A client of runsvc. It connects with the first call. Close it after use.
@@ -53,6 +61,8 @@ export class RunClient implements Disposable {
   /** Default deadline of a call in milliseconds; 0 means none. */
   readonly timeoutMs: number;
   readonly #connection: Connection;
+  readonly #settings: Settings;
+  readonly #isView: boolean;
 
   /**
    * Create a client.
@@ -60,20 +70,41 @@ export class RunClient implements Disposable {
    * @param target The address of the server, as `host:port`. Default: `RUNSVC_TARGET`, or {@link DEFAULT_TARGET}.
    * `null` ignores the variable.
    * @param options Other settings, such as the token.
-   * @throws RangeError if the target or the timeout is invalid; the error of `readFileSync` if the certificates cannot
-   * be read.
+   * @throws RangeError if the target or the timeout is invalid, or options contradict each other; the error of
+   * `readFileSync` if the certificates cannot be read.
    */
-  constructor(target?: string | null, options: ClientOptions = {}) {
-    const settings = settingsOf(target, options, process.env);
-    this.timeoutMs = settings.timeoutMs;
-    this.#connection = new Connection(settings);
+  constructor(target?: string | null, options?: ClientOptions);
+  /** @internal */
+  constructor(view: Connection, settings: Settings);
+  constructor(target?: string | null | Connection, options: ClientOptions | Settings = {}) {
+    this.#isView = target instanceof Connection;
+    this.#settings =
+      target instanceof Connection
+        ? (options as Settings)
+        : settingsOf(target, options as ClientOptions, process.env);
+    this.timeoutMs = this.#settings.timeoutMs;
+    this.#connection = target instanceof Connection ? target : new Connection(this.#settings);
     this.stub = createClient(RunService, this.#connection);
     this.admin = createClient(AdminService, this.#connection);
   }
 
-  /** Close the connection. Open calls and watches fail, and so do later calls. */
+  /**
+   * This client for the runs of one owner, on the same connections. A caller who may act for several owners narrows its
+   * calls and watches in this way; an empty name means the runs of the platform itself. To close the view has no
+   * effect.
+   *
+   * @throws RangeError if the name has characters that a header cannot carry.
+   */
+  forOwner(owner: string): RunClient {
+    if (!/^[!-~]*$/.test(owner)) {
+      throw new RangeError(`the owner ${JSON.stringify(owner)} has characters other than visible ASCII`);
+    }
+    return new RunClient(this.#connection.forOwner(this.#settings, owner), this.#settings);
+  }
+
+  /** Close the connections. Open calls and watches fail, and so do later calls. */
   close(): void {
-    this.#connection.close();
+    if (!this.#isView) this.#connection.close();
   }
 
   /** Close the client at the end of a `using` block. */
@@ -122,26 +153,29 @@ export class RunClient implements Disposable {
     return callUnary(this.stub.hasInflight, { threadId }, options);
   }
 
-  /** Report the status of a run. RUNNING starts the run and makes the executor its holder. */
+  /**
+   * Report the status of a run. RUNNING starts the run and makes the executor its holder; INTERRUPTED
+   * acknowledges a cancel.
+   */
   async setStatus(
     runId: string,
     status: RunStatus,
     options: SetStatusOptions = {},
   ): Promise<WithRun<SetStatusResponse>> {
-    const { workerId, error, leaseTtlMs } = options;
+    const { leaseTtlMs, timeoutMs, signal, ...report } = options;
     const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
-    const request = { runId, status, workerId, error, leaseTtl };
+    const request = { runId, status, ...report, leaseTtl };
     return withRun(await callUnary(this.stub.setStatus, request, options));
   }
 
-  /** Report the end of a run: a terminal status, an error text, and the final usage. */
+  /** Report the end of a run: a terminal status, with an error text or a result, a stop reason and the final usage. */
   async complete(
     runId: string,
     status: RunStatus,
     options: CompleteOptions = {},
   ): Promise<WithRun<CompleteResponse>> {
-    const { workerId, error, progress } = options;
-    const request = { runId, status, workerId, error, progress };
+    const { timeoutMs, signal, ...report } = options;
+    const request = { runId, status, ...report };
     return withRun(await callUnary(this.stub.complete, request, options));
   }
 
@@ -151,8 +185,8 @@ export class RunClient implements Disposable {
     progress: ProgressInit,
     options: UpdateProgressOptions = {},
   ): Promise<WithRun<UpdateProgressResponse>> {
-    const { workerId, sequence, final } = options;
-    const request = { runId, progress, workerId, sequence, final };
+    const { workerId, attempt, sequence, final } = options;
+    const request = { runId, progress, workerId, attempt, sequence, final };
     return withRun(await callUnary(this.stub.updateProgress, request, options));
   }
 
@@ -165,9 +199,49 @@ export class RunClient implements Disposable {
     return withRun(await callUnary(this.stub.updateModelName, { runId, modelName }, options)).run;
   }
 
+  /** Set and remove top-level keys of a run's metadata, at any time, also after its end. */
+  async updateMetadata(
+    runId: string,
+    change: MetadataChange,
+    options: CallOptions = {},
+  ): Promise<WithRun<UpdateMetadataResponse>> {
+    return withRun(await callUnary(this.stub.updateMetadata, { runId, ...change }, options));
+  }
+
   /** Renew the lease of the holder. If the returned run is INTERRUPTED, it was cancelled. */
-  async heartbeat(runId: string, workerId: string, options: CallOptions = {}): Promise<Run> {
-    return withRun(await callUnary(this.stub.heartbeat, { runId, workerId }, options)).run;
+  async heartbeat(runId: string, workerId: string, options: AttemptOptions = {}): Promise<Run> {
+    const request = { runId, workerId, attempt: options.attempt };
+    return withRun(await callUnary(this.stub.heartbeat, request, options)).run;
+  }
+
+  /**
+   * Ask for PENDING runs, which become RUNNING under this worker id. Waits for a run if there is none. The deadline
+   * counts from the end of this wait. With a `requestId`, the call can be retried.
+   */
+  async claim(workerId: string, options: ClaimOptions): Promise<Run[]> {
+    const { assistantIds, maxRuns, leaseTtlMs, waitMs, requestId, signal } = options;
+    const leaseTtl = durationOf("leaseTtlMs", leaseTtlMs);
+    const wait = durationOf("waitMs", waitMs);
+    const target = assistantIds ? { assistantIds } : { anyAssistant: true };
+    const deadline = options.timeoutMs ?? this.timeoutMs;
+    const timeoutMs = deadline === 0 ? 0 : deadline + (waitMs ?? DEFAULT_WAIT_MS);
+    const request = { workerId, ...target, maxRuns, leaseTtl, wait, requestId };
+    return (await callUnary(this.stub.claim, request, { timeoutMs, signal })).runs;
+  }
+
+  /** Give a run back: it becomes PENDING again, and the attempt does not count. */
+  async release(runId: string, workerId: string, options: AttemptOptions = {}): Promise<Run> {
+    const request = { runId, workerId, attempt: options.attempt };
+    return withRun(await callUnary(this.stub.release, request, options)).run;
+  }
+
+  /**
+   * Create a worker, which claims runs and performs them with the handler. It begins with {@link Worker.run}.
+   *
+   * @throws RangeError if an option is invalid.
+   */
+  worker(options: WorkerOptions, handler: Handler): Worker {
+    return new Worker(this, options, handler);
   }
 
   /** Cancel a run. `outcome` distinguishes a run that this call cancelled from one that had ended before. */
@@ -181,8 +255,9 @@ export class RunClient implements Disposable {
     runId: string,
     options: AcknowledgeCancelOptions = {},
   ): Promise<WithRun<AcknowledgeCancelResponse>> {
-    const { workerId, progress } = options;
-    return withRun(await callUnary(this.stub.acknowledgeCancel, { runId, workerId, progress }, options));
+    const { workerId, attempt, progress, stopReason } = options;
+    const request = { runId, workerId, attempt, progress, stopReason };
+    return withRun(await callUnary(this.stub.acknowledgeCancel, request, options));
   }
 
   /**
@@ -191,14 +266,16 @@ export class RunClient implements Disposable {
    * the server.
    */
   watch(target: WatchTarget, options: WatchOptions = {}): Watch {
-    return watch(this.stub, target, options);
+    return watch(this.stub, this.#connection, target, options);
   }
 
   /**
-   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the end.
+   * Execute a run: start it, read its kwargs, call the handler, send heartbeats while the handler runs, and report the
+   * end.
    *
-   * The handler's result is reported as the final usage of a SUCCESS, an error that it throws as an ERROR. When others
-   * end the run, the signal of the execution is aborted and the handler should stop; a cancel is then acknowledged.
+   * What the handler returns is reported as result, stop reason and final usage of a SUCCESS, an error that it throws
+   * as an ERROR. When others end the run, the signal of the execution is aborted and the handler should stop; a cancel
+   * is then acknowledged.
    *
    * While no server answers, the handler keeps running, and so do the attempts to send heartbeats: an outage of the
    * server does not count towards the lease. The report of the end is retried for the length of the lease, and for at

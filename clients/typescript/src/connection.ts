@@ -1,46 +1,77 @@
-// The connection to the server: one HTTP/2 session, with deadlines and safe retries for unary calls.
+// The connection to the server, with deadlines and safe retries for unary calls.
 
+import { connect } from "node:net";
 import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
   type ContextValues,
+  createContextValues,
   type StreamResponse,
   type Transport,
   type UnaryResponse,
 } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { pause } from "./backoff.js";
+import type { Credential } from "./credential.js";
 import { RunError } from "./errors.js";
-import { bearer, lostConnections } from "./interceptors.js";
+import { bearer, lostConnections, ownerOf, sentToken } from "./interceptors.js";
 import { Attempts, isRepeatable } from "./retry.js";
 import type { Settings } from "./settings.js";
+import { Streams } from "./streams.js";
 
 /** Detects a peer that stopped responding within about 40 seconds, also on an idle watch. */
 const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
 
-/** Connects with the first call, and again after the connection was lost. Does not keep the process alive when idle. */
-export class Connection implements Transport {
-  readonly #timeoutMs: number;
-  readonly #session: Http2SessionManager;
-  readonly #transport: Transport;
-  #closed = false;
+/** One HTTP/2 session, which is opened with the first call, and again after it was lost. */
+interface Line {
+  readonly session: Http2SessionManager;
+  readonly transport: Transport;
+}
 
-  constructor({ baseUrl, token, certificates, timeoutMs, interceptors }: Settings) {
-    this.#timeoutMs = timeoutMs;
-    const tls = certificates && { ca: Buffer.from(certificates) };
-    this.#session = new Http2SessionManager(baseUrl, KEEPALIVE, tls);
-    this.#transport = createGrpcTransport({
-      baseUrl,
-      sessionManager: this.#session,
-      interceptors: [...interceptors, lostConnections, ...(token === undefined ? [] : [bearer(token)])],
-    });
+/** The sessions of a client. They do not keep the process alive when idle. */
+class Sessions {
+  readonly first: Line;
+  readonly streams: Streams<Line>;
+  isClosed = false;
+
+  constructor(settings: Settings) {
+    this.first = lineOf(settings);
+    this.streams = new Streams(this.first, () => lineOf(settings));
   }
 
-  /** Close the connection. Open calls and watches fail, and so do later calls. */
   close(): void {
-    this.#closed = true;
-    this.#session.abort();
+    this.isClosed = true;
+    for (const { session } of this.streams.connections) session.abort();
+  }
+
+  checkOpen(): void {
+    if (this.isClosed) throw new ConnectError("the client is closed; create a new one", Code.Aborted);
+  }
+}
+
+/** The calls of a client, for all owners or for one. */
+export class Connection implements Transport {
+  readonly credential: Credential;
+  readonly #timeoutMs: number;
+  readonly #sessions: Sessions;
+  readonly #owner: string | undefined;
+
+  constructor(settings: Settings, shared?: { sessions: Sessions; owner: string }) {
+    this.credential = settings.credential;
+    this.#timeoutMs = settings.timeoutMs;
+    this.#sessions = shared?.sessions ?? new Sessions(settings);
+    this.#owner = shared?.owner;
+  }
+
+  /** A connection with the same sessions, for the runs of one owner. */
+  forOwner(settings: Settings, owner: string): Connection {
+    return new Connection(settings, { sessions: this.#sessions, owner });
+  }
+
+  /** Close the sessions. Open calls and watches fail, and so do later calls. */
+  close(): void {
+    this.#sessions.close();
   }
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -49,16 +80,23 @@ export class Connection implements Transport {
     timeoutMs: number | undefined,
     header: HeadersInit | undefined,
     input: MessageInitShape<I>,
-    context?: ContextValues,
+    context: ContextValues = createContextValues(),
   ): Promise<UnaryResponse<I, O>> {
     const attempts = new Attempts(isRepeatable(method, input), timeoutMs ?? this.#timeoutMs);
-    for (;;) {
+    const { transport } = this.#sessions.first;
+    for (let hasNewToken = false; ; ) {
       try {
-        this.#checkOpen();
-        return await this.#transport.unary(method, signal, attempts.remainingMs(), header, input, context);
+        this.#sessions.checkOpen();
+        const sent = this.#withOwner(context);
+        return await transport.unary(method, signal, attempts.remainingMs(), header, input, sent);
       } catch (error) {
-        this.#checkOpen();
-        const milliseconds = signal?.aborted ? undefined : attempts.pauseAfter(RunError.from(error));
+        this.#sessions.checkOpen();
+        const failure = RunError.from(error);
+        if (!hasNewToken && !signal?.aborted && this.isRenewedAfter(failure, context)) {
+          hasNewToken = true;
+          continue;
+        }
+        const milliseconds = signal?.aborted ? undefined : attempts.pauseAfter(failure);
         if (milliseconds === undefined) throw error;
         await pause(milliseconds, signal);
       }
@@ -71,13 +109,53 @@ export class Connection implements Transport {
     timeoutMs: number | undefined,
     header: HeadersInit | undefined,
     input: AsyncIterable<MessageInitShape<I>>,
-    context?: ContextValues,
+    context: ContextValues = createContextValues(),
   ): Promise<StreamResponse<I, O>> {
-    this.#checkOpen();
-    return this.#transport.stream(method, signal, timeoutMs ?? 0, header, input, context);
+    this.#sessions.checkOpen();
+    const { connection, giveBack } = this.#sessions.streams.take();
+    const ended = () => {
+      signal?.removeEventListener("abort", ended);
+      giveBack();
+    };
+    // A stream that is aborted before its first message has no end.
+    signal?.addEventListener("abort", ended);
+    try {
+      const sent = this.#withOwner(context);
+      const response = await connection.transport.stream(method, signal, timeoutMs ?? 0, header, input, sent);
+      return { ...response, message: untilEnd(response.message, ended) };
+    } catch (error) {
+      ended();
+      throw error;
+    }
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw new ConnectError("the client is closed; create a new one", Code.Aborted);
+  /** Whether the server refused the token of the call with this context, and there is another. */
+  isRenewedAfter(failure: RunError, context: ContextValues): boolean {
+    const refused = context.get(sentToken);
+    // Without a token that was sent, the source of the token failed.
+    if (failure.code !== Code.Unauthenticated || refused === undefined) return false;
+    return this.credential.isRenewedAfter(refused);
+  }
+
+  #withOwner(context: ContextValues): ContextValues {
+    return context.set(ownerOf, this.#owner).set(sentToken, undefined);
+  }
+}
+
+function lineOf({ baseUrl, socketPath, tls, credential, interceptors }: Settings): Line {
+  const socket = socketPath === undefined ? {} : { createConnection: () => connect(socketPath) };
+  const session = new Http2SessionManager(baseUrl, KEEPALIVE, { ...tls, ...socket });
+  const every = [...interceptors, bearer(credential), lostConnections];
+  return {
+    session,
+    transport: createGrpcTransport({ baseUrl, sessionManager: session, interceptors: every }),
+  };
+}
+
+async function* untilEnd<T>(messages: AsyncIterable<T>, ended: () => void): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } finally {
+    ended();
   }
 }

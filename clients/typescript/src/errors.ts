@@ -37,6 +37,8 @@ export class RunError extends Error {
   readonly retryAfterMs: number | undefined;
   /** Whether the error does not come from a server: the connection was lost or never made, or the deadline passed. */
   readonly fromTransport: boolean;
+  /** The id under which the server's log describes the call. Empty if no server answered. */
+  readonly requestId: string;
 
   /** @internal */
   constructor(cause: ConnectError, details: Details) {
@@ -47,13 +49,17 @@ export class RunError extends Error {
     this.violations = details.violations;
     this.retryAfterMs = details.retryAfterMs;
     this.fromTransport = !isFromServer(cause);
+    this.requestId = requestIdOf(cause);
   }
 
   /** Convert an error of a generated stub, or any other thrown value. */
-  static from(error: unknown): RunError {
+  static from(error: unknown): RunError;
+  /** @internal */
+  static from(error: unknown, violations?: readonly Violation[]): RunError;
+  static from(error: unknown, violations?: readonly Violation[]): RunError {
     if (error instanceof RunError) return error;
     const cause = ConnectError.from(error);
-    const details = detailsOf(cause);
+    const details = { ...detailsOf(cause), ...(violations && { violations }) };
     const Kind = BY_REASON.get(details.reason) ?? BY_CODE.get(cause.code) ?? RunError;
     return new Kind(cause, details);
   }
@@ -90,6 +96,14 @@ export class UnavailableError extends RunError {
   override readonly name = "UnavailableError";
 }
 
+/**
+ * Thrown by a handler: another attempt may succeed. The run becomes PENDING again as long as attempts are left (`retry`
+ * of its specification), and ERROR otherwise.
+ */
+export class RetryableError extends Error {
+  override readonly name: string = "RetryableError";
+}
+
 const BY_REASON: ReadonlyMap<string, typeof RunError> = new Map([["THREAD_BUSY", ThreadBusyError]]);
 const BY_CODE: ReadonlyMap<Code, typeof RunError> = new Map<Code, typeof RunError>([
   [Code.NotFound, NotFoundError],
@@ -106,9 +120,7 @@ export function isUnavailable(error: RunError): boolean {
 
 /** Whether a runsvc server sent this error: all its errors have a reason or, in the trailers, a request id. */
 export function isFromRunsvc(error: RunError): boolean {
-  return (
-    error.reason !== "" || (error.cause instanceof ConnectError && error.cause.metadata.has("x-request-id"))
-  );
+  return error.reason !== "" || error.requestId !== "";
 }
 
 /** Whether a server sent this error: errors of the transport have no gRPC status in the trailers. */
@@ -118,7 +130,13 @@ export function isFromServer(error: ConnectError): boolean {
 
 function summaryOf(cause: ConnectError, reason: Reason): string {
   const summary = reason || Code[cause.code];
-  return cause.rawMessage ? `${summary}: ${cause.rawMessage}` : summary;
+  const requestId = requestIdOf(cause);
+  const text = cause.rawMessage ? `${summary}: ${cause.rawMessage}` : summary;
+  return requestId ? `${text} (request id ${requestId})` : text;
+}
+
+function requestIdOf(error: ConnectError): string {
+  return error.metadata.get("x-request-id") ?? "";
 }
 
 function detailsOf(error: ConnectError): Details {

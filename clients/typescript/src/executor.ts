@@ -1,44 +1,16 @@
 // The execution of a run: start, handler, heartbeats, watch, and the report of the end.
 
-import { clone, create, isFieldSet, merge, toBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { Backoff, pause } from "./backoff.js";
-import { InvalidArgumentError, RunError } from "./errors.js";
-import type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
-import { type Progress, ProgressSchema, type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
-import { warnIfLate } from "./lateness.js";
+import type { Executed, ExecuteOptions, Handler } from "./execution.js";
+import type { ExecutorCalls } from "./executorCalls.js";
+import { type Run, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 import { checkLength } from "./lengths.js";
-import type {
-  AcknowledgeCancelOptions,
-  CallOptions,
-  CompleteOptions,
-  ProgressInit,
-  SetStatusOptions,
-  UpdateProgressOptions,
-} from "./options.js";
-import { errorText, isRefusal, isTransient, orRefusal, retryReport, withShortPreviews } from "./report.js";
-import { isTerminal } from "./status.js";
-import type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+import { isTransient, retryReport } from "./report.js";
+import { RunningExecution } from "./runningExecution.js";
 import { newWorkerId } from "./workerId.js";
 
 /** The shortest time for which the report of the end is retried. */
 const MIN_RETRY_MS = 60_000;
-
-/** The calls that an execution makes. RunClient implements them. */
-export interface ExecutorCalls {
-  readonly timeoutMs: number;
-  setStatus(runId: string, status: RunStatus, options: SetStatusOptions): Promise<{ run: Run }>;
-  complete(runId: string, status: RunStatus, options: CompleteOptions): Promise<{ run: Run }>;
-  updateProgress(
-    runId: string,
-    progress: ProgressInit,
-    options: UpdateProgressOptions,
-  ): Promise<{ run: Run; applied: boolean }>;
-  acknowledgeCancel(runId: string, options: AcknowledgeCancelOptions): Promise<{ run: Run }>;
-  get(runId: string): Promise<Run>;
-  heartbeat(runId: string, workerId: string, options: CallOptions): Promise<Run>;
-  watch(target: WatchTarget, options: WatchOptions): Watch;
-}
 
 /** Execute a run. See RunClient.execute. */
 export async function execute(
@@ -52,259 +24,19 @@ export async function execute(
   if (leaseTtlMs !== undefined) checkLength("leaseTtlMs", leaseTtlMs);
   const began = performance.now();
   const start = () => calls.setStatus(runId, RunStatus.RUNNING, { workerId, leaseTtlMs });
-  const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY);
-  const ttlMs = leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
-  const execution = new RunningExecution(calls, run, workerId, Math.max(ttlMs, MIN_RETRY_MS), began);
-  const finished = new AbortController();
-  const supervision = [
-    execution.watch(finished.signal),
-    workerId && ttlMs && execution.keepLease(ttlMs, workerId, finished.signal),
-    options.fence && ttlMs && execution.enforceFence(ttlMs, finished.signal),
-  ];
-  try {
-    return await execution.finish(await execution.perform(handler));
-  } finally {
-    finished.abort();
-    await Promise.all(supervision);
-  }
+  const { run } = await retryReport(start, calls.timeoutMs || Number.POSITIVE_INFINITY, isTransient);
+  const execution = started(calls, run, { ...options, workerId }, began);
+  return execution.supervised(async () => execution.finish(await execution.perform(handler)));
 }
 
-/** The error that a handler threw, if any. */
-type Ending = { error?: unknown };
-
-class RunningExecution implements Execution {
-  readonly run: Run;
-  readonly signal: AbortSignal;
-  readonly #calls: ExecutorCalls;
-  readonly #options: { workerId: string | undefined };
-  readonly #retryMs: number;
-  readonly #stop = new AbortController();
-  readonly #usage = create(ProgressSchema);
-  #end: Run | RunError | undefined;
-  /** When the last confirmed renewal of the lease was sent. */
-  #renewedAt: number;
-  #fenced = false;
-  // The time in nanoseconds is above every number that an earlier process with the same worker id has sent.
-  #sequence = BigInt(Date.now()) * 1_000_000n;
-  #lastReport: Promise<unknown> = Promise.resolve();
-
-  constructor(calls: ExecutorCalls, run: Run, workerId: string | undefined, retryMs: number, began: number) {
-    this.#calls = calls;
-    this.run = run;
-    this.signal = this.#stop.signal;
-    this.#options = { workerId };
-    this.#retryMs = retryMs;
-    this.#renewedAt = began;
-  }
-
-  get ended(): Run | undefined {
-    return this.#end instanceof RunError ? undefined : this.#end;
-  }
-
-  // A property instead of a method, so that a handler can destructure it.
-  readonly report = async (progress: ProgressInit): Promise<boolean> => {
-    // Reports are sent one after the other, because each contains the progress of those before.
-    const applied = this.#lastReport.then(() => this.#update(progress));
-    this.#lastReport = applied.catch(() => {});
-    return applied;
-  };
-
-  async #update(progress: ProgressInit): Promise<boolean> {
-    const total = this.#usageWith(progress);
-    this.#sequence += 1n;
-    const options = { ...this.#options, sequence: this.#sequence };
-    let applied = false;
-    try {
-      const answer = await this.#calls.updateProgress(this.run.runId, total, options);
-      applied = answer.applied;
-      this.#check(answer.run);
-    } catch (thrown) {
-      const error = RunError.from(thrown);
-      if (isRefusal(error)) this.#stopFor(error);
-      else if (!isTransient(error)) throw error;
-    }
-    merge(ProgressSchema, this.#usage, total);
-    return applied;
-  }
-
-  /**
-   * The usage so far with this progress. Throws if it cannot be serialized, which would otherwise count as transient.
-   */
-  #usageWith(progress: ProgressInit): Progress {
-    const total = clone(ProgressSchema, this.#usage);
-    merge(ProgressSchema, total, create(ProgressSchema, progress));
-    toBinary(ProgressSchema, withShortPreviews(total));
-    return total;
-  }
-
-  /** The final usage. Undefined if there is none. */
-  get #finalUsage(): Progress | undefined {
-    return ProgressSchema.fields.some((field) => isFieldSet(this.#usage, field)) ? this.#usage : undefined;
-  }
-
-  /** Watch the run, to stop the handler as soon as others end the run. */
-  async watch(finished: AbortSignal): Promise<void> {
-    const backoff = new Backoff();
-    const target = { runId: this.run.runId };
-    while (!finished.aborted && !this.#end) {
-      try {
-        const options = { signal: finished, outageMs: Number.POSITIVE_INFINITY };
-        for await (const { event, run } of this.#calls.watch(target, options)) {
-          if (run) this.#check(run, event);
-        }
-      } catch (thrown) {
-        if (finished.aborted) return;
-        const error = RunError.from(thrown);
-        if (isRefusal(error)) this.#stopFor(error);
-        // Any other error is repaired by a new watch, which starts with a snapshot.
-        else await pause(backoff.pauseAfter(error), finished);
-      }
-    }
-  }
-
-  /**
-   * Send a heartbeat every third of the lease, during an outage too. The lease of a cancelled run is renewed until the
-   * cancel is acknowledged.
-   */
-  async keepLease(ttlMs: number, workerId: string, finished: AbortSignal): Promise<void> {
-    const backoff = new Backoff();
-    const { runId } = this.run;
-    for (let milliseconds = ttlMs / 3; !this.#end || isCancelled(this.#end); ) {
-      const due = performance.now() + milliseconds;
-      await pause(milliseconds, finished);
-      warnIfLate(runId, performance.now() - due, ttlMs);
-      if (finished.aborted) return;
-      const sent = performance.now();
-      const timeoutMs = Math.min(ttlMs / 3, this.#calls.timeoutMs || ttlMs);
-      try {
-        const options = { timeoutMs, signal: finished };
-        this.#check(await this.#calls.heartbeat(runId, workerId, options));
-        this.#renewedAt = sent;
-        backoff.reset();
-        milliseconds = ttlMs / 3;
-      } catch (thrown) {
-        if (finished.aborted) return;
-        const error = RunError.from(thrown);
-        if (isRefusal(error)) return this.#stopFor(error);
-        milliseconds = Math.min(backoff.pauseAfter(error), ttlMs / 3);
-      } finally {
-        // A call takes longer than its timeout only if the event loop was blocked.
-        warnIfLate(runId, performance.now() - sent - timeoutMs, ttlMs);
-      }
-    }
-  }
-
-  /** Stop the handler when the lease, counted from the last confirmed renewal, may be over. */
-  async enforceFence(ttlMs: number, finished: AbortSignal): Promise<void> {
-    while (!finished.aborted && !this.#end) {
-      const remaining = this.#renewedAt + ttlMs - performance.now();
-      if (remaining <= 0) {
-        this.#fenced = true;
-        return this.#abort("no heartbeat was confirmed for the length of the lease");
-      }
-      await pause(remaining, finished);
-    }
-  }
-
-  /** Add the kwargs to the run. The response to the start omits them. */
-  async #readKwargs(): Promise<void> {
-    const read = retryReport(() => this.#calls.get(this.run.runId), this.#retryMs);
-    const found = await orRefusal(read);
-    if (found instanceof RunError) {
-      this.#stopFor(found);
-      throw found;
-    }
-    this.run.kwargs = found.kwargs;
-  }
-
-  /** Read the kwargs, and call the handler. Never rejects. */
-  async perform(handler: Handler): Promise<Ending> {
-    try {
-      await this.#readKwargs();
-      const usage = await handler(this);
-      if (usage) merge(ProgressSchema, this.#usage, this.#usageWith(usage));
-      return {};
-    } catch (error) {
-      return { error };
-    }
-  }
-
-  /** Report the end of the handler. Acknowledges a cancel instead, and reports only the usage of a lost run. */
-  async finish(result: Ending): Promise<Executed> {
-    // A handler that the fence has stopped did not do its work, even if it returned.
-    const ending = this.#fenced && !("error" in result) ? { error: this.signal.reason } : result;
-    const completed = this.#end ?? (await orRefusal(this.#complete(ending)));
-    if ("outcome" in completed) {
-      const { run, outcome } = completed as Executed & { run: Run };
-      return this.#fenced && outcome === "failed" ? { outcome: "lost", cause: run, ...ending } : completed;
-    }
-    const cause = isCancelled(completed) ? await orRefusal(this.#acknowledge(ending)) : completed;
-    if ("outcome" in cause) return cause;
-    await this.#reportLostUsage();
-    return { outcome: "lost", cause, ...ending };
-  }
-
-  /**
-   * Report the usage of a lost run, once. The server refuses it if the run has another holder; the result is ignored.
-   */
-  async #reportLostUsage(): Promise<void> {
-    const usage = this.#finalUsage;
-    const options = { ...this.#options, final: true };
-    if (usage) await this.#calls.updateProgress(this.run.runId, usage, options).catch(() => {});
-  }
-
-  /** Report the end. If the server rejects the usage, report a failure without it. */
-  async #complete(ending: Ending): Promise<Executed> {
-    try {
-      return await this.#completeAs(ending, this.#finalUsage);
-    } catch (thrown) {
-      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
-      return this.#completeAs({ error: thrown, ...ending }, undefined);
-    }
-  }
-
-  async #completeAs(ending: Ending, progress: Progress | undefined): Promise<Executed> {
-    const failed = "error" in ending;
-    const status = failed ? RunStatus.ERROR : RunStatus.SUCCESS;
-    const error = failed ? errorText(ending.error) : undefined;
-    const options = { ...this.#options, error, progress };
-    const send = () => this.#calls.complete(this.run.runId, status, options);
-    const { run } = await retryReport(send, this.#retryMs);
-    return failed ? { outcome: "failed", run, error: ending.error } : { outcome: "completed", run };
-  }
-
-  /** Acknowledge the cancel. If the server rejects the usage, acknowledge the cancel without it. */
-  async #acknowledge(ending: Ending): Promise<Executed> {
-    try {
-      return await this.#acknowledgeWith(ending, this.#finalUsage);
-    } catch (thrown) {
-      if (!(thrown instanceof InvalidArgumentError && this.#finalUsage)) throw thrown;
-      return this.#acknowledgeWith({ error: thrown, ...ending }, undefined);
-    }
-  }
-
-  async #acknowledgeWith(ending: Ending, progress: Progress | undefined): Promise<Executed> {
-    const options = { ...this.#options, progress };
-    const send = () => this.#calls.acknowledgeCancel(this.run.runId, options);
-    return { outcome: "cancelled", run: (await retryReport(send, this.#retryMs)).run, ...ending };
-  }
-
-  #check(run: Run, event?: StatusEvent): void {
-    if (isTerminal(run.status) || event === StatusEvent.DELETED) this.#stopFor(run);
-  }
-
-  /** Stop the handler. The first cause stays. */
-  #stopFor(end: Run | RunError): void {
-    this.#end ??= end;
-    const cause = end instanceof RunError ? end.message : `its status is ${RunStatus[end.status]}`;
-    this.#abort(cause);
-  }
-
-  #abort(cause: string): void {
-    this.#stop.abort(new DOMException(`run ${this.run.runId} was stopped: ${cause}`, "AbortError"));
-  }
-}
-
-function isCancelled(end: Run | RunError): boolean {
-  return end instanceof RunError ? end.metadata.from === "INTERRUPTED" : end.status === RunStatus.INTERRUPTED;
+/** The execution of a run that was started at this time. */
+export function started(
+  calls: ExecutorCalls,
+  run: Run,
+  options: { workerId: string | undefined; leaseTtlMs?: number; fence?: boolean },
+  began: number,
+): RunningExecution {
+  const ttlMs = options.leaseTtlMs ?? (run.lease?.ttl && durationMs(run.lease.ttl)) ?? 0;
+  const supervision = { workerId: options.workerId, ttlMs, fence: options.fence ?? false };
+  return new RunningExecution(calls, run, supervision, Math.max(ttlMs, MIN_RETRY_MS), began);
 }

@@ -6,23 +6,26 @@
 export { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 export { Code } from "@connectrpc/connect";
 export { RunClient } from "./client.js";
+export type { Token } from "./credential.js";
 export type { Violation } from "./details.js";
 export {
   FailedPreconditionError,
   InvalidArgumentError,
   NotFoundError,
   type Reason,
+  RetryableError,
   RunError,
   ThreadBusyError,
   UnavailableError,
 } from "./errors.js";
-export type { Executed, ExecuteOptions, Execution, Handler } from "./execution.js";
+export type { Executed, ExecuteOptions, Execution, Handler, Outcome } from "./execution.js";
 export {
   CancelAction,
   type Cancellation,
   CancelOutcome,
   DisconnectMode,
   type Lease,
+  type ModelUsage,
   MultitaskStrategy,
   type Progress,
   type Run,
@@ -34,11 +37,15 @@ export {
 export type { StreamStatusResponse } from "./gen/runsvc/v1/run_service_pb.js";
 export type {
   AcknowledgeCancelOptions,
+  AttemptOptions,
   CallOptions,
   CancelOptions,
+  ClaimOptions,
   CompleteOptions,
   CreationOptions,
+  EndOptions,
   ListOptions,
+  MetadataChange,
   ProgressInit,
   ReportOptions,
   RunSpecInit,
@@ -46,6 +53,7 @@ export type {
   UpdateProgressOptions,
   WithRun,
 } from "./options.js";
-export { type ClientOptions, DEFAULT_TARGET, type Token } from "./settings.js";
+export { type ClientOptions, DEFAULT_TARGET } from "./settings.js";
 export { isTerminal } from "./status.js";
 export type { Watch, WatchOptions, WatchTarget } from "./watch.js";
+export { Worker, type WorkerHealth, type WorkerOptions } from "./worker.js";

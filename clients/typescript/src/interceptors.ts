@@ -1,22 +1,38 @@
 // The interceptors of every call and watch.
 
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
+import type { Credential } from "./credential.js";
 import { isFromServer } from "./errors.js";
-import type { Token } from "./settings.js";
 
-/** Adds the token to calls and watches. */
-export function bearer(token: Token): Interceptor {
+/** The token that was sent with a call. Empty if none was sent; undefined before a call is sent. */
+export const sentToken = createContextKey<string | undefined>(undefined);
+/** The owner to which a call is narrowed. */
+export const ownerOf = createContextKey<string | undefined>(undefined);
+
+/** Adds the token and the owner to calls and watches. */
+export function bearer(credential: Credential): Interceptor {
   return (next) => async (request) => {
-    const current = typeof token === "function" ? await token() : token;
-    request.header.set("authorization", `Bearer ${current}`);
+    const token = await credential.token();
+    if (token) request.header.set("authorization", authorization(token));
+    const owner = request.contextValues.get(ownerOf);
+    if (owner !== undefined) request.header.set("runsvc-owner", owner);
+    request.contextValues.set(sentToken, token);
     return next(request);
   };
 }
 
+function authorization(token: string): string {
+  if (/^[ -~]*$/.test(token)) return `Bearer ${token}`;
+  throw new ConnectError(
+    "the token has characters that a header cannot carry; use visible ASCII only",
+    Code.Unauthenticated,
+  );
+}
+
 /**
  * Reports a connection that was lost or never made as UNAVAILABLE. The transport reports it as CANCELLED, ABORTED or
- * INTERNAL, although neither the signal of the caller nor a status of the server caused it. A server that is stopping or
- * has too many calls sends CANCELLED, which also means UNAVAILABLE if the caller did not cancel the call.
+ * INTERNAL, although neither the signal of the caller nor a status of the server caused it. A server that is stopping
+ * or has too many calls sends CANCELLED, which also means UNAVAILABLE if the caller did not cancel the call.
  */
 export const lostConnections: Interceptor = (next) => async (request) => {
   try {

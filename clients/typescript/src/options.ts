@@ -1,6 +1,6 @@
 // The types of the arguments and results of calls.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { CancelAction, ProgressSchema, Run, RunSpecSchema, RunStatus } from "./gen/runsvc/v1/run_pb.js";
 
 /** The specification of a run to be created. Only `threadId` is required. */
@@ -37,24 +37,52 @@ export interface ListOptions extends CallOptions {
   statuses?: RunStatus[];
 }
 
+/** Options of calls that concern one attempt at a run. */
+export interface AttemptOptions extends CallOptions {
+  /** The attempt that the executor performs: another one than the run's is refused. Default: not checked. */
+  attempt?: number;
+}
+
+/** Options of {@link RunClient.claim}. */
+export interface ClaimOptions extends CallOptions {
+  /** The assistants whose runs the worker performs, at most 16. Default: runs of every assistant. */
+  assistantIds?: string[];
+  /** The maximum number of runs, 1 to 32. Default: 1. */
+  maxRuns?: number;
+  /** The lease of each run in milliseconds, from 1 second to 1 hour. */
+  leaseTtlMs: number;
+  /** How long to wait for a run, in milliseconds, at most 60 seconds. Default: 20 seconds. */
+  waitMs?: number;
+  /** Identifies the claim, so that it can be retried, by the client too: the same id returns the same runs. */
+  requestId?: string;
+}
+
 /** Options of the reports of an executor. */
-export interface ReportOptions extends CallOptions {
+export interface ReportOptions extends AttemptOptions {
   /** The id of the executor. Required if the run has a holder. */
   workerId?: string;
 }
 
-/** Options of {@link RunClient.setStatus}. */
-export interface SetStatusOptions extends ReportOptions {
+/** What a report of the end can contain beside the status. */
+export interface EndOptions extends ReportOptions {
   /** The error text of a run that failed. */
   error?: string;
+  /** What the run produced, at most 1 MiB and 16 levels deep. Only with SUCCESS. */
+  result?: JsonObject;
+  /** Why the run stopped, in a word of the executor's own, of at most 128 characters. */
+  stopReason?: string;
+  /** Only with ERROR: the run becomes PENDING again if attempts are left. */
+  retryable?: boolean;
+}
+
+/** Options of {@link RunClient.setStatus}. */
+export interface SetStatusOptions extends EndOptions {
   /** Lease in milliseconds, from 1 second to 1 hour. See {@link ExecuteOptions.leaseTtlMs}. */
   leaseTtlMs?: number;
 }
 
 /** Options of {@link RunClient.complete}. */
-export interface CompleteOptions extends ReportOptions {
-  /** The error text of a run that failed. */
-  error?: string;
+export interface CompleteOptions extends EndOptions {
   /** The final usage. */
   progress?: ProgressInit;
 }
@@ -65,6 +93,14 @@ export interface UpdateProgressOptions extends ReportOptions {
   sequence?: bigint;
   /** Marks the usage as final. */
   final?: boolean;
+}
+
+/** A change of the metadata of a run. */
+export interface MetadataChange {
+  /** Top-level keys and their new values, which replace the present ones. */
+  set?: JsonObject;
+  /** Top-level keys to remove. */
+  remove?: string[];
 }
 
 /** Options of {@link RunClient.cancel}. */
@@ -79,4 +115,6 @@ export interface CancelOptions extends CallOptions {
 export interface AcknowledgeCancelOptions extends ReportOptions {
   /** The final usage. */
   progress?: ProgressInit;
+  /** Why the run stopped, as in {@link EndOptions}. */
+  stopReason?: string;
 }

@@ -2,13 +2,18 @@
 
 import { Code } from "@connectrpc/connect";
 import { Backoff, pause } from "./backoff.js";
-import { RunError } from "./errors.js";
+import { RetryableError, RunError } from "./errors.js";
 import type { Progress } from "./gen/runsvc/v1/run_pb.js";
 
-const MAX_ERROR_BYTES = 16 * 1024;
+/** The longest error text that is sent. The server keeps 16 KiB of it and marks the cut. */
+const MAX_ERROR_BYTES = 64 * 1024;
 
-/** Send a report, and retry it after transient errors for the given time. */
-export async function retryReport<T>(send: () => Promise<T>, retryMs: number): Promise<T> {
+/** Send a report, and retry it after temporary errors for the given time. */
+export async function retryReport<T>(
+  send: () => Promise<T>,
+  retryMs: number,
+  isTemporary = isOutage,
+): Promise<T> {
   const backoff = new Backoff();
   const end = performance.now() + retryMs;
   for (;;) {
@@ -17,7 +22,7 @@ export async function retryReport<T>(send: () => Promise<T>, retryMs: number): P
     } catch (thrown) {
       const error = RunError.from(thrown);
       const milliseconds = backoff.pauseAfter(error);
-      if (!isTransient(error) || performance.now() + milliseconds > end) throw error;
+      if (!isTemporary(error) || performance.now() + milliseconds > end) throw error;
       await pause(milliseconds);
     }
   }
@@ -44,6 +49,11 @@ export function isTransient({ code }: RunError): boolean {
   return TRANSIENT.has(code);
 }
 
+/** Whether the same report may succeed later while a run is in progress: an expired token may be replaced. */
+export function isOutage(error: RunError): boolean {
+  return isTransient(error) || error.code === Code.Unauthenticated;
+}
+
 const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.DeadlineExceeded,
@@ -52,7 +62,16 @@ const TRANSIENT: ReadonlySet<Code> = new Set([
   Code.Internal,
 ]);
 
-/** The text of a thrown value, truncated to the length that the server accepts. Never throws. */
+/** Whether another attempt may succeed after this error. */
+export function isRetryable(error: unknown): boolean {
+  try {
+    return error instanceof RetryableError;
+  } catch {
+    return false;
+  }
+}
+
+/** The text of a thrown value, truncated to the length that is sent. Never throws. */
 export function errorText(error: unknown): string {
   try {
     const text = textOf(error);

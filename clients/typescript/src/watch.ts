@@ -1,7 +1,7 @@
 // A watch that reconnects by itself.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Client, Code } from "@connectrpc/connect";
+import { type Client, Code, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { pause } from "./backoff.js";
 import { isFromRunsvc, isUnavailable, RunError } from "./errors.js";
 import { type Run, RunStatus, StatusEvent } from "./gen/runsvc/v1/run_pb.js";
@@ -49,12 +49,22 @@ export interface WatchOptions {
 /** An open watch. Leaving its loop ends the stream on the server. */
 export type Watch = AsyncIterableIterator<StreamStatusResponse> & AsyncDisposable;
 
+/** Decides whether a watch whose token was refused can resume with another. Connection implements it. */
+export interface TokenSource {
+  isRenewedAfter(failure: RunError, context: ContextValues): boolean;
+}
+
 /**
  * Open a watch. It connects when its first event is requested.
  *
  * @throws RangeError if a length is not a number.
  */
-export function watch(runs: Client<typeof RunService>, target: WatchTarget, options: WatchOptions): Watch {
+export function watch(
+  runs: Client<typeof RunService>,
+  tokens: TokenSource,
+  target: WatchTarget,
+  options: WatchOptions,
+): Watch {
   const { signal, outageMs } = options;
   if (outageMs !== undefined) checkLength("outageMs", outageMs);
   const request = requestOf(target, options);
@@ -66,7 +76,7 @@ export function watch(runs: Client<typeof RunService>, target: WatchTarget, opti
     left.abort();
     signal?.removeEventListener("abort", abort);
   };
-  const events = follow(runs, request, options, left.signal, release);
+  const events = follow(runs, tokens, request, options, left.signal, release);
   // The `return` of a generator alone would wait for its next event.
   const leave = async () => {
     release();
@@ -86,6 +96,7 @@ export function watch(runs: Client<typeof RunService>, target: WatchTarget, opti
 
 async function* follow(
   runs: Client<typeof RunService>,
+  tokens: TokenSource,
   request: StreamStatusRequest,
   { outageMs = DEFAULT_OUTAGE_MS, signal }: WatchOptions,
   left: AbortSignal,
@@ -93,12 +104,16 @@ async function* follow(
 ): AsyncGenerator<StreamStatusResponse, undefined> {
   const completion = new Completion(request);
   const outage = new Outage(outageMs);
+  // The token was fetched anew since the last event, because the server refused the one before.
+  let hasNewToken = false;
   try {
     while (!left.aborted) {
       outage.streamOpened();
+      const contextValues = createContextValues();
       try {
-        for await (const event of runs.streamStatus(request, { signal: left })) {
+        for await (const event of runs.streamStatus(request, { signal: left, contextValues })) {
           outage.messageReceived();
+          hasNewToken = false;
           advance(request, event);
           completion.add(event);
           yield event;
@@ -107,6 +122,10 @@ async function* follow(
       } catch (error) {
         if (left.aborted) break;
         const failure = RunError.from(error);
+        if (!hasNewToken && tokens.isRenewedAfter(failure, contextValues)) {
+          hasNewToken = true;
+          continue;
+        }
         if (!isLostConnection(failure)) throw failure;
         // One more stream after the terminal change gave the server the chance to end the watch.
         if (completion.isComplete && outage.isActive) return;

@@ -109,9 +109,9 @@ test("an error of the handler is reported and returned", async (test) => {
 test("an error text is truncated to the limit of the server, between two characters", async (test) => {
   const { client, reports } = await serverOf(test);
   await client.execute("run-1", options, async () => {
-    throw new Error(`a${"ü".repeat(10_000)}`);
+    throw new Error(`a${"ü".repeat(40_000)}`);
   });
-  assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(8191)}`);
+  assert.equal(reports.at(-1), `complete ERROR a${"ü".repeat(32_767)}`);
 });
 
 const thrower = () => {
@@ -156,15 +156,15 @@ test("usage that the server rejects does not prevent the report of the end", asy
       return { run: { runId: "run-1", status: RunStatus.INTERRUPTED } };
     },
   });
-  const failed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
-  assert(failed.outcome === "failed" && failed.error instanceof RunError);
+  const completed = await client.execute("run-1", options, async () => ({ totalTokens: -1n }));
+  assert(completed.outcome === "completed" && completed.rejection instanceof RunError);
   const cancelled = await client.execute("run-1", options, async (execution) => {
     become(RunStatus.INTERRUPTED);
     await untilStopped(execution).catch(() => {});
     return { totalTokens: -1n };
   });
   assert(cancelled.outcome === "cancelled" && cancelled.error instanceof RunError);
-  assert.deepEqual(reports, ["complete ERROR", "acknowledge"]);
+  assert.deepEqual(reports, ["complete SUCCESS", "acknowledge"]);
 });
 
 test("a preview always fits into a message", async (test) => {
@@ -175,7 +175,7 @@ test("a preview always fits into a message", async (test) => {
     },
   });
   await client.execute("run-1", options, async () => ({ lastAiMessage: "x".repeat(5 << 20) }));
-  assert.equal(reports.at(-1), `${16 << 10}`);
+  assert.equal(reports.at(-1), `${64 << 10}`);
 });
 
 test("a run whose start is refused is not executed", async (test) => {
@@ -304,7 +304,7 @@ for (const fence of [true, false]) {
         await once(beats, "beat", { signal }).catch(() => {});
       return { totalTokens: 3n };
     });
-    assert.equal(executed.outcome, fence ? "lost" : "completed");
+    assert.equal(executed.outcome, fence ? "fenced" : "completed");
     if (fence) assert.match(reports.at(-1) ?? "", /^complete ERROR run run-1 was stopped: no heartbeat/);
   });
 }

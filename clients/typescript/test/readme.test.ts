@@ -27,7 +27,9 @@ test("the examples of the README pass the type check", async () => {
   );
 });
 
-test("the README contains the executor example", () => {
-  const example = readFileSync(new URL("example/executor.ts", root), "utf8");
-  assert(blocks.includes(example));
-});
+for (const name of ["executor", "worker"]) {
+  test(`the README contains the ${name} example`, () => {
+    const example = readFileSync(new URL(`example/${name}.ts`, root), "utf8");
+    assert(blocks.includes(example));
+  });
+}

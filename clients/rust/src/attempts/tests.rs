@@ -4,6 +4,11 @@ use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
+use crate::credential::Credential;
+
+fn anonymous() -> Bearer {
+    Bearer::new(Credential::None)
+}
 
 /// Calls a server that fails the first `failures` attempts. Returns the answer and the number of attempts.
 async fn answer_after(
@@ -17,7 +22,7 @@ async fn answer_after(
         let number = attempts.get();
         async move { if number > failures { Ok(Response::new(number)) } else { Err(failure()) } }
     };
-    let answer = call(Duration::from_secs(10), repeatable, (), send).await;
+    let answer = call(Duration::from_secs(10), repeatable, &anonymous(), (), send).await;
     (answer.map_err(|error| error.code()), attempts.get())
 }
 
@@ -75,7 +80,8 @@ async fn the_timeout_ends_a_call_without_an_answer() {
         assert_eq!(request.metadata().get("grpc-timeout").unwrap(), "2000000u");
         std::future::pending::<Result<Response<()>, Status>>()
     };
-    let error = call(Duration::from_secs(2), true, (), never_answers).await.unwrap_err();
+    let error =
+        call(Duration::from_secs(2), true, &anonymous(), (), never_answers).await.unwrap_err();
     assert_eq!((error.code(), start.elapsed()), (Code::DeadlineExceeded, Duration::from_secs(2)));
     assert!(error.from_transport());
 }
@@ -84,7 +90,7 @@ async fn the_timeout_ends_a_call_without_an_answer() {
 async fn a_pause_that_exceeds_the_timeout_is_not_started() {
     let start = Instant::now();
     let fails = |_request: Request<()>| async { Err::<Response<()>, _>(unavailable()) };
-    call(Duration::from_millis(20), true, (), fails).await.unwrap_err();
+    call(Duration::from_millis(20), true, &anonymous(), (), fails).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
@@ -101,5 +107,34 @@ async fn the_longest_delay_of_a_server_does_not_overflow() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_duration_is_accepted_as_a_timeout() {
     let answers = |_request: Request<()>| async { Ok(Response::new(())) };
-    call(Duration::MAX, false, (), answers).await.unwrap();
+    call(Duration::MAX, false, &anonymous(), (), answers).await.unwrap();
+}
+
+/// Calls a server that refuses the first `refusals` tokens. Returns the code and the tokens that it received.
+async fn tokens_sent(credential: Credential, refusals: usize) -> (Result<(), Code>, Vec<String>) {
+    let tokens = std::cell::RefCell::new(Vec::new());
+    let send = |request: Request<()>| {
+        let token = request.metadata().get("authorization").map(|value| value.to_str().unwrap());
+        tokens.borrow_mut().push(token.unwrap_or_default().to_owned());
+        let refused = tokens.borrow().len() <= refusals;
+        async move { if refused { Err(Status::unauthenticated("")) } else { Ok(Response::new(())) } }
+    };
+    let bearer = Bearer::new(credential);
+    let answer = call(Duration::from_secs(10), false, &bearer, (), send).await;
+    (answer.map_err(|error| error.code()), tokens.into_inner())
+}
+
+#[tokio::test]
+async fn a_call_whose_token_is_refused_is_repeated_once_with_another() {
+    let numbered = || {
+        let number = std::sync::atomic::AtomicU32::new(0);
+        let next = move || number.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
+        Credential::Function(Box::new(next))
+    };
+    let two = vec!["Bearer 0".to_owned(), "Bearer 1".to_owned()];
+    assert_eq!(tokens_sent(numbered(), 1).await, (Ok(()), two.clone()));
+    assert_eq!(tokens_sent(numbered(), 2).await, (Err(Code::Unauthenticated), two));
+    let fixed = Credential::Fixed("t".into());
+    let one = vec!["Bearer t".to_owned()];
+    assert_eq!(tokens_sent(fixed, 1).await, (Err(Code::Unauthenticated), one));
 }

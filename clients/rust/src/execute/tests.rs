@@ -1,7 +1,7 @@
 use super::*;
 use crate::Code;
 use crate::testing::{OneRun, client_of, refusal};
-use crate::v1::{Lease, RunStatus};
+use crate::v1::{Lease, Progress, RunStatus};
 
 #[test]
 fn the_lease_defaults_to_the_one_of_the_creation() {
@@ -45,7 +45,7 @@ async fn every_execution_has_a_worker_id_of_its_own() {
 #[tokio::test]
 async fn an_error_without_a_text_ends_the_run() {
     let server = OneRun::default();
-    let handler = async |_| Err(Unprintable);
+    let handler = async |_| Err::<(), _>(Unprintable);
     let run = server.client().await.execute("r", no_worker(), handler).await.unwrap();
     assert_eq!(run.status(), RunStatus::Error);
     let reports = server.reports();
@@ -73,8 +73,7 @@ async fn usage_that_the_server_rejects_does_not_prevent_the_report_of_the_end() 
     let error = server.client().await.execute("r", no_worker(), handler).await.unwrap_err();
     let ExecuteError::Call(error) = error else { panic!("{error}") };
     assert_eq!(error.kind(), crate::Kind::InvalidArgument);
-    let reports = server.reports();
-    assert!(reports[2].starts_with("complete RUN_STATUS_ERROR The usage was rejected"));
+    assert_eq!(server.reports()[2], "complete RUN_STATUS_SUCCESS ");
 }
 
 #[tokio::test]
@@ -87,6 +86,7 @@ async fn the_handler_receives_the_kwargs_of_the_run() {
     };
     let run = server.client().await.execute("r", no_worker(), handler).await.unwrap();
     assert_eq!(run.status(), RunStatus::Success);
+    assert!(run.kwargs.is_some());
     assert_eq!(server.reports(), ["start ", "get", "complete RUN_STATUS_SUCCESS "]);
 }
 
@@ -124,7 +124,7 @@ async fn execute_without_renewals(fence: bool) -> (Result<Run, ExecuteError>, Ve
 #[tokio::test]
 async fn the_fence_stops_the_handler_when_no_renewal_is_confirmed() {
     let (result, reports) = execute_without_renewals(true).await;
-    assert!(matches!(result, Err(ExecuteError::Lost)));
+    assert!(matches!(result, Err(ExecuteError::Fenced(_))));
     assert!(
         reports[2].starts_with("complete RUN_STATUS_ERROR The executor stopped"),
         "{reports:?}"
@@ -147,4 +147,46 @@ async fn a_confirmed_heartbeat_moves_the_fence() {
     };
     let run = server.client().await.execute("r", options, handler).await.unwrap();
     assert_eq!(run.status(), RunStatus::Success);
+}
+
+#[tokio::test]
+async fn the_outcome_of_the_handler_is_reported() {
+    let server = OneRun::default();
+    let answers = server.clone();
+    let ends = Arc::<std::sync::Mutex<Vec<crate::v1::CompleteRequest>>>::default();
+    let seen = ends.clone();
+    let client = client_of(move |method, message| {
+        if method == "Complete" {
+            let request = prost::Message::decode(message).unwrap();
+            seen.lock().unwrap().push(request);
+        }
+        answers.answer(method, message)
+    })
+    .await;
+    let result = prost_types::Struct { fields: [("answer".into(), 42.into())].into() };
+    let outcome = Outcome { result: Some(result.clone()), ..Outcome::default() };
+    let handler = async |execution: Execution| {
+        execution.set_stop_reason("token_capped");
+        Ok::<_, String>(outcome)
+    };
+    client.execute("r", no_worker(), handler).await.unwrap();
+    let failing = async |execution: Execution| {
+        execution.set_stop_reason("no_credit");
+        Err::<(), _>("broken")
+    };
+    client.execute("r", no_worker(), failing).await.unwrap();
+    let ends = ends.lock().unwrap();
+    assert_eq!((ends[0].result.as_ref(), ends[0].stop_reason()), (Some(&result), "token_capped"));
+    assert_eq!((ends[1].error(), ends[1].stop_reason()), ("broken", "no_credit"));
+}
+
+#[tokio::test]
+async fn a_run_ends_without_a_result_that_cannot_be_sent() {
+    let server = OneRun::default();
+    let text = "x".repeat(5 << 20);
+    let result = prost_types::Struct { fields: [("answer".into(), text.into())].into() };
+    let handler = async |_| Ok::<_, String>(result);
+    let error = server.client().await.execute("r", no_worker(), handler).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Call(error) if error.violations()[0].field == "result"));
+    assert_eq!(server.reports()[2], "complete RUN_STATUS_SUCCESS ");
 }

@@ -27,9 +27,9 @@ async fn the_sequence_of_a_later_process_is_higher() {
 
 #[test]
 fn an_unknown_status_is_not_a_reason_to_stop() {
-    assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }), None);
+    assert_eq!(StopReason::of(&Run { status: 42, ..Default::default() }, &Run::default()), None);
     let timed_out = Run { status: RunStatus::Timeout.into(), ..Default::default() };
-    assert_eq!(StopReason::of(&timed_out), Some(StopReason::Lost));
+    assert_eq!(StopReason::of(&timed_out, &Run::default()), Some(StopReason::Lost));
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,11 +40,11 @@ async fn a_report_that_is_not_polled_does_not_delay_the_final_usage() {
     let progress = Progress { total_tokens: Some(3), ..Progress::default() };
     let mut report = Box::pin(execution.report(progress.clone()));
     tokio::time::timeout(Duration::ZERO, &mut report).await.unwrap_err();
-    assert_eq!(execution.final_usage(None), Some(progress));
+    assert_eq!(execution.complete(Outcome::default()).progress, Some(progress));
 }
 
 #[test]
 fn previews_always_fit_into_a_message() {
     let progress = Progress { last_ai_message: Some("ü".repeat(5 << 20)), ..Progress::default() };
-    assert_eq!(merged(&progress, None).last_ai_message.unwrap().len(), 16 << 10);
+    assert_eq!(merged(&progress, None).last_ai_message.unwrap().len(), 64 << 10);
 }

@@ -15,9 +15,10 @@ async fn send_report(
 ) -> (Result<Run, Code>, u32, Duration) {
     let client = RunClient::connect().unwrap();
     let options = ExecuteOptions { worker_id: None, lease, fence: false };
-    let reports = Reports::new(&client, &options, "r").of_the_end(&Run::default());
+    let run = Run::default();
+    let reports = Reports::of_the_end(&client, &options, &run);
     let (attempts, began) = (Cell::new(0), Instant::now());
-    let send = |_client, ()| {
+    let send = |()| {
         attempts.set(attempts.get() + 1);
         let succeeds = attempts.get() > failures;
         async move { if succeeds { Ok(Run::default()) } else { Err(Status::new(code, "").into()) } }
@@ -30,14 +31,23 @@ async fn send_report(
 async fn a_report_is_retried_after_transient_errors_only() {
     use Code::{DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound};
     use Code::{ResourceExhausted, Unauthenticated, Unavailable, Unknown};
-    for code in [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal] {
+    let transient = [Unavailable, DeadlineExceeded, ResourceExhausted, Unknown, Internal];
+    for code in transient.into_iter().chain([Unauthenticated]) {
         let (answer, attempts, _) = send_report(code, 9, None).await;
         assert_eq!((answer, attempts), (Ok(Run::default()), 10));
     }
-    for code in [NotFound, FailedPrecondition, InvalidArgument, Unauthenticated] {
+    for code in [NotFound, FailedPrecondition, InvalidArgument] {
         let (answer, attempts, _) = send_report(code, 9, None).await;
         assert_eq!((answer, attempts), (Err(code), 1));
     }
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_for_its_token_is_not_retried() {
+    let client = client_of(|_, _| Some(Err(refusal(Code::Unauthenticated)))).await;
+    let options = ExecuteOptions::default();
+    let error = start(&client, &options, "r").await.unwrap_err();
+    assert_eq!(error.code(), Code::Unauthenticated);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +72,7 @@ async fn a_lease_is_always_sent() {
         })
         .await;
         let options = ExecuteOptions { lease: Some(lease), ..ExecuteOptions::default() };
-        let error = Reports::new(&client, &options, "r").start().await.unwrap_err();
+        let error = start(&client, &options, "r").await.unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
     }
 }
@@ -70,5 +80,5 @@ async fn a_lease_is_always_sent() {
 #[test]
 fn an_error_text_is_truncated_between_characters() {
     assert_eq!(truncated("broken".into()), "broken");
-    assert_eq!(truncated(format!("x{}", "ü".repeat(10_000))).len(), MAX_ERROR_BYTES - 1);
+    assert_eq!(truncated(format!("x{}", "ü".repeat(40_000))).len(), MAX_ERROR_BYTES - 1);
 }

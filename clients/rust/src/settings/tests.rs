@@ -45,3 +45,34 @@ async fn a_timeout_that_is_too_long_is_the_longest() {
     let longest = build(RunClient::builder().timeout(Some(Duration::MAX)), "", "").unwrap();
     assert_eq!(longest.timeout(), Duration::MAX);
 }
+
+#[tokio::test]
+async fn the_token_comes_from_one_variable() {
+    let both = |_: &str| Some("/nowhere/token".to_owned());
+    let builder =
+        || RunClient::builder().target(None).timeout(None).tls_ca(None).tls_identity(None);
+    let error = builder().build_in(both).unwrap_err().to_string();
+    assert!(error.contains("RUNSVC_TOKEN and RUNSVC_TOKEN_FILE are both set"), "{error}");
+    assert!(builder().token(Some("t")).build_in(both).is_ok());
+    assert!(builder().token(None).build_in(both).is_ok());
+    assert!(build(RunClient::builder(), "RUNSVC_TOKEN_FILE", "/nowhere/token").is_ok());
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_client_needs_its_key() {
+    for alone in ["RUNSVC_TLS_CERT", "RUNSVC_TLS_KEY"] {
+        let error = build(RunClient::builder(), alone, "/nowhere/file.pem").unwrap_err();
+        assert!(error.to_string().contains("belong together"));
+    }
+    let file = Path::new("/nowhere/file.pem");
+    let builder = RunClient::builder().tls_identity(Some((file, file)));
+    let error = build(builder, "", "").unwrap_err();
+    assert!(error.to_string().contains("/nowhere/file.pem"));
+}
+
+#[tokio::test]
+async fn a_socket_of_this_machine_is_a_target_without_tls() {
+    assert!(build(RunClient::builder(), "RUNSVC_TARGET", "unix:/run/runsvc.sock").is_ok());
+    let builder = RunClient::builder().tls_ca(Some(Path::new("Cargo.toml")));
+    assert!(build(builder, "RUNSVC_TARGET", "unix:/run/runsvc.sock").is_err());
+}

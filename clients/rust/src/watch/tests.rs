@@ -6,8 +6,15 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::v1::Cancellation;
+use crate::watch_source::Opening;
 
 type Event = Result<StreamStatusResponse, Status>;
+
+impl<F: Fn(StreamStatusRequest) -> Opening + Send + Sync> Source for F {
+    fn open(&self, request: StreamStatusRequest) -> Opening {
+        self(request)
+    }
+}
 
 /// A server that sends one list of events on each connection. The last list is repeated.
 #[derive(Clone, Default)]

@@ -18,8 +18,9 @@ export async function clientOf(
   test: TestContext,
   answers: Answers,
   options: ClientOptions = {},
-): Promise<{ client: RunClient; cut: () => void }> {
+): Promise<{ client: RunClient; cut: () => void; connections: () => number }> {
   const server = createServer(
+    { settings: { maxConcurrentStreams: 250 } },
     connectNodeAdapter({ routes: (router) => router.service(RunService, answers) }),
   );
   const sockets = new Set<Socket>();
@@ -38,7 +39,7 @@ export async function clientOf(
     cut();
     server.close();
   });
-  return { client, cut };
+  return { client, cut, connections: () => sockets.size };
 }
 
 /** An error as a runsvc server sends it. */
