@@ -120,16 +120,15 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * Creates a run beside any active runs of its thread. With a request_id, a repeated request
-   * returns the run of the first one.
+   * Creates a run beside any active runs of its thread. With a request_id it may be repeated: the
+   * run of the first request is returned.
    */
   public CreateResponse create(CreateRequest request) {
     return call(!request.getRequestId().isEmpty(), stub -> stub.create(request));
   }
 
   /**
-   * Creates a run by its multitask_strategy. The default strategy rejects it while its thread has
-   * an active run.
+   * Creates a run by its multitask_strategy; by default it is rejected while its thread is busy.
    *
    * @throws RunException.ThreadBusy if the thread has an active run and the strategy rejects
    */
@@ -229,10 +228,7 @@ public final class RunClient implements AutoCloseable {
     return call(false, stub -> stub.acknowledgeCancel(request));
   }
 
-  /**
-   * Ends active runs that have no live lease, PENDING ones included, for operators. Repeat the call
-   * while the response reports more.
-   */
+  /** Ends active runs without a live lease, for operators. Repeat the call while there are more. */
   public ReconcileOrphansResponse reconcileOrphans(ReconcileOrphansRequest request) {
     return adminCall(false, stub -> stub.reconcileOrphans(request));
   }
@@ -296,11 +292,12 @@ public final class RunClient implements AutoCloseable {
    * lease expiry, and only an answer of the server stops the handler, unless the options have a
    * fence. The report of the end is repeated for as long as the lease, and for at least one minute.
    *
-   * <p>After a {@link RetryableException} the run becomes PENDING again if attempts are left. If the handler throws an {@link Error}, the run ends as ERROR, and the
-   * error is thrown. If the caller interrupts the thread, the end is still reported, and the thread
-   * is interrupted again afterwards; the report is then repeated for the timeout of a call. If the
-   * server rejects the usage, the result or the stop reason, the same end is reported without the
-   * three, and {@link RunException.InvalidArgument} is thrown.
+   * <p>After a {@link RetryableException} the run becomes PENDING again if attempts are left. If
+   * the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If the
+   * caller interrupts the thread, the end is still reported, and the thread is interrupted again
+   * afterwards; the report is then repeated for the timeout of a call. If the server rejects the
+   * usage, the result or the stop reason, the same end is reported without the three, and {@link
+   * RunException.InvalidArgument} is thrown.
    *
    * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's
    *     exception, or INTERRUPTED if it was cancelled
