@@ -14,9 +14,9 @@ from runsvc.cli.session import Session, unary_command
 from runsvc.cli.table import RunsTable
 from runsvc.v1.run_pb2 import Queue, QueueGate, RunStatus
 from runsvc.v1.run_service_pb2 import (
-    ClaimRequest,
+    ClaimResponse,
     ListByThreadResponse,
-    ReleaseRequest,
+    ReleaseResponse,
 )
 
 if TYPE_CHECKING:
@@ -85,12 +85,14 @@ def claim(
     """
     if bool(assistant_ids) == options["any_assistant"]:
         raise click.UsageError("Name assistants, or give --any.")
-    client = session.client
-    request = ClaimRequest(
-        worker_id=worker, assistant_ids=assistant_ids, lease_ttl=lease_ttl, wait=wait, **options
+    runs = session.client.claim(
+        worker,
+        assistants=assistant_ids,
+        lease_ttl=lease_ttl.total_seconds(),
+        wait=wait.total_seconds(),
+        **options,
     )
-    timeout = client.timeout + wait.total_seconds()
-    answer = client._call(client.stub.Claim, request, timeout)  # noqa: SLF001
+    answer = ClaimResponse(runs=runs)
     shown = RunsTable(answer.runs) if answer.runs else Text("No run came.")
     session.print_answer(answer, shown)
 
@@ -107,9 +109,8 @@ def release(session: Session, run_id: str, worker: str, attempt: int | None) -> 
     Example:
       runsvc release RUN_ID --worker w1
     """
-    request = ReleaseRequest(run_id=run_id, worker_id=worker, attempt=attempt)
-    client = session.client
-    answer = client._call(client.stub.Release, request, None)  # noqa: SLF001
+    run = session.client.release(run_id, worker, attempt=attempt)
+    answer = ReleaseResponse(run=run)
     headline = Text(f"Run {render.clean(answer.run.run_id)} was released.")
     session.print_answer(answer, headline, render.details(answer.run))
 

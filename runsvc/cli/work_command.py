@@ -103,21 +103,21 @@ class WorkCommand:
 
     async def _perform(self, execution: AsyncExecution, file: Path | None) -> dict[str, Any] | None:
         run = execution.run
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=self._environment(execution, file),
-            # A Ctrl-C of the terminal must not reach the command, and a signal its whole group.
-            **_OWN_GROUP,
-        )
         output, errors = Output(run.run_id), Output(run.run_id)
-        ending = asyncio.create_task(_end_of(process, _input_of(run), output, errors))
+        environment = self._environment(execution, file)
+        started: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+
+        async def run_process() -> int:
+            # A cancellation here would kill the process, and leave those that it has started.
+            process = await _started(self._command, environment)
+            started.set_result(process)
+            return await _end_of(process, _input_of(run), output, errors)
+
+        ending = asyncio.create_task(run_process())
         try:
             code = await asyncio.shield(ending)
         except asyncio.CancelledError:
-            await self._stop(process, ending)
+            await self._stop(started, ending)
             raise
         if code:
             raise _failure(code, errors.tail)
@@ -138,8 +138,15 @@ class WorkCommand:
             facts["RUNSVC_RESULT_FILE"] = str(file)
         return os.environ | facts
 
-    async def _stop(self, process: Process, ending: asyncio.Task[int]) -> None:
+    async def _stop(self, started: asyncio.Future[Process], ending: asyncio.Task[int]) -> None:
         """End the process: SIGTERM first, and SIGKILL if that takes too long."""
+        either: tuple[asyncio.Future[Any], ...] = (started, ending)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            # It could not be started. The exception is retrieved, so that asyncio does not log it.
+            ending.exception()
+            return
+        process = started.result()
         _signal_group(process, signal.SIGTERM)
         hurry = asyncio.create_task(self.hurry.wait())
         await asyncio.wait(
@@ -151,6 +158,13 @@ class WorkCommand:
         if not ending.done():
             _signal_group(process, _KILL)
             await asyncio.wait({ending})
+
+
+async def _started(command: Sequence[str], environment: dict[str, str]) -> Process:
+    # A group of its own: Ctrl-C of the terminal must not reach it, and signals reach what it starts.
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, **_OWN_GROUP
+    )
 
 
 async def _end_of(process: Process, text: bytes, output: Output, errors: Output) -> int:

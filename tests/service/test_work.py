@@ -58,7 +58,8 @@ class Work:
                 output.append(line.decode())
                 if text in output[-1]:
                     return
-        raise AssertionError(f"no line has {text!r}: {''.join(output)}")
+        status = await self._process.wait()
+        raise AssertionError(f"exit status {status}, no line has {text!r}: {''.join(output)}")
 
     async def exit_status(self) -> int:
         async with asyncio.timeout(30):
@@ -72,8 +73,6 @@ async def working(server: Client, *options: str) -> AsyncIterator[Work]:
         *command,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"RUNSVC_TARGET": server.address},
-        # The test process may ignore SIGINT, for instance under nohup.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield Work(process)

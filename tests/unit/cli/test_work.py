@@ -163,6 +163,18 @@ async def test_stop_ends_the_command(tmp_path: Path, code: str, ends_itself: boo
     assert not _is_running(int(begun.read_text()))
 
 
+async def test_command_that_cannot_be_started_fails() -> None:
+    large = Run(run_id="r1", thread_id="t" * 200_000)
+    work = WorkCommand(["true"], 10, "", result_file=False)
+    with pytest.raises(OSError, match="too long"):
+        await work(cast("AsyncExecution", Claimed(large)))
+    stopped = asyncio.create_task(work(cast("AsyncExecution", Claimed(large))))
+    await asyncio.sleep(0)
+    stopped.cancel()
+    with pytest.raises((asyncio.CancelledError, OSError)):
+        await stopped
+
+
 async def test_command_that_is_deaf_is_killed_in_a_hurry(tmp_path: Path) -> None:
     begun = tmp_path / "file.begun"
     work = WorkCommand(["sh", "-c", DEAF.format(tmp_path / "file")], 600, "", result_file=False)

@@ -398,3 +398,40 @@ async def test_worker_for_threads_runs_beside_a_block(script: Script, target: st
 def test_options_that_the_server_would_refuse(options: dict[str, Any], text: str) -> None:
     with RunClient("127.0.0.1:1") as client, pytest.raises(ValueError, match=text):
         Worker(client, lambda _: None, **options)
+
+
+async def test_worker_for_threads_uses_the_settings_of_its_client(
+    script: Script, target: str
+) -> None:
+    will_claim(script)
+    callers: list[threading.Thread] = []
+
+    def token() -> str:
+        callers.append(threading.current_thread())
+        return "secret"
+
+    def work() -> None:
+        with (
+            RunClient(target, token=token, timeout=5) as client,
+            Worker(client.for_owner("alice"), lambda _: None, any_assistant=True) as worker,
+        ):
+            while worker.health.last_claim_at is None:
+                time.sleep(0.01)
+
+    await asyncio.to_thread(work)
+    (first, *_) = script.metadata
+    assert (first["authorization"], first["runsvc-owner"]) == ("Bearer secret", "alice")
+    # A function for threads may block, and must not do so in the event loop.
+    assert not any(each.name.startswith("worker ") for each in callers)
+
+
+def test_worker_for_threads_refuses_interceptors() -> None:
+    class Interceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc,unused-ignore]
+        def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+            return continuation(details, request)
+
+    with (
+        RunClient("127.0.0.1:1", interceptors=[Interceptor()]) as client,
+        pytest.raises(ValueError, match="Use AsyncWorker"),
+    ):
+        Worker(client, lambda _: None, any_assistant=True)
