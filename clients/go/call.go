@@ -42,7 +42,9 @@ func (p callPolicy) intercept(
 ) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.timeout+heldFor(request))
+		held := heldFor(request)
+		// The sum must not overflow.
+		ctx, cancel = context.WithTimeout(ctx, min(p.timeout, unlimited-held)+held)
 		defer cancel()
 	}
 	var pauses backoffPauses

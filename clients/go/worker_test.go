@@ -231,6 +231,20 @@ func TestRunThatWasTakenAwayIsLost(t *testing.T) {
 	}
 }
 
+func TestClaimHasDeadlineAfterItsWait(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 1<<63 - 1} {
+		var left time.Duration
+		s := &server{claim: func(ctx context.Context, _ *runsvcv1.ClaimRequest) (*runsvcv1.ClaimResponse, error) {
+			deadline, _ := ctx.Deadline()
+			left = time.Until(deadline)
+			return &runsvcv1.ClaimResponse{}, nil
+		}}
+		if _, err := s.client(t, runsvc.WithTimeout(timeout)).Claim(t.Context(), &runsvcv1.ClaimRequest{}); err != nil || left < 20*time.Second {
+			t.Error(timeout, left, err)
+		}
+	}
+}
+
 func TestInvalidOptionsOfWorker(t *testing.T) {
 	client := (&server{}).client(t)
 	for _, options := range []runsvc.WorkerOptions{{}, {AnyAssistant: true, Assistants: []string{"a"}}, {AnyAssistant: true, Concurrency: -1}} {

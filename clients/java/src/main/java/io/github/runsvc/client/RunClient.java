@@ -8,6 +8,7 @@ import io.github.runsvc.v1.CancelResponse;
 import io.github.runsvc.v1.ClaimRequest;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
+import io.github.runsvc.v1.ConcurrencyLimit;
 import io.github.runsvc.v1.CreateOrRejectRequest;
 import io.github.runsvc.v1.CreateOrRejectResponse;
 import io.github.runsvc.v1.CreateRequest;
@@ -20,12 +21,15 @@ import io.github.runsvc.v1.HasInflightRequest;
 import io.github.runsvc.v1.HasInflightResponse;
 import io.github.runsvc.v1.HeartbeatRequest;
 import io.github.runsvc.v1.ListByThreadRequest;
+import io.github.runsvc.v1.ListConcurrencyLimitsRequest;
 import io.github.runsvc.v1.ReconcileOrphansRequest;
 import io.github.runsvc.v1.ReconcileOrphansResponse;
 import io.github.runsvc.v1.ReleaseRequest;
 import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunServiceGrpc.RunServiceBlockingV2Stub;
 import io.github.runsvc.v1.RunSpec;
+import io.github.runsvc.v1.SetConcurrencyLimitRequest;
+import io.github.runsvc.v1.SetConcurrencyLimitResponse;
 import io.github.runsvc.v1.SetStatusRequest;
 import io.github.runsvc.v1.SetStatusResponse;
 import io.github.runsvc.v1.StreamStatusRequest;
@@ -34,11 +38,6 @@ import io.github.runsvc.v1.UpdateMetadataResponse;
 import io.github.runsvc.v1.UpdateModelNameRequest;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.github.runsvc.v1.UpdateProgressResponse;
-import io.grpc.Deadline;
-import io.grpc.Metadata;
-import io.grpc.StatusException;
-import io.grpc.stub.AbstractStub;
-import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.LongSupplier;
@@ -63,37 +62,10 @@ import java.util.function.LongSupplier;
 public final class RunClient implements AutoCloseable {
   private static final Duration OUTAGE = Duration.ofSeconds(60);
 
-  /** How long the server holds a claim that names no wait. */
-  private static final Duration WAIT = Duration.ofSeconds(20);
+  private final Calls calls;
 
-  private static final Metadata.Key<String> OWNER =
-      Metadata.Key.of("runsvc-owner", Metadata.ASCII_STRING_MARSHALLER);
-
-  private final Connections connections;
-  private final Duration timeout;
-
-  /** The owner that is sent with every call; null sends none. */
-  private final String owner;
-
-  private final RunServiceBlockingV2Stub runs;
-  private final AdminServiceBlockingV2Stub admin;
-
-  RunClient(Connections connections, Duration timeout, String owner) {
-    this.connections = connections;
-    this.timeout = timeout;
-    this.owner = owner;
-    this.runs = owned(connections.first.runs);
-    this.admin = owned(connections.first.admin);
-  }
-
-  /** Returns the stub with the owner of this client. */
-  private <S extends AbstractStub<S>> S owned(S stub) {
-    if (owner == null) {
-      return stub;
-    }
-    Metadata headers = new Metadata();
-    headers.put(OWNER, owner);
-    return stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
+  RunClient(Calls calls) {
+    this.calls = calls;
   }
 
   /**
@@ -123,7 +95,7 @@ public final class RunClient implements AutoCloseable {
    * @throws IllegalArgumentException if the timeout is not positive
    */
   public RunClient withTimeout(Duration timeout) {
-    return new RunClient(connections, Lengths.timeout(timeout), owner);
+    return new RunClient(new Calls(calls.connections, Lengths.timeout(timeout), calls.owner));
   }
 
   /**
@@ -139,7 +111,7 @@ public final class RunClient implements AutoCloseable {
       throw new IllegalArgumentException(
           "The owner '" + owner + "' has a character that is no printable ASCII; correct it");
     }
-    return new RunClient(connections, timeout, owner);
+    return new RunClient(new Calls(calls.connections, calls.timeout, owner));
   }
 
   /** Creates a run beside any active runs of its thread. */
@@ -148,16 +120,15 @@ public final class RunClient implements AutoCloseable {
   }
 
   /**
-   * Creates a run beside any active runs of its thread. With a request_id, a repeated request
-   * returns the run of the first one.
+   * Creates a run beside any active runs of its thread. With a request_id it may be repeated: the
+   * run of the first request is returned.
    */
   public CreateResponse create(CreateRequest request) {
     return call(!request.getRequestId().isEmpty(), stub -> stub.create(request));
   }
 
   /**
-   * Creates a run by its multitask_strategy. The default strategy rejects it while its thread has
-   * an active run.
+   * Creates a run by its multitask_strategy; by default it is rejected while its thread is busy.
    *
    * @throws RunException.ThreadBusy if the thread has an active run and the strategy rejects
    */
@@ -177,8 +148,7 @@ public final class RunClient implements AutoCloseable {
 
   /** Returns a run, with its kwargs. */
   public Run get(String runId) {
-    GetRequest request = GetRequest.newBuilder().setRunId(runId).build();
-    return call(true, stub -> stub.get(request)).getRun();
+    return call(true, stub -> stub.get(GetRequest.newBuilder().setRunId(runId).build())).getRun();
   }
 
   /** Returns the runs of a thread, newest first. */
@@ -193,7 +163,7 @@ public final class RunClient implements AutoCloseable {
 
   /** Returns whether a thread has active runs, and their ids. */
   public HasInflightResponse hasInflight(String threadId) {
-    HasInflightRequest request = HasInflightRequest.newBuilder().setThreadId(threadId).build();
+    var request = HasInflightRequest.newBuilder().setThreadId(threadId).build();
     return call(true, stub -> stub.hasInflight(request));
   }
 
@@ -202,11 +172,9 @@ public final class RunClient implements AutoCloseable {
    * the wait of the request. With a request_id, a repeated request returns the runs of the first.
    */
   public List<Run> claim(ClaimRequest request) {
-    var held = request.getWait();
-    Duration wait =
-        request.hasWait() ? Duration.ofSeconds(held.getSeconds(), held.getNanos()) : WAIT;
-    return new Attempts(connections, timeout.plus(wait), !request.getRequestId().isEmpty())
-        .make((deadline, token) -> prepared(runs, deadline, token).claim(request))
+    boolean repeatable = !request.getRequestId().isEmpty();
+    return calls
+        .make(calls.runs, Calls.heldFor(request), repeatable, stub -> stub.claim(request))
         .getRunsList();
   }
 
@@ -260,24 +228,30 @@ public final class RunClient implements AutoCloseable {
     return call(false, stub -> stub.acknowledgeCancel(request));
   }
 
-  /**
-   * Ends active runs that have no live lease, PENDING ones included, for operators. Repeat the call
-   * while the response reports more.
-   */
+  /** Ends active runs without a live lease, for operators. Repeat the call while there are more. */
   public ReconcileOrphansResponse reconcileOrphans(ReconcileOrphansRequest request) {
     return adminCall(false, stub -> stub.reconcileOrphans(request));
   }
 
   /** Removes a run that has ended, for operators. */
   public void delete(String runId) {
-    DeleteRequest request = DeleteRequest.newBuilder().setRunId(runId).build();
-    adminCall(false, stub -> stub.delete(request));
+    adminCall(false, stub -> stub.delete(DeleteRequest.newBuilder().setRunId(runId).build()));
+  }
+
+  /** Sets or removes the limit of the active runs with a concurrency_key, for operators. */
+  public SetConcurrencyLimitResponse setConcurrencyLimit(SetConcurrencyLimitRequest request) {
+    return adminCall(false, stub -> stub.setConcurrencyLimit(request));
+  }
+
+  /** Returns all concurrency limits, for operators. */
+  public List<ConcurrencyLimit> listConcurrencyLimits() {
+    var request = ListConcurrencyLimitsRequest.getDefaultInstance();
+    return adminCall(true, stub -> stub.listConcurrencyLimits(request)).getLimitsList();
   }
 
   /** Returns the server's version, store, revisions and counts, for operators. */
   public GetServerInfoResponse getServerInfo() {
-    GetServerInfoRequest request = GetServerInfoRequest.getDefaultInstance();
-    return adminCall(true, stub -> stub.getServerInfo(request));
+    return adminCall(true, stub -> stub.getServerInfo(GetServerInfoRequest.getDefaultInstance()));
   }
 
   /** Watches a run, from its present state to its end. */
@@ -301,13 +275,10 @@ public final class RunClient implements AutoCloseable {
   }
 
   Watch watch(StreamStatusRequest request, Duration outage, LongSupplier clock) {
-    return new Watch(connections, this::owned, request, outage, clock);
+    return new Watch(calls.connections, calls::owned, request, outage, clock);
   }
 
-  /**
-   * Executes a run with a new worker id, and with the lease set when the run was created, if any;
-   * see {@link #execute(String, ExecuteOptions, Handler)}.
-   */
+  /** Executes a run with a new worker id; see {@link #execute(String, ExecuteOptions, Handler)}. */
   public Run execute(String runId, Handler handler) {
     return execute(runId, ExecuteOptions.forNewWorker(), handler);
   }
@@ -321,12 +292,12 @@ public final class RunClient implements AutoCloseable {
    * lease expiry, and only an answer of the server stops the handler, unless the options have a
    * fence. The report of the end is repeated for as long as the lease, and for at least one minute.
    *
-   * <p>If the handler throws a {@link RetryableException} and the run has attempts left, the run
-   * becomes PENDING again. If the handler throws an {@link Error}, the run ends as ERROR, and the
-   * error is thrown. If the caller interrupts the thread, the end is still reported, and the thread
-   * is interrupted again afterwards; the report is then repeated for the timeout of a call. If the
-   * server rejects the usage, the result or the stop reason, the same end is reported without the
-   * three, and {@link RunException.InvalidArgument} is thrown.
+   * <p>After a {@link RetryableException} the run becomes PENDING again if attempts are left. If
+   * the handler throws an {@link Error}, the run ends as ERROR, and the error is thrown. If the
+   * caller interrupts the thread, the end is still reported, and the thread is interrupted again
+   * afterwards; the report is then repeated for the timeout of a call. If the server rejects the
+   * usage, the result or the stop reason, the same end is reported without the three, and {@link
+   * RunException.InvalidArgument} is thrown.
    *
    * @return the run as reported, with its kwargs: SUCCESS, ERROR with the message of the handler's
    *     exception, or INTERRUPTED if it was cancelled
@@ -338,52 +309,40 @@ public final class RunClient implements AutoCloseable {
     return Execution.execute(this, options, runId, handler);
   }
 
-  /**
-   * Returns a worker, which claims runs and performs them with the handler; see {@link Worker#run}.
-   */
+  /** Returns a worker, which claims runs and performs them; see {@link Worker#run}. */
   public Worker worker(WorkerOptions options, Handler handler) {
     return new Worker(this, options, handler);
   }
 
   /** Returns the generated stub. It sends the token, but has no deadline and no retries. */
   public RunServiceBlockingV2Stub stub() {
-    return runs;
+    return calls.runs;
   }
 
   /** Returns the generated stub for operators; see {@link #stub}. */
   public AdminServiceBlockingV2Stub adminStub() {
-    return admin;
+    return calls.admin;
   }
 
   /** Ends calls and watches in progress, and closes the connection. */
   @Override
   public void close() {
-    connections.close();
+    calls.connections.close();
   }
 
   Duration timeout() {
-    return timeout;
+    return calls.timeout;
   }
 
   void retryNow() {
-    connections.retryNow();
+    calls.connections.retryNow();
   }
 
-  private <T> T call(boolean repeatable, Call<RunServiceBlockingV2Stub, T> call) {
-    return new Attempts(connections, timeout, repeatable)
-        .make((deadline, token) -> call.on(prepared(runs, deadline, token)));
+  private <T> T call(boolean repeatable, Calls.Call<RunServiceBlockingV2Stub, T> call) {
+    return calls.make(calls.runs, Duration.ZERO, repeatable, call);
   }
 
-  private <T> T adminCall(boolean repeatable, Call<AdminServiceBlockingV2Stub, T> call) {
-    return new Attempts(connections, timeout, repeatable)
-        .make((deadline, token) -> call.on(prepared(admin, deadline, token)));
-  }
-
-  private static <S extends AbstractStub<S>> S prepared(S stub, Deadline deadline, String token) {
-    return stub.withDeadline(deadline).withOption(Credentials.TOKEN, token);
-  }
-
-  private interface Call<S, T> {
-    T on(S stub) throws StatusException;
+  private <T> T adminCall(boolean repeatable, Calls.Call<AdminServiceBlockingV2Stub, T> call) {
+    return calls.make(calls.admin, Duration.ZERO, repeatable, call);
   }
 }

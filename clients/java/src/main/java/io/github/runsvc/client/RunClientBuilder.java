@@ -151,7 +151,7 @@ public final class RunClientBuilder {
         channel == null
             ? opened(target, credentials(), tokens)
             : new Connections(channel, null, tokens);
-    return new RunClient(connections, timeout, null);
+    return new RunClient(new Calls(connections, timeout, null));
   }
 
   private static Connections opened(

@@ -333,32 +333,6 @@ class ExecutionTest {
   }
 
   @Test
-  void endIsReportedInSpiteOfInterruptsDuringReport() {
-    Thread caller = Thread.currentThread();
-    answer(
-        CompleteRequest.class,
-        observer -> {
-          caller.interrupt();
-          Answers.breaks(Code.UNAVAILABLE).accept(observer);
-        });
-    server
-        .answersTo
-        .get(CompleteRequest.class)
-        .add(
-            observer -> {
-              caller.interrupt();
-              Answers.sends(
-                      CompleteResponse.newBuilder()
-                          .setRun(run(RunStatus.RUN_STATUS_SUCCESS))
-                          .build())
-                  .accept(observer);
-            });
-    Run done = client.execute("r", OPTIONS, run -> null);
-    assertTrue(Thread.interrupted());
-    assertEquals(RunStatus.RUN_STATUS_SUCCESS, done.getStatus());
-  }
-
-  @Test
   void throwsFailureOfStart() {
     answer(SetStatusRequest.class, Answers.refuses(Code.FAILED_PRECONDITION, "NOT_HOLDER"));
     assertThrows(

@@ -11,11 +11,14 @@ import io.github.runsvc.v1.AcknowledgeCancelResponse;
 import io.github.runsvc.v1.CompleteRequest;
 import io.github.runsvc.v1.CompleteResponse;
 import io.github.runsvc.v1.Progress;
+import io.github.runsvc.v1.Run;
 import io.github.runsvc.v1.RunStatus;
 import io.github.runsvc.v1.UpdateProgressRequest;
 import io.grpc.Status.Code;
+import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -187,5 +190,27 @@ class HandlerFailureTest {
     assertEquals(RunStatus.RUN_STATUS_ERROR, report.getStatus());
     assertTrue(report.getError().contains("shorten"));
     assertTrue(runs.requests(UpdateProgressRequest.class).isEmpty());
+  }
+
+  /** Interrupts a thread before an answer. */
+  private static Consumer<StreamObserver<?>> interrupting(
+      Thread thread, Consumer<StreamObserver<?>> answer) {
+    return observer -> {
+      thread.interrupt();
+      answer.accept(observer);
+    };
+  }
+
+  @Test
+  void endIsReportedInSpiteOfInterruptsDuringReport() {
+    Thread caller = Thread.currentThread();
+    Run success = ExecutionServer.run(RunStatus.RUN_STATUS_SUCCESS);
+    runs.answers(
+        CompleteRequest.class,
+        interrupting(caller, Answers.breaks(Code.UNAVAILABLE)),
+        interrupting(caller, Answers.sends(CompleteResponse.newBuilder().setRun(success).build())));
+    Run done = runs.client.execute("r", OPTIONS, execution -> null);
+    assertTrue(Thread.interrupted());
+    assertEquals(RunStatus.RUN_STATUS_SUCCESS, done.getStatus());
   }
 }

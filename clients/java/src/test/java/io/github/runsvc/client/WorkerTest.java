@@ -274,6 +274,16 @@ class WorkerTest {
   }
 
   @Test
+  void claimHasDeadlineAfterItsWait() {
+    answerClaims(claimed("r"));
+    RunClient patient = runs.client.withTimeout(Duration.ofSeconds(Long.MAX_VALUE));
+    for (RunClient client : List.of(runs.client, patient)) {
+      assertEquals("r", client.claim(ClaimRequest.getDefaultInstance()).get(0).getRunId());
+      answerClaims(claimed("r"));
+    }
+  }
+
+  @Test
   void optionsAreChecked() {
     assertThrows(IllegalArgumentException.class, () -> WorkerOptions.forAssistants());
     assertThrows(IllegalArgumentException.class, () -> options().withConcurrency(0));
