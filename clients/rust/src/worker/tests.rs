@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use prost::Message;
 use tokio::time::timeout;
@@ -140,19 +141,24 @@ async fn a_claim_whose_answer_was_lost_is_sent_again() {
 
 #[tokio::test]
 async fn a_worker_shows_since_when_the_server_does_not_answer() {
-    let server = serve([claimed([]), refused(Code::Internal), refused(Code::Internal)]).await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = is_down.clone();
+    let server = Server::start(move |_| {
+        if down.load(Ordering::Relaxed) { refused(Code::Internal) } else { claimed([]) }.into()
+    })
+    .await;
     let worker = Worker::new(server.client(), options(1), async |_| Ok::<_, String>(()));
     let handle = worker.handle();
     let running = tokio::spawn(worker.run());
-    let mut disconnected = None;
-    until(|| {
-        if let WorkerState::Disconnected(since) = handle.health().state {
-            assert_eq!(*disconnected.get_or_insert(since), since);
-        }
-        claims_of(&server).len() == 4
-    })
-    .await;
-    assert!(disconnected.is_some() && handle.health().last_claim_at.is_some());
+    until(|| handle.health().state != WorkerState::Starting).await;
+    let disconnected = handle.health();
+    assert!(matches!(disconnected.state, WorkerState::Disconnected(_)));
+    assert_eq!(disconnected.last_claim_at, None);
+    until(|| claims_of(&server).len() >= 4).await;
+    assert_eq!(handle.health(), disconnected);
+    is_down.store(false, Ordering::Relaxed);
+    until(|| handle.health().state == WorkerState::Working).await;
+    assert!(handle.health().last_claim_at.is_some());
     handle.stop();
     running.await.unwrap().unwrap();
 }
