@@ -120,12 +120,13 @@ func prefix(enum protoreflect.EnumDescriptor) string {
 	return strings.TrimSuffix(string(enum.Values().Get(0).Name()), "UNSPECIFIED")
 }
 
-// encodeAnswer encodes a response. Empty lists and false values are included.
+// encodeAnswer encodes a response. Empty lists and false values are included, except for queued_run_ids, which servers
+// of an earlier release lack.
 func encodeAnswer(m protoreflect.Message) object {
 	written := encode(m)
 	for i := range m.Descriptor().Fields().Len() {
 		field := m.Descriptor().Fields().Get(i)
-		if _, exists := written[string(field.Name())]; exists {
+		if _, exists := written[string(field.Name())]; exists || field.Name() == "queued_run_ids" {
 			continue
 		}
 		if field.IsList() {

@@ -1,5 +1,6 @@
 package io.github.runsvc.conformance;
 
+import com.google.gson.Gson;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -114,7 +115,11 @@ final class Driver {
         var response = runs.hasInflight(text(command, "thread_id"));
         JsonArray ids = new JsonArray();
         response.getRunIdsList().forEach(ids::add);
-        yield with(object("run_ids", ids), "has_inflight", response.getHasInflight());
+        JsonObject ok = with(object("run_ids", ids), "has_inflight", response.getHasInflight());
+        if (response.getQueuedRunIdsCount() > 0) {
+          ok.add("queued_run_ids", new Gson().toJsonTree(response.getQueuedRunIdsList()));
+        }
+        yield ok;
       }
       case "set_status" -> {
         var response = runs.setStatus(Json.read(SetStatusRequest.newBuilder(), command).build());
