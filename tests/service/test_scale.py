@@ -153,6 +153,6 @@ async def test_finished_runs_stay_out_of_memory(tmp_path: Path, rounds: int, bou
         before = resident(process.pid)
         for _ in range(rounds):
             await asyncio.gather(*(lives(lane, 20) for lane in range(50)))
-        # The ring of the newest changes may fill up to its 16 MiB, and the cache fills with it. Measured are 25 MiB in the
-        # short form, and 31 MiB in the long one, whose runs together take 80 MiB.
+        # The ring of the newest changes may fill up to its 16 MiB, and the cache fills with it. Measured are 25 MiB in
+        # the short form, and 31 MiB in the long one, whose runs together take 80 MiB.
         assert resident(process.pid) - before < bound
