@@ -11,13 +11,14 @@ from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.client import error_of
-from tests.support.calls import PENDING, RUNNING, SUCCESS, call, created, refused
+from tests.support.calls import ERROR, PENDING, RUNNING, SUCCESS, call, created, refused
 
 if TYPE_CHECKING:
     from tests.support.server import Client
 
 HUGE = "x" * 200_000
 SERVICE = "/runsvc.v1.RunService/"
+CLAIM: dict[str, Any] = {"worker_id": "w", "assistant_ids": ["a"], "lease_ttl": {"seconds": 9}}
 
 
 def nested(levels: int) -> Struct:
@@ -109,6 +110,33 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("ReconcileOrphans", {"error": "e" * 16_385}, "error"),
     ("ReconcileOrphans", {"before": {"seconds": 2**62}}, "before"),
     ("Delete", {"run_id": "\x00"}, "run_id"),
+    ("Create", spec(priority=6), "spec.priority"),
+    ("Create", spec(not_before={"seconds": 2**62}), "spec.not_before"),
+    ("Create", spec(queue_timeout={"seconds": 0}), "spec.queue_timeout"),
+    ("Create", spec(concurrency_key="k" * 129), "spec.concurrency_key"),
+    ("Create", spec(retry={"max_attempts": 11}), "spec.retry.max_attempts"),
+    (
+        "Create",
+        spec(retry={"max_attempts": 2, "backoff": {"seconds": 7_200}}),
+        "spec.retry.backoff",
+    ),
+    ("SetStatus", {"run_id": "r", "status": SUCCESS, "retryable": True}, "retryable"),
+    ("SetStatus", {"run_id": "r", "status": RUNNING, "stop_reason": "s"}, "stop_reason"),
+    ("Complete", {"run_id": "r", "status": ERROR, "result": {}}, "result"),
+    ("Complete", {"run_id": "r", "status": SUCCESS, "stop_reason": "s" * 129}, "stop_reason"),
+    ("Claim", {**CLAIM, "worker_id": ""}, "worker_id"),
+    ("Claim", {**CLAIM, "assistant_ids": []}, "assistant_ids"),
+    ("Claim", {**CLAIM, "assistant_ids": [f"a{n}" for n in range(17)]}, "assistant_ids"),
+    ("Claim", {**CLAIM, "any_assistant": True}, "assistant_ids"),
+    ("Claim", {**CLAIM, "max_runs": 33}, "max_runs"),
+    ("Claim", {**CLAIM, "max_runs": -1}, "max_runs"),
+    ("Claim", {**CLAIM, "lease_ttl": {}}, "lease_ttl"),
+    ("Claim", {**CLAIM, "wait": {"seconds": 61}}, "wait"),
+    ("Claim", {**CLAIM, "wait": {"seconds": -1}}, "wait"),
+    ("Claim", {**CLAIM, "request_id": "\x07"}, "request_id"),
+    ("Release", {"run_id": "r"}, "worker_id"),
+    ("SetConcurrencyLimit", {"prefix": "p", "width": -1}, "width"),
+    ("SetConcurrencyLimit", {"prefix": "p" * 129, "width": 1}, "prefix"),
 ]
 
 
