@@ -105,7 +105,9 @@ def is_outage(error: RunError, *, was_admitted: bool) -> bool:
 
     A credential that the server accepted before may have expired, and be replaced. One that it never accepted is wrong.
     """
-    return is_transient(error) or (was_admitted and error.code is StatusCode.UNAUTHENTICATED)
+    if error.code is StatusCode.UNAUTHENTICATED:
+        return was_admitted
+    return is_transient(error)
 
 
 def lease_begin(sent: float, answered: float, wait: float, *, is_unsure: bool) -> float:

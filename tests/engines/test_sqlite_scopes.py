@@ -55,7 +55,7 @@ async def test_the_log_of_each_topic_is_read_by_its_index(
 ) -> None:
     statements = Statements()
     connection: Any = store.reading._log
-    await connection.set_trace_callback(statements.all.append)
+    connection._connection.set_trace_callback(statements.all.append)
     await store.reading.log_since(topic, 0, 9)
     (statement,) = statements.take()
     found = plan(path, statement)

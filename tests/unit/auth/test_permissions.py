@@ -48,6 +48,8 @@ def test_the_table_follows_the_roles() -> None:
         "UpdateMetadata",
         "Heartbeat",
         "AcknowledgeCancel",
+        "Claim",
+        "Release",
     }
     assert may[Role.USER] == may[Role.SERVICE] == may[Role.ADMIN]
 
