@@ -23,7 +23,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     client.set_status(start).await?;
     client
-        .heartbeat(HeartbeatRequest { run_id: run_id.clone(), worker_id: worker_id.clone() })
+        .heartbeat(HeartbeatRequest {
+            run_id: run_id.clone(),
+            worker_id: worker_id.clone(),
+            ..Default::default()
+        })
         .await?;
     let end = CompleteRequest {
         run_id: run_id.clone(),
