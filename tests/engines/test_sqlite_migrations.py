@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,6 +257,13 @@ async def test_a_corrupt_row_stays_corrupt_and_can_be_removed(path: Path, damage
     driver.delete(damaged)
     assert await store.reading.get(damaged.run_id, None) is None
     await store.close()
+
+
+def test_migrations_are_numbered_without_gap_or_repetition() -> None:
+    """They run in the order of their names, and a store keeps only their number."""
+    folder = resources.files("runsvc.store") / "migrations" / "sqlite"
+    numbers = sorted(int(each.name[:4]) for each in folder.iterdir() if each.name.endswith(".sql"))
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_a_migration_that_fails_leaves_the_old_store(
