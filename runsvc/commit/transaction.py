@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from runsvc.commit.candidates import Candidates
 from runsvc.commit.gates import Change, Gates
 from runsvc.commit.lines import Lines
-from runsvc.core import admission, lifecycle, queue
+from runsvc.core import admission, attempts, lifecycle, queue
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import ACTIVE, LIVE, RunStatus, Stamp, evolve
 from runsvc.core.run_id import new_id
@@ -369,9 +369,7 @@ class Transaction:
         self._owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
         if growth:
             self._growth[run.owner, run.thread_id] += growth
-        if before is None and run.turn is not None:
-            self.claimable.append(Claimable(run.assistant_id, run.owner, None))
-        elif run.started_at is None:
+        if run.started_at is None:
             self._note_waiting(before, run)
         if before is None or run.revision != before.revision:
             self._log.append(self._entry(run, encoded, previous_status))
@@ -393,14 +391,8 @@ class Transaction:
         """Note a run that became claimable, or queued, or that waits for its time."""
         if run.status is RunStatus.QUEUED:
             self._may_wait = True
-        elif run.status is RunStatus.PENDING:
-            was_turn = None if before is None else before.turn
-            if run.turn is not None and was_turn is None:
-                self.claimable.append(Claimable(run.assistant_id, run.owner, None))
-            elif run.worker_id is not None and (
-                before is None or before.status is not RunStatus.PENDING
-            ):
-                self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
+        elif attempts.awaits_claim(run) and not (before and attempts.awaits_claim(before)):
+            self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
         if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
             self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
 

@@ -49,11 +49,14 @@ def start(run: Run, at: Stamp, *, worker_id: str | None) -> Run:
     )
 
 
+def awaits_claim(run: Run) -> bool:
+    """Return True if any worker may claim the run now, or the one that holds it."""
+    return run.status is RunStatus.PENDING and (run.turn is not None or run.worker_id is not None)
+
+
 def is_claimable(run: Run, worker_id: str) -> bool:
     """Return True if this worker may claim the run now."""
-    if run.status is not RunStatus.PENDING or run.worker_id not in (None, worker_id):
-        return False
-    return run.turn is not None or run.worker_id is not None
+    return awaits_claim(run) and run.worker_id in (None, worker_id)
 
 
 def claim(run: Run, at: Stamp, *, worker_id: str, ttl: timedelta, claim_id: str | None) -> Run:
