@@ -47,7 +47,7 @@ async def race_expiry(client: Client, act: Act, runs: int, chance: Random) -> li
     """
 
     async def one(number: int) -> Run:
-        run = await leased(client, f"lease-{number}", TTL)
+        run = await served(lambda: leased(client, f"lease-{number}", TTL))
         watch = asyncio.create_task(_watched(client, run.run_id))
         await asyncio.sleep(TTL - EARLY + chance.random() * (EARLY + LATE))
         answer = await _answer(client, act, run.run_id)
@@ -83,20 +83,34 @@ def as_ended(run: Run) -> Run:
 
 async def _answer(client: Client, act: Act, run_id: str) -> Run:
     try:
-        return await act(client, run_id)
+        return await served(lambda: act(client, run_id))
     except grpc.aio.AioRpcError as error:
         reason = error_of(error).reason
     lost = await found(client, run_id)
-    assert (reason, lost.status) == ("INVALID_TRANSITION", ERROR)
+    assert (reason, lost.status) == ("INVALID_TRANSITION", ERROR), (reason, lost)
     return lost
+
+
+async def served(call: Callable[[], Awaitable[Run]]) -> Run:
+    """Make a call, again while the server refuses it as beyond its capacity: a slow disk cannot take them all at once."""
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error_of(error).reason != "OVERLOADED":
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def race_cancel(client: Client, runs: int) -> list[Run]:
     """Cancel and complete each of this many runs at the same time, and return the final runs."""
 
     async def one(number: int) -> Run:
-        run = await leased(client, f"cancel-{number}", 60)
-        calls = (cancelled(client, run.run_id), completed(client, run.run_id))
+        run = await served(lambda: leased(client, f"cancel-{number}", 60))
+        calls = (
+            served(lambda: cancelled(client, run.run_id)),
+            served(lambda: completed(client, run.run_id)),
+        )
         answers = await asyncio.gather(*calls[:: 1 if number % 2 else -1], return_exceptions=True)
         final = await found(client, run.run_id)
         # The first call takes effect; the other changes nothing or fails.
