@@ -92,7 +92,7 @@ async def _answer(client: Client, act: Act, run_id: str) -> Run:
 
 
 async def served(call: Callable[[], Awaitable[Run]]) -> Run:
-    """Make a call, again while the server refuses it as beyond its capacity: a slow disk cannot take them all at once."""
+    """Make a call, and repeat it while the server refuses it as OVERLOADED, as it does on a slow disk."""
     while True:
         try:
             return await call()
