@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,11 @@ def aconnect(
     tls_key: Certificates | None = None,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
-    """Return a channel for asyncio, created inside the running event loop. Close it after use."""
+    """Return a channel for asyncio, created inside the running event loop. Close it after use.
+
+    Raises RuntimeError outside a running event loop.
+    """
+    running_loop("channel")
     options = _options(target)
     every = [
         *(() if token is None else bearer.async_interceptors(token_of(token))),
@@ -75,6 +80,16 @@ def aconnect(
     if (credentials := _credentials(tls_ca, tls_cert, tls_key)) is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=every)
     return grpc.aio.secure_channel(target, credentials, options=options, interceptors=every)
+
+
+def running_loop(made: str) -> asyncio.AbstractEventLoop:
+    """Return the running event loop, to which something that is made now belongs. Raise RuntimeError without one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"No event loop is running. Create the {made} inside a coroutine, such as that of asyncio.run()."
+        ) from None
 
 
 def _credentials(
