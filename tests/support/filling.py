@@ -14,8 +14,8 @@ from uuid import UUID
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import rows
-from runsvc.store.base import Creation, LogEntry, Saved
-from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite import SqliteStore, saving
+from runsvc.store.values import Creation, LogEntry, Saved
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -135,11 +135,11 @@ def _insert(
     """Write runs, and the log from a revision on."""
     runs = iter(runs)
     while chunk := list(islice(runs, 1_000)):
-        file.executemany(writing.INSERT, map(_run_row, chunk))
-        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        file.executemany(saving.INSERT, map(_run_row, chunk))
+        file.executemany(saving.INSERT_ACTIVITY, map(rows.activity_values, chunk))
         if logged_from is not None:
             logged = (saved for saved in chunk if saved.run.revision >= logged_from)
-            file.executemany(writing.APPEND, map(_log_row, logged))
+            file.executemany(saving.APPEND, map(_log_row, logged))
 
 
 def _run_row(saved: Saved) -> rows.Row:
