@@ -75,7 +75,7 @@ class Service:
 
     async def refused(self, **options: Any) -> grpc.aio.AioRpcError:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await self.stub.Get(pb.GetRequest(run_id="r"), timeout=10, **options)
+            await self.stub.Get(pb.GetRequest(run_id="r"), timeout=PATIENCE, **options)
         return caught.value
 
 
