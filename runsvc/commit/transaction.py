@@ -81,6 +81,8 @@ class Transaction:
         store: WritingStore | None = None,
         lines: Lines | None = None,
     ) -> None:
+        #: The time at which the batch began.
+        self.begin = now.time
         self._time = now.time
         self._revision = now.revision
         self._loaded = loaded.records
