@@ -12,12 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import StoreRefused
 from runsvc.database_url import DatabaseUrl
-from runsvc.dispatch import Dispatch
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance import expiry, retention
 from runsvc.maintenance.attachments import Attachments
@@ -28,7 +26,6 @@ from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.maintenance.wakes import INTERVAL, Wakes
-from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.limits import LimitSettings
@@ -38,6 +35,9 @@ from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
 from runsvc.timekeeper import Timekeeper
+from runsvc.usecases.admin import Admin
+from runsvc.usecases.dispatch import Dispatch
+from runsvc.usecases.manager import RunManager
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches

@@ -10,7 +10,7 @@ from runsvc.commit.command import Command
 from runsvc.core import lifecycle
 from runsvc.core.model import Progress, RunSpec
 from runsvc.store.queries import ById
-from tests.conformance.driver import ERROR, RUNNING, SUCCESS, Driver, thread_topic
+from tests.conformance.driver import ERROR, INPUT, RUNNING, SUCCESS, Driver, thread_topic
 
 if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction

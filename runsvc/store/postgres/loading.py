@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
-from runsvc.store.base import Loaded
 from runsvc.store.postgres import attachments
 from runsvc.store.postgres.round_trip import run_all
 from runsvc.store.postgres.sql import IS_ACTIVE, IS_LIVE, NEWEST_FIRST, RECORD, RUNS
@@ -27,13 +26,14 @@ from runsvc.store.queries import (
     OwnerActiveCount,
     RawById,
 )
+from runsvc.store.values import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from runsvc.store.base import Record
     from runsvc.store.postgres.connection import Connection, Row
     from runsvc.store.queries import Count, Query
+    from runsvc.store.values import Record
 
 #: The columns of a record without its activity and body.
 _BARE: Final = (

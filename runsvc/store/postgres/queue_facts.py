@@ -13,8 +13,8 @@ from runsvc.store.queue import COUNTED, Waits
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from runsvc.store.base import Record
     from runsvc.store.postgres.connection import Row
+    from runsvc.store.values import Record
 
 _ON_THREAD: Final = "owner = found.owner AND thread_id = found.thread_id"
 _FACTS: Final = f"""

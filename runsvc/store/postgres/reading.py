@@ -10,21 +10,22 @@ from runsvc.core.model import LIVE, RunStatus
 from runsvc.core.queue import Limit
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
-from runsvc.store.base import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.postgres import queue_facts
 from runsvc.store.postgres.queue import LIMITS
 from runsvc.store.postgres.sql import HEAD, IS_ACTIVE, IS_LIVE, NEWEST_FIRST, RECORD, RUNS
 from runsvc.store.postgres.values import ints, texts
+from runsvc.store.values import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from runsvc.core.owners import Scope
-    from runsvc.store.base import Codec, LogEntry, Record, Topic
+    from runsvc.store.base import Codec
     from runsvc.store.postgres.pool import Pool
     from runsvc.store.queries import PageQuery
     from runsvc.store.queue import Waits
+    from runsvc.store.values import LogEntry, Record, Topic
 
 _LOG: Final = ", ".join(f"log.{column}" for column in rows.LOG)
 #: Records that are checked at once on the event loop.

@@ -12,7 +12,7 @@ from runsvc.store.postgres.values import blobs, ints, texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runsvc.store.base import Changes, Saved
+    from runsvc.store.values import Changes, Saved
 
 
 class Statement(NamedTuple):

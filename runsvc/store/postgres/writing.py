@@ -17,7 +17,6 @@ from psycopg.pq import TransactionStatus
 
 from runsvc.core.errors import StoreBusy, StoreUnavailable
 from runsvc.store import rows
-from runsvc.store.base import Now
 from runsvc.store.postgres.back_off import BackOff
 from runsvc.store.postgres.connection import connect_writer
 from runsvc.store.postgres.failures import is_fault, message, translation
@@ -27,14 +26,15 @@ from runsvc.store.postgres.round_trip import run, run_all
 from runsvc.store.postgres.saving import statements
 from runsvc.store.postgres.settling import Commit, took_effect
 from runsvc.store.postgres.sql import BEGIN, HEAD, LOCK
+from runsvc.store.values import Now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from runsvc.store.base import Changes, Loaded
     from runsvc.store.postgres.connection import Connection
     from runsvc.store.postgres.place import Place
     from runsvc.store.queries import Count, Query
+    from runsvc.store.values import Changes, Loaded
     from runsvc.timekeeper import Timekeeper
 
 Arguments = ParamSpec("Arguments")
