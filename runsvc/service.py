@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.commit.writer import Writer
+from runsvc.commit.writer import DEFAULT_BATCHING, LATE_BATCHING, Writer
 from runsvc.core.errors import StoreRefused
 from runsvc.database_url import DatabaseUrl
 from runsvc.maintenance import attachments as attached
@@ -170,7 +170,8 @@ async def _start(
     await hub.start()
     listeners: list[Callable[[Committed], None]] = []
     publish = _publisher(hub, lease_clock, store_health, listeners)
-    writer = Writer(GroupCommit(store.writing, codec), publish)
+    batching = LATE_BATCHING if isinstance(settings.db, DatabaseUrl) else DEFAULT_BATCHING
+    writer = Writer(GroupCommit(store.writing, codec), publish, batching=batching)
     dispatch, wakes = Dispatch(writer), Wakes(writer, timekeeper)
     listeners += dispatch.publish, wakes.note
     stack.push_async_callback(writer.close)

@@ -31,7 +31,7 @@ from runsvc.store.values import Now
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from runsvc.store.postgres.connection import Connection
+    from runsvc.store.postgres.connection import Connection, Row
     from runsvc.store.postgres.place import Place
     from runsvc.store.queries import Count, Query
     from runsvc.store.values import Changes, Loaded
@@ -113,12 +113,16 @@ class PostgresWriting:
     @_recovering
     def begin(self) -> Now:
         self.rollback()
-        connection = self._usable_connection()
+        idle = self._connection
         try:
-            _, clock, now = run_all(connection, [(BEGIN, ()), (LOCK, ()), (_NOW, ())])
+            _, clock, now = self._lock()
         except psycopg.Error:
-            self.rollback()
-            raise
+            if idle is None or not idle.broken:
+                self.rollback()
+                raise
+            # It was lost while it was idle, for example in a restart of the database.
+            self._disconnect()
+            _, clock, now = self._lock()
         if not (clock and now) or clock[0][0] != self._store_id:
             self._disconnect()
             raise StoreUnavailable("the database holds another store now: restart the server")
@@ -161,6 +165,10 @@ class PostgresWriting:
             connection.execute("ROLLBACK")
         except psycopg.Error:
             self._disconnect()
+
+    def _lock(self) -> list[list[Row]]:
+        """Open a transaction and lock the clock: no rows, the clock, and the newest commit."""
+        return run_all(self._usable_connection(), [(BEGIN, ()), (LOCK, ()), (_NOW, ())])
 
     def _end(self, changes: Changes, head: _Head) -> Sequence[tuple[str, Sequence[Any]]]:
         """The statements that advance the clock and commit."""
