@@ -24,11 +24,15 @@ from tests.support.calls import (
     created,
     refused,
 )
+from tests.support.engines import EVERY_ENGINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 QUEUED = 7
 AFTER_STOP = 2

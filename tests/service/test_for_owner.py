@@ -11,6 +11,7 @@ import pytest
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError
 from runsvc.v1.run_pb2 import RunSpec, RunStatus
 from tests.service.test_command_line import Shell
+from tests.support.engines import EVERY_ENGINE
 from tests.support.identities import A, token_file, token_of
 from tests.support.server import in_process
 
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.engines import StorePlace
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
+
 SPEC = RunSpec(thread_id="t")
 RUNNING, SUCCESS = RunStatus.RUN_STATUS_RUNNING, RunStatus.RUN_STATUS_SUCCESS
 
 
 @pytest.fixture
-async def target(tmp_path: Path) -> AsyncIterator[str]:
-    async with in_process(tmp_path / "runs.db") as client:
+async def target(db: StorePlace) -> AsyncIterator[str]:
+    async with in_process(db) as client:
         yield client.address
 
 
