@@ -24,6 +24,7 @@ from tests.support.calls import (
 )
 from tests.support.engines import EVERY_ENGINE
 from tests.support.server import Process, client_of, in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,8 +42,9 @@ GRACE = 0.5
 
 @pytest.fixture
 async def client(db: StorePlace) -> AsyncIterator[Client]:
-    """A client of a server with a short grace period."""
-    async with in_process(db, attach_grace=GRACE) as client:
+    """A client of a server with a short grace period, and a long one for lost connections of a server's stop."""
+    graces: dict[str, Any] = {"attach_grace": GRACE, "reconnect_grace": 3_600.0}
+    async with in_process(db, **graces) as client:
         yield client
 
 
@@ -52,7 +54,7 @@ async def attachment_count(client: Client) -> int:
 
 async def until_attached(client: Client, count: int) -> None:
     """Wait until the server has this number of attachments."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await attachment_count(client) != count:
             pass
 

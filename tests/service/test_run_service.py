@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from tests.support.calls import (
     TIMEOUT,
     call,
     created,
+    created_on,
     in_status,
     refused,
     watching,
@@ -177,7 +177,7 @@ async def test_pages_neither_repeat_nor_skip_while_runs_are_created(client: Clie
 async def test_a_page_has_the_requested_number_of_runs_up_to_the_limit(
     client: Client, page_size: int, length: int
 ) -> None:
-    await asyncio.gather(*(created(client) for _ in range(505)))
+    await created_on(client, ["t"] * 505)
     page = await call(client, "ListByThread", thread_id="t", page_size=page_size)
     assert len(page.runs) == length
 

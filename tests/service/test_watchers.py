@@ -14,12 +14,12 @@ from runsvc.client import AsyncRunClient
 from runsvc.v1 import run_pb2
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 from tests.bench import http2
-from tests.support.calls import CHANGED, Refused, call, created
+from tests.support.calls import CHANGED, Refused, call, created, created_on
 from tests.support.engines import EVERY_ENGINE
 from tests.support.memory import needs_proc, resident
 from tests.support.proxy import proxied
 from tests.support.server import Process, client_of
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.watchers import (
     CANCELLED,
     METHOD,
@@ -81,7 +81,7 @@ async def watcher_count(client: Client) -> int:
 
 async def until_watchers(client: Client, count: int) -> None:
     """Wait until the server has this number of watchers."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(2 * PATIENCE):
         while True:
             try:
                 if await watcher_count(client) == count:
@@ -120,7 +120,7 @@ async def test_thousands_of_watchers_resume_at_once_after_a_crash(
                 # The transport may have shed some of them, which have come back.
                 assert all(watcher.statuses <= {CANCELLED} for watcher in each)
                 await until(lambda: each[8].seen == [2])
-                await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))
+                await created_on(client, (f"w{number}" for number in range(9, 99)))
                 await until(lambda: all(watcher.seen for watcher in each[7:99]))
         assert sorted(chain(*(watcher.seen for watcher in each))) == list(range(1, 93))
         everyone = [Watcher(lines[number % len(lines)], all={}) for number in range(count)]

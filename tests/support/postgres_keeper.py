@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from tests.support.ports import free_port
 from tests.support.postgres_binaries import Binaries, find, readable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Server:
         arguments = ("-D", self._data, "-U", "runsvc", "-A", "trust", "-E", "UTF8")
         self._run("initdb", *arguments, "--locale=C", "--no-sync").wait()
         for _ in range(_ATTEMPTS):
-            if self._started(_free_port()):
+            if self._started(free_port()):
                 return
         raise RuntimeError((self.folder / "output").read_text(errors="replace"))
 
@@ -115,11 +115,6 @@ def main(arguments: Sequence[str]) -> None:
             url.unlink()
     finally:
         server.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from runsvc.settings import Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.engines import argument
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -92,8 +93,9 @@ class Process:
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, listen: str = "127.0.0.1:0") -> str:
-        """Start the server and return its address once it is ready."""
+    async def start(self, listen: str = "") -> str:
+        """Start the server and return its address, by default at a free port, once it is ready."""
+        listen = listen or f"127.0.0.1:{free_port()}"
         command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", listen]
         self._process = await asyncio.create_subprocess_exec(
             *command,
