@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runsvc.commit.command import AnyCommand
     from runsvc.commit.transaction import Claimable, Transaction
     from runsvc.core.model import Run
-    from runsvc.store.base import Codec, LogEntry, WritingStore
+    from runsvc.store.base import Codec, LogEntry, Now, WritingStore
 
 #: Pauses before a busy store is tried again, in seconds. The whole batch waits.
 RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -46,6 +46,8 @@ class Committed(NamedTuple):
     claimable: Sequence[Claimable] = ()
     #: The earliest not_before that a changed run waits for.
     wakes_at: datetime | None = None
+    #: Of a shared store: the identity of the store that has the changes; empty if unknown.
+    store_id: str = ""
 
 
 class GroupCommit:
@@ -58,6 +60,7 @@ class GroupCommit:
         self._codec = codec
         self._pause = pause
         self._lines = Lines()
+        self._store_id = ""
 
     def run(self, commands: Sequence[AnyCommand[Any]], waited: float = 0.0) -> Committed:
         """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails.
@@ -94,15 +97,15 @@ class GroupCommit:
         now = self._store.begin()
         try:
             loaded = self._store.load({query for command in commands for query in command.reads})
+            self._begin_lines(now)
             # An exclusive command is the only one of its batch.
-            self._lines.begin(now.commits)
             transaction = commands[0].transaction(
                 now, loaded, self._codec, self._store, self._lines
             )
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
-                return Committed(outcomes)
+                return Committed(outcomes, claimable=transaction.claimable or ())
             self._store.save(changes)
             self._store.commit()
             self._lines.end(now.commits + 1)
@@ -115,7 +118,14 @@ class GroupCommit:
             list(transaction.progressed.values()),
             claimable=transaction.claimable,
             wakes_at=transaction.wakes_at,
+            store_id=now.store_id,
         )
+
+    def _begin_lines(self, now: Now) -> None:
+        if now.store_id != self._store_id:
+            # Another store may have the same number of commits.
+            self._lines, self._store_id = Lines(), now.store_id
+        self._lines.begin(now.commits)
 
 
 def _attempt(transaction: Transaction, command: AnyCommand[Any]) -> Outcome:
@@ -146,8 +156,11 @@ def _joined(parts: Iterable[Committed]) -> Committed:
     progressed: list[Run] = []
     claimable: list[Claimable] = []
     wakes: list[datetime] = []
+    store_ids: set[str] = set()
     unsettled = failed = False
     for part in parts:
+        if part.entries:
+            store_ids.add(part.store_id)
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
         progressed.extend(part.progressed)
@@ -157,4 +170,8 @@ def _joined(parts: Iterable[Committed]) -> Committed:
         unsettled |= part.unsettled
         failed |= part.failed
     wakes_at = min(wakes, default=None)
-    return Committed(outcomes, entries, progressed, unsettled, failed, claimable, wakes_at)
+    # Changes of two stores cannot be published together.
+    store_id = store_ids.pop() if len(store_ids) == 1 else ""
+    return Committed(
+        outcomes, entries, progressed, unsettled, failed, claimable, wakes_at, store_id
+    )

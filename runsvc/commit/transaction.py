@@ -47,6 +47,7 @@ class Claimable(NamedTuple):
     owner: str
     #: The only worker that may claim it; None: any worker.
     worker_id: str | None
+    run_id: str = ""
 
 
 class _Change(NamedTuple):
@@ -161,6 +162,7 @@ class Transaction:
             forgotten=self._forgotten,
             attachments=self._attachments,
             limits=self._limits,
+            progressed=self.progressed,
         )
 
     @property
@@ -392,9 +394,14 @@ class Transaction:
         if run.status is RunStatus.QUEUED:
             self._may_wait = True
         elif attempts.awaits_claim(run) and not (before and attempts.awaits_claim(before)):
-            self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
+            self.note_claimable(run)
         if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
             self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
+
+    def note_claimable(self, run: Run) -> None:
+        """Note that a worker may claim a run now."""
+        claimable = Claimable(run.assistant_id, run.owner, run.worker_id, run.run_id)
+        self.claimable.append(claimable)
 
     def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(

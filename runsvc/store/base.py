@@ -13,6 +13,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from runsvc.store.log import Clock as Clock  # noqa: TC001 - other modules import it from here.
+from runsvc.store.log import LogEntry as LogEntry  # noqa: TC001
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queries import Count, PageQuery, Query
     from runsvc.store.queue import LimitChange, QueueReads, Waits
+    from runsvc.store.shared import SharedLog
 
 
 class Record(NamedTuple):
@@ -53,25 +57,6 @@ class Record(NamedTuple):
     def size(self) -> int:
         """Bytes of the encoded run, without kwargs and result."""
         return len(self.body) + len(self.activity)
-
-
-class LogEntry(NamedTuple):
-    """One change, as stored in the log."""
-
-    revision: int
-    #: Last revision of the call that made this change. Changes of one call stay together.
-    call_end: int
-    run_id: str
-    owner: str
-    thread_id: str
-    assistant_id: str | None
-    status: RunStatus
-    #: None at creation and at removal.
-    previous_status: RunStatus | None
-    #: The run was removed by this change.
-    deleted: bool
-    #: The whole encoded run as of this change; None once the run was removed.
-    body: bytes | None
 
 
 class Encoded(NamedTuple):
@@ -148,6 +133,8 @@ class Now(NamedTuple):
     commits: int
     #: The store may have queued runs.
     may_have_queued: bool = False
+    #: Of a shared store: its identity, as in Clock. Empty otherwise.
+    store_id: str = ""
 
 
 class Creation(NamedTuple):
@@ -186,6 +173,8 @@ class Changes(NamedTuple):
     #: Applied in this order, after the runs.
     attachments: Sequence[AttachmentChange] = ()
     limits: Sequence[LimitChange] = ()
+    #: Ids of runs whose progress or metadata changed without a log entry. A shared store numbers them.
+    progressed: Collection[str] = ()
 
 
 class RunState(NamedTuple):
@@ -209,15 +198,6 @@ class LogSlice(NamedTuple):
     entries: Sequence[LogEntry]
     #: `entries` has every match up to this revision.
     scanned_to: int
-
-
-class Clock(NamedTuple):
-    """The identity of a store, and the range of its log."""
-
-    store_id: str
-    revision: int
-    #: Oldest revision in the log; revision + 1 if the log is empty.
-    oldest_revision: int
 
 
 class Census(NamedTuple):
@@ -334,6 +314,8 @@ class Store(Protocol):
 
     #: Name of the engine, such as sqlite.
     kind: str
+    #: None if this process is the only one that writes the store.
+    shared: SharedLog | None
 
     @property
     def reading(self) -> ReadingStore:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runsvc.core.model import Run
     from runsvc.store.base import LogEntry, Topic
+    from runsvc.store.shared import Progressed
 
 #: Largest size of the recent log, in bytes.
 CAPACITY: Final = 16 << 20
@@ -31,7 +32,7 @@ def name_of(topic: Topic) -> str:
     return f"{topic.kind.value}\0{topic.key}" + ("" if scope is None else f"\0{scope}")
 
 
-def names_of(subject: LogEntry | Run) -> list[str]:
+def names_of(subject: LogEntry | Run | Progressed) -> list[str]:
     """The names of all topics that a change of this run belongs to."""
     owner, assistant_id = subject.owner, subject.assistant_id
     names = [

@@ -8,6 +8,7 @@ from runsvc.core import lifecycle
 from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.core.queue import Limit, Waiting, gated, wakes_at
 from runsvc.store.queue import Candidate, Line, Wake
+from runsvc.store.shared import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,6 +133,9 @@ class MemoryQueue:
             )
         )
         return [run.run_id for run in found[:limit]]
+
+    def servers(self) -> Sequence[Server]:
+        return [Server(*each) for each in sorted(self._data.attachments.servers.items())]
 
     def _runs(self, matches: Callable[[Run], bool]) -> list[Run]:
         return runs(self._data, matches)
