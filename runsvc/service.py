@@ -12,10 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc.admin import Admin
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
-from runsvc.dispatch import Dispatch
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance import expiry, registration, retention
 from runsvc.maintenance.attachments import Attachments
@@ -27,7 +25,6 @@ from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
 from runsvc.maintenance.wakes import INTERVAL, Wakes
-from runsvc.manager import RunManager
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.limits import LimitSettings
@@ -38,7 +35,10 @@ from runsvc.sharing import Sharing
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
 from runsvc.timekeeper import Timekeeper
-from runsvc.waiting_claims import WaitingClaims
+from runsvc.usecases.admin import Admin
+from runsvc.usecases.dispatch import Dispatch
+from runsvc.usecases.manager import RunManager
+from runsvc.usecases.waiting_claims import WaitingClaims
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
@@ -140,7 +140,7 @@ async def _start(
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     store_health = StoreHealth(timekeeper.monotonic)
     waiting = WaitingClaims()
-    sharing = None if store.shared is None else Sharing(store.shared, hub, waiting, codec)
+    sharing = _sharing(store, hub, waiting, codec, with_hints=not settings.poll_only)
     if sharing is None:
         await hub.start()
     else:
@@ -237,6 +237,15 @@ async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: flo
     hub.drain()
     dispatch.drain()
     await door.drain(grace)
+
+
+def _sharing(
+    store: Store, hub: StatusHub, waiting: WaitingClaims, codec: RunCodec, *, with_hints: bool
+) -> Sharing | None:
+    """The work that only a server of a shared store has."""
+    if store.shared is None:
+        return None
+    return Sharing(store.shared, hub, waiting, codec, with_hints=with_hints)
 
 
 def _jobs(

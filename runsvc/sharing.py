@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runsvc.claims_elsewhere import ClaimsElsewhere
+from runsvc.usecases.claims_elsewhere import ClaimsElsewhere
 from runsvc.watch.hints import Hints
 from runsvc.watch.tail import Tail
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from runsvc.store.base import Codec
     from runsvc.store.shared import SharedLog
-    from runsvc.waiting_claims import WaitingClaims
+    from runsvc.usecases.waiting_claims import WaitingClaims
     from runsvc.watch.hub import StatusHub
 
 

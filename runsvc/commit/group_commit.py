@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.commit.command import AnyCommand
-    from runsvc.commit.transaction import Claimable, Transaction
+    from runsvc.commit.effects import Claimable
+    from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
-    from runsvc.store.base import Codec, LogEntry, Now, WritingStore
+    from runsvc.store.base import Codec, WritingStore
+    from runsvc.store.values import LogEntry, Now
 
 #: Pauses before a busy store is tried again, in seconds. The whole batch waits.
 RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -105,19 +107,20 @@ class GroupCommit:
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
-                return Committed(outcomes, claimable=transaction.claimable or ())
+                return Committed(outcomes, claimable=transaction.effects.claimable or ())
             self._store.save(changes)
             self._store.commit()
             self._lines.end(now.commits + 1)
         except BaseException:
             self._store.rollback()
             raise
+        effects = transaction.effects
         return Committed(
             outcomes,
             changes.log,
-            list(transaction.progressed.values()),
-            claimable=transaction.claimable,
-            wakes_at=transaction.wakes_at,
+            list(effects.progressed.values()),
+            claimable=effects.claimable,
+            wakes_at=effects.wakes_at,
             store_id=now.store_id,
         )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.elapsed import Elapsed
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
-    from runsvc.store.shared import Server
+    from runsvc.store.attachments import Server
 
 _log = logging.getLogger(__name__)
 

@@ -137,6 +137,6 @@ def _wake_one(tx: ExclusiveTransaction, run_id: str) -> None:
         tx.reconsider(run.owner, run.thread_id)
     elif attempts.awaits_claim(run):
         # Another server has moved it on, and a claim may wait at this one.
-        tx.note_claimable(run)
+        tx.effects.note_claimable(run)
     else:
         tx.save(run, tx.with_turn(run))

@@ -10,10 +10,18 @@ registered server keeps its attachments from expiring.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+class Server(NamedTuple):
+    """A registered server of a shared store."""
+
+    server: str
+    #: When it registered last, by the time of the store.
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.queue import Gated, Limit, Waiting
-    from runsvc.store.shared import Server
+    from runsvc.store.attachments import Server
 
 
 #: The number up to which the older runs with a concurrency key are counted.

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from runsvc.store.log import Clock, LogEntry
-
-
-class Server(NamedTuple):
-    """A registered server."""
-
-    server: str
-    #: When it registered last, by the time of the store.
-    seen_at: datetime
+    from runsvc.store.values import Clock, LogEntry
 
 
 class Head(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import RunsvcError
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runsvc.commit.group_commit import Committed
-    from runsvc.store.base import LogEntry
     from runsvc.store.shared import Head, SharedLog
+    from runsvc.store.values import LogEntry
     from runsvc.watch.hub import StatusHub
 
 #: Entries, and numbers of progress, of one read.
@@ -141,8 +142,8 @@ class Tail:
             self.on_others(entries)
             return
         own, newest = self._own, entries[-1].revision
-        self.on_own([entry for entry in entries if entry.revision in own])
-        self.on_others([entry for entry in entries if entry.revision not in own])
+        for is_own, group in groupby(entries, lambda entry: entry.revision in own):
+            (self.on_own if is_own else self.on_others)(list(group))
         self._own = {revision for revision in own if revision > newest}
 
     async def _pass_on_progress(self, head: Head) -> None:

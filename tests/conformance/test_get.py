@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from runsvc.core.model import Lease
-from runsvc.store.base import Loaded, Store
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -16,7 +16,11 @@ from runsvc.store.queries import (
     Orphans,
     Query,
 )
+from runsvc.store.values import Loaded
 from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 
 async def test_get_returns_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +21,12 @@ from runsvc.core.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.store.base import Changes, Creation, LogEntry, Record, Saved, Store
 from runsvc.store.queries import ById, ByRequest
+from runsvc.store.values import Changes, Creation, LogEntry, Record, Saved
 from tests.conformance.driver import ALL, CODEC, RUNNING, Driver, a_request
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 LARGEST = 2**63 - 1
 TIME = datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)

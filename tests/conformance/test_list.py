@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import Changes, Creation, Saved, Store
 from runsvc.store.queries import PageKey, PageQuery
+from runsvc.store.values import Changes, Creation, Saved
 from tests.conformance.driver import CODEC, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 
 async def page(store: Store, **wanted: Any) -> list[str]:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runsvc.store.base import Changes, Store
+from runsvc.store.base import Store
 from runsvc.store.queries import ByRequest
+from runsvc.store.values import Changes
 from tests.conformance.conftest import DURABLE, StoreCase
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, a_request
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core.errors import RevisionCompacted
-from runsvc.store.base import LogEntry, Record, RunState, Snapshot, Store, Topic, TopicKind
+from runsvc.store.values import LogEntry, Record, RunState, Snapshot, Topic, TopicKind
 from tests.conformance.driver import (
     ALL,
     CODEC,
@@ -21,6 +21,7 @@ from tests.conformance.driver import (
 
 if TYPE_CHECKING:
     from runsvc.core.model import Run
+    from runsvc.store.base import Store
 
 
 async def ids(store: Store, topic: Topic) -> list[str]:

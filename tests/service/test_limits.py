@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
-from runsvc.manager import RunManager
 from runsvc.rpc.server import OPTIONS
+from runsvc.usecases.manager import RunManager
 from runsvc.v1.run_pb2 import AllRuns, RunSpec
 from runsvc.v1.run_service_pb2 import (
     CreateRequest,

@@ -170,7 +170,9 @@ async def test_a_delayed_run_starts_although_its_server_has_stopped(
     every: Servers, clients: Sequence[Client]
 ) -> None:
     one, other, _ = clients
-    spec = run_pb2.RunSpec(thread_id="t", assistant_id="a", multitask_strategy=4)
+    spec = run_pb2.RunSpec(
+        thread_id="t", assistant_id="a", multitask_strategy=run_pb2.MULTITASK_STRATEGY_ENQUEUE
+    )
     now = (await created(one, "other")).created_at.ToNanoseconds()
     spec.not_before.FromNanoseconds(now + 1_000_000_000)
     run = (await call(one, "CreateOrReject", spec=spec)).run

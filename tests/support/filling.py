@@ -14,8 +14,8 @@ from uuid import UUID
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import rows
-from runsvc.store.base import Creation, LogEntry, Saved
-from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite import SqliteStore, saving
+from runsvc.store.values import Creation, LogEntry, Saved
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def fill(
         runs = _finished(range(1, count + 1), every)
         _insert(file, _with_progress(runs, progress))
         newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
-        file.executemany(writing.APPEND, map(_log_row, newest))
+        file.executemany(saving.APPEND, map(_log_row, newest))
         file.execute(
             "UPDATE clock SET revision = ?, time = ?", (count, rows.microseconds(_time(count)))
         )
@@ -134,8 +134,8 @@ def _time(number: int) -> datetime:
 def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
     runs = iter(runs)
     while chunk := list(islice(runs, 1_000)):
-        file.executemany(writing.INSERT, map(_run_row, chunk))
-        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        file.executemany(saving.INSERT, map(_run_row, chunk))
+        file.executemany(saving.INSERT_ACTIVITY, map(rows.activity_values, chunk))
 
 
 def _run_row(saved: Saved) -> rows.Row:

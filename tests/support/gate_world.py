@@ -12,9 +12,8 @@ from runsvc.commit.candidates import Wanted
 from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
-from runsvc.core import lifecycle
+from runsvc.core import lifecycle, stopping
 from runsvc.core.errors import RunsvcError
-from runsvc.core.lifecycle import is_stopping
 from runsvc.core.model import (
     ACTIVE,
     LIVE,
@@ -27,12 +26,13 @@ from runsvc.core.model import (
     RunStatus,
 )
 from runsvc.core.queue import Limit, width_of
-from runsvc.dispatch import Claim, Dispatch
+from runsvc.core.stopping import is_stopping
 from runsvc.maintenance.wakes import wake
-from runsvc.manager import RunManager
 from runsvc.store.queries import ById, PageQuery, RawById
 from runsvc.store.queue import LimitChange
 from runsvc.timekeeper import Timekeeper
+from runsvc.usecases.dispatch import Claim, Dispatch
+from runsvc.usecases.manager import RunManager
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class GateWorld:
         choice = self.random.randint(0, 3)
         if choice == 0:
             return self._change(
-                run, lambda run, at: lifecycle.give_up(run, at, by=at.time + timedelta(1))
+                run, lambda run, at: stopping.give_up(run, at, by=at.time + timedelta(1))
             )
         if choice == 1:
             query = RawById(run.run_id)

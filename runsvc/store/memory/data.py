@@ -10,8 +10,8 @@ from uuid import uuid4
 from runsvc.core.errors import StoreUnavailable
 from runsvc.core.model import ACTIVE, LIVE
 from runsvc.store import rows
-from runsvc.store.base import Clock
 from runsvc.store.memory.attachments import MemoryAttachments
+from runsvc.store.values import Clock
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Request, Run
-    from runsvc.store.base import LogEntry, Record
+    from runsvc.store.values import LogEntry, Record
 
 
 #: Numbers of progress that are kept.

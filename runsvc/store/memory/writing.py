@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core import lifecycle, terms
+from runsvc.core import stopping, terms
 from runsvc.core.errors import StoreBusy
 from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
-from runsvc.store.base import Loaded, Now
 from runsvc.store.memory.data import MemoryRow, without_large
 from runsvc.store.memory.queue import MemoryQueue
 from runsvc.store.queries import (
@@ -27,6 +26,7 @@ from runsvc.store.queries import (
     OwnerActiveCount,
     RawById,
 )
+from runsvc.store.values import Loaded, Now
 
 if TYPE_CHECKING:
     import threading
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Changes, Record, Saved
     from runsvc.store.memory.data import MemoryData
     from runsvc.store.queries import Count, Query
+    from runsvc.store.values import Changes, Record, Saved
     from runsvc.timekeeper import Timekeeper
 
 
@@ -121,9 +121,12 @@ class MemoryWriting:
                 self._data.progress += 1
                 self._data.progressed.append((self._data.progress, run_id))
             self._data.commits += 1
-        self.rollback()
+        self._end()
 
     def rollback(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._staged = None
         if self._lock is not None and self._has_lock:
             self._has_lock = False
@@ -179,7 +182,7 @@ def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
         return limit and limit.since + limit.length
     if run.lease is None or run.lease.ttl > query.longest:
         return None
-    if run.status not in ACTIVE and not lifecycle.is_stopping(run):
+    if run.status not in ACTIVE and not stopping.is_stopping(run):
         return None
     return run.lease.expires_at
 

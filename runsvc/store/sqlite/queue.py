@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.queue import Waiting
-    from runsvc.store.shared import Server
+    from runsvc.store.attachments import Server
 
 _WAITING: Final = ", ".join(rows.WAITING)
 _CANDIDATE: Final = "run_id, priority, created_at"

@@ -14,9 +14,9 @@ from runsvc.commit.group_commit import Committed, GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import ServerDraining
 from runsvc.core.model import RunSpec, RunStatus
-from runsvc.dispatch import Claim, Dispatch
-from runsvc.manager import RunManager
 from runsvc.store.memory import MemoryStore
+from runsvc.usecases.dispatch import Claim, Dispatch
+from runsvc.usecases.manager import RunManager
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:

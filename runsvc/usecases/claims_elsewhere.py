@@ -11,15 +11,16 @@ import asyncio
 from random import uniform
 from typing import TYPE_CHECKING, Final
 
-from runsvc.commit.transaction import Claimable
+from runsvc.commit.effects import Claimable
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runsvc.store.base import Codec, LogEntry
-    from runsvc.waiting_claims import WaitingClaims
+    from runsvc.store.base import Codec
+    from runsvc.store.values import LogEntry
+    from runsvc.usecases.waiting_claims import WaitingClaims
 
 #: The shortest and the longest pause, in seconds.
 PAUSE: Final = 0.01, 0.04
