@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Request, Run, RunStatus
@@ -158,7 +158,7 @@ class Changes(NamedTuple):
     attachments: Sequence[AttachmentChange] = ()
     limits: Sequence[LimitChange] = ()
     #: Ids of runs whose progress or metadata changed without a log entry. A shared store numbers them.
-    progressed: Collection[str] = ()
+    progressed: Sequence[str] = ()
 
 
 class RunState(NamedTuple):

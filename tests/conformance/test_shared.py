@@ -18,8 +18,6 @@ from runsvc.store.attachments import (
     Release,
     Unregister,
 )
-from runsvc.store.memory import MemoryStore
-from runsvc.store.memory.data import MemoryData
 from tests.conformance.driver import RUNNING, Driver
 
 if TYPE_CHECKING:
@@ -37,19 +35,9 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def _memory() -> Callable[[], Store]:
-    data = MemoryData()
-    return lambda: MemoryStore(shared=data)
-
-
-#: Functions that make a function which opens one more store over the same data.
-SHARED = {"memory": _memory}
-
-
-@pytest.fixture(params=SHARED)
-async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Sequence[Store]]:
-    make = SHARED[request.param]()
-    stores = [make(), make()]
+@pytest.fixture
+async def stores(make_shared: Callable[[], Store]) -> AsyncIterator[Sequence[Store]]:
+    stores = [make_shared(), make_shared()]
     for store in stores:
         await store.open()
     yield stores

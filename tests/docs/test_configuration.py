@@ -31,6 +31,7 @@ WORDS = {
     "--auth-issuer": "none",
     "--auth-audience": "none",
     "--no-reflection": "off",
+    "--no-migrate": "off",
 }
 
 

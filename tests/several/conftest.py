@@ -9,20 +9,21 @@ import pytest
 from tests.support.several import servers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from runsvc.store.base import Store
     from tests.support.server import Client
     from tests.support.several import Servers
 
 
 @pytest.fixture
-async def every() -> AsyncIterator[Servers]:
-    """Servers over one store in memory."""
-    async with servers(attach_grace=0.5, reconnect_grace=1.0) as every:
+async def every(make_shared: Callable[[], Store]) -> AsyncIterator[Servers]:
+    """Servers over one store."""
+    async with servers(make_shared, attach_grace=0.5, reconnect_grace=1.0) as every:
         yield every
 
 
 @pytest.fixture
 async def clients(every: Servers) -> Sequence[Client]:
-    """Clients of three servers over one store in memory."""
+    """Clients of three servers over one store."""
     return [await every.start() for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Several servers over one shared store, in this process: the store in memory, or any that a test makes."""
+"""Several servers over one shared store, in this process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from runsvc.rpc.server import OPTIONS
 from runsvc.service import running
 from runsvc.settings import Settings
-from runsvc.store.memory import MemoryStore
-from runsvc.store.memory.data import MemoryData
 from tests.support.server import client_of
 
 if TYPE_CHECKING:
@@ -50,12 +48,9 @@ class Servers:
 
 
 @asynccontextmanager
-async def servers(
-    make_store: Callable[[], Store] | None = None, **settings: object
-) -> AsyncIterator[Servers]:
-    """Servers over one store during the block. Without `make_store`, its data is in memory."""
-    data = MemoryData()
-    every = Servers(make_store or (lambda: MemoryStore(shared=data)), settings)
+async def servers(make_store: Callable[[], Store], **settings: object) -> AsyncIterator[Servers]:
+    """Servers over one store during the block."""
+    every = Servers(make_store, settings)
     try:
         yield every
     finally:
