@@ -127,7 +127,8 @@ async def _pause_in_transaction(three: Cluster) -> None:
     """Stop the process of the first server in a moment in which it holds the clock."""
     holds = """
         SELECT 1 FROM pg_stat_activity JOIN pg_locks USING (pid)
-        WHERE state = 'idle in transaction' AND relation = 'clock'::regclass AND granted
+        WHERE application_name = 'server-0' AND state = 'idle in transaction'
+          AND relation = 'clock'::regclass
     """
     for _ in range(1_000):
         three.servers[0].signal(signal.SIGSTOP)

@@ -61,8 +61,10 @@ async def cluster(url: str, *arguments: str, count: int = 3) -> AsyncIterator[Cl
     """Run this many servers during the block."""
     async with AsyncExitStack() as stack:
         servers, clients = [], []
-        for _ in range(count):
-            process = Process(cast("Path", url), *arguments)
+        for number in range(count):
+            # The name of its connections in pg_stat_activity.
+            env = {"PGAPPNAME": f"server-{number}"}
+            process = Process(cast("Path", url), *arguments, env=env)
             servers.append(await stack.enter_async_context(process))
             client = Client(process.address)
             stack.push_async_callback(client.close)
