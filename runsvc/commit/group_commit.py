@@ -117,6 +117,7 @@ class GroupCommit:
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
+                self._lines.end_unchanged(now.commits)
                 return Committed(outcomes)
             self._store.save(changes)
             self._store.commit()
