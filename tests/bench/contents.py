@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import clients, floor, payload, resources, sections, terms, watching
+from tests.bench import (
+    authentication,
+    clients,
+    floor,
+    payload,
+    resources,
+    sections,
+    terms,
+    watching,
+)
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -49,5 +58,6 @@ SECTIONS: Final = (
     Section("terms", terms.terms, terms.steps),
     Section("payload", payload.payload, payload.steps),
     Section("watch", watching.watch, watching.steps),
+    Section("authentication", authentication.authentication, authentication.steps),
     Section("clients", clients.clients, clients.steps),
 )
