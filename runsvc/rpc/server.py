@@ -24,14 +24,14 @@ from runsvc.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from runsvc.admin import Admin
     from runsvc.auth.authenticator import Authenticator
-    from runsvc.dispatch import Dispatch
-    from runsvc.manager import RunManager
     from runsvc.rpc.in_flight import InFlight
     from runsvc.rpc.limits import LimitSettings
     from runsvc.rpc.tls import Tls
     from runsvc.store.base import Codec
+    from runsvc.usecases.admin import Admin
+    from runsvc.usecases.dispatch import Dispatch
+    from runsvc.usecases.manager import RunManager
     from runsvc.watch.stream import Watches
 
 Option = tuple[str, int]

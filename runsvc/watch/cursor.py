@@ -19,7 +19,7 @@ from runsvc.watch.progress_backlog import ProgressBacklog
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runsvc.store.base import LogEntry, Topic
+    from runsvc.store.values import LogEntry, Topic
     from runsvc.watch.event import Event
     from runsvc.watch.log_reader import LogReader
 

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from runsvc.core.errors import CorruptRow, ServerDraining
-from runsvc.store.base import Topic, TopicKind
+from runsvc.store.values import Topic, TopicKind
 from runsvc.watch import progress_backlog, recent_log
 from runsvc.watch.cursor import Audience, Cursor
 from runsvc.watch.fan_out import FanOut
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
-    from runsvc.store.base import LogEntry, ReadingStore
+    from runsvc.store.base import ReadingStore
+    from runsvc.store.values import LogEntry
 
 #: Most entries that are loaded at start.
 TAIL: Final = 1_024

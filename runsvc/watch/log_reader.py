@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runsvc.store.base import LogEntry, ReadingStore, Topic
+    from runsvc.store.base import ReadingStore
+    from runsvc.store.values import LogEntry, Topic
     from runsvc.watch.event import Event
     from runsvc.watch.recent_log import RecentLog
 

@@ -6,13 +6,13 @@ from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from runsvc.store.base import TopicKind
+from runsvc.store.values import TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import LogEntry, Topic
+    from runsvc.store.values import LogEntry, Topic
 
 #: Largest size of the recent log, in bytes.
 CAPACITY: Final = 16 << 20

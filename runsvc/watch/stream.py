@@ -15,7 +15,7 @@ from runsvc.core.errors import (
     RunsvcError,
     Unauthenticated,
 )
-from runsvc.store.base import LogEntry, TopicKind
+from runsvc.store.values import LogEntry, TopicKind
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.progress_rounds import ProgressRounds
 from runsvc.watch.run_end import OPEN, RunEnd
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock
-    from runsvc.store.base import Clock, Codec, ReadingStore, Record, RunState, Topic
+    from runsvc.store.base import Codec, ReadingStore
+    from runsvc.store.values import Clock, Record, RunState, Topic
     from runsvc.watch.cursor import Cursor
     from runsvc.watch.hub import StatusHub
     from runsvc.watch.turns import Turn

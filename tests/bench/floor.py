@@ -7,7 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from runsvc.store.sqlite import writing
+from runsvc.store.sqlite import saving
 from tests.bench.figures import Figure, of_samples
 from tests.bench.load import Sample, closed_loop
 from tests.bench.machine import cores, pin
@@ -72,9 +72,9 @@ def _write_rows(db: Path, batch: int, seconds: float) -> Sample:
             file.execute("BEGIN IMMEDIATE")
             for _ in range(batch):
                 run, activity, entry = next(rows)
-                file.execute(writing.INSERT, run)
-                file.execute(writing.INSERT_ACTIVITY, activity)
-                file.execute(writing.APPEND, entry)
+                file.execute(saving.INSERT, run)
+                file.execute(saving.INSERT_ACTIVITY, activity)
+                file.execute(saving.APPEND, entry)
             file.execute("COMMIT")
             before, now = now, time.perf_counter()
             sample.latencies += [now - before] * batch

@@ -10,7 +10,6 @@ import pty
 import re
 import shlex
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +21,9 @@ from runsvc.client import RunClient
 from runsvc.v1.run_pb2 import RunSpec
 from runsvc.v1.run_service_pb2 import HasInflightRequest
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.ports import free_port
 from tests.support.server import Process
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 #: A device without free space.
@@ -187,8 +188,7 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
 async def test_server_with_closed_standard_streams_stops_cleanly(
     tmp_path: Path, closed: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     arguments = f"serve --listen {address} --db {tmp_path / 'a.db'} {closed}"
     server = await asyncio.create_subprocess_shell(
         f"exec {shlex.quote(sys.executable)} -m runsvc.cli {arguments}",
@@ -214,7 +214,7 @@ async def test_stderr_that_nobody_reads_does_not_stop_the_server(tmp_path: Path)
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
     process = Process(tmp_path / "runs.db", "--log-level", "debug", stderr=writing)
-    async with process, asyncio.timeout(60):
+    async with process, asyncio.timeout(PATIENCE):
         with RunClient(process.address) as client:
             for number in range(100):
                 client.has_inflight(f"chat-{number}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,20 +12,29 @@ import pytest
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError
 from runsvc.v1.run_pb2 import RunSpec, RunStatus
 from tests.service.test_command_line import Shell
+from tests.support.engines import EVERY_ENGINE
 from tests.support.identities import A, token_file, token_of
 from tests.support.server import in_process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.engines import StorePlace
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
+
+#: Length of a lease, in seconds.
+LEASE = 6
 SPEC = RunSpec(thread_id="t")
 RUNNING, SUCCESS = RunStatus.RUN_STATUS_RUNNING, RunStatus.RUN_STATUS_SUCCESS
 
 
 @pytest.fixture
-async def target(tmp_path: Path) -> AsyncIterator[str]:
-    async with in_process(tmp_path / "runs.db") as client:
+async def target(db: StorePlace) -> AsyncIterator[str]:
+    async with in_process(db) as client:
         yield client.address
 
 
@@ -55,8 +65,14 @@ async def test_an_execution_of_a_view_renews_its_lease(target: str) -> None:
     async with AsyncRunClient(target) as client:
         ann = client.for_owner("ann")
         run = (await ann.create(SPEC)).run
-        async with ann.execute(run, lease_ttl=1):
-            await asyncio.sleep(2.5)
+        async with ann.execute(run, lease_ttl=LEASE) as execution:
+            first = execution.run.lease.expires_at.ToDatetime(UTC)
+
+            async def is_renewed() -> bool:
+                found = await ann.get(run.run_id)
+                return found.lease.expires_at.ToDatetime(UTC) > first
+
+            await until(is_renewed)
         ended = await ann.get(run.run_id)
         assert ended.status == SUCCESS
         with pytest.raises(NotFound):

@@ -14,8 +14,8 @@ from uuid import UUID
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import rows
-from runsvc.store.base import Creation, LogEntry, Saved
-from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite import SqliteStore, saving
+from runsvc.store.values import Creation, LogEntry, Saved
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def fill(
         # An incomplete file is created again.
         file.execute("PRAGMA synchronous = OFF")
         runs = _finished(range(1, count + 1), every)
-        _insert(file, _with_progress(runs, progress))
-        newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
-        file.executemany(writing.APPEND, map(_log_row, newest))
+        _insert(file, _with_progress(runs, progress), logged_from=count + 1 - log_keep)
         file.execute(
             "UPDATE clock SET revision = ?, time = ?", (count, rows.microseconds(_time(count)))
         )
@@ -131,11 +129,17 @@ def _time(number: int) -> datetime:
     return _BEGIN + timedelta(milliseconds=number)
 
 
-def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
+def _insert(
+    file: sqlite3.Connection, runs: Iterable[Saved], logged_from: int | None = None
+) -> None:
+    """Write runs, and the log from a revision on."""
     runs = iter(runs)
     while chunk := list(islice(runs, 1_000)):
-        file.executemany(writing.INSERT, map(_run_row, chunk))
-        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        file.executemany(saving.INSERT, map(_run_row, chunk))
+        file.executemany(saving.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        if logged_from is not None:
+            logged = (saved for saved in chunk if saved.run.revision >= logged_from)
+            file.executemany(saving.APPEND, map(_log_row, logged))
 
 
 def _run_row(saved: Saved) -> rows.Row:

@@ -9,15 +9,15 @@ from uuid import uuid4
 from runsvc.core.errors import StoreUnavailable
 from runsvc.core.model import ACTIVE, LIVE
 from runsvc.store import rows
-from runsvc.store.base import Clock
 from runsvc.store.memory.attachments import MemoryAttachments
+from runsvc.store.values import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Request, Run
-    from runsvc.store.base import LogEntry, Record
+    from runsvc.store.values import LogEntry, Record
 
 
 class MemoryRow(NamedTuple):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runsvc.core import lifecycle, terms
+from runsvc.core import stopping, terms
 from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
-from runsvc.store.base import Loaded, Now
 from runsvc.store.memory.data import MemoryRow, without_large
 from runsvc.store.memory.queue import MemoryQueue
 from runsvc.store.queries import (
@@ -26,15 +25,16 @@ from runsvc.store.queries import (
     OwnerActiveCount,
     RawById,
 )
+from runsvc.store.values import Loaded, Now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Changes, Record, Saved
     from runsvc.store.memory.data import MemoryData
     from runsvc.store.queries import Count, Query
+    from runsvc.store.values import Changes, Record, Saved
     from runsvc.timekeeper import Timekeeper
 
 
@@ -157,7 +157,7 @@ def _end(query: DueLeases | DueTimeouts | Lapsed, run: Run) -> datetime | None:
         return limit and limit.since + limit.length
     if run.lease is None or run.lease.ttl > query.longest:
         return None
-    if run.status not in ACTIVE and not lifecycle.is_stopping(run):
+    if run.status not in ACTIVE and not stopping.is_stopping(run):
         return None
     return run.lease.expires_at
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runsvc.commit.candidates import Wanted
-    from runsvc.commit.transaction import Claimable
+    from runsvc.commit.effects import Claimable
 
 
 class WaitingClaim:

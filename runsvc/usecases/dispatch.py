@@ -15,7 +15,7 @@ from runsvc.core import attempts
 from runsvc.core.errors import CorruptRow, RunsvcError, ServerDraining
 from runsvc.core.model import RunStatus
 from runsvc.store.queries import ById
-from runsvc.waiting_claims import WaitingClaim, WaitingClaims
+from runsvc.usecases.waiting_claims import WaitingClaim, WaitingClaims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
