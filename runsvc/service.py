@@ -13,7 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.commit.writer import Writer
+from runsvc.commit.writer import DEFAULT_BATCHING, LATE_BATCHING, Writer
+from runsvc.core.errors import StoreRefused
+from runsvc.database_url import DatabaseUrl
 from runsvc.maintenance import attachments as attached
 from runsvc.maintenance import expiry, retention
 from runsvc.maintenance.attachments import Attachments
@@ -53,6 +55,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from runsvc.commit.group_commit import Committed
     from runsvc.rpc.server import Option
@@ -91,18 +94,54 @@ async def running(
 
 
 def open_store(settings: Settings, timekeeper: Timekeeper) -> Store:
-    """The engine that the settings name, not yet open."""
+    """The engine that the settings name, not yet open. StoreRefused if it is not installed, or its URL is not valid."""
+    if isinstance(settings.db, DatabaseUrl):
+        engine, may_migrate = _postgres(settings.db), not settings.no_migrate
+        store: Store = engine.PostgresStore(
+            settings.db.url, RunCodec(), timekeeper, migrate=may_migrate
+        )
+        return store
     return SqliteStore(settings.db, RunCodec(), timekeeper)
 
 
-def back_up(db: Path, target: Path) -> None:
+def back_up(db: Path | DatabaseUrl, target: Path) -> None:
     """Write a consistent copy of the store to a new file. A server may serve the store. StoreRefused."""
-    copies.backup(db, target)
+    copies.backup(_file(db, "pg_dump"), target)
 
 
-def restore(backup: Path, db: Path) -> None:
+def restore(backup: Path, db: Path | DatabaseUrl) -> None:
     """Replace a store, which no server may use, by a copy of a backup. StoreRefused."""
-    copies.restore(backup, db)
+    copies.restore(backup, _file(db, "pg_restore"))
+
+
+def migrate(db: Path | DatabaseUrl) -> int:
+    """Create or migrate the tables of a database, and return the version of its schema. StoreRefused."""
+    if not isinstance(db, DatabaseUrl):
+        raise StoreRefused(
+            str(db), "it is a file, which `runsvc serve` migrates at its start: name a database"
+        )
+    version: int = _postgres(db).migrate(db.url)
+    return version
+
+
+def _postgres(db: DatabaseUrl) -> ModuleType:
+    """The engine, imported here only: an installation for SQLite lacks its driver."""
+    try:
+        from runsvc.store import postgres
+    except ImportError as missing:
+        raise StoreRefused(
+            str(db),
+            f"its driver is not installed ({missing}): pip install '/path/to/runsvc[server,postgres]'",
+        ) from missing
+    return postgres
+
+
+def _file(db: Path | DatabaseUrl, tool: str) -> Path:
+    if isinstance(db, DatabaseUrl):
+        raise StoreRefused(
+            str(db), f"it is a database, and this command copies files: use {tool} of PostgreSQL"
+        )
+    return db
 
 
 async def _serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -131,7 +170,8 @@ async def _start(
     await hub.start()
     listeners: list[Callable[[Committed], None]] = []
     publish = _publisher(hub, lease_clock, store_health, listeners)
-    writer = Writer(GroupCommit(store.writing, codec), publish)
+    batching = LATE_BATCHING if isinstance(settings.db, DatabaseUrl) else DEFAULT_BATCHING
+    writer = Writer(GroupCommit(store.writing, codec), publish, batching=batching)
     dispatch, wakes = Dispatch(writer), Wakes(writer, timekeeper)
     listeners += dispatch.publish, wakes.note
     stack.push_async_callback(writer.close)

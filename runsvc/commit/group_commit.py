@@ -12,6 +12,7 @@ from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnav
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
+    from typing import TypeAlias
 
     from runsvc.commit.command import AnyCommand
     from runsvc.commit.effects import Claimable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.store.base import Codec, WritingStore
     from runsvc.store.values import LogEntry
+
+    Draw: TypeAlias = Callable[[], Sequence[AnyCommand[Any]]]
 
 #: Pauses before a busy store is tried again, in seconds. The whole batch waits.
 RETRY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -61,40 +64,50 @@ class GroupCommit:
         self._pause = pause
         self._lines = Lines()
 
-    def run(self, commands: Sequence[AnyCommand[Any]], waited: float = 0.0) -> Committed:
+    def run(
+        self,
+        commands: Sequence[AnyCommand[Any]],
+        waited: float = 0.0,
+        draw: Draw | None = None,
+    ) -> Committed:
         """Commit a batch. If it fails as a whole, retry each command alone, so that only the command at fault fails.
+
+        `draw` returns further commands once the transaction has the lock of the store. Their outcomes follow.
 
         `waited` is the number of seconds that its first command has waited already, such as for an earlier batch that
         found the store busy. They count towards the time after which a busy store is given up.
         """
+        batch = list(commands)
         try:
-            return self._transact_with_retries(commands, waited)
+            return self._transact_with_retries(batch, waited, draw)
         except StoreBusy as error:
-            return _failed(commands, error)
+            return _failed(batch, error)
         except OutcomeUnknown as error:
-            return _failed(commands, error)._replace(unsettled=True)
+            return _failed(batch, error)._replace(unsettled=True)
         except Exception as error:  # noqa: BLE001 - the caller gets every error.
-            if len(commands) == 1:
-                return _failed(commands, error)
-            return _joined(self.run([command], waited) for command in commands)
+            if len(batch) == 1:
+                return _failed(batch, error)
+            return _joined(self.run([command], waited) for command in batch)
 
     def _transact_with_retries(
-        self, commands: Sequence[AnyCommand[Any]], waited: float
+        self, batch: list[AnyCommand[Any]], waited: float, draw: Draw | None
     ) -> Committed:
         left = PATIENCE - waited
         for pause in RETRY_PAUSES:
             try:
-                return self._transact(commands)
+                return self._transact(batch, draw)
             except StoreBusy:
                 if left <= 0:
                     raise
                 self._pause(min(pause, left))
                 left = round(left - pause, 6)
-        return self._transact(commands)
+        return self._transact(batch, draw)
 
-    def _transact(self, commands: Sequence[AnyCommand[Any]]) -> Committed:
+    def _transact(self, commands: list[AnyCommand[Any]], draw: Draw | None) -> Committed:
         now = self._store.begin()
         try:
+            if draw is not None:
+                commands += draw()
             loaded = self._store.load({query for command in commands for query in command.reads})
             # An exclusive command is the only one of its batch.
             self._lines.begin(now.commits)

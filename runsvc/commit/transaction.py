@@ -53,6 +53,8 @@ class Transaction:
         store: WritingStore | None = None,
         lines: Lines | None = None,
     ) -> None:
+        #: The time at which the batch began.
+        self.begin = now.time
         self._loaded = loaded.records
         self._counts = loaded.counts
         self._codec = codec

@@ -6,15 +6,15 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.command import ExclusiveCommand
+from runsvc.commit.command import Command
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import RunStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.group_commit import Committed
+    from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
     from runsvc.store.queue import Wake
     from runsvc.timekeeper import Timekeeper
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Pause between two passes, so that runs with nearly the same time share one.
 INTERVAL: Final = timedelta(milliseconds=5)
 #: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
-LIMIT: Final = 200
+LIMIT: Final = 100
 #: The longest wait, in seconds, before the clock is read again: it may have been set.
 _LONGEST_WAIT: Final = 1.0
 
@@ -85,9 +85,8 @@ class Wakes:
         # Runs that are saved during the pass are noted again.
         self._next = None
         self._is_first = True
-        result = await self._writer.submit(
-            ExclusiveCommand(lambda tx: wake(tx, position, self._limit))
-        )
+        # It shares a batch with other commands. On a busy server, a batch of its own would come later.
+        result = await self._writer.submit(Command(lambda tx: wake(tx, position, self._limit)))
         self._is_first = False
         self._position = result.position
         if result.next is not None:
@@ -95,17 +94,21 @@ class Wakes:
         return result.next is not None and result.next <= self._timekeeper.machine()
 
 
-def wake(tx: ExclusiveTransaction, after: Wake | None, limit: int) -> Pass:
-    """Move on the runs after a position whose time has come."""
+def wake(tx: Transaction, after: Wake | None, limit: int) -> Pass:
+    """Move on the runs after a position whose time has come.
+
+    The reads lack the runs that began to wait in this batch. Their time is after its begin, and so after the position
+    that this pass returns.
+    """
     for each in tx.reads.waking(after, limit + 1):
-        if each.at > tx.time or limit == 0:
+        if each.at > tx.begin or limit == 0:
             return Pass(after, each.at)
         _wake_one(tx, each.run_id)
         after, limit = each, limit - 1
     return Pass(after, None)
 
 
-def _wake_one(tx: ExclusiveTransaction, run_id: str) -> None:
+def _wake_one(tx: Transaction, run_id: str) -> None:
     try:
         run = tx.find(run_id)
     except CorruptRow:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 CODEC = RunCodec()
+#: The kwargs of a run: an encoded Struct with one empty field.
+INPUT = b"\x0a\x00"
 
 OWNER = "o"
 ALL = Topic(TopicKind.ALL, OWNER)

@@ -10,7 +10,7 @@ import pytest
 
 from runsvc.core import lifecycle, stopping
 from runsvc.store.queries import DueLeases, DueTimeouts, Lapsed, Orphans
-from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
+from tests.conformance.driver import CODEC, INPUT, PENDING, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +118,7 @@ def test_due_runs_have_their_body_but_no_kwargs(
     driver: Driver, kind: Callable[..., DueLeases | DueTimeouts]
 ) -> None:
     run = driver.create(
-        worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, kwargs=b"input", owner="another"
+        worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, kwargs=INPUT, owner="another"
     )
     (record,) = driver.load(kind(at=run.created_at + SECOND, limit=9))
     assert record.kwargs is None

@@ -11,6 +11,7 @@ from runsvc.store.values import LogEntry, Record, RunState, Snapshot, Topic, Top
 from tests.conformance.driver import (
     ALL,
     CODEC,
+    INPUT,
     PENDING,
     RUNNING,
     SUCCESS,
@@ -37,7 +38,7 @@ async def test_snapshot_of_an_empty_store_is_empty_at_its_revision(store: Store)
 
 
 async def test_snapshot_of_a_run_returns_it_in_any_status(store: Store, driver: Driver) -> None:
-    run = driver.create(kwargs=b"input")
+    run = driver.create(kwargs=INPUT)
     driver.create()
     for status in (RUNNING, SUCCESS):
         driver.report(run, status)

@@ -30,6 +30,7 @@ WORDS = {
     "--auth-issuer": "none",
     "--auth-audience": "none",
     "--no-reflection": "off",
+    "--no-migrate": "off",
 }
 
 

@@ -23,11 +23,15 @@ from tests.support.calls import (
     created,
     refused,
 )
+from tests.support.engines import EVERY_ENGINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 QUEUED = 7
 #: Longest wait of a claim for a run that arrives, in seconds. The server allows no longer one.

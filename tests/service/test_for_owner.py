@@ -12,6 +12,7 @@ import pytest
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError
 from runsvc.v1.run_pb2 import RunSpec, RunStatus
 from tests.support.commands import Commands
+from tests.support.engines import EVERY_ENGINE
 from tests.support.identities import A, token_file, token_of
 from tests.support.server import in_process
 from tests.support.waiting import until
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.engines import StorePlace
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
+
 #: Length of a lease, in seconds.
 LEASE = 6
 SPEC = RunSpec(thread_id="t")
@@ -27,8 +33,8 @@ RUNNING, SUCCESS = RunStatus.RUN_STATUS_RUNNING, RunStatus.RUN_STATUS_SUCCESS
 
 
 @pytest.fixture
-async def target(tmp_path: Path) -> AsyncIterator[str]:
-    async with in_process(tmp_path / "runs.db") as client:
+async def target(db: StorePlace) -> AsyncIterator[str]:
+    async with in_process(db) as client:
         yield client.address
 
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from runsvc.v1 import run_service_pb2
 from tests.support.calls import created_on
+from tests.support.engines import EVERY_ENGINE
 from tests.support.races import INTERRUPT, RUNNING, admitted
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 
 async def active_runs(client: Client, page_size: int) -> int:

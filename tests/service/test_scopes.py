@@ -25,6 +25,7 @@ from tests.support.calls import (
     SUCCESS,
     call,
 )
+from tests.support.engines import EVERY_ENGINE
 from tests.support.identities import (
     ADMIN,
     SERVICE,
@@ -41,7 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 FIXED: Final = ("x-request-id", "q-1")
 ALL: Final = run_service_pb2.StreamStatusRequest(all=AllRuns())
@@ -281,8 +286,8 @@ async def drained(stream: Any) -> None:
             pass
 
 
-async def test_an_owner_has_a_number_of_active_runs(tmp_path: Path) -> None:
-    async with in_process(tmp_path / "runs.db", max_active_per_owner=2) as client:
+async def test_an_owner_has_a_number_of_active_runs(db: StorePlace) -> None:
+    async with in_process(db, max_active_per_owner=2) as client:
         a, b = (Identity("", None, owner).calls(client).runs for owner in "ab")
         for thread in ("t", "u"):
             request = run_service_pb2.CreateRequest(

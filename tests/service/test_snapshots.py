@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from runsvc.v1 import run_service_pb2
 from tests.bench.http2 import Connection
 from tests.support.calls import call, created_on
+from tests.support.engines import EVERY_ENGINE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 WATCH = "/runsvc.v1.RunService/StreamStatus"
 RUNS, WATCHES, CALLS = 300, 100, 20

@@ -9,10 +9,14 @@ from runsvc.rpc.untaken import PER_CONNECTION
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
 from tests.bench.http2 import Connection, Reply
+from tests.support.engines import EVERY_ENGINE
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 LIST = "/runsvc.v1.RunService/ListByThread"
 RESOURCE_EXHAUSTED = 8

@@ -164,11 +164,11 @@ class GateWorld:
         return self.dispatch.claim(Claim(wanted, self.random.randint(1, 3), ttl, 0.0, None))
 
     async def _wake(self) -> None:
-        def decide(tx: ExclusiveTransaction) -> datetime:
+        def decide(tx: Transaction) -> datetime:
             wake(tx, None, 10_000)
-            return tx.time
+            return tx.begin
 
-        self.woken_at = await self.writer.submit(ExclusiveCommand(decide))
+        self.woken_at = await self.writer.submit(Command(decide))
 
     async def _limit(self) -> None:
         prefix = self.random.choice(("", "r", *KEYS))

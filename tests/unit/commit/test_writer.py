@@ -40,12 +40,19 @@ class Group:
         self.gated = False
         self.begun = threading.Semaphore(0)
 
-    def run(self, commands: Sequence[Command[Any]], waited: float) -> Committed:
-        self.batches.append(commands)
+    def run(
+        self,
+        commands: Sequence[Command[Any]],
+        waited: float,
+        draw: Callable[[], Sequence[Command[Any]]] | None = None,
+    ) -> Committed:
         self.waits.append(waited)
         self.begun.release()
         if self.gated:
             assert self.gate.acquire(timeout=30)
+        if draw is not None:
+            commands = [*commands, *draw()]
+        self.batches.append(commands)
         return Committed([_attempt(command) for command in commands])
 
     async def has_begun(self) -> None:
