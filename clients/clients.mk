@@ -25,6 +25,9 @@ $(foreach language,$(2),echo "$(language): $(1). Install $($(language).needs).";
   [ -z "$(strip $(2))" ] || [ "$${RUNSVC_REQUIRE_ALL:-0}" != 1 ]
 endef
 
+# Processes that run the suite that all clients share. One more than two processors, because many scenarios wait.
+CLIENT_WORKERS ?= 3
+
 TESTED = $(foreach language,$(CLIENTS),$(if $($(language).check),$(language)))
 DRIVERS = $(patsubst %,.tools/drivers/%,$(filter $(TESTED),$(PRESENT)))
 
@@ -60,5 +63,5 @@ $(CLIENTS:%=test-client-%): test-client-%: .venv/.dev
 # $(call test_clients,languages): run each client's own checks, then the suite that all clients share.
 define test_clients
 $(if $(1),$(MAKE) -s --no-print-directory $(foreach language,$(1),$($(language).check) .tools/drivers/$(language)) && \
-  $(BIN)/pytest tests/clients -m clients --languages "$(strip $(1))" $(ARGS))
+  $(BIN)/pytest tests/clients -m clients -n $(CLIENT_WORKERS) --dist worksteal --languages "$(strip $(1))" $(ARGS))
 endef

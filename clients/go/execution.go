@@ -147,10 +147,7 @@ func (e *Execution) call(ctx context.Context, handler Handler) (*runsvcv1.Progre
 		if panicked != nil {
 			failure = panicError{panicked}
 		}
-		// The program is probably ending: limit the time for this report.
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.client.timeout)
-		defer cancel()
-		_, _ = e.reportEnd(limited, context.Cause(ctx), nil, failure)
+		_, _ = e.reportEnd(context.WithoutCancel(ctx), context.Cause(ctx), nil, failure)
 		if panicked != nil {
 			panic(panicked)
 		}

@@ -29,14 +29,24 @@ docs-client-java: # Build the Java client's reference pages into build/docs/java
 	@cd clients/java && $(MVN) compile javadoc:javadoc
 	@rm -rf build/docs/java && mkdir -p build/docs && cp -R clients/java/target/reports/apidocs build/docs/java
 
-# The suite starts a driver for every scenario: use the options that start fastest.
+# The suite starts a driver for every scenario: use the options that start fastest, and an archive of the loaded classes,
+# which halves the time. It needs a class path of JAR files, and is made by a driver that loads what most scenarios load.
+JAVA_DRIVER := $(CURDIR)/.tools/java-driver
+JAVA_QUICKLY := java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+JAVA_CLASS_PATH = $(JAVA_DRIVER)/client.jar:$(JAVA_DRIVER)/driver.jar:$$(cat clients/java/target/classpath)
 .PHONY: .tools/drivers/java
 .tools/drivers/java:
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(JAVA_DRIVER)
 	@cd clients/java && $(MVN) test-compile dependency:build-classpath -Dmdep.outputFile=target/classpath
-	@printf '#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp %s io.github.runsvc.conformance.Driver\n' \
-	  "$(CURDIR)/clients/java/target/classes:$(CURDIR)/clients/java/target/test-classes:$$(cat clients/java/target/classpath)" > $@
+	@cd clients/java/target && rm -f $(JAVA_DRIVER)/* && jar --create --file $(JAVA_DRIVER)/client.jar -C classes . && \
+	  jar --create --file $(JAVA_DRIVER)/driver.jar -C test-classes .
+	@printf '#!/bin/sh\nexec $(JAVA_QUICKLY) %s -cp %s %s\n' \
+	  -XX:SharedArchiveFile=$(JAVA_DRIVER)/classes.jsa "$(JAVA_CLASS_PATH)" io.github.runsvc.conformance.Driver > $@
 	@chmod +x $@
+	@printf '%s\n' '{"cmd": "get", "run_id": "r", "timeout_ms": 100}' '{"cmd": "watch", "w": 1, "run_id": "r", "outage_ms": 1}' \
+	  '{"cmd": "next", "w": 1}' '{"cmd": "quit"}' | \
+	  RUNSVC_TARGET=127.0.0.1:1 $(JAVA_QUICKLY) \
+	  -XX:ArchiveClassesAtExit=$(JAVA_DRIVER)/classes.jsa -cp "$(JAVA_CLASS_PATH)" io.github.runsvc.conformance.Driver > $(JAVA_DRIVER)/log
 
 # A Maven repository with the release: pom, classes, sources, javadoc and checksums.
 java.dist := dist-java

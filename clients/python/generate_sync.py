@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Final
 
 CLIENT: Final = Path(__file__).parents[2] / "runsvc" / "client"
-MODULES: Final = ("admin.py", "client.py", "dispatch.py", "runs.py")
+MODULES: Final = ("admin.py", "client.py", "dispatch.py", "end_report.py", "runs.py")
 
 _REPLACEMENTS: Final = (
+    (r"(?m)^import asyncio$", "import time"),
+    (r"\basyncio\.sleep\b", "time.sleep"),
+    (r"\bAwaitable, ", ""),
+    (r"\bAwaitable\[([^\[\]]*)\]", r"\1"),
     (r"\basync (def|for|with)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\bAsync(?=[A-Z])", ""),

@@ -10,7 +10,8 @@ import asyncio
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import grpc
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
     from typing import TypeAlias
+
+    from runsvc.client.error import RunError
+
+_Call = TypeVar("_Call")
 
 #: A token, or a function that returns one. It is called before every call.
 Token: TypeAlias = str | Callable[[], str]
@@ -76,6 +81,75 @@ def async_interceptors(token: AsyncToken) -> Sequence[grpc.aio.ClientInterceptor
     return _OnAsyncUnary(token), _OnAsyncStream(token)
 
 
+class SentToken:
+    """The token of one call or watch: the one that was sent, and its replacement after the server refused it."""
+
+    def __init__(self) -> None:
+        self._token: str | None = None
+        self._replacement: str | None = None
+        self._is_replaced = False
+
+    def send(self, method: Callable[..., _Call], *arguments: Any, **more: Any) -> _Call:
+        """Call a method of a stub whose channel has the token's interceptors."""
+        previous = _sent.set(self)
+        try:
+            return method(*arguments, **more)
+        finally:
+            _sent.reset(previous)
+
+    def is_refused_once(self, error: RunError) -> bool:
+        """Return whether the server refused the token that was sent, which has not replaced another one."""
+        is_refusal = error.code is grpc.StatusCode.UNAUTHENTICATED
+        return is_refusal and not self._is_replaced and self._token is not None
+
+    def replace(self, fresh: str) -> bool:
+        """Send this token next. Return False if it is the one that was refused."""
+        if fresh == self._token:
+            return False
+        self._replacement, self._is_replaced = fresh, True
+        return True
+
+    def accept(self) -> None:
+        """Record that the server accepted the token. When it ends, it is replaced again."""
+        self._is_replaced = False
+
+    def take_replacement(self) -> str | None:
+        """Return the token to send in place of a fetched one, if there is one."""
+        token, self._replacement = self._replacement, None
+        return token
+
+    def record(self, token: str) -> None:
+        """Record the token that is sent."""
+        self._token = token
+
+
+#: The token of the call that is being made. A task that sends it has a copy of the context.
+_sent: Final[ContextVar[SentToken | None]] = ContextVar("runsvc_sent_token", default=None)
+
+
+def _fetched(token: Callable[[], str]) -> str:
+    """Return the token for the call that is being made."""
+    sent = _sent.get()
+    present = (sent and sent.take_replacement()) or token()
+    if sent is not None:
+        sent.record(present)
+    return present
+
+
+async def fresh_token(token: Callable[[], str | Awaitable[str]]) -> str:
+    """Return a newly fetched token."""
+    present = token()
+    return await present if inspect.isawaitable(present) else present
+
+
+async def _afetched(token: Callable[[], str | Awaitable[str]]) -> str:
+    sent = _sent.get()
+    present = (sent and sent.take_replacement()) or await fresh_token(token)
+    if sent is not None:
+        sent.record(present)
+    return present
+
+
 class _Details(NamedTuple):
     method: str
     timeout: float | None
@@ -122,7 +196,7 @@ class _OnAsyncStream(grpc.aio.UnaryStreamClientInterceptor):
 
 
 def _with_token(details: Any, token: Token) -> _CallDetails:
-    header = _header(token if isinstance(token, str) else token())
+    header = _header(token if isinstance(token, str) else _fetched(token))
     return _CallDetails(
         details.method,
         details.timeout,
@@ -134,8 +208,7 @@ def _with_token(details: Any, token: Token) -> _CallDetails:
 
 
 async def _with_async_token(details: Any, token: AsyncToken) -> grpc.aio.ClientCallDetails:
-    present = token if isinstance(token, str) else token()
-    header = _header(await present if inspect.isawaitable(present) else present)
+    header = _header(token if isinstance(token, str) else await _afetched(token))
     metadata = grpc.aio.Metadata(*(details.metadata or ()), header)
     return grpc.aio.ClientCallDetails(
         details.method, details.timeout, metadata, details.credentials, details.wait_for_ready

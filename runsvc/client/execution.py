@@ -126,11 +126,15 @@ class ExecutionState:
             raise RuntimeError("The run is not started: enter the execution's block first.")
         return self._known_run
 
-    def _end_outage(self, *, is_interrupted: bool, call_timeout: float) -> float:
+    def _end_outage(self, failure: BaseException | None, call_timeout: float) -> float:
         """Return how long the report of the end is repeated. A program that is being stopped must not wait long."""
-        if is_interrupted:
+        if self._is_interrupt(failure):
             return call_timeout
         return self._known.outage if self._outage is None else self._outage
+
+    def _is_interrupt(self, failure: BaseException | None) -> bool:
+        """Return whether the program is being stopped. Any other failure is the work's own, whatever its type."""
+        return isinstance(failure, (KeyboardInterrupt, SystemExit))
 
     def _record_start(self, started: Run, kwargs: Struct, sent: float) -> None:
         """Record that the run is started, with its input."""

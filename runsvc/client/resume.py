@@ -18,6 +18,7 @@ from runsvc.v1.run_service_pb2 import StreamStatusRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runsvc.client.bearer import SentToken
     from runsvc.client.error import RunError
     from runsvc.v1.run_pb2 import Run
     from runsvc.v1.run_service_pb2 import StreamStatusResponse
@@ -96,10 +97,8 @@ class Resumption:
         #: No further event can follow.
         self._complete = False
         self._backoff = Backoff()
-        #: Each stream has a new token: one that was refused, or has ended, is replaced.
-        self.renews = False
-        #: A token was refused, and no event has arrived since.
-        self._is_refused = False
+        #: The token of the streams, if one that was refused, or has ended, can be replaced.
+        self.sent: SentToken | None = None
         self._opened_at = 0.0
         #: When the outage began. None while the server answers.
         self._outage_began: float | None = None
@@ -117,7 +116,8 @@ class Resumption:
 
     def record(self, event: StreamStatusResponse) -> None:
         """Record an event that the caller receives."""
-        self._is_refused = False
+        if self.sent is not None:
+            self.sent.accept()
         if self._outage_began is not None:
             self._outage_began = None
             self._backoff.reset()
@@ -130,13 +130,13 @@ class Resumption:
                 self._ended = self._is_last(event)
             self._complete = self._ended and event.event != StatusEvent.STATUS_EVENT_SNAPSHOT
 
-    def pause_after(self, error: RunError) -> float | None:
+    def pause_after(self, error: RunError, *, has_new_token: bool = False) -> float | None:
         """Return the seconds until the next stream after one that failed. None if no event can follow.
 
-        Raise the error if it is not transient, or the outage has lasted too long.
+        Raise the error if it is not transient, or the outage has lasted too long. With `has_new_token` the server
+        refused the token of that stream, and the next one has another.
         """
-        if error.code is StatusCode.UNAUTHENTICATED and self.renews and not self._is_refused:
-            self._is_refused = True
+        if has_new_token:
             return 0.0
         # Without a revision, the snapshot took longer than the log reaches back: request another one.
         may_start_over = self._resnapshot or self.revision is None

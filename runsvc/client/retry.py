@@ -56,10 +56,8 @@ class Backoff:
 class Attempts:
     """The attempts at one call, all within its deadline."""
 
-    def __init__(self, request: Message, timeout: float, *, renews: bool = False) -> None:
-        """With `renews`, a call is repeated once if its token was refused: each attempt has a new one."""
+    def __init__(self, request: Message, timeout: float) -> None:
         self._request = request
-        self._renews = renews
         self._end = time.monotonic() + deadline(timeout)
         self._made = 0
         self._backoff = Backoff()
@@ -77,9 +75,6 @@ class Attempts:
     def pause_after(self, error: RunError) -> float | None:
         """Return the seconds until the next attempt. None after the last one."""
         self._made += 1
-        if self._renews and error.code is StatusCode.UNAUTHENTICATED:
-            self._renews = False
-            return 0.0
         if self._made >= ATTEMPTS or not _is_transient(error):
             return None
         if not is_repeatable(self._request):

@@ -11,6 +11,7 @@ from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runsvc.client.bearer import SentToken
     from runsvc.client.owner import Metadata
     from runsvc.v1.run_service_pb2 import StreamStatusRequest
 
@@ -39,11 +40,17 @@ class Streams(Generic[_Channel]):
         # Threads open watches at the same time.
         self._lock = threading.Lock()
 
-    def open(self, request: StreamStatusRequest, metadata: Metadata = ()) -> Any:
-        """Open a stream."""
+    def open(
+        self, request: StreamStatusRequest, metadata: Metadata = (), sent: SentToken | None = None
+    ) -> Any:
+        """Open a stream. `sent` records its token."""
         with self._lock:
             line = self._line_with_room()
-            stream = line.stub.StreamStatus(request, metadata=metadata)
+            method = line.stub.StreamStatus
+            if sent is None:
+                stream = method(request, metadata=metadata)
+            else:
+                stream = sent.send(method, request, metadata=metadata)
             line.streams.add(stream)
             return stream
 

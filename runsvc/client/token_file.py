@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from grpc import StatusCode
+
+from runsvc.client.error import RunError
 
 if TYPE_CHECKING:
     import os
@@ -14,18 +17,25 @@ class TokenFile:
     """A token function that reads a file before each call, so that a replaced file takes effect. For any thread."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raise OSError for a file that cannot be read, and ValueError for one that holds no token."""
+        """Create it. The file may be missing until the first call."""
         self._path = Path(path)
-        self._last = self._read()
+        self._last: str | None = None
 
     def __call__(self) -> str:
-        """Return the token in the file: the last one while the file is missing or empty, such as between two moves."""
-        with suppress(OSError, ValueError):
+        """Return the token in the file: the last one while the file is missing or empty, such as between two moves.
+
+        Raise RunError with UNAUTHENTICATED if no token has been read yet.
+        """
+        try:
             self._last = self._read()
+        except (OSError, ValueError) as failure:
+            if self._last is None:
+                text = f"There is no token: {failure}"
+                raise RunError(StatusCode.UNAUTHENTICATED, message=text) from failure
         return self._last
 
     def _read(self) -> str:
         token = self._path.read_text("utf-8").strip()
         if not token or not token.isprintable() or not token.isascii() or " " in token:
-            raise ValueError(f"{self._path} (RUNSVC_TOKEN_FILE) must hold one bearer token")
+            raise ValueError(f"the token file {self._path} must hold one bearer token")
         return token

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.core import lifecycle, queue
+from runsvc.core import queue, stopping
 from runsvc.core.model import ACTIVE, QueueGate, RunStatus
 from runsvc.core.queue import Gated, Limit, ThreadState, Waiting
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Record, Saved
     from runsvc.store.queue import LimitChange, QueueReads
+    from runsvc.store.values import Record, Saved
 
 #: Waiting runs that are read at once.
 CHUNK: Final = 100
@@ -68,7 +68,7 @@ class Gates:
         """Note a change of a run, after the transaction has kept it."""
         before, run = change
         thread = run.owner, run.thread_id
-        is_stopping = lifecycle.is_stopping(run)
+        is_stopping = stopping.is_stopping(run)
         if is_stopping:
             self._stopping.setdefault(thread, []).append(run.run_id)
         if run.concurrency_key is not None:
@@ -184,7 +184,7 @@ class Gates:
             queued = (each.run_id for each in self.queued(owner, thread_id))
             first_queued = next((each for each in queued if each not in ended), None)
         is_stopping = facts.after_stop and (
-            any(lifecycle.is_stopping(change.after) for change in staged)
+            any(stopping.is_stopping(change.after) for change in staged)
             or self.stopping(owner, thread_id) is not None
         )
         return ThreadState(active, first_queued, is_stopping)
@@ -213,11 +213,11 @@ class Gates:
 
     def _is_stopping(self, run_id: str) -> bool:
         saved = self._saved.get(run_id)
-        return run_id not in self._removed and (saved is None or lifecycle.is_stopping(saved.run))
+        return run_id not in self._removed and (saved is None or stopping.is_stopping(saved.run))
 
 
 def _may_free(before: Run, after: Run) -> bool:
     """True if a change may open the gate of another run of the thread."""
     if before.status.terminal:
-        return lifecycle.is_stopping(before) and not lifecycle.is_stopping(after)
+        return stopping.is_stopping(before) and not stopping.is_stopping(after)
     return after.status.terminal

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runsvc.core import lifecycle, terms
+from runsvc.core import stopping, terms
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.core.queue import Gated, Waiting, gated, wakes_at
-from runsvc.store.base import LogEntry, Record
+from runsvc.store.values import LogEntry, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Encoded, Saved
+    from runsvc.store.values import Encoded, Saved
 
 Row = tuple[Any, ...]
 
@@ -121,7 +121,7 @@ def changing_values(saved: Saved) -> Row:
         run.worker_id if run.status is RunStatus.PENDING else None,
         run.claim_id,
         None if run.not_before is None else _optional(wakes_at(run)),
-        None if run.cancellation is None else _optional(lifecycle.stopping_since(run)),
+        None if run.cancellation is None else _optional(stopping.stopping_since(run)),
         saved.encoded.body,
     )
 
@@ -129,7 +129,7 @@ def changing_values(saved: Saved) -> Row:
 def activity_values(saved: Saved) -> Row:
     """The values of ACTIVITY."""
     run = saved.run
-    lease = run.lease if run.status in ACTIVE or lifecycle.is_stopping(run) else None
+    lease = run.lease if run.status in ACTIVE or stopping.is_stopping(run) else None
     return (
         microseconds(lease.expires_at) if lease else None,
         duration_value(lease.ttl) if lease else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.clients import transcript
 from tests.clients.driver import DRIVERS
 from tests.clients.scenarios import SCENARIOS
+from tests.clients.supported import Supported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write the first language's answers to the transcript, and update the README's table.",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With --rewrite, run the scenarios in one process: the other languages are compared with the first one's lines."""
+    if config.getoption("--rewrite"):
+        config.option.numprocesses = 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A worker's results are reported to the process that started it.
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Supported(bool(config.getoption("--rewrite"))))
 
 
 def languages(config: pytest.Config) -> list[str]:
@@ -48,13 +61,11 @@ def language_order(request: pytest.FixtureRequest, language: str) -> list[str]:
     return tested[at:] + tested[:at]
 
 
-class Outcomes:
-    """The results of the suite."""
+class Expected:
+    """The expected lines of the scenarios."""
 
     def __init__(self, rewrite: bool) -> None:
         self.rewrite = rewrite
-        #: By language and scenario; False means that the client does not support it.
-        self.passed: dict[str, dict[str, bool]] = defaultdict(dict)
         self._golden = transcript.golden()
         self._new: dict[str, list[str]] = {}
 
@@ -71,9 +82,9 @@ class Outcomes:
 
 
 @pytest.fixture(scope="session")
-def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    """The results of the suite. With --rewrite, the transcript is written at its end."""
-    found = Outcomes(bool(request.config.getoption("--rewrite", None)))
+def expected(request: pytest.FixtureRequest) -> Iterator[Expected]:
+    """The expected lines of the scenarios. With --rewrite, the transcript is written at the end."""
+    found = Expected(bool(request.config.getoption("--rewrite", None)))
     yield found
     if found.rewrite:
         found.write()

@@ -156,7 +156,7 @@ async def running(client: Client) -> list[str]:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(15, id="short", marks=[pytest.mark.clients, pytest.mark.timeout(300)]),
+        pytest.param(15, id="short", marks=[pytest.mark.clients, pytest.mark.timeout(900)]),
         pytest.param(240, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1_200)]),
     ],
 )
@@ -170,9 +170,9 @@ async def test_no_run_is_left_behind(
             await until_none_runs(client)
             ends = await torture.ends(client)
     print(dict(torture.disturbances), *sorted(ends.items()), sep="\n")
-    # Some leases may expire. A restored backup has runs RUNNING whose executors have reported their ends. After a panic
-    # or an interrupt, a client repeats its report for the length of a call only, since the program may be ending.
-    assert restores or not [end for end in ends if end.endswith("gone")], ends
+    # A restored backup has runs RUNNING whose executors have reported their ends. Otherwise no lease of a living
+    # executor expires, however its work fails.
+    assert restores or not [end for end in ends if end.endswith(("LEASE_EXPIRED", "gone"))], ends
 
 
 async def until_none_runs(client: Client) -> None:

@@ -12,9 +12,8 @@ from runsvc.commit.candidates import Wanted
 from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
-from runsvc.core import lifecycle
+from runsvc.core import lifecycle, stopping
 from runsvc.core.errors import RunsvcError
-from runsvc.core.lifecycle import is_stopping
 from runsvc.core.model import (
     ACTIVE,
     LIVE,
@@ -27,12 +26,13 @@ from runsvc.core.model import (
     RunStatus,
 )
 from runsvc.core.queue import Limit, width_of
-from runsvc.dispatch import Claim, Dispatch
+from runsvc.core.stopping import is_stopping
 from runsvc.maintenance.wakes import wake
-from runsvc.manager import RunManager
 from runsvc.store.queries import ById, PageQuery, RawById
 from runsvc.store.queue import LimitChange
 from runsvc.timekeeper import Timekeeper
+from runsvc.usecases.dispatch import Claim, Dispatch
+from runsvc.usecases.manager import RunManager
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -164,11 +164,11 @@ class GateWorld:
         return self.dispatch.claim(Claim(wanted, self.random.randint(1, 3), ttl, 0.0, None))
 
     async def _wake(self) -> None:
-        def decide(tx: ExclusiveTransaction) -> datetime:
+        def decide(tx: Transaction) -> datetime:
             wake(tx, None, 10_000)
-            return tx.time
+            return tx.begin
 
-        self.woken_at = await self.writer.submit(ExclusiveCommand(decide))
+        self.woken_at = await self.writer.submit(Command(decide))
 
     async def _limit(self) -> None:
         prefix = self.random.choice(("", "r", *KEYS))
@@ -211,7 +211,7 @@ class GateWorld:
         choice = self.random.randint(0, 3)
         if choice == 0:
             return self._change(
-                run, lambda run, at: lifecycle.give_up(run, at, by=at.time + timedelta(1))
+                run, lambda run, at: stopping.give_up(run, at, by=at.time + timedelta(1))
             )
         if choice == 1:
             query = RawById(run.run_id)

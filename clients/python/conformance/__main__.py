@@ -202,7 +202,9 @@ class Driver:
     async def do_finish(self, command: Command) -> Answer:
         end = _end(command)
         run = form(await self._executions.pop(command["k"]).finish(end))
-        if end.has_no_text:
+        if end.throws == "panic":
+            return {}
+        if end.throws == "no_text":
             # It names the type of the exception.
             run.pop("error")
         return {"run": run}
@@ -263,7 +265,7 @@ def _end(command: Command) -> End:
         command.get("error"),
         command.get("result"),
         command.get("stop_reason"),
-        has_no_text=command.get("throws") == "no_text",
+        command.get("throws"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from runsvc.client import AsyncExecution
@@ -17,13 +17,20 @@ class End(NamedTuple):
     error: str | None = None
     result: dict[str, Any] | None = None
     stop_reason: str | None = None
-    #: The block fails with an exception whose text cannot be read.
-    has_no_text: bool = False
+    #: Another failure of the block: "no_text" or "panic".
+    throws: str | None = None
 
 
 class _NoText(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
+
+
+class _Panic(BaseException):
+    """A failure that is no Exception."""
+
+
+_THROWN: Final = {"no_text": _NoText, "panic": _Panic}
 
 
 class DrivenExecution:
@@ -46,8 +53,8 @@ class DrivenExecution:
                 apply(execution, await self._end)
                 raise
             apply(execution, end)
-            if end.has_no_text:
-                raise _NoText
+            if end.throws is not None:
+                raise _THROWN[end.throws]
             if end.error is not None:
                 raise RuntimeError(end.error)
 
@@ -70,7 +77,9 @@ class DrivenExecution:
         self._end.set_result(end)
         await asyncio.wait([self._task])
         failure = self._task.exception()
-        is_own = isinstance(failure, _NoText) if end.has_no_text else str(failure) == end.error
+        is_own = (
+            isinstance(failure, _THROWN[end.throws]) if end.throws else str(failure) == end.error
+        )
         if not is_own:
             await self._task
         return self._execution.run

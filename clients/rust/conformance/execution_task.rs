@@ -18,13 +18,15 @@ enum Failure {
     Text(String),
     /// An error whose text cannot be read.
     NoText,
+    /// A panic of the handler.
+    Panic,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::NoText => panic!("this error has no text"),
+            Self::NoText | Self::Panic => panic!("this error has no text"),
         }
     }
 }
@@ -55,7 +57,10 @@ impl ExecutionTask {
         let handler = async move |execution: Execution| {
             let _ = start.send(execution.clone());
             tokio::select! {
-                ending = finish => ending.expect("the suite ends the handler"),
+                ending = finish => match ending.expect("the suite ends the handler") {
+                    Err(Failure::Panic) => panic!("the handler panicked"),
+                    ending => ending,
+                },
                 () = execution.stopped() => {
                     let _ = stop.send(());
                     Ok(last.await.expect("the suite sends the final usage"))
@@ -77,7 +82,10 @@ impl ExecutionTask {
     /// Ends the handler, with the error of the command if there is one. Returns the run as reported.
     pub async fn finish(self, command: &Value) -> Result<Value, RunError> {
         let outcome = read::outcome(command);
-        let failure = match read::optional(command, "throws") {
+        let throws = read::optional(command, "throws");
+        let panics = throws.as_deref() == Some("panic");
+        let failure = match throws {
+            Some(_) if panics => Some(Failure::Panic),
             Some(_) => Some(Failure::NoText),
             None => read::optional(command, "error").map(Failure::Text),
         };
@@ -85,6 +93,10 @@ impl ExecutionTask {
             self.execution.set_stop_reason(reason);
         }
         let _ = self.ending.send(failure.map_or(Ok(outcome), Err));
+        if panics {
+            self.result.await.expect_err("a panic");
+            return Ok(json!({}));
+        }
         let mut run = self.result.await.expect("no panic").map_err(call_error)?;
         if !command["throws"].is_null() {
             // The text names the type, which differs by language.

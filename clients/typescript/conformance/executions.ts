@@ -32,10 +32,13 @@ export function executionsOf(client: RunClient): Record<string, Command> {
     finish: async (fields) => {
       const { execution, end, executed } = handlerOf(fields);
       if (fields.stop_reason !== undefined) execution.setStopReason(text(fields.stop_reason));
-      if (fields.throws !== undefined) end.reject(withoutText());
+      // Nothing that is thrown is worse than another. Most programs expect an error.
+      if (fields.throws === "panic") end.reject(undefined);
+      else if (fields.throws !== undefined) end.reject(withoutText());
       else if (fields.error !== undefined) end.reject(new Error(text(fields.error)));
       else end.resolve(outcomeOf(fields));
       const run = writeRun(runOf(await executed));
+      if (fields.throws === "panic") return {};
       // The text of an error without text names the type, which differs by language.
       if (fields.throws !== undefined) delete run.error;
       return { run };

@@ -14,7 +14,7 @@ import grpc
 
 from runsvc.client.aio.heartbeats import Heartbeats
 from runsvc.client.aio.watch import AsyncWatch
-from runsvc.client.bearer import RememberedToken
+from runsvc.client.bearer import RememberedToken, SentToken, fresh_token
 from runsvc.client.channel import aconnect, running_loop
 from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.owner import owner_metadata
@@ -61,7 +61,8 @@ class AsyncCalls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path. With several servers,
+          dns:///host:port or ipv4:address:port,address:port spreads calls and watches over those that serve.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function, which may be a coroutine
           function, is called before each call and returns the token.
           A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
@@ -85,8 +86,8 @@ class AsyncCalls:
         settings = Settings.of(target, token, tls_ca, timeout, tls_cert, tls_key)
         if callable(settings.token) and not isinstance(settings.token, TokenFile):
             settings = replace(settings, token=RememberedToken(settings.token))
-        #: Whether a refused token can be replaced by a new one.
-        self._renews = callable(settings.token)
+        #: Fetches a token. None if one that is refused cannot be replaced.
+        self._token = settings.token if callable(settings.token) else None
         self.target: str = settings.target
         """The server's address."""
         self.timeout: float = settings.timeout
@@ -145,37 +146,50 @@ class AsyncCalls:
     ) -> _Answer:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(_OTHER_LOOP)
-        attempts = Attempts(
-            request, self.timeout if timeout is None else timeout, renews=self._renews
-        )
+        attempts = Attempts(request, self.timeout if timeout is None else timeout)
+        sent = None if self._token is None else SentToken()
+        send = method if sent is None else partial(sent.send, method)
         while True:
             try:
-                return await method(request, timeout=attempts.time_left(), metadata=self.metadata)
+                return await send(request, timeout=attempts.time_left(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = error_of(failure)
                 if not self._closed.is_set():
                     error = unasked(error)
+                if await self._has_new_token(sent, error):
+                    continue
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise error from failure
             await asyncio.sleep(pause)
 
+    async def _has_new_token(self, sent: SentToken | None, error: RunError) -> bool:
+        """Return whether the server refused the token that was sent, and the next call sends another."""
+        if sent is None or self._token is None or not sent.is_refused_once(error):
+            return False
+        return sent.replace(await fresh_token(self._token))
+
     def _open_watch(
         self, resumption: Resumption, on_reconnect: Callable[[RunError], object] | None
     ) -> AsyncWatch:
-        resumption.renews = self._renews
-        watch = AsyncWatch(self._open_stream, resumption, on_reconnect)
+        resumption.sent = sent = None if self._token is None else SentToken()
+        watch = AsyncWatch(
+            partial(self._open_stream, sent),
+            partial(self._has_new_token, sent),
+            resumption,
+            on_reconnect,
+        )
         self._watches.add(watch)
         return watch
 
     def _open_stream(
-        self, request: StreamStatusRequest
+        self, sent: SentToken | None, request: StreamStatusRequest
     ) -> grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse]:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(_OTHER_LOOP)
         if self._closed.is_set():
             raise RunError(grpc.StatusCode.CANCELLED, message="The client is closed.")
         stream: grpc.aio.UnaryStreamCall[StreamStatusRequest, StreamStatusResponse] = (
-            self._streams.open(request, self.metadata)
+            self._streams.open(request, self.metadata, sent)
         )
         return stream

@@ -1,4 +1,4 @@
-"""The report with which an execution ends, in an asyncio task."""
+"""The report with which an execution ends, for asyncio."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AsyncReports(ExecutionState):
         lease_ttl: float | None,
         outage: float | None,
         fence: bool,
-        claimed: float | None,
+        claimed: float | None = None,
     ) -> None:
         super().__init__(run, worker_id, lease_ttl, outage, fence, claimed)
         self._client = client
@@ -38,10 +38,9 @@ class AsyncReports(ExecutionState):
     async def _report_end(self, failure: BaseException | None) -> None:
         """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
         known = self._known
-        is_interrupted = failure is not None and not isinstance(failure, Exception)
-        outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
+        outage = self._end_outage(failure, self._client.timeout)
         if self._gives_back(failure):
-            await self._give_back(outage)
+            await self._give_back()
         elif not known.has_ended:
             await self._complete(self._end_of_block(failure), outage)
         if known.cancelled:
@@ -77,11 +76,13 @@ class AsyncReports(ExecutionState):
         except RunError as refusal:
             known.record_refusal(refusal)
 
-    async def _give_back(self, outage: float) -> None:
+    async def _give_back(self) -> None:
+        """Give the run back. The worker is being stopped, so the call is not repeated for long."""
         known, worker_id = self._known, self._worker_id or ""
         try:
             run = await self._repeat(
-                lambda: self._client.release(known.run_id, worker_id, attempt=known.attempt), outage
+                lambda: self._client.release(known.run_id, worker_id, attempt=known.attempt),
+                self._client.timeout,
             )
             known.replace(run)
         except RunError as refusal:

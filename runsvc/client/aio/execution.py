@@ -61,6 +61,8 @@ class AsyncExecution(AsyncReports):
         self._cancelling = 0
         #: Whether this execution cancelled the task.
         self._stopping = False
+        #: Whether other code cancelled the task.
+        self._is_cancelled_by_others = False
 
     async def update_progress(self, progress: Progress | None = None) -> bool:
         """Report usage: the fields that are set replace those of earlier reports. Return whether it was applied.
@@ -97,6 +99,7 @@ class AsyncExecution(AsyncReports):
         try:
             await self._finish_despite_cancel(self._start(run))
         except asyncio.CancelledError as cancellation:
+            self._is_cancelled_by_others = True
             if self._known_run is not None:
                 await self._finish_despite_cancel(self._report_end(cancellation))
             raise
@@ -122,9 +125,14 @@ class AsyncExecution(AsyncReports):
         self._left = True
         task, self._task = self._task, None
         is_own_cancel = False
-        if task is not None and self._stopping:
-            is_last = task.uncancel() <= self._cancelling
-            is_own_cancel = is_last and isinstance(failure, asyncio.CancelledError)
+        if task is not None:
+            cancels = task.uncancel() if self._stopping else task.cancelling()
+            self._is_cancelled_by_others = cancels > self._cancelling
+            is_own_cancel = (
+                self._stopping
+                and not self._is_cancelled_by_others
+                and isinstance(failure, asyncio.CancelledError)
+            )
         try:
             await self._finish_despite_cancel(
                 self._report_end(failure if self._failure is None else self._failure)
@@ -149,6 +157,9 @@ class AsyncExecution(AsyncReports):
         self._is_released = True
         if self._task is not None:
             self._stop()
+
+    def _is_interrupt(self, failure: BaseException | None) -> bool:
+        return super()._is_interrupt(failure) or self._is_cancelled_by_others
 
     async def _start(self, run: Run) -> None:
         if self._claimed is not None:

@@ -10,7 +10,7 @@ import grpc
 from runsvc.client.error import RunError, error_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self
 
     from runsvc.client.resume import Resumption
@@ -30,11 +30,12 @@ class AsyncWatch:
     def __init__(
         self,
         open_stream: Callable[[StreamStatusRequest], _Stream],
+        has_new_token: Callable[[RunError], Awaitable[bool]],
         resumption: Resumption,
         on_reconnect: Callable[[RunError], object] | None,
     ) -> None:
         """Create a watch. `AsyncRunClient.watch` is the public way."""
-        self._reader = _Reader(open_stream, resumption, on_reconnect)
+        self._reader = _Reader(open_stream, has_new_token, resumption, on_reconnect)
         #: The read that is under way, or whose event nobody has received. It outlives a wait that was given up.
         self._read: asyncio.Task[StreamStatusResponse | None] | None = None
         self._waiting = False
@@ -99,10 +100,12 @@ class _Reader:
     def __init__(
         self,
         open_stream: Callable[[StreamStatusRequest], _Stream],
+        has_new_token: Callable[[RunError], Awaitable[bool]],
         resumption: Resumption,
         on_reconnect: Callable[[RunError], object] | None,
     ) -> None:
         self._open_stream = open_stream
+        self._has_new_token = has_new_token
         self._resumption = resumption
         self._on_reconnect = on_reconnect
         self._stream: _Stream | None = None
@@ -161,7 +164,8 @@ class _Reader:
         if self._closed.is_set():
             return
         try:
-            pause = self._resumption.pause_after(error)
+            renewed = await self._has_new_token(error)
+            pause = self._resumption.pause_after(error, has_new_token=renewed)
             if pause is not None and self._on_reconnect:
                 self._on_reconnect(error)
         except BaseException:

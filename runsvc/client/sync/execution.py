@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from runsvc.client.error import RunError
-from runsvc.client.execution import ExecutionState, RunStopped
+from runsvc.client.execution import RunStopped
 from runsvc.client.fence import now
 from runsvc.client.known_run import KnownRun
-from runsvc.client.outcome import BARE_ERROR, note, outcome
+from runsvc.client.outcome import note
 from runsvc.client.retry import Backoff
-from runsvc.client.retry_window import RetryWindow, is_transient, may_be_refused_contents
+from runsvc.client.retry_window import is_transient
+from runsvc.client.sync.end_report import Reports
 from runsvc.v1.run_pb2 import RunStatus, StatusEvent
 
 if TYPE_CHECKING:
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from runsvc.client.sync.watch import Watch
     from runsvc.v1.run_pb2 import Progress, Run
 
-_Answer = TypeVar("_Answer")
-
 _DELETED: Final = StatusEvent.STATUS_EVENT_DELETED
 
 
-class Execution(ExecutionState):
+class Execution(Reports):
     """A run that the current thread executes, as a `with` block.
 
     - Entering the block starts the run. During the block, heartbeats keep its lease.
@@ -51,8 +49,7 @@ class Execution(ExecutionState):
         fence: bool = False,
     ) -> None:
         """Create an execution. `RunClient.execute` is the public way."""
-        super().__init__(run, worker_id, lease_ttl, outage, fence)
-        self._client = client
+        super().__init__(client, run, worker_id, lease_ttl, outage, fence)
         self._background: list[threading.Thread] = []
         self.stopped: threading.Event = threading.Event()
         """Set when the work must stop. Any thread may wait for it."""
@@ -156,103 +153,6 @@ class Execution(ExecutionState):
         run = self._client.get(run_id)
         if run.status == RunStatus.RUN_STATUS_RUNNING and run.worker_id == self._worker_id:
             self._known_run = self._known_run or KnownRun(run, self._worker_id)
-
-    def _report_end(self, failure: BaseException | None) -> None:
-        """Complete the run, acknowledge its cancel, or leave the usage of a lost run."""
-        known = self._known
-        is_interrupted = failure is not None and not isinstance(failure, (Exception, RunStopped))
-        outage = self._end_outage(is_interrupted=is_interrupted, call_timeout=self._client.timeout)
-        if not known.has_ended:
-            self._complete(self._end_of_block(failure), outage)
-        if known.cancelled:
-            self._acknowledge(outage)
-        if known.lost and known.usage:
-            self._leave_usage()
-        self._log_loss()
-
-    def _complete(self, failure: BaseException | None, outage: float) -> None:
-        known = self._known
-        status, error = outcome(failure)
-        retryable = self._is_retryable(failure)
-
-        def complete(error: str | None, **contents: Any) -> Any:
-            return self._client.complete(
-                known.run_id,
-                status,
-                error=error,
-                worker_id=self._worker_id,
-                attempt=known.attempt,
-                retryable=retryable,
-                **contents,
-            )
-
-        def complete_bare() -> Any:
-            return complete(None if error is None else BARE_ERROR)
-
-        try:
-            answer = self._report(
-                lambda: complete(error, **self._contents(status)), complete_bare, outage
-            )
-            known.replace(answer.run)
-        except RunError as refusal:
-            known.record_refusal(refusal)
-
-    def _acknowledge(self, outage: float) -> None:
-        known = self._known
-
-        def acknowledge(**contents: Any) -> Any:
-            return self._client.acknowledge_cancel(
-                known.run_id, worker_id=self._worker_id, attempt=known.attempt, **contents
-            )
-
-        try:
-            answer = self._report(
-                lambda: acknowledge(progress=known.usage, stop_reason=self.stop_reason),
-                acknowledge,
-                outage,
-            )
-            known.update(answer.run)
-        except RunError as refusal:
-            known.record_loss(refusal)
-
-    def _leave_usage(self) -> None:
-        """Report the final usage of a lost run, once. The server rejects it if the run has another holder now."""
-        known = self._known
-        try:
-            self._client.update_progress(
-                known.run_id,
-                known.usage,
-                final=True,
-                worker_id=self._worker_id,
-                attempt=known.attempt,
-            )
-        except RunError as refusal:
-            if not is_transient(refusal):
-                known.record_loss(refusal)
-
-    def _report(
-        self, full: Callable[[], _Answer], bare: Callable[[], _Answer], seconds: float
-    ) -> _Answer:
-        """Repeat the report of the end. If it is refused for its contents, store a bare one, and raise the refusal."""
-        try:
-            return self._repeat(full, seconds)
-        except Exception as refusal:
-            if not may_be_refused_contents(refusal):
-                raise
-            self._repeat(bare, min(seconds, self._client.timeout))
-            raise
-
-    def _repeat(self, report: Callable[[], _Answer], seconds: float) -> _Answer:
-        """Repeat a report until it succeeds, fails for good, or the time is over."""
-        window = RetryWindow(seconds)
-        while True:
-            try:
-                return report()
-            except RunError as error:
-                pause = window.pause_after(error)
-                if pause is None:
-                    raise
-            time.sleep(pause)
 
     def _send_heartbeats(self) -> None:
         known, backoff = self._known, Backoff()

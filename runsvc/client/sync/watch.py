@@ -30,11 +30,13 @@ class Watch:
     def __init__(
         self,
         open_stream: Callable[[StreamStatusRequest], Any],
+        has_new_token: Callable[[RunError], bool],
         resumption: Resumption,
         on_reconnect: Callable[[RunError], object] | None,
     ) -> None:
         """Create a watch. `RunClient.watch` is the public way."""
         self._open_stream = open_stream
+        self._has_new_token = has_new_token
         self._resumption = resumption
         self._on_reconnect = on_reconnect
         self._stream: StreamReader | None = None
@@ -100,7 +102,8 @@ class Watch:
         if self._closed.is_set():
             return
         try:
-            pause = self._resumption.pause_after(error)
+            renewed = self._has_new_token(error)
+            pause = self._resumption.pause_after(error, has_new_token=renewed)
             if pause is not None and self._on_reconnect:
                 self._on_reconnect(error)
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tests.clients.environment import until
@@ -40,6 +41,24 @@ async def failures_that_cannot_be_sent_as_they_are(env: Environment) -> None:
         await a.do("finish", k=1, **failure)
         if "throws" not in failure:
             await b.do("get", run_id=run_id)
+
+
+@scenario
+async def the_end_of_work_that_panicked_outlasts_the_timeout_of_a_call(env: Environment) -> None:
+    server = await env.serve_process()
+    a, b = await env.driver(RUNSVC_TIMEOUT="2"), await env.other_driver()
+    run_id = await run_of(b)
+    await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=20_000)
+    await server.kill()
+    report = await a.begin("finish", k=1, throws="panic")
+    # Longer than a call may take.
+    await asyncio.sleep(4)
+    await server.start()
+    await report
+    await b.wait_until_reconnected()
+    ended = await b.do_unrecorded("get", run_id=run_id)
+    # The text names the failure, which differs by language.
+    env.record(server="run", status=ended["run"]["status"])
 
 
 @scenario

@@ -13,6 +13,7 @@ from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Run, RunSpec
 from tests.support.both_clients import make_client
 from tests.support.scripted import Refusal
+from tests.support.workers import Work, working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,50 @@ async def test_any_call_is_repeated_once_with_a_new_token(
         with pytest.raises(RunError, match="UNAUTHENTICATED"):
             await client.get("r1")
     assert sent(script) == ["t1", "t2", "t3", "t4"]
+
+
+async def test_the_same_token_is_not_sent_again(
+    kind: Any, target: str, script: Script, tmp_path: Path
+) -> None:
+    file = tmp_path / "my.token"
+    file.write_text("one")
+    script.will("Get", REFUSED, REFUSED)
+    script.will("StreamStatus", [HEARTBEAT, REFUSED], [REFUSED])
+    for token in (file, lambda: "one"):
+        async with make_client(kind, target, token=token) as client:
+            with pytest.raises(RunError, match="UNAUTHENTICATED"):
+                await client.get("r1")
+            with pytest.raises(RunError, match="UNAUTHENTICATED"):
+                [event async for event in client.watch("r1")]
+    assert sent(script) == ["one"] * 4
+
+
+async def test_the_input_of_an_execution_is_read_with_a_new_token(
+    kind: Any, target: str, script: Script
+) -> None:
+    script.will("Get", REFUSED, pb.GetResponse(run=Run(run_id="r1", revision=1)))
+    refusal = Refusal(grpc.StatusCode.NOT_FOUND, "gone", "RUN_NOT_FOUND")
+    script.will("SetStatus", refusal)
+    async with make_client(kind, target, token=numbered()) as client:
+        with pytest.raises(RunError, match="RUN_NOT_FOUND"):
+            await working(getattr(client, "_client", client), Work("r1"))
+    assert sent(script) == ["t1", "t2", "t3"]
+
+
+async def test_a_file_may_come_after_the_client(
+    kind: Any, target: str, script: Script, tmp_path: Path
+) -> None:
+    file = tmp_path / "my.token"
+    script.will("Get", pb.GetResponse(run=RUN))
+    script.will("StreamStatus", [ENDED])
+    async with make_client(kind, target, token=file) as client:
+        for call in (client.get("r1"), anext(client.watch("r1"))):
+            with pytest.raises(RunError, match=r"UNAUTHENTICATED: .*my\.token"):
+                await call
+        file.write_text("one")
+        await client.get("r1")
+        assert await anext(client.watch("r1")) == ENDED
+    assert sent(script) == ["one"] * 2
 
 
 async def test_a_token_that_cannot_be_renewed_is_sent_once(
@@ -110,6 +155,7 @@ def test_a_file_that_is_missing_or_empty_for_a_moment_keeps_its_token(tmp_path: 
     file = tmp_path / "my.token"
     file.write_text(" one\n")
     token = TokenFile(file)
+    assert token() == "one"
     file.write_text("")
     assert token() == "one"
     file.unlink()
@@ -122,8 +168,6 @@ def test_a_file_that_is_missing_or_empty_for_a_moment_keeps_its_token(tmp_path: 
 def test_a_file_without_a_token_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "my.token"
     file.write_text(content)
-    with pytest.raises(ValueError, match="must hold one bearer token") as caught:
-        TokenFile(file)
+    with pytest.raises(RunError, match=r"UNAUTHENTICATED: .*my\.token must hold one") as caught:
+        TokenFile(file)()
     assert "words" not in str(caught.value)
-    with pytest.raises(FileNotFoundError):
-        TokenFile(tmp_path / "none")

@@ -26,6 +26,7 @@ type end struct {
 	result     *structpb.Struct
 	stopReason string
 	failure    error
+	panics     bool
 }
 
 // endOf returns the command's outcome.
@@ -44,6 +45,7 @@ func endOf(command object) end {
 	if command["throws"] == "no_text" {
 		ended.failure = (*noText)(nil)
 	}
+	ended.panics = command["throws"] == "panic"
 	return ended
 }
 
@@ -55,8 +57,14 @@ func (e end) apply(run *runsvc.Execution) (*runsvcv1.Progress, error) {
 	if e.stopReason != "" {
 		run.SetStopReason(e.stopReason)
 	}
+	if e.panics {
+		panic(panicked)
+	}
 	return e.progress, e.failure
 }
+
+// panicked is the value with which a handler panics.
+const panicked = "the handler panicked"
 
 // noText is an error whose text cannot be read.
 type noText struct{ text string }
@@ -96,6 +104,9 @@ func (d *driver) execute(command object) (object, error) {
 	if command["cmd"] == "stopped" {
 		return e.stopped(reported)
 	}
+	if command["throws"] == "panic" {
+		return object{}, nil
+	}
 	// The text of an error without text names the type, which differs by language.
 	return object{"run": encodeRun(reported.run, command["throws"] == nil)}, reported.err
 }
@@ -130,6 +141,13 @@ func (d *driver) start(command object) *execution {
 	}
 	options.Fence, _ = command["fence"].(bool)
 	go func() {
+		defer func() {
+			if value := recover(); value == panicked {
+				e.result <- result{}
+			} else if value != nil {
+				panic(value)
+			}
+		}()
 		run, err := d.client.Execute(context.Background(), fmt.Sprint(command["run_id"]), options, e.handle)
 		e.result <- result{run, err}
 	}()

@@ -45,6 +45,8 @@ final class DrivenExecution {
   private void execute(RunClient runs, String runId, ExecuteOptions options) {
     try {
       reported.complete(runs.execute(runId, options, this::handle));
+    } catch (Panic thrown) {
+      reported.complete(Run.getDefaultInstance());
     } catch (RunException | RunLostException failure) {
       executing.completeExceptionally(failure);
       reported.completeExceptionally(failure);
@@ -89,6 +91,9 @@ final class DrivenExecution {
       execution.setStopReason(command.get("stop_reason").getAsString());
     }
     if (command.has("throws")) {
+      if (command.get("throws").getAsString().equals("panic")) {
+        throw new Panic();
+      }
       throw new NoText();
     }
     if (command.has("retryable") && command.get("retryable").getAsBoolean()) {
@@ -98,6 +103,11 @@ final class DrivenExecution {
       throw new IllegalStateException(command.get("error").getAsString());
     }
     return Driver.progress(command);
+  }
+
+  /** A failure that is no exception. */
+  static final class Panic extends Error {
+    private static final long serialVersionUID = 1L;
   }
 
   /** An exception whose message cannot be read. */

@@ -31,7 +31,6 @@ final class Failures {
           throwing(new StackOverflowError()),
           throwing(new OutOfMemoryError("of the work")),
           throwing(new Throwable("neither an exception nor an error")),
-          throwing(new InterruptedException("by itself")),
           Failures::overflow);
 
   private Failures() {}
