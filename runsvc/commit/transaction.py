@@ -9,7 +9,7 @@ from runsvc.commit.candidates import Candidates
 from runsvc.commit.effects import Effects
 from runsvc.commit.gates import Change
 from runsvc.commit.lines import Lines
-from runsvc.commit.staged import RunChange, Staged
+from runsvc.commit.staged import Staged
 from runsvc.core import admission, lifecycle, queue
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import LIVE, RunStatus, Stamp, evolve
@@ -242,9 +242,7 @@ class Transaction:
         if facts is None:
             return False
         changes = self._staged.changes
-        staged = [
-            Change(each.before, each.saved.run) for each in changes if isinstance(each, RunChange)
-        ]
+        staged = [Change(each.stored, each.run) for each in changes if isinstance(each, Saved)]
         gate = self._gates.closed(facts, owner, spec.thread_id, self._staged.time, staged=staged)
         return gate is not None
 
@@ -273,14 +271,15 @@ class Transaction:
     ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
+        # A body is shared only by states of one revision.
         only_activity = (
             before is not None
+            and run.revision == before.revision
             and encoded.body is self._codec.encode(before).body
             and run.turn == before.turn
             and run.claim_id == before.claim_id
         )
-        saved = Saved(run, encoded, creation, only_activity, result)
-        staged.changes.append(RunChange(saved, before))
+        staged.changes.append(Saved(run, encoded, creation, only_activity, result, before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 
