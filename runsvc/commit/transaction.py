@@ -19,7 +19,7 @@ from runsvc.store.queue import NO_QUEUE, LimitChange
 from runsvc.store.values import Changes, Creation, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from runsvc.core.model import Request, Run, RunSpec
@@ -81,7 +81,7 @@ class Transaction:
         return answer
 
     def settle(self) -> None:
-        """Make every queued run PENDING whose gates the last command has opened. An error fails the whole batch."""
+        """Make the queued runs PENDING whose gates the last command has opened. An error fails the whole batch."""
         gates = self._gates
         if not (gates.threads or gates.keys):
             return
@@ -233,6 +233,10 @@ class Transaction:
         """Check the gates of a thread's queued runs after this command."""
         self._gates.threads.add((owner, thread_id))
 
+    def reconsider_keys(self, keys: Collection[tuple[str, str]]) -> None:
+        """Check the gates of the queued runs with these keys, each with its owner, after this command."""
+        self._gates.keys.update(keys)
+
     def set_limit(self, change: LimitChange) -> None:
         """Set or remove a concurrency limit."""
         self._staged.limits.append(change)
@@ -257,6 +261,7 @@ class Transaction:
         staged = self._staged = Staged(self.effects.time, self.effects.revision)
         self.save(run, queue.promote(run, self.stamp()))
         self.effects.merge(staged)
+        self._gates.moved += 1
 
     def attach(self, *changes: AttachmentChange) -> None:
         """Change attachments. Queries of this transaction do not see the change."""
