@@ -71,9 +71,13 @@ class Tail:
         if entries and self._follows(committed):
             self._hub.append(entries)
             self.on_own(entries)
-        elif entries or committed.unsettled:
-            self._own.update(entry.revision for entry in entries)
-            self.pace.poke()
+        else:
+            known = self._hub.recent_log.revision
+            # A read may have been faster than the writer's answer.
+            missing = [entry.revision for entry in entries if entry.revision > known]
+            self._own.update(missing)
+            if missing or committed.unsettled:
+                self.pace.poke()
         if entries or committed.progressed:
             if committed.progressed and self._hub.wants_progress:
                 self.pace.poke()
