@@ -120,6 +120,7 @@ class GroupCommit:
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
+                self._lines.end_unchanged(now.commits)
                 return Committed(outcomes, claimable=transaction.effects.claimable or ())
             self._store.save(changes)
             self._store.commit()
