@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tests.bench.authentication import CERTIFICATE_NAME, JWT_NAME, TOKEN_NAME
 from tests.bench.sections import name_with_runs
 from tests.bench.work import LIST_MANY, OPERATIONS
 
@@ -240,6 +241,18 @@ BARS: Final = (
         "worst ms",
         0,
         at_most=50,
+    ),
+    *(
+        Bar(
+            f"{work} with a {system}: CPU per call relative to no authentication",
+            "authentication",
+            work,
+            "cpu ratio",
+            system=system,
+            at_most=1.05,
+        )
+        for system in (TOKEN_NAME, JWT_NAME, CERTIFICATE_NAME)
+        for work in ("CreateOrReject", "Get (active)")
     ),
     *(
         Bar(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import claims, clients, floor, payload, resources, sections, terms, watching
+from tests.bench import (
+    authentication,
+    claims,
+    clients,
+    floor,
+    payload,
+    resources,
+    sections,
+    terms,
+    watching,
+)
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -50,5 +60,6 @@ SECTIONS: Final = (
     Section("claims", claims.claims, claims.steps),
     Section("payload", payload.payload, payload.steps),
     Section("watch", watching.watch, watching.steps),
+    Section("authentication", authentication.authentication, authentication.steps),
     Section("clients", clients.clients, clients.steps),
 )
