@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -118,8 +119,9 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// New returns a client of the server at target, such as "127.0.0.1:50051" or "unix:/run/runsvc.sock". It does not
-// connect yet. It fails if a timeout is not positive.
+// New returns a client of the server at target, such as "127.0.0.1:50051" or "unix:/run/runsvc.sock". With several
+// servers, "dns:///runs:50051" or "ipv4:10.0.0.1:50051,10.0.0.2:50051" spreads calls and watches over those that serve.
+// It does not connect yet. It fails if a timeout is not positive.
 func New(target string, options ...Option) (*Client, error) {
 	s := settings{timeout: DefaultTimeout, tokens: fixedToken("")}
 	for _, option := range options {
@@ -132,7 +134,7 @@ func New(target string, options ...Option) (*Client, error) {
 		return nil, s.conflict
 	}
 	conns, err := newConnections(func() (*grpc.ClientConn, error) {
-		return grpc.NewClient(target, append(s.dialOptions(), s.dial...)...)
+		return grpc.NewClient(target, slices.Concat(s.dialOptions(), balancing(target), s.dial)...)
 	})
 	if err != nil {
 		return nil, err

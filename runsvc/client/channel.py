@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     Interceptor: TypeAlias = grpc.UnaryUnaryClientInterceptor | grpc.UnaryStreamClientInterceptor
 
 _LOOPBACK: Final = re.compile(r"(dns:///|ipv[46]:)?(127\.|localhost:|\[::1\]:)")
+
+#: A target that stands for several servers: a name that is looked up, or a list of addresses.
+_SEVERAL: Final = re.compile(r"dns:|ipv[46]:.*,")
+
+#: Calls and watches are spread over the addresses. An address whose server is not reachable, or reports by
+#: grpc.health.v1 that it does not serve, gets none.
+_BALANCING: Final = json.dumps(
+    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+)
 
 _OPTIONS: Final = (
     # Otherwise channels to one server share a connection, with its limit of calls at a time.
@@ -93,6 +103,8 @@ def _credentials(
     return grpc.ssl_channel_credentials(certificates, key, cert)
 
 
-def _options(target: str) -> tuple[tuple[str, int], ...]:
+def _options(target: str) -> tuple[tuple[str, int | str], ...]:
     # A proxy from the environment cannot reach the loopback address of this machine.
-    return (*_OPTIONS, ("grpc.enable_http_proxy", 0)) if _LOOPBACK.match(target) else _OPTIONS
+    direct = [("grpc.enable_http_proxy", 0)] if _LOOPBACK.match(target) else []
+    balancing = [("grpc.service_config", _BALANCING)] if _SEVERAL.match(target) else []
+    return (*_OPTIONS, *direct, *balancing)

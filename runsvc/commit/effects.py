@@ -27,6 +27,7 @@ class Claimable(NamedTuple):
     owner: str
     #: The only worker that may claim it; None: any worker.
     worker_id: str | None
+    run_id: str
 
 
 class Effects:
@@ -96,6 +97,7 @@ class Effects:
             forgotten=self._forgotten,
             attachments=self._attachments,
             limits=self._limits,
+            progressed=tuple(self.progressed),
         )
 
     def _keep(self, change: RunChange) -> None:
@@ -128,9 +130,14 @@ class Effects:
         if run.status is RunStatus.QUEUED:
             self.may_wait = True
         elif attempts.awaits_claim(run) and not (before and attempts.awaits_claim(before)):
-            self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
+            self.note_claimable(run)
         if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
             self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
+
+    def note_claimable(self, run: Run) -> None:
+        """Note that a worker may claim a run now."""
+        claimable = Claimable(run.assistant_id, run.owner, run.worker_id, run.run_id)
+        self.claimable.append(claimable)
 
     def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(

@@ -21,13 +21,15 @@ Key = tuple[str | None, int]
 
 
 class _Line:
-    __slots__ = ("head", "last")
+    __slots__ = ("gaps", "head", "last")
 
     def __init__(self, head: int, last: dict[str, int]) -> None:
         #: The turn of the run that was handed out last, or of the first that waits.
         self.head = head
         #: The last turn of each owner. One before the head has no meaning any more.
         self.last = last
+        #: Owners of whose runs some left from the middle of the line, without being started.
+        self.gaps: set[str] = set()
 
 
 class Lines:
@@ -37,12 +39,23 @@ class Lines:
         self._lines: dict[Key, _Line] = {}
         #: Commits of the store when the lines were right.
         self._commits = -1
+        #: The present transaction has changed a line.
+        self._is_changed = False
 
     def begin(self, commits: int) -> None:
         """Forget everything if the store has changed without this cache, or a transaction has failed."""
         if commits != self._commits:
             self._lines.clear()
         self._commits = -1
+        self._is_changed = False
+
+    def end_unchanged(self, commits: int) -> None:
+        """Note that the transaction has changed nothing in the store.
+
+        The lines stay known: a claim that found no run would otherwise cost a read of every line, however long.
+        """
+        if not self._is_changed:
+            self._commits = commits
 
     def end(self, commits: int) -> None:
         """Note that the transaction has ended as intended, and the number of the store's commits now."""
@@ -57,6 +70,7 @@ class Lines:
     def turn(self, assistant_id: str | None, priority: int, owner: str, reads: QueueReads) -> int:
         """The next turn of an owner in a line."""
         line = self._line(assistant_id, priority, reads)
+        self._is_changed = True
         turn = next_turn(line.last.get(owner), line.head)
         line.last[owner] = turn
         if len(line.last) > CAPACITY:
@@ -68,11 +82,17 @@ class Lines:
         line = self._lines.get((run.assistant_id, run.priority))
         if line is None or run.turn is None:
             return
+        self._is_changed = True
         if started:
             line.head = max(line.head, run.turn)
-        elif line.last.get(run.owner) == run.turn:
+        elif line.last.get(run.owner) != run.turn:
+            line.gaps.add(run.owner)
+        elif run.owner in line.gaps:
             # The owner's last turn is one that only the store knows.
             del self._lines[run.assistant_id, run.priority]
+        else:
+            # The next run of the owner gets the same turn.
+            line.last[run.owner] = run.turn - 1
 
     def _line(self, assistant_id: str | None, priority: int, reads: QueueReads) -> _Line:
         known = self._lines.get((assistant_id, priority))

@@ -182,6 +182,7 @@ class Watch:
     async def begin(self) -> None:
         """Take the snapshot or the position to resume from, and attach. Sends nothing yet."""
         clock = await self._watches.store.clock()
+        self._watches.hub.check_store(clock.store_id)
         self._store_id = clock.store_id
         if self._request.after_revision is None:
             await self._take_snapshot()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.bench import (
     authentication,
+    claims,
     clients,
     floor,
     payload,
@@ -56,6 +57,7 @@ SECTIONS: Final = (
     Section("memory", resources.memory, lambda plan: 4),
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
     Section("terms", terms.terms, terms.steps),
+    Section("claims", claims.claims, claims.steps),
     Section("payload", payload.payload, payload.steps),
     Section("watch", watching.watch, watching.steps),
     Section("authentication", authentication.authentication, authentication.steps),

@@ -123,6 +123,11 @@ class Environment(AsyncExitStack):
             scripted(script, _credentials(certificate, clients), options=options)
         )
 
+    @property
+    def folder(self) -> Path:
+        """The folder of this scenario."""
+        return self._folder
+
     def path(self, name: str) -> str:
         """Return the path of a file of this scenario."""
         return str(self._folder / name)

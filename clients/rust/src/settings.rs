@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::transport::Channel;
 
 use crate::connect::{TlsFiles, endpoint_of};
-use crate::credential::{Credential, TokenFile};
+use crate::credential::{Credential, TokenFile, TokenFunction};
 use crate::{Bearer, RunClient};
 
 pub(crate) const DEFAULT_TARGET: &str = "127.0.0.1:50051";
@@ -58,7 +58,7 @@ impl RunClientBuilder {
     /// before a call that was refused as UNAUTHENTICATED is repeated. It must not block for long.
     #[must_use]
     pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.token = Some(Credential::Function(Box::new(token)));
+        self.token = Some(Credential::Function(TokenFunction::new(token)));
         self
     }
 

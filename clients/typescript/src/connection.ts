@@ -92,7 +92,7 @@ export class Connection implements Transport {
       } catch (error) {
         this.#sessions.checkOpen();
         const failure = RunError.from(error);
-        if (!hasNewToken && !signal?.aborted && this.isRenewedAfter(failure, context)) {
+        if (!hasNewToken && !signal?.aborted && (await this.isRenewedAfter(failure, context))) {
           hasNewToken = true;
           continue;
         }
@@ -130,7 +130,7 @@ export class Connection implements Transport {
   }
 
   /** Whether the server refused the token of the call with this context, and there is another. */
-  isRenewedAfter(failure: RunError, context: ContextValues): boolean {
+  async isRenewedAfter(failure: RunError, context: ContextValues): Promise<boolean> {
     const refused = context.get(sentToken);
     // Without a token that was sent, the source of the token failed.
     if (failure.code !== Code.Unauthenticated || refused === undefined) return false;

@@ -57,7 +57,8 @@ class Calls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path. With several servers,
+          dns:///host:port or ipv4:address:port,address:port spreads calls and watches over those that serve.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function is called before each call and
           returns the token.
           A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of

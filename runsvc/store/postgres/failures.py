@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,12 @@ _REFUSED: Final = {
     "3F000": "create the schema first, or name another one with ?schema= in --db",
     "42501": "grant the user of --db the right to do this",
     "42P07": "name a schema of its own with ?schema= in --db",
+}
+#: Texts of errors while connecting.
+_SAID: Final = {
+    "28P01": re.compile("password authentication failed|no password supplied"),
+    "28000": re.compile(r'pg_hba\.conf|FATAL: +role "[^"]*" does not exist'),
+    "3D000": re.compile('FATAL: +database "[^"]*" does not exist'),
 }
 
 
@@ -69,18 +76,12 @@ def refusing(name: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         text = message(error)
-        code = error.sqlstate or next((code for code in _REFUSED if _says(text, code)), None)
+        code = error.sqlstate or _code_of(text)
         if code in _REFUSED:
             raise StoreRefused(name, f"{text}: {_REFUSED[code]}") from error
         raise StoreUnavailable(text) from error
 
 
-#: psycopg loses the SQLSTATE of an error while it connects.
-_SAID: Final = {"28P01": "password", "28000": "pg_hba.conf", "3D000": "database"}
-
-
-def _says(text: str, code: str) -> bool:
-    word = _SAID.get(code)
-    if word is None or ("FATAL" not in text and "password" not in text):
-        return False
-    return word in text if code != "3D000" else "does not exist" in text and "database" in text
+def _code_of(text: str) -> str | None:
+    """The code of an error while connecting, of which psycopg keeps the text only."""
+    return next((code for code, said in _SAID.items() if said.search(text)), None)

@@ -98,6 +98,37 @@ async def a_call_that_is_refused_again_fails(env: Environment) -> None:
 
 
 @scenario
+async def a_refused_token_that_stays_is_not_sent_again(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+    script.will("Get", EXPIRED)
+    script.will("StreamStatus", [_changed(5), EXPIRED])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, thread_id="t")
+    await a.do("next", w=1)
+    await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_token_file_may_come_after_the_client(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("Get", GetResponse(run=RUN))
+    script.will("StreamStatus", [_changed(5)])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=env.path("token"))
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, thread_id="t")
+    await a.do("next", w=1)
+    TokenFile(env, "one")
+    await a.do("get", run_id="r")
+    await a.do("watch", w=2, thread_id="t")
+    await a.do("next", w=2)
+    _record(env, script, "authorization")
+
+
+@scenario
 async def a_missing_role_is_not_asked_again(env: Environment) -> None:
     file, script = TokenFile(env, "one"), ScenarioScript()
     denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "", "PERMISSION_DENIED")
