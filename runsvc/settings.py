@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from runsvc.database_url import DatabaseUrl
+
 #: Error text of failed orphans.
 ORPHAN_ERROR: Final = "No executor was left to finish this run."
 #: The longest time that runs and log entries can be kept.
@@ -44,8 +46,10 @@ class Settings:
 
     #: Addresses to listen on, with commas between them, as HOST:PORT or unix:PATH; port 0 picks a free one.
     listen: str = "127.0.0.1:50051"
-    #: The file of the SQLite store.
-    db: Path = Path("runsvc.db")
+    #: The file of the SQLite store, or the URL of the PostgreSQL database.
+    db: Path | DatabaseUrl = Path("runsvc.db")
+    #: Refuse a database whose schema is older than this program, instead of migrating it.
+    no_migrate: bool = False
     #: Treatment at start of active runs without a live lease: "keep" or "fail".
     orphans: str = "keep"
     #: Error text of failed orphans, at start and in ReconcileOrphans.
@@ -75,6 +79,8 @@ class Settings:
     reconnect_grace: float = 60.0
     #: Seconds between two compactions of the change log. Not an option of `serve`.
     compaction_interval: float = 10.0
+    #: Learn of the changes of other servers of the store by polling its log alone, without LISTEN and NOTIFY.
+    poll_only: bool = False
     #: Allow an address that other machines can reach, although nothing is encrypted.
     insecure_listen: bool = False
     #: The certificate of the server, with intermediate ones behind it, and its key, in PEM. None disables TLS.
@@ -116,6 +122,8 @@ class Settings:
         for name, needed in _TOGETHER:
             if getattr(self, name) and not getattr(self, needed):
                 raise ValueError(f"{_option(name)} needs {_option(needed)}")
+        if self.no_migrate and not isinstance(self.db, DatabaseUrl):
+            raise ValueError("--no-migrate needs a database: --db postgresql://…")
         if self.orphans not in ("keep", "fail"):
             raise ValueError('orphans must be "keep" or "fail"')
 

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from runsvc.cli import render
-from runsvc.cli.copies import backup, restore
+from runsvc.cli.copies import backup, migrate, restore
 from runsvc.cli.groups import CommandGroup
 from runsvc.cli.limits import limits
 from runsvc.cli.reconcile import reconcile
@@ -21,6 +21,7 @@ def admin() -> None:
 
 admin.add_command(backup)
 admin.add_command(restore)
+admin.add_command(migrate)
 admin.add_command(reconcile)
 admin.add_command(limits)
 

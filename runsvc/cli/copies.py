@@ -1,4 +1,4 @@
-"""`runsvc admin backup` and `runsvc admin restore`: they work on the store's file, on the host of the server."""
+"""The commands that work on a store, without its server: backup and restore of a file, and migrate of a database."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import click
 
 from runsvc.cli.arguments import option
 from runsvc.cli.render import clean
+from runsvc.cli.store_place import StorePlace
 from runsvc.core.errors import RunsvcError
 from runsvc.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from runsvc.database_url import DatabaseUrl
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,13 +25,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE)
 @option(
     "--db",
-    type=_FILE,
+    type=StorePlace(),
     default=Settings.db,
     envvar="RUNSVC_SERVE_DB",
     metavar="DB",
     help="File of the store, on this host.",
 )
-def backup(file: Path, db: Path) -> None:
+def backup(file: Path, db: Path | DatabaseUrl) -> None:
     """Write a consistent copy of the store to the new file FILE. The server may go on serving.
 
     \b
@@ -41,8 +44,8 @@ def backup(file: Path, db: Path) -> None:
 
 @click.command(short_help="Replace the store by a backup.")
 @click.argument("backup", type=_FILE)
-@click.argument("db", type=_FILE)
-def restore(backup: Path, db: Path) -> None:
+@click.argument("db", type=StorePlace())
+def restore(backup: Path, db: Path | DatabaseUrl) -> None:
     """Replace the store DB by a copy of BACKUP. Stop the server first; changes since the backup are lost.
 
     \b
@@ -53,10 +56,30 @@ def restore(backup: Path, db: Path) -> None:
     click.echo(f"Restored {db} from {backup}. Start the server.")
 
 
-def _run(name: str, *arguments: Path) -> None:
+@click.command(short_help="Create or migrate the tables of a database.")
+@option(
+    "--db",
+    type=StorePlace(),
+    required=True,
+    envvar="RUNSVC_SERVE_DB",
+    metavar="URL",
+    help="The database: postgresql://…",
+)
+def migrate(db: Path | DatabaseUrl) -> None:
+    """Create the tables of a database, or migrate them to this release, so that servers with --no-migrate can start.
+
+    \b
+    Example:
+      runsvc admin migrate --db postgresql://owner@db.example/runsvc
+    """
+    version = _run("migrate", db)
+    click.echo(f"{db} has version {version} of the schema.")
+
+
+def _run(name: str, *arguments: Path | DatabaseUrl) -> Any:
     try:
         function: Callable[..., Any] = getattr(_server(), name)
-        function(*arguments)
+        return function(*arguments)
     except (RunsvcError, OSError) as error:
         raise click.ClickException(clean(str(error))) from error
 

@@ -7,7 +7,6 @@ import os
 import sys
 from datetime import timedelta
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -19,11 +18,15 @@ from runsvc.cli.log_output import LogOutput
 from runsvc.cli.next_command import program_name, target_argument
 from runsvc.cli.render import clean
 from runsvc.cli.security_options import security_options
+from runsvc.cli.store_place import StorePlace
 from runsvc.core.errors import RunsvcError
 from runsvc.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from runsvc.database_url import DatabaseUrl
 
 _log: Final = logging.getLogger("runsvc.cli")
 
@@ -47,10 +50,15 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 )
 @option(
     "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=StorePlace(),
     default=Settings.db,
-    metavar="FILE",
-    help="File of the store. It is created if it does not exist.",
+    metavar="FILE|URL",
+    help="File of the store, created if it does not exist, or the database: postgresql://…",
+)
+@option(
+    "--no-migrate",
+    is_flag=True,
+    help="Refuse a database with an older schema, rather than migrate it.",
 )
 @option(
     "--orphans",
@@ -142,6 +150,11 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
+    "--poll-only",
+    is_flag=True,
+    help="With several servers: poll for changes of the others, without LISTEN and NOTIFY.",
+)
+@option(
     "--insecure-listen",
     is_flag=True,
     help="Allow --listen on addresses that other machines reach, without encryption.",
@@ -167,6 +180,7 @@ def serve(log_level: str, **settings: Any) -> None:
     Examples:
       runsvc serve
       runsvc serve --db /var/lib/runsvc/runs.db --orphans fail
+      runsvc serve --db postgresql://runsvc@db.example/runsvc
       runsvc serve --listen 127.0.0.1:50051,unix:/run/runsvc/runsvc.sock
       runsvc serve --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key --auth-tokens tokens.txt
     """
@@ -179,7 +193,7 @@ def serve(log_level: str, **settings: Any) -> None:
         raise click.ClickException(clean(str(error))) from error
 
 
-def announce(address: str, db: Path) -> None:
+def announce(address: str, db: Path | DatabaseUrl) -> None:
     """Print the server's addresses, and on a terminal commands to try next."""
     click.echo(f"runsvc {__version__} serves on {address.replace(',', ' and ')} ({db})")
     if not is_terminal():

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import CorruptRow, RunNotFound
-from runsvc.store.base import LogEntry
+from runsvc.store.values import LogEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runsvc.core.model import Run
     from runsvc.store.attachments import Abandoned, AnyReleased
-    from runsvc.store.base import Record
     from runsvc.store.queries import DueLeases, DueTimeouts, Orphans, RawById
+    from runsvc.store.values import Record
 
 
 class ExclusiveTransaction(Transaction):

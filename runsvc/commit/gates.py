@@ -2,6 +2,10 @@
 
 Every change that can open a gate is noted, whatever made it. The transaction then settles: the oldest run that waits at
 an open gate moves on, until no gate is open with a run behind it.
+
+A batch finishes every thread, but turns to no further run with a concurrency key once it has moved MOVES runs. The keys
+that it leaves stay in `keys`, and following commands reconsider them. Until then, runs may wait although their key has
+room, and a run that is created with such a key may become active before them. No width is ever exceeded.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.core import lifecycle, queue
+from runsvc.core import queue, stopping
 from runsvc.core.model import ACTIVE, QueueGate, RunStatus
 from runsvc.core.queue import Gated, Limit, ThreadState, Waiting
 
@@ -18,11 +22,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Record, Saved
     from runsvc.store.queue import LimitChange, QueueReads
+    from runsvc.store.values import Record, Saved
 
 #: Waiting runs that are read at once.
 CHUNK: Final = 100
+
+#: Moved runs after which a batch leaves keys to following ones. Other commands wait for tens of milliseconds only.
+MOVES: Final = 200
 
 Thread = tuple[str, str]
 #: Owner and concurrency key.
@@ -63,12 +70,14 @@ class Gates:
         #: Gates that may have opened.
         self.threads: set[Thread] = set()
         self.keys: set[Key] = set()
+        #: The number of runs that have moved on. The transaction counts.
+        self.moved = 0
 
     def note(self, change: Change) -> None:
         """Note a change of a run, after the transaction has kept it."""
         before, run = change
         thread = run.owner, run.thread_id
-        is_stopping = lifecycle.is_stopping(run)
+        is_stopping = stopping.is_stopping(run)
         if is_stopping:
             self._stopping.setdefault(thread, []).append(run.run_id)
         if run.concurrency_key is not None:
@@ -136,18 +145,18 @@ class Gates:
 
     def ready(self, now: datetime) -> Iterator[Waiting]:
         """Yield each queued run that may move on. The caller makes it PENDING before it asks for the next."""
-        while self.threads or self.keys:
+        while self.threads or (self.keys and self.moved < MOVES):
             while self.threads:
                 owner, thread_id = self.threads.pop()
                 for waiting in self.queued(owner, thread_id):
                     if self._is_open(waiting, now):
                         yield waiting
-            if self.keys:
+            if self.keys and self.moved < MOVES:
                 yield from self._ready_with_key(*self.keys.pop(), now)
 
     def _ready_with_key(self, owner: str, key: str, now: datetime) -> Iterator[Waiting]:
         after: datetime | None = None
-        while self._has_room(owner, key):
+        while self.moved < MOVES and self._has_room(owner, key):
             chunk = self._reads.queued_with_key(owner, key, now, after, CHUNK)
             yield from self._open_ones(filter(self._is_queued, chunk), now)
             if len(chunk) < CHUNK:
@@ -160,9 +169,13 @@ class Gates:
             if (waiting.owner, waiting.gated.concurrency_key) == (owner, key)
         ]
         yield from self._open_ones(iter(created), now)
+        if self.moved >= MOVES and self._has_room(owner, key):
+            self.keys.add((owner, key))
 
     def _open_ones(self, waiting: Iterator[Waiting], now: datetime) -> Iterator[Waiting]:
         for each in waiting:
+            if self.moved >= MOVES:
+                return
             if self._is_open(each, now):
                 yield each
             elif not self._has_room(each.owner, each.gated.concurrency_key or ""):
@@ -184,7 +197,7 @@ class Gates:
             queued = (each.run_id for each in self.queued(owner, thread_id))
             first_queued = next((each for each in queued if each not in ended), None)
         is_stopping = facts.after_stop and (
-            any(lifecycle.is_stopping(change.after) for change in staged)
+            any(stopping.is_stopping(change.after) for change in staged)
             or self.stopping(owner, thread_id) is not None
         )
         return ThreadState(active, first_queued, is_stopping)
@@ -213,11 +226,11 @@ class Gates:
 
     def _is_stopping(self, run_id: str) -> bool:
         saved = self._saved.get(run_id)
-        return run_id not in self._removed and (saved is None or lifecycle.is_stopping(saved.run))
+        return run_id not in self._removed and (saved is None or stopping.is_stopping(saved.run))
 
 
 def _may_free(before: Run, after: Run) -> bool:
     """True if a change may open the gate of another run of the thread."""
     if before.status.terminal:
-        return lifecycle.is_stopping(before) and not lifecycle.is_stopping(after)
+        return stopping.is_stopping(before) and not stopping.is_stopping(after)
     return after.status.terminal

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runsvc.commit.candidates import Candidates
-from runsvc.commit.gates import Change, Gates
+from runsvc.commit.effects import Effects
+from runsvc.commit.gates import Change
 from runsvc.commit.lines import Lines
-from runsvc.core import admission, attempts, lifecycle, queue
+from runsvc.commit.staged import Staged
+from runsvc.core import admission, lifecycle, queue
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
-from runsvc.core.model import ACTIVE, LIVE, RunStatus, Stamp, evolve
+from runsvc.core.model import LIVE, RunStatus, Stamp, evolve
 from runsvc.core.run_id import new_id
-from runsvc.store.base import Changes, Creation, LogEntry, Saved
 from runsvc.store.queries import ById
 from runsvc.store.queue import NO_QUEUE, LimitChange
+from runsvc.store.values import Changes, Creation, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
-    from runsvc.core.model import Request, RequestKey, Run, RunSpec
+    from runsvc.core.model import Request, Run, RunSpec
     from runsvc.store.attachments import AttachmentChange
-    from runsvc.store.base import Codec, Encoded, Loaded, Now, Record, WritingStore
+    from runsvc.store.base import Codec, WritingStore
     from runsvc.store.queries import (
         ActiveCount,
         ActiveOnThread,
@@ -32,42 +33,13 @@ if TYPE_CHECKING:
         OwnerActiveCount,
     )
     from runsvc.store.queue import QueueReads
+    from runsvc.store.values import Loaded, Now, Record
 
 T = TypeVar("T")
 
 _TICK = timedelta(microseconds=1)
 #: A number of queued runs that no thread reaches.
 _UNLIMITED = 2**63
-
-
-class Claimable(NamedTuple):
-    """A run that a worker may claim from now on."""
-
-    assistant_id: str | None
-    owner: str
-    #: The only worker that may claim it; None: any worker.
-    worker_id: str | None
-
-
-class _Change(NamedTuple):
-    saved: Saved
-    before: Run | None
-
-
-class _Staged:
-    """The effects of one command, kept apart until its decision has succeeded."""
-
-    __slots__ = ("attachments", "changes", "forgotten", "keeps_time", "limits", "revision", "time")
-
-    def __init__(self, time: datetime, revision: int) -> None:
-        self.time = time
-        self.revision = revision
-        #: Changed runs, and the log entries of removed ones, in order.
-        self.changes: list[_Change | LogEntry] = []
-        self.attachments: list[AttachmentChange] = []
-        self.limits: list[LimitChange] = []
-        self.forgotten = 0
-        self.keeps_time = False
 
 
 class Transaction:
@@ -81,87 +53,51 @@ class Transaction:
         store: WritingStore | None = None,
         lines: Lines | None = None,
     ) -> None:
-        self._time = now.time
-        self._revision = now.revision
+        #: The time at which the batch began.
+        self.begin = now.time
         self._loaded = loaded.records
         self._counts = loaded.counts
         self._codec = codec
         self._decoded = dict(loaded.runs)
-        self._saved: dict[str, Saved] = {}
-        self._created: dict[tuple[str, str], list[str]] = {}
-        #: Growth in active runs, by thread.
-        self._growth: Counter[tuple[str, str]] = Counter()
-        #: Growth in active and queued runs, by owner.
-        self._owner_growth: Counter[str] = Counter()
-        self._requests: dict[RequestKey, tuple[str, bytes]] = {}
-        self._log: list[LogEntry] = []
-        self._deleted: list[str] = []
-        self._forgotten = 0
-        self._keeps_time = False
-        self._attachments: list[AttachmentChange] = []
-        self._limits: list[LimitChange] = []
-        self._staged = _Staged(now.time, now.revision)
         self._store = store
         #: Further reads, as of the start of the transaction.
         self.reads: QueueReads = NO_QUEUE if store is None else store.queue
         self._lines = lines or Lines()
-        self._gates = Gates(self.reads, self._saved, self._created, self._growth)
-        #: False while no run can wait at a gate.
-        self._may_wait = now.may_have_queued
+        #: The effects of the commands so far.
+        self.effects = Effects(now, self.reads)
+        self._gates = self.effects.gates
+        self._staged = Staged(now.time, now.revision)
         #: Where the log entries of the present call begin.
         self._call_begin = 0
         #: The runs that claims may hand out.
         self.candidates = Candidates(self.reads)
-        #: Runs that became claimable.
-        self.claimable: list[Claimable] = []
-        #: The earliest not_before that a changed run waits for.
-        self.wakes_at: datetime | None = None
-        #: Runs whose progress or metadata changed without a log entry.
-        self.progressed: dict[str, Run] = {}
 
     def apply(self, decide: Callable[..., T]) -> T:
         """Run a command's decision and keep its effects, unless it raises."""
-        staged = self._staged = _Staged(self._time, self._revision)
+        staged = self._staged = Staged(self.effects.time, self.effects.revision)
         answer = decide(self)
-        self._call_begin = len(self._log)
-        self._merge(staged)
+        self._call_begin = len(self.effects.log)
+        self.effects.merge(staged)
         return answer
 
     def settle(self) -> None:
-        """Make every queued run PENDING whose gates the last command has opened. An error fails the whole batch."""
+        """Make the queued runs PENDING whose gates the last command has opened. An error fails the whole batch."""
         gates = self._gates
         if not (gates.threads or gates.keys):
             return
-        if not self._may_wait:
+        if not self.effects.may_wait:
             gates.threads.clear()
             gates.keys.clear()
             return
-        for waiting in gates.ready(self._time):
+        for waiting in gates.ready(self.effects.time):
             self._promote(waiting.run_id)
-        for number in range(self._call_begin, len(self._log)):
-            self._log[number] = self._log[number]._replace(call_end=self._revision)
+        log = self.effects.log
+        for number in range(self._call_begin, len(log)):
+            log[number] = log[number]._replace(call_end=self.effects.revision)
 
     def changes(self) -> Changes | None:
         """The changes to save; None if there are none."""
-        if not (
-            self._saved
-            or self._log
-            or self._forgotten
-            or self._keeps_time
-            or self._attachments
-            or self._limits
-        ):
-            return None
-        return Changes(
-            time=self._time,
-            revision=self._revision,
-            runs=list(self._saved.values()),
-            log=self._log,
-            deleted=self._deleted,
-            forgotten=self._forgotten,
-            attachments=self._attachments,
-            limits=self._limits,
-        )
+        return self.effects.changes()
 
     @property
     def time(self) -> datetime:
@@ -189,7 +125,7 @@ class Transaction:
         for run in self._created_live(query.owner, query.thread_id):
             return run
         for record in self._loaded[query]:
-            saved = self._saved.get(record.run_id)
+            saved = self.effects.saved.get(record.run_id)
             found = record if saved is None else saved.run
             if found.status in LIVE:
                 return found
@@ -197,17 +133,17 @@ class Transaction:
 
     def count_active(self, query: ActiveCount) -> int:
         """The number of a thread's active runs."""
-        return self._counts[query] + self._growth[query.owner, query.thread_id]
+        return self._counts[query] + self.effects.growth[query.owner, query.thread_id]
 
     def count_owner_active(self, query: OwnerActiveCount) -> int:
         """The number of an owner's active and queued runs, counted up to the limit of the query."""
-        return self._counts[query] + self._owner_growth[query.owner]
+        return self._counts[query] + self.effects.owner_growth[query.owner]
 
     def replay(self, query: ByRequest, spec_hash: bytes) -> Run | None:
         """The run that an earlier call with this request_id created, if any. Raise RequestIdReused."""
-        if (created := self._requests.get(query.key)) is not None:
+        if (created := self.effects.requests.get(query.key)) is not None:
             run_id, known_hash = created
-            return _same_spec(self._saved[run_id].run, known_hash, spec_hash)
+            return _same_spec(self.effects.saved[run_id].run, known_hash, spec_hash)
         for record in self._loaded[query]:
             return _same_spec(self._current(record), record.spec_hash, spec_hash)
         return None
@@ -270,7 +206,7 @@ class Transaction:
 
     def find(self, run_id: str) -> Run | None:
         """A run that the command did not know beforehand; None if it does not exist. Raise CorruptRow."""
-        if (saved := self._saved.get(run_id)) is not None:
+        if (saved := self.effects.saved.get(run_id)) is not None:
             return saved.run
         if self._store is None:
             return None
@@ -283,18 +219,23 @@ class Transaction:
 
     def kwargs(self, run_id: str) -> bytes:
         """The kwargs of a run."""
-        saved = self._saved.get(run_id)
+        saved = self.effects.saved.get(run_id)
         created = saved.creation if saved else None
         return self.reads.kwargs(run_id) if created is None else created.kwargs
 
     def claimed(self, claim_id: str) -> list[str]:
         """Ids of the runs that were handed out under a request_id, by any worker."""
-        here = (run_id for run_id, saved in self._saved.items() if saved.run.claim_id == claim_id)
+        saved = self.effects.saved
+        here = (run_id for run_id, each in saved.items() if each.run.claim_id == claim_id)
         return list(dict.fromkeys((*self.reads.claimed(claim_id), *here)))
 
     def reconsider(self, owner: str, thread_id: str) -> None:
         """Check the gates of a thread's queued runs after this command."""
         self._gates.threads.add((owner, thread_id))
+
+    def reconsider_keys(self, keys: Collection[tuple[str, str]]) -> None:
+        """Check the gates of the queued runs with these keys, each with its owner, after this command."""
+        self._gates.keys.update(keys)
 
     def set_limit(self, change: LimitChange) -> None:
         """Set or remove a concurrency limit."""
@@ -305,9 +246,7 @@ class Transaction:
         if facts is None:
             return False
         changes = self._staged.changes
-        staged = [
-            Change(each.before, each.saved.run) for each in changes if isinstance(each, _Change)
-        ]
+        staged = [Change(each.stored, each.run) for each in changes if isinstance(each, Saved)]
         gate = self._gates.closed(facts, owner, spec.thread_id, self._staged.time, staged=staged)
         return gate is not None
 
@@ -319,9 +258,10 @@ class Transaction:
             return
         if run is None or run.status is not RunStatus.QUEUED:
             return
-        staged = self._staged = _Staged(self._time, self._revision)
+        staged = self._staged = Staged(self.effects.time, self.effects.revision)
         self.save(run, queue.promote(run, self.stamp()))
-        self._merge(staged)
+        self.effects.merge(staged)
+        self._gates.moved += 1
 
     def attach(self, *changes: AttachmentChange) -> None:
         """Change attachments. Queries of this transaction do not see the change."""
@@ -336,90 +276,28 @@ class Transaction:
     ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
+        # A body is shared only by states of one revision.
         only_activity = (
             before is not None
+            and run.revision == before.revision
             and encoded.body is self._codec.encode(before).body
             and run.turn == before.turn
             and run.claim_id == before.claim_id
         )
-        saved = Saved(run, encoded, creation, only_activity, result)
-        staged.changes.append(_Change(saved, before))
+        staged.changes.append(Saved(run, encoded, creation, only_activity, result, before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 
-    def _merge(self, staged: _Staged) -> None:
-        self._time, self._revision = staged.time, staged.revision
-        self._forgotten = max(self._forgotten, staged.forgotten)
-        self._keeps_time |= staged.keeps_time
-        self._attachments += staged.attachments
-        for limit in staged.limits:
-            self._limits.append(limit)
-            self._gates.change_limit(limit)
-        for change in staged.changes:
-            if isinstance(change, LogEntry):
-                self._deleted.append(change.run_id)
-                self._log.append(change)
-            else:
-                self._keep(change)
-
-    def _keep(self, change: _Change) -> None:
-        (run, encoded, creation, only_activity, result), before = change
-        previous_status = before.status if before else None
-        growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
-        self._owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
-        if growth:
-            self._growth[run.owner, run.thread_id] += growth
-        if run.started_at is None:
-            self._note_waiting(before, run)
-        if before is None or run.revision != before.revision:
-            self._log.append(self._entry(run, encoded, previous_status))
-        elif run.progress != before.progress or run.metadata != before.metadata:
-            self.progressed[run.run_id] = run
-        if creation is not None:
-            self._created.setdefault((run.owner, run.thread_id), []).append(run.run_id)
-            if creation.request is not None:
-                self._requests[creation.request.key] = run.run_id, creation.request.spec_hash
-        elif (earlier := self._saved.get(run.run_id)) is not None:
-            creation = earlier.creation
-            only_activity &= earlier.only_activity
-            result = earlier.result if result is None else result
-        self._saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
-        if run.ended_at is not None or run.concurrency_key is not None:
-            self._gates.note(Change(before, run))
-
-    def _note_waiting(self, before: Run | None, run: Run) -> None:
-        """Note a run that became claimable, or queued, or that waits for its time."""
-        if run.status is RunStatus.QUEUED:
-            self._may_wait = True
-        elif attempts.awaits_claim(run) and not (before and attempts.awaits_claim(before)):
-            self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
-        if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
-            self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
-
-    def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
-        return LogEntry(
-            revision=run.revision,
-            call_end=self._revision,
-            run_id=run.run_id,
-            owner=run.owner,
-            thread_id=run.thread_id,
-            assistant_id=run.assistant_id,
-            status=run.status,
-            previous_status=previous_status,
-            deleted=False,
-            body=b"".join(encoded),
-        )
-
     def _current(self, record: Record) -> Run:
-        if (saved := self._saved.get(record.run_id)) is not None:
+        if (saved := self.effects.saved.get(record.run_id)) is not None:
             return saved.run
         if (run := self._decoded.get(record.run_id)) is None:
             run = self._decoded[record.run_id] = self._codec.decode(record)
         return run
 
     def _created_live(self, owner: str, thread_id: str) -> Iterator[Run]:
-        created = reversed(self._created.get((owner, thread_id), []))
-        return filter(_is_live, (self._saved[run_id].run for run_id in created))
+        created = reversed(self.effects.created.get((owner, thread_id), []))
+        return filter(_is_live, (self.effects.saved[run_id].run for run_id in created))
 
 
 def _same_spec(run: Run, known_hash: bytes | None, spec_hash: bytes) -> Run:

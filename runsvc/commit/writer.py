@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from runsvc.commit.command import MAX_COMMANDS, HandOut
@@ -37,8 +38,12 @@ MAX_DELAY: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """When a batch is complete. Its number of commands is limited by MAX_COMMANDS."""
+    """When a batch is complete."""
 
+    #: Maximum number of commands of a batch.
+    max_commands: int = MAX_COMMANDS
+    #: Add the commands that arrived while the batch waited for the store's lock, and do not wait for others before.
+    late: bool = False
     #: Maximum bytes of a batch, unless its only command is larger.
     max_bytes: int = 4 << 20
     #: Loop turns without a new command after which no more are expected.
@@ -50,6 +55,8 @@ class Batching:
 
 
 DEFAULT_BATCHING: Final = Batching()
+#: For a store that several servers write: the wait for its lock collects the batch.
+LATE_BATCHING: Final = Batching(max_commands=4 * MAX_COMMANDS, late=True)
 
 
 class _Call(NamedTuple):
@@ -112,10 +119,10 @@ class Writer:
             raise ServerDraining
         now = self._monotonic()
         if self._is_full() or (
-            len(self._waiting) >= MAX_COMMANDS
+            len(self._waiting) >= self._batching.max_commands
             # Heartbeats and background jobs keep runs alive and end them in time.
             and not (command.is_deferrable or command.is_exclusive)
-            and now - self._waiting[0].at > self._max_delay
+            and now - self._first_at(now) > self._max_delay
         ):
             raise Overloaded
         answer: asyncio.Future[T] = self._loop.create_future()
@@ -137,14 +144,21 @@ class Writer:
         waiting = len(self._waiting)
         return waiting >= self._max_waiting or self._waiting_bytes > self._max_waiting_bytes
 
+    def _first_at(self, now: float) -> float:
+        """When the first waiting command was submitted. The writer's thread may take it at this moment."""
+        try:
+            return self._waiting[0].at
+        except IndexError:
+            return now
+
     def _collect(self) -> None:
         if self._busy:
             return
-        if self._closing or len(self._waiting) >= MAX_COMMANDS:
+        if self._closing or len(self._waiting) >= self._batching.max_commands:
             self._hand_over()
         elif not self._urgent:
             self._linger()
-        elif self._alone:
+        elif self._alone or self._batching.late:
             self._hand_over()
         elif not self._polling:
             self._polling = True
@@ -175,15 +189,21 @@ class Writer:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        if batch := self._take_batch():
+        batch: list[_Call] = []
+        self._discount(self._take(batch))
+        if batch:
             self._busy = True
             self._idle.clear()
             self._inbox.put(batch)
 
-    def _take_batch(self) -> list[_Call]:
-        batch: list[_Call] = []
-        size = 0
-        while self._waiting and len(batch) < MAX_COMMANDS:
+    def _take(self, batch: list[_Call]) -> list[_Call]:
+        """Move waiting commands to a batch. Return all that do not wait any more, with those whose callers have gone.
+
+        The writer's thread does so only while it has a batch, and the loop only while it has none.
+        """
+        taken: list[_Call] = []
+        size = sum(call.command.size for call in batch)
+        while self._waiting and len(batch) < self._batching.max_commands:
             command, answer, _ = self._waiting[0]
             if command.outlives_caller or not answer.done():
                 if batch and (
@@ -194,18 +214,32 @@ class Writer:
                     break
                 size += command.size
                 batch.append(self._waiting[0])
-            self._waiting.popleft()
+            taken.append(self._waiting.popleft())
+        return taken
+
+    def _discount(self, taken: list[_Call]) -> None:
+        """Subtract commands from the counts, which belong to the loop."""
+        for command, _, _ in taken:
             self._waiting_bytes -= command.size
             self._urgent -= not command.is_deferrable
-        return batch
 
     def _work(self) -> None:
         while (batch := self._inbox.get()) is not None:
             waited = self._monotonic() - batch[0].at
-            committed = self._group.run([call.command for call in batch], waited)
-            self._loop.call_soon_threadsafe(self._answer, batch, committed)
+            commands = [call.command for call in batch]
+            drawn: list[_Call] = []
+            draw = partial(self._draw, batch, drawn) if self._batching.late else None
+            committed = self._group.run(commands, waited, draw)
+            self._loop.call_soon_threadsafe(self._answer, batch, drawn, committed)
 
-    def _answer(self, batch: list[_Call], committed: Committed) -> None:
+    def _draw(self, batch: list[_Call], drawn: list[_Call]) -> list[AnyCommand[Any]]:
+        """Add waiting commands to a batch whose transaction has begun, and return them."""
+        present = len(batch)
+        drawn += self._take(batch)
+        return [call.command for call in batch[present:]]
+
+    def _answer(self, batch: list[_Call], drawn: list[_Call], committed: Committed) -> None:
+        self._discount(drawn)
         try:
             self._publish(committed)
         finally:

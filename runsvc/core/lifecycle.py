@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core import attempts
+from runsvc.core import attempts, stopping
 from runsvc.core.attempts import check_holder
-from runsvc.core.errors import InvalidTransition, NotCancelled, RunActive, RunEnded
+from runsvc.core.errors import InvalidTransition, RunActive, RunEnded
 from runsvc.core.model import (
     ACTIVE,
     CancelAction,
@@ -109,7 +109,7 @@ def report(
     """
     check_holder(run, worker_id, attempt, starts=to is RunStatus.RUNNING)
     if run.status is to:
-        return _acknowledge(run, at, error=error, stop_reason=stop_reason)
+        return stopping.acknowledge(run, at, error=error, stop_reason=stop_reason)
     if to not in TRANSITIONS[run.status]:
         raise InvalidTransition(run.run_id, run.status, to)
     if to is RunStatus.RUNNING:
@@ -207,25 +207,6 @@ def supersede(run: Run, action: CancelAction, at: Stamp, *, by: str, requested_b
     )
 
 
-def acknowledge_cancel(
-    run: Run,
-    at: Stamp,
-    *,
-    worker_id: str | None,
-    stop_reason: str | None = None,
-    progress: Progress | None = None,
-    attempt: int | None = None,
-) -> Run:
-    """Record that the executor of a cancelled run has stopped, with the final usage.
-
-    A repeated acknowledgement only adds final usage that is missing. Raise NotHolder, NotCancelled, InvalidRequest.
-    """
-    check_holder(run, worker_id, attempt)
-    if run.cancellation is None:
-        raise NotCancelled(run.run_id, run.status, RunStatus.INTERRUPTED)
-    return add_final_progress(_acknowledge(run, at, stop_reason=stop_reason), progress, at)
-
-
 def heartbeat(run: Run, *, worker_id: str | None, attempt: int | None = None) -> Run:
     """Accept a heartbeat: return the same run. Raise NotHolder, RunEnded.
 
@@ -244,7 +225,7 @@ def renew(run: Run, at: Stamp, *, ttl: timedelta | None = None) -> Run:
     """
     if ttl is None and run.lease is not None:
         ttl = run.lease.ttl
-    if run.worker_id is None or (run.status.terminal and not awaits_acknowledgement(run)):
+    if run.worker_id is None or (run.status.terminal and not stopping.awaits_acknowledgement(run)):
         return run
     return run if ttl is None else evolve(run, lease=lease_of(ttl, at))
 
@@ -259,7 +240,7 @@ def expire(
     `lease_end` is the end of the lease: expires_at, or later if the service did not accept renewals all the time.
     """
     if run.status.terminal:
-        return _presume_stopped(run, at) if lease_end and lease_end <= by else run
+        return stopping.presume_stopped(run, at) if lease_end and lease_end <= by else run
     limit, lease = limit_of(run), run.lease
     if limit is not None and limit_end is not None and limit_end <= by:
         error = f"The run was {run.status.name} for longer than its timeout of {_seconds(limit.length)}."
@@ -270,14 +251,6 @@ def expire(
             return attempts.retry(run, at, reason=StatusReason.LEASE_EXPIRED, error=error)
         return _advance(run, RunStatus.ERROR, at, reason=StatusReason.LEASE_EXPIRED, error=error)
     return run
-
-
-def give_up(run: Run, at: Stamp, *, by: datetime) -> Run:
-    """Take the executor of a cancelled run without a lease as stopped, if the cancel came at or before the time."""
-    since = stopping_since(run)
-    if since is None or since > by or run.lease is not None:
-        return run
-    return _presume_stopped(run, at)
 
 
 def ends_without_clients(run: Run) -> bool:
@@ -325,57 +298,8 @@ def check_deletable(run_id: str, status: RunStatus) -> None:
         raise RunActive(run_id, status, status)
 
 
-def awaits_acknowledgement(run: Run) -> bool:
-    """Return True if the executor of a cancelled run had started and has not acknowledged yet."""
-    return (
-        run.cancellation is not None
-        and run.cancellation.acknowledged_at is None
-        and run.started_at is not None
-    )
-
-
-def is_stopping(run: Run) -> bool:
-    """Return True if the executor of a cancelled run may still be at work."""
-    return (
-        awaits_acknowledgement(run)
-        and run.cancellation is not None
-        and run.cancellation.presumed_stopped_at is None
-    )
-
-
-def stopping_since(run: Run) -> datetime | None:
-    """The time of the cancel of a run whose executor may still be at work."""
-    return run.cancellation.requested_at if run.cancellation and is_stopping(run) else None
-
-
-def _presume_stopped(run: Run, at: Stamp) -> Run:
-    if not is_stopping(run) or run.cancellation is None:
-        return run
-    return evolve(
-        run,
-        updated_at=at.time,
-        cancellation=evolve(run.cancellation, presumed_stopped_at=at.time),
-    )
-
-
 def _seconds(length: timedelta) -> str:
     return f"{length.total_seconds():g} s"
-
-
-def _acknowledge(
-    run: Run, at: Stamp, *, error: str | None = None, stop_reason: str | None = None
-) -> Run:
-    """Record that the executor of a cancelled run has stopped. Any other run stays as it is."""
-    if run.cancellation is None or run.cancellation.acknowledged_at is not None:
-        return run
-    return evolve(
-        run,
-        revision=at.revision,
-        updated_at=at.time,
-        error=error,
-        stop_reason=stop_reason,
-        cancellation=evolve(run.cancellation, acknowledged_at=at.time),
-    )
 
 
 def _advance(

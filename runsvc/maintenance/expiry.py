@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.core import lifecycle
+from runsvc.core import lifecycle, stopping
 from runsvc.core.errors import CorruptRow, OutcomeUnknown, Overloaded, StoreUnavailable
 from runsvc.core.lines import end_line
 from runsvc.core.terms import limit_of
@@ -149,7 +149,7 @@ def _give_up_silent(
         # A run that cannot be read stays as it is until an operator removes it.
         with suppress(CorruptRow):
             if (run := tx.find(run_id)) is not None:
-                tx.save(run, lifecycle.give_up(run, tx.stamp(), by=by))
+                tx.save(run, stopping.give_up(run, tx.stamp(), by=by))
 
 
 def _end_if_expired(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from random import uniform
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.command import ExclusiveCommand
+from runsvc.commit.command import Command
+from runsvc.core import attempts
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import RunStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.commit.group_commit import Committed
+    from runsvc.commit.transaction import Transaction
     from runsvc.commit.writer import Writer
     from runsvc.store.queue import Wake
     from runsvc.timekeeper import Timekeeper
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
 #: Pause between two passes, so that runs with nearly the same time share one.
 INTERVAL: Final = timedelta(milliseconds=5)
 #: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
-LIMIT: Final = 200
+LIMIT: Final = 100
 #: The longest wait, in seconds, before the clock is read again: it may have been set.
 _LONGEST_WAIT: Final = 1.0
+#: The same where other servers write the store, at random between these, so that the servers do not search at once.
+SHARED_WAIT: Final = 0.2, 0.3
 
 
 class Pass(NamedTuple):
@@ -39,10 +44,19 @@ class Pass(NamedTuple):
 class Wakes:
     """Moves runs on at their time. Belongs to the event loop."""
 
-    def __init__(self, writer: Writer, timekeeper: Timekeeper, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        timekeeper: Timekeeper,
+        *,
+        limit: int = LIMIT,
+        is_shared: bool = False,
+    ) -> None:
+        """is_shared: other servers write the store, so it is searched at intervals for their runs."""
         self._writer = writer
         self._timekeeper = timekeeper
         self._limit = limit
+        self._is_shared = is_shared
         #: Runs up to here have had their time. Those among them that still wait do so at another gate.
         self._position: Wake | None = None
         #: The time of the next run, which may have moved on already; None: no run waits for its time.
@@ -65,13 +79,20 @@ class Wakes:
             pass
 
     async def _due(self) -> None:
+        if self._is_shared:
+            seconds = min(self._seconds_left(), uniform(*SHARED_WAIT))
+            await self._change_or(seconds)
+            return
         while not self._is_first and (seconds := self._seconds_left()) > 0:
-            self._changed.clear()
-            try:
+            await self._change_or(seconds)
+
+    async def _change_or(self, seconds: float) -> None:
+        """Wait for these seconds, or until an earlier run is noted."""
+        self._changed.clear()
+        if seconds > 0:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
-            except TimeoutError:
-                continue
 
     def _seconds_left(self) -> float:
         if self._next is None:
@@ -85,9 +106,8 @@ class Wakes:
         # Runs that are saved during the pass are noted again.
         self._next = None
         self._is_first = True
-        result = await self._writer.submit(
-            ExclusiveCommand(lambda tx: wake(tx, position, self._limit))
-        )
+        # It shares a batch with other commands. On a busy server, a batch of its own would come later.
+        result = await self._writer.submit(Command(lambda tx: wake(tx, position, self._limit)))
         self._is_first = False
         self._position = result.position
         if result.next is not None:
@@ -95,17 +115,21 @@ class Wakes:
         return result.next is not None and result.next <= self._timekeeper.machine()
 
 
-def wake(tx: ExclusiveTransaction, after: Wake | None, limit: int) -> Pass:
-    """Move on the runs after a position whose time has come."""
+def wake(tx: Transaction, after: Wake | None, limit: int) -> Pass:
+    """Move on the runs after a position whose time has come.
+
+    The reads lack the runs that began to wait in this batch. Their time is after its begin, and so after the position
+    that this pass returns.
+    """
     for each in tx.reads.waking(after, limit + 1):
-        if each.at > tx.time or limit == 0:
+        if each.at > tx.begin or limit == 0:
             return Pass(after, each.at)
         _wake_one(tx, each.run_id)
         after, limit = each, limit - 1
     return Pass(after, None)
 
 
-def _wake_one(tx: ExclusiveTransaction, run_id: str) -> None:
+def _wake_one(tx: Transaction, run_id: str) -> None:
     try:
         run = tx.find(run_id)
     except CorruptRow:
@@ -114,5 +138,8 @@ def _wake_one(tx: ExclusiveTransaction, run_id: str) -> None:
         return
     if run.status is RunStatus.QUEUED:
         tx.reconsider(run.owner, run.thread_id)
+    elif attempts.awaits_claim(run):
+        # Another server has moved it on, and a claim may wait at this one.
+        tx.effects.note_claimable(run)
     else:
         tx.save(run, tx.with_turn(run))

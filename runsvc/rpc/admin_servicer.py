@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runsvc.admin import Selection
 from runsvc.core.lines import end_line
 from runsvc.settings import ORPHAN_ERROR
+from runsvc.usecases.admin import Selection
 from runsvc.v1 import admin_service_pb2 as pb
 from runsvc.wire.convert import fitting, to_message
 from runsvc.wire.creation import KEY_LENGTH
 from runsvc.wire.validation import Check
 
 if TYPE_CHECKING:
-    from runsvc.admin import Admin
     from runsvc.auth.caller import Caller
     from runsvc.rpc.audit import Audit
+    from runsvc.usecases.admin import Admin
 
 
 class AdminServicer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from runsvc.commit.candidates import Wanted
 from runsvc.core.lines import end_line
 from runsvc.core.model import Progress
-from runsvc.dispatch import Claim
+from runsvc.usecases.dispatch import Claim
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.wire import page_token
 from runsvc.wire.answer import record_field, run_field, with_result
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from runsvc.auth.caller import Caller
     from runsvc.core.model import Report as RunReport
     from runsvc.core.model import Request, Run, RunSpec, RunStatus
-    from runsvc.dispatch import Answer, Dispatch
-    from runsvc.manager import Reported, RunManager
     from runsvc.rpc.audit import Audit
     from runsvc.rpc.connections import Connections
     from runsvc.store.base import Codec
+    from runsvc.usecases.dispatch import Answer, Dispatch
+    from runsvc.usecases.manager import Reported, RunManager
     from runsvc.watch.stream import Watches
     from runsvc.wire.report import StatusReport
 

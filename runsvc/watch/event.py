@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from runsvc.store.base import LogEntry, Record
+    from runsvc.store.values import LogEntry, Record
 
 
 class StatusEvent(IntEnum):

@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from runsvc.store.base import TopicKind
+from runsvc.store.values import TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import LogEntry, Topic
+    from runsvc.store.shared import Progressed
+    from runsvc.store.values import LogEntry, Topic
 
 #: Largest size of the recent log, in bytes.
 CAPACITY: Final = 16 << 20
@@ -31,7 +32,7 @@ def name_of(topic: Topic) -> str:
     return f"{topic.kind.value}\0{topic.key}" + ("" if scope is None else f"\0{scope}")
 
 
-def names_of(subject: LogEntry | Run) -> list[str]:
+def names_of(subject: LogEntry | Run | Progressed) -> list[str]:
     """The names of all topics that a change of this run belongs to."""
     owner, assistant_id = subject.owner, subject.assistant_id
     names = [

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.core import lifecycle
-from runsvc.store.base import LogEntry
+from runsvc.core import stopping
+from runsvc.store.values import LogEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runsvc.core.model import Lease
-    from runsvc.store.base import Codec, Record
+    from runsvc.store.base import Codec
+    from runsvc.store.values import Record
     from runsvc.watch.event import Event
 
 
@@ -47,7 +48,7 @@ class RunEnd:
         if not self.until_acknowledged:
             return FINAL
         run = self.codec.decode(state)
-        return Outlook(False, run.lease) if lifecycle.awaits_acknowledgement(run) else FINAL
+        return Outlook(False, run.lease) if stopping.awaits_acknowledgement(run) else FINAL
 
     def cut(self, changes: Sequence[Event]) -> tuple[Sequence[Event], Outlook]:
         """The changes up to the one that completes the watch, and the outlook after them. Raise CorruptRow."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runsvc.core.queue import Queue
-    from runsvc.store.base import Record
+    from runsvc.store.values import Record
 
 _DELIMITED: Final = 2
 

@@ -11,12 +11,12 @@ from google.protobuf.struct_pb2 import Struct
 
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import Run
-from runsvc.store.base import COLUMNS, Encoded, Record
+from runsvc.store.values import COLUMNS, Encoded, Record
 from runsvc.v1 import run_pb2
 from runsvc.wire.convert import activity_message, body_message, merge, merge_stored, to_run
 
 if TYPE_CHECKING:
-    from runsvc.store.base import LogEntry
+    from runsvc.store.values import LogEntry
 
 #: The fields that `activity` holds.
 _ACTIVITY: Final = ("updated_at", "progress", "lease")

@@ -5,7 +5,6 @@ Runs that are already encoded go into answers unchanged, in answer.py.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,13 +19,12 @@ from runsvc.core.model import (
     Handover,
     Lease,
     MultitaskStrategy,
-    Progress,
     Retry,
     Run,
     RunStatus,
     StatusReason,
 )
-from runsvc.store.base import LogEntry, Record
+from runsvc.store.values import LogEntry, Record
 from runsvc.v1 import run_pb2, run_service_pb2
 from runsvc.wire import usage
 
@@ -50,10 +48,6 @@ _ACTIONS: Final = {int(member): member for member in CancelAction}
 _HANDOVERS: Final = {int(member): member for member in Handover}
 _MODES: Final = {int(member): member for member in DisconnectMode}
 _STRATEGIES: Final = {int(member): member for member in MultitaskStrategy}
-
-_REPORTED: Final = tuple(
-    field.name for field in fields(Progress) if field.name not in ("by_model", "final")
-)
 
 
 def to_message(run: Run) -> run_pb2.Run:
@@ -133,11 +127,6 @@ def fitting(runs: Iterable[run_pb2.Run]) -> list[run_pb2.Run]:
     return answer
 
 
-def progress_from(message: run_pb2.Progress) -> Progress:
-    """The usage in a report. The report itself does not decide whether it is final."""
-    return Progress(**_reported(message) | {"final": False})
-
-
 def to_datetime(stamp: Timestamp) -> datetime:
     """The time of a timestamp, to the microsecond. Raise OverflowError beyond the years 1 to 9999."""
     return _EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
@@ -196,22 +185,10 @@ def _set_parts(message: run_pb2.Run, run: Run) -> None:
 def _set_activity(message: run_pb2.Run, run: Run) -> None:
     _set_timestamp(message.updated_at, run.updated_at)
     if run.progress is not None:
-        _set_progress(message.progress, run.progress)
+        usage.write_progress(message.progress, run.progress)
     if run.lease is not None:
         _set_duration(message.lease.ttl, run.lease.ttl)
         _set_timestamp(message.lease.expires_at, run.lease.expires_at)
-
-
-def _set_progress(message: run_pb2.Progress, progress: Progress) -> None:
-    # An empty report is still present.
-    message.SetInParent()
-    for name in _REPORTED:
-        if (value := getattr(progress, name)) is not None:
-            setattr(message, name, value)
-    if progress.by_model is not None:
-        usage.write(message.by_model, progress.by_model)
-    if progress.final:
-        message.final = True
 
 
 def _set_retry(message: run_pb2.Retry, retry: Retry) -> None:
@@ -310,7 +287,7 @@ def to_run(
         stop_reason=message.stop_reason or None,
         cancellation=_to_cancellation(message.cancellation) if has("cancellation") else None,
         metadata=message.metadata.SerializeToString() if has("metadata") else b"",
-        progress=_to_progress(message.progress) if has("progress") else None,
+        progress=usage.read_progress(message.progress) if has("progress") else None,
         progress_sequence=progress_sequence,
         worker_id=message.worker_id or None,
         lease=_to_lease(message.lease) if has("lease") else None,
@@ -337,18 +314,6 @@ def to_run(
 def _to_retry(message: run_pb2.Retry) -> Retry:
     backoff = to_timedelta(message.backoff) if message.HasField("backoff") else None
     return Retry(message.max_attempts, backoff, message.released)
-
-
-def _to_progress(message: run_pb2.Progress) -> Progress:
-    return Progress(**_reported(message))
-
-
-def _reported(message: run_pb2.Progress) -> dict[str, Any]:
-    # Field names equal those of the domain, and most reports set few of them.
-    reported = {field.name: value for field, value in message.ListFields()}
-    if "by_model" in reported:
-        reported["by_model"] = usage.read(message.by_model)
-    return reported
 
 
 def _to_cancellation(message: run_pb2.Cancellation) -> Cancellation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.fifo_cache import FifoCache
-from runsvc.store.base import LogEntry
+from runsvc.store.values import LogEntry
 from runsvc.wire.convert import to_response
 
 if TYPE_CHECKING:

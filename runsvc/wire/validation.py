@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from runsvc.core.model import ACTIVE, CancelAction, Progress, RunStatus
 from runsvc.core.progress import FIGURES, MODELS_LIMIT
 from runsvc.wire import page_token
-from runsvc.wire.convert import progress_from
 from runsvc.wire.fields import Fields, Lengths
+from runsvc.wire.usage import progress_from
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from runsvc.store.base import Topic, TopicKind
+from runsvc.store.values import Topic, TopicKind
 from runsvc.watch.stream import HEARTBEAT_INTERVAL, WatchRequest
 from runsvc.wire.fields import MOMENT, Lengths
 from runsvc.wire.validation import MAX_INTEGER, Check

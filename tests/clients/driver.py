@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -15,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 DRIVERS = ROOT / ".tools/drivers"
 
 #: Timeout of a driver's answer, in seconds.
-LIMIT = 30
+LIMIT = PATIENCE
 
 
 class Driver:

@@ -28,7 +28,7 @@ async def run_scenario(scenario: str, languages: list[str], folder: Path) -> lis
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 async def test_answers_match_the_transcript(
     language: str,
     scenario: str,

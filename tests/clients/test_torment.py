@@ -156,7 +156,7 @@ async def running(client: Client) -> list[str]:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(15, id="short", marks=[pytest.mark.clients, pytest.mark.timeout(300)]),
+        pytest.param(15, id="short", marks=[pytest.mark.clients, pytest.mark.timeout(900)]),
         pytest.param(240, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1_200)]),
     ],
 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.store.memory import MemoryStore
+from runsvc.store.postgres import PostgresStore
 from runsvc.store.sqlite import SqliteStore
 from tests.conformance.driver import CODEC, Driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from runsvc.store.base import Store
 
@@ -23,14 +23,19 @@ class StoreCase:
     """An engine; `durable` means that its data survives closing it."""
 
     name: str
-    make: Callable[[Path], Store]
+    make: Callable[[Any], Store]
     durable: bool
+    #: The fixture that says where the store is: the argument of `make`.
+    place: str = "tmp_path"
 
 
 CASES = (
     # Not durable by design: the data ends with the process.
     StoreCase("memory", lambda _: MemoryStore(), durable=False),
     StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db", CODEC), durable=True),
+    StoreCase(
+        "postgres", lambda url: PostgresStore(url, CODEC), durable=True, place="postgres_url"
+    ),
 )
 DURABLE = tuple(case for case in CASES if case.durable)
 
@@ -42,8 +47,13 @@ def case(request: pytest.FixtureRequest) -> StoreCase:
 
 
 @pytest.fixture
-async def store(case: StoreCase, tmp_path: Path) -> AsyncIterator[Store]:
-    store = case.make(tmp_path)
+def place(case: StoreCase, request: pytest.FixtureRequest) -> object:
+    return request.getfixturevalue(case.place)
+
+
+@pytest.fixture
+async def store(case: StoreCase, place: object) -> AsyncIterator[Store]:
+    store = case.make(place)
     await store.open()
     yield store
     await store.close()
@@ -56,14 +66,14 @@ def driver(store: Store) -> Driver:
 
 @pytest.fixture
 async def reopen(
-    case: StoreCase, tmp_path: Path, store: Store
+    case: StoreCase, place: object, store: Store
 ) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
     """Close the store and open another on the same data. For durable cases."""
     opened = [store]
 
     async def reopened() -> Store:
         await opened[-1].close()
-        opened.append(case.make(tmp_path))
+        opened.append(case.make(place))
         await opened[-1].open()
         return opened[-1]
 

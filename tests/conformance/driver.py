@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runsvc.commit.command import Command, ExclusiveCommand
 from runsvc.commit.group_commit import GroupCommit
-from runsvc.core import lifecycle
+from runsvc.core import lifecycle, stopping
 from runsvc.core.model import CancelAction, Progress, Request, RequestKey, Run, RunSpec, RunStatus
-from runsvc.store.base import Topic, TopicKind
 from runsvc.store.queries import ActiveOnThread, ById, RawById
+from runsvc.store.values import Topic, TopicKind
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Stamp
-    from runsvc.store.base import Record, Store
+    from runsvc.store.base import Store
     from runsvc.store.queries import Query
+    from runsvc.store.values import Record
 
 T = TypeVar("T")
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 CODEC = RunCodec()
+#: The kwargs of a run: an encoded Struct with one empty field.
+INPUT = b"\x0a\x00"
 
 OWNER = "o"
 ALL = Topic(TopicKind.ALL, OWNER)
@@ -117,7 +120,7 @@ class Driver:
 
     def acknowledge(self, run: Run) -> Run:
         return self.change(
-            run, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id=run.worker_id)
+            run, lambda run, at: stopping.acknowledge_cancel(run, at, worker_id=run.worker_id)
         )
 
     def displace(self, thread_id: str = "t", owner: str = OWNER) -> tuple[Run, Sequence[Run]]:

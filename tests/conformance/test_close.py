@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core.errors import StoreUnavailable
-from runsvc.store.base import Changes, RunState, Store
 from runsvc.store.memory import MemoryStore
 from runsvc.store.queries import (
     ActiveCount,
@@ -20,10 +19,13 @@ from runsvc.store.queries import (
     PageQuery,
     Query,
 )
+from runsvc.store.values import Changes, RunState
 from tests.conformance.driver import ALL, Driver, a_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from runsvc.store.base import Store
 
 READS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "get": lambda store: store.reading.get("r", None),

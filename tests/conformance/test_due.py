@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runsvc.core import lifecycle
+from runsvc.core import lifecycle, stopping
 from runsvc.store.queries import DueLeases, DueTimeouts, Lapsed, Orphans
-from tests.conformance.driver import CODEC, PENDING, RUNNING, SUCCESS, Driver
+from tests.conformance.driver import CODEC, INPUT, PENDING, RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ def test_terminal_runs_are_never_due(driver: Driver) -> None:
     assert found(driver, DueTimeouts(at, 9)) == []
     # Until its lease is over, its executor may still be at work.
     assert found(driver, DueLeases(at, EVER, 9)) == ids(cancelled)
-    driver.change(cancelled, lambda run, at: lifecycle.acknowledge_cancel(run, at, worker_id="w"))
+    driver.change(cancelled, lambda run, at: stopping.acknowledge_cancel(run, at, worker_id="w"))
     for query in (DueLeases(at, EVER, 9), DueTimeouts(at, 9)):
         assert found(driver, query) == []
 
@@ -118,7 +118,7 @@ def test_due_runs_have_their_body_but_no_kwargs(
     driver: Driver, kind: Callable[..., DueLeases | DueTimeouts]
 ) -> None:
     run = driver.create(
-        worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, kwargs=b"input", owner="another"
+        worker_id="w", lease_ttl=SECOND, start_timeout=SECOND, kwargs=INPUT, owner="another"
     )
     (record,) = driver.load(kind(at=run.created_at + SECOND, limit=9))
     assert record.kwargs is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from runsvc.core.model import Lease
-from runsvc.store.base import Loaded, Store
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -16,14 +16,18 @@ from runsvc.store.queries import (
     Orphans,
     Query,
 )
-from tests.conformance.driver import RUNNING, SUCCESS, Driver, a_request
+from runsvc.store.values import Loaded
+from tests.conformance.driver import INPUT, RUNNING, SUCCESS, Driver, a_request
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 
 async def test_get_returns_the_run_with_its_kwargs(store: Store, driver: Driver) -> None:
-    run = driver.create(kwargs=b"input")
+    run = driver.create(kwargs=INPUT)
     record = await store.reading.get(run.run_id, None)
     assert record is not None
-    assert record.kwargs == b"input"
+    assert record.kwargs == INPUT
 
 
 async def test_get_of_an_unknown_run_returns_none(store: Store) -> None:
@@ -50,14 +54,14 @@ async def test_count_active_counts_active_runs_of_every_owner(store: Store, driv
 
 
 def test_by_id_finds_one_record_without_kwargs_or_none(driver: Driver) -> None:
-    run = driver.create(kwargs=b"input")
+    run = driver.create(kwargs=INPUT)
     (record,) = driver.load(ById(run.run_id, None))
     assert (record.run_id, record.kwargs) == (run.run_id, None)
     assert driver.load(ById("unknown", None)) == []
 
 
 def test_by_request_finds_the_run_that_the_request_created(driver: Driver) -> None:
-    run = driver.create(request=a_request("id", b"hash"), kwargs=b"input")
+    run = driver.create(request=a_request("id", b"hash"), kwargs=INPUT)
     (record,) = driver.load(ByRequest(a_request("id").key))
     assert (record.run_id, record.spec_hash, record.kwargs) == (run.run_id, b"hash", None)
     for other in (
@@ -80,7 +84,7 @@ def test_a_request_id_is_unique_per_owner_and_method(driver: Driver) -> None:
 
 
 def test_active_on_thread_finds_active_runs_newest_first(driver: Driver) -> None:
-    old, ended, new = (driver.create(kwargs=b"input") for _ in range(3))
+    old, ended, new = (driver.create(kwargs=INPUT) for _ in range(3))
     driver.create(owner="another")
     driver.create("elsewhere")
     driver.report(ended, SUCCESS)
@@ -116,7 +120,7 @@ def test_orphans_finds_active_runs_without_a_lease_oldest_first(
     store: Store, driver: Driver
 ) -> None:
     first = driver.create("a", owner="one")
-    second = driver.create("b", owner="two", kwargs=b"input")
+    second = driver.create("b", owner="two", kwargs=INPUT)
     driver.report(driver.create(), SUCCESS)
     last = driver.create()
     driver.change(

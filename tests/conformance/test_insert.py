@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.struct_pb2 import Struct, Value
 
 from runsvc.core.model import (
     CancelAction,
@@ -20,17 +22,22 @@ from runsvc.core.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.store.base import Changes, Creation, LogEntry, Record, Saved, Store
 from runsvc.store.queries import ById, ByRequest
-from tests.conformance.driver import ALL, CODEC, RUNNING, Driver, a_request
+from runsvc.store.values import Changes, Creation, LogEntry, Record, Saved
+from tests.conformance.driver import ALL, CODEC, INPUT, RUNNING, Driver, a_request
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 LARGEST = 2**63 - 1
 TIME = datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
 UNICODE = "Zoë 走る 🏃\u200d♀️ \x00 ' \" ; -- %"
+#: No name that a request or a credential gives has control characters.
+NAME = UNICODE.replace("\x00", "")
 
 HARD = Run(
     run_id="01JX-é",
-    owner=UNICODE,
+    owner=NAME,
     thread_id="thread/ß",
     status=RunStatus.INTERRUPTED,
     revision=3,
@@ -61,8 +68,10 @@ HARD = Run(
     started_at=TIME,
     ended_at=TIME + timedelta(microseconds=1),
 )
-KWARGS = bytes(range(256))
-REQUEST = Request(RequestKey(UNICODE, "CreateOrReject", UNICODE), bytes(32))
+KWARGS = Struct(
+    fields={"".join(map(chr, range(256))): Value(string_value=UNICODE)}
+).SerializeToString()
+REQUEST = Request(RequestKey(NAME, "CreateOrReject", NAME), bytes(32))
 
 
 def save(store: Store, *runs: Saved, log: tuple[LogEntry, ...] = ()) -> None:
@@ -169,7 +178,7 @@ async def test_many_runs_are_inserted_in_one_transaction(store: Store) -> None:
 async def test_a_run_created_and_changed_in_one_transaction_is_saved_once(
     store: Store, driver: Driver
 ) -> None:
-    driver.create(kwargs=b"first")
+    driver.create(kwargs=INPUT)
     new, gone = driver.displace()
     assert {run.status for run in gone} == {RunStatus.INTERRUPTED}
     assert (await store.reading.inflight("o", "t")).active == [new.run_id]

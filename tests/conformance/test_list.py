@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import Changes, Creation, Saved, Store
 from runsvc.store.queries import PageKey, PageQuery
-from tests.conformance.driver import CODEC, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
+from runsvc.store.values import Changes, Creation, Saved
+from tests.conformance.driver import CODEC, INPUT, INTERRUPTED, PENDING, RUNNING, SUCCESS, Driver
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 
 async def page(store: Store, **wanted: Any) -> list[str]:
@@ -32,7 +35,7 @@ async def test_page_returns_the_runs_of_a_thread_newest_first(store: Store, driv
 
 
 async def test_page_leaves_kwargs_out(store: Store, driver: Driver) -> None:
-    driver.create(kwargs=b"input")
+    driver.create(kwargs=INPUT)
     (record,) = await store.reading.page(PageQuery(owner="o", thread_id="t", limit=1, max_bytes=1))
     assert record.kwargs is None
 
@@ -131,7 +134,7 @@ async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver
 async def test_a_run_is_read_together_with_the_runs_that_it_displaced(
     store: Store, driver: Driver
 ) -> None:
-    displaced = [driver.create(kwargs=b"input", run_id=name).run_id for name in ("z", "m", "a")]
+    displaced = [driver.create(kwargs=INPUT, run_id=name).run_id for name in ("z", "m", "a")]
     new, _ = driver.displace()
     newest, _ = driver.displace()
     first, *records = await store.reading.with_displaced(new.run_id)

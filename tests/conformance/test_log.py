@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runsvc.core.errors import RevisionCompacted
-from runsvc.store.base import Clock, LogSlice, Store, Topic, TopicKind
+from runsvc.store.values import Clock, LogSlice, Topic, TopicKind
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, run_topic, thread_topic
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 MOMENT = timedelta(microseconds=1)
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)

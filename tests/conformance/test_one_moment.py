@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core.model import ACTIVE
-from runsvc.store.base import RunState
 from runsvc.store.queries import PageQuery
+from runsvc.store.values import RunState
 from tests.conformance.driver import ALL, SUCCESS, Driver, thread_topic
 
 if TYPE_CHECKING:

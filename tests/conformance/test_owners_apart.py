@@ -27,8 +27,8 @@ from runsvc.core.model import (
     RunSpec,
     RunStatus,
 )
-from runsvc.manager import RunManager
-from runsvc.store.base import Record, Topic, TopicKind
+from runsvc.store.values import Record, Topic, TopicKind
+from runsvc.usecases.manager import RunManager
 from runsvc.watch.hub import StatusHub
 from tests.conformance.conftest import CASES
 from tests.conformance.driver import CODEC
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from runsvc.store.base import LogEntry, Store
+    from runsvc.store.base import Store
+    from runsvc.store.values import LogEntry
     from runsvc.watch.cursor import Cursor
     from tests.conformance.conftest import StoreCase
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runsvc.store.base import Changes, Store
+from runsvc.store.base import Store
 from runsvc.store.queries import ByRequest
+from runsvc.store.values import Changes
 from tests.conformance.conftest import DURABLE, StoreCase
-from tests.conformance.driver import ALL, RUNNING, SUCCESS, Driver, a_request
+from tests.conformance.driver import ALL, INPUT, RUNNING, SUCCESS, Driver, a_request
 
 Reopen = Callable[[], Awaitable[Store]]
 
@@ -24,7 +25,7 @@ def case(request: pytest.FixtureRequest) -> StoreCase:
 async def test_committed_data_survives_reopening(
     store: Store, driver: Driver, reopen: Reopen
 ) -> None:
-    run = driver.create(kwargs=b"\x0a\x00", request=a_request("id"))
+    run = driver.create(kwargs=INPUT, request=a_request("id"))
     driver.progress(driver.report(run, RUNNING), 5, sequence=1)
     gone = driver.create()
     driver.delete(driver.report(gone, SUCCESS))

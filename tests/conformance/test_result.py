@@ -10,7 +10,7 @@ from runsvc.commit.command import Command
 from runsvc.core import lifecycle
 from runsvc.core.model import Progress, RunSpec
 from runsvc.store.queries import ById
-from tests.conformance.driver import ERROR, RUNNING, SUCCESS, Driver, thread_topic
+from tests.conformance.driver import ERROR, INPUT, RUNNING, SUCCESS, Driver, thread_topic
 
 if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
@@ -34,7 +34,7 @@ def end(driver: Driver, run: Run, result: bytes | None) -> Run:
 
 @pytest.mark.parametrize("result", [RESULT, b"", None])
 async def test_get_returns_the_result(store: Store, driver: Driver, result: bytes | None) -> None:
-    run = driver.create(kwargs=b"\x0a\x00")
+    run = driver.create(kwargs=INPUT)
     end(driver, run, result)
     record = await store.reading.get(run.run_id, None)
     assert record is not None
@@ -72,7 +72,7 @@ async def test_a_run_may_be_created_and_end_with_a_result_in_one_transaction(
     store: Store, driver: Driver
 ) -> None:
     def decide(tx: Transaction) -> Run:
-        spec = RunSpec(thread_id="t", kwargs=b"\x0a\x00")
+        spec = RunSpec(thread_id="t", kwargs=INPUT)
         run = tx.create(spec, run_id=tx.new_run_id(), owner="o", request=None)
         ended = lifecycle.report(run, SUCCESS, tx.stamp(), worker_id=None)
         done = tx.save(run, ended, RESULT)

@@ -9,14 +9,15 @@ import pytest
 from runsvc.commit.command import Command
 from runsvc.core import lifecycle
 from runsvc.core.owners import covers
-from runsvc.store.base import RunState, Store, Topic, TopicKind
 from runsvc.store.queries import ById, Orphans, OwnerActiveCount
+from runsvc.store.values import RunState, Topic, TopicKind
 from tests.conformance.driver import RUNNING, SUCCESS, Driver
 
 if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
     from runsvc.core.owners import Scope
+    from runsvc.store.base import Store
 
 SCOPES = ("mine", "", None)
 

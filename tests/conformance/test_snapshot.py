@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.core.errors import RevisionCompacted
-from runsvc.store.base import LogEntry, Record, RunState, Snapshot, Store, Topic, TopicKind
+from runsvc.store.values import LogEntry, Record, RunState, Snapshot, Topic, TopicKind
 from tests.conformance.driver import (
     ALL,
     CODEC,
+    INPUT,
     PENDING,
     RUNNING,
     SUCCESS,
@@ -21,6 +22,7 @@ from tests.conformance.driver import (
 
 if TYPE_CHECKING:
     from runsvc.core.model import Run
+    from runsvc.store.base import Store
 
 
 async def ids(store: Store, topic: Topic) -> list[str]:
@@ -36,7 +38,7 @@ async def test_snapshot_of_an_empty_store_is_empty_at_its_revision(store: Store)
 
 
 async def test_snapshot_of_a_run_returns_it_in_any_status(store: Store, driver: Driver) -> None:
-    run = driver.create(kwargs=b"input")
+    run = driver.create(kwargs=INPUT)
     driver.create()
     for status in (RUNNING, SUCCESS):
         driver.report(run, status)

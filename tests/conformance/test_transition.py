@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +12,11 @@ from runsvc.commit.transaction import Transaction
 from runsvc.core.errors import InvalidTransition
 from runsvc.core.lifecycle import TRANSITIONS
 from runsvc.core.model import RunSpec, RunStatus
-from runsvc.store.base import Changes, Loaded, Store
+from runsvc.store.values import Changes, Loaded
 from tests.conformance.driver import ALL, CODEC, ERROR, PENDING, QUEUED, RUNNING, SUCCESS, Driver
+
+if TYPE_CHECKING:
+    from runsvc.store.base import Store
 
 FUTURE = datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dist.packages import VERSION, WHEEL, Venv, environment, package, run
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Server:
     def stop(self) -> None:
         """Stop it as an operator does."""
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(30) == 0
+        assert self._process.wait(PATIENCE) == 0
         assert self._process.stdout is not None
         self._process.stdout.close()
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.docs.page import Block, blocks_of, table_commands
+from tests.support.ports import free_port
 from tests.support.server import Process, client_of
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 TEXTS: Final = {page: page.read_text("utf-8") for page in PAGES}
 #: Seconds after which a block that needs Ctrl-C gets it, once it has printed something.
-PATIENCE: Final = 0.5
+PAUSE: Final = 0.5
 PLACEHOLDER: Final = "the-id-that-create-printed"
 #: The port of a server that a page starts. A free one replaces it.
 PORT: Final = "50443"
@@ -39,8 +40,7 @@ class Reader:
         self._server = server
         self._background: list[asyncio.subprocess.Process] = []
         self._run_id = ""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = str(free.getsockname()[1])
+        self._port = str(free_port())
         for name in ("Makefile", "clients", "protos", "pyproject.toml", "runsvc"):
             (folder / name).symlink_to(ROOT / name)
         (folder / ".venv").symlink_to(sys.prefix)
@@ -56,7 +56,7 @@ class Reader:
             # It may have nothing to print.
             with suppress(TimeoutError):
                 await self._printed(shell, seconds=5)
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(PAUSE)
             _signal(shell, signal.SIGINT)
             assert await shell.wait() in (130, -signal.SIGINT)
             return
@@ -101,13 +101,13 @@ class Reader:
         inherited = {key: value for key, value in os.environ.items() if "MAKE" not in key}
         return inherited | ours
 
-    async def _printed(self, shell: asyncio.subprocess.Process, seconds: float = 50) -> None:
+    async def _printed(self, shell: asyncio.subprocess.Process, seconds: float = PATIENCE) -> None:
         assert shell.stdout is not None
         async with asyncio.timeout(seconds):
             assert await shell.stdout.readline(), "it printed nothing"
 
     async def _finished(self, shell: asyncio.subprocess.Process) -> str:
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(PATIENCE):
             output, _ = await shell.communicate()
         return output.decode()
 
@@ -133,7 +133,7 @@ async def reader(tmp_path: Path, server: Process) -> AsyncIterator[Reader]:
 
 
 # A page starts dozens of commands.
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 async def test_the_commands_of_a_page_end_as_stated(page: Path, reader: Reader) -> None:
     for block in blocks_of(TEXTS[page]):

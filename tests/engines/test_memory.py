@@ -9,7 +9,7 @@ from runsvc.store.memory import MemoryStore
 from tests.conformance.driver import ALL, Driver
 
 if TYPE_CHECKING:
-    from runsvc.store.base import Clock
+    from runsvc.store.values import Clock
 
 
 async def test_log_since_reads_clock_and_log_at_once() -> None:

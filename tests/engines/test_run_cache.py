@@ -14,8 +14,8 @@ from runsvc.store.sqlite.cache import (
 )
 
 if TYPE_CHECKING:
-    from runsvc.store.base import Record
     from runsvc.store.sqlite import SqliteStore
+    from runsvc.store.values import Record
     from tests.conformance.driver import Driver
 
 

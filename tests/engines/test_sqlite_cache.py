@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Record
     from runsvc.store.sqlite import SqliteStore
+    from runsvc.store.values import Record
 
 
 def now(store: SqliteStore, run: Run) -> Record | None:

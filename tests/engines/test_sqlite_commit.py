@@ -13,8 +13,8 @@ from runsvc.core.errors import (
     StoreBusy,
     StoreUnavailable,
 )
-from runsvc.store.base import Changes
 from runsvc.store.sqlite import SqliteStore
+from runsvc.store.values import Changes
 from tests.conformance.driver import CODEC, Driver
 from tests.engines.files import fail_commits
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from runsvc.commit.exclusive import ExclusiveTransaction
     from runsvc.core.model import Run
-    from runsvc.store.base import Record
     from runsvc.store.sqlite import SqliteStore
+    from runsvc.store.values import Record
 
 SECOND = timedelta(seconds=1)
 EVER = timedelta.max

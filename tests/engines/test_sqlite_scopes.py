@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from runsvc.store.base import Topic, TopicKind
 from runsvc.store.queries import ById
+from runsvc.store.values import Topic, TopicKind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,19 +10,38 @@ import pytest
 
 from runsvc.store.sqlite import connection as sqlite_connection
 from runsvc.store.sqlite import writing
+from tests.support.engines import place_on
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module that names ENGINES on each of them. Others run on SQLite."""
+    engines = getattr(metafunc.module, "ENGINES", None)
+    if engines is not None and "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", engines, indirect=True)
+
+
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A client of a fresh server with its store in a file."""
-    async with in_process(tmp_path / "runs.db") as client:
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def db(engine: str, request: pytest.FixtureRequest) -> StorePlace:
+    """The place of an empty store."""
+    return place_on(engine, request)
+
+
+@pytest.fixture
+async def client(db: StorePlace) -> AsyncIterator[Client]:
+    """A client of a fresh server with an empty store."""
+    async with in_process(db) as client:
         yield client
 
 

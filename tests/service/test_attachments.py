@@ -22,13 +22,18 @@ from tests.support.calls import (
     watched,
     watching,
 )
+from tests.support.engines import EVERY_ENGINE
 from tests.support.server import Process, client_of, in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 CLIENT_DISCONNECTED = run_pb2.STATUS_REASON_CLIENT_DISCONNECTED
 CONTINUE = run_pb2.DISCONNECT_MODE_CONTINUE
@@ -36,9 +41,10 @@ GRACE = 0.5
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A client of a server with a short grace period."""
-    async with in_process(tmp_path / "runs.db", attach_grace=GRACE) as client:
+async def client(db: StorePlace) -> AsyncIterator[Client]:
+    """A client of a server with a short grace period, and a long one for lost connections of a server's stop."""
+    graces: dict[str, Any] = {"attach_grace": GRACE, "reconnect_grace": 3_600.0}
+    async with in_process(db, **graces) as client:
         yield client
 
 
@@ -48,7 +54,7 @@ async def attachment_count(client: Client) -> int:
 
 async def until_attached(client: Client, count: int) -> None:
     """Wait until the server has this number of attachments."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await attachment_count(client) != count:
             pass
 
@@ -128,8 +134,7 @@ async def test_an_attached_watch_of_a_terminal_run_is_an_ordinary_watch(client: 
     assert await status(client, run) == SUCCESS
 
 
-async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(db: StorePlace) -> None:
     async with in_process(db, attach_grace=0.0) as client:
         lost, resumed = await created(client, "lost"), await created(client, "resumed")
         left_open: list[Any] = []
@@ -151,8 +156,7 @@ async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(tmp_path
         assert await status(client, resumed) == PENDING
 
 
-async def test_a_crash_leaves_clients_time_to_return(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_a_crash_leaves_clients_time_to_return(db: StorePlace) -> None:
     async with (
         Process(db, "--attach-grace", "0.1") as process,
         client_of(process.address) as client,

@@ -24,6 +24,7 @@ from runsvc.v1.run_service_pb2 import (
 from tests.support.calls import INTERRUPT, RUNNING, SUCCESS, call, created, refused, watching
 from tests.support.identities import ADMIN, A, with_identities
 from tests.support.server import in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +184,7 @@ async def test_a_cancel_whose_caller_left_has_a_line(
         cancel.cancel()
         assert (await cancel.code()).name == "CANCELLED"
     lines: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not lines:
             await call(client, "GetServerInfo")
             lines = [line for line in log.lines() if run_id in line]

@@ -10,7 +10,6 @@ import pty
 import re
 import shlex
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +21,10 @@ from runsvc.client import RunClient
 from runsvc.v1.run_pb2 import RunSpec
 from runsvc.v1.run_service_pb2 import HasInflightRequest
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.commands import Commands
+from tests.support.ports import free_port
 from tests.support.server import Process
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 #: A device without free space.
@@ -68,19 +70,19 @@ class Shell:
 
 async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
-        created = await shell.json("create", "chat-1", "--kwargs", '{"input": "hello"}')
+        shell, commands = Shell(process.address), Commands(process.address)
+        created = await commands.json("create", "chat-1", "--kwargs", '{"input": "hello"}')
         run_id = created["run"]["run_id"]
         watch = await shell.start("watch", "--thread", "chat-1", "--json")
         assert watch.stdout is not None
         assert json.loads(await watch.stdout.readline())["run"]["run_id"] == run_id
-        busy = await shell.run("create", "chat-1", status=4)
+        busy = await commands.run("create", "chat-1", status=4)
         assert run_id in busy
         assert "--strategy interrupt" in busy
-        newer = await shell.json("create", "chat-1", "--strategy", "interrupt")
+        newer = await commands.json("create", "chat-1", "--strategy", "interrupt")
         assert [run["run_id"] for run in newer["superseded"]] == [run_id]
-        await shell.run("cancel", "--thread", "chat-1")
-        listed = await shell.json("list", "chat-1")
+        await commands.run("cancel", "--thread", "chat-1")
+        listed = await commands.json("list", "chat-1")
         assert {run["status"] for run in listed["runs"]} == {"RUN_STATUS_INTERRUPTED"}
         # The end of the snapshot; the displaced run, the new run, its cancel.
         events = [json.loads(await watch.stdout.readline())["event"] for _ in range(4)]
@@ -88,13 +90,13 @@ async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
         watch.terminate()
         await watch.communicate()
         await shell.run("watch", run_id, status=6)
-        await shell.run("get", "nobody", status=3)
-    await shell.run("get", run_id, status=5)
+        await commands.run("get", "nobody", status=3)
+    await commands.run("get", run_id, status=5)
 
 
 async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
+        shell = Commands(process.address)
         arguments = ("--assistant", "-demo", "--request-id", "-r", "--json", "--", "-8f3")
         run = json.loads(await shell.run("create", *arguments))["run"]
         assert (run["thread_id"], run["assistant_id"]) == ("-8f3", "-demo")
@@ -110,22 +112,22 @@ async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> Non
 
 async def test_run_ends_after_an_attached_watch(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db", "--attach-grace", "0") as process:
-        shell = Shell(process.address)
-        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        shell, commands = Shell(process.address), Commands(process.address)
+        run_id = (await commands.json("create", "chat-1"))["run"]["run_id"]
         watch = await shell.start("watch", run_id, "--attach", "--json")
         assert watch.stdout is not None
         assert json.loads(await watch.stdout.readline())["run"]["run_id"] == run_id
         watch.send_signal(signal.SIGINT)
         await watch.communicate()
         await shell.run("watch", run_id, status=6)
-        ended = await shell.json("get", run_id)
+        ended = await commands.json("get", run_id)
         assert ended["run"]["status_reason"] == "STATUS_REASON_CLIENT_DISCONNECTED"
 
 
 async def test_watch_survives_restarts(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
-        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        shell, commands = Shell(process.address), Commands(process.address)
+        run_id = (await commands.json("create", "chat-1"))["run"]["run_id"]
         watches = [
             await shell.start("watch", *target, "--json")
             for target in ((run_id,), ("--thread", "chat-1"), ("--all",))
@@ -135,12 +137,12 @@ async def test_watch_survives_restarts(tmp_path: Path) -> None:
             await next_line(watch, "SNAPSHOT_END")
         await process.kill()
         await process.start_again()
-        await shell.run("set-status", run_id, "running")
+        await commands.run("set-status", run_id, "running")
         for watch in watches:
             assert "RUN_STATUS_RUNNING" in await next_line(watch, "CHANGED")
         await process.stop()
         await process.start_again()
-        await shell.run("complete", run_id, "success")
+        await commands.run("complete", run_id, "success")
         for watch in watches:
             assert "RUN_STATUS_SUCCESS" in await next_line(watch, "CHANGED")
         assert await watches[0].wait() == 0
@@ -187,8 +189,7 @@ async def test_port_in_use_is_one_line(tmp_path: Path) -> None:
 async def test_server_with_closed_standard_streams_stops_cleanly(
     tmp_path: Path, closed: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     arguments = f"serve --listen {address} --db {tmp_path / 'a.db'} {closed}"
     server = await asyncio.create_subprocess_shell(
         f"exec {shlex.quote(sys.executable)} -m runsvc.cli {arguments}",
@@ -214,7 +215,7 @@ async def test_stderr_that_nobody_reads_does_not_stop_the_server(tmp_path: Path)
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
     process = Process(tmp_path / "runs.db", "--log-level", "debug", stderr=writing)
-    async with process, asyncio.timeout(60):
+    async with process, asyncio.timeout(PATIENCE):
         with RunClient(process.address) as client:
             for number in range(100):
                 client.has_inflight(f"chat-{number}")

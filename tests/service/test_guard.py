@@ -29,6 +29,7 @@ from runsvc.rpc.guard import Guard
 from runsvc.rpc.in_flight import InFlight
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1 import run_service_pb2_grpc as pb_grpc
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -74,7 +75,7 @@ class Service:
 
     async def refused(self, **options: Any) -> grpc.aio.AioRpcError:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await self.stub.Get(pb.GetRequest(run_id="r"), timeout=10, **options)
+            await self.stub.Get(pb.GetRequest(run_id="r"), timeout=PATIENCE, **options)
         return caught.value
 
 
@@ -95,7 +96,7 @@ async def guarded(**parts: Any) -> AsyncIterator[Service]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Service(servicer, guard, channel)
     await server.stop(None)
-    await asyncio.wait_for(guard.in_flight.ended(), 10)
+    await asyncio.wait_for(guard.in_flight.ended(), PATIENCE)
 
 
 @pytest.fixture
@@ -380,7 +381,7 @@ async def test_a_client_that_leaves_in_mid_stream_is_not_a_failure(
     call = service.stub.StreamStatus(pb.StreamStatusRequest())
     await call.read()
     call.cancel()
-    await asyncio.wait_for(service.guard.in_flight.ended(), 10)
+    await asyncio.wait_for(service.guard.in_flight.ended(), PATIENCE)
     assert len(outcome) == 1
     assert not caplog.records
 
@@ -400,7 +401,7 @@ async def test_a_failure_after_the_client_has_left_is_sent_to_no_one(service: Se
     asking = asyncio.ensure_future(call.code())
     await entered.wait()
     call.cancel()
-    await asyncio.wait_for(service.guard.in_flight.ended(), 10)
+    await asyncio.wait_for(service.guard.in_flight.ended(), PATIENCE)
     assert await asking is grpc.StatusCode.CANCELLED
 
 
@@ -467,7 +468,7 @@ async def test_the_end_of_a_drain_waits_for_every_call(service: Service) -> None
     await asyncio.sleep(0)
     assert not drained.done()
     go_on.set()
-    await asyncio.wait_for(drained, 10)
+    await asyncio.wait_for(drained, PATIENCE)
     assert await asking is grpc.StatusCode.OK
     await service.guard.in_flight.ended()
 
@@ -495,7 +496,7 @@ async def test_a_drain_waits_for_stuck_streams_only_while_other_calls_run() -> N
         await asyncio.sleep(0.2)
         assert not settled.done()
         answer.set()
-        await asyncio.wait_for(settled, 10)
+        await asyncio.wait_for(settled, PATIENCE)
         await call
         release.set()
         assert await stream.read() is grpc.aio.EOF

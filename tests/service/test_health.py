@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ async def stub(health: Health) -> AsyncIterator[Any]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield health_pb2_grpc.HealthStub(channel)
     await server.stop(None)
-    await asyncio.wait_for(guard.in_flight.ended(), 10)
+    await asyncio.wait_for(guard.in_flight.ended(), PATIENCE)
 
 
 def request(service: str = "") -> health_pb2.HealthCheckRequest:
@@ -135,4 +136,4 @@ async def test_a_health_watcher_that_does_not_read_delays_no_one(health: Health)
     health.set_serving(True)
     health.end()
     released.set()
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, PATIENCE)

@@ -10,8 +10,9 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
-from runsvc.manager import RunManager
+from runsvc.rpc import limits
 from runsvc.rpc.server import OPTIONS
+from runsvc.usecases.manager import RunManager
 from runsvc.v1.run_pb2 import AllRuns, RunSpec
 from runsvc.v1.run_service_pb2 import (
     CreateRequest,
@@ -23,6 +24,7 @@ from runsvc.v1.run_service_pb2 import (
 from tests.support.calls import SNAPSHOT_END
 from tests.support.identities import Identity
 from tests.support.server import client_of, in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from runsvc.client import RunError
     from tests.support.server import Client
 
+#: More than any machine lets pass within the rate of a test.
+CALLS: Final = 200
 ASK: Final = HasInflightRequest(thread_id="t")
 
 
@@ -49,10 +53,12 @@ async def error_in(call: Any) -> RunError | None:
 
 async def test_calls_beyond_an_owners_rate_are_refused(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db", max_rate_per_owner=5) as client:
-        flood = [error_in(of(client, "a").HasInflight(ASK)) for _ in range(40)]
+        begin = time.monotonic()
+        flood = [error_in(of(client, "a").HasInflight(ASK)) for _ in range(CALLS)]
         errors = [error for error in await asyncio.gather(*flood) if error is not None]
-        # A burst of five, and a few more while the flood arrived.
-        assert 25 <= len(errors) <= 35
+        # A burst of five, and five more per second while the flood arrived.
+        assert 5 <= CALLS - len(errors) <= 5 + 5 * (time.monotonic() - begin)
+        assert errors
         for error in errors:
             assert (error.reason, error.retry_after) == ("OVERLOADED", 1.0)
             assert "'a' makes more than 5 calls per second" in error.message
@@ -65,11 +71,12 @@ async def test_calls_beyond_an_owners_rate_are_refused(tmp_path: Path) -> None:
 async def test_a_refused_call_has_no_effect(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db", max_rate_per_owner=1) as client:
         create = CreateRequest(spec=RunSpec(thread_id="t"))
-        made = [error_in(of(client, "a").Create(create)) for _ in range(10)]
+        made = [error_in(of(client, "a").Create(create)) for _ in range(CALLS)]
         refused = sum(error is not None for error in await asyncio.gather(*made))
+        assert 0 < refused < CALLS
         # Without authentication this call sees every owner.
-        info = await asyncio.wait_for(snapshot(client), 10)
-        assert len(info) == 10 - refused < 10
+        info = await asyncio.wait_for(snapshot(client), PATIENCE)
+        assert len(info) == CALLS - refused
 
 
 async def snapshot(client: Client) -> list[str]:
@@ -83,13 +90,16 @@ async def snapshot(client: Client) -> list[str]:
     return run_ids
 
 
-async def test_a_refusal_arrives_before_the_deadline(tmp_path: Path) -> None:
+async def test_a_refusal_arrives_before_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than the deadline: a refusal that does not consider it would come too late.
+    monkeypatch.setattr(limits, "HOLD", 60.0)
     async with in_process(tmp_path / "runs.db", max_rate_per_owner=1) as client:
         calls = of(client, "a")
-        made = [error_in(calls.HasInflight(ASK, timeout=0.4)) for _ in range(10)]
-        errors = [error for error in await asyncio.gather(*made) if error is not None]
-        assert errors
-        assert {error.reason for error in errors} == {"OVERLOADED"}
+        made = [error_in(calls.HasInflight(ASK, timeout=3)) for _ in range(10)]
+        reasons = {error.reason for error in await asyncio.gather(*made) if error is not None}
+        assert "OVERLOADED" in reasons
 
 
 async def test_a_flood_does_not_starve_heartbeats_of_the_same_owner(tmp_path: Path) -> None:
@@ -116,7 +126,7 @@ async def test_an_owner_has_a_number_of_watches(tmp_path: Path) -> None:
         other = of(client, "b").StreamStatus(request)
         assert (await other.read()).event == SNAPSHOT_END
         streams[0].cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             # The server notices the cancel in a moment.
             while await error_in(  # noqa: ASYNC110 - nothing announces it.
                 (again := of(client, "a").StreamStatus(request)).read()
@@ -144,7 +154,7 @@ async def test_the_server_has_a_number_of_calls_under_way(
             asyncio.create_task(error_in(client.runs.Get(GetRequest(run_id="r")))) for _ in range(2)
         ]
         for _ in waiting:
-            await asyncio.wait_for(arrived.acquire(), 10)
+            await asyncio.wait_for(arrived.acquire(), PATIENCE)
         error = await error_in(client.runs.HasInflight(ASK))
         assert error is not None
         assert (error.reason, error.retry_after) == ("OVERLOADED", 1.0)
@@ -166,7 +176,7 @@ async def test_a_connection_without_a_handshake_is_closed(tmp_path: Path, sent: 
         host, _, port = client.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await reader.read(1 << 16):
                 pass
         writer.close()
@@ -178,6 +188,4 @@ async def test_metadata_is_bounded(tmp_path: Path) -> None:
     async with in_process(tmp_path / "runs.db") as client:
         error = await error_in(client.runs.HasInflight(ASK, metadata=[("x-large", "x" * 20_000)]))
         assert error is not None
-        started = time.monotonic()
         assert await error_in(client.runs.HasInflight(ASK)) is None
-        assert time.monotonic() - started < 10

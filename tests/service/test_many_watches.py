@@ -14,6 +14,7 @@ from runsvc.rpc.server import MAX_STREAMS
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import RunSpec
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.server import Client
@@ -25,7 +26,7 @@ async def test_watches_beyond_a_connections_limit_do_not_delay_other_calls(
     client: Client,
 ) -> None:
     assert MAX_STREAMS > OWN > SHARED
-    async with asyncio.timeout(60), AsyncRunClient(client.address, token=None) as many:
+    async with asyncio.timeout(PATIENCE), AsyncRunClient(client.address, token=None) as many:
         watches = [many.watch(thread_id="t") for _ in range(COUNT)]
         # The end of each snapshot.
         await asyncio.gather(*(anext(watch) for watch in watches))
@@ -49,7 +50,7 @@ async def test_watches_of_threads_use_further_connections_too(client: Client) ->
             for watch in watches:
                 watch.close()
 
-    await asyncio.wait_for(asyncio.to_thread(watch_many), 60)
+    await asyncio.wait_for(asyncio.to_thread(watch_many), PATIENCE)
 
 
 async def test_a_compressed_request_is_refused(client: Client) -> None:

@@ -6,10 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runsvc.v1 import run_service_pb2
-from tests.support.races import INTERRUPT, RUNNING, admitted, on_thread
+from tests.support.calls import created_on
+from tests.support.engines import EVERY_ENGINE
+from tests.support.races import INTERRUPT, RUNNING, admitted
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 
 async def active_runs(client: Client, page_size: int) -> int:
@@ -39,9 +44,8 @@ async def test_every_page_of_a_thread_with_one_active_run_shows_it(client: Clien
 async def test_a_page_shows_all_or_none_of_the_runs_that_one_call_displaces(
     client: Client,
 ) -> None:
-    create = run_service_pb2.CreateRequest(spec=on_thread("t"))
     for _ in range(3):
-        await asyncio.gather(*(client.runs.Create(create) for _ in range(299)))
+        await created_on(client, ["t"] * 299)
         before = await active_runs(client, 400)
         pages = [asyncio.create_task(active_runs(client, 400)) for _ in range(4)]
         await admitted(client, "t", INTERRUPT)

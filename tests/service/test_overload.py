@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tests.bench.http2 import RESET, Connection
+from tests.support.engines import StorePlace, opened
 from tests.support.overload import HEALTH, Callers, Outcomes
 from tests.support.server import Process
 
@@ -18,9 +17,9 @@ OK, CANCELLED, RESOURCE_EXHAUSTED = 0, 1, 8
 CALLS = 4_000
 
 
-def runs_in(db: Path) -> int:
-    with closing(sqlite3.connect(db)) as file:
-        (count,) = file.execute("SELECT count(*) FROM runs").fetchone()
+def runs_in(db: StorePlace) -> int:
+    with opened(db) as run:
+        ((count,),) = run("SELECT count(*) FROM runs")
     return int(count)
 
 

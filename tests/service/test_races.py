@@ -12,6 +12,7 @@ import pytest
 from runsvc.client import error_of
 from runsvc.v1 import run_service_pb2
 from tests.support.calls import INTERRUPTED, SUCCESS
+from tests.support.engines import EVERY_ENGINE
 from tests.support.lease_races import completed, race_cancel, race_expiry, renewed
 from tests.support.races import (
     INTERRUPT,
@@ -30,10 +31,12 @@ from tests.support.races import (
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.support.engines import StorePlace
     from tests.support.lease_races import Act
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 
 async def test_of_fifty_concurrent_creations_one_is_admitted_and_named_to_the_others(
@@ -50,9 +53,8 @@ async def test_of_fifty_concurrent_creations_one_is_admitted_and_named_to_the_ot
 
 
 async def test_abandoned_calls_took_effect_completely_or_not_at_all(
-    tmp_path: Path,
+    db: StorePlace,
 ) -> None:
-    db = tmp_path / "runs.db"
     async with in_process(db) as client:
         given_up = await give_up(client, 300, Random(1))
         before = await check_given_up(client, 300)
@@ -67,8 +69,7 @@ async def test_abandoned_calls_took_effect_completely_or_not_at_all(
     log_of(db)
 
 
-async def test_a_run_ends_once_under_races(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_a_run_ends_once_under_races(db: StorePlace) -> None:
     async with in_process(db) as client:
         run_ids = await race_to_the_end(client, 100)
         runs = [await found(client, run_id) for run_id in run_ids]
@@ -78,15 +79,13 @@ async def test_a_run_ends_once_under_races(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [renewed, completed, cancelled])
-async def test_an_expiring_lease_races_with_reports(tmp_path: Path, act: Act) -> None:
-    db = tmp_path / "runs.db"
+async def test_an_expiring_lease_races_with_reports(db: StorePlace, act: Act) -> None:
     async with in_process(db) as client:
         await race_expiry(client, act, 200, Random(3))
     log_of(db)
 
 
-async def test_a_cancel_races_with_the_end(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_a_cancel_races_with_the_end(db: StorePlace) -> None:
     async with in_process(db) as client:
         ended = await race_cancel(client, 200)
     assert {run.status for run in ended} == {SUCCESS, INTERRUPTED}
@@ -95,9 +94,8 @@ async def test_a_cancel_races_with_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["Create", "CreateOrReject"])
 async def test_of_two_calls_with_one_request_id_one_creates_the_run(
-    tmp_path: Path, method: str
+    db: StorePlace, method: str
 ) -> None:
-    db = tmp_path / "runs.db"
     request_type = getattr(run_service_pb2, f"{method}Request")
 
     async def create(client: Client, number: int, strategy: int = INTERRUPT) -> tuple[str, bool]:
@@ -127,5 +125,5 @@ async def test_of_two_calls_with_one_request_id_one_creates_the_run(
             assert error_of(refused.value).reason == "REQUEST_ID_REUSED"
 
 
-async def test_a_kill_loses_no_answered_change(tmp_path: Path) -> None:
-    await crash_cycles(tmp_path / "runs.db", 4, Random(2))
+async def test_a_kill_loses_no_answered_change(db: StorePlace) -> None:
+    await crash_cycles(db, 4, Random(2))

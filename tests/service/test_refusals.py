@@ -12,9 +12,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.client import error_of
 from tests.support.calls import ERROR, PENDING, RUNNING, SUCCESS, call, created, refused
+from tests.support.engines import EVERY_ENGINE
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 HUGE = "x" * 200_000
 SERVICE = "/runsvc.v1.RunService/"

@@ -22,12 +22,15 @@ from tests.support.calls import (
     watched,
     watching,
 )
+from tests.support.engines import EVERY_ENGINE
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 
 def struct(**fields: Any) -> Struct:
@@ -51,10 +54,10 @@ async def running(client: Client, **spec: Any) -> Run:
 
 @pytest.mark.parametrize("method", ["SetStatus", "Complete"])
 async def test_a_result_is_returned_by_get_also_after_a_restart(
-    tmp_path: Path, method: str
+    db: StorePlace, method: str
 ) -> None:
     result = struct(answer="hé", items=[1, None, {"deep": True}], large="x" * 100_000)
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         run = await running(client, kwargs=struct(input=1))
         answer = await call(client, method, run_id=run.run_id, status=SUCCESS, result=result)
         assert answer.changed
@@ -62,7 +65,7 @@ async def test_a_result_is_returned_by_get_also_after_a_restart(
         other = struct(answer="other")
         again = await call(client, method, run_id=run.run_id, status=SUCCESS, result=other)
         assert not again.changed
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         found = (await call(client, "Get", run_id=run.run_id)).run
         assert (found.result, found.kwargs) == (result, struct(input=1))
         page = await call(client, "ListByThread", thread_id="t")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
@@ -25,16 +24,20 @@ from tests.support.calls import (
     TIMEOUT,
     call,
     created,
+    created_on,
     in_status,
     refused,
     watching,
 )
+from tests.support.engines import EVERY_ENGINE
 from tests.support.server import in_process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 EVERY = (PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED)
 ENDS = (SUCCESS, ERROR, TIMEOUT, INTERRUPTED)
@@ -67,7 +70,7 @@ async def test_a_report_of_every_status_on_a_run_of_every_status(
         assert (await call(client, "Get", run_id=run.run_id)).run.status == before
 
 
-async def test_every_field_of_a_creation_reads_back_after_a_restart(tmp_path: Path) -> None:
+async def test_every_field_of_a_creation_reads_back_after_a_restart(db: StorePlace) -> None:
     asked = {
         "thread_id": "Thread/1:a@b._-",
         "assistant_id": "assistant",
@@ -78,10 +81,10 @@ async def test_every_field_of_a_creation_reads_back_after_a_restart(tmp_path: Pa
         "model_name": "model",
         "worker_id": "worker-1",
     }
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         spec = ParseDict(asked | {"model_name": "  model "}, run_pb2.RunSpec())
         run = (await call(client, "CreateOrReject", spec=spec)).run
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         again = (await call(client, "Get", run_id=run.run_id)).run
         assert again == run
         read = MessageToDict(again, preserving_proto_field_name=True)
@@ -100,8 +103,8 @@ async def test_defaults_of_a_spec(client: Client) -> None:
         assert not run.HasField(name)
 
 
-async def test_create_admits_runs_up_to_the_limit_of_a_thread(tmp_path: Path) -> None:
-    async with in_process(tmp_path / "runs.db", max_active_per_thread=3) as client:
+async def test_create_admits_runs_up_to_the_limit_of_a_thread(db: StorePlace) -> None:
+    async with in_process(db, max_active_per_thread=3) as client:
         runs = [await created(client) for _ in range(3)]
         error = await refused(client, "Create", spec={"thread_id": "t"})
         assert (error.reason, error.metadata) == ("THREAD_FULL", {"thread_id": "t"})
@@ -174,7 +177,7 @@ async def test_pages_neither_repeat_nor_skip_while_runs_are_created(client: Clie
 async def test_a_page_has_the_requested_number_of_runs_up_to_the_limit(
     client: Client, page_size: int, length: int
 ) -> None:
-    await asyncio.gather(*(created(client) for _ in range(505)))
+    await created_on(client, ["t"] * 505)
     page = await call(client, "ListByThread", thread_id="t", page_size=page_size)
     assert len(page.runs) == length
 
@@ -350,11 +353,11 @@ async def test_orphans_are_selected_and_shown_before_they_end(client: Client) ->
 
 @pytest.mark.parametrize(("orphans", "status"), [("keep", PENDING), ("fail", ERROR)])
 async def test_active_runs_are_kept_or_failed_at_start(
-    tmp_path: Path, orphans: str, status: int
+    db: StorePlace, orphans: str, status: int
 ) -> None:
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         run = await created(client)
-    async with in_process(tmp_path / "runs.db", orphans=orphans, orphan_error="gone") as client:
+    async with in_process(db, orphans=orphans, orphan_error="gone") as client:
         after = (await call(client, "Get", run_id=run.run_id)).run
         assert after.status == status
         assert after.error == ("gone" if status == ERROR else "")
@@ -388,8 +391,7 @@ async def test_server_info_counts_runs_watchers_and_attachments(client: Client) 
     assert (info.current_revision, info.oldest_revision, info.active_runs) == (1, 1, 1)
 
 
-async def test_ended_runs_are_removed_after_the_retention_time(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_ended_runs_are_removed_after_the_retention_time(db: StorePlace) -> None:
     async with in_process(db) as client:
         spec = {"thread_id": "t"}
         first = (await call(client, "Create", request_id="r", spec=spec)).run

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-FINISHED = 100_000
+FINISHED = 50_000
 
 
-#: Steps of SQLite that one call may take: a page of 200 runs takes some 6,000, a walk over the big thread 100,000.
+#: Steps of SQLite that one call may take: a page of 200 runs takes some 6,000, a walk over the big thread 50,000.
 STEPS = 20_000
 
 
@@ -68,7 +68,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     return steps
 
 
-async def test_a_hundred_thousand_finished_runs_add_no_cost_per_call(
+async def test_fifty_thousand_finished_runs_add_no_cost_per_call(
     tmp_path: Path, steps: Steps
 ) -> None:
     db = tmp_path / "runs.db"

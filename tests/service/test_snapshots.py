@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from runsvc.v1 import run_service_pb2
 from tests.bench.http2 import Connection
-from tests.support.calls import call, created
+from tests.support.calls import call, created_on
+from tests.support.engines import EVERY_ENGINE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 WATCH = "/runsvc.v1.RunService/StreamStatus"
 RUNS, WATCHES, CALLS = 300, 100, 20
 
 
 async def test_calls_are_answered_while_many_watches_take_snapshots(client: Client) -> None:
-    await asyncio.gather(*(created(client, f"t{number}") for number in range(RUNS)))
+    await created_on(client, (f"t{number}" for number in range(RUNS)))
     connection = await Connection.open(client.address)
     sent = 0
 

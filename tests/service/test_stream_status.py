@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import grpc
@@ -30,13 +28,17 @@ from tests.support.calls import (
     watched,
     watching,
 )
+from tests.support.engines import EVERY_ENGINE, opened
 from tests.support.server import in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runsvc.client import RunError
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 
 async def refusal(client: Client, **fields: object) -> RunError:
@@ -99,11 +101,11 @@ async def test_a_revision_that_was_just_returned_is_accepted(client: Client) -> 
             assert (await event).revision == run.revision + 1
 
 
-async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
-    async with in_process(tmp_path / "runs.db") as client:
+async def test_a_watch_resumes_across_a_restart(db: StorePlace) -> None:
+    async with in_process(db) as client:
         runs = [await created(client, f"t{n}", assistant_id=f"a{n % 2}") for n in range(4)]
         store_id = (await call(client, "GetServerInfo")).store_id
-    async with in_process(tmp_path / "runs.db") as client:
+    async with in_process(db) as client:
         await call(client, "SetStatus", run_id=runs[2].run_id, status=SUCCESS)
         for target, revisions in (
             ({"all": {}}, [2, 3, 4, 5]),
@@ -115,8 +117,7 @@ async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
                 assert [(await stream.read()).revision for _ in revisions] == revisions
 
 
-async def test_an_unknown_and_a_compacted_revision_are_refused(tmp_path: Path) -> None:
-    db = tmp_path / "runs.db"
+async def test_an_unknown_and_a_compacted_revision_are_refused(db: StorePlace, engine: str) -> None:
     async with in_process(db) as client:
         for _ in range(10):
             await created(client)
@@ -126,9 +127,10 @@ async def test_an_unknown_and_a_compacted_revision_are_refused(tmp_path: Path) -
         assert future.metadata == {"current_revision": "10", "store_id": store_id}
         other = await refusal(client, all={}, after_revision=1, store_id="another")
         assert other.reason == "REVISION_UNKNOWN"
-    with closing(sqlite3.connect(db)) as file:
-        file.execute("DELETE FROM log WHERE revision <= 5")
-        file.commit()
+    with opened(db) as run:
+        run("DELETE FROM log WHERE revision <= 5")
+        if engine == "postgres":
+            run("UPDATE commits SET forgotten = 5")
     async with in_process(db) as client:
         gone = await refusal(client, all={}, after_revision=4)
         assert gone.reason == "REVISION_COMPACTED"
@@ -138,10 +140,10 @@ async def test_an_unknown_and_a_compacted_revision_are_refused(tmp_path: Path) -
 
 
 async def test_a_watch_that_falls_behind_the_log_ends_with_the_oldest_revision(
-    tmp_path: Path,
+    db: StorePlace,
 ) -> None:
     text = {"text": "x" * 60_000}
-    async with in_process(tmp_path / "runs.db", log_keep=20, compaction_interval=0.05) as client:
+    async with in_process(db, log_keep=20, compaction_interval=0.05) as client:
         await created(client, "quiet")
         # The one does not read its events, the other has none to read.
         async with (
@@ -235,7 +237,9 @@ async def test_heartbeats_carry_the_position_of_a_quiet_watch(client: Client) ->
     async with watching(client, thread_id="u", heartbeat_interval=interval) as stream:
         assert (await stream.read()).event == SNAPSHOT_END
         await created(client)
-        heartbeat = await stream.read()
+        while (heartbeat := await stream.read()).revision < 2:
+            # Sent while the creation was under way.
+            assert heartbeat.event == HEARTBEAT
     assert (heartbeat.event, heartbeat.revision) == (HEARTBEAT, 2)
     assert heartbeat.store_id
 
@@ -247,7 +251,7 @@ async def test_a_client_that_leaves_a_watch_cancels_no_run_and_leaves_no_watcher
     async with watching(client, run_id=run.run_id) as stream:
         await stream.read()
         assert (await call(client, "GetServerInfo")).watchers == 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await call(client, "GetServerInfo")).watchers:
             pass
     assert (await call(client, "Get", run_id=run.run_id)).run.status == PENDING

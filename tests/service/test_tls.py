@@ -20,7 +20,7 @@ from runsvc.service import running
 from runsvc.settings import Settings
 from tests.support.secure import TlsFolder, caller, replace
 from tests.support.server import Process, in_process
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def tls(tmp_path: Path) -> TlsFolder:
 
 async def answers(address: str, **more: Any) -> bool:
     """Whether a new connection of a client is accepted."""
-    async with caller(address, timeout=5.0, **more) as client:
+    async with caller(address, timeout=PATIENCE, **more) as client:
         try:
             await client.get_server_info()
         except Unavailable:

@@ -24,6 +24,7 @@ from tests.support.calls import (
     refused,
 )
 from tests.support.server import in_process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,7 @@ async def test_a_file_that_cannot_be_written_is_unavailable(
 
 async def test_health_follows_a_full_disk(tmp_path: Path, pragmas: Callable[..., None]) -> None:
     large = {"thread_id": "t", "kwargs": {"k": "x" * 100_000}}
-    async with in_process(tmp_path / "runs.db") as client, asyncio.timeout(60):
+    async with in_process(tmp_path / "runs.db") as client, asyncio.timeout(PATIENCE):
         health: Any = health_pb2_grpc.HealthStub(client.channel)
         watch = health.Watch(health_pb2.HealthCheckRequest(service="runsvc.v1.RunService"))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING

@@ -9,9 +9,14 @@ from runsvc.rpc.untaken import PER_CONNECTION
 from runsvc.v1 import run_pb2
 from runsvc.v1 import run_service_pb2 as pb
 from tests.bench.http2 import Connection, Reply
+from tests.support.engines import EVERY_ENGINE
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 LIST = "/runsvc.v1.RunService/ListByThread"
 RESOURCE_EXHAUSTED = 8
@@ -30,7 +35,9 @@ async def test_a_connection_that_takes_no_answers_is_refused_more_of_them(client
     done: set[asyncio.Future[Reply]] = set()
     while len(done) < refused:
         pending = [call for call in calls if call not in done]
-        ended, _ = await asyncio.wait(pending, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(
+            pending, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+        )
         assert ended, f"{len(done)} of {refused} calls were refused"
         done |= ended
     assert {call.result().status for call in calls if call in done} == {RESOURCE_EXHAUSTED}

@@ -14,11 +14,12 @@ from runsvc.client import AsyncRunClient
 from runsvc.v1 import run_pb2
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 from tests.bench import http2
-from tests.support.calls import CHANGED, Refused, call, created
+from tests.support.calls import CHANGED, Refused, call, created, created_on
+from tests.support.engines import EVERY_ENGINE
 from tests.support.memory import needs_proc, resident
 from tests.support.proxy import proxied
 from tests.support.server import Process, client_of
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.watchers import (
     CANCELLED,
     METHOD,
@@ -32,9 +33,11 @@ from tests.support.watchers import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 long_form = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 #: Bytes that the server may send to a watcher that does not read.
@@ -51,10 +54,10 @@ GROWTH = 48 << 20
     ],
 )
 async def test_a_disconnected_watcher_resumes_and_sees_every_change_once_and_in_order(
-    tmp_path: Path, count: int, acts: int
+    db: StorePlace, count: int, acts: int
 ) -> None:
     async with (
-        Process(tmp_path / "runs.db", "--log-keep", "10000000") as process,
+        Process(db, "--log-keep", "10000000") as process,
         proxied(process.address) as proxy,
     ):
         # Half of the connections go through the proxy.
@@ -78,7 +81,7 @@ async def watcher_count(client: Client) -> int:
 
 async def until_watchers(client: Client, count: int) -> None:
     """Wait until the server has this number of watchers."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(2 * PATIENCE):
         while True:
             try:
                 if await watcher_count(client) == count:
@@ -95,9 +98,9 @@ async def until_watchers(client: Client, count: int) -> None:
     [pytest.param(500, id="short"), pytest.param(10_000, id="long", marks=long_form)],
 )
 async def test_thousands_of_watchers_resume_at_once_after_a_crash(
-    tmp_path: Path, count: int
+    db: StorePlace, count: int
 ) -> None:
-    async with Process(tmp_path / "runs.db") as process:
+    async with Process(db) as process:
         lines = [SharedConnection(process.address) for _ in range((count - 1) // STREAMS + 1)]
         each = [
             Watcher(lines[number % len(lines)], thread_id=f"w{number}") for number in range(count)
@@ -117,7 +120,7 @@ async def test_thousands_of_watchers_resume_at_once_after_a_crash(
                 # The transport may have shed some of them, which have come back.
                 assert all(watcher.statuses <= {CANCELLED} for watcher in each)
                 await until(lambda: each[8].seen == [2])
-                await asyncio.gather(*(created(client, f"w{number}") for number in range(9, 99)))
+                await created_on(client, (f"w{number}" for number in range(9, 99)))
                 await until(lambda: all(watcher.seen for watcher in each[7:99]))
         assert sorted(chain(*(watcher.seen for watcher in each))) == list(range(1, 93))
         everyone = [Watcher(lines[number % len(lines)], all={}) for number in range(count)]
@@ -153,10 +156,10 @@ async def change(address: str, lanes: int, changes: int) -> None:
     [pytest.param(2_000, id="short"), pytest.param(100_000, id="long", marks=long_form)],
 )
 async def test_a_watcher_that_stops_reading_costs_no_memory_and_misses_no_change(
-    tmp_path: Path, changes: int
+    db: StorePlace, changes: int
 ) -> None:
     arguments = ("--log-keep", "10000000", "--max-active-per-thread", "100000")
-    async with Process(tmp_path / "runs.db", *arguments) as process:
+    async with Process(db, *arguments) as process:
         await change(process.address, 30, 300)
         connection = await http2.Connection.open(process.address, WINDOW)
         stalled: list[int] = []

@@ -13,14 +13,18 @@ import pytest
 
 from runsvc.v1.run_pb2 import Retry, Run
 from tests.support.calls import ERROR, INTERRUPTED, PENDING, SUCCESS, call, created
+from tests.support.engines import EVERY_ENGINE
 from tests.support.server import in_process
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
+    from tests.support.engines import StorePlace
     from tests.support.server import Client
+
+#: See conftest.
+ENGINES = EVERY_ENGINE
 
 #: Its input selects what it does.
 SCRIPT = """
@@ -35,8 +39,8 @@ echo "{\\"attempt\\": $RUNSVC_ATTEMPT}"
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Client]:
-    async with in_process(tmp_path / "runs.db") as client:
+async def server(db: StorePlace) -> AsyncIterator[Client]:
+    async with in_process(db) as client:
         yield client
 
 
@@ -53,7 +57,7 @@ class Work:
         """Read the output up to a line that holds the text."""
         assert self._process.stderr is not None
         output: list[str] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._process.stderr:
                 output.append(line.decode())
                 if text in output[-1]:
@@ -62,7 +66,7 @@ class Work:
         raise AssertionError(f"exit status {status}, no line has {text!r}: {''.join(output)}")
 
     async def exit_status(self) -> int:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return await self._process.wait()
 
 

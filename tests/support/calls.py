@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
+from runsvc.commit.command import MAX_COMMANDS
 from runsvc.v1 import admin_service_pb2, run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from runsvc.client import RunError
     from tests.support.server import Client
@@ -54,6 +56,17 @@ async def created(client: Client, thread_id: str = "t", **spec: Any) -> run_pb2.
     answer = await call(client, "Create", spec=run_pb2.RunSpec(thread_id=thread_id, **spec))
     run: run_pb2.Run = answer.run
     return run
+
+
+async def created_on(client: Client, thread_ids: Iterable[str], **spec: Any) -> None:
+    """Create a run on each of many threads. Fewer calls at a time than a slow disk makes the server refuse."""
+    remaining = iter(thread_ids)
+
+    async def create() -> None:
+        for thread_id in remaining:
+            await created(client, thread_id, **spec)
+
+    await asyncio.gather(*(create() for _ in range(MAX_COMMANDS // 2)))
 
 
 async def in_status(client: Client, status: int) -> run_pb2.Run:

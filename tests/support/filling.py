@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,12 @@ from uuid import UUID
 from runsvc.core import lifecycle
 from runsvc.core.model import RunSpec, RunStatus, Stamp
 from runsvc.store import rows
-from runsvc.store.base import Creation, LogEntry, Saved
-from runsvc.store.sqlite import SqliteStore, writing
+from runsvc.store.sqlite import SqliteStore, saving
+from runsvc.store.values import Creation, LogEntry, Saved
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runsvc.core.model import Run
@@ -52,9 +53,7 @@ def fill(
         # An incomplete file is created again.
         file.execute("PRAGMA synchronous = OFF")
         runs = _finished(range(1, count + 1), every)
-        _insert(file, _with_progress(runs, progress))
-        newest = _finished(range(max(1, count + 1 - log_keep), count + 1), every)
-        file.executemany(writing.APPEND, map(_log_row, newest))
+        _insert(file, _with_progress(runs, progress), logged_from=count + 1 - log_keep)
         file.execute(
             "UPDATE clock SET revision = ?, time = ?", (count, rows.microseconds(_time(count)))
         )
@@ -68,6 +67,17 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
     with closing(sqlite3.connect(db)) as file:
         file.execute("PRAGMA synchronous = OFF")
         _insert(file, _active(range(1, count + 1), spec))
+        file.execute("UPDATE clock SET revision = ?", (count,))
+        file.commit()
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def fill_waiting(db: Path, count: int, owners: Sequence[str], assistant_id: str) -> None:
+    """Create a store with this many runs that wait for a worker. The first owner has nine of ten."""
+    asyncio.run(_create_store(db))
+    with closing(sqlite3.connect(db)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        _insert(file, _waiting(range(1, count + 1), owners, assistant_id))
         file.execute("UPDATE clock SET revision = ?", (count,))
         file.commit()
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -113,6 +123,22 @@ def _active(numbers: range, spec: Mapping[str, Any]) -> Iterator[Saved]:
         yield Saved(run, codec.encode(run), Creation(b"", None))
 
 
+def _waiting(numbers: range, owners: Sequence[str], assistant_id: str) -> Iterator[Saved]:
+    codec, now = RunCodec(), datetime.now(UTC)
+    turns = Counter[str]()
+    for number in numbers:
+        owner = owners[0] if number % 10 else owners[1 + number // 10 % (len(owners) - 1)]
+        run = lifecycle.create(
+            RunSpec(thread_id=f"t{number}", assistant_id=assistant_id),
+            run_id=run_id_of(number),
+            owner=owner,
+            at=Stamp(number, now + number * timedelta(microseconds=1)),
+            turn=turns[owner],
+        )
+        turns[owner] += 1
+        yield Saved(run, codec.encode(run), Creation(b"", None))
+
+
 def _finished_run(pattern: Run, number: int, every: int) -> Run:
     time = _time(number)
     return replace(
@@ -131,11 +157,17 @@ def _time(number: int) -> datetime:
     return _BEGIN + timedelta(milliseconds=number)
 
 
-def _insert(file: sqlite3.Connection, runs: Iterable[Saved]) -> None:
+def _insert(
+    file: sqlite3.Connection, runs: Iterable[Saved], logged_from: int | None = None
+) -> None:
+    """Write runs, and the log from a revision on."""
     runs = iter(runs)
     while chunk := list(islice(runs, 1_000)):
-        file.executemany(writing.INSERT, map(_run_row, chunk))
-        file.executemany(writing.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        file.executemany(saving.INSERT, map(_run_row, chunk))
+        file.executemany(saving.INSERT_ACTIVITY, map(rows.activity_values, chunk))
+        if logged_from is not None:
+            logged = (saved for saved in chunk if saved.run.revision >= logged_from)
+            file.executemany(saving.APPEND, map(_log_row, logged))
 
 
 def _run_row(saved: Saved) -> rows.Row:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.client import AsyncRunClient, AsyncWorker, RunClient, Worker
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,12 +80,12 @@ async def running(target: str, handler: Handler, **given: Any) -> AsyncIterator[
     options: dict[str, Any] = {"assistants": ["a"], "worker_id": WORKER, "grace": 0} | given
     function = handler.function
     if handler.kind == "thread":
-        with RunClient(target, token=None, tls_ca=None, timeout=5) as client:
+        with RunClient(target, token=None, tls_ca=None, timeout=PATIENCE) as client:
             worker = Worker(client, function, **options)
             async with _stopped_at_end(worker, asyncio.to_thread(worker.run)):
                 yield worker
     else:
-        async with AsyncRunClient(target, token=None, tls_ca=None, timeout=5) as aclient:
+        async with AsyncRunClient(target, token=None, tls_ca=None, timeout=PATIENCE) as aclient:
             aworker = AsyncWorker(aclient, function, **options)
             async with _stopped_at_end(aworker, aworker.run()):
                 yield aworker

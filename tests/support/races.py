@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import grpc
 
 from runsvc.v1 import run_pb2, run_service_pb2
+from tests.support.engines import StorePlace, opened
 from tests.support.server import Process, client_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from random import Random
 
-    from tests.support.server import Client
+    from tests.support.engines import StorePlace
+from tests.support.server import Client
 
 PENDING, RUNNING, SUCCESS = 1, 2, 3
 REJECT, INTERRUPT = 1, 2
@@ -79,13 +79,14 @@ async def changes_since(client: Client, revision: int) -> list[Change]:
     return changes
 
 
-def log_of(db: Path) -> list[Change]:
-    """Read the log from the file and check that it agrees with the runs."""
-    with closing(sqlite3.connect(db)) as file:
-        log = file.execute("SELECT revision, run_id, status FROM log ORDER BY revision").fetchall()
+def log_of(db: StorePlace) -> list[Change]:
+    """Read the log from the store and check that it agrees with the runs."""
+    with opened(db) as run:
+        log = run("SELECT revision, run_id, status FROM log ORDER BY revision")
         newest = {run_id: (revision, state) for revision, run_id, state in log}
-        runs = file.execute("SELECT run_id, revision, status FROM runs").fetchall()
-        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        runs = run("SELECT run_id, revision, status FROM runs")
+        if isinstance(db, Path):
+            assert run("PRAGMA integrity_check") == [("ok",)]
     assert [revision for revision, _, _ in log] == list(range(1, len(log) + 1))
     assert {run_id: (revision, state) for run_id, revision, state in runs} == newest
     ends = [run_id for _, run_id, state in log if state > RUNNING]
@@ -114,7 +115,7 @@ class Load:
                 self.acknowledged[run.run_id] = run
 
 
-async def crash_cycles(db: Path, cycles: int, chance: Random) -> None:
+async def crash_cycles(db: StorePlace, cycles: int, chance: Random) -> None:
     """Kill a busy server repeatedly, and check that no acknowledged change is lost and no event repeated."""
     load = Load()
     for _ in range(cycles):

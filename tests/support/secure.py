@@ -11,6 +11,7 @@ from runsvc.auth import lines
 from runsvc.auth.principal import Principal, Role
 from runsvc.auth.token_file import credential_of
 from runsvc.client import AsyncRunClient
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,6 +89,12 @@ class TlsFolder:
 @asynccontextmanager
 async def caller(address: str, **more: Any) -> AsyncIterator[AsyncRunClient]:
     """A client with nothing of the environment."""
-    arguments = {"token": None, "tls_ca": None, "tls_cert": None, "tls_key": None, "timeout": 10.0}
+    arguments = {
+        "token": None,
+        "tls_ca": None,
+        "tls_cert": None,
+        "tls_key": None,
+        "timeout": PATIENCE,
+    }
     async with AsyncRunClient(address, **(arguments | more)) as client:
         yield client

@@ -16,13 +16,15 @@ from runsvc.service import running
 from runsvc.settings import Settings
 from runsvc.v1.admin_service_pb2_grpc import AdminServiceStub
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.engines import argument
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-    from pathlib import Path
 
     from runsvc.rpc.server import Option
     from runsvc.timekeeper import Timekeeper
+    from tests.support.engines import StorePlace
 
 READY = "serves on "
 
@@ -58,7 +60,7 @@ async def client_of(address: str) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def in_process(
-    db: Path,
+    db: StorePlace,
     *,
     timekeeper: Timekeeper | None = None,
     options: Iterable[Option] = OPTIONS,
@@ -78,7 +80,7 @@ class Process:
 
     def __init__(
         self,
-        db: Path,
+        db: StorePlace,
         *arguments: str,
         stderr: int = asyncio.subprocess.DEVNULL,
         env: Mapping[str, str] | None = None,
@@ -91,13 +93,14 @@ class Process:
         self.address = ""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, listen: str = "127.0.0.1:0") -> str:
-        """Start the server and return its address once it is ready."""
+    async def start(self, listen: str = "") -> str:
+        """Start the server and return its address, by default at a free port, once it is ready."""
+        listen = listen or f"127.0.0.1:{free_port()}"
         command = [sys.executable, "-m", "runsvc.cli", "serve", "--listen", listen]
         self._process = await asyncio.create_subprocess_exec(
             *command,
             "--db",
-            str(self.db),
+            argument(self.db),
             *self.arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=self._stderr,

@@ -6,8 +6,7 @@ They use raw HTTP/2, because as many clients of grpc.aio would take all processo
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,16 +17,17 @@ from runsvc.v1 import run_pb2
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 from tests.bench import http2
 from tests.support.calls import CHANGED, call
+from tests.support.engines import StorePlace, opened
 from tests.support.server import client_of
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
     from random import Random
 
+    from tests.support.engines import StorePlace
     from tests.support.proxy import Proxy
-    from tests.support.server import Process
+from tests.support.server import Process
 
 METHOD: Final = "/runsvc.v1.RunService/StreamStatus"
 #: Watchers per connection.
@@ -220,11 +220,10 @@ async def run_disturbed(disturbance: Disturbance, acts: int) -> None:
     check(process.db, watchers)
 
 
-def check(db: Path, watchers: Sequence[Watcher]) -> None:
+def check(db: StorePlace, watchers: Sequence[Watcher]) -> None:
     """Check that each watcher received every change of its target once and in order."""
-    with closing(sqlite3.connect(db)) as file:
-        log = file.execute("SELECT revision, thread_id, assistant_id FROM log ORDER BY revision")
-        changes = log.fetchall()
+    with opened(db) as run:
+        changes = run("SELECT revision, thread_id, assistant_id FROM log ORDER BY revision")
     assert [revision for revision, _, _ in changes] == list(range(1, len(changes) + 1))
     for watcher in watchers:
         thread_id = watcher.target.get("thread_id")

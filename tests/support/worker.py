@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from tests.support.server import Client
 
 WORKER = "w"
+#: Length of a lease that a test waits for, in seconds. Its holder renews it in time on a busy machine too.
+TTL = 2.0
 
 
-async def leased(client: Client, thread_id: str = "t", ttl: float = 1, **spec: object) -> Run:
+async def leased(client: Client, thread_id: str = "t", ttl: float = TTL, **spec: object) -> Run:
     """Create a run, start it as the executor with a lease, and return it."""
     run = await created(client, thread_id, **spec)
     answer = await call(
@@ -56,7 +58,7 @@ async def send_heartbeats(client: Client, run_id: str, ttl: float) -> None:
 
 
 @asynccontextmanager
-async def sending_heartbeats(client: Client, run_id: str, ttl: float = 1) -> AsyncIterator[None]:
+async def sending_heartbeats(client: Client, run_id: str, ttl: float = TTL) -> AsyncIterator[None]:
     """Send heartbeats during the block."""
     beating = asyncio.create_task(send_heartbeats(client, run_id, ttl))
     try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runsvc.core import lifecycle
+from runsvc.core import stopping
 from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.core.queue import Limit, Waiting, gated, wakes_at
+from runsvc.store.attachments import Server
 from runsvc.store.queue import Candidate, Line, Wake
 
 if TYPE_CHECKING:
@@ -127,11 +128,14 @@ class MemoryQueue:
         found = self._runs(
             lambda run: (
                 run.lease is None
-                and (since := lifecycle.stopping_since(run)) is not None
+                and (since := stopping.stopping_since(run)) is not None
                 and since <= by
             )
         )
         return [run.run_id for run in found[:limit]]
+
+    def servers(self) -> Sequence[Server]:
+        return [Server(*each) for each in sorted(self._data.attachments.servers.items())]
 
     def _runs(self, matches: Callable[[Run], bool]) -> list[Run]:
         return runs(self._data, matches)
@@ -154,9 +158,9 @@ def stopping_on_thread(data: MemoryData, owner: str, thread_id: str) -> list[str
     """Ids of a thread's cancelled runs whose executors may still be at work, newest cancel first."""
     found = runs(
         data,
-        lambda run: (run.owner, run.thread_id) == (owner, thread_id) and lifecycle.is_stopping(run),
+        lambda run: (run.owner, run.thread_id) == (owner, thread_id) and stopping.is_stopping(run),
     )
-    found.sort(key=lambda run: lifecycle.stopping_since(run) or run.updated_at, reverse=True)
+    found.sort(key=lambda run: stopping.stopping_since(run) or run.updated_at, reverse=True)
     return [run.run_id for run in found]
 
 

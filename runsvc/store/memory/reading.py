@@ -8,10 +8,10 @@ from runsvc.core.errors import RevisionCompacted
 from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.core.queue import NO_GATES, gated
-from runsvc.store.base import Census, Inflight, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.memory.data import without_large
 from runsvc.store.memory.queue import MemoryQueue, stopping_on_thread
 from runsvc.store.queue import COUNTED, Waits
+from runsvc.store.values import Census, Inflight, LogSlice, RunState, Snapshot, TopicKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.core.owners import Scope
     from runsvc.core.queue import Limit
-    from runsvc.store.base import Clock, LogEntry, Record, Topic
     from runsvc.store.memory.data import MemoryData
     from runsvc.store.queries import PageQuery
+    from runsvc.store.values import Clock, LogEntry, Record, Topic
 
 
 class MemoryReading:

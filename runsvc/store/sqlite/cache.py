@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Record
+    from runsvc.store.values import Record
 
 #: Bytes that the cached runs may take.
 CAPACITY: Final = 16 << 20

@@ -9,7 +9,6 @@ from runsvc.core.errors import CorruptRow
 from runsvc.core.owners import covers
 from runsvc.store import rows
 from runsvc.store.attachments import Abandoned, AnyReleased
-from runsvc.store.base import Loaded
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -33,15 +32,17 @@ from runsvc.store.sqlite.sql_fragments import (
     RUNS,
     by_id,
 )
+from runsvc.store.values import Loaded
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Sequence
 
     from runsvc.core.model import Run
-    from runsvc.store.base import Codec, Record
+    from runsvc.store.base import Codec
     from runsvc.store.queries import Count, Query
     from runsvc.store.sqlite.cache import RunCache
+    from runsvc.store.values import Record
 
 #: The columns of a record without its activity and body, so that a large body is not even read.
 _BARE: Final = (

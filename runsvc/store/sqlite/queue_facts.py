@@ -13,7 +13,7 @@ from runsvc.store.sqlite.sql_fragments import IS_ACTIVE, IS_LIVE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runsvc.store.base import Record
+    from runsvc.store.values import Record
 
 _ON_THREAD: Final = f"owner = found.owner AND thread_id = found.thread_id AND {IS_LIVE}"
 _FACTS: Final = f"""

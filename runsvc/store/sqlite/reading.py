@@ -16,7 +16,6 @@ from runsvc.core.owners import covers
 from runsvc.core.queue import Limit
 from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
-from runsvc.store.base import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
 from runsvc.store.sqlite import queue_facts
 from runsvc.store.sqlite.cache import CachedRun, NewestRuns, ThreadKey
 from runsvc.store.sqlite.connection import connect_reader, translated
@@ -30,6 +29,7 @@ from runsvc.store.sqlite.sql_fragments import (
     RUNS,
     by_id,
 )
+from runsvc.store.values import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.core.owners import Scope
-    from runsvc.store.base import Codec, LogEntry, Record, Topic
+    from runsvc.store.base import Codec
     from runsvc.store.queries import PageKey, PageQuery
     from runsvc.store.queue import Waits
     from runsvc.store.sqlite.cache import RunCache
+    from runsvc.store.values import LogEntry, Record, Topic
 
 _INPUT_AND_RESULT: Final = ", ".join(rows.INPUT_AND_RESULT)
 _LOG: Final = ", ".join(rows.LOG)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec, Typ
 from runsvc.core.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from runsvc.core.model import RunStatus
 from runsvc.store import rows
-from runsvc.store.base import Now
-from runsvc.store.sqlite import attachments
-from runsvc.store.sqlite.cache import CachedRun, ThreadKey
+from runsvc.store.sqlite import saving
+from runsvc.store.sqlite.cache import ThreadKey
 from runsvc.store.sqlite.connection import (
     connect,
     connect_reader,
@@ -25,39 +24,21 @@ from runsvc.store.sqlite.file_guard import HOLDS_ANOTHER
 from runsvc.store.sqlite.loading import Loading
 from runsvc.store.sqlite.queue import SqliteQueue
 from runsvc.store.sqlite.schema import check_version, migrate, refusing_damage
+from runsvc.store.values import Now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from runsvc.store.base import Changes, Codec, Loaded, Saved
+    from runsvc.store.base import Codec
     from runsvc.store.queries import Count, Query
-    from runsvc.store.sqlite.cache import RunCache
+    from runsvc.store.sqlite.cache import CachedRun, RunCache
     from runsvc.store.sqlite.file_guard import FileGuard
+    from runsvc.store.values import Changes, Loaded
     from runsvc.timekeeper import Timekeeper
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
-
-INSERT: Final = (
-    f"INSERT INTO runs ({', '.join((*rows.CONSTANT, *rows.CHANGING))}) "
-    f"VALUES ({', '.join('?' * len((*rows.CONSTANT, *rows.CHANGING)))})"
-)
-INSERT_ACTIVITY: Final = (
-    f"INSERT INTO activity ({', '.join(rows.ACTIVITY)}) "
-    f"VALUES ({', '.join('?' * len(rows.ACTIVITY))})"
-)
-_UPDATE: Final = (
-    f"UPDATE runs SET {', '.join(f'{column} = ?' for column in rows.CHANGING)} WHERE run_id = ?"
-)
-_SET_RESULT: Final = "UPDATE runs SET result = ? WHERE run_id = ?"
-_UPDATE_ACTIVITY: Final = (
-    f"UPDATE activity SET {', '.join(f'{column} = ?' for column in rows.ACTIVITY[:-1])} "
-    f"WHERE {rows.ACTIVITY[-1]} = ?"
-)
-APPEND: Final = (
-    f"INSERT INTO log ({', '.join(rows.LOG)}, time) VALUES ({', '.join('?' * len(rows.LOG))}, ?)"
-)
 
 #: Errors of a commit that was not written to its end.
 _INCOMPLETE: Final = frozenset({sqlite3.SQLITE_FULL})
@@ -163,26 +144,7 @@ class SqliteWriting:
 
     @_recovering
     def save(self, changes: Changes) -> None:
-        time = rows.microseconds(changes.time)
-        self._save_runs(changes.runs)
-        self._run_many(APPEND, (rows.from_entry(entry, time) for entry in changes.log))
-        for run_id in changes.deleted:
-            self._run("DELETE FROM runs WHERE run_id = ?", run_id)
-            self._run("UPDATE log SET body = NULL WHERE run_id = ?", run_id)
-        for change in changes.attachments:
-            attachments.save(self._connected(), change)
-        for prefix, width in changes.limits:
-            self._run("DELETE FROM concurrency_limits WHERE prefix = ?", prefix)
-            if width is not None:
-                self._run("INSERT INTO concurrency_limits VALUES (?, ?)", prefix, width)
-        if changes.forgotten:
-            self._run("DELETE FROM log WHERE revision <= ?", changes.forgotten)
-        self._run(
-            "UPDATE clock SET revision = ?, time = ?, commits = ?",
-            changes.revision,
-            time,
-            self._commits + 1,
-        )
+        saving.save(self._connected(), changes, commits=self._commits + 1)
         self._changes = changes
 
     def commit(self) -> None:
@@ -201,7 +163,7 @@ class SqliteWriting:
         committed: Sequence[CachedRun] = ()
         try:
             self._commit()
-            committed = _committed(changes, before)
+            committed = saving.committed(changes, before)
         finally:
             self._cache.end_commit(committed)
         self._may_have_queued |= any(entry.status is RunStatus.QUEUED for entry in changes.log)
@@ -286,30 +248,6 @@ class SqliteWriting:
             raise OutcomeUnknown from failure
         return bool(commits > self._commits)
 
-    def _save_runs(self, runs: Sequence[Saved]) -> None:
-        created = [saved for saved in runs if saved.creation is not None]
-        changed = [saved for saved in runs if saved.creation is None]
-        if created:
-            self._run_many(
-                INSERT, (rows.constant_values(new) + rows.changing_values(new) for new in created)
-            )
-            self._run_many(INSERT_ACTIVITY, map(rows.activity_values, created))
-        if changed:
-            with_body = (saved for saved in changed if not saved.only_activity)
-            self._run_many(
-                _UPDATE, ((*rows.changing_values(new), new.run.run_id) for new in with_body)
-            )
-            self._run_many(_UPDATE_ACTIVITY, map(rows.activity_values, changed))
-        for saved in runs:
-            if saved.result is not None:
-                self._run(_SET_RESULT, saved.result, saved.run.run_id)
-
-    def _run(self, statement: str, *parameters: object) -> None:
-        self._connected().execute(statement, parameters)
-
-    def _run_many(self, statement: str, parameters: Iterable[rows.Row]) -> None:
-        self._connected().executemany(statement, parameters)
-
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreUnavailable("it is closed")
@@ -340,23 +278,6 @@ class SqliteWriting:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):
                 connection.close()
-
-
-def _committed(changes: Changes, before: Mapping[str, CachedRun]) -> list[CachedRun]:
-    """The cache entries of committed runs. A changed run that was not cached before lacks columns, and is left out."""
-    committed = []
-    for run, encoded, creation, _, result in changes.runs:
-        if run.run_id in changes.deleted:
-            continue
-        if creation is not None:
-            spec_hash = creation.request.spec_hash if creation.request else None
-            record = rows.record_of(run, encoded, spec_hash)
-            committed.append(CachedRun(record, creation.kwargs, run, result))
-        elif (known := before.get(run.run_id)) is not None:
-            record = rows.record_of(run, encoded, known.record.spec_hash)
-            result = known.result if result is None else result
-            committed.append(CachedRun(record, known.kwargs, run, result))
-    return committed
 
 
 def _store_id(connection: sqlite3.Connection) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.both_clients import CLIENT_TYPES, make_client
 from tests.support.server import Client, Process, client_of
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,9 @@ def kind(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
     """A client of the server."""
-    async with make_client(kind, process.address, token=None, tls_ca=None, timeout=20) as client:
+    async with make_client(
+        kind, process.address, token=None, tls_ca=None, timeout=PATIENCE
+    ) as client:
         yield client
 
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -27,7 +29,7 @@ class Program:
         """Read the output up to a line that begins with `start`, and return that line."""
         assert self._process.stdout is not None
         output: list[str] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._process.stdout:
                 output.append(line.decode())
                 if output[-1].startswith(start):
@@ -37,7 +39,7 @@ class Program:
     async def read_lines(self) -> list[str]:
         """Return the rest of the output."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return (await self._process.stdout.read()).decode().splitlines()
 
     def signal(self, number: int) -> None:
@@ -50,7 +52,7 @@ class Program:
 
     async def exit_status(self) -> int:
         """Wait for the program's end and return its exit status."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return await self._process.wait()
 
 

@@ -12,7 +12,7 @@ from runsvc.v1.run_pb2 import MultitaskStrategy, Progress, RunSpec, RunStatus
 from tests.support.both_clients import make_client
 from tests.support.calls import CHANGED, INTERRUPTED, PENDING
 from tests.support.proxy import proxied
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.support.server import Process
@@ -64,7 +64,7 @@ async def test_creation_with_a_lost_answer_is_not_repeated(
     spec = RunSpec(thread_id="t", multitask_strategy=INTERRUPT)
     async with (
         proxied(process.address) as proxy,
-        make_client(kind, proxy.address, timeout=20) as cut,
+        make_client(kind, proxy.address, timeout=PATIENCE) as cut,
     ):
         await cut.get(before)
         proxy.mute()

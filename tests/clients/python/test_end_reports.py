@@ -11,6 +11,7 @@ from runsvc.client import AsyncRunClient
 from tests.clients.python.runs import create, current
 from tests.support.calls import ERROR, INTERRUPTED, SUCCESS, call
 from tests.support.server import client_of
+from tests.support.waiting import PATIENCE
 from tests.support.workers import Work, working
 from tests.unit.client.test_outcome import FrozenError, failing_with
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def client(kind: Any, process: Process) -> AsyncIterator[Any]:
     """A client of the server, not wrapped."""
-    client = kind(process.address, token=None, tls_ca=None, timeout=10)
+    client = kind(process.address, token=None, tls_ca=None, timeout=PATIENCE)
     yield client
     await client.close() if isinstance(client, AsyncRunClient) else client.close()
 

@@ -16,7 +16,7 @@ from runsvc.v1.run_pb2 import RunSpec, StatusEvent
 from tests.support.both_clients import make_client
 from tests.support.calls import CHANGED, PENDING, RUNNING, SUCCESS, call
 from tests.support.server import Process, client_of
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 KILLS = 4
 ROUNDS = 1_000
@@ -78,7 +78,7 @@ async def test_watch_of_one_run_ends_with_it_across_restarts(client: Any, proces
     await process.start_again()
     async with client_of(process.address) as executor:
         await call(executor, "Complete", run_id=run_id, status=SUCCESS)
-    await asyncio.wait_for(reading, 30)
+    await asyncio.wait_for(reading, PATIENCE)
     assert statuses == [PENDING, RUNNING, SUCCESS]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,13 +148,13 @@ async def test_stopped_worker_gives_its_run_to_another(
 async def test_worker_survives_restarts_of_the_server(
     process: Process, others: Client, handler: Handler
 ) -> None:
-    async with working(process.address, handler, concurrency=2, lease_ttl=3) as worker:
+    async with working(process.address, handler, concurrency=2, lease_ttl=6) as worker:
         run = await create(others, "t1", assistant_id="a")
         await until(lambda: handler.begun)
         await process.kill()
         await until(lambda: worker.health.disconnected_since is not None)
         # Longer than the lease: it does not count while there is no server.
-        await asyncio.sleep(4)
+        await asyncio.sleep(7)
         assert worker.health.running == 1
         await process.start_again()
         await until(lambda: worker.health.disconnected_since is None)
@@ -190,13 +189,12 @@ async def test_killed_worker_loses_its_run_to_another(process: Process, others: 
         killed = await current(others, run)
         first.signal(signal.SIGKILL)
         await first.exit_status()
-        killed_at = monotonic()
     handler = Handler("task")
     async with working(process.address, handler, assistants=["echo"], concurrency=2):
         await until(lambda: handler.begun)
-        # Its lease has five seconds, and a busy machine may take a moment.
-        assert monotonic() - killed_at < 5 + 1 + 2
         taken = await current(others, run)
+        # Its lease ran out.
+        assert taken.started_at.ToNanoseconds() >= killed.lease.expires_at.ToNanoseconds()
         assert (taken.status, taken.attempt, taken.worker_id) == (RUNNING, 2, WORKER)
         assert taken.fencing_token > killed.fencing_token
         async with AsyncRunClient(process.address) as client:

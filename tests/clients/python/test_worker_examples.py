@@ -15,6 +15,7 @@ from runsvc.client import AsyncRunClient
 from runsvc.v1.run_pb2 import RunStatus
 from tests.clients.python.programs import HERE, ROOT, Program, running
 from tests.support.server import Process
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +65,7 @@ class Chat:
 
     async def line(self, start: str) -> str:
         """Read up to a line that begins with `start`."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._reader:
                 if line.decode().startswith(start):
                     return line.decode().strip()
@@ -72,7 +73,7 @@ class Chat:
 
     async def rest(self) -> list[str]:
         """Return the remaining lines, after the gateway has closed the connection."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             lines = (await self._reader.read()).decode().splitlines()
         await self.leave()
         return lines
@@ -85,14 +86,15 @@ class Chat:
 
 async def test_gateway_streams_answers_in_order(process: Process) -> None:
     async with gateway(process.address) as port:
-        first = await Chat.begin(port, "/alice/chat-1", "what is a run")
+        # Goes on for longer than the next message takes to arrive.
+        first = await Chat.begin(port, "/alice/chat-1", "what is a run and what is it for")
         await first.line("running")
         second = await Chat.begin(port, "/alice/chat-1", "and a thread")
         assert await second.line("queued") == "queued"
         # Another user has threads of the same name.
         other = await Chat.begin(port, "/bob/chat-1", "hello")
         await other.line("running")
-        assert (await first.rest())[-1] == "success what is a run"
+        assert (await first.rest())[-1] == "success what is a run and what is it for"
         assert (await other.rest())[-1] == "success hello"
         assert (await second.rest())[-1] == "success and a thread"
 

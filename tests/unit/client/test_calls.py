@@ -21,7 +21,9 @@ from runsvc.v1 import admin_service_pb2 as admin
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import CancelAction, Progress, Run, RunSpec, RunStatus
 from tests.support.both_clients import make_client
+from tests.support.ports import free_port
 from tests.support.scripted import Refusal, scripted
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.scripted import Script
@@ -281,8 +283,9 @@ async def test_requested_pause_beyond_the_deadline_ends_retries(
 
 async def test_restarted_server_answers(kind: Any, script: Script) -> None:
     script.will("Get", pb.GetResponse(run=RUN), pb.GetResponse(run=RUN))
-    with scripted(script) as target:
-        client = make_client(kind, target, timeout=30)
+    target = f"127.0.0.1:{free_port()}"
+    with scripted(script, listen=target):
+        client = make_client(kind, target, timeout=PATIENCE)
         await client.get("r1")
     with scripted(script, listen=target):
         # The first attempt finds a broken connection, the second one reconnects.

@@ -18,7 +18,7 @@ from runsvc.client import (
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 from tests.support.scripted import HOLD, Refusal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.workers import WORKER, Work, working
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def refused(status: str) -> Refusal:
 @pytest.fixture
 async def client(kind: Any, target: str) -> AsyncIterator[Any]:
     """A client of the scripted server, not wrapped."""
-    client = kind(target, token=None, tls_ca=None, timeout=5)
+    client = kind(target, token=None, tls_ca=None, timeout=PATIENCE)
     yield client
     if isinstance(client, AsyncRunClient):
         await client.close()
@@ -215,7 +215,7 @@ async def test_report_rejected_for_another_reason_raises(client: Any, script: Sc
 
 
 async def test_run_is_not_started_without_server(kind: Any) -> None:
-    client = kind("127.0.0.1:1", timeout=0.2)
+    client = kind("127.0.0.1:1", timeout=2)
     work = Work(PENDING)
     with pytest.raises(Unavailable):
         await working(client, work)
@@ -237,7 +237,7 @@ async def test_unexpected_background_failure_stops_work(
 
     script.will("SetStatus", pb.SetStatusResponse(run=RUNNING))
     script.will("StreamStatus", [HOLD])
-    client = kind(target, token=token, timeout=1)
+    client = kind(target, token=token, timeout=PATIENCE)
     work = Work(PENDING, lease_ttl=0.03)
     with pytest.raises(LookupError, match="no token"):
         await working(client, work)

@@ -12,7 +12,7 @@ from runsvc.client.fence import Fence, now
 from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, RunStatus
 from tests.support.scripted import Refusal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.workers import Work, working
 from tests.unit.client.test_execution import GONE, PENDING, RUNNING, requests, run, started_script
 
@@ -37,7 +37,7 @@ async def client(request: pytest.FixtureRequest, kind: Any, target: str) -> Asyn
     if request.param == "intercepted" and not is_async:
         pytest.skip("heartbeats of threads are always sent from a thread")
     interceptors = [Interceptor()] if request.param == "intercepted" else []
-    client = kind(target, token=None, timeout=5, interceptors=interceptors)
+    client = kind(target, token=None, timeout=PATIENCE, interceptors=interceptors)
     yield client
     await client.close() if is_async else client.close()
 

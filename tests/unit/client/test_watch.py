@@ -15,7 +15,7 @@ from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError, Unavail
 from runsvc.v1.run_service_pb2 import StreamStatusRequest, StreamStatusResponse
 from tests.support.both_clients import make_client
 from tests.support.scripted import HOLD, Refusal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.unit.client.test_resume import CHANGED, END, SNAPSHOT, event
 
 if TYPE_CHECKING:
@@ -216,6 +216,7 @@ async def test_wait_that_is_given_up_keeps_the_stream(target: str, script: Scrip
     async with AsyncRunClient(target) as client:
         watch = client.watch("r1")
         assert await anext(watch) == CHANGED
+        await until(lambda: script.held == 1)
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(watch), 0.05)
@@ -275,12 +276,14 @@ async def test_dropping_a_watch_after_a_wait_was_given_up_ends_the_stream(
     async with AsyncRunClient(target) as client:
 
         async def give_up() -> None:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(client.watch("r1")), 0.3)
+            waiting = asyncio.ensure_future(anext(client.watch("r1")))
+            await until(lambda: script.held == 1)
+            waiting.cancel()
+            await asyncio.wait([waiting])
 
         await give_up()
         await until(lambda: script.held == 0)
-        await until(lambda: len(script.asked) == 1)
+        assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
@@ -317,7 +320,7 @@ def test_another_thread_can_close_a_watch_at_any_time(target: str, script: Scrip
             if number % 2:
                 asyncio.run(until(lambda: script.held))
             watch.close()
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
     asyncio.run(until(lambda: script.held == 0))
 
@@ -326,7 +329,7 @@ def test_wait_that_is_interrupted_keeps_the_stream_in_threads(target: str, scrip
     release = threading.Event()
 
     def after_the_interrupts() -> StreamStatusResponse:
-        release.wait(30)
+        release.wait(PATIENCE)
         return CHANGED
 
     script.will("StreamStatus", [SNAPSHOT, after_the_interrupts, LAST])
@@ -336,8 +339,8 @@ def test_wait_that_is_interrupted_keeps_the_stream_in_threads(target: str, scrip
             watch = client.watch("r1")
             assert next(watch) == SNAPSHOT
             for _ in range(3):
-                signal.setitimer(signal.ITIMER_REAL, 0.1)
-                with pytest.raises(KeyboardInterrupt):
+                with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the alarm may come at once.
+                    signal.setitimer(signal.ITIMER_REAL, 0.1)
                     next(watch)
             release.set()
             assert list(watch) == [CHANGED, LAST]

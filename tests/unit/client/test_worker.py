@@ -23,7 +23,7 @@ from runsvc.v1 import run_service_pb2 as pb
 from runsvc.v1.run_pb2 import Progress, Run, RunStatus
 from tests.support.handlers import HANDLER_KINDS, WORKER, Handler, running
 from tests.support.scripted import HOLD, Refusal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.support.scripted import Script
@@ -337,7 +337,7 @@ async def test_cancelled_worker_gives_runs_back(script: Script, target: str) -> 
     handler = Handler("task")
     will_claim(script, pb.ClaimResponse(runs=[claimed()]))
     script.will("Release", pb.ReleaseResponse())
-    async with AsyncRunClient(target, token=None, timeout=5) as client:
+    async with AsyncRunClient(target, token=None, timeout=PATIENCE) as client:
         worker = AsyncWorker(client, handler.function, assistants=["a"], worker_id=WORKER)
         working = asyncio.create_task(worker.run())
         await until(lambda: handler.begun)
@@ -356,7 +356,7 @@ async def test_worker_runs_beside_a_block(script: Script, target: str) -> None:
     will_claim(script, pb.ClaimResponse(runs=[claimed()]))
     script.will("Complete", DONE)
     async with (
-        AsyncRunClient(target, token=None, timeout=5) as client,
+        AsyncRunClient(target, token=None, timeout=PATIENCE) as client,
         AsyncWorker(client, handler.function, any_assistant=True, worker_id=WORKER) as worker,
     ):
         await until(lambda: requests(script, pb.CompleteRequest))
@@ -372,7 +372,7 @@ async def test_worker_for_threads_runs_beside_a_block(script: Script, target: st
 
     def block() -> None:
         with (
-            RunClient(target, token=None, timeout=5) as client,
+            RunClient(target, token=None, timeout=PATIENCE) as client,
             Worker(client, handler.function, any_assistant=True, worker_id=WORKER) as worker,
         ):
             while worker.health.state is not WorkerState.STOPPED:
@@ -412,7 +412,7 @@ async def test_worker_for_threads_uses_the_settings_of_its_client(
 
     def work() -> None:
         with (
-            RunClient(target, token=token, timeout=5) as client,
+            RunClient(target, token=token, timeout=PATIENCE) as client,
             Worker(client.for_owner("alice"), lambda _: None, any_assistant=True) as worker,
         ):
             while worker.health.last_claim_at is None:

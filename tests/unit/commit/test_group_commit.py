@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runsvc.commit.transaction import Transaction
-    from runsvc.store.base import Changes, Now
     from runsvc.store.memory.data import MemoryData
+    from runsvc.store.values import Changes, Now
 
 
 class FaultyWriting(MemoryWriting):

@@ -14,7 +14,6 @@ from runsvc.commit.transaction import Transaction
 from runsvc.core import lifecycle
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import Progress, Request, RequestKey, Run, RunSpec, RunStatus, Stamp
-from runsvc.store.base import Changes, Loaded, LogEntry, Now, Record
 from runsvc.store.queries import (
     ActiveCount,
     ActiveOnThread,
@@ -27,6 +26,7 @@ from runsvc.store.queries import (
     Query,
     RawById,
 )
+from runsvc.store.values import Changes, Loaded, LogEntry, Now, Record
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_a_new_run_is_saved_with_its_kwargs_and_request() -> None:
             11, 11, "new", "o", "t", "a", PENDING, None, deleted=False, body=b"".join(only.encoded)
         )
     ]
-    assert transaction.progressed == {}
+    assert transaction.effects.progressed == {}
 
 
 def test_each_command_continues_the_revisions_and_times_of_the_previous_one() -> None:
@@ -170,7 +170,7 @@ def test_a_progress_change_is_saved_and_reported_but_not_logged() -> None:
     assert (changes.log, changes.revision) == ([], 10)
     # The time grows with every change, also with one that has no revision.
     assert changes.time == NOW.time + TICK
-    assert transaction.progressed == {"r": run}
+    assert transaction.effects.progressed == {"r": run}
 
 
 def test_saving_an_unchanged_run_has_no_effect() -> None:

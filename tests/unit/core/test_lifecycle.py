@@ -17,8 +17,6 @@ from runsvc.core import lifecycle
 from runsvc.core.errors import InvalidTransition, NotCancelled, NotHolder, RunActive, RunEnded
 from runsvc.core.lifecycle import (
     TRANSITIONS,
-    acknowledge_cancel,
-    awaits_acknowledgement,
     cancel,
     check_deletable,
     complete,
@@ -44,6 +42,7 @@ from runsvc.core.model import (
     StatusReason,
 )
 from runsvc.core.progress import PREVIEW_LIMIT, merge_progress
+from runsvc.core.stopping import acknowledge_cancel, awaits_acknowledgement
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED, QUEUED = RunStatus
 ENDINGS = {SUCCESS, ERROR, TIMEOUT, INTERRUPTED}

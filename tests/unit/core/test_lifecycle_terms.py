@@ -11,7 +11,7 @@ import pytest
 
 from runsvc.core import lifecycle, terms
 from runsvc.core.errors import InvalidTransition, NotHolder, RunEnded
-from runsvc.core.lifecycle import acknowledge_cancel, cancel, heartbeat, renew, report
+from runsvc.core.lifecycle import cancel, heartbeat, renew, report
 from runsvc.core.model import (
     CancelAction,
     Lease,
@@ -22,6 +22,7 @@ from runsvc.core.model import (
     Stamp,
     StatusReason,
 )
+from runsvc.core.stopping import acknowledge_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,6 @@ import pytest
 
 from runsvc.core.errors import InvalidRequest, InvalidTransition, NotHolder
 from runsvc.core.lifecycle import (
-    acknowledge_cancel,
     complete,
     disconnect,
     replace_metadata,
@@ -19,6 +18,7 @@ from runsvc.core.lifecycle import (
 )
 from runsvc.core.model import CancelAction, ModelUsage, Progress, Run
 from runsvc.core.progress import MODELS_LIMIT, merge_progress
+from runsvc.core.stopping import acknowledge_cancel
 from tests.unit.core.test_lifecycle import (
     AT,
     BORN,

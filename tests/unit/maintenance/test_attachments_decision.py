@@ -19,13 +19,13 @@ from runsvc.store.attachments import (
     ReleaseOthers,
     Renew,
 )
-from runsvc.store.base import Loaded, Now, Record
+from runsvc.store.values import Loaded, Now, Record
 from tests.conformance.driver import CODEC
 from tests.support.machine import NOON
 
 if TYPE_CHECKING:
     from runsvc.maintenance.attachments import UpdateResult
-    from runsvc.store.base import Changes
+    from runsvc.store.values import Changes
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

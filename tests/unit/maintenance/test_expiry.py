@@ -22,9 +22,9 @@ from runsvc.core.model import RunSpec, RunStatus, Stamp, StatusReason
 from runsvc.maintenance.elapsed import Elapsed
 from runsvc.maintenance.expiry import INTERVAL, Expiry, end_expired_runs
 from runsvc.maintenance.lease_clock import LeaseClock, Reading
-from runsvc.store.base import Loaded, Now, Record
 from runsvc.store.memory import MemoryStore
 from runsvc.store.queries import DueLeases, DueTimeouts
+from runsvc.store.values import Loaded, Now, Record
 from tests.conformance.driver import CODEC, ERROR, RUNNING, TIMEOUT, Driver
 from tests.support.machine import NOON, Machine
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
     from runsvc.maintenance.expiry import Pass
-    from runsvc.store.base import Changes
     from runsvc.store.queries import Query
+    from runsvc.store.values import Changes
 
 SECOND = timedelta(seconds=1)
 MOMENT = timedelta(microseconds=1)

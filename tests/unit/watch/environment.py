@@ -13,7 +13,7 @@ from runsvc.commit.writer import Writer
 from runsvc.core import lifecycle
 from runsvc.maintenance.attachments import Attachments
 from runsvc.maintenance.lease_clock import LeaseClock
-from runsvc.store.base import LogEntry, Record
+from runsvc.store.values import LogEntry, Record
 from runsvc.watch.event import Event, StatusEvent
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches, WatchRequest, WatchTuning
@@ -22,8 +22,8 @@ from tests.support.machine import Machine
 
 if TYPE_CHECKING:
     from runsvc.core.model import Run
-    from runsvc.store.base import Topic
     from runsvc.store.memory import MemoryStore
+    from runsvc.store.values import Topic
 
 SNAPSHOT, SNAPSHOT_END, CHANGED, PROGRESS, HEARTBEAT, DELETED = StatusEvent
 

@@ -9,7 +9,7 @@ import pytest
 
 from runsvc.commit.group_commit import Committed
 from runsvc.core.errors import ServerDraining
-from runsvc.store.base import Topic, TopicKind
+from runsvc.store.values import Topic, TopicKind
 from runsvc.watch.hub import TAIL, StatusHub
 from runsvc.watch.recent_log import CAPACITY
 from tests.conformance.driver import ALL, RUNNING, Driver, run_topic, thread_topic
@@ -17,8 +17,8 @@ from tests.unit.watch.environment import entry_of
 from tests.unit.watch.waiting import is_woken, read, wait
 
 if TYPE_CHECKING:
-    from runsvc.store.base import LogEntry
     from runsvc.store.memory import MemoryStore
+    from runsvc.store.values import LogEntry
 
 
 # Starting.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runsvc.core.model import RunStatus
-from runsvc.store.base import LogEntry, Topic, TopicKind
+from runsvc.store.values import LogEntry, Topic, TopicKind
 from runsvc.watch.recent_log import ENTRY_COST, RecentLog, name_of, names_of
 from tests.conformance.driver import ALL, thread_topic
 

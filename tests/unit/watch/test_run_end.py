@@ -15,8 +15,8 @@ from tests.conformance.driver import CODEC, RUNNING, SUCCESS, run_topic
 
 if TYPE_CHECKING:
     from runsvc.core.model import Lease, Run
-    from runsvc.store.base import LogEntry
     from runsvc.store.memory import MemoryStore
+    from runsvc.store.values import LogEntry
     from runsvc.watch.event import Event
     from tests.conformance.driver import Driver
 

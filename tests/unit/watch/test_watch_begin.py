@@ -13,7 +13,7 @@ from runsvc.core.errors import (
     ServerDraining,
     StoreUnavailable,
 )
-from runsvc.store.base import LogEntry, Topic, TopicKind
+from runsvc.store.values import LogEntry, Topic, TopicKind
 from runsvc.watch.hub import StatusHub
 from tests.conformance.driver import ALL, RUNNING, SUCCESS, run_topic, thread_topic
 from tests.unit.watch.environment import (
@@ -29,7 +29,7 @@ from tests.unit.watch.environment import (
 )
 
 if TYPE_CHECKING:
-    from runsvc.store.base import Snapshot
+    from runsvc.store.values import Snapshot
     from tests.unit.watch.environment import Environment
 
 

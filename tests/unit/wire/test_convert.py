@@ -26,10 +26,10 @@ from runsvc.core.model import (
     StatusReason,
     evolve,
 )
-from runsvc.store.base import Encoded, LogEntry, Record
+from runsvc.store.values import Encoded, LogEntry, Record
 from runsvc.v1 import run_pb2
 from runsvc.watch.event import Event, StatusEvent
-from runsvc.wire import convert
+from runsvc.wire import convert, usage
 from runsvc.wire.codec import RunCodec
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123457, tzinfo=UTC)
@@ -388,7 +388,7 @@ def test_runs_that_do_not_fit_lose_their_large_fields() -> None:
 
 def test_a_report_distinguishes_unset_from_zero_and_is_never_final() -> None:
     message = run_pb2.Progress(total_tokens=0, last_ai_message="hi", final=True)
-    assert convert.progress_from(message) == Progress(total_tokens=0, last_ai_message="hi")
+    assert usage.progress_from(message) == Progress(total_tokens=0, last_ai_message="hi")
 
 
 def test_progress_has_the_same_fields_on_both_sides() -> None:

@@ -16,7 +16,7 @@ from tests.conformance.driver import Driver
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from runsvc.store.base import LogEntry
+    from runsvc.store.values import LogEntry
 
 
 @pytest.fixture

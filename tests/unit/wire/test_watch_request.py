@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsvc.core.errors import InvalidRequest
-from runsvc.store.base import Topic, TopicKind
+from runsvc.store.values import Topic, TopicKind
 from runsvc.v1.run_pb2 import AllRuns
 from runsvc.v1.run_service_pb2 import StreamStatusRequest
 from runsvc.watch.stream import WatchRequest

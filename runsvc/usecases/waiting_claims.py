@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runsvc.commit.candidates import Wanted
-    from runsvc.commit.transaction import Claimable
+    from runsvc.commit.effects import Claimable
 
 
 class WaitingClaim:
@@ -84,6 +84,10 @@ class WaitingClaims:
             del waiting[claim]
             if not waiting:
                 del self._by_assistant[assistant_id]
+
+    def has_fitting(self, run: Claimable) -> bool:
+        """Return True if a claim under way would take such a run."""
+        return any(self._fitting(run))
 
     def wake_one(self, run: Claimable) -> None:
         """Wake the claim that waits longest for such a run; if all are trying, let the first try once more."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc import __version__
-from runsvc.admin import Admin, Reconciled, Selection
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import CorruptRow, RunActive, RunNotFound
@@ -20,6 +19,7 @@ from runsvc.maintenance.expiry import INTERVAL
 from runsvc.maintenance.lease_clock import LeaseClock
 from runsvc.store.memory import MemoryStore
 from runsvc.store.queries import ById
+from runsvc.usecases.admin import Admin, Reconciled, Selection
 from runsvc.watch.hub import StatusHub
 from tests.conformance.driver import ALL, CODEC, ERROR, RUNNING, SUCCESS, Driver, a_request
 from tests.support.machine import LiveMachine

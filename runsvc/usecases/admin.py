@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from runsvc.core.queue import Limit
     from runsvc.maintenance.attachments import Attachments
     from runsvc.maintenance.lease_clock import LeaseClock, Reading
-    from runsvc.store.base import Clock, Codec, Record, Store
+    from runsvc.store.base import Codec, Store
+    from runsvc.store.values import Clock, Record
     from runsvc.watch.hub import StatusHub
 
     End: TypeAlias = Callable[[ExclusiveTransaction, Run], Run]

@@ -15,7 +15,7 @@ from runsvc.core import attempts
 from runsvc.core.errors import CorruptRow, RunsvcError, ServerDraining
 from runsvc.core.model import RunStatus
 from runsvc.store.queries import ById
-from runsvc.waiting_claims import WaitingClaim, WaitingClaims
+from runsvc.usecases.waiting_claims import WaitingClaim, WaitingClaims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +66,9 @@ class Answer(NamedTuple):
 class Dispatch:
     """Hands runs to executors. Lives on the event loop."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, waiting: WaitingClaims | None = None) -> None:
         self._writer = writer
-        self._waiting = WaitingClaims()
+        self._waiting = WaitingClaims() if waiting is None else waiting
         self._is_draining = False
         self._releases: set[asyncio.Task[None]] = set()
 

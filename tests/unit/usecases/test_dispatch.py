@@ -14,10 +14,11 @@ from runsvc.commit.group_commit import Committed, GroupCommit
 from runsvc.commit.writer import Writer
 from runsvc.core.errors import ServerDraining
 from runsvc.core.model import RunSpec, RunStatus
-from runsvc.dispatch import Claim, Dispatch
-from runsvc.manager import RunManager
 from runsvc.store.memory import MemoryStore
+from runsvc.usecases.dispatch import Claim, Dispatch
+from runsvc.usecases.manager import RunManager
 from runsvc.wire.codec import RunCodec
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -94,24 +95,30 @@ async def test_a_run_with_a_holder_goes_to_its_holder_only(world: World) -> None
     assert len(await world.claim("w2")) == 1
 
 
-async def test_one_run_wakes_one_claim_and_the_others_go_on_waiting(world: World) -> None:
-    waiting = [asyncio.create_task(world.claim(f"w{n}", wait=20)) for n in range(50)]
-    await asyncio.sleep(0.05)
-    assert world.dispatch.waiting == 50
-    submitted = 0
+def count_answers(world: World) -> Counter[type]:
+    """Count the commands that the writer has answered from now on, by type."""
+    answered: Counter[type] = Counter()
     submit = world.writer.submit
 
     async def counting(command: Any) -> Any:
-        nonlocal submitted
-        submitted += 1
-        return await submit(command)
+        answer = await submit(command)
+        answered[type(command)] += 1
+        return answer
 
     world.writer.submit = counting  # type: ignore[method-assign]
+    return answered
+
+
+async def test_one_run_wakes_one_claim_and_the_others_go_on_waiting(world: World) -> None:
+    answered = count_answers(world)
+    waiting = [asyncio.create_task(world.claim(f"w{n}", wait=20)) for n in range(50)]
+    await until(lambda: answered.total() == 50)
+    assert world.dispatch.waiting == 50
     await world.create()
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     assert (len(done), len(pending)) == (1, 49)
     # The creation and the claim of the one that was woken.
-    assert submitted == 2
+    assert answered.total() == 52
     assert done == {waiting[0]}
     world.dispatch.drain()
     for each in pending:
@@ -134,8 +141,9 @@ async def test_a_run_whose_claimer_left_is_given_back(world: World) -> None:
 
 
 async def test_a_claim_that_leaves_after_its_wake_up_passes_it_on(world: World) -> None:
+    answered = count_answers(world)
     waiting = [asyncio.create_task(world.claim(f"w{n}", wait=20)) for n in range(2)]
-    await asyncio.sleep(0.05)
+    await until(lambda: answered.total() == 2)
     await world.create()
     waiting[0].cancel()
     done = await asyncio.gather(*waiting, return_exceptions=True)

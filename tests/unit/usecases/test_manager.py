@@ -34,8 +34,8 @@ from runsvc.core.model import (
     RunStatus,
     StatusReason,
 )
-from runsvc.manager import PAGE_BYTES, Page, RunManager
 from runsvc.store.memory import MemoryStore
+from runsvc.usecases.manager import PAGE_BYTES, Page, RunManager
 from runsvc.wire.codec import RunCodec
 from tests.conformance.driver import Driver
 

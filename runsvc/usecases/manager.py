@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runsvc.commit.command import MAX_COMMANDS, Command, DeferrableCommand
-from runsvc.commit.owner_room import OwnerRoom
-from runsvc.core import admission, lifecycle, queue
+from runsvc.commit.command import Command, DeferrableCommand
+from runsvc.core import lifecycle, queue, stopping
 from runsvc.core.errors import RunNotFound
-from runsvc.core.model import Handover, MultitaskStrategy, RunStatus
+from runsvc.core.model import RunStatus
 from runsvc.settings import Settings
-from runsvc.store.queries import (
-    ActiveCount,
-    ActiveOnThread,
-    ById,
-    ByRequest,
-    NewestActive,
-    PageKey,
-    PageQuery,
-)
+from runsvc.store.queries import ById, PageKey, PageQuery
+from runsvc.usecases.creations import COMMAND_COST, Created, Creations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,24 +30,11 @@ if TYPE_CHECKING:
     )
     from runsvc.core.owners import Scope
     from runsvc.core.queue import Queue
-    from runsvc.store.base import Codec, Inflight, ReadingStore, Record
-    from runsvc.store.queries import Count, Query
+    from runsvc.store.base import Codec, ReadingStore
+    from runsvc.store.values import Inflight, Record
 
 #: Maximum bytes of the runs of a page, unless its first run alone is larger.
 PAGE_BYTES: Final = 1 << 20
-#: Approximate bytes that a command adds to a batch, in addition to its payload.
-COMMAND_COST: Final = 1_000
-
-
-class Created(NamedTuple):
-    """A new run, or the one that an earlier call with the same request_id created (`replayed`)."""
-
-    run: Run
-    replayed: bool = False
-    #: The displaced runs, oldest first.
-    superseded: Sequence[Run] = ()
-    #: Of a replayed run that has ended with one.
-    result: bytes | None = None
 
 
 class Reported(NamedTuple):
@@ -101,11 +80,11 @@ class RunManager:
         self._writer = writer
         self._store = store
         self._codec = codec
-        self._max_active_per_thread = max_active_per_thread
-        self._owner_room = OwnerRoom(
-            max_active_per_owner, max_active_per_thread + max_queued_per_thread
+        self._creations = Creations(
+            max_active_per_thread=max_active_per_thread,
+            max_active_per_owner=max_active_per_owner,
+            max_queued_per_thread=max_queued_per_thread,
         )
-        self._max_queued_per_thread = max_queued_per_thread
         self._page_bytes = page_bytes
 
     async def create(self, owner: str, spec: RunSpec, request: Request | None) -> Created:
@@ -113,25 +92,7 @@ class RunManager:
 
         Raise ThreadFull, OwnerFull, UnsupportedStrategy, RequestIdReused.
         """
-        admission.check_supported(spec.multitask_strategy)
-        room = ActiveCount(owner, spec.thread_id)
-        reads: tuple[Query | Count, ...] = (room, *self._owner_room.reads(owner))
-
-        def decide(tx: Transaction) -> Created:
-            active = tx.count_active(room)
-            admission.check_room(spec.thread_id, active, self._max_active_per_thread)
-            self._owner_room.check(tx, owner)
-            run_id = tx.new_run_id()
-            run = tx.create(
-                spec,
-                run_id=run_id,
-                owner=owner,
-                request=request,
-                max_queued=self._max_queued_per_thread,
-            )
-            return Created(run)
-
-        return await self._create(_creation(decide, reads, spec, request))
+        return await self._create(self._creations.beside(owner, spec, request))
 
     async def create_or_reject(
         self, owner: str, spec: RunSpec, request: Request | None, *, requested_by: str = ""
@@ -140,25 +101,8 @@ class RunManager:
 
         Raise ThreadBusy, ThreadFull, OwnerFull, RequestIdReused.
         """
-        query = _active_query(owner, spec)
-        reads: tuple[Query | Count, ...] = self._owner_room.reads(owner)
-        if query is not None:
-            reads = (query, *reads)
-
-        def decide(tx: Transaction) -> Created:
-            run_id = tx.new_run_id()
-            superseded = _displace(tx, query, spec, by=run_id, requested_by=requested_by)
-            self._owner_room.check(tx, owner, freed=len(superseded))
-            run = tx.create(
-                spec,
-                run_id=run_id,
-                owner=owner,
-                request=request,
-                max_queued=self._max_queued_per_thread,
-            )
-            return Created(run, superseded=superseded)
-
-        return await self._create(_creation(decide, reads, spec, request))
+        command = self._creations.by_strategy(owner, spec, request, requested_by)
+        return await self._create(command)
 
     async def get(self, scope: Scope, run_id: str) -> Record:
         """Return a run with its kwargs and its result. Raise RunNotFound."""
@@ -332,7 +276,7 @@ class RunManager:
         return await self._report(
             scope,
             run_id,
-            lambda run, at: lifecycle.acknowledge_cancel(
+            lambda run, at: stopping.acknowledge_cancel(
                 run,
                 at,
                 worker_id=worker_id,
@@ -390,59 +334,6 @@ class RunManager:
         kind = DeferrableCommand if is_heartbeat else Command
         size += COMMAND_COST + len(result or b"")
         return await self._writer.submit(kind(decide, (query,), size))
-
-
-def _creation(
-    decide: Callable[[Transaction], Created],
-    reads: tuple[Query | Count, ...],
-    spec: RunSpec,
-    request: Request | None,
-) -> Command[Created]:
-    size = COMMAND_COST + len(spec.metadata) + len(spec.kwargs)
-    if request is None:
-        return Command(decide, reads, size)
-    query, spec_hash = ByRequest(request.key), request.spec_hash
-
-    def decide_once(tx: Transaction) -> Created:
-        earlier = tx.replay(query, spec_hash)
-        return decide(tx) if earlier is None else Created(earlier, replayed=True)
-
-    return Command(decide_once, (*reads, query), size)
-
-
-def _active_query(owner: str, spec: RunSpec) -> ActiveOnThread | NewestActive | None:
-    """Return the query for the active and queued runs of a thread that a creation needs.
-
-    It needs all to displace them, the newest to be refused, and none for ENQUEUE, which reads what its gates need.
-    """
-    if spec.multitask_strategy is MultitaskStrategy.ENQUEUE:
-        return None
-    if spec.multitask_strategy in admission.DISPLACING:
-        return ActiveOnThread(owner, spec.thread_id)
-    return NewestActive(owner, spec.thread_id, MAX_COMMANDS)
-
-
-def _displace(
-    tx: Transaction,
-    query: ActiveOnThread | NewestActive | None,
-    spec: RunSpec,
-    *,
-    by: str,
-    requested_by: str,
-) -> list[Run]:
-    """Displace the active and queued runs of a thread, and return them oldest first. Raise ThreadBusy for REJECT."""
-    if query is None:
-        return []
-    if isinstance(query, NewestActive):
-        admission.check_free(tx.newest_active(query))
-        if spec.handover is Handover.AFTER_STOP:
-            admission.check_free(tx.stopping(query.owner, query.thread_id))
-        return []
-    action = admission.DISPLACING[spec.multitask_strategy]
-    return [
-        tx.save(run, lifecycle.supersede(run, action, tx.stamp(), by=by, requested_by=requested_by))
-        for run in reversed(tx.active(query))
-    ]
 
 
 def _size(records: Sequence[Record]) -> int:
