@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -149,7 +149,9 @@ async def _work(
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
         subjects = ", ".join(assistants) or "every assistant"
-        click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
+        with suppress(OSError):
+            # The reader of stderr may have gone.
+            click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
         with _Signals(worker, perform.hurry.set, shown).installed():
             await worker.run()
     shown.line("Stopped.")
