@@ -38,8 +38,8 @@ class Shares:
     waiting: int = 300
     working: int = 32
     #: Calls that start in one turn, and the pause before the next one, in which the loop takes over arrivals.
-    batch: int = 12
-    pause: float = 0.002
+    batch: int = 6
+    pause: float = 0.001
     #: Longest time between two turns while calls keep arriving.
     longest_gap: float = 0.1
 
