@@ -22,11 +22,14 @@ from runsvc.maintenance.attachments import Attachments
 from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
+from runsvc.maintenance.promotions import INTERVAL as PROMOTIONS_INTERVAL
+from runsvc.maintenance.promotions import Promotions
 from runsvc.maintenance.registration import Registration
 from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
-from runsvc.maintenance.wakes import INTERVAL, Wakes
+from runsvc.maintenance.wakes import INTERVAL as WAKES_INTERVAL
+from runsvc.maintenance.wakes import Wakes
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.limits import LimitSettings
@@ -192,7 +195,8 @@ async def _start(
     writer = Writer(GroupCommit(store.writing, codec), publish, batching=batching)
     dispatch = Dispatch(writer, waiting)
     wakes = Wakes(writer, timekeeper, is_shared=is_shared)
-    listeners += dispatch.publish, wakes.note
+    promotions = Promotions(writer, is_shared=is_shared)
+    listeners += dispatch.publish, wakes.note, promotions.note
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -247,10 +251,12 @@ async def _start(
     jobs = _jobs(settings, writer, store, lease_clock, attachments)
     if is_shared:
         jobs.append(Job("Registration", registration.INTERVAL, registering.run))
-    sweeper = Sweeper(
-        [*jobs, Job("Start of delayed runs", INTERVAL, wakes.run), *security.jobs],
-        stagger=STAGGER if is_shared else 0.0,
-    )
+    jobs += [
+        Job("Start of delayed runs", WAKES_INTERVAL, wakes.run),
+        Job("Start of queued runs", PROMOTIONS_INTERVAL, promotions.run),
+        *security.jobs,
+    ]
+    sweeper = Sweeper(jobs, stagger=STAGGER if is_shared else 0.0)
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
     return listening

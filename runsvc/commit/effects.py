@@ -13,7 +13,7 @@ from runsvc.store.values import Changes, LogEntry, Saved
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.commit.staged import RunChange, Staged
+    from runsvc.commit.staged import Staged
     from runsvc.core.model import RequestKey, Run
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queue import LimitChange, QueueReads
@@ -100,8 +100,8 @@ class Effects:
             progressed=tuple(self.progressed),
         )
 
-    def _keep(self, change: RunChange) -> None:
-        (run, encoded, creation, only_activity, result), before = change
+    def _keep(self, saved: Saved) -> None:
+        run, encoded, creation, only_activity, result, before = saved
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         self.owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
@@ -121,7 +121,8 @@ class Effects:
             creation = earlier.creation
             only_activity &= earlier.only_activity
             result = earlier.result if result is None else result
-        self.saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
+            saved = Saved(run, encoded, creation, only_activity, result, earlier.stored)
+        self.saved[run.run_id] = saved
         if run.ended_at is not None or run.concurrency_key is not None:
             self.gates.note(Change(before, run))
 

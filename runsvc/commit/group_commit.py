@@ -10,7 +10,7 @@ from runsvc.commit.lines import Lines
 from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
     from typing import TypeAlias
 
@@ -53,6 +53,8 @@ class Committed(NamedTuple):
     wakes_at: datetime | None = None
     #: Of a shared store: the identity of the store that has the changes; empty if unknown.
     store_id: str = ""
+    #: Owner and concurrency key where runs may wait although there is room: a following command moves them on.
+    unfinished: Collection[tuple[str, str]] = ()
 
 
 class GroupCommit:
@@ -136,6 +138,7 @@ class GroupCommit:
             claimable=effects.claimable,
             wakes_at=effects.wakes_at,
             store_id=now.store_id,
+            unfinished=frozenset(effects.gates.keys),
         )
 
     def _begin_lines(self, now: Now) -> None:
@@ -174,6 +177,7 @@ def _joined(parts: Iterable[Committed]) -> Committed:
     claimable: list[Claimable] = []
     wakes: list[datetime] = []
     store_ids: set[str] = set()
+    unfinished: set[tuple[str, str]] = set()
     unsettled = failed = False
     for part in parts:
         if part.entries:
@@ -184,11 +188,20 @@ def _joined(parts: Iterable[Committed]) -> Committed:
         claimable.extend(part.claimable)
         if part.wakes_at is not None:
             wakes.append(part.wakes_at)
+        unfinished.update(part.unfinished)
         unsettled |= part.unsettled
         failed |= part.failed
     wakes_at = min(wakes, default=None)
     # Changes of two stores cannot be published together.
     store_id = store_ids.pop() if len(store_ids) == 1 else ""
     return Committed(
-        outcomes, entries, progressed, unsettled, failed, claimable, wakes_at, store_id
+        outcomes,
+        entries,
+        progressed,
+        unsettled,
+        failed,
+        claimable,
+        wakes_at,
+        store_id,
+        unfinished,
     )

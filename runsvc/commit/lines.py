@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from runsvc.core.model import Run
     from runsvc.store.queue import QueueReads
 
-#: Number of lines, and of owners of one line, that are kept.
+#: Number of lines, and of owners of one line without waiting runs, that are kept.
 CAPACITY: Final = 4_096
 
 Key = tuple[str | None, int]
 
 
 class _Line:
-    __slots__ = ("gaps", "head", "last")
+    __slots__ = ("gaps", "head", "last", "limit")
 
     def __init__(self, head: int, last: dict[str, int]) -> None:
         #: The turn of the run that was handed out last, or of the first that waits.
@@ -30,6 +30,15 @@ class _Line:
         self.last = last
         #: Owners of whose runs some left from the middle of the line, without being started.
         self.gaps: set[str] = set()
+        #: The number of owners above which those without a meaning are removed.
+        self.limit = CAPACITY
+
+    def tidy(self) -> None:
+        """Remove owners without a meaning. If most have one, the next time comes later."""
+        if len(self.last) > self.limit:
+            self.last = {owner: last for owner, last in self.last.items() if last >= self.head}
+            self.gaps &= self.last.keys()
+            self.limit = max(CAPACITY, 2 * len(self.last))
 
 
 class Lines:
@@ -73,8 +82,7 @@ class Lines:
         self._is_changed = True
         turn = next_turn(line.last.get(owner), line.head)
         line.last[owner] = turn
-        if len(line.last) > CAPACITY:
-            line.last = {each: last for each, last in line.last.items() if last >= line.head}
+        line.tidy()
         return turn
 
     def leave(self, run: Run, *, started: bool) -> None:

@@ -58,6 +58,8 @@ RECONNECT_GRACE: Final = timedelta(seconds=Settings.reconnect_grace)
 #: Time between two renewals of this server's attachments. A renewed attachment lasts for this time and the reconnect
 #: grace period, because at least the latter must remain if this server is lost.
 RENEWAL: Final = timedelta(seconds=20)
+#: Time between two searches of an idle server for attachments that other servers have released.
+SEARCH: Final = timedelta(seconds=1)
 #: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
 LIMIT: Final = 50
 
@@ -142,6 +144,8 @@ class Attachments:
         #: Attachments of streams that have ended, not yet stored, and the time for each client to return.
         self._left: dict[str, timedelta] = {}
         self._next_renewal = 0.0
+        #: When this server searches for attachments that others have released.
+        self._next_search = 0.0
         #: True if the store may have attachments that this server does not hold; None before the first update.
         self._has_released: bool | None = None
 
@@ -212,8 +216,7 @@ class Attachments:
         """
         is_renewal = bool(self._held) and self._timekeeper.monotonic() >= self._next_renewal
         is_idle = self._has_released is False and not self._left and not is_renewal
-        # Other servers may have released attachments.
-        if is_idle and not self._is_shared:
+        if is_idle and not self._may_be_released():
             return False
         left = dict(self._left)
         result = await self._writer.submit(self._command(left, is_renewal=is_renewal))
@@ -227,6 +230,14 @@ class Attachments:
         for corrupt in result.corrupt:
             _log.error("A run that all clients left cannot be cancelled: %s", corrupt)
         return result.abandoned >= self._limit
+
+    def _may_be_released(self) -> bool:
+        """Return True, at intervals, if another server may have released attachments."""
+        now = self._timekeeper.monotonic()
+        if not self._is_shared or now < self._next_search:
+            return False
+        self._next_search = now + SEARCH.total_seconds()
+        return True
 
     def _command(
         self, left: Mapping[str, timedelta], *, is_renewal: bool

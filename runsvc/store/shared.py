@@ -46,10 +46,13 @@ class SharedLog(Protocol):
         """Begin to receive hints, and send one to itself. False if it does not arrive, or if there are no hints."""
 
     async def hinted(self) -> None:
-        """Wait for the next hint. Raise StoreUnavailable once hints do not arrive any more; then listen again."""
+        """Wait for the next hint of another server.
+
+        Raise StoreUnavailable once hints do not arrive any more; then listen again.
+        """
 
     async def hint(self) -> None:
-        """Send a hint to all servers."""
+        """Send a hint to the other servers."""
 
     async def close(self) -> None:
         """Stop receiving hints."""

@@ -139,6 +139,8 @@ class Saved(NamedTuple):
     only_activity: bool = False
     #: Stored once, with the end of the run; None keeps the present state.
     result: bytes | None = None
+    #: The run before this transaction. None at its creation, or if it is not known.
+    stored: Run | None = None
 
 
 class Changes(NamedTuple):

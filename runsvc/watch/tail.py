@@ -11,7 +11,7 @@ import logging
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core.errors import RunsvcError
+from runsvc.core.errors import CorruptRow, RunsvcError
 from runsvc.watch.pace import Pace
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ CHUNK: Final = 1_024
 #: The pauses after failures, in seconds: from the first one, each twice as long as the one before.
 FIRST_BACKOFF: Final = 0.05
 LONGEST_BACKOFF: Final = 2.0
+#: A revision beyond that of any store.
+_BEYOND: Final = 2**62
 
 _log = logging.getLogger(__name__)
 
@@ -71,9 +73,13 @@ class Tail:
         if entries and self._follows(committed):
             self._hub.append(entries)
             self.on_own(entries)
-        elif entries or committed.unsettled:
-            self._own.update(entry.revision for entry in entries)
-            self.pace.poke()
+        else:
+            known = self._hub.recent_log.revision
+            # A read may have been faster than the writer's answer.
+            missing = [entry.revision for entry in entries if entry.revision > known]
+            self._own.update(missing)
+            if missing or committed.unsettled:
+                self.pace.poke()
         if entries or committed.progressed:
             if committed.progressed and self._hub.wants_progress:
                 self.pace.poke()
@@ -83,22 +89,41 @@ class Tail:
         """Read the log again and again, until cancelled. After an error, pause and go on."""
         backoff, failure = FIRST_BACKOFF, ""
         while True:
-            try:
-                await self.read()
-            except RunsvcError as error:
-                if str(error) != failure:
-                    _log.warning("The log of changes cannot be read: %s", error)
-                failure = str(error)
-                await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, LONGEST_BACKOFF)
+            error = await self._read_or_fail()
+            if not error:
+                if failure:
+                    _log.warning("The log of changes can be read again.")
+                backoff, failure = FIRST_BACKOFF, ""
+                await self.pace.wait()
                 continue
-            if failure:
-                _log.warning("The log of changes can be read again.")
-            backoff, failure = FIRST_BACKOFF, ""
-            await self.pace.wait()
+            if error != failure:
+                _log.warning("The log of changes cannot be read, and watches wait: %s", error)
+            failure = error
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, LONGEST_BACKOFF)
+
+    async def _read_or_fail(self) -> str:
+        """Read once. Return the error, or nothing."""
+        try:
+            await self.read()
+        except RunsvcError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - no error may end the tail: watches would wait for ever.
+            return repr(error)
+        return ""
 
     async def read(self) -> None:
-        """Pass on everything that is new. Raise StoreUnavailable, CorruptRow."""
+        """Pass on everything that is new. Raise StoreUnavailable."""
+        try:
+            await self._read()
+        except CorruptRow as corrupt:
+            # A watch that needs the entry reads it from the store and gets the error.
+            _log.error("The log is passed over up to its end, watches read the store: %s", corrupt)
+            head = await self._shared.head(_BEYOND, 1)
+            self._hub.skip_to(head.clock.revision)
+            self.on_gap()
+
+    async def _read(self) -> None:
         limit, is_whole = self._chunk, False
         while not is_whole:
             revision = self._hub.recent_log.revision

@@ -39,6 +39,8 @@ _LONG_WAIT: Final = Duration(seconds=60)
 _COUNTED: Final = 320
 #: Seconds between two delayed runs, and before the first.
 _GAP, _LEAD = 0.05, 1.0
+#: Seconds after which a run that no worker has received is lost, and the section fails.
+_LOST: Final = 30
 #: Callers that create runs beside delayed ones.
 _BESIDE: Final = 8
 
@@ -139,7 +141,8 @@ class Claims:
             run_id = await self.caller.create(new_thread())
             answered = time.perf_counter()
             started = received.setdefault(run_id, loop.create_future())
-            sample.latencies.append(max(0.0, await started - answered))
+            async with asyncio.timeout(_LOST):
+                sample.latencies.append(max(0.0, await started - answered))
             # Otherwise the worker that has just ended would never wait.
             if not busy:
                 await asyncio.sleep(0.01)

@@ -35,6 +35,7 @@ from tests.support.worker import TTL, WORKER, leased, length, sending_heartbeats
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from tests.support.engines import StorePlace
     from tests.support.server import Client
@@ -311,9 +312,9 @@ async def test_a_server_that_was_down_ends_no_lease(db: StorePlace) -> None:
 
 @pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "PRAGMA max_page_count = 1"])
 async def test_a_store_that_refuses_writes_ends_no_lease(
-    db: StorePlace, pragmas: Callable[..., None], trouble: str
+    tmp_path: Path, pragmas: Callable[..., None], trouble: str
 ) -> None:
-    async with in_process(db) as client:
+    async with in_process(tmp_path / "runs.db") as client:
         alive, dead = await leased(client, "a"), await leased(client, "d")
         async with sending_heartbeats(client, alive.run_id):
             pragmas(trouble)

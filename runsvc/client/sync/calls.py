@@ -65,7 +65,7 @@ class Calls:
           a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
         - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
-          They are read once.
+          When files have changed, and can be used, calls use a new connection with them.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 

@@ -48,7 +48,7 @@ class MemorySharedLog:
         self._hinted.clear()
 
     async def hint(self) -> None:
-        for listener in self._data.listeners:
+        for listener in self._data.listeners - {self._hinted}:
             listener.set()
 
     async def close(self) -> None:

@@ -206,7 +206,7 @@ def _is_orphan(query: Orphans, run: Run) -> bool:
 
 
 def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:
-    run, encoded, creation, _, result = saved
+    run, encoded, creation, _, result, _ = saved
     request = creation.request if creation else before and before.request
     record = rows.record_of(run, encoded, request.spec_hash if request else None)
     kwargs = creation.kwargs if creation else before and before.record.kwargs

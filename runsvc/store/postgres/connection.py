@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 Connection: TypeAlias = psycopg.Connection[Row]
 AsyncConnection: TypeAlias = psycopg.AsyncConnection[Row]
+
+# psycopg warns of each pipeline and transaction whose connection is lost, besides the error that it raises.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 #: Of the writer. The wait for the clock ends with StoreBusy, and the caller tries again. A server that stops within a
 #: transaction loses it, and with it the clock.

@@ -55,6 +55,8 @@ class PostgresSharedLog:
         #: The name of the channel, which belongs to the store: a database may hold several.
         self._channel = ""
         self._connection: AsyncConnection | None = None
+        #: Marks the hints of this server.
+        self._sender = uuid4().hex
 
     async def head(self, revision: int, limit: int) -> Head:
         found = await self._pool.fetch(_HEAD, (revision, limit))
@@ -80,13 +82,15 @@ class PostgresSharedLog:
     async def hinted(self) -> None:
         if self._connection is None:
             raise StoreUnavailable("the connection for hints is closed")
+        is_other = False
         with translated():
-            # To its end: it holds the connection until then.
-            async for _ in self._connection.notifies(stop_after=1):
-                pass
+            while not is_other:
+                # To its end: it holds the connection until then.
+                async for notify in self._connection.notifies(stop_after=1):
+                    is_other |= notify.payload != self._sender
 
     async def hint(self) -> None:
-        await self._notify("")
+        await self._notify(self._sender)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

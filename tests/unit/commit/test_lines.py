@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runsvc.commit.command import Command
-from runsvc.commit.lines import Lines
+from runsvc.commit.lines import CAPACITY, Lines
 from runsvc.core import lifecycle
 from runsvc.core.model import CancelAction, Run, RunSpec, Stamp
 from runsvc.store.memory import MemoryStore
@@ -84,6 +84,21 @@ def test_after_an_end_in_the_middle_the_end_of_the_last_run_is_looked_up() -> No
     queue.reads.found = Line(3, {"o": 7})
     assert queue.turn() == 8
     assert queue.reads.count == 2
+
+
+def test_many_owners_keep_their_turns_while_their_runs_wait() -> None:
+    queue = Queue()
+    owners = [f"o{number}" for number in range(3 * CAPACITY)]
+    assert {queue.turn(owner) for owner in owners} == {0}
+    assert {queue.turn(owner) for owner in owners} == {1}
+    queue.leave(1, started=True)
+    queue.leave(2, started=True)
+    for owner in range(4 * CAPACITY):
+        queue.turn(f"later-{owner}")
+    # Those whose turns are over were removed meanwhile.
+    line = queue.lines._lines[ASSISTANT, RunSpec(thread_id="t").priority]
+    assert owners[0] not in line.last
+    assert queue.turn(owners[0]) == 2
 
 
 @pytest.mark.parametrize("changes", [True, False])

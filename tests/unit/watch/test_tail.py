@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.commit.group_commit import Committed
-from runsvc.core.errors import RevisionUnknown, ServerDraining, StoreUnavailable
+from runsvc.core.errors import CorruptRow, RevisionUnknown, ServerDraining, StoreUnavailable
 from runsvc.store.memory import MemoryStore
 from runsvc.store.memory.data import KEPT_PROGRESS, MemoryData
 from runsvc.watch.hub import StatusHub
@@ -275,3 +275,43 @@ async def test_reads_are_repeated_also_after_errors(
     assert "can be read again" in caplog.text
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_a_corrupt_entry_does_not_stop_the_tail(world: World) -> None:
+    shared = world.store.shared
+    assert shared is not None
+    head = shared.head
+    world.other.create("t")
+
+    async def corrupt(revision: int, limit: int) -> Head:
+        if (found := await head(revision, limit)).entries:
+            raise CorruptRow(found.entries[0].run_id)
+        return found
+
+    shared.head = corrupt  # type: ignore[method-assign]
+    cursor = world.hub.open(ALL)
+    await world.tail.read()
+    assert (world.revision, world.gaps) == (1, 1)
+    shared.head = head  # type: ignore[method-assign]
+    assert await is_woken(cursor)
+    assert await read(cursor) == [1]
+    world.hub.close(cursor)
+
+
+async def test_no_error_ends_the_tail(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    shared = world.store.shared
+    assert shared is not None
+    head, failures = shared.head, [ValueError("one"), ValueError("one"), ValueError("two")]
+
+    async def failing(revision: int, limit: int) -> Head:
+        if failures:
+            raise failures.pop(0)
+        return await head(revision, limit)
+
+    shared.head = failing  # type: ignore[method-assign]
+    world.other.create()
+    task = asyncio.create_task(world.tail.run())
+    await until(lambda: world.revision == 1)
+    task.cancel()
+    await asyncio.wait([task])
+    assert caplog.text.count("cannot be read") == 2

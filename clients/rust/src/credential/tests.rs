@@ -61,7 +61,9 @@ fn the_first_read_fails_clearly() {
 
 #[test]
 fn an_empty_token_is_not_sent() {
-    assert!(Credential::Function(TokenFunction::new(String::new)).authorization().unwrap().is_none());
+    assert!(
+        Credential::Function(TokenFunction::new(String::new)).authorization().unwrap().is_none()
+    );
 }
 
 #[test]
