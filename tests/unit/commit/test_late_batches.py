@@ -35,7 +35,7 @@ CAP = LATE_BATCHING.max_commands
 
 
 @pytest.fixture
-def writer(make_writer: Callable[..., Writer], group: Group) -> Writer:
+async def writer(make_writer: Callable[..., Writer], group: Group) -> Writer:
     group.gated = True
     return make_writer(batching=LATE_BATCHING, max_waiting=2_000)
 
