@@ -26,7 +26,7 @@ test: .venv/.dev ## Run the tests and measure coverage (some tests only: make te
 
 test-postgres: .venv/.postgres ## Run the tests of PostgreSQL (with the server that RUNSVC_TEST_POSTGRES names: postgresql://…)
 	@RUNSVC_REQUIRE_ALL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -k "postgres or database" \
-	  tests/conformance tests/engines tests/service $(ARGS)
+	  tests/conformance tests/engines tests/service tests/several tests/history $(ARGS)
 
 check: lint types imports protos check-version check-gen test ## Run every check that a change must pass
 

@@ -10,34 +10,40 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.commit.group_commit import GroupCommit
 from runsvc.commit.writer import DEFAULT_BATCHING, LATE_BATCHING, Writer
 from runsvc.core.errors import StoreRefused
 from runsvc.database_url import DatabaseUrl
 from runsvc.maintenance import attachments as attached
-from runsvc.maintenance import expiry, retention
+from runsvc.maintenance import expiry, registration, retention
 from runsvc.maintenance.attachments import Attachments
 from runsvc.maintenance.compaction import Compaction
 from runsvc.maintenance.expiry import Expiry
 from runsvc.maintenance.lease_clock import LeaseClock
+from runsvc.maintenance.promotions import INTERVAL as PROMOTIONS_INTERVAL
+from runsvc.maintenance.promotions import Promotions
+from runsvc.maintenance.registration import Registration
 from runsvc.maintenance.retention import Retention
 from runsvc.maintenance.store_health import StoreHealth
 from runsvc.maintenance.sweeper import Job, Sweeper
-from runsvc.maintenance.wakes import INTERVAL, Wakes
+from runsvc.maintenance.wakes import INTERVAL as WAKES_INTERVAL
+from runsvc.maintenance.wakes import Wakes
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.in_flight import InFlight
 from runsvc.rpc.limits import LimitSettings
 from runsvc.rpc.listen import addresses
 from runsvc.rpc.security import Security
 from runsvc.rpc.server import OPTIONS, GrpcServer
+from runsvc.sharing import Sharing
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
 from runsvc.timekeeper import Timekeeper
 from runsvc.usecases.admin import Admin
 from runsvc.usecases.dispatch import Dispatch
 from runsvc.usecases.manager import RunManager
+from runsvc.usecases.waiting_claims import WaitingClaims
 from runsvc.watch.fan_out import FanOut
 from runsvc.watch.hub import StatusHub
 from runsvc.watch.stream import Watches
@@ -61,6 +67,10 @@ if TYPE_CHECKING:
     from runsvc.rpc.server import Option
     from runsvc.settings import Settings
     from runsvc.store.base import Store
+    from runsvc.watch.tail import Tail
+
+#: The part of its pause by which a job of one of several servers is earlier or later than those of the others.
+STAGGER: Final = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -80,14 +90,18 @@ async def running(
     settings: Settings,
     timekeeper: Timekeeper | None = None,
     options: Iterable[Option] = OPTIONS,
+    store: Store | None = None,
 ) -> AsyncIterator[str]:
-    """Run a server for the duration of the block; yield its addresses, with commas between them. Errors as in serve."""
+    """Run a server for the duration of the block; yield its addresses, with commas between them. Errors as in serve.
+
+    `store` takes the place of the one that the settings name.
+    """
     # Before the store, which would be created although nothing is served.
     security = Security.of(settings)
     timekeeper = timekeeper or Timekeeper()
     # Parts stop in the reverse order of their start, also when one of them fails to start.
     async with AsyncExitStack() as stack:
-        store = open_store(settings, timekeeper)
+        store = store or open_store(settings, timekeeper)
         await store.open()
         stack.push_async_callback(store.close)
         yield ",".join(await _start(store, settings, timekeeper, options, stack, security))
@@ -167,13 +181,22 @@ async def _start(
     hub = StatusHub(store.reading, fan_out=FanOut(in_flight.unary_arrived))
     lease_clock = LeaseClock(timekeeper, expiry.INTERVAL)
     store_health = StoreHealth(timekeeper.monotonic)
-    await hub.start()
+    waiting = WaitingClaims()
+    sharing = _sharing(store, hub, waiting, codec, with_hints=not settings.poll_only)
+    if sharing is None:
+        await hub.start()
+    else:
+        await sharing.start(stack)
     listeners: list[Callable[[Committed], None]] = []
-    publish = _publisher(hub, lease_clock, store_health, listeners)
-    batching = LATE_BATCHING if isinstance(settings.db, DatabaseUrl) else DEFAULT_BATCHING
+    is_shared = sharing is not None
+    feed = hub if sharing is None else sharing.tail
+    publish = _publisher(feed, lease_clock, store_health, listeners)
+    batching = LATE_BATCHING if is_shared else DEFAULT_BATCHING
     writer = Writer(GroupCommit(store.writing, codec), publish, batching=batching)
-    dispatch, wakes = Dispatch(writer), Wakes(writer, timekeeper)
-    listeners += dispatch.publish, wakes.note
+    dispatch = Dispatch(writer, waiting)
+    wakes = Wakes(writer, timekeeper, is_shared=is_shared)
+    promotions = Promotions(writer, is_shared=is_shared)
+    listeners += dispatch.publish, wakes.note, promotions.note
     stack.push_async_callback(writer.close)
     attachments = Attachments(
         writer,
@@ -181,11 +204,16 @@ async def _start(
         timekeeper,
         grace=timedelta(seconds=settings.attach_grace),
         reconnect_grace=timedelta(seconds=settings.reconnect_grace),
+        is_shared=is_shared,
     )
+    registering = Registration(writer, lease_clock, attachments)
+    others: Sequence[str] = ()
+    if is_shared:
+        others = await registering.start()
+        stack.push_async_callback(registering.close)
     admin = Admin(writer, store, hub, codec, lease_clock, attachments)
     if settings.orphans == "fail":
-        count = await admin.reconcile_all(settings.orphan_error)
-        logger.info("Ended %d active runs without a lease as ERROR", count)
+        await _fail_orphans(admin, settings.orphan_error, others)
 
     manager = RunManager(
         writer,
@@ -221,10 +249,26 @@ async def _start(
     stack.push_async_callback(drain, door, hub, dispatch, settings.grace)
     # Started last and stopped first: a lease expires only while the server takes renewals.
     jobs = _jobs(settings, writer, store, lease_clock, attachments)
-    sweeper = Sweeper([*jobs, Job("Start of delayed runs", INTERVAL, wakes.run), *security.jobs])
+    if is_shared:
+        jobs.append(Job("Registration", registration.INTERVAL, registering.run))
+    jobs += [
+        Job("Start of delayed runs", WAKES_INTERVAL, wakes.run),
+        Job("Start of queued runs", PROMOTIONS_INTERVAL, promotions.run),
+        *security.jobs,
+    ]
+    sweeper = Sweeper(jobs, stagger=STAGGER if is_shared else 0.0)
     stack.push_async_callback(_cancelled, asyncio.create_task(sweeper.run()))
     door.announce()
     return listening
+
+
+async def _fail_orphans(admin: Admin, error: str, others: Sequence[str]) -> None:
+    """End the active runs without a live lease, unless other servers are alive: executors may report to them."""
+    if others:
+        logger.warning("Orphans are kept: %d other servers use the store.", len(others))
+        return
+    count = await admin.reconcile_all(error)
+    logger.info("Ended %d active runs without a lease as ERROR", count)
 
 
 async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: float) -> None:
@@ -237,6 +281,15 @@ async def drain(door: GrpcServer, hub: StatusHub, dispatch: Dispatch, grace: flo
     hub.drain()
     dispatch.drain()
     await door.drain(grace)
+
+
+def _sharing(
+    store: Store, hub: StatusHub, waiting: WaitingClaims, codec: RunCodec, *, with_hints: bool
+) -> Sharing | None:
+    """The work that only a server of a shared store has."""
+    if store.shared is None:
+        return None
+    return Sharing(store.shared, hub, waiting, codec, with_hints=with_hints)
 
 
 def _jobs(
@@ -264,7 +317,7 @@ def _jobs(
 
 
 def _publisher(
-    hub: StatusHub,
+    feed: StatusHub | Tail,
     lease_clock: LeaseClock,
     store_health: StoreHealth,
     listeners: Sequence[Callable[[Committed], None]],
@@ -273,7 +326,7 @@ def _publisher(
         store_health.note(committed)
         if committed.failed:
             lease_clock.begin_outage()
-        hub.publish(committed)
+        feed.publish(committed)
         for listener in listeners:
             listener(committed)
 

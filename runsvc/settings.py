@@ -79,6 +79,8 @@ class Settings:
     reconnect_grace: float = 60.0
     #: Seconds between two compactions of the change log. Not an option of `serve`.
     compaction_interval: float = 10.0
+    #: Learn of the changes of other servers of the store by polling its log alone, without LISTEN and NOTIFY.
+    poll_only: bool = False
     #: Allow an address that other machines can reach, although nothing is encrypted.
     insecure_listen: bool = False
     #: The certificate of the server, with intermediate ones behind it, and its key, in PEM. None disables TLS.

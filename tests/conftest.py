@@ -6,7 +6,7 @@ import signal
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = ["tests.support.postgres", "tests.support.shared_stores"]
 
 # A busy machine may be slow: the time of an example proves nothing.
 settings.register_profile("runsvc", deadline=None)

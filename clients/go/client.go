@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,8 +71,11 @@ type settings struct {
 	tokens  tokenSource
 	// The variables of the environment that contradict each other.
 	conflict error
-	tls      *tls.Config
-	dial     []grpc.DialOption
+	// Nil: plain text.
+	tls credentials.TransportCredentials
+	// Why the files for TLS cannot be used.
+	tlsFailure error
+	dial       []grpc.DialOption
 }
 
 // Option configures a Client.
@@ -109,7 +113,12 @@ func withTokens(tokens tokenSource) Option {
 
 // WithTLS encrypts the connection. With a nil config, as without this option, the connection is plain text.
 func WithTLS(config *tls.Config) Option {
-	return func(s *settings) { s.tls = config }
+	return func(s *settings) {
+		s.tls, s.tlsFailure = nil, nil
+		if config != nil {
+			s.tls = credentials.NewTLS(config)
+		}
+	}
 }
 
 // WithDialOptions passes options to gRPC, such as further interceptors. They are applied after the client's own and
@@ -118,8 +127,9 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// New returns a client of the server at target, such as "127.0.0.1:50051" or "unix:/run/runsvc.sock". It does not
-// connect yet. It fails if a timeout is not positive.
+// New returns a client of the server at target, such as "127.0.0.1:50051" or "unix:/run/runsvc.sock". With several
+// servers, "dns:///runs:50051" or "ipv4:10.0.0.1:50051,10.0.0.2:50051" spreads calls and watches over those that serve.
+// It does not connect yet. It fails if a timeout is not positive.
 func New(target string, options ...Option) (*Client, error) {
 	s := settings{timeout: DefaultTimeout, tokens: fixedToken("")}
 	for _, option := range options {
@@ -128,11 +138,11 @@ func New(target string, options ...Option) (*Client, error) {
 	if s.timeout <= 0 {
 		return nil, fmt.Errorf("the timeout must be positive, but is %s; change WithTimeout or RUNSVC_TIMEOUT", s.timeout)
 	}
-	if s.conflict != nil {
-		return nil, s.conflict
+	if err := errors.Join(s.conflict, s.tlsFailure); err != nil {
+		return nil, err
 	}
 	conns, err := newConnections(func() (*grpc.ClientConn, error) {
-		return grpc.NewClient(target, append(s.dialOptions(), s.dial...)...)
+		return grpc.NewClient(target, slices.Concat(s.dialOptions(), balancing(target), s.dial)...)
 	})
 	if err != nil {
 		return nil, err
@@ -151,12 +161,7 @@ func New(target string, options ...Option) (*Client, error) {
 // RUNSVC_TLS_CERT and RUNSVC_TLS_KEY (PEM files of a client certificate and its key), and RUNSVC_TIMEOUT (seconds per
 // call). A file for TLS turns encryption on. Options override the environment.
 func FromEnv(options ...Option) (*Client, error) {
-	fromEnv := []Option{tokenFromEnv()}
-	config, err := tlsFromEnv()
-	if err != nil {
-		return nil, err
-	}
-	fromEnv = append(fromEnv, WithTLS(config))
+	fromEnv := []Option{tokenFromEnv(), tlsFromEnv()}
 	if text := os.Getenv("RUNSVC_TIMEOUT"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(seconds > 0 && seconds <= maxTimeout) {
@@ -184,17 +189,18 @@ func tokenFromEnv() Option {
 	return WithToken(token)
 }
 
-// tlsFromEnv returns nil if no variable turns encryption on.
-func tlsFromEnv() (*tls.Config, error) {
+// tlsFromEnv changes nothing if no variable turns encryption on.
+func tlsFromEnv() Option {
 	authorities, certificate, key := os.Getenv("RUNSVC_TLS_CA"), os.Getenv("RUNSVC_TLS_CERT"), os.Getenv("RUNSVC_TLS_KEY")
 	if authorities == "" && certificate == "" && key == "" {
-		return nil, nil
+		return WithTLS(nil)
 	}
-	config, err := TLSConfig(authorities, certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("RUNSVC_TLS_CA, RUNSVC_TLS_CERT, RUNSVC_TLS_KEY: %w", err)
+	return func(s *settings) {
+		WithTLSFiles(authorities, certificate, key)(s)
+		if s.tlsFailure != nil {
+			s.tlsFailure = fmt.Errorf("RUNSVC_TLS_CA, RUNSVC_TLS_CERT, RUNSVC_TLS_KEY: %w", s.tlsFailure)
+		}
 	}
-	return config, nil
 }
 
 // Close closes the connections. Calls and watches in progress fail.
@@ -207,7 +213,7 @@ func (c *Client) Conn() *grpc.ClientConn { return c.conns.first }
 func (s *settings) dialOptions() []grpc.DialOption {
 	transport := insecure.NewCredentials()
 	if s.tls != nil {
-		transport = credentials.NewTLS(s.tls)
+		transport = s.tls
 	}
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),

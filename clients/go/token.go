@@ -41,9 +41,9 @@ func (t functionToken) token(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-func (t functionToken) renewed(ctx context.Context, _ string) (string, bool, error) {
+func (t functionToken) renewed(ctx context.Context, refused string) (string, bool, error) {
 	text, err := t.token(ctx)
-	return text, true, err
+	return text, text != refused, err
 }
 
 // fileToken reads a file again when it has changed. While the file cannot be read, the last token stays.

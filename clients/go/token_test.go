@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,9 +106,10 @@ func TestRefusedCallIsRepeatedOnceWithFreshToken(t *testing.T) {
 		option runsvc.Option
 		asked  int
 	}{
-		"value":     {runsvc.WithToken("old"), 1},
-		"same file": {runsvc.WithTokenFile(file), 1},
-		"function":  {runsvc.WithTokenSource(func(context.Context) (string, error) { calls++; return "old", nil }), 2},
+		"value":         {runsvc.WithToken("old"), 1},
+		"same file":     {runsvc.WithTokenFile(file), 1},
+		"same function": {runsvc.WithTokenSource(func(context.Context) (string, error) { return "old", nil }), 1},
+		"function":      {runsvc.WithTokenSource(func(context.Context) (string, error) { calls++; return strconv.Itoa(calls), nil }), 2},
 	} {
 		d := &door{accepts: "new"}
 		_, err := d.server().client(t, test.option).Get(t.Context(), &runsvcv1.GetRequest{})

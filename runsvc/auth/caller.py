@@ -33,7 +33,9 @@ class Caller(NamedTuple):
         return self.principal.name
 
     def credential_left(self) -> float:
-        """Seconds until the credential ends; infinity if it does not end."""
+        """Seconds until the credential ends, 0 once it is withdrawn; infinity if it does not end."""
+        if self.principal.standing.is_withdrawn:
+            return 0.0
         end = self.principal.expires_at
         return inf if end is None else (end - datetime.now(UTC)).total_seconds()
 

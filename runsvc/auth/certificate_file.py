@@ -67,7 +67,9 @@ class CertificateFile:
 
     async def reload(self) -> None:
         """Take over a changed file. FileRefused for a bad one; the last good one stays."""
+        before = self._file.value
         if await self._file.reload():
+            self._file.value = lines.carried_over(before, self._file.value)
             self._known.clear()
             logger.info("%s now lists %d certificates.", self._path, len(self._file.value))
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import stat
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from runsvc.auth.principal import Principal, Role, conflict, is_name
 from runsvc.core.errors import FileRefused
 from runsvc.reloaded import mode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+K = TypeVar("K")
 
 _FORM: Final = "write it as NAME OWNER ROLES CREDENTIAL, or with expires=TIME behind it"
 _EXPIRES: Final = "expires="
@@ -45,6 +47,20 @@ def parse(path: Path, content: bytes, via: str) -> Iterator[Line]:
         words = line.split()
         if words and not words[0].startswith("#"):
             yield _line(f"{path}:{number}", words, via)
+
+
+def carried_over(before: Mapping[K, Principal], after: Mapping[K, Principal]) -> dict[K, Principal]:
+    """The principals of a changed file, by credential. Those of lines that it no longer has are withdrawn.
+
+    A line that has not changed keeps its principal, which serves the open streams of the credential as well.
+    """
+    for key, principal in before.items():
+        if after.get(key) != principal:
+            principal.standing.is_withdrawn = True
+    return {
+        key: before[key] if before.get(key) == principal else principal
+        for key, principal in after.items()
+    }
 
 
 def form(principal: Principal, credential: str) -> str:

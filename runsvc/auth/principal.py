@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,15 @@ class Role(Enum):
     ADMIN = "admin"
 
 
+class Standing:
+    """Whether a credential still counts. A principal shares it with its copies."""
+
+    __slots__ = ("is_withdrawn",)
+
+    def __init__(self) -> None:
+        self.is_withdrawn = False
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who calls. One object serves every call of a credential."""
@@ -37,6 +46,8 @@ class Principal:
     expires_at: datetime | None = None
     #: The method that proved it: "token", "jwt" or "certificate"; empty without authentication.
     via: str = ""
+    #: Changes when the credential's line is removed or changed.
+    standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
 
 #: Every caller of a server without authentication.

@@ -59,7 +59,10 @@ class TokenFile:
 
     async def reload(self) -> None:
         """Take over a changed file. FileRefused for a bad one; the last good one stays."""
+        before = self._file.value
         if await self._file.reload():
+            kept = lines.carried_over(dict(before), dict(self._file.value))
+            self._file.value = tuple(kept.items())
             self._known.clear()
             logger.info("%s now lists %d tokens.", self._path, len(self._file.value))
 

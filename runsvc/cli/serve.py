@@ -150,6 +150,11 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
     help="How long the last attached client of a run may be gone before the run is cancelled.",
 )
 @option(
+    "--poll-only",
+    is_flag=True,
+    help="With several servers: poll for changes of the others, without LISTEN and NOTIFY.",
+)
+@option(
     "--insecure-listen",
     is_flag=True,
     help="Allow --listen on addresses that other machines reach, without encryption.",
@@ -157,7 +162,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 @security_options
 @option(
     "--grace",
-    type=Seconds(zero=True),
+    type=Seconds(zero=True, longest=timedelta(days=1)),
     default=f"{Settings.grace:g}s",
     metavar="DURATION",
     help="Time for calls in progress to finish at shutdown.",

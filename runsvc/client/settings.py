@@ -39,11 +39,11 @@ DEFAULT_TIMEOUT: Final = 10.0
 
 
 class TlsArguments(TypedDict):
-    """The arguments of a channel for TLS, in PEM."""
+    """The arguments of a channel for TLS: files in PEM, or their contents."""
 
-    tls_ca: bytes | None
-    tls_cert: bytes | None
-    tls_key: bytes | None
+    tls_ca: Certificates | None
+    tls_cert: Certificates | None
+    tls_key: Certificates | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class Settings:
     timeout: float
     #: The client's certificate and its key, both in PEM. None sends no certificate.
     identity: tuple[bytes, bytes] | None = field(default=None, repr=False)
-
-    @property
-    def tls(self) -> TlsArguments:
-        """The arguments of a channel for TLS."""
-        cert, key = self.identity or (None, None)
-        return TlsArguments(tls_ca=self.certificates, tls_cert=cert, tls_key=key)
+    #: The arguments of a channel for TLS, which reads files again when they have changed.
+    tls: TlsArguments = field(
+        default_factory=lambda: TlsArguments(tls_ca=None, tls_cert=None, tls_key=None),
+        repr=False,
+        compare=False,
+    )
 
     @classmethod
     def of(
@@ -82,16 +82,19 @@ class Settings:
         Raise OSError for a file that cannot be read.
         """
         given = _given(target, "RUNSVC_TARGET")
-        certificates = _given(tls_ca, "RUNSVC_TLS_CA")
+        tls = TlsArguments(
+            tls_ca=_given(tls_ca, "RUNSVC_TLS_CA"),
+            tls_cert=_given(tls_cert, "RUNSVC_TLS_CERT"),
+            tls_key=_given(tls_key, "RUNSVC_TLS_KEY"),
+        )
         seconds = _seconds("RUNSVC_TIMEOUT") if timeout is ENVIRONMENT else timeout
         return cls(
             target=DEFAULT_TARGET if given is None else given,
             token=_token(token),
-            certificates=certificates_of(certificates),
+            certificates=certificates_of(tls["tls_ca"]),
             timeout=DEFAULT_TIMEOUT if seconds is None else default_deadline(seconds),
-            identity=identity_of(
-                _given(tls_cert, "RUNSVC_TLS_CERT"), _given(tls_key, "RUNSVC_TLS_KEY"), certificates
-            ),
+            identity=identity_of(tls["tls_cert"], tls["tls_key"], tls["tls_ca"]),
+            tls=tls,
         )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from runsvc.store.queue import Candidate, QueueReads
 
 #: Candidates that are read at first. Each further read is this many times as long.
-CHUNK: Final = 64
+CHUNK: Final = 16
 _FACTOR: Final = 8
 
 

@@ -13,7 +13,7 @@ from runsvc.store.values import Changes, LogEntry, Saved
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.commit.staged import RunChange, Staged
+    from runsvc.commit.staged import Staged
     from runsvc.core.model import RequestKey, Run
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queue import LimitChange, QueueReads
@@ -27,6 +27,7 @@ class Claimable(NamedTuple):
     owner: str
     #: The only worker that may claim it; None: any worker.
     worker_id: str | None
+    run_id: str
 
 
 class Effects:
@@ -96,10 +97,11 @@ class Effects:
             forgotten=self._forgotten,
             attachments=self._attachments,
             limits=self._limits,
+            progressed=tuple(self.progressed),
         )
 
-    def _keep(self, change: RunChange) -> None:
-        (run, encoded, creation, only_activity, result), before = change
+    def _keep(self, saved: Saved) -> None:
+        run, encoded, creation, only_activity, result, before = saved
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
         self.owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
@@ -119,7 +121,8 @@ class Effects:
             creation = earlier.creation
             only_activity &= earlier.only_activity
             result = earlier.result if result is None else result
-        self.saved[run.run_id] = Saved(run, encoded, creation, only_activity, result)
+            saved = Saved(run, encoded, creation, only_activity, result, earlier.stored)
+        self.saved[run.run_id] = saved
         if run.ended_at is not None or run.concurrency_key is not None:
             self.gates.note(Change(before, run))
 
@@ -128,9 +131,14 @@ class Effects:
         if run.status is RunStatus.QUEUED:
             self.may_wait = True
         elif attempts.awaits_claim(run) and not (before and attempts.awaits_claim(before)):
-            self.claimable.append(Claimable(run.assistant_id, run.owner, run.worker_id))
+            self.note_claimable(run)
         if run.not_before is not None and (at := queue.wakes_at(run)) is not None:
             self.wakes_at = at if self.wakes_at is None else min(self.wakes_at, at)
+
+    def note_claimable(self, run: Run) -> None:
+        """Note that a worker may claim a run now."""
+        claimable = Claimable(run.assistant_id, run.owner, run.worker_id, run.run_id)
+        self.claimable.append(claimable)
 
     def _entry(self, run: Run, encoded: Encoded, previous_status: RunStatus | None) -> LogEntry:
         return LogEntry(

@@ -2,6 +2,10 @@
 
 Every change that can open a gate is noted, whatever made it. The transaction then settles: the oldest run that waits at
 an open gate moves on, until no gate is open with a run behind it.
+
+A batch finishes every thread, but turns to no further run with a concurrency key once it has moved MOVES runs. The keys
+that it leaves stay in `keys`, and following commands reconsider them. Until then, runs may wait although their key has
+room, and a run that is created with such a key may become active before them. No width is ever exceeded.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 #: Waiting runs that are read at once.
 CHUNK: Final = 100
+
+#: Moved runs after which a batch leaves keys to following ones. Other commands wait for tens of milliseconds only.
+MOVES: Final = 200
 
 Thread = tuple[str, str]
 #: Owner and concurrency key.
@@ -63,6 +70,8 @@ class Gates:
         #: Gates that may have opened.
         self.threads: set[Thread] = set()
         self.keys: set[Key] = set()
+        #: The number of runs that have moved on. The transaction counts.
+        self.moved = 0
 
     def note(self, change: Change) -> None:
         """Note a change of a run, after the transaction has kept it."""
@@ -136,18 +145,18 @@ class Gates:
 
     def ready(self, now: datetime) -> Iterator[Waiting]:
         """Yield each queued run that may move on. The caller makes it PENDING before it asks for the next."""
-        while self.threads or self.keys:
+        while self.threads or (self.keys and self.moved < MOVES):
             while self.threads:
                 owner, thread_id = self.threads.pop()
                 for waiting in self.queued(owner, thread_id):
                     if self._is_open(waiting, now):
                         yield waiting
-            if self.keys:
+            if self.keys and self.moved < MOVES:
                 yield from self._ready_with_key(*self.keys.pop(), now)
 
     def _ready_with_key(self, owner: str, key: str, now: datetime) -> Iterator[Waiting]:
         after: datetime | None = None
-        while self._has_room(owner, key):
+        while self.moved < MOVES and self._has_room(owner, key):
             chunk = self._reads.queued_with_key(owner, key, now, after, CHUNK)
             yield from self._open_ones(filter(self._is_queued, chunk), now)
             if len(chunk) < CHUNK:
@@ -160,9 +169,13 @@ class Gates:
             if (waiting.owner, waiting.gated.concurrency_key) == (owner, key)
         ]
         yield from self._open_ones(iter(created), now)
+        if self.moved >= MOVES and self._has_room(owner, key):
+            self.keys.add((owner, key))
 
     def _open_ones(self, waiting: Iterator[Waiting], now: datetime) -> Iterator[Waiting]:
         for each in waiting:
+            if self.moved >= MOVES:
+                return
             if self._is_open(each, now):
                 yield each
             elif not self._has_room(each.owner, each.gated.concurrency_key or ""):

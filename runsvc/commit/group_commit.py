@@ -10,7 +10,7 @@ from runsvc.commit.lines import Lines
 from runsvc.core.errors import OutcomeUnknown, RunsvcError, StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
     from typing import TypeAlias
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runsvc.commit.transaction import Transaction
     from runsvc.core.model import Run
     from runsvc.store.base import Codec, WritingStore
-    from runsvc.store.values import LogEntry
+    from runsvc.store.values import LogEntry, Now
 
     Draw: TypeAlias = Callable[[], Sequence[AnyCommand[Any]]]
 
@@ -51,6 +51,10 @@ class Committed(NamedTuple):
     claimable: Sequence[Claimable] = ()
     #: The earliest not_before that a changed run waits for.
     wakes_at: datetime | None = None
+    #: Of a shared store: the identity of the store that has the changes; empty if unknown.
+    store_id: str = ""
+    #: Owner and concurrency key where runs may wait although there is room: a following command moves them on.
+    unfinished: Collection[tuple[str, str]] = ()
 
 
 class GroupCommit:
@@ -63,6 +67,7 @@ class GroupCommit:
         self._codec = codec
         self._pause = pause
         self._lines = Lines()
+        self._store_id = ""
 
     def run(
         self,
@@ -109,15 +114,16 @@ class GroupCommit:
             if draw is not None:
                 commands += draw()
             loaded = self._store.load({query for command in commands for query in command.reads})
+            self._begin_lines(now)
             # An exclusive command is the only one of its batch.
-            self._lines.begin(now.commits)
             transaction = commands[0].transaction(
                 now, loaded, self._codec, self._store, self._lines
             )
             outcomes = [_attempt(transaction, command) for command in commands]
             if (changes := transaction.changes()) is None:
                 self._store.rollback()
-                return Committed(outcomes)
+                self._lines.end_unchanged(now.commits)
+                return Committed(outcomes, claimable=transaction.effects.claimable or ())
             self._store.save(changes)
             self._store.commit()
             self._lines.end(now.commits + 1)
@@ -131,7 +137,15 @@ class GroupCommit:
             list(effects.progressed.values()),
             claimable=effects.claimable,
             wakes_at=effects.wakes_at,
+            store_id=now.store_id,
+            unfinished=frozenset(effects.gates.keys),
         )
+
+    def _begin_lines(self, now: Now) -> None:
+        if now.store_id != self._store_id:
+            # Another store may have the same number of commits.
+            self._lines, self._store_id = Lines(), now.store_id
+        self._lines.begin(now.commits)
 
 
 def _attempt(transaction: Transaction, command: AnyCommand[Any]) -> Outcome:
@@ -162,15 +176,32 @@ def _joined(parts: Iterable[Committed]) -> Committed:
     progressed: list[Run] = []
     claimable: list[Claimable] = []
     wakes: list[datetime] = []
+    store_ids: set[str] = set()
+    unfinished: set[tuple[str, str]] = set()
     unsettled = failed = False
     for part in parts:
+        if part.entries:
+            store_ids.add(part.store_id)
         outcomes.extend(part.outcomes)
         entries.extend(part.entries)
         progressed.extend(part.progressed)
         claimable.extend(part.claimable)
         if part.wakes_at is not None:
             wakes.append(part.wakes_at)
+        unfinished.update(part.unfinished)
         unsettled |= part.unsettled
         failed |= part.failed
     wakes_at = min(wakes, default=None)
-    return Committed(outcomes, entries, progressed, unsettled, failed, claimable, wakes_at)
+    # Changes of two stores cannot be published together.
+    store_id = store_ids.pop() if len(store_ids) == 1 else ""
+    return Committed(
+        outcomes,
+        entries,
+        progressed,
+        unsettled,
+        failed,
+        claimable,
+        wakes_at,
+        store_id,
+        unfinished,
+    )

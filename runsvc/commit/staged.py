@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runsvc.core.model import Run
     from runsvc.store.attachments import AttachmentChange
     from runsvc.store.queue import LimitChange
     from runsvc.store.values import LogEntry, Saved
-
-
-class RunChange(NamedTuple):
-    """A run to save, and the same run before; None at its creation."""
-
-    saved: Saved
-    before: Run | None
 
 
 class Staged:
@@ -29,7 +21,7 @@ class Staged:
         self.time = time
         self.revision = revision
         #: Changed runs, and the log entries of removed ones, in order.
-        self.changes: list[RunChange | LogEntry] = []
+        self.changes: list[Saved | LogEntry] = []
         self.attachments: list[AttachmentChange] = []
         self.limits: list[LimitChange] = []
         self.forgotten = 0

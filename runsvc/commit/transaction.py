@@ -9,7 +9,7 @@ from runsvc.commit.candidates import Candidates
 from runsvc.commit.effects import Effects
 from runsvc.commit.gates import Change
 from runsvc.commit.lines import Lines
-from runsvc.commit.staged import RunChange, Staged
+from runsvc.commit.staged import Staged
 from runsvc.core import admission, lifecycle, queue
 from runsvc.core.errors import CorruptRow, RequestIdReused, RunNotFound
 from runsvc.core.model import LIVE, RunStatus, Stamp, evolve
@@ -19,7 +19,7 @@ from runsvc.store.queue import NO_QUEUE, LimitChange
 from runsvc.store.values import Changes, Creation, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from runsvc.core.model import Request, Run, RunSpec
@@ -81,7 +81,7 @@ class Transaction:
         return answer
 
     def settle(self) -> None:
-        """Make every queued run PENDING whose gates the last command has opened. An error fails the whole batch."""
+        """Make the queued runs PENDING whose gates the last command has opened. An error fails the whole batch."""
         gates = self._gates
         if not (gates.threads or gates.keys):
             return
@@ -233,6 +233,10 @@ class Transaction:
         """Check the gates of a thread's queued runs after this command."""
         self._gates.threads.add((owner, thread_id))
 
+    def reconsider_keys(self, keys: Collection[tuple[str, str]]) -> None:
+        """Check the gates of the queued runs with these keys, each with its owner, after this command."""
+        self._gates.keys.update(keys)
+
     def set_limit(self, change: LimitChange) -> None:
         """Set or remove a concurrency limit."""
         self._staged.limits.append(change)
@@ -242,9 +246,7 @@ class Transaction:
         if facts is None:
             return False
         changes = self._staged.changes
-        staged = [
-            Change(each.before, each.saved.run) for each in changes if isinstance(each, RunChange)
-        ]
+        staged = [Change(each.stored, each.run) for each in changes if isinstance(each, Saved)]
         gate = self._gates.closed(facts, owner, spec.thread_id, self._staged.time, staged=staged)
         return gate is not None
 
@@ -259,6 +261,7 @@ class Transaction:
         staged = self._staged = Staged(self.effects.time, self.effects.revision)
         self.save(run, queue.promote(run, self.stamp()))
         self.effects.merge(staged)
+        self._gates.moved += 1
 
     def attach(self, *changes: AttachmentChange) -> None:
         """Change attachments. Queries of this transaction do not see the change."""
@@ -273,14 +276,15 @@ class Transaction:
     ) -> None:
         staged = self._staged
         encoded = self._codec.encode(run, before)
+        # A body is shared only by states of one revision.
         only_activity = (
             before is not None
+            and run.revision == before.revision
             and encoded.body is self._codec.encode(before).body
             and run.turn == before.turn
             and run.claim_id == before.claim_id
         )
-        saved = Saved(run, encoded, creation, only_activity, result)
-        staged.changes.append(RunChange(saved, before))
+        staged.changes.append(Saved(run, encoded, creation, only_activity, result, before))
         staged.revision = max(staged.revision, run.revision)
         staged.time = max(staged.time, run.updated_at)
 

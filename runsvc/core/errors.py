@@ -194,6 +194,13 @@ class TooManyCalls(Overloaded):
 
 
 @dataclass(eq=False)
+class TooManyWaiting(Overloaded):
+    """Your calls delay those of others, and {limit} of them wait already; make fewer at a time and try again later."""
+
+    limit: int
+
+
+@dataclass(eq=False)
 class TooManyWatches(Overloaded):
     """Owner {owner!r} has {limit} open watches, the most that this server allows; close one of them first."""
 

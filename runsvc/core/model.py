@@ -7,9 +7,11 @@ the numbers of the enums. Times are aware datetimes in UTC with microseconds.
 from __future__ import annotations
 
 import functools
+from collections import deque
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from operator import attrgetter
+from itertools import repeat
+from operator import attrgetter, call
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -298,8 +300,8 @@ def evolve(value: Value, **changes: object) -> Value:
     kind: Any = type(value)
     contents, setters = _slots(kind)
     evolved: Value = object.__new__(kind)
-    for put, content in zip(setters.values(), contents(value), strict=True):
-        put(evolved, content)
+    # A loop without bytecode.
+    deque(map(call, setters.values(), repeat(evolved), contents(value)), maxlen=0)
     for name, content in changes.items():
         setters[name](evolved, content)
     return evolved

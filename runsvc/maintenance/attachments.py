@@ -11,6 +11,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,6 +35,7 @@ from runsvc.store.queries import ById
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from runsvc.commit.command import ExclusiveCommand
     from runsvc.commit.exclusive import ExclusiveTransaction
@@ -56,6 +58,8 @@ RECONNECT_GRACE: Final = timedelta(seconds=Settings.reconnect_grace)
 #: Time between two renewals of this server's attachments. A renewed attachment lasts for this time and the reconnect
 #: grace period, because at least the latter must remain if this server is lost.
 RENEWAL: Final = timedelta(seconds=20)
+#: Time between two searches of an idle server for attachments that other servers have released.
+SEARCH: Final = timedelta(seconds=1)
 #: Maximum number of runs per transaction. Other commands then wait for milliseconds only.
 LIMIT: Final = 50
 
@@ -80,7 +84,7 @@ class Update:
     server: str
     #: Attachments of ended streams, and the time for their clients to return.
     left: Mapping[str, timedelta]
-    #: The first update of this server: all other attachments belong to servers that are gone.
+    #: The first update of the only server: all other attachments belong to servers that are gone.
     is_first: bool
     is_renewal: bool
     reconnect_grace: timedelta
@@ -122,7 +126,10 @@ class Attachments:
         grace: timedelta = GRACE,
         reconnect_grace: timedelta = RECONNECT_GRACE,
         limit: int = LIMIT,
+        is_shared: bool = False,
     ) -> None:
+        """is_shared: other servers may hold attachments in the store, and find out who is dead (Registration)."""
+        self._is_shared = is_shared
         self._writer = writer
         self._lease_clock = lease_clock
         self._timekeeper = timekeeper
@@ -130,11 +137,15 @@ class Attachments:
         # After a stop of the server, a client needs at least the time that it has otherwise.
         self._reconnect_grace = max(reconnect_grace, grace)
         self._limit = limit
-        self._server = token_hex(8)
-        self._held: set[str] = set()
+        #: The id of this server among those that hold attachments.
+        self.server = token_hex(8)
+        #: The runs of the streams of this server, by attachment id.
+        self._held: dict[str, str] = {}
         #: Attachments of streams that have ended, not yet stored, and the time for each client to return.
         self._left: dict[str, timedelta] = {}
         self._next_renewal = 0.0
+        #: When this server searches for attachments that others have released.
+        self._next_search = 0.0
         #: True if the store may have attachments that this server does not hold; None before the first update.
         self._has_released: bool | None = None
 
@@ -150,12 +161,11 @@ class Attachments:
         def decide(tx: Transaction) -> None:
             with suppress(RunNotFound):
                 if lifecycle.ends_without_clients(tx.run(query)):
-                    expires_at = tx.time + self._reconnect_grace + RENEWAL
-                    tx.attach(Attach(attachment_id, run_id, self._server, expires_at))
+                    tx.attach(self._attach(tx, attachment_id, run_id))
 
         if not self._held:
             self._next_renewal = self._timekeeper.monotonic() + RENEWAL.total_seconds()
-        self._held.add(attachment_id)
+        self._held[attachment_id] = run_id
         try:
             await self._writer.submit(Command(decide, (query,)))
         except BaseException:
@@ -166,8 +176,33 @@ class Attachments:
 
     def leave(self, attachment_id: str, *, ended_here: bool = False) -> None:
         """Note the end of a stream, by its client or (`ended_here`) by this server. The next update stores it."""
-        self._held.discard(attachment_id)
+        self._held.pop(attachment_id, None)
         self._left[attachment_id] = self._reconnect_grace if ended_here else self._grace
+
+    def return_by(self, time: datetime) -> datetime:
+        """The end of the time to return for clients whose server was lost at this time."""
+        return time + self._reconnect_grace
+
+    async def renew_all(self) -> None:
+        """Attach all streams of this server again: another server has released them. Errors as in `run`."""
+        ids = list(self._held)
+        for begin in range(0, len(ids), self._limit):
+            # A stream that ends while this is under way is released by a later command.
+            part = ids[begin : begin + self._limit]
+            chunk = {each: self._held[each] for each in part if each in self._held}
+            queries = {each: ById(run_id, None) for each, run_id in chunk.items()}
+            decide = partial(self._attach_again, queries=queries)
+            await self._writer.submit(Command(decide, tuple(queries.values())))
+
+    def _attach_again(self, tx: Transaction, queries: Mapping[str, ById]) -> None:
+        for attachment_id, query in queries.items():
+            with suppress(RunNotFound, CorruptRow):
+                if lifecycle.ends_without_clients(tx.run(query)):
+                    tx.attach(self._attach(tx, attachment_id, query.run_id))
+
+    def _attach(self, tx: Transaction, attachment_id: str, run_id: str) -> Attach:
+        expires_at = tx.time + self._reconnect_grace + RENEWAL
+        return Attach(attachment_id, run_id, self.server, expires_at)
 
     async def run(self) -> None:
         """Update until all abandoned runs are cancelled. Raise StoreUnavailable, OutcomeUnknown, Overloaded."""
@@ -180,7 +215,8 @@ class Attachments:
         Errors as in `run`; the next update then repeats the work.
         """
         is_renewal = bool(self._held) and self._timekeeper.monotonic() >= self._next_renewal
-        if self._has_released is False and not self._left and not is_renewal:
+        is_idle = self._has_released is False and not self._left and not is_renewal
+        if is_idle and not self._may_be_released():
             return False
         left = dict(self._left)
         result = await self._writer.submit(self._command(left, is_renewal=is_renewal))
@@ -195,16 +231,24 @@ class Attachments:
             _log.error("A run that all clients left cannot be cancelled: %s", corrupt)
         return result.abandoned >= self._limit
 
+    def _may_be_released(self) -> bool:
+        """Return True, at intervals, if another server may have released attachments."""
+        now = self._timekeeper.monotonic()
+        if not self._is_shared or now < self._next_search:
+            return False
+        self._next_search = now + SEARCH.total_seconds()
+        return True
+
     def _command(
         self, left: Mapping[str, timedelta], *, is_renewal: bool
     ) -> ExclusiveCommand[UpdateResult]:
         elapsed, is_first = self._lease_clock.elapsed(), self._has_released is None
-        any_released = AnyReleased(self._server)
+        any_released = AnyReleased(self.server)
         abandoned = self._abandoned(elapsed) if elapsed and not is_first else None
         update = Update(
-            server=self._server,
+            server=self.server,
             left=left,
-            is_first=is_first,
+            is_first=is_first and not self._is_shared,
             is_renewal=is_renewal,
             reconnect_grace=self._reconnect_grace,
             elapsed=elapsed,
@@ -219,7 +263,7 @@ class Attachments:
         if elapsed.since_outage < min(self._grace, GRACE):
             return None
         cutoff = elapsed.cutoff(self._grace, self._reconnect_grace)
-        return Abandoned(cutoff, self._server, self._limit)
+        return Abandoned(cutoff, self.server, self._limit)
 
 
 def _cancel_abandoned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from runsvc.core.errors import RunsvcError
@@ -28,17 +29,19 @@ class Job(NamedTuple):
 class Sweeper:
     """Runs each job in its own task."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], *, stagger: float = 0.0) -> None:
+        """stagger: each pause is longer or shorter, by up to this part of it, so that servers do not work at once."""
         self._jobs = jobs
+        self._stagger = stagger
 
     async def run(self) -> None:
         """Run the jobs again and again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for job in self._jobs:
-                tasks.create_task(_repeat(job))
+                tasks.create_task(_repeat(job, self._stagger))
 
 
-async def _repeat(job: Job) -> None:
+async def _repeat(job: Job, stagger: float) -> None:
     """Repeat a job whatever it raises. Of equal failures in a row, log the first."""
     failure = ""
     while True:
@@ -55,4 +58,4 @@ async def _repeat(job: Job) -> None:
             if failure != repr(error):
                 _log.exception("%s failed.", job.name)
             failure = repr(error)
-        await asyncio.sleep(job.interval.total_seconds())
+        await asyncio.sleep(job.interval.total_seconds() * uniform(1 - stagger, 1 + stagger))

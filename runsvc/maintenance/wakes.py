@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from random import uniform
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runsvc.commit.command import Command
+from runsvc.core import attempts
 from runsvc.core.errors import CorruptRow
 from runsvc.core.model import RunStatus
 
@@ -25,6 +28,8 @@ INTERVAL: Final = timedelta(milliseconds=5)
 LIMIT: Final = 100
 #: The longest wait, in seconds, before the clock is read again: it may have been set.
 _LONGEST_WAIT: Final = 1.0
+#: The same where other servers write the store, at random between these, so that the servers do not search at once.
+SHARED_WAIT: Final = 0.2, 0.3
 
 
 class Pass(NamedTuple):
@@ -39,10 +44,19 @@ class Pass(NamedTuple):
 class Wakes:
     """Moves runs on at their time. Belongs to the event loop."""
 
-    def __init__(self, writer: Writer, timekeeper: Timekeeper, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        timekeeper: Timekeeper,
+        *,
+        limit: int = LIMIT,
+        is_shared: bool = False,
+    ) -> None:
+        """is_shared: other servers write the store, so it is searched at intervals for their runs."""
         self._writer = writer
         self._timekeeper = timekeeper
         self._limit = limit
+        self._is_shared = is_shared
         #: Runs up to here have had their time. Those among them that still wait do so at another gate.
         self._position: Wake | None = None
         #: The time of the next run, which may have moved on already; None: no run waits for its time.
@@ -65,13 +79,20 @@ class Wakes:
             pass
 
     async def _due(self) -> None:
+        if self._is_shared:
+            seconds = min(self._seconds_left(), uniform(*SHARED_WAIT))
+            await self._change_or(seconds)
+            return
         while not self._is_first and (seconds := self._seconds_left()) > 0:
-            self._changed.clear()
-            try:
+            await self._change_or(seconds)
+
+    async def _change_or(self, seconds: float) -> None:
+        """Wait for these seconds, or until an earlier run is noted."""
+        self._changed.clear()
+        if seconds > 0:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
-            except TimeoutError:
-                continue
 
     def _seconds_left(self) -> float:
         if self._next is None:
@@ -117,5 +138,8 @@ def _wake_one(tx: Transaction, run_id: str) -> None:
         return
     if run.status is RunStatus.QUEUED:
         tx.reconsider(run.owner, run.thread_id)
+    elif attempts.awaits_claim(run):
+        # Another server has moved it on, and a claim may wait at this one.
+        tx.effects.note_claimable(run)
     else:
         tx.save(run, tx.with_turn(run))

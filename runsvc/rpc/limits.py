@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.core.errors import RateExceeded, TooManyCalls, TooManyWatches
+from runsvc.rpc.holds import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +24,6 @@ URGENT: Final = frozenset(
     f"/runsvc.v1.RunService/{name}"
     for name in ("Heartbeat", "SetStatus", "Complete", "AcknowledgeCancel", "Cancel")
 )
-#: Longest time in seconds for which a call beyond the rate is held before it is refused. A client that repeats at once
-#: is slowed down, and its connection takes a limited number of calls at a time.
-HOLD: Final = 1.0
-#: Most calls that are held at a time. Further ones are refused at once.
-MAX_HELD: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +52,13 @@ class Limits:
         settings: LimitSettings,
         in_flight: InFlight,
         now: Callable[[], float] = monotonic,
+        holds: Holds | None = None,
     ) -> None:
         self._settings = settings
         self._in_flight = in_flight
         self._rates = Rates(settings.max_rate_per_owner, now)
         self._watches: Counter[str] = Counter()
-        self._held = 0
+        self._holds = holds or Holds()
 
     async def admit(self, caller: Caller, method: str, context: Any, *, is_stream: bool) -> None:
         """Count a call. Raise TooManyCalls, RateExceeded, TooManyWatches."""
@@ -73,7 +68,7 @@ class Limits:
         if owner is None:
             return
         if not self._rates.take(owner, URGENT_BURST if method in URGENT else BURST):
-            await self._hold(context)
+            await self._holds.hold(context)
             raise RateExceeded(owner, self._settings.max_rate_per_owner or 0)
         if is_stream:
             self._count_watch(owner, context)
@@ -81,7 +76,9 @@ class Limits:
     def _check_calls(self) -> None:
         limit, in_flight = self._settings.max_calls, self._in_flight
         # The call itself is among the active ones.
-        if limit is not None and in_flight.active - in_flight.active_streams - self._held > limit:
+        if limit is None:
+            return
+        if in_flight.active - in_flight.active_streams - self._holds.held > limit:
             raise TooManyCalls(limit)
 
     def _count_watch(self, owner: str, context: Any) -> None:
@@ -97,19 +94,6 @@ class Limits:
         self._watches[owner] -= 1
         if not self._watches[owner]:
             del self._watches[owner]
-
-    async def _hold(self, context: Any) -> None:
-        if self._held >= MAX_HELD:
-            return
-        left = context.time_remaining()
-        self._held += 1
-        try:
-            # The refusal has to arrive before the caller gives up.
-            longest = HOLD if left is None else min(HOLD, left / 2)
-            # Calls that came together do not come back together.
-            await asyncio.sleep(longest * random.uniform(0.5, 1.0))
-        finally:
-            self._held -= 1
 
 
 class Rates:

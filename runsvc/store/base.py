@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runsvc.core.queue import Limit
     from runsvc.store.queries import Count, PageQuery, Query
     from runsvc.store.queue import QueueReads, Waits
+    from runsvc.store.shared import SharedLog
     from runsvc.store.values import (
         Census,
         Changes,
@@ -157,6 +158,8 @@ class Store(Protocol):
 
     #: Name of the engine, such as sqlite.
     kind: str
+    #: None if this process is the only one that writes the store.
+    shared: SharedLog | None
 
     @property
     def reading(self) -> ReadingStore:

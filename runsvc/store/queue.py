@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.queue import Gated, Limit, Waiting
+    from runsvc.store.attachments import Server
 
 
 #: The number up to which the older runs with a concurrency key are counted.
@@ -118,6 +119,9 @@ class QueueReads(Protocol):
     def silent(self, by: datetime, limit: int) -> Sequence[str]:
         """Ids of runs without a lease, cancelled at or before a time, whose executors may still be at work."""
 
+    def servers(self) -> Sequence[Server]:
+        """The registered servers of a shared store, in the order of their names."""
+
 
 class NoQueue:
     """The reads of a store without queued and claimable runs."""
@@ -174,6 +178,9 @@ class NoQueue:
         return ()
 
     def silent(self, by: datetime, limit: int) -> Sequence[str]:
+        return ()
+
+    def servers(self) -> Sequence[Server]:
         return ()
 
 

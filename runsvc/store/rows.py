@@ -23,21 +23,23 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STATUSES: Final = {int(status): status for status in RunStatus}
 
-#: Columns of `runs` that change with a run, in the order of `changing_values`.
+#: Columns of `runs` that change with a run, in the order of `changing_values`: those that change most often come first.
 CHANGING: Final = (
     "status",
     "revision",
     "started_at",
     "ended_at",
     "timeout_at",
-    "superseded_by",
+    "body",
     "turn",
-    "claimant",
     "claim_id",
+    "superseded_by",
+    "claimant",
     "wakes_at",
     "stopping_since",
-    "body",
 )
+_TURN: Final = CHANGING.index("turn")
+_CLAIM_ID: Final = CHANGING.index("claim_id")
 #: Columns of `activity`, in the order of `activity_values`.
 ACTIVITY: Final = ("lease_expires_at", "lease_ttl", "progress_sequence", "body", "run_id")
 #: Columns of `runs` that are set once, in the order of `constant_values`.
@@ -116,14 +118,27 @@ def changing_values(saved: Saved) -> Row:
         _optional(run.started_at),
         _optional(run.ended_at),
         _timeout_at(run),
-        run.superseded_by,
+        saved.encoded.body,
         run.turn,
-        run.worker_id if run.status is RunStatus.PENDING else None,
         run.claim_id,
+        run.superseded_by,
+        run.worker_id if run.status is RunStatus.PENDING else None,
         None if run.not_before is None else _optional(wakes_at(run)),
         None if run.cancellation is None else _optional(stopping.stopping_since(run)),
-        saved.encoded.body,
     )
+
+
+def changed_columns(saved: Saved) -> int:
+    """The number of CHANGING columns to write, from the first on; the others keep their values.
+
+    Each column that is written costs a change of its indexes, even if its value stays.
+    """
+    run, stored = saved.run, saved.stored
+    if stored is None or not (_has_common_columns_only(run) and _has_common_columns_only(stored)):
+        return len(CHANGING)
+    if run.claim_id != stored.claim_id:
+        return _CLAIM_ID + 1
+    return _TURN if run.turn == stored.turn else _TURN + 1
 
 
 def activity_values(saved: Saved) -> Row:
@@ -234,6 +249,15 @@ def to_entry(row: Sequence[Any]) -> LogEntry:
 
 def _optional(time: datetime | None) -> int | None:
     return None if time is None else microseconds(time)
+
+
+def _has_common_columns_only(run: Run) -> bool:
+    """True if the CHANGING columns after claim_id are all NULL."""
+    return (
+        run.cancellation is None
+        and run.not_before is None
+        and (run.worker_id is None or run.status is not RunStatus.PENDING)
+    )
 
 
 def _gates(run: Run) -> int | None:

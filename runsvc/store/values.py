@@ -117,6 +117,8 @@ class Now(NamedTuple):
     commits: int
     #: The store may have queued runs.
     may_have_queued: bool = False
+    #: Of a shared store: its identity, as in Clock. Empty otherwise.
+    store_id: str = ""
 
 
 class Creation(NamedTuple):
@@ -137,6 +139,8 @@ class Saved(NamedTuple):
     only_activity: bool = False
     #: Stored once, with the end of the run; None keeps the present state.
     result: bytes | None = None
+    #: The run before this transaction. None at its creation, or if it is not known.
+    stored: Run | None = None
 
 
 class Changes(NamedTuple):
@@ -155,6 +159,8 @@ class Changes(NamedTuple):
     #: Applied in this order, after the runs.
     attachments: Sequence[AttachmentChange] = ()
     limits: Sequence[LimitChange] = ()
+    #: Ids of runs whose progress or metadata changed without a log entry. A shared store numbers them.
+    progressed: Sequence[str] = ()
 
 
 class RunState(NamedTuple):

@@ -66,9 +66,9 @@ class Answer(NamedTuple):
 class Dispatch:
     """Hands runs to executors. Lives on the event loop."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, waiting: WaitingClaims | None = None) -> None:
         self._writer = writer
-        self._waiting = WaitingClaims()
+        self._waiting = WaitingClaims() if waiting is None else waiting
         self._is_draining = False
         self._releases: set[asyncio.Task[None]] = set()
 

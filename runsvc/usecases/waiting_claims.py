@@ -85,6 +85,10 @@ class WaitingClaims:
             if not waiting:
                 del self._by_assistant[assistant_id]
 
+    def has_fitting(self, run: Claimable) -> bool:
+        """Return True if a claim under way would take such a run."""
+        return any(self._fitting(run))
+
     def wake_one(self, run: Claimable) -> None:
         """Wake the claim that waits longest for such a run; if all are trying, let the first try once more."""
         if not self._by_assistant:

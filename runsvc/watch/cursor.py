@@ -8,10 +8,10 @@ waits for a bare future.
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from runsvc.core.errors import ServerDraining
 from runsvc.watch.event import change
 from runsvc.watch.log_reader import Chunk
 from runsvc.watch.progress_backlog import ProgressBacklog
@@ -87,11 +87,12 @@ class Cursor:
     async def read(self) -> Sequence[Event]:
         """The next changes, those of one call next to each other; empty when the cursor has caught up.
 
-        Raise ServerDraining, RevisionCompacted, StoreUnavailable, CorruptRow.
+        Raise ServerDraining, RevisionCompacted, RevisionUnknown, StoreUnavailable, CorruptRow.
         """
         reader = self._reader
-        if reader.is_closed:
-            raise ServerDraining
+        if reader.refusal is not None:
+            # Each watcher raises its own copy: a shared exception would collect the tracebacks of all of them.
+            raise copy(reader.refusal)
         self._is_awake = False
         if self._held:
             return await self._read_on()
@@ -139,9 +140,16 @@ class Cursor:
 
     def mark_progress(self, run_id: str) -> None:
         """Note that a run has new progress."""
+        self._backlog().mark(run_id)
+
+    def mark_all_progress(self) -> None:
+        """Note that any active run may have new progress."""
+        self._backlog().mark_all()
+
+    def _backlog(self) -> ProgressBacklog:
         if self.progress_backlog is None:
             self.progress_backlog = ProgressBacklog(self._backlog_capacity)
-        self.progress_backlog.mark(run_id)
+        return self.progress_backlog
 
     def close(self) -> None:
         """Cancel the timer."""

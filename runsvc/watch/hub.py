@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from runsvc.core.errors import CorruptRow, ServerDraining
+from runsvc.core.errors import CorruptRow, RevisionUnknown, ServerDraining, StoreUnavailable
 from runsvc.store.values import Topic, TopicKind
 from runsvc.watch import progress_backlog, recent_log
 from runsvc.watch.cursor import Audience, Cursor
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from runsvc.commit.group_commit import Committed
     from runsvc.core.model import Run
     from runsvc.store.base import ReadingStore
-    from runsvc.store.values import LogEntry
+    from runsvc.store.shared import Progressed
+    from runsvc.store.values import Clock, LogEntry
 
 #: Most entries that are loaded at start.
 TAIL: Final = 1_024
@@ -51,7 +52,10 @@ class StatusHub:
         self._fan_out = fan_out or FanOut()
         self._backlog_capacity = backlog_capacity
         self.recent_log = RecentLog(revision, capacity)
+        self._chunk_size = chunk_size
         self._reader = LogReader(self.recent_log, store, chunk_size=chunk_size)
+        #: Of a shared store: the identity of the store that the recent log is of. Empty: not checked.
+        self.store_id = ""
         #: By the name of the topic.
         self._audiences: dict[str, Audience] = {}
         #: The cursors that want progress, by the name of the topic.
@@ -106,17 +110,48 @@ class StatusHub:
             self._add(committed.entries)
         if self._progress:
             for run in committed.progressed:
-                self._mark_progress(run)
+                self.mark_progress(run)
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Add changes to the recent log and wake the cursors that they concern."""
+        self._reader.discard_chunk()
+        self._add(entries)
+
+    def skip_to(self, revision: int) -> None:
+        """Empty the recent log, which ends at this revision now. All cursors read the store."""
+        self._reader.discard_chunk()
+        self.recent_log.restart(revision)
+        self._notify_all()
+
+    def replace_store(self, clock: Clock) -> None:
+        """End all present watches with RevisionUnknown: the store is another one, with this clock."""
+        if self._reader.refusal is not None:
+            # The server is draining.
+            return
+        self._reader.close(RevisionUnknown(clock.revision, clock.store_id))
+        self._reader = LogReader(self.recent_log, self._store, chunk_size=self._chunk_size)
+        self.store_id = clock.store_id
+        self.skip_to(clock.revision)
 
     def drain(self) -> None:
         """End all present and future watches with ServerDraining."""
-        self._reader.close()
+        self._reader.close(ServerDraining())
         self._wake_all()
 
     def check_open(self) -> None:
         """Raise ServerDraining if the server is draining."""
-        if self._reader.is_closed:
+        if self._reader.refusal is not None:
             raise ServerDraining
+
+    def check_store(self, store_id: str) -> None:
+        """Raise StoreUnavailable while the recent log is that of another store."""
+        if self.store_id not in ("", store_id):
+            raise StoreUnavailable("it is another one than before, and its log is being loaded")
+
+    @property
+    def wants_progress(self) -> bool:
+        """True if a cursor waits for progress."""
+        return bool(self._progress)
 
     def _add(self, entries: Sequence[LogEntry]) -> None:
         before = self.recent_log.revision
@@ -134,12 +169,20 @@ class StatusHub:
                     audience.expect(self.recent_log.revision)
                     self._fan_out.wake(audience.cursors)
 
-    def _mark_progress(self, run: Run) -> None:
+    def mark_progress(self, run: Run | Progressed) -> None:
+        """Note new progress of a run for the cursors that want it, and wake them."""
         for name in names_of(run):
             if cursors := self._progress.get(name):
                 for cursor in cursors:
                     cursor.mark_progress(run.run_id)
                 self._fan_out.wake(cursors)
+
+    def mark_all_progress(self) -> None:
+        """Let every cursor that wants progress scan the active runs."""
+        for cursors in self._progress.values():
+            for cursor in cursors:
+                cursor.mark_all_progress()
+            self._fan_out.wake(cursors)
 
     def _notify_all(self) -> None:
         for audience in self._audiences.values():

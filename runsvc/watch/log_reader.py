@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runsvc.core.errors import RunsvcError
     from runsvc.store.base import ReadingStore
     from runsvc.store.values import LogEntry, Topic
     from runsvc.watch.event import Event
@@ -33,7 +34,7 @@ class LogReader:
     one chunk is kept: a chunk per topic would hold entries in memory beyond the bound of the recent log.
     """
 
-    __slots__ = ("_chunk_size", "_last_chunk", "_store", "is_closed", "recent_log")
+    __slots__ = ("_chunk_size", "_last_chunk", "_store", "recent_log", "refusal")
 
     def __init__(
         self, recent_log: RecentLog, store: ReadingStore, *, chunk_size: int = CHUNK_SIZE
@@ -42,8 +43,8 @@ class LogReader:
         self._store = store
         self._chunk_size = chunk_size
         self._last_chunk: Chunk | None = None
-        #: Cursors raise ServerDraining.
-        self.is_closed = False
+        #: Cursors raise it: the server is draining, or the store is another one.
+        self.refusal: RunsvcError | None = None
 
     async def read(self, topic: Topic, name: str, position: int) -> tuple[Sequence[LogEntry], int]:
         """The next entries of a topic after a position, and the position up to which the log has been read."""
@@ -55,9 +56,9 @@ class LogReader:
         entries = recent_log.after(name, position, size)
         return entries, entries[-1].revision if len(entries) == size else recent_log.revision
 
-    def close(self) -> None:
-        """Refuse all further reads: the server is draining."""
-        self.is_closed = True
+    def close(self, refusal: RunsvcError) -> None:
+        """Refuse all further reads."""
+        self.refusal = refusal
 
     def chunk_after(self, name: str, position: int) -> Chunk | None:
         """The last chunk, if it is of this topic and begins at this position."""

@@ -44,6 +44,10 @@ class ProgressBacklog:
             self._marked.discard(run_id)
             self._has_overflowed = True
 
+    def mark_all(self) -> None:
+        """Note that any active run may have new progress."""
+        self._has_overflowed = True
+
     def take(self) -> Sequence[str]:
         """Remove and return the marked runs. If there are none, read the active runs and pass them to `scan`."""
         if self._marked:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runsvc.core.model import Run
+    from runsvc.store.shared import Progressed
     from runsvc.store.values import LogEntry, Topic
 
 #: Largest size of the recent log, in bytes.
@@ -31,7 +32,7 @@ def name_of(topic: Topic) -> str:
     return f"{topic.kind.value}\0{topic.key}" + ("" if scope is None else f"\0{scope}")
 
 
-def names_of(subject: LogEntry | Run) -> list[str]:
+def names_of(subject: LogEntry | Run | Progressed) -> list[str]:
     """The names of all topics that a change of this run belongs to."""
     owner, assistant_id = subject.owner, subject.assistant_id
     names = [

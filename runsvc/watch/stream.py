@@ -48,6 +48,8 @@ class WatchTuning:
     snapshot_chunk: int = 16
     #: Runs with new progress that are read at once.
     progress_chunk: int = 32
+    #: Longest time between two checks of the watcher's credential, in seconds: it may be withdrawn at any moment.
+    credential_check: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ class Watch:
     async def begin(self) -> None:
         """Take the snapshot or the position to resume from, and attach. Sends nothing yet."""
         clock = await self._watches.store.clock()
+        self._watches.hub.check_store(clock.store_id)
         self._store_id = clock.store_id
         if self._request.after_revision is None:
             await self._take_snapshot()
@@ -299,15 +302,16 @@ class Watch:
 
     def _next_deadline(self) -> float:
         """The next time at which the watch has something to do, changes or not."""
-        deadline = self._next_heartbeat
+        now = self._loop.time()
+        deadline = min(self._next_heartbeat, now + self._watches.tuning.credential_check)
         if (credential_left := self._credential_left()) < inf:
-            deadline = min(deadline, self._loop.time() + credential_left)
+            deadline = min(deadline, now + credential_left)
         if self._progress:
             deadline = min(deadline, self._progress.due_at())
         if self._outlook.lease is not None:
             # A committed acknowledgement is published soon, also after the lease has expired.
             left = max(self._lease_left(), self._watches.tuning.progress_interval)
-            deadline = min(deadline, self._loop.time() + left)
+            deadline = min(deadline, now + left)
         return deadline
 
     def _position(self, event: StatusEvent) -> Event:

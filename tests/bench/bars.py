@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tests.bench.authentication import CERTIFICATE_NAME, JWT_NAME, TOKEN_NAME
 from tests.bench.sections import name_with_runs
 from tests.bench.work import LIST_MANY, OPERATIONS
 
@@ -203,6 +204,55 @@ BARS: Final = (
             at_most=1.1,
         )
         for work in ("Create", "Complete")
+    ),
+    Bar(
+        "Claim at 64 with 100,000 waiting: CPU per call relative to few waiting",
+        "claims",
+        "Claim",
+        "cpu ratio",
+        system="runsvc, 100k waiting",
+        at_most=1.1,
+    ),
+    *(
+        Bar(
+            f"{count} idle workers: creation answered to run received, p50 in ms",
+            "claims",
+            "creation to start",
+            "p50 ms",
+            count,
+            "runsvc",
+            at_most=10,
+        )
+        for count in (1, 8, 64)
+    ),
+    Bar(
+        "one of ten owners has 90 % of 100,000 waiting: runs beyond an owner's share",
+        "claims",
+        "shares of owners",
+        "furthest from its share",
+        None,
+        "runsvc, 100k waiting",
+        at_most=1,
+    ),
+    Bar(
+        "runs with a not_before, idle server: worst lateness in ms",
+        "claims",
+        "lateness of delayed runs",
+        "worst ms",
+        0,
+        at_most=50,
+    ),
+    *(
+        Bar(
+            f"{work} with a {system}: CPU per call relative to no authentication",
+            "authentication",
+            work,
+            "cpu ratio",
+            system=system,
+            at_most=1.05,
+        )
+        for system in (TOKEN_NAME, JWT_NAME, CERTIFICATE_NAME)
+        for work in ("CreateOrReject", "Get (active)")
     ),
     *(
         Bar(

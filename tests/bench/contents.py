@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.bench import clients, floor, payload, resources, sections, terms, watching
+from tests.bench import (
+    authentication,
+    claims,
+    clients,
+    floor,
+    payload,
+    resources,
+    sections,
+    terms,
+    watching,
+)
 from tests.bench.systems import PEERS
 
 if TYPE_CHECKING:
@@ -47,7 +57,9 @@ SECTIONS: Final = (
     Section("memory", resources.memory, lambda plan: 4),
     Section("start", resources.start, lambda plan: plan.rounds * (1 + len(plan.finished))),
     Section("terms", terms.terms, terms.steps),
+    Section("claims", claims.claims, claims.steps),
     Section("payload", payload.payload, payload.steps),
     Section("watch", watching.watch, watching.steps),
+    Section("authentication", authentication.authentication, authentication.steps),
     Section("clients", clients.clients, clients.steps),
 )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from runsvc.store.sqlite import saving
 from tests.bench.figures import Figure, of_samples
 from tests.bench.load import Sample, closed_loop
-from tests.bench.machine import cores, pin
+from tests.bench.machine import on_servers_core
 from tests.bench.systems import Runsvc
 from tests.bench.unary import MANY, failures_of
 from tests.bench.work import CREATE_OR_REJECT
 from tests.support import filling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.bench.session import Session
@@ -64,7 +63,7 @@ async def floor(session: Session) -> list[Figure]:
 def _write_rows(db: Path, batch: int, seconds: float) -> Sample:
     sample = Sample()
     rows = filling.new_rows(_ROWS)
-    with _on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:
+    with on_servers_core(), closing(sqlite3.connect(db, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous = FULL")
         cpu, begin = time.process_time(), time.perf_counter()
         now = begin
@@ -81,13 +80,3 @@ def _write_rows(db: Path, batch: int, seconds: float) -> Sample:
         sample.seconds, sample.server_cpu = now - begin, time.process_time() - cpu
     sample.latencies.sort()
     return sample
-
-
-@contextmanager
-def _on_servers_core() -> Iterator[None]:
-    servers, load = cores()
-    pin(servers)
-    try:
-        yield
-    finally:
-        pin(load)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -111,11 +112,13 @@ class Connection(asyncio.Protocol):
         self._queued: dict[int, tuple[bytes, int]] = {}
 
     @classmethod
-    async def open(cls, address: str, window: int = _LARGEST_WINDOW) -> Connection:
+    async def open(
+        cls, address: str, window: int = _LARGEST_WINDOW, tls: ssl.SSLContext | None = None
+    ) -> Connection:
         """Connect to HOST:PORT. A stream stalls after `window` bytes until `grant` allows more."""
         host, _, port = address.rpartition(":")
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: cls(window), host.strip("[]"), int(port)
+            lambda: cls(window), host.strip("[]"), int(port), ssl=tls
         )
         return connection
 

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: The text in front of the address in a server's ready line.
 READY: Final = "serves on "
@@ -32,6 +33,17 @@ def cores() -> tuple[int, int]:
 def pin(core: int) -> None:
     """Pin this process to a core."""
     os.sched_setaffinity(0, {core})
+
+
+@contextmanager
+def on_servers_core() -> Iterator[None]:
+    """Run the block, and the threads that it starts, on the servers' core."""
+    servers, load = cores()
+    pin(servers)
+    try:
+        yield
+    finally:
+        pin(load)
 
 
 class Server:

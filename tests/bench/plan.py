@@ -36,6 +36,10 @@ class Plan:
     #: Runs per size of metadata that heartbeats and progress reports cycle through: one or more per caller, and
     #: few enough for the server's cache of runs.
     payload_runs: int
+    #: Numbers of concurrent workers, runs that wait for them, and delayed runs.
+    workers: tuple[int, ...]
+    waiting_runs: int
+    delayed_runs: int
     #: Runs that fill the recent log, and runs after that over which the growth of memory is measured.
     warmup_runs: int
     measured_runs: int
@@ -58,6 +62,9 @@ BENCH = Plan(
     lease_ttl=30.0,
     active_runs=100_000,
     payload_runs=128,
+    workers=(1, 8, 64),
+    waiting_runs=100_000,
+    delayed_runs=40,
     warmup_runs=40_000,
     measured_runs=60_000,
 )
@@ -76,6 +83,9 @@ FULL = Plan(
     lease_ttl=30.0,
     active_runs=100_000,
     payload_runs=128,
+    workers=(1, 8, 64),
+    waiting_runs=100_000,
+    delayed_runs=400,
     warmup_runs=40_000,
     measured_runs=200_000,
 )
@@ -94,6 +104,9 @@ SMOKE = Plan(
     lease_ttl=1.0,
     active_runs=200,
     payload_runs=8,
+    workers=(1, 3),
+    waiting_runs=200,
+    delayed_runs=3,
     warmup_runs=20,
     measured_runs=20,
 )

@@ -166,9 +166,9 @@ class GrpcCaller:
 class Runsvc:
     """runsvc with its own command line and defaults, at synchronous FULL."""
 
-    def __init__(self, db: Path, name: str = "runsvc") -> None:
+    def __init__(self, db: Path, name: str = "runsvc", options: tuple[str, ...] = ()) -> None:
         self.name = name
-        arguments = ("serve", "--listen", "127.0.0.1:0", "--db", str(db))
+        arguments = ("serve", "--listen", "127.0.0.1:0", "--db", str(db), *options)
         self.server = Server(("-m", "runsvc.cli", *arguments))
         #: The address, once the server has started.
         self.address = ""

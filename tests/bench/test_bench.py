@@ -88,6 +88,28 @@ def test_all_other_sections_are_measured(tmp_path: Path) -> None:
 
 @needs_proc
 @slow
+def test_claims_are_measured(tmp_path: Path) -> None:
+    text = bench("--out", str(tmp_path), "--only=claims")
+    figures = read_figures(tmp_path)["figures"]
+    systems = {(figure["work"], figure["system"]) for figure in figures}
+    many = "runsvc, 200 waiting"
+    assert systems == {
+        ("Claim", "runsvc"),
+        ("Claim", many),
+        ("Claim", "a SQLite queue"),
+        ("creation to start", "runsvc"),
+        ("creation to start", many),
+        ("shares of owners", many),
+        ("lateness of delayed runs", "runsvc"),
+    }
+    assert all(figure["failures"] == {} for figure in figures)
+    (shares,) = (figure["values"] for figure in figures if figure["work"] == "shares of owners")
+    assert shares["runs of an owner"]["least"] > 0
+    assert "a SQLite queue" in text
+
+
+@needs_proc
+@slow
 def test_heartbeats_and_progress_are_measured_by_size_of_metadata(tmp_path: Path) -> None:
     bench("--out", str(tmp_path), "--only=payload")
     found = read_figures(tmp_path)

@@ -120,8 +120,13 @@ class Environment(AsyncExitStack):
         With a certificate, it accepts encrypted connections; with an authority, of its clients only.
         """
         self._target = self.enter_context(
-            scripted(script, _credentials(certificate, clients), options=options)
+            scripted(script, server_credentials(certificate, clients), options=options)
         )
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this scenario."""
+        return self._folder
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scenario."""
@@ -161,7 +166,10 @@ class Environment(AsyncExitStack):
         self.names.add_store(info.store_id)
 
 
-def _credentials(certificate: LeafCert | None, clients: CA | None) -> grpc.ServerCredentials | None:
+def server_credentials(
+    certificate: LeafCert | None, clients: CA | None
+) -> grpc.ServerCredentials | None:
+    """The credentials of a server with this certificate, for clients of this authority only if it is given."""
     if certificate is None:
         return None
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)

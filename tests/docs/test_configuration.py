@@ -20,6 +20,7 @@ WORDS = {
     "--max-calls": "no limit",
     "--max-rate-per-owner": "no limit",
     "--max-watches-per-owner": "no limit",
+    "--poll-only": "off",
     "--insecure-listen": "off",
     "--tls-cert": "no TLS",
     "--tls-key": "no TLS",

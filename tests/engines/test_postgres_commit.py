@@ -18,7 +18,7 @@ from runsvc.store.postgres import PostgresStore, connection, settling
 from runsvc.store.postgres.sql import HEAD
 from tests.conformance.driver import ALL, CODEC, RUNNING, Driver
 from tests.support.proxy import Proxy, proxied
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -148,7 +148,7 @@ async def test_the_outcome_is_unknown_while_the_database_is_out_of_reach(
             outcome = await task
         assert type(outcome.error) is OutcomeUnknown
         proxy._port = reachable
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (again := await asyncio.to_thread(creating, driver, "twice")).error is not None:
                 assert type(again.error) is StoreUnavailable
                 await asyncio.sleep(0.05)

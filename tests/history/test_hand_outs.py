@@ -153,7 +153,7 @@ async def record(
 @pytest.mark.parametrize(
     ("claimers", "runs", "disturbances"),
     [
-        pytest.param(16, 300, 8, id="short", marks=pytest.mark.timeout(300)),
+        pytest.param(16, 300, 8, id="short", marks=pytest.mark.timeout(900)),
         pytest.param(
             64, 10_000, 80, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]
         ),

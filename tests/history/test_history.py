@@ -85,7 +85,7 @@ async def record(
 @pytest.mark.parametrize(
     ("calls", "disturbances"),
     [
-        pytest.param(100, 10, id="short"),
+        pytest.param(100, 10, id="short", marks=pytest.mark.timeout(900)),
         # Some ten minutes.
         pytest.param(50_000, 200, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]),
     ],

@@ -12,9 +12,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runsvc.auth.principal import Principal
-from runsvc.client import RunError
+from runsvc.client import RunError, error_of
 from runsvc.core.errors import FileRefused
-from runsvc.v1.run_pb2 import RunSpec
+from runsvc.v1.run_pb2 import AllRuns, RunSpec
+from runsvc.v1.run_service_pb2 import StreamStatusRequest
+from runsvc.v1.run_service_pb2_grpc import RunServiceStub
 from tests.support.identity_provider import AUDIENCE, ISSUER, Key, key_set, published
 from tests.support.secure import SERVICE, TlsFolder, caller, replace, service, write_tokens
 from tests.support.server import in_process
@@ -84,6 +86,35 @@ async def test_the_file_is_read_again(address: str, tokens: Path) -> None:
     await until(lambda: passes(address, "three"))
     assert await reason(address, token="one") == "UNAUTHENTICATED"
     assert await reason(address, token="two") == ""
+
+
+async def read_on(stream: Any) -> None:
+    """Read a stream to its end."""
+    while True:
+        await stream.read()
+
+
+async def test_a_watch_ends_once_the_line_of_its_token_is_removed(
+    address: str, tokens: Path
+) -> None:
+    request = StreamStatusRequest(all=AllRuns(), heartbeat_interval=timedelta(seconds=1))
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = RunServiceStub(channel)
+
+        def watch(token: str) -> Any:
+            metadata = (("authorization", f"Bearer {token}"),)
+            return stub.StreamStatus(request, metadata=metadata, timeout=60)
+
+        removed, kept = watch("one"), watch("two")
+        for each in (removed, kept):
+            assert (await each.read()).store_id
+        write_tokens(tokens, {"two": service("gw"), "three": service("gw")})
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await read_on(removed)
+        assert error_of(caught.value).reason == "UNAUTHENTICATED"
+        assert await kept.read()
+        assert not kept.done()
+        kept.cancel()
 
 
 async def test_a_bad_file_keeps_the_last_good_tokens(

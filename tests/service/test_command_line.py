@@ -21,6 +21,7 @@ from runsvc.client import RunClient
 from runsvc.v1.run_pb2 import RunSpec
 from runsvc.v1.run_service_pb2 import HasInflightRequest
 from runsvc.v1.run_service_pb2_grpc import RunServiceStub
+from tests.support.commands import Commands
 from tests.support.ports import free_port
 from tests.support.server import Process
 from tests.support.waiting import PATIENCE
@@ -69,19 +70,19 @@ class Shell:
 
 async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
-        created = await shell.json("create", "chat-1", "--kwargs", '{"input": "hello"}')
+        shell, commands = Shell(process.address), Commands(process.address)
+        created = await commands.json("create", "chat-1", "--kwargs", '{"input": "hello"}')
         run_id = created["run"]["run_id"]
         watch = await shell.start("watch", "--thread", "chat-1", "--json")
         assert watch.stdout is not None
         assert json.loads(await watch.stdout.readline())["run"]["run_id"] == run_id
-        busy = await shell.run("create", "chat-1", status=4)
+        busy = await commands.run("create", "chat-1", status=4)
         assert run_id in busy
         assert "--strategy interrupt" in busy
-        newer = await shell.json("create", "chat-1", "--strategy", "interrupt")
+        newer = await commands.json("create", "chat-1", "--strategy", "interrupt")
         assert [run["run_id"] for run in newer["superseded"]] == [run_id]
-        await shell.run("cancel", "--thread", "chat-1")
-        listed = await shell.json("list", "chat-1")
+        await commands.run("cancel", "--thread", "chat-1")
+        listed = await commands.json("list", "chat-1")
         assert {run["status"] for run in listed["runs"]} == {"RUN_STATUS_INTERRUPTED"}
         # The end of the snapshot; the displaced run, the new run, its cancel.
         events = [json.loads(await watch.stdout.readline())["event"] for _ in range(4)]
@@ -89,13 +90,13 @@ async def test_run_is_created_watched_and_cancelled(tmp_path: Path) -> None:
         watch.terminate()
         await watch.communicate()
         await shell.run("watch", run_id, status=6)
-        await shell.run("get", "nobody", status=3)
-    await shell.run("get", run_id, status=5)
+        await commands.run("get", "nobody", status=3)
+    await commands.run("get", run_id, status=5)
 
 
 async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
+        shell = Commands(process.address)
         arguments = ("--assistant", "-demo", "--request-id", "-r", "--json", "--", "-8f3")
         run = json.loads(await shell.run("create", *arguments))["run"]
         assert (run["thread_id"], run["assistant_id"]) == ("-8f3", "-demo")
@@ -111,22 +112,22 @@ async def test_ids_may_begin_with_a_dash_or_an_underscore(tmp_path: Path) -> Non
 
 async def test_run_ends_after_an_attached_watch(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db", "--attach-grace", "0") as process:
-        shell = Shell(process.address)
-        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        shell, commands = Shell(process.address), Commands(process.address)
+        run_id = (await commands.json("create", "chat-1"))["run"]["run_id"]
         watch = await shell.start("watch", run_id, "--attach", "--json")
         assert watch.stdout is not None
         assert json.loads(await watch.stdout.readline())["run"]["run_id"] == run_id
         watch.send_signal(signal.SIGINT)
         await watch.communicate()
         await shell.run("watch", run_id, status=6)
-        ended = await shell.json("get", run_id)
+        ended = await commands.json("get", run_id)
         assert ended["run"]["status_reason"] == "STATUS_REASON_CLIENT_DISCONNECTED"
 
 
 async def test_watch_survives_restarts(tmp_path: Path) -> None:
     async with Process(tmp_path / "runs.db") as process:
-        shell = Shell(process.address)
-        run_id = (await shell.json("create", "chat-1"))["run"]["run_id"]
+        shell, commands = Shell(process.address), Commands(process.address)
+        run_id = (await commands.json("create", "chat-1"))["run"]["run_id"]
         watches = [
             await shell.start("watch", *target, "--json")
             for target in ((run_id,), ("--thread", "chat-1"), ("--all",))
@@ -136,12 +137,12 @@ async def test_watch_survives_restarts(tmp_path: Path) -> None:
             await next_line(watch, "SNAPSHOT_END")
         await process.kill()
         await process.start_again()
-        await shell.run("set-status", run_id, "running")
+        await commands.run("set-status", run_id, "running")
         for watch in watches:
             assert "RUN_STATUS_RUNNING" in await next_line(watch, "CHANGED")
         await process.stop()
         await process.start_again()
-        await shell.run("complete", run_id, "success")
+        await commands.run("complete", run_id, "success")
         for watch in watches:
             assert "RUN_STATUS_SUCCESS" in await next_line(watch, "CHANGED")
         assert await watches[0].wait() == 0

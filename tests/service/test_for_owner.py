@@ -11,7 +11,7 @@ import pytest
 
 from runsvc.client import AsyncRunClient, NotFound, RunClient, RunError
 from runsvc.v1.run_pb2 import RunSpec, RunStatus
-from tests.service.test_command_line import Shell
+from tests.support.commands import Commands
 from tests.support.engines import EVERY_ENGINE
 from tests.support.identities import A, token_file, token_of
 from tests.support.server import in_process
@@ -110,31 +110,31 @@ async def test_a_name_that_no_owner_can_have(target: str, owner: str) -> None:
 
 
 async def test_commands_act_for_an_owner(target: str) -> None:
-    shell = Shell(target)
-    created = await shell.json("create", "chat-1", "--owner", "ann")
+    commands = Commands(target)
+    created = await commands.json("create", "chat-1", "--owner", "ann")
     run_id = created["run"]["run_id"]
     assert created["run"]["owner"] == "ann"
-    assert (await shell.json("get", run_id))["run"]["owner"] == "ann"
-    assert "does not exist" in await shell.run("get", run_id, "--owner", "bob", status=3)
-    shell.environment["RUNSVC_OWNER"] = "ann"
-    listed = await shell.json("list", "chat-1")
+    assert (await commands.json("get", run_id))["run"]["owner"] == "ann"
+    assert "does not exist" in await commands.run("get", run_id, "--owner", "bob", status=3)
+    commands.environment["RUNSVC_OWNER"] = "ann"
+    listed = await commands.json("list", "chat-1")
     assert [run["run_id"] for run in listed["runs"]] == [run_id]
-    assert await listed_ids(shell, "--owner", "") == []
-    assert "128 printable" in await shell.run("list", "chat-1", "--owner", "a b", status=2)
+    assert await listed_ids(commands, "--owner", "") == []
+    assert "128 printable" in await commands.run("list", "chat-1", "--owner", "a b", status=2)
 
 
-async def listed_ids(shell: Shell, *options: str) -> list[Any]:
-    return [run["run_id"] for run in (await shell.json("list", "chat-1", *options))["runs"]]
+async def listed_ids(commands: Commands, *options: str) -> list[Any]:
+    return [run["run_id"] for run in (await commands.json("list", "chat-1", *options))["runs"]]
 
 
 async def test_a_command_for_another_owner_than_its_credential(tmp_path: Path) -> None:
     tokens = token_file(tmp_path)
     assert A.principal is not None
     async with in_process(tmp_path / "runs.db", auth_tokens=tokens) as client:
-        shell = Shell(client.address)
-        shell.environment["RUNSVC_TOKEN"] = token_of(A.principal)
-        assert (await shell.json("create", "t"))["run"]["owner"] == "a"
-        refused = await shell.run("list", "t", "--owner", "b", "--json", status=1)
+        commands = Commands(client.address)
+        commands.environment["RUNSVC_TOKEN"] = token_of(A.principal)
+        assert (await commands.json("create", "t"))["run"]["owner"] == "a"
+        refused = await commands.run("list", "t", "--owner", "b", "--json", status=1)
         assert json.loads(refused)["reason"] == "PERMISSION_DENIED"
-        refused = await shell.run("admin", "info", status=1)
+        refused = await commands.run("admin", "info", status=1)
         assert "needs one of the roles admin" in refused

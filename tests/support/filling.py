@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from runsvc.store.values import Creation, LogEntry, Saved
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runsvc.core.model import Run
@@ -71,6 +72,17 @@ def fill_active(db: Path, count: int, **spec: Any) -> None:
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def fill_waiting(db: Path, count: int, owners: Sequence[str], assistant_id: str) -> None:
+    """Create a store with this many runs that wait for a worker. The first owner has nine of ten."""
+    asyncio.run(_create_store(db))
+    with closing(sqlite3.connect(db)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        _insert(file, _waiting(range(1, count + 1), owners, assistant_id))
+        file.execute("UPDATE clock SET revision = ?", (count,))
+        file.commit()
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def new_rows(count: int) -> Iterator[tuple[rows.Row, rows.Row, rows.Row]]:
     """The rows of this many runs: in `runs`, in `activity` and in `log`, for their ends."""
     for saved in _finished(range(1, count + 1), 10):
@@ -108,6 +120,22 @@ def _active(numbers: range, spec: Mapping[str, Any]) -> Iterator[Saved]:
             owner="",
             at=Stamp(number, now + number * timedelta(microseconds=1)),
         )
+        yield Saved(run, codec.encode(run), Creation(b"", None))
+
+
+def _waiting(numbers: range, owners: Sequence[str], assistant_id: str) -> Iterator[Saved]:
+    codec, now = RunCodec(), datetime.now(UTC)
+    turns = Counter[str]()
+    for number in numbers:
+        owner = owners[0] if number % 10 else owners[1 + number // 10 % (len(owners) - 1)]
+        run = lifecycle.create(
+            RunSpec(thread_id=f"t{number}", assistant_id=assistant_id),
+            run_id=run_id_of(number),
+            owner=owner,
+            at=Stamp(number, now + number * timedelta(microseconds=1)),
+            turn=turns[owner],
+        )
+        turns[owner] += 1
         yield Saved(run, codec.encode(run), Creation(b"", None))
 
 

@@ -35,7 +35,7 @@ def _uses(**usage: Any) -> Callable[[Any], None]:
     return end
 
 
-#: The ends of work in either client. KeyboardInterrupt and SystemExit are no failures of the work: they end the program.
+#: The ends of work in either client. KeyboardInterrupt and SystemExit end the program: the work did not fail.
 _ENDS: Final = (
     _uses(total_tokens=1),
     _raises(RuntimeError, "the work failed"),

@@ -27,7 +27,12 @@ struct Driver {
 /// Reads commands on this thread, while the other threads of the runtime serve the connection.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut client = RunClient::connect()?;
+    // The client connects to one address.
+    let is_unsupported = env::var("RUNSVC_TARGET").is_ok_and(|target| target.contains(','));
+    let mut client = match is_unsupported {
+        true => RunClient::builder().target(None).build()?,
+        false => RunClient::connect()?,
+    };
     if let Ok(owner) = env::var("RUNSVC_TEST_OWNER") {
         client = client.for_owner(&owner);
     }
@@ -42,6 +47,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if command["cmd"] == "quit" {
             drop(driver);
             return print(&json!({"ok": {}}));
+        }
+        if is_unsupported {
+            print(&json!({"unsupported": true}))?;
+            continue;
         }
         print(&driver.answer(&command).await)?;
     }

@@ -1,68 +1,58 @@
-//! The address of the server, and TLS.
+//! The address of the server.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 
 use crate::SettingsError;
 use crate::settings::DEFAULT_TARGET;
+use crate::tls::{Connector, TlsFiles};
 
-/// The PEM files of a connection with TLS. Without any, the connection is not encrypted.
-#[derive(Default)]
-pub(crate) struct TlsFiles {
-    /// The certificates to trust. None: those of the operating system.
-    pub(crate) ca: Option<PathBuf>,
-    /// The client's own certificate and its key.
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
+/// A server, and how to connect to it.
+pub(crate) struct Server {
+    endpoint: Endpoint,
+    tls: Option<Connector>,
 }
 
-/// Returns the endpoint of the server at this address.
-pub(crate) fn endpoint_of(target: &str, files: TlsFiles) -> Result<Endpoint, SettingsError> {
+impl Server {
+    /// Returns a connection, which is made with its first call.
+    pub(crate) fn connect(&self) -> Channel {
+        match &self.tls {
+            Some(connector) => self.endpoint.connect_with_connector_lazy(connector.clone()),
+            None => self.endpoint.connect_lazy(),
+        }
+    }
+}
+
+/// Returns the server at this address.
+pub(crate) fn server_of(target: &str, files: TlsFiles) -> Result<Server, SettingsError> {
     let invalid = |error| {
         SettingsError(format!(
             "The target {target:?} is not an address ({error}); use host:port, such as {DEFAULT_TARGET}, or unix:/path"
         ))
     };
-    let tls = tls_of(&files)?;
-    let address = match (target.starts_with("unix:"), &tls) {
-        (true, None) => target.to_owned(),
-        (true, Some(_)) => {
-            return Err(SettingsError(format!(
-                "The target {target:?} is a socket of this machine, which is not encrypted; leave out the certificates"
-            )));
-        }
-        (false, Some(_)) => format!("https://{target}"),
-        (false, None) => format!("http://{target}"),
-    };
-    let endpoint = Endpoint::from_shared(address)
+    let tls = Connector::new(files).map_err(|error| {
+        SettingsError(format!("Cannot read the certificates or the key: {error}"))
+    })?;
+    let is_socket = target.starts_with("unix:");
+    if is_socket && tls.is_some() {
+        return Err(SettingsError(format!(
+            "The target {target:?} is a socket of this machine, which is not encrypted; leave out the certificates"
+        )));
+    }
+    // The connector encrypts, so that the transport need not.
+    let address = if is_socket { target.to_owned() } else { format!("http://{target}") };
+    let mut endpoint = Endpoint::from_shared(address)
         .map_err(invalid)?
         // Detects a peer that stopped responding within about 40 seconds, also on an idle watch.
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_timeout(Duration::from_secs(20));
-    match tls {
-        Some(config) => endpoint.tls_config(config).map_err(|error| {
-            SettingsError(format!("The certificates or the key are not valid PEM: {error}"))
-        }),
-        None => Ok(endpoint),
+    if tls.is_some() {
+        // Servers and proxies see the scheme of the requests.
+        if let Ok(origin) = format!("https://{target}").parse() {
+            endpoint = endpoint.origin(origin);
+        }
     }
-}
-
-fn tls_of(files: &TlsFiles) -> Result<Option<ClientTlsConfig>, SettingsError> {
-    let config = match &files.ca {
-        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
-        None => ClientTlsConfig::new().with_native_roots(),
-    };
-    Ok(match &files.identity {
-        Some((cert, key)) => Some(config.identity(Identity::from_pem(read(cert)?, read(key)?))),
-        None => files.ca.is_some().then_some(config),
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    fs::read(path).map_err(|error| {
-        SettingsError(format!("Cannot read the certificates {}: {error}", path.display()))
-    })
+    Ok(Server { endpoint, tls })
 }

@@ -17,7 +17,7 @@ pub(crate) enum Credential {
     None,
     Fixed(String),
     File(TokenFile),
-    Function(Box<dyn Fn() -> String + Send + Sync>),
+    Function(TokenFunction),
 }
 
 impl Credential {
@@ -27,11 +27,11 @@ impl Credential {
             Self::None => Ok(None),
             Self::Fixed(token) => header(token),
             Self::File(file) => header(&file.token()?),
-            Self::Function(token) => header(&token()),
+            Self::Function(token) => header(&token.token()),
         }
     }
 
-    /// Returns true if a call that was refused with this value can succeed with a token that is fetched anew.
+    /// Returns true if a token that is fetched anew differs from this one, with which a call was refused.
     pub(crate) fn is_renewed_after(&self, refused: &Authorization) -> bool {
         match self {
             Self::None | Self::Fixed(_) => false,
@@ -39,7 +39,7 @@ impl Credential {
                 let token = file.token_read_again();
                 token.is_ok_and(|token| header(&token).is_ok_and(|value| value != *refused))
             }
-            Self::Function(_) => true,
+            Self::Function(token) => token.is_renewed_after(refused),
         }
     }
 }
@@ -56,6 +56,33 @@ fn header(token: &str) -> Result<Authorization, Status> {
     })?;
     value.set_sensitive(true);
     Ok(Some(value))
+}
+
+/// A function that is called for each token.
+pub(crate) struct TokenFunction {
+    fetch: Box<dyn Fn() -> String + Send + Sync>,
+    /// Fetched after a refusal, and not sent yet.
+    fresh: Mutex<Option<String>>,
+}
+
+impl TokenFunction {
+    pub(crate) fn new(fetch: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { fetch: Box::new(fetch), fresh: Mutex::default() }
+    }
+
+    fn token(&self) -> String {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        fresh.unwrap_or_else(&self.fetch)
+    }
+
+    fn is_renewed_after(&self, refused: &Authorization) -> bool {
+        let token = (self.fetch)();
+        let is_other = header(&token).is_ok_and(|value| value != *refused);
+        if is_other {
+            *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        }
+        is_other
+    }
 }
 
 /// A file that holds a token, and the last token that could be read from it.

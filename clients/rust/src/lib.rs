@@ -44,6 +44,7 @@ mod streams;
 mod supervision;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod watch;
 mod watch_source;
 mod worker;

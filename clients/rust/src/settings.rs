@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tonic::transport::Channel;
 
-use crate::connect::{TlsFiles, endpoint_of};
-use crate::credential::{Credential, TokenFile};
+use crate::connect::server_of;
+use crate::credential::{Credential, TokenFile, TokenFunction};
+use crate::tls::TlsFiles;
 use crate::{Bearer, RunClient};
 
 pub(crate) const DEFAULT_TARGET: &str = "127.0.0.1:50051";
@@ -58,11 +59,11 @@ impl RunClientBuilder {
     /// before a call that was refused as UNAUTHENTICATED is repeated. It must not block for long.
     #[must_use]
     pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.token = Some(Credential::Function(Box::new(token)));
+        self.token = Some(Credential::Function(TokenFunction::new(token)));
         self
     }
 
-    /// Uses TLS and trusts the certificates in this PEM file.
+    /// Uses TLS and trusts the certificates in this PEM file. It is read again for each new connection.
     ///
     /// Variable: `RUNSVC_TLS_CA`. Default: the connection is not encrypted.
     #[must_use]
@@ -71,7 +72,8 @@ impl RunClientBuilder {
         self
     }
 
-    /// Sets the client's own certificate and its private key, two PEM files, and uses TLS.
+    /// Sets the client's own certificate and its private key, two PEM files, and uses TLS. They are read again for each
+    /// new connection.
     /// Without [`RunClientBuilder::tls_ca`], the certificates of the operating system are trusted.
     ///
     /// Variables: `RUNSVC_TLS_CERT` and `RUNSVC_TLS_KEY`. Default: none is presented to the server.
@@ -131,9 +133,9 @@ impl RunClientBuilder {
             ca: self.tls_ca.unwrap_or_else(|| variable("RUNSVC_TLS_CA").map(Into::into)),
             identity: self.tls_identity.map_or_else(|| identity_of(&variable), Ok)?,
         };
-        let endpoint = endpoint_of(&target.unwrap_or(DEFAULT_TARGET.into()), files)?;
-        let channel = endpoint.connect_lazy();
-        let connect = Box::new(move || endpoint.connect_lazy());
+        let server = server_of(&target.unwrap_or(DEFAULT_TARGET.into()), files)?;
+        let channel = server.connect();
+        let connect = Box::new(move || server.connect());
         Ok(RunClient::new(channel, Some(connect), bearer, timeout))
     }
 }

@@ -9,7 +9,9 @@ import { type Command, type Fields, writeError } from "./values.js";
 import { watchesOf } from "./watches.js";
 import { workersOf } from "./workers.js";
 
-const base = new RunClient();
+// The client connects to one address.
+const isUnsupported = process.env.RUNSVC_TARGET?.includes(",");
+const base = new RunClient(isUnsupported ? null : undefined);
 const owner = process.env.RUNSVC_TEST_OWNER;
 const client = owner === undefined ? base : base.forOwner(owner);
 const commands: Readonly<Record<string, Command>> = {
@@ -39,6 +41,7 @@ lines.close();
 base.close();
 
 async function answer({ cmd, ...fields }: Fields): Promise<Fields> {
+  if (isUnsupported && cmd !== "quit") return { unsupported: true };
   const command = commands[cmd as string];
   if (!command) throw new Error(`unknown command ${cmd}`);
   try {

@@ -29,7 +29,7 @@ export function executionsOf(client: RunClient): Record<string, Command> {
       applied: await handlerOf(fields).execution.report(progressOf(fields) ?? {}),
     }),
     executing: (fields) => ({ executing: !handlerOf(fields).execution.signal.aborted }),
-    finish: async (fields) => {
+    finish: async (fields): Promise<Json> => {
       const { execution, end, executed } = handlerOf(fields);
       if (fields.stop_reason !== undefined) execution.setStopReason(text(fields.stop_reason));
       // Nothing that is thrown is worse than another. Most programs expect an error.

@@ -19,6 +19,7 @@ import { bearer, lostConnections, ownerOf, sentToken } from "./interceptors.js";
 import { Attempts, isRepeatable } from "./retry.js";
 import type { Settings } from "./settings.js";
 import { Streams } from "./streams.js";
+import { TlsConnector } from "./tls.js";
 
 /** Detects a peer that stopped responding within about 40 seconds, also on an idle watch. */
 const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
@@ -92,7 +93,7 @@ export class Connection implements Transport {
       } catch (error) {
         this.#sessions.checkOpen();
         const failure = RunError.from(error);
-        if (!hasNewToken && !signal?.aborted && this.isRenewedAfter(failure, context)) {
+        if (!hasNewToken && !signal?.aborted && (await this.isRenewedAfter(failure, context))) {
           hasNewToken = true;
           continue;
         }
@@ -130,7 +131,7 @@ export class Connection implements Transport {
   }
 
   /** Whether the server refused the token of the call with this context, and there is another. */
-  isRenewedAfter(failure: RunError, context: ContextValues): boolean {
+  async isRenewedAfter(failure: RunError, context: ContextValues): Promise<boolean> {
     const refused = context.get(sentToken);
     // Without a token that was sent, the source of the token failed.
     if (failure.code !== Code.Unauthenticated || refused === undefined) return false;
@@ -144,7 +145,9 @@ export class Connection implements Transport {
 
 function lineOf({ baseUrl, socketPath, tls, credential, interceptors }: Settings): Line {
   const socket = socketPath === undefined ? {} : { createConnection: () => connect(socketPath) };
-  const session = new Http2SessionManager(baseUrl, KEEPALIVE, { ...tls, ...socket });
+  const secure = tls && new TlsConnector(baseUrl, tls);
+  const encrypted = secure ? { createConnection: () => secure.connect() } : {};
+  const session = new Http2SessionManager(baseUrl, KEEPALIVE, { ...encrypted, ...socket });
   const every = [...interceptors, bearer(credential), lostConnections];
   return {
     session,

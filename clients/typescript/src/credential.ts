@@ -10,14 +10,38 @@ export type Token = string | (() => string | Promise<string>);
 export interface Credential {
   /** The present token. Empty if none is sent. */
   token(): string | Promise<string>;
-  /** Whether a call that was refused with this token can succeed with a token that is fetched anew. */
-  isRenewedAfter(refused: string): boolean;
+  /** Whether a token that is fetched anew differs from this one, with which a call was refused. */
+  isRenewedAfter(refused: string): boolean | Promise<boolean>;
 }
 
 /** The credential with this token, or with the token that this function returns. */
 export function credentialOf(token: Token | undefined): Credential {
-  if (typeof token === "function") return { token, isRenewedAfter: () => true };
+  if (typeof token === "function") return new TokenFunction(token);
   return { token: () => token ?? "", isRenewedAfter: () => false };
+}
+
+/** A function that is called for each token. */
+class TokenFunction implements Credential {
+  readonly #fetch: () => string | Promise<string>;
+  /** Fetched after a refusal, and not sent yet. */
+  #fresh: string | undefined;
+
+  constructor(fetch: () => string | Promise<string>) {
+    this.#fetch = fetch;
+  }
+
+  token(): string | Promise<string> {
+    const fresh = this.#fresh;
+    this.#fresh = undefined;
+    return fresh ?? this.#fetch();
+  }
+
+  async isRenewedAfter(refused: string): Promise<boolean> {
+    const fresh = await this.#fetch();
+    if (fresh === refused) return false;
+    this.#fresh = fresh;
+    return true;
+  }
 }
 
 /** A file that holds a token. While it cannot be read, the last token is used. */

@@ -26,8 +26,8 @@ export interface ClientOptions {
    */
   tokenFile?: string | null;
   /**
-   * The certificates to trust: the path of a PEM file, or its content as bytes. Switches TLS on. Variable:
-   * `RUNSVC_TLS_CA`, a path. Default: no TLS.
+   * The certificates to trust: the path of a PEM file, or its content as bytes. Switches TLS on. A file is read again
+   * for each new connection. Variable: `RUNSVC_TLS_CA`, a path. Default: no TLS.
    */
   tlsCa?: string | Uint8Array | null;
   /**
@@ -53,8 +53,8 @@ export interface Settings {
   /** The path of a socket on this machine, instead of the address in the URL. */
   readonly socketPath: string | undefined;
   readonly credential: Credential;
-  /** PEM. Undefined: no TLS. */
-  readonly tls: TlsSettings | undefined;
+  /** Reads the certificates and the key. Undefined: no TLS. */
+  readonly tls: (() => TlsSettings) | undefined;
   readonly timeoutMs: number;
   readonly interceptors: readonly Interceptor[];
 }
@@ -111,20 +111,28 @@ function chooseCredential({ token, tokenFile }: ClientOptions, environment: Node
   return credentialOf(RUNSVC_TOKEN || undefined);
 }
 
-function tlsOf(options: ClientOptions, environment: NodeJS.ProcessEnv): TlsSettings | undefined {
-  const ca = pemOf(resolve(options.tlsCa, environment.RUNSVC_TLS_CA));
-  const cert = pemOf(resolve(options.tlsCert, environment.RUNSVC_TLS_CERT));
-  const key = pemOf(resolve(options.tlsKey, environment.RUNSVC_TLS_KEY));
+function tlsOf(options: ClientOptions, environment: NodeJS.ProcessEnv): (() => TlsSettings) | undefined {
+  const ca = resolve(options.tlsCa, environment.RUNSVC_TLS_CA);
+  const cert = resolve(options.tlsCert, environment.RUNSVC_TLS_CERT);
+  const key = resolve(options.tlsKey, environment.RUNSVC_TLS_KEY);
   if (!cert !== !key) {
     throw new RangeError(
       "tlsCert and tlsKey (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) belong together; set both or none",
     );
   }
-  return ca || cert ? { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } : undefined;
+  if (!ca && !cert) return undefined;
+  const read = () => ({
+    ...(ca && { ca: pemOf(ca) }),
+    ...(cert && { cert: pemOf(cert) }),
+    ...(key && { key: pemOf(key) }),
+  });
+  // Files that are missing are an error at once.
+  read();
+  return read;
 }
 
-function pemOf(file: string | Uint8Array | undefined): Buffer | undefined {
-  return typeof file === "string" ? readFileSync(file) : file && Buffer.from(file);
+function pemOf(file: string | Uint8Array): Buffer {
+  return typeof file === "string" ? readFileSync(file) : Buffer.from(file);
 }
 
 /** The option, or the variable. An empty variable counts as unset. */

@@ -51,7 +51,7 @@ export type Watch = AsyncIterableIterator<StreamStatusResponse> & AsyncDisposabl
 
 /** Decides whether a watch whose token was refused can resume with another. Connection implements it. */
 export interface TokenSource {
-  isRenewedAfter(failure: RunError, context: ContextValues): boolean;
+  isRenewedAfter(failure: RunError, context: ContextValues): Promise<boolean>;
 }
 
 /**
@@ -122,7 +122,7 @@ async function* follow(
       } catch (error) {
         if (left.aborted) break;
         const failure = RunError.from(error);
-        if (!hasNewToken && tokens.isRenewedAfter(failure, contextValues)) {
+        if (!hasNewToken && (await tokens.isRenewedAfter(failure, contextValues))) {
           hasNewToken = true;
           continue;
         }

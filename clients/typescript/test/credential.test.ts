@@ -87,9 +87,18 @@ test("a call whose token is refused is repeated once with another", async (test)
 
 test("a call whose new token is refused too fails", async (test) => {
   const { answers, tokens } = refusing(2);
+  const next = numbered();
+  const { client } = await clientOf(test, answers, { token: async () => next() });
+  await assert.rejects(client.create({ threadId: "t" }), isRefusal);
+  assert.deepEqual(tokens, ["Bearer 0", "Bearer 1"]);
+});
+
+test("a call is not repeated with the token that was refused", async (test) => {
+  const { answers, tokens } = refusing(2);
   const { client } = await clientOf(test, answers, { token: async () => "t" });
   await assert.rejects(client.create({ threadId: "t" }), isRefusal);
-  assert.equal(tokens.length, 2);
+  await assert.rejects(client.watch({ runId: "r" }).next(), isRefusal);
+  assert.deepEqual(tokens, ["Bearer t", "Bearer t"]);
 });
 
 test("a call with a token by value is not repeated", async (test) => {

@@ -46,13 +46,13 @@ test("an empty variable counts as unset", () => {
 
 test("certificates switch TLS on", () => {
   const settings = settingsOf("runs:1", { tlsCa: Buffer.from("PEM") }, {});
-  assert.deepEqual([settings.baseUrl, settings.tls], ["https://runs:1", { ca: Buffer.from("PEM") }]);
+  assert.deepEqual([settings.baseUrl, settings.tls?.()], ["https://runs:1", { ca: Buffer.from("PEM") }]);
   assert.throws(() => settingsOf("runs:1", { tlsCa: "/nowhere" }, {}), { code: "ENOENT" });
 });
 
 test("a certificate of the client and its key belong together", () => {
   const pem = Buffer.from("PEM");
-  assert.deepEqual(settingsOf("runs:1", { tlsCert: pem, tlsKey: pem }, {}).tls, { cert: pem, key: pem });
+  assert.deepEqual(settingsOf("runs:1", { tlsCert: pem, tlsKey: pem }, {}).tls?.(), { cert: pem, key: pem });
   assert.throws(() => settingsOf("runs:1", { tlsCert: pem }, {}), /belong together/);
   assert.throws(() => settingsOf("runs:1", { tlsKey: pem }, {}), /belong together/);
 });

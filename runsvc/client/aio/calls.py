@@ -15,7 +15,7 @@ import grpc
 from runsvc.client.aio.heartbeats import Heartbeats
 from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.bearer import RememberedToken, SentToken, fresh_token
-from runsvc.client.channel import aconnect
+from runsvc.client.channel import aconnect, running_loop
 from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
 
-_NO_LOOP: Final = (
-    "No event loop is running. Create the client inside a coroutine, such as that of asyncio.run()."
-)
 _OTHER_LOOP: Final = "The client belongs to another event loop. Create one client for each loop."
 
 
@@ -64,14 +61,15 @@ class AsyncCalls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path. With several servers,
+          dns:///host:port or ipv4:address:port,address:port spreads calls and watches over those that serve.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function, which may be a coroutine
           function, is called before each call and returns the token.
           A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
           a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
         - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
-          They are read once.
+          When files have changed, and can be used, calls use a new connection with them.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 
@@ -79,7 +77,7 @@ class AsyncCalls:
         Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
         Raises OSError for a file that cannot be read.
         """
-        self._loop = _running_loop()
+        self._loop = running_loop("client")
         #: Shared with the clients of `for_owner`.
         self._closed = threading.Event()
         #: Sent with every call.
@@ -195,10 +193,3 @@ class AsyncCalls:
             self._streams.open(request, self.metadata, sent)
         )
         return stream
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise RuntimeError(_NO_LOOP) from None

@@ -57,14 +57,15 @@ class Calls:
 
         An omitted argument is read from its environment variable. None ignores the variable and selects the default.
 
-        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path.
+        - `target` (RUNSVC_TARGET) is the server's address, host:port or unix:path. With several servers,
+          dns:///host:port or ipv4:address:port,address:port spreads calls and watches over those that serve.
         - `token` (RUNSVC_TOKEN) is sent as a bearer token with every call. A function is called before each call and
           returns the token.
           A path (RUNSVC_TOKEN_FILE) names a file, which is read before each call. If the server refuses the token of
           a function or a file, the call is repeated once with a new one, and a watch resumes.
         - `tls_ca` (RUNSVC_TLS_CA) is a file of trusted certificates in PEM, or its content, and enables TLS.
         - `tls_cert` and `tls_key` (RUNSVC_TLS_CERT, RUNSVC_TLS_KEY) are the client's certificate and its key, likewise.
-          They are read once.
+          When files have changed, and can be used, calls use a new connection with them.
         - `timeout` (RUNSVC_TIMEOUT) is the default deadline of a call in seconds; the default is 10.
         - `interceptors` are added to the channel, behind the token's.
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runsvc.store.memory.data import MemoryData
 from runsvc.store.memory.reading import MemoryReading
+from runsvc.store.memory.shared import MemorySharedLog
 from runsvc.store.memory.writing import MemoryWriting
 from runsvc.timekeeper import Timekeeper
+
+if TYPE_CHECKING:
+    from runsvc.store.shared import SharedLog
 
 
 class MemoryStore:
@@ -13,10 +19,15 @@ class MemoryStore:
 
     kind = "memory"
 
-    def __init__(self, timekeeper: Timekeeper | None = None) -> None:
-        self.data = MemoryData()
+    def __init__(
+        self, timekeeper: Timekeeper | None = None, *, shared: MemoryData | None = None
+    ) -> None:
+        """With `shared`, other stores use the same data."""
+        self.data = shared or MemoryData()
+        self.shared: SharedLog | None = MemorySharedLog(self.data) if shared else None
         self.reading = MemoryReading(self.data)
-        self.writing = MemoryWriting(self.data, timekeeper or Timekeeper())
+        lock = self.data.write_lock if shared else None
+        self.writing = MemoryWriting(self.data, timekeeper or Timekeeper(), lock)
 
     def log_bytes(self) -> int:
         return 0
@@ -25,4 +36,7 @@ class MemoryStore:
         self.data.is_open = True
 
     async def close(self) -> None:
-        self.data.is_open = False
+        if self.shared is None:
+            self.data.is_open = False
+        else:
+            await self.shared.close()

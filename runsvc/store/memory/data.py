@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
 from runsvc.core.errors import StoreUnavailable
@@ -13,11 +14,16 @@ from runsvc.store.memory.attachments import MemoryAttachments
 from runsvc.store.values import Clock
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from runsvc.core.model import Request, Run
     from runsvc.store.values import LogEntry, Record
+
+
+#: Numbers of progress that are kept.
+KEPT_PROGRESS: Final = 1_024
 
 
 class MemoryRow(NamedTuple):
@@ -52,6 +58,13 @@ class MemoryData:
         self.time = rows.from_microseconds(0)
         self.revision = 0
         self.commits = 0
+        #: Held for the whole transaction of one of several servers.
+        self.write_lock = threading.Lock()
+        #: The number of the newest progress, and the newest numbers with their run ids.
+        self.progress = 0
+        self.progressed: deque[tuple[int, str]] = deque(maxlen=KEPT_PROGRESS)
+        #: Set by hints.
+        self.listeners: set[asyncio.Event] = set()
 
     def check_open(self) -> None:
         """Raise StoreUnavailable if the store is closed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runsvc.core import stopping
 from runsvc.core.model import ACTIVE, RunStatus
 from runsvc.core.queue import Limit, Waiting, gated, wakes_at
+from runsvc.store.attachments import Server
 from runsvc.store.queue import Candidate, Line, Wake
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ class MemoryQueue:
             )
         )
         return [run.run_id for run in found[:limit]]
+
+    def servers(self) -> Sequence[Server]:
+        return [Server(*each) for each in sorted(self._data.attachments.servers.items())]
 
     def _runs(self, matches: Callable[[Run], bool]) -> list[Run]:
         return runs(self._data, matches)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runsvc.core import stopping, terms
+from runsvc.core.errors import StoreBusy
 from runsvc.core.model import ACTIVE, LIVE, RunStatus
 from runsvc.core.owners import covers
 from runsvc.store import rows
@@ -28,6 +29,7 @@ from runsvc.store.queries import (
 from runsvc.store.values import Loaded, Now
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
@@ -38,21 +40,35 @@ if TYPE_CHECKING:
     from runsvc.timekeeper import Timekeeper
 
 
+#: Seconds after which a transaction gives up the wait for its lock.
+LOCK_TIMEOUT: Final = 2.0
+
+
 class MemoryWriting:
     """Implements WritingStore."""
 
-    def __init__(self, data: MemoryData, timekeeper: Timekeeper) -> None:
+    def __init__(
+        self, data: MemoryData, timekeeper: Timekeeper, lock: threading.Lock | None = None
+    ) -> None:
+        """`lock` is held during a transaction. Without one, no other writer uses the data."""
         self._data = data
         self._timekeeper = timekeeper
+        self._lock = lock
+        self._has_lock = False
         self._staged: Changes | None = None
         self.queue = MemoryQueue(data)
 
     def begin(self) -> Now:
         self._data.check_open()
+        if self._lock is not None:
+            if not self._lock.acquire(timeout=LOCK_TIMEOUT):
+                raise StoreBusy("another server holds the lock")
+            self._has_lock = True
         now = self._timekeeper.now(not_before=rows.microseconds(self._data.time))
         has_queued = bool(self._data.search(lambda run: run.status is RunStatus.QUEUED))
         time, data = rows.from_microseconds(now), self._data
-        return Now(time, data.revision, data.commits, has_queued)
+        store_id = "" if self._lock is None else data.store_id
+        return Now(time, data.revision, data.commits, has_queued, store_id)
 
     def load(self, queries: Collection[Query | Count]) -> Loaded:
         self._data.check_open()
@@ -78,7 +94,6 @@ class MemoryWriting:
         self._data.check_open()
         if (changes := self._staged) is None:
             return
-        self._staged = None
         with self._data.lock:
             for saved in changes.runs:
                 run_id = saved.run.run_id
@@ -102,10 +117,20 @@ class MemoryWriting:
                 for entry in self._data.log
             }
             self._data.time, self._data.revision = changes.time, changes.revision
+            for run_id in changes.progressed:
+                self._data.progress += 1
+                self._data.progressed.append((self._data.progress, run_id))
             self._data.commits += 1
+        self._end()
 
     def rollback(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._staged = None
+        if self._lock is not None and self._has_lock:
+            self._has_lock = False
+            self._lock.release()
 
     def _find(self, query: Query) -> Sequence[Record]:
         match query:
@@ -181,7 +206,7 @@ def _is_orphan(query: Orphans, run: Run) -> bool:
 
 
 def _row(saved: Saved, before: MemoryRow | None) -> MemoryRow:
-    run, encoded, creation, _, result = saved
+    run, encoded, creation, _, result, _ = saved
     request = creation.request if creation else before and before.request
     record = rows.record_of(run, encoded, request.spec_hash if request else None)
     kwargs = creation.kwargs if creation else before and before.record.kwargs

@@ -11,11 +11,13 @@ from runsvc.store.postgres.failures import refusing
 from runsvc.store.postgres.place import place
 from runsvc.store.postgres.pool import Pool
 from runsvc.store.postgres.reading import PostgresReading
+from runsvc.store.postgres.shared import PostgresSharedLog
 from runsvc.store.postgres.writing import PostgresWriting
 from runsvc.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from runsvc.store.base import Codec
+    from runsvc.store.shared import SharedLog
 
 
 class PostgresStore:
@@ -30,6 +32,7 @@ class PostgresStore:
         self._migrate = migrate
         self._pool = Pool(self._place)
         self.reading = PostgresReading(self._pool, codec)
+        self.shared: SharedLog | None = PostgresSharedLog(self._place, self._pool)
         self.writing = PostgresWriting(self._place, timekeeper or Timekeeper())
 
     def log_bytes(self) -> int:
@@ -40,6 +43,8 @@ class PostgresStore:
         await self._pool.open()
 
     async def close(self) -> None:
+        if self.shared is not None:
+            await self.shared.close()
         await self._pool.close()
         self.writing.close()
 

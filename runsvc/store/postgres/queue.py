@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runsvc.core.queue import Limit
 from runsvc.store import rows
+from runsvc.store.attachments import Server
 from runsvc.store.postgres.sql import IS_ACTIVE, IS_LIVE
 from runsvc.store.postgres.values import texts
 from runsvc.store.queue import Candidate, Line, Wake
@@ -156,6 +157,10 @@ class PostgresQueue:
 
     def silent(self, by: datetime, limit: int) -> Sequence[str]:
         return [row[0] for row in self._fetch(_SILENT, rows.microseconds(by), limit)]
+
+    def servers(self) -> Sequence[Server]:
+        found = self._fetch("SELECT server, seen_at FROM servers ORDER BY server")
+        return [Server(server, rows.from_microseconds(at)) for server, at in found]
 
     def _fetch(self, statement: str, *parameters: Any) -> list[Row]:
         return self._fetch_all(statement, parameters)

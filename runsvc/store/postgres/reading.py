@@ -12,7 +12,16 @@ from runsvc.core.run_id import upper_bound
 from runsvc.store import rows
 from runsvc.store.postgres import queue_facts
 from runsvc.store.postgres.queue import LIMITS
-from runsvc.store.postgres.sql import HEAD, IS_ACTIVE, IS_LIVE, NEWEST_FIRST, RECORD, RUNS
+from runsvc.store.postgres.sql import (
+    HEAD,
+    IS_ACTIVE,
+    IS_LIVE,
+    NEWEST_FIRST,
+    RECORD,
+    RUNS,
+    TIME_LINE,
+    identity,
+)
 from runsvc.store.postgres.values import ints, texts
 from runsvc.store.values import Census, Clock, Inflight, LogSlice, RunState, Snapshot, TopicKind
 
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
     from runsvc.store.queue import Waits
     from runsvc.store.values import LogEntry, Record, Topic
 
-_LOG: Final = ", ".join(f"log.{column}" for column in rows.LOG)
+LOG: Final = ", ".join(f"log.{column}" for column in rows.LOG)
 #: Records that are checked at once on the event loop.
 _CHUNK: Final = 128
 
@@ -39,17 +48,16 @@ _GET_WITHOUT_LARGE: Final = f"SELECT {RECORD} {_BY_ID}"
 _INFLIGHT: Final = f"""
     SELECT run_id, status FROM runs WHERE owner = %s AND thread_id = %s AND {IS_LIVE} {NEWEST_FIRST}
 """
-#: The time line of the database is part of the store's id: a promoted replica that lost commits gives their revisions
-#: to others.
-_CLOCK: Final = """
-    SELECT clock.store_id, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+#: The identity of the store, and the range of its log.
+CLOCK: Final = f"""
+    SELECT clock.store_id, {TIME_LINE},
       head.revision, head.forgotten + 1
 """
-_STATE: Final = f"clock, LATERAL (SELECT * {HEAD}) AS head"
+STATE: Final = f"clock, LATERAL (SELECT * {HEAD}) AS head"
 _CENSUS: Final = f"""
-    {_CLOCK}, (SELECT count(*) FROM runs WHERE {IS_ACTIVE}),
+    {CLOCK}, (SELECT count(*) FROM runs WHERE {IS_ACTIVE}),
       (SELECT count(*) FROM runs WHERE status = 7)
-    FROM {_STATE}
+    FROM {STATE}
 """
 _WITH_DISPLACED: Final = f"""
     SELECT {RECORD} FROM {RUNS} WHERE runs.run_id = %s OR runs.superseded_by = %s
@@ -62,7 +70,7 @@ _ENDED: Final = """
 """
 #: Each state with its run, if the run is as of this state, and else with its log entry.
 _RECALL: Final = f"""
-    SELECT runs.run_id IS NOT NULL, runs.revision = asked.revision, {RECORD}, {_LOG}
+    SELECT runs.run_id IS NOT NULL, runs.revision = asked.revision, {RECORD}, {LOG}
     FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS asked (run_id, revision, n)
     LEFT JOIN runs ON runs.run_id = asked.run_id
     LEFT JOIN activity ON activity.run_id = runs.run_id AND runs.revision = asked.revision
@@ -78,7 +86,7 @@ _LOG_BEGIN: Final = f"""
 """
 #: `size` is the sum of all newer bodies, so the entry that takes the sum over the limit is included.
 _LOG_TAIL: Final = f"""
-    SELECT {_LOG} FROM (
+    SELECT {LOG} FROM (
       SELECT *, sum(octet_length(body)) OVER (
         ORDER BY revision DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
       ) AS size FROM (SELECT * FROM log ORDER BY revision DESC LIMIT %s) AS newest
@@ -135,8 +143,8 @@ class PostgresReading:
         return list(map(Limit._make, await self._pool.fetch(LIMITS)))
 
     async def clock(self) -> Clock:
-        found = await self._pool.fetch(f"{_CLOCK} FROM {_STATE}")
-        return _clock(found[0])
+        found = await self._pool.fetch(f"{CLOCK} FROM {STATE}")
+        return to_clock(found[0])
 
     async def count_active(self) -> int:
         found = await self._pool.fetch(f"SELECT count(*) FROM runs WHERE {IS_ACTIVE}")
@@ -144,7 +152,7 @@ class PostgresReading:
 
     async def census(self) -> Census:
         found = await self._pool.fetch(_CENSUS)
-        return Census(_clock(found[0]), *found[0][4:])
+        return Census(to_clock(found[0]), *found[0][4:])
 
     async def page(self, query: PageQuery) -> Sequence[Record]:
         where = "owner = %s AND thread_id = %s"
@@ -213,7 +221,7 @@ class PostgresReading:
         statement = f"""
             SELECT head.revision, head.forgotten + 1, found.* FROM (SELECT * {HEAD}) AS head
             LEFT JOIN (
-              SELECT {_LOG} FROM log WHERE {where} AND log.revision > %s
+              SELECT {LOG} FROM log WHERE {where} AND log.revision > %s
               ORDER BY log.revision LIMIT %s
             ) AS found ON true ORDER BY found.revision
         """
@@ -232,9 +240,10 @@ class PostgresReading:
         return int(found[0][0])
 
 
-def _clock(row: Sequence[Any]) -> Clock:
+def to_clock(row: Sequence[Any]) -> Clock:
+    """The clock in the columns of CLOCK."""
     store_id, time_line, revision, oldest = row[:4]
-    return Clock(f"{store_id}.{int(time_line, 16)}", revision, oldest)
+    return Clock(identity(store_id, time_line), revision, oldest)
 
 
 def _matches(table: str, topic: Topic) -> tuple[str, tuple[str, ...]]:

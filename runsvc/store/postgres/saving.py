@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runsvc.store import rows
 from runsvc.store.postgres import attachments
+from runsvc.store.postgres.progress import SAVE_PROGRESS
 from runsvc.store.postgres.sql import BLOBS, TEXTS
 from runsvc.store.postgres.values import blobs, ints, texts
 
@@ -99,6 +100,8 @@ def statements(changes: Changes, forgotten: int) -> Iterator[Statement]:
         yield Statement(_UNLIMIT, (prefix,))
         if width is not None:
             yield Statement(_LIMIT, (prefix, width))
+    if changes.progressed:
+        yield Statement(SAVE_PROGRESS, (texts(changes.progressed),))
     if changes.forgotten > forgotten:
         yield Statement(_FORGET, (forgotten, changes.forgotten))
 

@@ -40,6 +40,14 @@ IS_LIVE: Final = "runs.status IN (1, 2, 7)"
 NEWEST_FIRST: Final = "ORDER BY runs.created_at DESC, runs.run_id DESC"
 #: The newest commit: the state of the clock.
 HEAD: Final = "FROM commits ORDER BY number DESC LIMIT 1"
+#: The time line of the database is part of the store's identity: a promoted replica that lost commits gives their
+#: revisions to others.
+TIME_LINE: Final = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 #: A statement of its own, so that the next one sees what was committed while this one waited.
 LOCK: Final = "SELECT store_id FROM clock WHERE id = 1 FOR UPDATE"
+
+
+def identity(store_id: str, time_line: str) -> str:
+    """The identity of a store, from its id and the time line of the database."""
+    return f"{store_id}.{int(time_line, 16)}"

@@ -25,7 +25,7 @@ from runsvc.store.postgres.queue import PostgresQueue
 from runsvc.store.postgres.round_trip import run, run_all
 from runsvc.store.postgres.saving import statements
 from runsvc.store.postgres.settling import Commit, took_effect
-from runsvc.store.postgres.sql import BEGIN, HEAD, LOCK
+from runsvc.store.postgres.sql import BEGIN, HEAD, LOCK, TIME_LINE, identity
 from runsvc.store.values import Now
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ Answer = TypeVar("Answer")
 KEPT: Final = 50_000
 
 _NOW: Final = f"""
-    SELECT number, revision, time, forgotten, EXISTS (SELECT 1 FROM runs WHERE status = 7) {HEAD}
+    SELECT number, revision, time, forgotten, EXISTS (SELECT 1 FROM runs WHERE status = 7),
+      {TIME_LINE} {HEAD}
 """
 _ADVANCE: Final = "INSERT INTO commits VALUES (%s, %s, %s, %s, %s::text::uuid)"
 _PRUNE: Final = "DELETE FROM commits WHERE number = %s"
@@ -82,6 +83,7 @@ class _Head(NamedTuple):
     #: Log entries up to this revision were removed.
     forgotten: int
     has_queued: bool
+    time_line: str
 
 
 class PostgresWriting:
@@ -128,7 +130,8 @@ class PostgresWriting:
             raise StoreUnavailable("the database holds another store now: restart the server")
         head = self._head = _Head._make(now[0])
         time = rows.from_microseconds(self._timekeeper.now(not_before=head.time))
-        return Now(time, head.revision, head.number, head.has_queued)
+        store_id = identity(self._store_id, head.time_line)
+        return Now(time, head.revision, head.number, head.has_queued, store_id)
 
     @_recovering
     def load(self, queries: Collection[Query | Count]) -> Loaded:

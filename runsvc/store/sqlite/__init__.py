@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runsvc.store.base import Codec
+    from runsvc.store.shared import SharedLog
 
 
 class SqliteStore:
     """Implements Store on a file, which it creates if there is none."""
 
     kind = "sqlite"
+    shared: SharedLog | None = None
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runsvc.core.queue import Waiting
+    from runsvc.store.attachments import Server
 
 _WAITING: Final = ", ".join(rows.WAITING)
 _CANDIDATE: Final = "run_id, priority, created_at"
@@ -147,6 +148,9 @@ class SqliteQueue:
             WHERE stopping_since <= ? AND lease_expires_at IS NULL LIMIT ?
         """
         return [row[0] for row in self._fetch(statement, rows.microseconds(by), limit)]
+
+    def servers(self) -> Sequence[Server]:
+        return ()
 
     def _fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._connected().execute(statement, parameters).fetchall()

@@ -22,8 +22,11 @@ INSERT_ACTIVITY: Final = (
     f"INSERT INTO activity ({', '.join(rows.ACTIVITY)}) "
     f"VALUES ({', '.join('?' * len(rows.ACTIVITY))})"
 )
-_UPDATE: Final = (
-    f"UPDATE runs SET {', '.join(f'{column} = ?' for column in rows.CHANGING)} WHERE run_id = ?"
+#: By the number of columns that they write.
+_UPDATES: Final = tuple(
+    f"UPDATE runs SET {', '.join(f'{column} = ?' for column in rows.CHANGING[:number])}"
+    " WHERE run_id = ?"
+    for number in range(len(rows.CHANGING) + 1)
 )
 _SET_RESULT: Final = "UPDATE runs SET result = ? WHERE run_id = ?"
 _UPDATE_ACTIVITY: Final = (
@@ -59,7 +62,7 @@ def save(connection: sqlite3.Connection, changes: Changes, commits: int) -> None
 def committed(changes: Changes, before: Mapping[str, CachedRun]) -> list[CachedRun]:
     """The cache entries of committed runs. A changed run that was not cached before lacks columns, and is left out."""
     found = []
-    for run, encoded, creation, _, result in changes.runs:
+    for run, encoded, creation, _, result, _ in changes.runs:
         if run.run_id in changes.deleted:
             continue
         if creation is not None:
@@ -82,11 +85,18 @@ def _save_runs(connection: sqlite3.Connection, runs: Sequence[Saved]) -> None:
         )
         connection.executemany(INSERT_ACTIVITY, map(rows.activity_values, created))
     if changed:
-        with_body = (saved for saved in changed if not saved.only_activity)
-        connection.executemany(
-            _UPDATE, ((*rows.changing_values(new), new.run.run_id) for new in with_body)
-        )
+        _update_runs(connection, [saved for saved in changed if not saved.only_activity])
         connection.executemany(_UPDATE_ACTIVITY, map(rows.activity_values, changed))
     for saved in runs:
         if saved.result is not None:
             connection.execute(_SET_RESULT, (saved.result, saved.run.run_id))
+
+
+def _update_runs(connection: sqlite3.Connection, changed: Sequence[Saved]) -> None:
+    by_columns: dict[int, list[rows.Row]] = {}
+    for saved in changed:
+        number = rows.changed_columns(saved)
+        values = (*rows.changing_values(saved)[:number], saved.run.run_id)
+        by_columns.setdefault(number, []).append(values)
+    for number, values_of_runs in by_columns.items():
+        connection.executemany(_UPDATES[number], values_of_runs)

@@ -20,6 +20,7 @@ from tests.clients.scenarios import (
     resuming,
     retries,
     security,
+    servers,
     watches,
     workers,
 )
@@ -44,4 +45,5 @@ TOPICS: Final = {
     "ends of runs": reports,
     "inputs, fence": inputs,
     "workers": claims,
+    "several servers": servers,
 }

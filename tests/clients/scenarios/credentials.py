@@ -20,13 +20,15 @@ from runsvc.v1.run_service_pb2 import (
     StreamStatusRequest,
     StreamStatusResponse,
 )
+from tests.clients.environment import server_credentials, until
 from tests.clients.scenario import scenario
 from tests.clients.scenario_script import NO_ANSWER, ScenarioScript
-from tests.support.scripted import Refusal
+from tests.support.scripted import Refusal, scripted
 from tests.support.secure import write_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tests.clients.environment import Environment, RecordedDriver
 
@@ -94,6 +96,37 @@ async def a_call_that_is_refused_again_fails(env: Environment) -> None:
     await env.serve_script(script)
     a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
     await a.do("get", run_id="r")
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_refused_token_that_stays_is_not_sent_again(env: Environment) -> None:
+    file, script = TokenFile(env, "one"), ScenarioScript()
+    script.will("Get", EXPIRED)
+    script.will("StreamStatus", [_changed(5), EXPIRED])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=file.path)
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, thread_id="t")
+    await a.do("next", w=1)
+    await a.do("next", w=1)
+    _record(env, script, "authorization")
+
+
+@scenario
+async def a_token_file_may_come_after_the_client(env: Environment) -> None:
+    script = ScenarioScript()
+    script.will("Get", GetResponse(run=RUN))
+    script.will("StreamStatus", [_changed(5)])
+    await env.serve_script(script)
+    a = await env.driver(RUNSVC_TOKEN_FILE=env.path("token"))
+    await a.do("get", run_id="r")
+    await a.do("watch", w=1, thread_id="t")
+    await a.do("next", w=1)
+    TokenFile(env, "one")
+    await a.do("get", run_id="r")
+    await a.do("watch", w=2, thread_id="t")
+    await a.do("next", w=2)
     _record(env, script, "authorization")
 
 
@@ -232,6 +265,44 @@ async def a_client_certificate(env: Environment) -> None:
     await a.do("get", run_id="r")
     stranger = await env.driver("without a certificate", RUNSVC_TLS_CA=ca)
     await stranger.do("get", run_id="r")
+
+
+@scenario
+async def files_that_are_replaced_count_for_new_connections(env: Environment) -> None:
+    script, authorities = ScenarioScript(), [trustme.CA(), trustme.CA()]
+    script.will("Get", *[GetResponse(run=RUN)] * 200)
+    ca, (cert, key) = env.file("ca.pem", authorities[0]), _client_files(env, authorities[0])
+    with _mutual(script, authorities[0]) as target:
+        tls = {"RUNSVC_TLS_CA": ca, "RUNSVC_TLS_CERT": cert, "RUNSVC_TLS_KEY": key}
+        a = await env.driver(RUNSVC_TARGET=target, **tls)
+        await a.do("get", run_id="r")
+    env.file("ca.pem", authorities[1])
+    _client_files(env, authorities[1])
+    with _mutual(script, authorities[1], target):
+        await until(lambda: _succeeds(a))
+        await a.do("get", run_id="r")
+    # Files that cannot be used, such as half-written ones, change nothing.
+    _break(key)
+    with _mutual(script, authorities[1], target):
+        await until(lambda: _succeeds(a))
+        await a.do("get", run_id="r")
+
+
+def _mutual(
+    script: ScenarioScript, authority: trustme.CA, listen: str = "127.0.0.1:0"
+) -> AbstractContextManager[str]:
+    """Run a server whose certificate is of the authority, and those of whose clients must be."""
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    return scripted(script, server_credentials(certificate, authority), listen)
+
+
+def _break(path: str) -> None:
+    """Replace the content of a file by the beginning of one."""
+    Path(path).write_text("-----BEGIN")
+
+
+async def _succeeds(a: RecordedDriver) -> bool:
+    return "run" in await a.do_unrecorded("get", run_id="r", timeout_ms=2_000)
 
 
 def _client_files(env: Environment, authority: trustme.CA) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runsvc.auth import lines, token_file
+from runsvc.auth.caller import caller_of
 from runsvc.auth.principal import Principal, Role
 from runsvc.auth.token_file import TokenFile, credential_of, new_token
 from runsvc.core.errors import FileRefused
@@ -68,6 +69,27 @@ async def test_a_change_takes_effect_also_for_tokens_that_were_seen(path: Path) 
     write(path, line(GATEWAY, "two"))
     await file.reload()
     assert [found(file, each) for each in ("one", "two", "three")] == [None, GATEWAY, None]
+
+
+async def test_a_removed_or_changed_line_withdraws_its_principal_and_no_other(path: Path) -> None:
+    write(path, line(ALICE, "one") + line(GATEWAY, "two") + line(ALICE, "three"))
+    file = TokenFile(path)
+    one, two, three = (found(file, each) for each in ("one", "two", "three"))
+    assert one
+    assert two
+    assert three
+    write(path, line(GATEWAY, "one") + line(GATEWAY, "two"))
+    await file.reload()
+    assert [each.standing.is_withdrawn for each in (one, two, three)] == [True, False, True]
+    assert found(file, "two") is two
+    # Also by a later change.
+    write(path, line(GATEWAY, "one"))
+    await file.reload()
+    assert two.standing.is_withdrawn
+    assert caller_of(two, ()).credential_left() == 0.0
+    new = found(file, "one")
+    assert new is not None
+    assert not new.standing.is_withdrawn
 
 
 async def test_a_bad_change_leaves_the_last_good_tokens(path: Path) -> None:

@@ -143,7 +143,11 @@ async def test_a_single_caller_never_waits_for_others(
     assert sizes(group) == [1] * 5
 
 
-async def test_deferrable_commands_share_a_batch(writer: Writer, group: Group) -> None:
+async def test_deferrable_commands_share_a_batch(
+    make_writer: Callable[..., Writer], group: Group
+) -> None:
+    # Longer than a busy machine takes for a few turns of the loop.
+    writer = make_writer(batching=Batching(linger=0.5))
     waiting = []
     for number in range(9):
         waiting += submitted(writer, deferrable(number))
@@ -299,8 +303,9 @@ async def test_the_wait_for_callers_that_do_not_return_is_short(
 
 
 async def test_a_batch_waits_for_commands_that_arrive_while_the_loop_is_busy(
-    writer: Writer, group: Group
+    make_writer: Callable[..., Writer], group: Group
 ) -> None:
+    writer = make_writer(batching=Batching(max_wait=1_000))
     await held(writer, group)
     tasks = submitted(writer, *map(answering, range(2)))
     await asyncio.sleep(0)

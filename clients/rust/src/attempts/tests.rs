@@ -4,7 +4,7 @@ use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
-use crate::credential::Credential;
+use crate::credential::{Credential, TokenFunction};
 
 fn anonymous() -> Bearer {
     Bearer::new(Credential::None)
@@ -129,12 +129,15 @@ async fn a_call_whose_token_is_refused_is_repeated_once_with_another() {
     let numbered = || {
         let number = std::sync::atomic::AtomicU32::new(0);
         let next = move || number.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
-        Credential::Function(Box::new(next))
+        Credential::Function(TokenFunction::new(next))
     };
     let two = vec!["Bearer 0".to_owned(), "Bearer 1".to_owned()];
     assert_eq!(tokens_sent(numbered(), 1).await, (Ok(()), two.clone()));
     assert_eq!(tokens_sent(numbered(), 2).await, (Err(Code::Unauthenticated), two));
-    let fixed = Credential::Fixed("t".into());
     let one = vec!["Bearer t".to_owned()];
-    assert_eq!(tokens_sent(fixed, 1).await, (Err(Code::Unauthenticated), one));
+    let same = Credential::Function(TokenFunction::new(|| "t".to_owned()));
+    for credential in [Credential::Fixed("t".into()), same] {
+        let sent = tokens_sent(credential, 1).await;
+        assert_eq!(sent, (Err(Code::Unauthenticated), one.clone()));
+    }
 }

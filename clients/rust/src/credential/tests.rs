@@ -61,7 +61,9 @@ fn the_first_read_fails_clearly() {
 
 #[test]
 fn an_empty_token_is_not_sent() {
-    assert!(Credential::Function(Box::new(String::new)).authorization().unwrap().is_none());
+    assert!(
+        Credential::Function(TokenFunction::new(String::new)).authorization().unwrap().is_none()
+    );
 }
 
 #[test]
@@ -73,6 +75,17 @@ fn a_refused_token_of_a_file_is_renewed_if_the_file_holds_another() {
     fs::write(&path, "other").unwrap();
     assert!(credential.is_renewed_after(&used));
     fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_refused_token_of_a_function_is_renewed_if_the_next_is_another() {
+    let number = AtomicU32::new(0);
+    let next = move || (number.fetch_add(1, Ordering::Relaxed) / 2).to_string();
+    let credential = Credential::Function(TokenFunction::new(next));
+    let used = credential.authorization().unwrap();
+    assert!(!credential.is_renewed_after(&used));
+    assert!(credential.is_renewed_after(&used));
+    assert_eq!([sent(&credential), sent(&credential)], ["Bearer 1", "Bearer 1"]);
 }
 
 #[test]

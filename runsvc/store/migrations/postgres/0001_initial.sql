@@ -132,3 +132,16 @@ CREATE TABLE concurrency_limits (
   prefix text COLLATE "C" PRIMARY KEY,
   width bigint NOT NULL CHECK (width >= 0)
 );
+
+-- The servers that are alive: each renews its row, and the others remove the row of one that does not.
+CREATE TABLE servers (
+  server text COLLATE "C" PRIMARY KEY,
+  -- By the time of the store.
+  seen_at bigint NOT NULL
+);
+
+-- Which run had new progress or metadata without an entry in the log, in commit order. Old numbers are removed.
+CREATE TABLE progressed (
+  number bigint PRIMARY KEY,
+  run_id text COLLATE "C" NOT NULL
+);

@@ -60,8 +60,9 @@ CREATE INDEX runs_active_by_age ON runs (created_at) WHERE status IN (1, 2);
 CREATE INDEX runs_queued_by_age ON runs (created_at) WHERE status = 7;
 CREATE INDEX runs_by_superseder ON runs (superseded_by, revision) WHERE superseded_by IS NOT NULL;
 CREATE INDEX runs_by_timeout ON runs (timeout_at) WHERE timeout_at IS NOT NULL;
--- The order of claims.
-CREATE INDEX runs_by_turn ON runs (assistant_id, priority DESC, turn, created_at, owner) WHERE turn IS NOT NULL;
+-- The order of claims. It holds all that a claim reads of the candidates, whose rows lie on a page each.
+CREATE INDEX runs_by_turn ON runs (assistant_id, priority DESC, turn, created_at, owner, run_id)
+WHERE turn IS NOT NULL;
 CREATE INDEX runs_by_claimant ON runs (claimant) WHERE claimant IS NOT NULL;
 CREATE INDEX runs_by_claim ON runs (claim_id) WHERE claim_id IS NOT NULL;
 CREATE INDEX runs_by_wake ON runs (wakes_at, run_id) WHERE wakes_at IS NOT NULL;

@@ -4,11 +4,13 @@ import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
 import io.grpc.TlsChannelCredentials;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -57,7 +59,9 @@ public final class RunClientBuilder {
 
   /**
    * Sets the server's address, such as {@code runs.internal:50051} or {@code
-   * unix:/run/runsvc.sock}. The variable is {@code RUNSVC_TARGET}, the default {@code
+   * unix:/run/runsvc.sock}. With several servers, {@code dns:///runs.internal:50051} or {@code
+   * ipv4:10.0.0.1:50051,10.0.0.2:50051} spreads calls and watches over those that serve. The
+   * variable is {@code RUNSVC_TARGET}, the default {@code
    * 127.0.0.1:50051}.
    */
   public RunClientBuilder target(String target) {
@@ -96,7 +100,8 @@ public final class RunClientBuilder {
   }
 
   /**
-   * Encrypts the connection, and sets a PEM file of trusted certificate authorities. The variable
+   * Encrypts the connection, and sets a PEM file of trusted certificate authorities. It is read
+   * again for new connections when it has changed. The variable
    * is {@code RUNSVC_TLS_CA}; by default the connection is plain text.
    */
   public RunClientBuilder tlsCa(Path tlsCa) {
@@ -106,7 +111,7 @@ public final class RunClientBuilder {
 
   /**
    * Encrypts the connection, and sets PEM files of the client's certificate chain and of its key,
-   * which is in the format PKCS #8. The variables are {@code RUNSVC_TLS_CERT} and {@code
+   * which is in the format PKCS #8. They are read again likewise. The variables are {@code RUNSVC_TLS_CERT} and {@code
    * RUNSVC_TLS_KEY}. Null for both sets none.
    */
   public RunClientBuilder tlsCertificate(Path certificate, Path key) {
@@ -160,8 +165,10 @@ public final class RunClientBuilder {
   }
 
   private static ManagedChannel open(String target, ChannelCredentials credentials) {
+    ManagedChannelBuilder<?> channel = Grpc.newChannelBuilder(target, credentials);
+    Balancing.configure(target, channel);
     // Detects an unresponsive peer within about 40 seconds, also on a watch without events.
-    return Grpc.newChannelBuilder(target, credentials)
+    return channel
         .keepAliveTime(30, TimeUnit.SECONDS)
         .keepAliveTimeout(10, TimeUnit.SECONDS)
         .build();
@@ -179,17 +186,17 @@ public final class RunClientBuilder {
     try {
       TlsChannelCredentials.Builder credentials = TlsChannelCredentials.newBuilder();
       if (tlsCa != null) {
-        credentials.trustManager(tlsCa);
+        credentials.trustManager(new ReloadedTrust(tlsCa));
       }
       if (tlsKey != null) {
-        credentials.keyManager(tlsCertificate, tlsKey);
+        credentials.keyManager(new ReloadedKeys(tlsCertificate, tlsKey));
       }
       return credentials.build();
-    } catch (IOException error) {
+    } catch (IOException | GeneralSecurityException error) {
       throw new UncheckedIOException(
           "Cannot read the files for TLS; check the paths and the PEM format: "
               + error.getMessage(),
-          error);
+          error instanceof IOException unreadable ? unreadable : new IOException(error));
     }
   }
 

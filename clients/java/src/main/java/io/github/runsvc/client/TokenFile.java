@@ -5,8 +5,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.FileTime;
 
 /**
  * A token in a file, which is read again when it has changed. While the file cannot be read, the
@@ -17,23 +15,16 @@ final class TokenFile implements TokenSource {
   private String last;
 
   /** The file as of the last reading; null before the first one. */
-  private Version read;
+  private FileVersion read;
 
   TokenFile(Path path) {
     this.path = path;
   }
 
-  private record Version(FileTime modified, long size, Object inode) {
-    static Version of(Path path) throws IOException {
-      BasicFileAttributes file = Files.readAttributes(path, BasicFileAttributes.class);
-      return new Version(file.lastModifiedTime(), file.size(), file.fileKey());
-    }
-  }
-
   @Override
   public synchronized String token() {
     try {
-      Version version = Version.of(path);
+      FileVersion version = FileVersion.of(path);
       if (!version.equals(read)) {
         reread(version);
       }
@@ -48,14 +39,14 @@ final class TokenFile implements TokenSource {
   @Override
   public synchronized String renewed(String refused) {
     try {
-      reread(Version.of(path));
+      reread(FileVersion.of(path));
     } catch (IOException failure) {
       // The last token stays.
     }
     return refused.equals(last) ? null : last;
   }
 
-  private void reread(Version version) throws IOException {
+  private void reread(FileVersion version) throws IOException {
     String text = new String(Files.readAllBytes(path), StandardCharsets.ISO_8859_1).strip();
     if (text.isEmpty() || !isPrintable(text)) {
       throw new IOException("The token file " + path + " must contain one token, and nothing else");

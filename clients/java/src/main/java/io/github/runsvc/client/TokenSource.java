@@ -44,7 +44,8 @@ interface TokenSource {
 
       @Override
       public String renewed(String refused) {
-        return token();
+        String token = token();
+        return token.equals(refused) ? null : token;
       }
     };
   }

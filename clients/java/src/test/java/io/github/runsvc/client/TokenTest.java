@@ -26,6 +26,7 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -96,11 +97,13 @@ class TokenTest {
   void refusedCallIsRepeatedOnceIfThereMayBeBetterToken() {
     server.answers.add(EXPIRED);
     replace("old");
+    AtomicInteger number = new AtomicInteger();
     Map<RunClientBuilder, Integer> attempts =
         Map.of(
             server.client().token("old"), 1,
             server.client().tokenFile(file), 1,
-            server.client().tokenSupplier(() -> "old"), 2);
+            server.client().tokenSupplier(() -> "old"), 1,
+            server.client().tokenSupplier(() -> "t" + number.getAndIncrement()), 2);
     attempts.forEach(
         (settings, expected) -> {
           server.requests.clear();
