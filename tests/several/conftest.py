@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def every(make_shared: Callable[[], Store]) -> AsyncIterator[Servers]:
     """Servers over one store."""
-    async with servers(make_shared, attach_grace=0.5, reconnect_grace=6.0) as every:
+    async with servers(make_shared, attach_grace=0.5, reconnect_grace=1.0) as every:
         yield every
 
 
