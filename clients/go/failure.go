@@ -21,6 +21,9 @@ func errorText(failure error) string {
 		failure = marked.error
 	}
 	substitute := fmt.Sprintf("%T, an error without text", failure)
+	if panicked, isPanic := failure.(panicError); isPanic {
+		substitute = fmt.Sprintf("panic: %T, a value without text", panicked.value)
+	}
 	// Error may panic, as on a nil pointer, end its goroutine, or block.
 	returned := make(chan string, 1)
 	go func() {

@@ -52,7 +52,7 @@ type WorkerOptions struct {
 	// Wait is how long the server holds a claim until there is a run, at most one minute. If it is zero, it is 20 s.
 	Wait time.Duration
 	// Ended is called after each run, with the results of Execute: the run as reported, or an error. A handler that
-	// panics is an error too. By default, errors are logged.
+	// panics or ends its goroutine is an error too. By default, errors are logged.
 	Ended func(run *runsvcv1.Run, err error)
 }
 
@@ -135,24 +135,31 @@ func (w *Worker) drain(stop context.CancelCauseFunc) {
 func (w *Worker) start(ctx context.Context, run *runsvcv1.Run, claimed time.Time) {
 	w.addRunning(1)
 	w.tasks.Go(func() {
-		done, err := w.perform(ctx, run, claimed)
-		if done == nil {
-			done = run
-		}
-		w.addRunning(-1)
-		select {
-		case w.freed <- struct{}{}:
-		default:
-		}
-		w.options.Ended(done, err)
+		// As it stays if the handler ends its goroutine.
+		done, err := (*runsvcv1.Run)(nil), errExited
+		defer func() { w.end(run, done, err) }()
+		done, err = w.perform(ctx, run, claimed)
 	})
+}
+
+// end makes room for another run.
+func (w *Worker) end(run, done *runsvcv1.Run, err error) {
+	if done == nil {
+		done = run
+	}
+	w.addRunning(-1)
+	select {
+	case w.freed <- struct{}{}:
+	default:
+	}
+	w.options.Ended(done, err)
 }
 
 // perform executes a claimed run. A handler that panics ends its run, and no other.
 func (w *Worker) perform(ctx context.Context, run *runsvcv1.Run, claimed time.Time) (done *runsvcv1.Run, err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = fmt.Errorf("%w\n%s", panicError{value}, debug.Stack())
+			err = fmt.Errorf("%s\n%s", errorText(panicError{value}), debug.Stack())
 		}
 	}()
 	execution := w.client.execution(ExecuteOptions{

@@ -3,6 +3,7 @@ package runsvc_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +162,37 @@ func TestPanicEndsItsRunOnly(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// silentValue never returns its text.
+type silentValue struct{}
+
+func (silentValue) Error() string { select {} }
+
+func TestHandlerThatDoesNotReturnEndsItsRunOnly(t *testing.T) {
+	handlers := map[string]func(){
+		"the handler exited without returning": runtime.Goexit,
+		"panic: runsvc_test.silentValue":       func() { panic(silentValue{}) },
+	}
+	for text, end := range handlers {
+		s := handsOut("r1", "r2")
+		worker, wait, stop := startWorker(t, s, runsvc.WorkerOptions{}, func(_ context.Context, execution *runsvc.Execution) (*runsvcv1.Progress, error) {
+			if execution.Run.GetRunId() == "r1" {
+				end()
+			}
+			return nil, nil
+		})
+		first, second := wait(), wait()
+		if first.run.GetRunId() != "r1" || first.err == nil || !strings.Contains(first.err.Error(), text) || second.err != nil {
+			t.Errorf("%s: %v, %v; %v", text, first.run, first.err, second.err)
+		}
+		if reports := requestsOf[*runsvcv1.CompleteRequest](s); !strings.HasPrefix(reports[0].GetError(), text) {
+			t.Errorf("reported %v", reports)
+		}
+		if err := stop(); err != nil || worker.Health().Running != 0 {
+			t.Errorf("%v, %+v", err, worker.Health())
+		}
 	}
 }
 

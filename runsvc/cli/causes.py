@@ -12,13 +12,13 @@ from runsvc.cli.next_command import program_name, repeated_command, target_argum
 if TYPE_CHECKING:
     from runsvc.client import RunError
 
+_UNTRUSTED: Final = "--ca (RUNSVC_TLS_CA) does not hold the authority of its certificate."
 #: Part of the transport's message, and the cause for people.
 _CAUSES: Final = (
     ("WRONG_VERSION_NUMBER", "The server does not use TLS, which --ca (RUNSVC_TLS_CA) enables."),
-    (
-        "CERTIFICATE_VERIFY_FAILED",
-        "--ca (RUNSVC_TLS_CA) does not hold the authority of its certificate.",
-    ),
+    ("CERTIFICATE_VERIFY_FAILED", _UNTRUSTED),
+    # Another authority of the same name.
+    ("BAD_SIGNATURE", _UNTRUSTED),
     ("Hostname Verification", "Its certificate is for another host name."),
     ("security handshaker", "A file of --ca, --cert or --key holds no valid certificate or key."),
     ("resolving", "The host name cannot be resolved."),

@@ -9,6 +9,7 @@ import click
 #: Parameters whose name differs from the field's.
 _PARAMETERS: Final = {
     "assistant_id": "assistant",
+    "assistant_ids": "assistants",
     "worker_id": "worker",
     "model_name": "model",
     "multitask_strategy": "strategy",
@@ -28,7 +29,7 @@ def typed_name(field: str) -> str:
     for candidate in (name, _PARAMETERS.get(name, name)):
         parameter = parameters.get(candidate)
         if isinstance(parameter, click.Argument):
-            return parameter.human_readable_name
+            return parameter.human_readable_name.strip("[].")
         if parameter is not None and candidate != "timeout":
             return max(parameter.opts, key=len)
     return field

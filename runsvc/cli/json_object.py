@@ -31,6 +31,8 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Struct:
+        if value == "-":
+            self._take_standard_input(param, ctx)
         try:
             text = _text_of(str(value))
         except OSError as error:
@@ -44,13 +46,27 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]
             self.fail('The text is not a JSON object, such as {"key": 1}.', param, ctx)
         return self.message(parsed, Struct(), param, ctx)
 
+    def _take_standard_input(
+        self, param: click.Parameter | None, ctx: click.Context | None
+    ) -> None:
+        taken = {} if ctx is None else ctx.meta.setdefault(__name__, {})
+        if (other := taken.setdefault("-", param)) is not param:
+            name = "another option" if other is None else other.opts[0]
+            self.fail(
+                f"{name} reads standard input already. Use @FILE for one of them.", param, ctx
+            )
+
     def parsed(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value of a JSON text."""
         try:
             return json.loads(
-                text, parse_constant=_reject_constant, parse_int=_integer, parse_float=_float
+                text,
+                parse_constant=_reject_constant,
+                parse_int=_integer,
+                parse_float=_float,
+                object_pairs_hook=_object,
             )
-        except _InexactError as error:
+        except _ChangedError as error:
             self.fail(str(error), param, ctx)
         except (ValueError, RecursionError) as error:
             self.fail(f"The text is not valid JSON: {error}.", param, ctx)
@@ -95,8 +111,8 @@ class KeyAndValue(JsonObject):
             raise click.BadParameter(f"{error.message} {hint}", ctx, param) from error
 
 
-class _InexactError(ValueError):
-    """A number that would change on its way."""
+class _ChangedError(ValueError):
+    """A value that would change on its way."""
 
 
 def _text_of(value: str) -> str:
@@ -107,10 +123,19 @@ def _text_of(value: str) -> str:
     return value
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in made if keys.count(key) > 1)
+        raise _ChangedError(f"The key {_shortened(clean(twice))!r} is given twice. Keep one.")
+    return made
+
+
 def _integer(text: str) -> int:
     number = int(text)
     if abs(number) > _EXACT:
-        raise _InexactError(
+        raise _ChangedError(
             f'The integer {_shortened(text)} would lose digits. Write it as text: "{_shortened(text)}".'
         )
     return number
@@ -119,7 +144,7 @@ def _integer(text: str) -> int:
 def _float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise _InexactError(f"The number {_shortened(text)} is too large.")
+        raise _ChangedError(f"The number {_shortened(text)} is too large.")
     return number
 
 

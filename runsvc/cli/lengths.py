@@ -17,6 +17,7 @@ _DURATION: Final = re.compile(
     r"(?:(?P<minutes>\d+(?:\.\d+)?)m)?(?:(?P<seconds>\d+(?:\.\d+)?)s?)?",
     re.ASCII,
 )
+_DIGITS: Final = frozenset("0123456789")
 
 
 # ParamType is generic only since click 8.2, so no type argument is given.
@@ -50,7 +51,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         text = value.strip().lower()
-        if self._needs_unit and text and text[-1] in "0123456789.":
+        if self._needs_unit and _DURATION.fullmatch(f"{text}s") and text[-1] in _DIGITS:
             self.fail(f"{value!r} has no unit. Write it as {text}s or {text}d.", param, ctx)
         parts = _DURATION.fullmatch(text)
         if parts is None:

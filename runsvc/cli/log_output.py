@@ -50,16 +50,25 @@ class LogOutput(logging.Handler):
         *,
         capacity: int = CAPACITY,
         last_lines: float = LAST_LINES,
+        burst: int = BURST,
+        collect: float = COLLECT,
     ) -> None:
         super().__init__()
         self.setFormatter(UtcFormatter())
         self._descriptor = descriptor
         self._last_lines = last_lines
         self._capacity = capacity
+        self._burst = burst
+        self._collect = collect
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._dropped = 0
         self._count_lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many lines wait to be written."""
+        return self._lines.qsize()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -87,8 +96,8 @@ class LogOutput(logging.Handler):
         while lines[-1] is not None:
             lines = [self._lines.get()]
             # Lines come in bursts: one write for many of them costs the other threads far less.
-            time.sleep(COLLECT)
-            while lines[-1] is not None and len(lines) < BURST and not self._lines.empty():
+            time.sleep(self._collect)
+            while lines[-1] is not None and len(lines) < self._burst and not self._lines.empty():
                 lines.append(self._lines.get())
             self._write_burst([line for line in lines if line is not None])
 

@@ -56,10 +56,10 @@ _GATES: Final = {
 )
 @option(
     "--wait",
-    type=Duration(),
+    type=Duration(zero=True),
     default="20s",
     metavar="DURATION",
-    help="Maximum time to wait for a run, up to 60s.",
+    help="Maximum time to wait for a run, up to 60s; 0 does not wait.",
 )
 @option(
     "--request-id",

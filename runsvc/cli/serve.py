@@ -162,7 +162,7 @@ _NEXT_COMMANDS: Final = ("create chat-1 --assistant demo", "list chat-1", "cance
 @security_options
 @option(
     "--grace",
-    type=Seconds(zero=True),
+    type=Seconds(zero=True, longest=timedelta(days=1)),
     default=f"{Settings.grace:g}s",
     metavar="DURATION",
     help="Time for calls in progress to finish at shutdown.",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ from runsvc.cli.lengths import Seconds
 from runsvc.cli.render import clean
 from runsvc.cli.session import Session, stream_command
 from runsvc.cli.work_command import WorkCommand
+from runsvc.cli.work_output import WorkOutput
 from runsvc.client import LEASE_TTL, AsyncWorker
 from runsvc.client.sync.worker import async_client_of
 
@@ -29,7 +30,9 @@ _COMMAND: Final = "runsvc.command"
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _MOST: Final = 1_000
-_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+#: A terminal that closes sends it. The commands, in groups of their own, do not receive it.
+_HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, *filter(None, (_HANGUP,)))
 #: Seconds in which a repeated signal belongs to the same request, as of timeout(1) and of terminals.
 _REPEAT: Final = 1.0
 
@@ -99,8 +102,8 @@ def work(session: Session, assistants: Sequence[str], **options: Any) -> None:
     attempts left. If the run is cancelled, the command receives SIGTERM. Its output is shown on standard error, with
     the run id.
 
-    SIGTERM or Ctrl-C drains: no further run is claimed, and after --grace the runs that go on are given back. A second
-    signal stops the commands at once.
+    SIGTERM, SIGHUP or Ctrl-C drains: no further run is claimed, and after --grace the runs that go on are given back.
+    A second signal stops the commands at once.
 
     \b
     Examples:
@@ -110,8 +113,12 @@ def work(session: Session, assistants: Sequence[str], **options: Any) -> None:
     """
     command = click.get_current_context().meta[_COMMAND]
     _check(command, assistants, any_assistant=options["any_assistant"])
-    _show_log()
-    asyncio.run(_work(session, command, assistants, **options))
+    shown = WorkOutput()
+    try:
+        with _log_shown(shown):
+            asyncio.run(_work(session, command, assistants, shown, **options))
+    finally:
+        shown.close()
 
 
 def _check(command: Sequence[str], assistants: Sequence[str], *, any_assistant: bool) -> None:
@@ -128,38 +135,45 @@ async def _work(
     session: Session,
     command: Sequence[str],
     assistants: Sequence[str],
+    shown: WorkOutput,
     *,
     lease: float,
     kill_after: float,
     result_file: bool,
     **options: Any,
 ) -> None:
-    perform = WorkCommand(command, kill_after, session.target, result_file=result_file)
+    perform = WorkCommand(command, kill_after, session.target, shown, result_file=result_file)
     async with async_client_of(session.client) as client:
         try:
             worker = AsyncWorker(client, perform, assistants=assistants, lease_ttl=lease, **options)
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
         subjects = ", ".join(assistants) or "every assistant"
-        click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
-        with _Signals(worker, perform.hurry.set).installed():
+        with suppress(OSError):
+            # The reader of stderr may have gone.
+            click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
+        with _Signals(worker, perform.hurry.set, shown).installed():
             await worker.run()
-    click.echo("Stopped.", err=True)
+    shown.line("Stopped.")
 
 
 class _Signals:
     """Turns the first signal into a drain, and a second one into a stop at once."""
 
-    def __init__(self, worker: AsyncWorker, hurry: Callable[[], object]) -> None:
+    def __init__(self, worker: AsyncWorker, hurry: Callable[[], object], shown: WorkOutput) -> None:
         self._worker = worker
+        self._shown = shown
         self._hurry = hurry
         self._loop = asyncio.get_running_loop()
         self._first: tuple[int, float] | None = None
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle SIGTERM and SIGINT during the block."""
-        before = {each: signal.signal(each, self._handle) for each in _STOPS}
+        """Handle the signals during the block. An ignored SIGHUP stays ignored, as nohup asks."""
+        handled = list(_STOPS)
+        if _HANGUP is not None and signal.getsignal(_HANGUP) is signal.SIG_IGN:
+            handled.remove(_HANGUP)
+        before = {each: signal.signal(each, self._handle) for each in handled}
         try:
             yield
         finally:
@@ -174,24 +188,38 @@ class _Signals:
         if self._first is None:
             self._first = number, monotonic()
             running = self._worker.health.running
-            click.echo(f"{signal.Signals(number).name}: draining, {running} running.", err=True)
             self._worker.stop()
+            self._shown.line(f"{signal.Signals(number).name}: draining, {running} running.")
+        elif number == _HANGUP:
+            # A terminal that closes asks for a drain, and never ends one.
+            return
         elif number != self._first[0] or monotonic() - self._first[1] >= _REPEAT:
-            click.echo("Stopping at once.", err=True)
             self._hurry()
             self._worker.stop(0)
+            self._shown.line("Stopping at once.")
 
 
-def _show_log() -> None:
-    """Show the worker's log on standard error, without tracebacks."""
-    if not _log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Message())
-        _log.addHandler(handler)
-        _log.setLevel(logging.INFO)
-        _log.propagate = False
+@contextmanager
+def _log_shown(shown: WorkOutput) -> Iterator[None]:
+    """Show the worker's log during the block, and nowhere else."""
+    lines, level, propagates = _LogLines(shown), _log.level, _log.propagate
+    _log.addHandler(lines)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+    try:
+        yield
+    finally:
+        _log.removeHandler(lines)
+        _log.setLevel(level)
+        _log.propagate = propagates
 
 
-class _Message(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return clean(record.getMessage())
+class _LogLines(logging.Handler):
+    """Shows the worker's log, without tracebacks."""
+
+    def __init__(self, shown: WorkOutput) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._shown.line(clean(record.getMessage()))

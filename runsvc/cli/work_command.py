@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
 from google.protobuf import json_format
 
 from runsvc.client import RetryableError
@@ -21,6 +20,7 @@ from runsvc.client import RetryableError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runsvc.cli.work_output import WorkOutput
     from runsvc.client import AsyncExecution
     from runsvc.v1.run_pb2 import Run
 
@@ -46,7 +46,8 @@ class TemporaryError(CommandError, RetryableError):
 class Output:
     """A stream of the command: each line is shown, the last one and the end of all are kept."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, shown: WorkOutput) -> None:
+        self._shown = shown
         self._prefix = f"{run_id} | "
         #: The line that is not complete yet.
         self._rest = bytearray()
@@ -66,27 +67,34 @@ class Output:
             self._rest += chunk
             *lines, self._rest = self._rest.split(b"\n")
             for line in lines:
-                self._show(line)
+                await self._show(line)
             if len(self._rest) > _LONGEST:
                 # Too long for a result. It must not fill the memory.
-                self._show(self._rest)
+                await self._show(self._rest)
                 self._rest.clear()
         if self._rest:
-            self._show(self._rest)
+            await self._show(self._rest)
 
-    def _show(self, line: bytearray) -> None:
+    async def _show(self, line: bytearray) -> None:
         text = line.decode(errors="replace").rstrip()
         if text:
             self.last_line = text
-        click.echo(self._prefix + text, err=True)
+        await self._shown.line_in_turn(self._prefix + text)
 
 
 class WorkCommand:
     """Executes runs with a command, one process for each."""
 
     def __init__(
-        self, command: Sequence[str], kill_after: float, target: str, *, result_file: bool
+        self,
+        command: Sequence[str],
+        kill_after: float,
+        target: str,
+        shown: WorkOutput,
+        *,
+        result_file: bool,
     ) -> None:
+        self._shown = shown
         self._command = command
         self._kill_after = kill_after
         self._target = target
@@ -103,7 +111,7 @@ class WorkCommand:
 
     async def _perform(self, execution: AsyncExecution, file: Path | None) -> dict[str, Any] | None:
         run = execution.run
-        output, errors = Output(run.run_id), Output(run.run_id)
+        output, errors = (Output(run.run_id, self._shown) for _ in range(2))
         environment = self._environment(execution, file)
         started: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Final
@@ -89,8 +90,9 @@ def aconnect(
 ) -> grpc.aio.Channel:
     """Return a channel for asyncio, created inside the running event loop. Close it after use.
 
-    When files for TLS have changed, calls use a new connection.
+    When files for TLS have changed, calls use a new connection. Raise RuntimeError outside a running event loop.
     """
+    running_loop("channel")
     options = _options(target)
     every = [
         *(() if token is None else bearer.async_interceptors(token_of(token))),
@@ -113,6 +115,16 @@ def _is_plain(
     """Return whether the connection has no TLS. Raise ValueError for a client's certificate without trusted ones."""
     identity_of(tls_cert, tls_key, tls_ca)
     return tls_ca is None
+
+
+def running_loop(made: str) -> asyncio.AbstractEventLoop:
+    """Return the running event loop, to which something that is made now belongs. Raise RuntimeError without one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"No event loop is running. Create the {made} inside a coroutine, such as that of asyncio.run()."
+        ) from None
 
 
 def _credentials(

@@ -78,6 +78,18 @@ class ExecutionState:
         #: An unexpected failure in the background. It is raised at the end of the block.
         self._failure: BaseException | None = None
 
+    def _given_run(self) -> Run | None:
+        """Return the run if it was given with its input. Runs of lists and watches have none."""
+        run = self._run_or_id
+        if isinstance(run, str):
+            return None
+        return run if self._claimed is not None or run.HasField("kwargs") else None
+
+    @property
+    def _given_id(self) -> str:
+        run = self._run_or_id
+        return run if isinstance(run, str) else run.run_id
+
     @property
     def run(self) -> Run:
         """Newest known state of the run, with kwargs. After a cancel it holds the cancellation."""

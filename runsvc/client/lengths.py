@@ -17,11 +17,13 @@ _LONGEST: Final = 315_576_000_000.0
 
 def deadline(seconds: float) -> float:
     """Return a call's deadline, math.inf for one of a year or more. Raise ValueError for nan."""
-    if math.isnan(seconds):
+    # An integer may be too large for a float.
+    bounded = float(max(min(seconds, _NO_DEADLINE), -_NO_DEADLINE))
+    if math.isnan(bounded):
         raise ValueError(
             "timeout is nan. Set it to a number of seconds, or to math.inf for no deadline"
         )
-    return math.inf if seconds >= _NO_DEADLINE else float(seconds)
+    return math.inf if bounded == _NO_DEADLINE else bounded
 
 
 def default_deadline(seconds: float, name: str = "timeout") -> float:
@@ -35,7 +37,7 @@ def patience(seconds: float, name: str = "outage") -> float:
     """Return how long something is retried; math.inf is for ever. Raise ValueError if it is negative or nan."""
     if not seconds >= 0:
         raise ValueError(f"{name} is {seconds!r}. Set it to 0 seconds or more, or to math.inf")
-    return seconds
+    return math.inf if seconds > _LONGEST else float(seconds)
 
 
 def duration(seconds: float | None, name: str) -> timedelta | None:
@@ -43,7 +45,7 @@ def duration(seconds: float | None, name: str) -> timedelta | None:
     if seconds is None:
         return None
     if not abs(seconds) <= _LONGEST:
-        raise ValueError(f"{name} is {seconds!r}. Set it to a finite number of seconds")
+        raise ValueError(f"{name} is {seconds!r}. Set it to a number of seconds below {_LONGEST:g}")
     return timedelta(seconds=seconds)
 
 

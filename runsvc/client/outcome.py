@@ -39,7 +39,8 @@ def outcome(failure: BaseException | None) -> tuple[RunStatus, str | None]:
 
 def _text_of(failure: Exception) -> str:
     """Return the text of an exception, or its type's name if it has no text or fails to give one."""
-    name = type(failure).__name__
+    # A metaclass may override the name.
+    name: str = type.__dict__["__name__"].__get__(type(failure))
     try:
         # A subclass of str may override any method.
         text = str.__str__(str(failure))

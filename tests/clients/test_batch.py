@@ -35,7 +35,7 @@ async def built_go_worker(folder: Path) -> tuple[str]:
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_four_workers_in_three_languages_share_a_batch(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

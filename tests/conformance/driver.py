@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runsvc.commit.command import Command, ExclusiveCommand
@@ -13,7 +14,7 @@ from runsvc.store.values import Topic, TopicKind
 from runsvc.wire.codec import RunCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from runsvc.commit.command import AnyCommand
     from runsvc.commit.exclusive import ExclusiveTransaction
@@ -87,6 +88,19 @@ class Driver:
             return tx.create(wanted, run_id=chosen, owner=owner, request=request)
 
         return self.carry_out(Command(decide))
+
+    def create_many(self, thread_ids: Iterable[str], *, at_once: int = 50, **spec: Any) -> None:
+        """Create a run on each thread, in batches."""
+
+        def creation(thread_id: str) -> Command[Run]:
+            wanted = RunSpec(thread_id=thread_id, **spec)
+            return Command(
+                lambda tx: tx.create(wanted, run_id=tx.new_run_id(), owner=OWNER, request=None)
+            )
+
+        remaining = iter(thread_ids)
+        while batch := [creation(each) for each in islice(remaining, at_once)]:
+            assert all(outcome.error is None for outcome in self.batch(*batch).outcomes)
 
     def change(self, run: Run, advance: Callable[[Run, Stamp], Run]) -> Run:
         query = ById(run.run_id, None)

@@ -97,8 +97,14 @@ class Reader:
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
         }
-        # A make that runs these tests hands its own state down.
-        inherited = {key: value for key, value in os.environ.items() if "MAKE" not in key}
+        # A make that runs these tests hands its own state down. Coverage nearly doubles the time of a command, and the
+        # tests of the commands measure it.
+        dropped = ("MAKE", "COVERAGE")
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not any(name in key for name in dropped)
+        }
         return inherited | ours
 
     async def _printed(self, shell: asyncio.subprocess.Process, seconds: float = PATIENCE) -> None:

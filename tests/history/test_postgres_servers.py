@@ -26,7 +26,7 @@ SERVERS = 3
 @pytest.mark.parametrize(
     ("calls", "disturbances"),
     [
-        pytest.param(60, 6, id="short"),
+        pytest.param(60, 6, id="short", marks=pytest.mark.timeout(900)),
         # Some ten minutes.
         pytest.param(20_000, 150, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]),
     ],

@@ -88,6 +88,12 @@ async def test_the_file_is_read_again(address: str, tokens: Path) -> None:
     assert await reason(address, token="two") == ""
 
 
+async def read_on(stream: Any) -> None:
+    """Read a stream to its end."""
+    while True:
+        await stream.read()
+
+
 async def test_a_watch_ends_once_the_line_of_its_token_is_removed(
     address: str, tokens: Path
 ) -> None:
@@ -104,8 +110,7 @@ async def test_a_watch_ends_once_the_line_of_its_token_is_removed(
             assert (await each.read()).store_id
         write_tokens(tokens, {"two": service("gw"), "three": service("gw")})
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in removed:
-                pass
+            await read_on(removed)
         assert error_of(caught.value).reason == "UNAUTHENTICATED"
         assert await kept.read()
         assert not kept.done()

@@ -13,6 +13,7 @@ from runsvc.rpc.fairness import Shares
 from runsvc.rpc.holds import Holds
 from runsvc.v1 import run_service_pb2 as pb
 from tests.service.test_guard import guarded
+from tests.support.waiting import until
 
 SHARES = Shares(free=1, working=2, waiting=3)
 
@@ -51,12 +52,11 @@ async def test_an_owner_is_served_beside_the_flood_of_another() -> None:
         for owner in ("calm", "other"):
             assert await outcome_of(service, owner) == "OK"
         clock.now += 1
-        flood = [asyncio.create_task(outcome_of(service, "wild")) for _ in range(12)]
-        # One starts at once, two have their turn, three wait for it: the other six are refused.
-        while sum(call.done() for call in flood) < 6:
-            await asyncio.wait(
-                [call for call in flood if not call.done()], return_when=asyncio.FIRST_COMPLETED
-            )
+        # One starts at once, two have their turn, three wait for it: the others are refused.
+        flood = [asyncio.create_task(outcome_of(service, "wild")) for _ in range(3)]
+        await until(lambda: at_work["wild"] == 3)
+        flood += [asyncio.create_task(outcome_of(service, "wild")) for _ in range(9)]
+        await until(lambda: sum(call.done() for call in flood) == 6)
         assert await outcome_of(service, "other") == "OK"
         assert at_work["wild"] == 3
         release.set()

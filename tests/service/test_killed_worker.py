@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: Lasts as long as its worker.
 COMMAND = ("sh", "-c", "while kill -0 $PPID; do sleep 0.1; done")
-LEASE = timedelta(seconds=1)
+#: A worker renews it in time while another one starts on a busy machine.
+LEASE = timedelta(seconds=3)
 #: How long after the end of its lease a run is RUNNING again, at most.
 LATENESS = timedelta(seconds=1)
 

@@ -71,11 +71,13 @@ class Work:
 
 
 @asynccontextmanager
-async def working(server: Client, *options: str) -> AsyncIterator[Work]:
-    command = [sys.executable, "-m", "runsvc.cli", "work", "a", *options, "--", "sh", "-c", SCRIPT]
+async def working(
+    server: Client, *options: str, script: str = SCRIPT, stderr: int = asyncio.subprocess.PIPE
+) -> AsyncIterator[Work]:
+    command = [sys.executable, "-m", "runsvc.cli", "work", "a", *options, "--", "sh", "-c", script]
     process = await asyncio.create_subprocess_exec(
         *command,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
         env=os.environ | {"RUNSVC_TARGET": server.address},
     )
     try:
@@ -144,6 +146,34 @@ async def test_drain_gives_back_what_goes_on(server: Client) -> None:
         assert await work.exit_status() == 0
     given_back = await current(server, run)
     assert (given_back.status, given_back.worker_id) == (PENDING, "")
+
+
+async def test_terminal_that_closes_drains(server: Client) -> None:
+    run = await make(server, "t", "wait")
+    async with working(server, "--grace", "0.5s") as work:
+        await work.wait_for("begun")
+        for _ in range(3):
+            work.signal(signal.SIGHUP)
+        await work.wait_for("SIGHUP: draining, 1 running.")
+        assert await work.exit_status() == 0
+    assert (await current(server, run)).status == PENDING
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_stderr_that_nobody_reads_holds_up_no_run(server: Client, is_open: bool) -> None:
+    run = await make(server, "t", "hello")
+    reading, writing = os.pipe()
+    try:
+        if not is_open:
+            os.close(reading)
+        async with working(server, script=f"seq 30000 >&2; {SCRIPT}", stderr=writing) as work:
+            await in_status(server, run, SUCCESS)
+            work.signal(signal.SIGTERM)
+            assert await work.exit_status() == 0
+    finally:
+        os.close(writing)
+        if is_open:
+            os.close(reading)
 
 
 async def test_second_signal_stops_at_once(server: Client) -> None:

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from runsvc.v1 import run_pb2
 from tests.service.test_claims import claim, enqueued, seconds, status_of
 from tests.support.calls import (
@@ -23,18 +25,21 @@ from tests.support.calls import (
     created,
     watching,
 )
-from tests.support.waiting import until
+from tests.support.several import servers
+from tests.support.waiting import PATIENCE, until
+from tests.support.worker import TTL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from runsvc.store.base import Store
     from tests.support.server import Client
     from tests.support.several import Servers
 
 
 async def next_of(stream: Any, *events: int) -> Any:
     """The next message of a stream with one of these events."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (message := await stream.read()).event not in events:
             pass
     return message
@@ -198,16 +203,23 @@ async def test_a_started_server_leaves_the_attachments_of_living_ones(
     await until(lambda: _has(newcomer, run, INTERRUPTED))
 
 
+@pytest.fixture
+async def patient(make_shared: Callable[[], Store]) -> AsyncIterator[Servers]:
+    """Servers that leave clients time to return on a busy machine."""
+    async with servers(make_shared, attach_grace=0.5, reconnect_grace=4.0) as patient:
+        yield patient
+
+
 async def test_clients_of_a_stopped_server_return_to_another_in_time_or_their_runs_end(
-    every: Servers, clients: Sequence[Client]
+    patient: Servers,
 ) -> None:
-    one, other, _ = clients
+    one, other = await patient.start(), await patient.start()
     returns, leaves = await created(one, "returns"), await created(one, "leaves")
     async with AsyncExitStack() as stack:
         for run in (returns, leaves):
             stream = await stack.enter_async_context(watching(one, run_id=run.run_id, attach=True))
             await next_of(stream, SNAPSHOT_END)
-        await every.stop(one)
+        await patient.stop(one)
     async with watching(other, run_id=returns.run_id, attach=True) as stream:
         await next_of(stream, SNAPSHOT_END)
         await until(lambda: _has(other, leaves, INTERRUPTED))
@@ -217,10 +229,11 @@ async def test_clients_of_a_stopped_server_return_to_another_in_time_or_their_ru
 async def test_a_lease_is_renewed_and_expires_on_any_server(clients: Sequence[Client]) -> None:
     one, other, third = clients
     run = await created(one, "t", assistant_id="a")
-    await claim(one, lease_ttl=seconds(1))
-    for _ in range(8):
+    (run,) = await claim(one, lease_ttl=seconds(TTL))
+    end = run.lease.expires_at.ToNanoseconds() + TTL * 1e9
+    while run.lease.expires_at.ToNanoseconds() < end:
         await asyncio.sleep(0.25)
-        await call(other, "Heartbeat", run_id=run.run_id, worker_id="w")
+        run = (await call(other, "Heartbeat", run_id=run.run_id, worker_id="w")).run
     assert await status_of(third, run) == RUNNING
     await until(lambda: _has(third, run, 4))
 

@@ -25,6 +25,8 @@ class Servers:
         self._make_store = make_store
         self._settings = settings
         self._stacks: dict[Client, AsyncExitStack] = {}
+        #: Calls of a client may be under way when its server stops, so it is closed last.
+        self._clients = AsyncExitStack()
 
     async def start(self, **settings: object) -> Client:
         """Start one more server."""
@@ -33,7 +35,7 @@ class Servers:
         stack = AsyncExitStack()
         served = running(everything, options=OPTIONS, store=self._make_store())
         addresses = await stack.enter_async_context(served)
-        client = await stack.enter_async_context(client_of(addresses))
+        client = await self._clients.enter_async_context(client_of(addresses))
         self._stacks[client] = stack
         return client
 
@@ -45,6 +47,7 @@ class Servers:
         """Stop every server that still runs."""
         for client in list(self._stacks):
             await self.stop(client)
+        await self._clients.aclose()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import grpc
 from runsvc.client.aio.heartbeats import Heartbeats
 from runsvc.client.aio.watch import AsyncWatch
 from runsvc.client.bearer import RememberedToken, SentToken, fresh_token
-from runsvc.client.channel import aconnect
+from runsvc.client.channel import aconnect, running_loop
 from runsvc.client.error import RunError, error_of, unasked
 from runsvc.client.owner import owner_metadata
 from runsvc.client.retry import Attempts
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request", bound="Message")
 _Answer = TypeVar("_Answer")
 
-_NO_LOOP: Final = (
-    "No event loop is running. Create the client inside a coroutine, such as that of asyncio.run()."
-)
 _OTHER_LOOP: Final = "The client belongs to another event loop. Create one client for each loop."
 
 
@@ -80,7 +77,7 @@ class AsyncCalls:
         Raises ValueError for a timeout that is not above 0 and for a certificate without its key.
         Raises OSError for a file that cannot be read.
         """
-        self._loop = _running_loop()
+        self._loop = running_loop("client")
         #: Shared with the clients of `for_owner`.
         self._closed = threading.Event()
         #: Sent with every call.
@@ -196,10 +193,3 @@ class AsyncCalls:
             self._streams.open(request, self.metadata, sent)
         )
         return stream
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise RuntimeError(_NO_LOOP) from None

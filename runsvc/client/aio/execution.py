@@ -95,8 +95,7 @@ class AsyncExecution(AsyncReports):
         return applied
 
     async def __aenter__(self) -> Self:
-        requested = self._run_or_id
-        run = await self._client.get(requested) if isinstance(requested, str) else requested
+        run = self._given_run() or await self._client.get(self._given_id)
         try:
             await self._finish_despite_cancel(self._start(run))
         except asyncio.CancelledError as cancellation:

@@ -12,10 +12,14 @@ from runsvc.client.execution import RunStopped
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
+    from typing import TypeAlias
 
     from runsvc.client.aio.execution import AsyncExecution
     from runsvc.client.structs import JsonObject
     from runsvc.v1.run_pb2 import Progress, Run
+
+    #: The value of a function, or its failure.
+    _Outcome: TypeAlias = tuple[JsonObject | None, BaseException | None]
 
 
 class ThreadExecution:
@@ -102,16 +106,30 @@ async def call_in_thread(
     loop = asyncio.get_running_loop()
     view = ThreadExecution(execution, loop)
     context: Any = contextvars.copy_context()
-    call = loop.run_in_executor(threads, context.run, function, view)
+    call: asyncio.Future[_Outcome] = loop.run_in_executor(
+        threads, context.run, _outcome_of, function, view
+    )
     while not call.done():
         try:
             await asyncio.wait([call])
         except asyncio.CancelledError:
             view.stopped.set()
+    result, failure = call.result()
+    if isinstance(failure, RunStopped) and view.stopped.is_set():
+        raise asyncio.CancelledError from None
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _outcome_of(
+    function: Callable[[ThreadExecution], JsonObject | None], view: ThreadExecution
+) -> _Outcome:
+    """Call the function, and return its value or its failure.
+
+    A future cannot hold every exception: with StopIteration, as of a bare `next`, it would never be done.
+    """
     try:
-        result: JsonObject | None = call.result()
-        return result
-    except RunStopped:
-        if view.stopped.is_set():
-            raise asyncio.CancelledError from None
-        raise
+        return function(view), None
+    except BaseException as failure:  # noqa: BLE001 - raised again in the event loop.
+        return None, failure

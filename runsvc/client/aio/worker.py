@@ -232,8 +232,10 @@ class AsyncWorker:
                     execution.result = result
         except RunError as error:
             _log.warning("Run %s: %s", run_id, error)
-        except Exception as failure:  # noqa: BLE001 - reported as the run's error.
+        except BaseException as failure:
             _log.warning("Run %s failed: %s", run_id, outcome(failure)[1], exc_info=failure)
+            if not isinstance(failure, Exception):
+                raise
 
     async def _call_handler(self, execution: AsyncExecution) -> JsonObject | None:
         if _is_coroutine_function(self._handler):

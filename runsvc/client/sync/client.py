@@ -38,7 +38,7 @@ class RunClient(RunCalls):
     ) -> Execution:
         """Execute a run in a `with` block: start it, keep its lease, stop on a cancel, report the end.
 
-        - `run` is a run id, or a run with its kwargs as a call returned it.
+        - `run` is a run id, or a run. Its kwargs are read from the server if it has none, as in lists and watches.
         - `worker_id` names this executor. Omitted, the execution makes one of host name, process id and a random part,
           which no other execution has. None executes the run without a holder, and therefore without a lease.
         - `lease_ttl` is the lease in seconds, 1 to 3,600. The server ends the run as ERROR if the executor is silent

@@ -92,8 +92,7 @@ class Execution(Reports):
         return applied
 
     def __enter__(self) -> Self:
-        requested = self._run_or_id
-        run = self._client.get(requested) if isinstance(requested, str) else requested
+        run = self._given_run() or self._client.get(self._given_id)
         try:
             self._start(run)
             self._start_background(run.run_id)

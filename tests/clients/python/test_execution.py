@@ -21,6 +21,7 @@ from tests.support.calls import (
     call,
     refused,
     watched,
+    watching,
 )
 from tests.support.server import client_of
 from tests.support.waiting import PATIENCE, until
@@ -63,6 +64,24 @@ async def test_finished_work_ends_as_success(client: Any, others: Client) -> Non
     assert (ended.progress.total_tokens, ended.progress.last_ai_message) == (7, "☃")
     assert (work.execution.run.status, work.execution.run.kwargs["input"]) == (SUCCESS, "hello")
     assert (work.went_on, work.execution.cancelled, work.execution.lost) == (True, False, False)
+
+
+async def test_run_of_a_list_or_a_watch_is_executed_with_its_input(
+    client: Any, others: Client
+) -> None:
+    await create(others, "t1", kwargs={"input": "hello"})
+    await create(others, "t2", kwargs={"input": "hello"})
+    page = await call(others, "ListByThread", thread_id="t1")
+    async with watching(others, thread_id="t2") as watch:
+        watched = (await watch.read()).run
+    for run in (page.runs[0], watched):
+        assert not run.HasField("kwargs")
+        work = Work(run)
+        executing = working(client, work)
+        await work.starts()
+        assert work.execution.run.kwargs["input"] == "hello"
+        work.end.set()
+        await asyncio.wait([executing])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,6 +128,33 @@ async def test_failure_that_is_not_retryable_is_final(
         run = await create(others, assistant_id="a", retry=Retry(max_attempts=2))
         failed = await ended(others, run, ERROR)
     assert (failed.attempt, failed.error, len(handler.begun)) == (1, "no", 1)
+
+
+#: Failures that end tasks, or that a future cannot hold, with a part of the error of their runs.
+UNUSUAL = (
+    (StopIteration("s"), "s"),
+    (StopAsyncIteration("s"), "s"),
+    (concurrent.futures.CancelledError("c"), "c"),
+    (asyncio.CancelledError(), "stopped before"),
+    (GeneratorExit(), "stopped before"),
+)
+
+
+def _is_logged(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return text in caplog.text
+
+
+async def test_unusual_failure_of_a_handler_ends_its_run_and_not_the_worker(
+    process: Process, others: Client, handler: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler.end.set()
+    async with working(process.address, handler):
+        for number, (failure, text) in enumerate(UNUSUAL):
+            handler.outcome = failure
+            run = await create(others, f"t{number}", assistant_id="a")
+            assert text in (await ended(others, run, ERROR)).error
+            logged = f"Run {run.run_id} failed"
+            await until(partial(_is_logged, caplog, logged))
 
 
 async def test_stopped_worker_gives_its_run_to_another(

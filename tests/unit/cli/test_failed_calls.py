@@ -163,6 +163,18 @@ def test_tls_failure_names_its_cause(
     assert "Start one with" not in result.stderr
 
 
+def test_authority_of_the_same_name_is_not_the_authority(cli: Cli, tmp_path: Path) -> None:
+    """As of another folder of dev-certs."""
+    for name in ("a", "b"):
+        assert cli("dev-certs", str(tmp_path / name)).exit_code == 0
+    pair = [(tmp_path / "a" / f"server.{kind}").read_bytes() for kind in ("key", "pem")]
+    credentials = grpc.ssl_server_credentials([(pair[0], pair[1])])
+    with scripted(cli.script, credentials) as target:
+        trusted = ("--ca", str(tmp_path / "b" / "ca.pem"))
+        result = cli("get", "r1", "--target", target, *trusted)
+    assert "--ca (RUNSVC_TLS_CA) does not hold the authority of its certificate." in result.stderr
+
+
 def test_file_without_certificates_is_a_usage_error(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "hostname"
     file.write_text("host-1\n")

@@ -70,6 +70,20 @@ def test_object_from_standard_input(cli: Cli) -> None:
     assert kwargs_of(cli) == {"input": "hello"}
 
 
+def test_standard_input_is_read_once(cli: Cli) -> None:
+    arguments = ["create", "chat-1", "--kwargs", "-", "--metadata", "-", "--target", cli.target]
+    result = CliRunner().invoke(main, arguments, input='{"input": "hello"}')
+    assert (result.exit_code, cli.script.asked) == (2, [])
+    assert "--kwargs reads standard input already. Use @FILE for one of them." in result.stderr
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"b": [{"a": 1, "c": 0, "a": 1}]}'])
+def test_key_that_is_given_twice_is_refused(cli: Cli, text: str) -> None:
+    result = cli("create", "chat-1", "--metadata", text)
+    assert (result.exit_code, cli.script.asked) == (2, [])
+    assert "The key 'a' is given twice. Keep one." in result.stderr
+
+
 def test_unreadable_files_are_usage_errors(cli: Cli, tmp_path: Path) -> None:
     result = cli("create", "chat-1", "--kwargs", "@/nowhere")
     assert result.exit_code == 2

@@ -312,6 +312,21 @@ def test_length_that_removes_data_needs_a_unit(
     assert f"{given!r} has no unit. Write it as {given.strip()}s or" in result.stderr
 
 
+@pytest.mark.parametrize("given", ["-1", "1e3", "inf", "", "1.", "1d1d"])
+def test_remedy_for_an_invalid_length_is_a_valid_one(served: list[Settings], given: str) -> None:
+    result = invoke("serve", f"--retain-runs={given}")
+    assert (result.exit_code, served) == (2, [])
+    assert f"{given!r} is not a duration. Write it as 90s, 1h30m or 30d." in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--grace", "--attach-grace", "--stop-grace"])
+def test_longest_grace_is_a_day(served: list[Settings], option: str) -> None:
+    assert invoke("serve", option, "1d").exit_code == 0
+    result = invoke("serve", option, "25h")
+    assert (result.exit_code, len(served)) == (2, 1)
+    assert f"Invalid value for '{option}': '25h' is too long. The maximum is 1d." in result.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "seconds"), [("5s", 5), ("5", 5), ("0", 0), ("1.5", 1.5), ("2m", 120), ("1e2", 100)]
 )

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from runsvc.cli.work_command import CommandError, TemporaryError, WorkCommand
+from runsvc.cli.work_output import WorkOutput
 from runsvc.client import RetryableError
 from runsvc.v1.run_pb2 import Run
 from tests.support.scripted import Refusal
@@ -42,8 +43,12 @@ class Claimed:
 
 
 async def perform(*command: str, kill_after: float = 10, result_file: bool = False) -> Any:
-    work = WorkCommand(command, kill_after, "host:1", result_file=result_file)
-    return await work(cast("AsyncExecution", Claimed()))
+    shown = WorkOutput()
+    work = WorkCommand(command, kill_after, "host:1", shown, result_file=result_file)
+    try:
+        return await work(cast("AsyncExecution", Claimed()))
+    finally:
+        shown.close()
 
 
 async def python(code: str, **settings: Any) -> Any:
@@ -54,6 +59,14 @@ async def shell(code: str, **settings: Any) -> Any:
     return await perform("sh", "-c", code, **settings)
 
 
+def test_refused_assistant_is_named_as_the_argument(cli: Cli) -> None:
+    code, violation = grpc.StatusCode.INVALID_ARGUMENT, ("assistant_ids[0]", "is wrong")
+    cli.script.will("Claim", Refusal(code, "no", "INVALID_REQUEST", violations=(violation,)))
+    result = cli("work", "bad id", "--", "true")
+    assert result.exit_code == 2
+    assert "ASSISTANT is wrong" in result.stderr
+
+
 async def test_command_receives_the_input_as_json() -> None:
     assert await perform("cat") == {"input": "☃", "count": 3}
     assert await shell("read line; echo $line | wc -l") == {"output": "1"}
@@ -61,7 +74,7 @@ async def test_command_receives_the_input_as_json() -> None:
 
 async def test_command_need_not_read_its_input() -> None:
     large = Run(run_id="r1", kwargs={"input": "x" * 900_000})
-    work = WorkCommand(["true"], 10, "", result_file=False)
+    work = WorkCommand(["true"], 10, "", WorkOutput(), result_file=False)
     assert await work(cast("AsyncExecution", Claimed(large))) is None
 
 
@@ -165,7 +178,7 @@ async def test_stop_ends_the_command(tmp_path: Path, code: str, ends_itself: boo
 
 async def test_command_that_cannot_be_started_fails() -> None:
     large = Run(run_id="r1", thread_id="t" * 200_000)
-    work = WorkCommand(["true"], 10, "", result_file=False)
+    work = WorkCommand(["true"], 10, "", WorkOutput(), result_file=False)
     with pytest.raises(OSError, match="too long"):
         await work(cast("AsyncExecution", Claimed(large)))
     stopped = asyncio.create_task(work(cast("AsyncExecution", Claimed(large))))
@@ -177,7 +190,9 @@ async def test_command_that_cannot_be_started_fails() -> None:
 
 async def test_command_that_is_deaf_is_killed_in_a_hurry(tmp_path: Path) -> None:
     begun = tmp_path / "file.begun"
-    work = WorkCommand(["sh", "-c", DEAF.format(tmp_path / "file")], 600, "", result_file=False)
+    work = WorkCommand(
+        ["sh", "-c", DEAF.format(tmp_path / "file")], 600, "", WorkOutput(), result_file=False
+    )
     running = asyncio.create_task(work(cast("AsyncExecution", Claimed())))
     await until(lambda: begun.exists() and begun.read_text())
     running.cancel()

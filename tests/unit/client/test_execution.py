@@ -42,6 +42,8 @@ def run(status: str, revision: int, *, lease: bool = False, cancelled: bool = Fa
 
 
 PENDING = run("PENDING", 1)
+# With its input: otherwise the execution reads it.
+PENDING.kwargs.SetInParent()
 RUNNING = run("RUNNING", 2)
 CANCELLED = run("INTERRUPTED", 3, cancelled=True)
 TIMED_OUT = run("TIMEOUT", 3)

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runsvc.client import AsyncRunClient, RunError, Unavailable
+from runsvc.client.lengths import patience
 from runsvc.client.retry import Backoff
 from runsvc.client.settings import Settings
 from runsvc.v1 import admin_service_pb2 as admin
@@ -23,7 +24,7 @@ from tests.support.scripted import Refusal
 if TYPE_CHECKING:
     from tests.support.scripted import Script
 
-LONG = [math.inf, sys.float_info.max, float(sys.maxsize), 9e9, 1e10]
+LONG = [math.inf, 10**400, sys.float_info.max, float(sys.maxsize), 9e9, 1e10]
 ANSWER = pb.GetResponse(run=Run(run_id="r"))
 
 
@@ -56,7 +57,7 @@ async def test_a_long_timeout_in_the_environment_leaves_time(
 async def test_an_elapsed_timeout_is_a_deadline_and_nan_is_refused(
     client: Any, script: Script
 ) -> None:
-    for timeout in (0, -1, -math.inf):
+    for timeout in (0, -1, -math.inf, -(10**400)):
         with pytest.raises(RunError) as failure:
             await client.get("r", timeout=timeout)
         assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -80,6 +81,10 @@ async def test_length_that_cannot_be_sent_is_refused(client: Any, seconds: float
         await client.set_status("r", RunStatus.RUN_STATUS_RUNNING, worker_id="w", lease_ttl=seconds)
     with pytest.raises(ValueError, match="heartbeat_interval is"):
         client.watch("r", heartbeat_interval=seconds)
+
+
+def test_patience_of_any_length_can_be_counted() -> None:
+    assert [patience(seconds) for seconds in (0, 2.5, 10**400)] == [0, 2.5, math.inf]
 
 
 @pytest.mark.parametrize("seconds", UNSENDABLE)

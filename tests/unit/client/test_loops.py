@@ -6,12 +6,17 @@ import asyncio
 
 import pytest
 
-from runsvc.client import AsyncRunClient
+from runsvc.client import AsyncRunClient, aconnect
 
 
 def test_client_outside_a_loop_is_refused() -> None:
     with pytest.raises(RuntimeError, match="Create the client inside a coroutine"):
         AsyncRunClient("127.0.0.1:1")
+
+
+def test_channel_outside_a_loop_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="Create the channel inside a coroutine"):
+        aconnect("127.0.0.1:1")
 
 
 def test_client_of_another_loop_is_refused() -> None:

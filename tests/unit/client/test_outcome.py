@@ -42,6 +42,20 @@ def test_failure_without_a_text_is_named(raised: BaseException) -> None:
     assert text == f"WithoutTextError (its text cannot be read: {type(raised).__name__})"
 
 
+class NamelessType(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError
+
+
+class NamelessError(Exception, metaclass=NamelessType):
+    pass
+
+
+def test_failure_whose_type_hides_its_name_is_named() -> None:
+    assert outcome(NamelessError())[1] == "NamelessError"
+
+
 @pytest.mark.parametrize("text", [None, 7, b"x"])
 def test_text_of_another_type_is_no_text(text: Any) -> None:
     reported = outcome(failing_with(text))[1]
