@@ -17,7 +17,7 @@ RunsvcError
 ├── OutcomeUnknown
 ├── ServerDraining
 ├── Overloaded
-│   └── OwnerFull · TooManyCalls · TooManyWaiting · TooManyWatches · RateExceeded
+│   └── OwnerFull · TooManyCalls · TooManyWatches · RateExceeded
 ├── CorruptRow
 ├── Unauthenticated · PermissionDenied
 └── StoreRefused · ListenRefused · FileRefused
@@ -189,13 +189,6 @@ class OwnerFull(Overloaded):
 @dataclass(eq=False)
 class TooManyCalls(Overloaded):
     """The server has {limit} calls under way, the most that it allows; try again later."""
-
-    limit: int
-
-
-@dataclass(eq=False)
-class TooManyWaiting(Overloaded):
-    """Your calls delay those of others, and {limit} of them wait already; make fewer at a time and try again later."""
 
     limit: int
 

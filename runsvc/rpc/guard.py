@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
@@ -12,14 +11,11 @@ import grpc
 from runsvc.auth.caller import caller_of
 from runsvc.auth.permissions import check_role, roles_of
 from runsvc.auth.principal import PLATFORM, Principal
-from runsvc.core.errors import ServerDraining, Unauthenticated
+from runsvc.core.errors import ServerDraining
 from runsvc.rpc import gc_schedule
 from runsvc.rpc.call_log import logged
 from runsvc.rpc.failures import FailureLog
-from runsvc.rpc.fairness import Fairness
-from runsvc.rpc.holds import Holds
 from runsvc.rpc.in_flight import InFlight
-from runsvc.rpc.limits import URGENT
 from runsvc.rpc.methods import nothing, parser, serializer
 from runsvc.rpc.reflection import until_quiet
 from runsvc.rpc.request_ids import RequestIds
@@ -32,14 +28,11 @@ if TYPE_CHECKING:
     from runsvc.auth.authenticator import Authenticator
     from runsvc.auth.permissions import Roles
     from runsvc.rpc.connections import Connections
-    from runsvc.rpc.fairness import Shares
     from runsvc.rpc.limits import Limits
     from runsvc.rpc.methods import Behavior, Handler
 
 #: Load balancers check health until the very end.
 _HEALTH: Final = "/grpc.health.v1.Health/"
-#: Waits for a run, which is no work.
-_CLAIM: Final = "/runsvc.v1.RunService/Claim"
 _OVERDUE: Final = "The deadline was over before the call began."
 
 
@@ -60,9 +53,6 @@ class Guard(grpc.GenericRpcHandler):
         untaken: Untaken | None = None,
         authenticator: Authenticator | None = None,
         limits: Limits | None = None,
-        holds: Holds | None = None,
-        shares: Shares | None = None,
-        now: Callable[[], float] = monotonic,
     ) -> None:
         self.in_flight = in_flight or InFlight()
         self._connections = connections
@@ -73,11 +63,6 @@ class Guard(grpc.GenericRpcHandler):
         self._untaken = untaken or Untaken()
         self._authenticator = authenticator
         self._limits = limits
-        self._holds = holds or Holds()
-        #: Of all calls but those that keep runs alive or end them, and of these.
-        self._fairness, self._urgent = (
-            Fairness(lambda: self.in_flight.arrived, self._holds, now, shares) for _ in range(2)
-        )
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: the generated code adds every method by name as well."""
@@ -123,7 +108,6 @@ class Guard(grpc.GenericRpcHandler):
         untaken = self._untaken
         in_flight, note_call, gc_calls = self.in_flight, self._connections.note_call, self._gc_calls
         authenticator, limits = self._authenticator, self._limits
-        fairness = self._urgent if method in URGENT else self._fairness
 
         async def call(request: bytes, context: Any) -> Any:
             in_flight.arrived += 1
@@ -132,7 +116,7 @@ class Guard(grpc.GenericRpcHandler):
             in_flight.active += 1
             in_flight.streams_arrived += is_stream
             in_flight.active_streams += is_stream
-            peer, party = context.peer(), None
+            peer = context.peer()
             note_call(peer)
             try:
                 if in_flight.is_draining:
@@ -152,12 +136,6 @@ class Guard(grpc.GenericRpcHandler):
                     await limits.admit(caller, method, context, is_stream=is_stream)
                 if untaken.by_connection:
                     untaken.check(peer)
-                if not is_stream and not fairness.may_start(caller.scope or peer):
-                    await fairness.turn(caller.scope or peer, context)
-                    if method == _CLAIM:
-                        fairness.end(caller.scope or peer)
-                    else:
-                        party = caller.scope or peer
                 answer = serialize(await behavior(parse(request), context, caller))
                 if answer is not None and len(answer) > SMALL:
                     if method in READS:
@@ -171,8 +149,6 @@ class Guard(grpc.GenericRpcHandler):
             finally:
                 in_flight.active -= 1
                 in_flight.active_streams -= is_stream
-                if party is not None:
-                    fairness.end(party)
                 # See _abort.
                 del context
 
@@ -194,8 +170,6 @@ class Guard(grpc.GenericRpcHandler):
         if _is_vanished(error, context):
             # A write failed because its client is gone: the transport treats it as any other cancelled call.
             raise asyncio.CancelledError from error
-        if isinstance(error, Unauthenticated) and not self._fairness.may_start(context.peer()):
-            await self._holds.hold(context)
         request_id = self._request_ids.of(context)
         status = to_status(error, request_id)
         self._failures.record(error, status.code, f"{method}, request {request_id}")

@@ -14,7 +14,6 @@ from runsvc.rpc.audit import Audit
 from runsvc.rpc.connections import Connections
 from runsvc.rpc.guard import Guard
 from runsvc.rpc.health import SERVICES, Health
-from runsvc.rpc.holds import Holds
 from runsvc.rpc.limits import Limits
 from runsvc.rpc.listen import bind_all
 from runsvc.rpc.run_servicer import RunServicer
@@ -101,7 +100,7 @@ class GrpcServer:
         self._in_flight = in_flight
         options = tuple(options)
         connections = _connections(dict(options), monotonic)
-        audit, holds = Audit(), Holds()
+        audit = Audit()
         guard = _guard(
             in_flight,
             connections,
@@ -109,8 +108,7 @@ class GrpcServer:
             AdminServicer(admin, audit),
             self._health,
             authenticator,
-            Limits(limits, in_flight, monotonic, holds) if limits and limits.any else None,
-            holds,
+            Limits(limits, in_flight, monotonic) if limits and limits.any else None,
             reflect=reflect,
         )
         self._server = grpc.aio.server(options=options)
@@ -161,11 +159,10 @@ def _guard(
     health: Health,
     authenticator: Authenticator | None,
     limits: Limits | None,
-    holds: Holds,
     *,
     reflect: bool,
 ) -> Guard:
-    guard = Guard(connections, in_flight, authenticator=authenticator, limits=limits, holds=holds)
+    guard = Guard(connections, in_flight, authenticator=authenticator, limits=limits)
     services: Any = guard
     # Their handlers take the caller as well.
     servicers: tuple[Any, Any] = (runs, admin)
