@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -114,14 +114,10 @@ def work(session: Session, assistants: Sequence[str], **options: Any) -> None:
     command = click.get_current_context().meta[_COMMAND]
     _check(command, assistants, any_assistant=options["any_assistant"])
     shown = WorkOutput()
-    log_lines = _LogLines(shown)
-    _log.addHandler(log_lines)
-    _log.setLevel(logging.INFO)
-    _log.propagate = False
     try:
-        asyncio.run(_work(session, command, assistants, shown, **options))
+        with _log_shown(shown):
+            asyncio.run(_work(session, command, assistants, shown, **options))
     finally:
-        _log.removeHandler(log_lines)
         shown.close()
 
 
@@ -153,7 +149,9 @@ async def _work(
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
         subjects = ", ".join(assistants) or "every assistant"
-        click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
+        with suppress(OSError):
+            # The reader of stderr may have gone.
+            click.echo(f"Worker {worker.worker_id} claims runs of {subjects}.", err=True)
         with _Signals(worker, perform.hurry.set, shown).installed():
             await worker.run()
     shown.line("Stopped.")
@@ -199,6 +197,21 @@ class _Signals:
             self._hurry()
             self._worker.stop(0)
             self._shown.line("Stopping at once.")
+
+
+@contextmanager
+def _log_shown(shown: WorkOutput) -> Iterator[None]:
+    """Show the worker's log during the block, and nowhere else."""
+    lines, level, propagates = _LogLines(shown), _log.level, _log.propagate
+    _log.addHandler(lines)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+    try:
+        yield
+    finally:
+        _log.removeHandler(lines)
+        _log.setLevel(level)
+        _log.propagate = propagates
 
 
 class _LogLines(logging.Handler):

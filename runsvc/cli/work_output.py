@@ -36,4 +36,8 @@ class WorkOutput(LogOutput):
             self._is_unread = monotonic() >= end
             await asyncio.sleep(0.01)
         self._is_unread = is_full
-        self.line(text)
+        if is_full:
+            # Not formatted first: a command that writes much must not wait for it.
+            self._count_dropped(1)
+        else:
+            self.line(text)

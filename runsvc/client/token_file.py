@@ -30,9 +30,15 @@ class TokenFile:
             self._last = self._read()
         except (OSError, ValueError) as failure:
             if self._last is None:
-                text = f"There is no token: {failure}"
-                raise RunError(StatusCode.UNAUTHENTICATED, message=text) from failure
+                raise RunError(
+                    StatusCode.UNAUTHENTICATED, message=self._cause(failure)
+                ) from failure
         return self._last
+
+    def _cause(self, failure: OSError | ValueError) -> str:
+        if isinstance(failure, OSError):
+            return f"Cannot read {self._path}: {failure.strerror}"
+        return f"There is no token: {failure}"
 
     def _read(self) -> str:
         token = self._path.read_text("utf-8").strip()

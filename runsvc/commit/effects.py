@@ -64,9 +64,11 @@ class Effects:
     def merge(self, staged: Staged) -> None:
         """Add the effects of a command that has succeeded."""
         self.time, self.revision = staged.time, staged.revision
-        self._forgotten = max(self._forgotten, staged.forgotten)
         self._keeps_time |= staged.keeps_time
-        self._attachments += staged.attachments
+        if staged.forgotten:
+            self._forgotten = max(self._forgotten, staged.forgotten)
+        if staged.attachments:
+            self._attachments += staged.attachments
         for limit in staged.limits:
             self._limits.append(limit)
             self.gates.change_limit(limit)
@@ -104,7 +106,8 @@ class Effects:
         run, encoded, creation, only_activity, result, before = saved
         previous_status = before.status if before else None
         growth = (run.status in ACTIVE) - (previous_status in ACTIVE)
-        self.owner_growth[run.owner] += (run.status in LIVE) - (previous_status in LIVE)
+        if live_growth := (run.status in LIVE) - (previous_status in LIVE):
+            self.owner_growth[run.owner] += live_growth
         if growth:
             self.growth[run.owner, run.thread_id] += growth
         if run.started_at is None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Pause after a pass, so that other commands come between two of them.
 INTERVAL: Final = timedelta(milliseconds=5)
+#: Seconds before a pass that failed is repeated.
+RETRY_PAUSE: Final = 0.25
 #: Where other servers write the store, all keys are searched so often, in seconds: a server may end before its passes.
 SHARED_WAIT: Final = 30.0
 
@@ -56,9 +58,10 @@ class Promotions:
         self._searches = False
         try:
             await self._writer.submit(Command(lambda tx: reconsider(tx, keys, searches=searches)))
-        except BaseException:
+        except Exception:
             self._keys.update(keys)
             self._searches |= searches
+            await asyncio.sleep(RETRY_PAUSE)
             raise
 
     async def _more(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,8 @@ class Shares:
     waiting: int = 300
     working: int = 32
     #: Calls that start in one turn, and the pause before the next one, in which the loop takes over arrivals.
-    batch: int = 12
-    pause: float = 0.002
+    batch: int = 6
+    pause: float = 0.001
     #: Longest time between two turns while calls keep arriving.
     longest_gap: float = 0.1
 
@@ -106,6 +107,8 @@ class Fairness:
             if turn.done() and not turn.cancelled():
                 # It was its turn, and the call ended in the same moment.
                 self.end(party)
+            else:
+                self._forget(party, queue, turn)
             raise
 
     def end(self, party: str) -> None:
@@ -114,6 +117,15 @@ class Fairness:
         if self._working[party] <= 0:
             del self._working[party]
         self._poll_soon()
+
+    def _forget(
+        self, party: str, queue: deque[asyncio.Future[None]], turn: asyncio.Future[None]
+    ) -> None:
+        with suppress(ValueError):
+            # Absent if its place was passed over meanwhile.
+            queue.remove(turn)
+        if not queue and self._waiting.get(party) is queue:
+            del self._waiting[party]
 
     def _poll_soon(self) -> None:
         if self._waiting and not self._is_polling:

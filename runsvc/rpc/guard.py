@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Load balancers check health until the very end.
 _HEALTH: Final = "/grpc.health.v1.Health/"
+#: Waits for a run, which is no work.
+_CLAIM: Final = "/runsvc.v1.RunService/Claim"
 _OVERDUE: Final = "The deadline was over before the call began."
 
 
@@ -152,7 +154,10 @@ class Guard(grpc.GenericRpcHandler):
                     untaken.check(peer)
                 if not is_stream and not fairness.may_start(caller.scope or peer):
                     await fairness.turn(caller.scope or peer, context)
-                    party = caller.scope or peer
+                    if method == _CLAIM:
+                        fairness.end(caller.scope or peer)
+                    else:
+                        party = caller.scope or peer
                 answer = serialize(await behavior(parse(request), context, caller))
                 if answer is not None and len(answer) > SMALL:
                     if method in READS:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,17 +27,15 @@ class StoreCase:
     name: str
     make: Callable[[Any], Store]
     durable: bool
-    #: The fixture that says where the store is: the argument of `make`.
-    place: str = "tmp_path"
+    #: True if `make` takes the URL of a database, and not a folder.
+    in_database: bool = False
 
 
 CASES = (
     # Not durable by design: the data ends with the process.
     StoreCase("memory", lambda _: MemoryStore(), durable=False),
     StoreCase("sqlite", lambda folder: SqliteStore(folder / "runs.db", CODEC), durable=True),
-    StoreCase(
-        "postgres", lambda url: PostgresStore(url, CODEC), durable=True, place="postgres_url"
-    ),
+    StoreCase("postgres", lambda url: PostgresStore(url, CODEC), durable=True, in_database=True),
 )
 DURABLE = tuple(case for case in CASES if case.durable)
 
@@ -47,8 +47,19 @@ def case(request: pytest.FixtureRequest) -> StoreCase:
 
 
 @pytest.fixture
-def place(case: StoreCase, request: pytest.FixtureRequest) -> object:
-    return request.getfixturevalue(case.place)
+def places(
+    case: StoreCase, request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], Path | str]:
+    """A function that returns the place of an empty store: the argument of the case's `make`."""
+    if case.in_database:
+        urls: Callable[[], str] = request.getfixturevalue("postgres_urls")
+        return urls
+    return lambda: Path(tempfile.mkdtemp(dir=tmp_path))
+
+
+@pytest.fixture
+def place(places: Callable[[], Path | str]) -> Path | str:
+    return places()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from tests.conformance.conftest import CASES
 from tests.conformance.driver import CODEC
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from runsvc.store.base import Store
@@ -71,8 +71,8 @@ class World:
 
 
 @asynccontextmanager
-async def world_of(case: StoreCase, folder: Path) -> AsyncIterator[World]:
-    store = case.make(folder)
+async def world_of(case: StoreCase, place: Path | str) -> AsyncIterator[World]:
+    store = case.make(place)
     await store.open()
     world = World(store)
     await world.hub.start()
@@ -225,11 +225,10 @@ class Owner:
 
 
 async def answers_of(
-    case: StoreCase, folder: Path, names: Sequence[str], seed: int
+    case: StoreCase, place: Path | str, names: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """The answers of owners that make their calls at the same time."""
-    await asyncio.to_thread(folder.mkdir)
-    async with world_of(case, folder) as world:
+    async with world_of(case, place) as world:
         owners = [Owner(world, name, seed + OWNERS.index(name)) for name in names]
         for _ in range(STEPS):
             await asyncio.gather(*(owner.step() for owner in owners))
@@ -241,11 +240,11 @@ async def answers_of(
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("seed", range(0, 40, 10))
 async def test_an_owner_gets_the_same_answers_as_if_it_were_alone(
-    case: StoreCase, tmp_path: Path, seed: int
+    case: StoreCase, places: Callable[[], Path | str], seed: int
 ) -> None:
-    together = await answers_of(case, tmp_path / "both", OWNERS, seed)
+    together = await answers_of(case, places(), OWNERS, seed)
     for name in OWNERS:
-        alone = await answers_of(case, tmp_path / name, (name,), seed)
+        alone = await answers_of(case, places(), (name,), seed)
         # One by one: the difference of two long lists takes minutes to print.
         for got, wanted in zip(together[name], alone[name], strict=True):
             assert got == wanted

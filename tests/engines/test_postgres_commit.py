@@ -97,8 +97,6 @@ async def test_a_commit_whose_answer_is_lost_succeeds(
 ) -> None:
     async with behind_a_proxy(postgres_url) as (proxy, store, driver):
         await asyncio.to_thread(creating, driver, "first")
-        store.writing.begin()
-        store.writing.rollback()
         with muted_at_commit(store, proxy):
             task = asyncio.create_task(asyncio.to_thread(creating, driver, "second"))
             await is_committed(operator, "second")

@@ -86,6 +86,7 @@ async def test_a_user_without_rights_is_refused(
     new_postgres_url: str, operator: psycopg.Connection[Any], schema: str
 ) -> None:
     operator.execute(f"CREATE ROLE {schema} LOGIN".encode())
+    operator.execute(f"GRANT USAGE ON SCHEMA {schema} TO {schema}".encode())
     try:
         url = new_postgres_url.replace("://runsvc@", f"://{schema}@")
         if url == new_postgres_url:
@@ -94,6 +95,7 @@ async def test_a_user_without_rights_is_refused(
         assert "permission denied" in message
         assert "grant the user of --db" in message
     finally:
+        operator.execute(f"DROP OWNED BY {schema}".encode())
         operator.execute(f"DROP ROLE {schema}".encode())
 
 
@@ -121,7 +123,6 @@ async def test_a_missing_database_is_refused(postgres: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://u:secret@h:p:q/d",
         "postgresql://u:secret@h/d?nonsense=1",
         "postgresql://u:secret@h/d?schema=No-Name",
         "postgresql://u:sec ret@[h/d",

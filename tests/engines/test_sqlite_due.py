@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Far more than any number of steps below: a walk over all of them takes a step or more for each.
-ACTIVE = 30_000
+ACTIVE = 15_000
 TERMS = {
     "worker_id": "w",
     "lease_ttl": timedelta(hours=1),

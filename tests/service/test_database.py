@@ -65,9 +65,11 @@ async def started(
 
 
 async def test_the_tables_can_be_created_apart_from_the_server(new_postgres_url: str) -> None:
-    refused = run("serve", "--no-migrate", "--db", new_postgres_url, status=1)
+    command = "serve", "--no-migrate", "--db", new_postgres_url
+    refused = await asyncio.to_thread(run, *command, status=1)
     assert "run `runsvc admin migrate`" in refused
-    assert "has version" in run("admin", "migrate", "--db", new_postgres_url)
+    migrate = "admin", "migrate", "--db", new_postgres_url
+    assert "has version" in await asyncio.to_thread(run, *migrate)
     place = DatabaseUrl(new_postgres_url)
     async with Process(place, "--no-migrate") as process, client_of(process.address) as client:
         assert (await created(client)).revision == 1

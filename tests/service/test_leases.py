@@ -209,10 +209,10 @@ async def test_a_heartbeat_after_the_end_is_refused(client: Client) -> None:
 async def test_the_run_of_a_killed_worker_ends(db: StorePlace) -> None:
     async with in_process(db) as client:
         # Long enough for a process to start on a busy machine.
-        run = await leased(client, ttl=4)
+        run = await leased(client, ttl=8)
         async with (
             watching(client, thread_id="t", after_revision=run.revision) as stream,
-            worker_process(client.address, run.run_id, 4) as worker,
+            worker_process(client.address, run.run_id, 8) as worker,
         ):
             renewed = run
             while renewed.lease.expires_at.ToSeconds() < run.lease.expires_at.ToSeconds() + 2:

@@ -383,10 +383,12 @@ async def test_delete_frees_the_request_id_and_a_late_report_does_not_restore_th
     assert not (await call(client, "Create", request_id="r", spec=spec)).replayed
 
 
-async def test_server_info_counts_runs_watchers_and_attachments(client: Client) -> None:
+async def test_server_info_counts_runs_watchers_and_attachments(
+    client: Client, engine: str
+) -> None:
     await created(client)
     info = await call(client, "GetServerInfo")
-    assert info.store_kind == "sqlite"
+    assert info.store_kind == {"sqlite": "sqlite", "postgres": "postgresql"}[engine]
     assert info.store_id
     assert (info.current_revision, info.oldest_revision, info.active_runs) == (1, 1, 1)
 

@@ -166,7 +166,7 @@ async def test_stderr_that_nobody_reads_holds_up_no_run(server: Client, is_open:
     try:
         if not is_open:
             os.close(reading)
-        async with working(server, script=f"seq 200000 >&2; {SCRIPT}", stderr=writing) as work:
+        async with working(server, script=f"seq 30000 >&2; {SCRIPT}", stderr=writing) as work:
             await in_status(server, run, SUCCESS)
             work.signal(signal.SIGTERM)
             assert await work.exit_status() == 0

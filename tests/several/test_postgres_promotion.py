@@ -16,7 +16,7 @@ from tests.support.cluster import cluster
 from tests.support.postgres_binaries import find
 from tests.support.postgres_keeper import Server
 from tests.support.postgres_replica import Replica, halt
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def pair(postgres: str) -> Iterator[tuple[Server, Replica]]:
         primary.stop()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 async def test_watches_end_and_start_again_after_the_last_changes_were_lost(
     pair: tuple[Server, Replica],
 ) -> None:
@@ -59,7 +59,7 @@ async def test_watches_end_and_start_again_after_the_last_changes_were_lost(
         replica.start_again()
         replica.promote()
         for client in two.clients:
-            await until(lambda client=client: _writes(client), 60)  # type: ignore[misc]
+            await until(lambda client=client: _writes(client))  # type: ignore[misc]
         # The revision of the lost change belongs to another one now.
         reasons = [await _end_of(stream) for stream in streams]
         assert reasons == ["REVISION_UNKNOWN"] * 2
@@ -80,7 +80,7 @@ async def _opened(stack: AsyncExitStack, client: Client) -> Any:
 async def _end_of(stream: Any) -> str:
     try:
         while True:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await stream.read()
     except grpc.aio.AioRpcError as error:
         return error_of(error).reason

@@ -21,7 +21,7 @@ from runsvc.store.postgres.schema import begin_store, migrations
 from tests.support.postgres_binaries import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _GIVEN = "RUNSVC_TEST_POSTGRES"
@@ -60,16 +60,31 @@ def _emptied(postgres: str) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def postgres_url(postgres: str, _emptied: list[str]) -> Iterator[str]:
-    """The URL of a schema that holds a new store. To create the tables for each test would take most of its time."""
-    schema = _emptied.pop() if _emptied else f"test_{uuid4().hex}"
-    yield url_of(postgres, schema)
+def postgres_urls(postgres: str, _emptied: list[str]) -> Iterator[Callable[[], str]]:
+    """A function that returns the URL of a schema that holds a new store.
+
+    The schemas are used again, since to create the tables for each test would take most of its time.
+    """
+    used: list[str] = []
+
+    def url() -> str:
+        used.append(_emptied.pop() if _emptied else f"test_{uuid4().hex}")
+        return url_of(postgres, used[-1])
+
+    yield url
     with psycopg.connect(postgres, autocommit=True) as connection:
-        if _is_current(connection, schema):
-            _empty(connection, schema)
-            _emptied.append(schema)
-        else:
-            _drop(connection, schema)
+        for schema in used:
+            if _is_current(connection, schema):
+                _empty(connection, schema)
+                _emptied.append(schema)
+            else:
+                _drop(connection, schema)
+
+
+@pytest.fixture
+def postgres_url(postgres_urls: Callable[[], str]) -> str:
+    """The URL of a schema that holds a new store."""
+    return postgres_urls()
 
 
 @pytest.fixture

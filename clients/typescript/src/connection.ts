@@ -1,6 +1,5 @@
 // The connection to the server, with deadlines and safe retries for unary calls.
 
-import { connect } from "node:net";
 import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import {
   Code,
@@ -11,22 +10,23 @@ import {
   type Transport,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pause } from "./backoff.js";
 import type { Credential } from "./credential.js";
 import { RunError } from "./errors.js";
 import { bearer, lostConnections, ownerOf, sentToken } from "./interceptors.js";
 import { Attempts, isRepeatable } from "./retry.js";
+import { Session } from "./session.js";
 import type { Settings } from "./settings.js";
+import { socketsOf } from "./sockets.js";
 import { Streams } from "./streams.js";
-import { TlsConnector } from "./tls.js";
 
 /** Detects a peer that stopped responding within about 40 seconds, also on an idle watch. */
 const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
 
 /** One HTTP/2 session, which is opened with the first call, and again after it was lost. */
 interface Line {
-  readonly session: Http2SessionManager;
+  readonly session: Session;
   readonly transport: Transport;
 }
 
@@ -143,11 +143,9 @@ export class Connection implements Transport {
   }
 }
 
-function lineOf({ baseUrl, socketPath, tls, credential, interceptors }: Settings): Line {
-  const socket = socketPath === undefined ? {} : { createConnection: () => connect(socketPath) };
-  const secure = tls && new TlsConnector(baseUrl, tls);
-  const encrypted = secure ? { createConnection: () => secure.connect() } : {};
-  const session = new Http2SessionManager(baseUrl, KEEPALIVE, { ...encrypted, ...socket });
+function lineOf(settings: Settings): Line {
+  const { baseUrl, credential, interceptors } = settings;
+  const session = new Session(baseUrl, KEEPALIVE, { createConnection: socketsOf(settings) });
   const every = [...interceptors, bearer(credential), lostConnections];
   return {
     session,

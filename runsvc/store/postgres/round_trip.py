@@ -17,7 +17,10 @@ def run_all(connection: Connection, statements: Statements) -> list[list[Row]]:
     if len(statements) == 1:
         return [run(connection, *statements[0])]
     cursors = []
-    with connection.pipeline():
+    with connection.pipeline() as pipeline:
+        # psycopg ends a pipeline with a Flush behind the Sync, and PostgreSQL disarms the limit of an idle transaction
+        # when it gets one. A server that stops would then keep the clock.
+        pipeline._exit_gen = pipeline._sync_gen  # type: ignore[method-assign]  # noqa: SLF001
         for text, parameters in statements:
             cursors.append(cursor := connection.cursor(binary=True))
             cursor.execute(text.encode(), parameters)

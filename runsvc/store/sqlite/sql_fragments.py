@@ -15,7 +15,7 @@ RECORD: Final = ", ".join(rows.RECORD)
 RUNS: Final = "runs CROSS JOIN activity USING (run_id)"
 IS_ACTIVE: Final = "status IN (1, 2)"
 #: The condition of the index on active and queued runs, which SQLite uses only for the very same condition.
-IS_LIVE: Final = "status IN (1, 2, 7)"
+IS_LIVE: Final = "(status IN (1, 2) OR status = 7)"
 NEWEST_FIRST: Final = "ORDER BY created_at DESC, run_id DESC"
 
 

@@ -123,6 +123,31 @@ async def test_tls_with_trusted_certificate(
     assert tokens(answering) == ["Bearer secret"] * 2
 
 
+def credentials_of(authority: trustme.CA) -> grpc.ServerCredentials:
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+    return grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain)])
+
+
+async def test_a_replaced_file_counts_for_the_next_call(
+    kind: Any, script: Script, tmp_path: Path
+) -> None:
+    file, authorities = tmp_path / "ca.pem", [trustme.CA() for _ in range(4)]
+    script.will("Get", *[pb.GetResponse(run=Run(run_id="r1"))] * 10)
+    authorities[0].cert_pem.write_to_path(str(file))
+    with scripted(script, credentials_of(authorities[0])) as target:
+        client = make_client(kind, target, tls_ca=file)
+        await client.get("r1")
+        file.write_text("-----BEGIN")
+        await client.get("r1")
+    async with client:
+        for authority in authorities[1:]:
+            authority.cert_pem.write_to_path(str(file))
+            with scripted(script, credentials_of(authority), target):
+                # A new channel: no call waits for the pause of the former one.
+                assert (await client.get("r1")).run_id == "r1"
+
+
 async def test_tls_with_untrusted_certificate(kind: Any, secure: str, answering: Script) -> None:
     other = trustme.CA().cert_pem.bytes()
     for certificates in (other, None):

@@ -127,6 +127,32 @@ async def test_progress_answer_reports_end_of_run(
         assert (first.final, last.final, last.progress) == (False, True, USED)
 
 
+class Panic(BaseException):
+    """A failure that is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_reported"),
+    [(RuntimeError("no"), True), (Panic(), True), (GeneratorExit(), True), (SystemExit(1), False)],
+    ids=["exception", "base exception", "generator", "exit"],
+)
+async def test_the_end_is_reported_for_longer_than_a_call_unless_the_program_is_stopped(
+    target: str, script: Script, failure: BaseException, is_reported: bool
+) -> None:
+    started_script(script, RUNNING)
+    script.will("Complete", *[GONE] * 7, pb.CompleteResponse(run=run("ERROR", 3)))
+    client = RunClient(target, token=None, tls_ca=None, timeout=0.6)
+
+    def work() -> None:
+        with client, client.execute(PENDING, worker_id=WORKER):
+            raise failure
+
+    with pytest.raises(type(failure)):
+        await asyncio.to_thread(work)
+    # The pauses before the last attempt are longer than the timeout of a call.
+    assert (len(requests(script, pb.CompleteRequest)) == 8) is is_reported
+
+
 async def test_work_continues_during_outage_longer_than_lease(client: Any, script: Script) -> None:
     started_script(script, RUNNING).will("Heartbeat", *[GONE] * 1_000)
     script.will("UpdateProgress", GONE)

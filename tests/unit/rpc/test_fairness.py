@@ -179,6 +179,20 @@ async def test_a_call_that_is_given_up_loses_its_turn() -> None:
     await end(call)
 
 
+async def test_calls_that_were_given_up_leave_room_in_the_queue() -> None:
+    scene = Scene(free=0, working=1, waiting=2)
+    scene.contend()
+    first = scene.call("a0")
+    await loop_turns()
+    for _ in range(5):
+        given_up = [scene.call(f"a{number}") for number in (1, 2)]
+        await loop_turns()
+        assert scene.fairness.waiting == 2
+        await end(*given_up)
+        assert scene.fairness.waiting == 0
+    await end(first)
+
+
 async def test_a_call_that_ends_in_the_moment_of_its_turn_leaves_its_room() -> None:
     scene = Scene(free=0, working=1)
     scene.contend()

@@ -9,8 +9,9 @@ CREATE TABLE runs_without_queue (
   revision INTEGER NOT NULL CHECK (revision > 0),
   created_at INTEGER NOT NULL,
   started_at INTEGER,
-  -- Present exactly when the status is terminal.
-  ended_at INTEGER CHECK ((ended_at IS NOT NULL) = (status NOT IN (1, 2, 7))),
+  -- Present exactly when the status is terminal. (SQLite makes a temporary table for an IN with three values or more,
+  -- at each change of a row, so no condition here has one.)
+  ended_at INTEGER CHECK ((ended_at IS NULL) = (status IN (1, 2) OR status = 7)),
   -- End of the timeout that applies to the present status.
   timeout_at INTEGER,
   superseded_by TEXT,
@@ -55,7 +56,8 @@ ALTER TABLE runs_without_queue RENAME TO runs;
 CREATE UNIQUE INDEX runs_by_request ON runs (owner, request_method, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX runs_by_thread ON runs (owner, thread_id, created_at, run_id);
 -- Active and queued runs.
-CREATE INDEX runs_live_by_thread ON runs (owner, thread_id, created_at, run_id) WHERE status IN (1, 2, 7);
+CREATE INDEX runs_live_by_thread ON runs (owner, thread_id, created_at, run_id)
+WHERE (status IN (1, 2) OR status = 7);
 CREATE INDEX runs_active_by_age ON runs (created_at) WHERE status IN (1, 2);
 CREATE INDEX runs_queued_by_age ON runs (created_at) WHERE status = 7;
 CREATE INDEX runs_by_superseder ON runs (superseded_by, revision) WHERE superseded_by IS NOT NULL;

@@ -68,7 +68,8 @@ final class Balancing {
 
     @Override
     protected int priority() {
-      // Below that of gRPC for Java, in case it resolves them one day. It must not be the default for other targets.
+      // Below that of gRPC for Java, in case it resolves them one day. It must not be the default
+      // for other targets.
       return 1;
     }
 
@@ -101,8 +102,7 @@ final class Balancing {
               "The target has the address '" + address + "'; use address:port");
         }
         servers.add(
-            new EquivalentAddressGroup(
-                new InetSocketAddress(server.getHost(), server.getPort())));
+            new EquivalentAddressGroup(new InetSocketAddress(server.getHost(), server.getPort())));
       }
       listener.onResult(
           ResolutionResult.newBuilder().setAddressesOrError(StatusOr.fromValue(servers)).build());

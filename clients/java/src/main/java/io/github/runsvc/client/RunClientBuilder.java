@@ -61,8 +61,7 @@ public final class RunClientBuilder {
    * Sets the server's address, such as {@code runs.internal:50051} or {@code
    * unix:/run/runsvc.sock}. With several servers, {@code dns:///runs.internal:50051} or {@code
    * ipv4:10.0.0.1:50051,10.0.0.2:50051} spreads calls and watches over those that serve. The
-   * variable is {@code RUNSVC_TARGET}, the default {@code
-   * 127.0.0.1:50051}.
+   * variable is {@code RUNSVC_TARGET}, the default {@code 127.0.0.1:50051}.
    */
   public RunClientBuilder target(String target) {
     this.target = target == null ? DEFAULT_TARGET : target;
@@ -101,8 +100,8 @@ public final class RunClientBuilder {
 
   /**
    * Encrypts the connection, and sets a PEM file of trusted certificate authorities. It is read
-   * again for new connections when it has changed. The variable
-   * is {@code RUNSVC_TLS_CA}; by default the connection is plain text.
+   * again for new connections when it has changed. The variable is {@code RUNSVC_TLS_CA}; by
+   * default the connection is plain text.
    */
   public RunClientBuilder tlsCa(Path tlsCa) {
     this.tlsCa = tlsCa == null ? null : tlsCa.toFile();
@@ -111,8 +110,8 @@ public final class RunClientBuilder {
 
   /**
    * Encrypts the connection, and sets PEM files of the client's certificate chain and of its key,
-   * which is in the format PKCS #8. They are read again likewise. The variables are {@code RUNSVC_TLS_CERT} and {@code
-   * RUNSVC_TLS_KEY}. Null for both sets none.
+   * which is in the format PKCS #8. They are read again likewise. The variables are {@code
+   * RUNSVC_TLS_CERT} and {@code RUNSVC_TLS_KEY}. Null for both sets none.
    */
   public RunClientBuilder tlsCertificate(Path certificate, Path key) {
     tlsCertificate = certificate == null ? null : certificate.toFile();

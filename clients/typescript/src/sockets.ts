@@ -1,14 +1,30 @@
-// The connections with TLS.
+// The sockets of the connections.
 
-import { isIP } from "node:net";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
-import type { TlsSettings } from "./settings.js";
+import type { Settings, TlsSettings } from "./settings.js";
+
+/** Returns a function that makes the sockets of a client. */
+export function socketsOf({ baseUrl, socketPath, tls }: Settings): () => Socket {
+  if (tls) {
+    const connector = new TlsConnector(baseUrl, tls);
+    return () => connector.connect();
+  }
+  const { hostname, port } = new URL(baseUrl);
+  const address =
+    socketPath === undefined ? { host: hostOf(hostname), port: Number(port || 80) } : { path: socketPath };
+  return () => connectPlain(address);
+}
+
+function hostOf(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
 
 /**
  * Makes connections with TLS. The certificates are read again for each, so that replaced files take effect. While they
  * cannot be used, such as between two moves, the last ones are.
  */
-export class TlsConnector {
+class TlsConnector {
   readonly #url: URL;
   readonly #read: () => TlsSettings;
   #last: SecureContext | undefined;
@@ -19,7 +35,7 @@ export class TlsConnector {
   }
 
   connect(): TLSSocket {
-    const host = this.#url.hostname.replace(/^\[|\]$/g, "");
+    const host = hostOf(this.#url.hostname);
     return connect({
       host,
       port: Number(this.#url.port || 443),
