@@ -34,6 +34,15 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "log_min_messages": "warning",
 }
+#: Becomes another user, and then a program.
+_AS_USER = """
+import os, pwd, sys
+user = pwd.getpwnam(sys.argv[1])
+os.setgroups([])
+os.setgid(user.pw_gid)
+os.setuid(user.pw_uid)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 #: Attempts with another port.
 _ATTEMPTS = 5
 _START = 60.0
@@ -84,16 +93,18 @@ class Server:
 
     def _run(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.defpath, "LANG": "C", "HOME": str(self.folder)}
+        command = [self._bin / program, *arguments]
+        if self._user is not None:
+            # Popen(user=…) forks in a way that a process with open gRPC channels does not survive.
+            command = [sys.executable, "-c", _AS_USER, self._user, *command]
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(
-                [self._bin / program, *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
                 cwd=self.folder,
-                user=self._user,
-                extra_groups=None if self._user is None else [],
             )
 
 
