@@ -17,7 +17,7 @@ RunsvcError
 ├── OutcomeUnknown
 ├── ServerDraining
 ├── Overloaded
-│   └── OwnerFull · TooManyCalls · TooManyWatches · RateExceeded
+│   └── OwnerFull · TooManyCalls · TooManyWaiting · TooManyWatches · RateExceeded
 ├── CorruptRow
 ├── Unauthenticated · PermissionDenied
 └── StoreRefused · ListenRefused · FileRefused

@@ -255,6 +255,7 @@ def _has_common_columns_only(run: Run) -> bool:
     """True if the CHANGING columns after claim_id are all NULL."""
     return (
         run.cancellation is None
+        and run.superseded_by is None
         and run.not_before is None
         and (run.worker_id is None or run.status is not RunStatus.PENDING)
     )

@@ -124,11 +124,11 @@ async def test_page_ends_with_the_record_that_exceeds_max_bytes(
 
 async def test_page_counts_bytes_from_its_own_start(store: Store, driver: Driver) -> None:
     runs = created(driver, 3)
-    (newest, *_) = await store.reading.page(
-        PageQuery(owner="o", thread_id="t", limit=1, max_bytes=0)
+    newest, second, _ = await store.reading.page(
+        PageQuery(owner="o", thread_id="t", limit=3, max_bytes=1 << 20)
     )
     after = PageKey(newest.created_at, newest.run_id)
-    assert await page(store, after=after, max_bytes=newest.size) == runs[1:]
+    assert await page(store, after=after, max_bytes=second.size) == runs[1:]
 
 
 async def test_a_run_is_read_together_with_the_runs_that_it_displaced(

@@ -64,10 +64,14 @@ async def started(
     )
 
 
-async def test_the_tables_can_be_created_apart_from_the_server(new_postgres_url: str) -> None:
-    command = "serve", "--no-migrate", "--db", new_postgres_url
-    refused = await asyncio.to_thread(run, *command, status=1)
+def test_without_migration_a_server_refuses_a_database_without_tables(
+    new_postgres_url: str,
+) -> None:
+    refused = run("serve", "--no-migrate", "--db", new_postgres_url, status=1)
     assert "run `runsvc admin migrate`" in refused
+
+
+async def test_the_tables_can_be_created_apart_from_the_server(new_postgres_url: str) -> None:
     migrate = "admin", "migrate", "--db", new_postgres_url
     assert "has version" in await asyncio.to_thread(run, *migrate)
     place = DatabaseUrl(new_postgres_url)

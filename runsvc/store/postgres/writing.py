@@ -100,7 +100,7 @@ class PostgresWriting:
         self._head: _Head | None = None
         self._changes: Changes | None = None
         self._back_off = BackOff()
-        self.queue = PostgresQueue(lambda text, values: run(self._connected(), text, values))
+        self.queue = PostgresQueue(self._read)
 
     def open(self, connection: Connection, store_id: str) -> None:
         """Use a connection to a store whose schema is current."""
@@ -136,6 +136,10 @@ class PostgresWriting:
     @_recovering
     def load(self, queries: Collection[Query | Count]) -> Loaded:
         return Loading(self._connected()).load(queries)
+
+    @_recovering
+    def _read(self, text: str, parameters: Sequence[Any]) -> list[Row]:
+        return run(self._connected(), text, parameters)
 
     def save(self, changes: Changes) -> None:
         # Sent with the commit.

@@ -87,7 +87,8 @@ def test_a_certificate_has_its_key_and_an_authority(tmp_path: Path) -> None:
     cert.write_bytes(b"CERT")
     key.write_bytes(b"KEY")
     pair = Settings.of(None, None, b"CA", None, cert, key)
-    assert pair.tls == {"tls_ca": b"CA", "tls_cert": b"CERT", "tls_key": b"KEY"}
+    assert pair.tls == {"tls_ca": b"CA", "tls_cert": cert, "tls_key": key}
+    assert pair.identity == (b"CERT", b"KEY")
     assert "KEY" not in repr(pair)
     with pytest.raises(ValueError, match="need each other"):
         Settings.of(None, None, b"CA", None, cert, None)
