@@ -145,7 +145,7 @@ async def test_a_database_that_cannot_be_used_ends_the_script(postgres: str) -> 
 
 
 @pytest.mark.skipif(not CAN_START, reason="needs Debian's package postgresql")
-async def test_without_a_database_a_temporary_one_is_started_and_removed() -> None:
+async def test_without_a_url_a_temporary_one_is_started_and_removed() -> None:
     async with deployed("", three_ports()) as script:
         folder = (await script.read_to("starts in (.*)[.]$")).group(1)
         target = (await script.read_to("RUNSVC_TARGET=(ipv4:.*)")).group(1)
