@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sqlite3
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 from runsvc.cli import main
 from runsvc.database_url import DatabaseUrl
 from runsvc.store.contents import TABLES
+from runsvc.store.postgres import migrate
 from tests.support.calls import (
     DELETED,
     RUNNING,
@@ -206,3 +209,31 @@ def is_empty(url: str) -> bool:
         if fetch("SELECT to_regclass('runs')") == [(None,)]:
             return True
         return fetch("SELECT count(*) FROM runs") == [(0,)]
+
+
+async def test_an_interrupted_copy_leaves_the_database_as_it_was(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    db = tmp_path / "runs.db"
+    await asyncio.to_thread(fill, db, 1_000)
+    with opened(DatabaseUrl(postgres_url)) as database:
+        await asyncio.to_thread(migrate, postgres_url)
+        # The copy waits for this lock, in the middle of its transaction.
+        database("BEGIN")
+        database("LOCK TABLE log IN SHARE MODE")
+        copying = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runsvc.cli", "admin", "copy"),
+            *("--from", str(db), "--to", postgres_url),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert copying.stderr is not None
+        line = await copying.stderr.readline()
+        while b"activity: 1,000" not in line:
+            line = await copying.stderr.readline()
+            assert line
+        copying.send_signal(signal.SIGINT)
+        _, output = await copying.communicate()
+        assert "Traceback" not in output.decode()
+        database("ROLLBACK")
+    assert is_empty(postgres_url)
+    await asyncio.to_thread(admin_copy, "--from", db, "--to", postgres_url)

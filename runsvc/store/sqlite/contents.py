@@ -40,7 +40,8 @@ class SqliteContents:
 
     def rows(self, table: Table) -> Iterator[Row]:
         columns = ", ".join(table.columns)
-        yield from self._connection.execute(
+        # Not `yield from`: a generator that outlives the connection would fail when it is closed.
+        return self._connection.execute(
             f"SELECT {columns} FROM {table.name} ORDER BY {table.columns[0]}"
         )
 
