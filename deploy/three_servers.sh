@@ -21,6 +21,10 @@ folder=
 as_postgres=()
 stop_database=()
 
+is_open() {
+  (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null
+}
+
 # Runs until the end of the script.
 keep() {
   local stopping=
@@ -73,6 +77,12 @@ trap stop EXIT
 trap 'stop; kill -INT $$' INT
 trap 'stop; kill -TERM $$' TERM
 
+for each in "${ports[@]}"; do
+  if is_open "$each"; then
+    echo "Another program uses port $each: name another PORT." >&2
+    exit 1
+  fi
+done
 [[ -n $db ]] || start_database
 # Refuses a database that cannot be used, before the servers do so again and again.
 RUNSVC_SERVE_DB=$db "$runsvc" admin migrate
@@ -81,7 +91,7 @@ for each in "${ports[@]}"; do
   servers+=("$!")
 done
 for each in "${ports[@]}"; do
-  until (exec 3<> "/dev/tcp/127.0.0.1/$each") 2> /dev/null; do
+  until is_open "$each"; do
     sleep 0.1
   done
 done

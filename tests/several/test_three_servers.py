@@ -144,6 +144,14 @@ async def test_a_database_that_cannot_be_used_ends_the_script(postgres: str) -> 
         assert await script.ended() == 1
 
 
+async def test_a_port_in_use_ends_the_script(postgres_url: str) -> None:
+    port = three_ports()
+    with socket.create_server(("127.0.0.1", int(port) + 2)):
+        async with deployed(postgres_url, port) as script:
+            await script.read_to(f"uses port {int(port) + 2}: name another")
+            assert await script.ended() == 1
+
+
 @pytest.mark.skipif(not CAN_START, reason="needs Debian's package postgresql")
 async def test_without_a_url_a_temporary_one_is_started_and_removed() -> None:
     async with deployed("", three_ports()) as script:
