@@ -39,6 +39,7 @@ from runsvc.rpc.server import OPTIONS, GrpcServer
 from runsvc.sharing import Sharing
 from runsvc.stop_signals import StopSignals
 from runsvc.store.sqlite import SqliteStore, copies
+from runsvc.store.sqlite.contents import locked_contents
 from runsvc.timekeeper import Timekeeper
 from runsvc.usecases.admin import Admin
 from runsvc.usecases.dispatch import Dispatch
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from runsvc.rpc.server import Option
     from runsvc.settings import Settings
     from runsvc.store.base import Store
+    from runsvc.store.contents import Copied, Progress
     from runsvc.watch.tail import Tail
 
 #: The part of its pause by which a job of one of several servers is earlier or later than those of the others.
@@ -136,6 +138,23 @@ def migrate(db: Path | DatabaseUrl) -> int:
         )
     version: int = _postgres(db).migrate(db.url)
     return version
+
+
+def copy(source: Path | DatabaseUrl, target: Path | DatabaseUrl, progress: Progress) -> Copied:
+    """Copy a file, which no server may use, into an empty database. StoreRefused, StoreUnavailable."""
+    if isinstance(source, DatabaseUrl):
+        raise StoreRefused(
+            str(source), "it is a database, and --from names a file: use pg_dump and pg_restore"
+        )
+    if not isinstance(target, DatabaseUrl):
+        raise StoreRefused(
+            str(target),
+            "it is a file, and --to names a database: use `runsvc admin backup` to copy a file",
+        )
+    engine = _postgres(target)
+    with locked_contents(source) as contents:
+        copied: Copied = engine.copy_into(target.url, contents, progress)
+        return copied
 
 
 def _postgres(db: DatabaseUrl) -> ModuleType:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from runsvc.cli import render
 from runsvc.cli.copies import backup, migrate, restore
+from runsvc.cli.copy_command import copy
 from runsvc.cli.groups import CommandGroup
 from runsvc.cli.limits import limits
 from runsvc.cli.reconcile import reconcile
@@ -22,6 +23,7 @@ def admin() -> None:
 admin.add_command(backup)
 admin.add_command(restore)
 admin.add_command(migrate)
+admin.add_command(copy)
 admin.add_command(reconcile)
 admin.add_command(limits)
 

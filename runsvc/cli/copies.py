@@ -38,7 +38,7 @@ def backup(file: Path, db: Path | DatabaseUrl) -> None:
     Example:
       runsvc admin backup backup.db --db /var/lib/runsvc/runs.db
     """
-    _run("back_up", db, file)
+    run_on_store("back_up", db, file)
     click.echo(f"Wrote {file}, a copy of {db}.")
 
 
@@ -52,7 +52,7 @@ def restore(backup: Path, db: Path | DatabaseUrl) -> None:
     Example:
       runsvc admin restore backup.db /var/lib/runsvc/runs.db
     """
-    _run("restore", backup, db)
+    run_on_store("restore", backup, db)
     click.echo(f"Restored {db} from {backup}. Start the server.")
 
 
@@ -72,11 +72,12 @@ def migrate(db: Path | DatabaseUrl) -> None:
     Example:
       runsvc admin migrate --db postgresql://owner@db.example/runsvc
     """
-    version = _run("migrate", db)
+    version = run_on_store("migrate", db)
     click.echo(f"{db} has version {version} of the schema.")
 
 
-def _run(name: str, *arguments: Path | DatabaseUrl) -> Any:
+def run_on_store(name: str, *arguments: Any) -> Any:
+    """Call a function of the server, and turn its errors into those of a command."""
     try:
         function: Callable[..., Any] = getattr(_server(), name)
         return function(*arguments)

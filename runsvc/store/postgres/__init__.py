@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runsvc.store.postgres import schema
 from runsvc.store.postgres.connection import connect_writer
 from runsvc.store.postgres.failures import refusing
+from runsvc.store.postgres.intake import copy_into
 from runsvc.store.postgres.place import place
 from runsvc.store.postgres.pool import Pool
 from runsvc.store.postgres.reading import PostgresReading
@@ -18,6 +19,9 @@ from runsvc.timekeeper import Timekeeper
 if TYPE_CHECKING:
     from runsvc.store.base import Codec
     from runsvc.store.shared import SharedLog
+
+
+__all__ = ["PostgresStore", "copy_into", "migrate"]
 
 
 class PostgresStore:

@@ -34,7 +34,7 @@ _BESIDE: Final = ("-wal", "-shm", "-journal")
 
 def backup(db: Path, target: Path) -> None:
     """Write a consistent copy of a store, which a server may serve, to a new file. StoreRefused, StoreUnavailable."""
-    db, target = _existing(db), resolved(target)
+    db, target = existing(db), resolved(target)
     check_usable(target)
     if target.exists():
         raise StoreRefused(str(target), "it exists already: name a new file")
@@ -45,7 +45,7 @@ def backup(db: Path, target: Path) -> None:
 
 def restore(source: Path, db: Path) -> None:
     """Replace a store, which no server may use, by a copy of a backup. StoreRefused, StoreUnavailable."""
-    source, db = _existing(source), resolved(db)
+    source, db = existing(source), resolved(db)
     check_usable(db)
     check_header(db)
     if source == db:
@@ -69,7 +69,8 @@ def restore(source: Path, db: Path) -> None:
         lock.release()
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """The path of a store's file without symbolic links. StoreRefused if there is none."""
     path = resolved(path)
     if not path.is_file():
         raise StoreRefused(str(path), "it does not exist: name the file of a store")

@@ -84,6 +84,18 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def check_current(connection: sqlite3.Connection, path: Path) -> None:
+    """StoreRefused unless the file has the current schema. The file is not changed."""
+    check_version(connection, path)
+    version, known = _version(connection, path), len(_migrations())
+    if version < known:
+        raise StoreRefused(
+            str(path),
+            f"an older runsvc wrote it (schema {version}, this one needs {known}): "
+            "start `runsvc serve` of this release on it once, which migrates it, and stop that server",
+        )
+
+
 def migrate(
     connection: sqlite3.Connection, path: Path, codec: Codec, *, is_copy: bool = False
 ) -> None:
