@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytest_plugins = ["tests.support.postgres", "tests.support.shared_stores"]
 
@@ -22,3 +28,12 @@ def _do_nothing(*_: object) -> None:
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _do_nothing)
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Undo a change of the level of the log: commands in the test's process set it."""
+    log = logging.getLogger("runsvc")
+    level = log.level
+    yield
+    log.setLevel(level)

@@ -135,7 +135,7 @@ async def test_an_attached_watch_of_a_terminal_run_is_an_ordinary_watch(client: 
 
 
 async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(db: StorePlace) -> None:
-    async with in_process(db, attach_grace=0.0) as client:
+    async with in_process(db, attach_grace=0.0, reconnect_grace=10.0) as client:
         lost, resumed = await created(client, "lost"), await created(client, "resumed")
         left_open: list[Any] = []
         for run in (lost, resumed):
@@ -143,8 +143,8 @@ async def test_a_drain_cancels_no_run_and_leaves_clients_time_to_return(db: Stor
             request = run_service_pb2.StreamStatusRequest(run_id=run.run_id, attach=True)
             left_open.append(client.runs.StreamStatus(request))
             await left_open[-1].read()
-    async with in_process(db, attach_grace=0.0) as client:
-        # The clients have a minute, so both runs continue.
+    async with in_process(db, attach_grace=0.0, reconnect_grace=10.0) as client:
+        # The clients have time to return, so both runs continue.
         await past_the_grace_period(client)
         assert await status(client, lost) == await status(client, resumed) == PENDING
     async with (
