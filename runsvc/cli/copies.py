@@ -77,21 +77,12 @@ def migrate(db: Path | DatabaseUrl) -> None:
 
 
 def run_on_store(name: str, *arguments: Any) -> Any:
-    """Call a function of the server, and turn its errors into those of a command."""
+    """Call a function of `runsvc.engines`, and turn its errors into those of a command."""
+    # Most commands do without the engines, and start faster.
+    from runsvc import engines
+
+    function: Callable[..., Any] = getattr(engines, name)
     try:
-        function: Callable[..., Any] = getattr(_server(), name)
         return function(*arguments)
     except (RunsvcError, OSError) as error:
         raise click.ClickException(clean(str(error))) from error
-
-
-def _server() -> Any:
-    """Import the server here only: an installation of the client lacks it."""
-    try:
-        from runsvc import service
-    except ImportError as missing:
-        raise click.ClickException(
-            f"The server is not installed ({missing}). Install it with: "
-            "pip install '/path/to/runsvc[server]'"
-        ) from missing
-    return service

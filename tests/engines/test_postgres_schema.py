@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from runsvc import service
+from runsvc import engines
 from runsvc.core.errors import StoreRefused, StoreUnavailable
 from runsvc.database_url import DatabaseUrl
 from runsvc.settings import Settings
@@ -67,7 +67,7 @@ async def test_a_newer_schema_is_refused(
 
 async def test_without_migration_an_old_schema_is_refused(new_postgres_url: str) -> None:
     assert "run `runsvc admin migrate`" in await refusal(new_postgres_url, migrate=False)
-    assert service.migrate(DatabaseUrl(new_postgres_url)) == VERSION
+    assert engines.migrate(DatabaseUrl(new_postgres_url)) == VERSION
     store = PostgresStore(new_postgres_url, CODEC, migrate=False)
     await store.open()
     await store.close()
@@ -156,4 +156,4 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     settings = Settings(db=DatabaseUrl("postgresql://u:secret@h/d"))
     with pytest.raises(StoreRefused, match=r"pip install '/path/to/runsvc\[server,postgres\]'"):
-        service.open_store(settings, Timekeeper())
+        engines.open_store(settings, Timekeeper())
