@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from runsvc.auth.principal import Principal, Role, conflict, is_name
+from runsvc.auth.principal import Principal, Role, Standing, conflict, is_name
 from runsvc.core.errors import FileRefused
 from runsvc.reloaded import mode_of
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 K = TypeVar("K")
+
+#: Name, owner and roles: a principal, whatever its credential.
+Identity = tuple[str, str | None, frozenset[Role]]
 
 _FORM: Final = "write it as NAME OWNER ROLES CREDENTIAL, or with expires=TIME behind it"
 _EXPIRES: Final = "expires="
@@ -43,24 +47,37 @@ def parse(path: Path, content: bytes, via: str) -> Iterator[Line]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise FileRefused(str(path), "it is not UTF-8") from error
+    standings: dict[Identity, Standing] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if words and not words[0].startswith("#"):
-            yield _line(f"{path}:{number}", words, via)
+            found = _line(f"{path}:{number}", words, via)
+            identity = _identity(found.principal)
+            standing = standings.setdefault(identity, found.principal.standing)
+            yield found._replace(principal=replace(found.principal, standing=standing))
 
 
 def carried_over(before: Mapping[K, Principal], after: Mapping[K, Principal]) -> dict[K, Principal]:
-    """The principals of a changed file, by credential. Those of lines that it no longer has are withdrawn.
+    """The principals of a changed file, by credential. Those that no line names any more are withdrawn.
 
-    A line that has not changed keeps its principal, which serves the open streams of the credential as well.
+    A line that has not changed keeps its principal. A new line of a known principal shares its standing, so that the
+    streams of an old credential go on after a rotation.
     """
-    for key, principal in before.items():
-        if after.get(key) != principal:
-            principal.standing.is_withdrawn = True
-    return {
-        key: before[key] if before.get(key) == principal else principal
+    known = {_identity(each): each.standing for each in before.values()}
+    carried = {
+        key: before[key]
+        if before.get(key) == principal
+        else replace(principal, standing=known.get(_identity(principal), principal.standing))
         for key, principal in after.items()
     }
+    named = {_identity(each) for each in carried.values()}
+    for principal in before.values():
+        principal.standing.is_withdrawn = _identity(principal) not in named
+    return carried
+
+
+def _identity(principal: Principal) -> Identity:
+    return principal.name, principal.owner, principal.roles
 
 
 def form(principal: Principal, credential: str) -> str:

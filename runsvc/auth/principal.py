@@ -26,7 +26,7 @@ class Role(Enum):
 
 
 class Standing:
-    """Whether a credential still counts. A principal shares it with its copies."""
+    """Whether a principal is still listed. Its credentials share it."""
 
     __slots__ = ("is_withdrawn",)
 
@@ -46,7 +46,7 @@ class Principal:
     expires_at: datetime | None = None
     #: The method that proved it: "token", "jwt" or "certificate"; empty without authentication.
     via: str = ""
-    #: Changes when the credential's line is removed or changed.
+    #: Changes when no line names the principal any more.
     standing: Standing = field(default_factory=Standing, compare=False, repr=False)
 
 

@@ -94,7 +94,7 @@ async def read_on(stream: Any) -> None:
         await stream.read()
 
 
-async def test_a_watch_ends_once_the_line_of_its_token_is_removed(
+async def test_a_watch_ends_once_its_principal_is_removed_and_not_by_a_rotation(
     address: str, tokens: Path
 ) -> None:
     request = StreamStatusRequest(all=AllRuns(), heartbeat_interval=timedelta(seconds=1))
@@ -105,10 +105,12 @@ async def test_a_watch_ends_once_the_line_of_its_token_is_removed(
             metadata = (("authorization", f"Bearer {token}"),)
             return stub.StreamStatus(request, metadata=metadata, timeout=60)
 
-        removed, kept = watch("one"), watch("two")
+        write_tokens(tokens, {"left": service("gone"), "two": service("gw")})
+        await until(lambda: passes(address, "left"))
+        removed, kept = watch("left"), watch("two")
         for each in (removed, kept):
             assert (await each.read()).store_id
-        write_tokens(tokens, {"two": service("gw"), "three": service("gw")})
+        write_tokens(tokens, {"three": service("gw")})
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await read_on(removed)
         assert error_of(caught.value).reason == "UNAUTHENTICATED"

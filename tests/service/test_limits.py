@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from runsvc.client import error_of
-from runsvc.rpc import server
+from runsvc.rpc import limits
 from runsvc.rpc.holds import Holds
 from runsvc.rpc.server import OPTIONS
 from runsvc.usecases.manager import RunManager
@@ -95,7 +95,7 @@ async def test_a_refusal_arrives_before_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than the deadline: a refusal that does not consider it would come too late.
-    monkeypatch.setattr(server, "Holds", lambda: Holds(60.0))
+    monkeypatch.setattr(limits, "Holds", lambda: Holds(60.0))
     async with in_process(tmp_path / "runs.db", max_rate_per_owner=1) as client:
         calls = of(client, "a")
         made = [error_in(calls.HasInflight(ASK, timeout=3)) for _ in range(10)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,7 +72,7 @@ async def test_a_change_takes_effect_also_for_tokens_that_were_seen(path: Path) 
     assert [found(file, each) for each in ("one", "two", "three")] == [None, GATEWAY, None]
 
 
-async def test_a_removed_or_changed_line_withdraws_its_principal_and_no_other(path: Path) -> None:
+async def test_a_principal_that_no_line_names_is_withdrawn_and_no_other(path: Path) -> None:
     write(path, line(ALICE, "one") + line(GATEWAY, "two") + line(ALICE, "three"))
     file = TokenFile(path)
     one, two, three = (found(file, each) for each in ("one", "two", "three"))
@@ -82,12 +83,16 @@ async def test_a_removed_or_changed_line_withdraws_its_principal_and_no_other(pa
     await file.reload()
     assert [each.standing.is_withdrawn for each in (one, two, three)] == [True, False, True]
     assert found(file, "two") is two
-    # Also by a later change.
-    write(path, line(GATEWAY, "one"))
+    # A rotation withdraws nothing.
+    write(path, line(GATEWAY, "four"))
     await file.reload()
-    assert two.standing.is_withdrawn
+    assert caller_of(two, ()).credential_left() == inf
+    assert found(file, "two") is None
+    # The principal itself is gone.
+    write(path, line(ALICE, "five"))
+    await file.reload()
     assert caller_of(two, ()).credential_left() == 0.0
-    new = found(file, "one")
+    new = found(file, "five")
     assert new is not None
     assert not new.standing.is_withdrawn
 
