@@ -25,16 +25,16 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def wait_for_line(self, start: str) -> str:
-        """Read the output up to a line that begins with `start`, and return that line."""
+    async def wait_for_line(self, part: str) -> str:
+        """Read the output up to a line that contains `part`, and return that line."""
         assert self._process.stdout is not None
         output: list[str] = []
         async with asyncio.timeout(PATIENCE):
             async for line in self._process.stdout:
                 output.append(line.decode())
-                if output[-1].startswith(start):
+                if part in output[-1]:
                     return output[-1].strip()
-        raise AssertionError(f"no line begins with {start!r}: {''.join(output)}")
+        raise AssertionError(f"no line contains {part!r}: {''.join(output)}")
 
     async def read_lines(self) -> list[str]:
         """Return the rest of the output."""

@@ -66,7 +66,7 @@ async def a_fence_stops_the_work_without_a_server(env: Environment) -> None:
     server = await env.serve_process()
     a = await env.driver()
     run_id = await run_of(a)
-    await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=2_000, fence=True)
+    await a.do("work", k=1, run_id=run_id, worker_id="w1", lease_ttl_ms=5_000, fence=True)
     await server.kill()
 
     async def has_stopped() -> bool:
