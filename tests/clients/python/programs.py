@@ -65,8 +65,6 @@ async def running(target: str, *command: str) -> AsyncIterator[Program]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=os.environ | {"RUNSVC_TARGET": target},
-        # The test process may ignore SIGINT, for instance under nohup.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield Program(process)
