@@ -10,7 +10,8 @@ import click
 from runsvc.database_url import DatabaseUrl
 
 
-class StorePlace(click.ParamType["Path | DatabaseUrl"]):
+# ParamType is generic only since click 8.2, so no type argument is given.
+class StorePlace(click.ParamType):  # type: ignore[type-arg]
     """The path of a file, or the URL of a database."""
 
     name = "store"

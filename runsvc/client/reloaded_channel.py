@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -70,7 +71,31 @@ class _Present:
             return [each for each in (self._present, self._former) if each is not None]
 
 
-class ReloadedChannel(grpc.Channel):
+class _Methods(ABC):
+    """The methods of a channel that follows its files."""
+
+    @abstractmethod
+    def _present(self) -> Any:
+        """Return the present channel."""
+
+    def unary_unary(self, *arguments: Any, **more: Any) -> Any:
+        """Return a method."""
+        return _Method(self._present, "unary_unary", arguments, more)
+
+    def unary_stream(self, *arguments: Any, **more: Any) -> Any:
+        """Return a method."""
+        return _Method(self._present, "unary_stream", arguments, more)
+
+    def stream_unary(self, *arguments: Any, **more: Any) -> Any:
+        """Return a method."""
+        return _Method(self._present, "stream_unary", arguments, more)
+
+    def stream_stream(self, *arguments: Any, **more: Any) -> Any:
+        """Return a method."""
+        return _Method(self._present, "stream_stream", arguments, more)
+
+
+class ReloadedChannel(_Methods, grpc.Channel):
     """A channel for threads that follows its files."""
 
     def __init__(self, connect: Callable[[], grpc.Channel], files: TlsFiles) -> None:
@@ -92,22 +117,6 @@ class ReloadedChannel(grpc.Channel):
         for channel in self._channels.all():
             channel.unsubscribe(callback)
 
-    def unary_unary(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "unary_unary", arguments, more)
-
-    def unary_stream(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "unary_stream", arguments, more)
-
-    def stream_unary(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "stream_unary", arguments, more)
-
-    def stream_stream(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "stream_stream", arguments, more)
-
     def close(self) -> None:
         """Close the channel."""
         for channel in self._channels.all():
@@ -120,7 +129,7 @@ class ReloadedChannel(grpc.Channel):
         self.close()
 
 
-class AsyncReloadedChannel(grpc.aio.Channel):
+class AsyncReloadedChannel(_Methods, grpc.aio.Channel):
     """A channel for asyncio that follows its files."""
 
     def __init__(self, connect: Callable[[], grpc.aio.Channel], files: TlsFiles) -> None:
@@ -147,22 +156,6 @@ class AsyncReloadedChannel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         """Wait until the present channel is connected."""
         await self._present().channel_ready()
-
-    def unary_unary(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "unary_unary", arguments, more)
-
-    def unary_stream(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "unary_stream", arguments, more)
-
-    def stream_unary(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "stream_unary", arguments, more)
-
-    def stream_stream(self, *arguments: Any, **more: Any) -> Any:
-        """Return a method."""
-        return _Method(self._present, "stream_stream", arguments, more)
 
     async def close(self, grace: float | None = None) -> None:
         """Close the channel."""
