@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 #: How long before its end a certificate is reported, and how often.
 SOON: Final = timedelta(days=14)
 OFTEN: Final = timedelta(days=1)
+#: Seconds before a change in which handshakes that have asked for the configuration begin to use it. That takes
+#: microseconds.
+_SETTLE: Final = 0.05
 
 
 class Tls:
@@ -48,9 +52,11 @@ class Tls:
 
     def credentials(self) -> grpc.ServerCredentials:
         """The credentials of one address: each notices a change by itself, once."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration, lambda: self._configuration, self.needs_certificates
-        )
+        present = self._configuration
+        changes = Changes(lambda: self._configuration, present)
+        # The types of grpc leave out None, which its documentation has.
+        fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", changes)
+        return grpc.dynamic_ssl_server_credentials(present, fetch, self.needs_certificates)
 
     async def reload(self) -> None:
         """Take over changed files. FileRefused for bad ones; the last good ones stay."""
@@ -72,11 +78,32 @@ class Tls:
             logger.info("The certificate in %s ends at %s.", self._paths.cert, _text(end))
 
 
+class Changes:
+    """What gRPC asks for before each handshake, one at a time: a new configuration, or None without a change."""
+
+    def __init__(
+        self,
+        present: Callable[[], grpc.ServerCertificateConfiguration],
+        used: grpc.ServerCertificateConfiguration,
+    ) -> None:
+        self._present = present
+        self._used = used
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        if (present := self._present()) is self._used:
+            return None
+        # gRPC frees the former configuration, also while a handshake that has asked before begins to use it
+        # (https://github.com/grpc/grpc/issues/36693). Until this returns, no further one asks.
+        time.sleep(_SETTLE)
+        self._used = present
+        return present
+
+
 def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration(
         [(material.key, material.chain)], root_certificates=material.client_ca
     )
 
 
-def _text(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+def _text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# Of the long tests: gRPC's C core has crashed in it with a segmentation fault (grpcio 1.85.3), in a thread of its own,
-# while it opens connections as fast as it can over changing certificates.
-@pytest.mark.soak
 async def test_a_rotation_disturbs_nobody(tmp_path: Path) -> None:
     rotation = await rotate_under_load(tmp_path, streams=12, rounds=1)
     assert rotation.failures == []
