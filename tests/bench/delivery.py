@@ -15,7 +15,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from tests.support.calls import CHANGED, created, watching
+from tests.support.calls import CHANGED, SNAPSHOT_END, created, watching
 from tests.support.cluster import cluster
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ async def measure(options: argparse.Namespace) -> None:
             await stack.enter_async_context(watching(client, thread_id="measured"))
             for client in (first, last)
         ]
+        for stream in streams:
+            # Otherwise a snapshot has the first change.
+            assert (await stream.read()).event == SNAPSHOT_END
         following = [asyncio.ensure_future(follow(each, options.changes)) for each in streams]
         begun, answered = {}, {}
         for _ in range(options.changes):
