@@ -59,7 +59,10 @@ async def claims(session: Session) -> list[Figure]:
     await asyncio.to_thread(fill_waiting, db, count, OWNERS, _ASSISTANT)
     session.observer.preparing("", 1, 1)
     async with session.comparison(few, many) as comparison:
-        ours = [Claims(participant) for participant in comparison.participants]
+        ours = [
+            Claims(participant, waiting)
+            for participant, waiting in zip(comparison.participants, (0, count), strict=True)
+        ]
         # First, while the owners' runs are as they were filled.
         session.observer.step("shares of owners")
         shares = Figure(
@@ -81,13 +84,14 @@ def name_of(count: int) -> str:
 class Claims:
     """The calls of workers to one system."""
 
-    def __init__(self, participant: Participant) -> None:
+    def __init__(self, participant: Participant, waiting: int) -> None:
+        """`waiting` runs are there already."""
         assert isinstance(participant.system, Runsvc)
         self.system = participant.system
         assert isinstance(participant.caller, GrpcCaller)
         self.caller = participant.caller
-        #: Runs that were created here and wait.
-        self._left = 0
+        #: Runs that wait.
+        self._left = waiting
 
     async def claim(self, worker: str, wait: Duration | None = None, runs: int = 1) -> list[Run]:
         """Claim runs."""
@@ -114,6 +118,7 @@ class Claims:
         left = _COUNTED
         while left > 0 and (runs := await self.claim("worker", runs=min(left, 32))):
             left -= len(runs)
+            self._left -= len(runs)
             counts.update(run.owner for run in runs)
         share = counts.total() / len(OWNERS)
         return {
